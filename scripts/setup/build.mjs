@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, SetupError, say } from './run.mjs';
+
+/**
+ * Whether `dist` was built from `src` as it is now. Told by content: a checkout gives every file a new time.
+ *
+ * @param {string} root
+ */
+export function buildIsCurrent(root) {
+  try {
+    const stamp = stampPath(root);
+    const builtSince = statSync(join(root, 'dist', 'cli', 'main.js')).mtimeMs > statSync(stamp).mtimeMs;
+    return !builtSince && readFileSync(stamp, 'utf8') === fingerprint(root);
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} root */
+export async function runBuild(root) {
+  say('building (tsc)');
+  const built = fingerprint(root);
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  if ((await run(process.execPath, [tsc, '-p', 'tsconfig.json', '--noEmitOnError'], { cwd: root })) !== 0) {
+    throw new SetupError('the build failed (see above). `npm run build` runs it alone');
+  }
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  writeFileSync(stampPath(root), built);
+}
+
+/** @param {string} root */
+function stampPath(root) {
+  return join(root, 'dist', '.built-from');
+}
+
+/** @param {string} root */
+function fingerprint(root) {
+  const hash = createHash('sha256');
+  for (const path of [join(root, 'tsconfig.json'), ...filesUnder(join(root, 'src'))]) {
+    hash
+      .update(`${path.slice(root.length)}\0`)
+      .update(readFileSync(path))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * @param {string} folder
+ * @returns {string[]}
+ */
+function filesUnder(folder) {
+  return readdirSync(folder, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      return entry.isDirectory() ? filesUnder(path) : [path];
+    });
+}
