@@ -39,7 +39,7 @@ function npmCommand() {
 }
 
 /**
- * @typedef {{ version?: string, optional?: boolean, os?: string[], cpu?: string[] }} LockEntry
+ * @typedef {{ version?: string, optional?: boolean, os?: string[], cpu?: string[], libc?: string[] }} LockEntry
  * @param {string} path
  * @returns {Record<string, LockEntry> | undefined}
  */
@@ -53,8 +53,9 @@ function readLock(path) {
 
 /** @param {LockEntry} entry */
 function fitsPlatform(entry) {
-  // An optional package that names no platform may have failed to build: npm goes on without it, and so do we.
-  if (!entry.os && !entry.cpu) return false;
+  // One that names no platform may have failed to build: npm goes on without it, and so do we. Which libc this is takes
+  // longer to find out than the whole check.
+  if ((!entry.os && !entry.cpu) || entry.libc) return false;
   return allows(entry.os, process.platform) && allows(entry.cpu, process.arch);
 }
 
