@@ -39,9 +39,12 @@ export interface ChannelLog {
   /** Timestamp (ms since 1970) of the newest message or of creation: for `maxInactivity`. */
   readonly lastActivityMs: number;
 
+  /** From now on. What exceeds them goes at once. A recovered log has no limits until this is called. */
+  setLimits(limits: LogLimits): void;
+
   /**
    * Gives the message the next sequence and the batch's timestamp, encodes it as MsgProto, adds it to the gathering
-   * batch. It is durable when the host is told that the batch is.
+   * batch. It is durable when the host is told that the batch is. A guid longer than 255 bytes is not kept.
    *
    * @param session the numeric id of the publishing client's connection, kept with the guid in the record
    * @returns the sequence
@@ -181,6 +184,11 @@ export interface Store {
    * comes when the disk is free. Cheap when nothing is gathered.
    */
   commit(): void;
+  /**
+   * Nobody waits for what is gathered, or for progress not yet collected: a commit within some 10 ms is enough. Cheap to
+   * call again and again.
+   */
+  commitLater(): void;
 
   /** Commits what is gathered, then releases files and locks. Nothing may be appended after the call. */
   close(): Promise<void>;

@@ -1,0 +1,105 @@
+/** Something whose oldest message expires at some time. */
+export interface Ageing {
+  /** When its oldest message expires, ms since 1970; Infinity if it has none or no limit. */
+  headExpiresAtMs(): number;
+  /** Drops every message that has expired at `nowMs`. */
+  dropExpired(nowMs: number): void;
+  /** The queue's own: where the log stands in it, -1 if it does not. */
+  ageQueueIndex: number;
+  /** The queue's own: what it is sorted by. At or before the true time. */
+  ageQueueKeyMs: number;
+}
+
+/**
+ * Logs by the time at which their oldest message expires: a binary heap. A head that moves on does not touch the heap;
+ * the key is put right when it comes up, so that appending costs nothing.
+ */
+export class AgeQueue {
+  readonly #heap: Ageing[] = [];
+
+  /** Idempotent. Call when a log with a limit on age gets its first message, or its limit. */
+  add(log: Ageing): void {
+    const expiresAtMs = log.headExpiresAtMs();
+    if (expiresAtMs === Number.POSITIVE_INFINITY) return;
+    if (log.ageQueueIndex < 0) {
+      log.ageQueueIndex = this.#heap.length;
+      this.#heap.push(log);
+    } else if (log.ageQueueKeyMs <= expiresAtMs) return;
+    log.ageQueueKeyMs = expiresAtMs;
+    this.#up(log.ageQueueIndex);
+  }
+
+  remove(log: Ageing): void {
+    const index = log.ageQueueIndex;
+    if (index < 0) return;
+    log.ageQueueIndex = -1;
+    const last = this.#heap.pop()!;
+    if (last === log) return;
+    this.#heap[index] = last;
+    last.ageQueueIndex = index;
+    this.#up(index);
+    this.#down(last.ageQueueIndex);
+  }
+
+  /** When there may be something to drop, ms since 1970; Infinity if never. */
+  nextMs(): number {
+    for (;;) {
+      const top = this.#heap[0];
+      if (top === undefined) return Number.POSITIVE_INFINITY;
+      const expiresAtMs = top.headExpiresAtMs();
+      if (expiresAtMs === top.ageQueueKeyMs) return expiresAtMs;
+      this.#correct(top, expiresAtMs);
+    }
+  }
+
+  dropExpired(nowMs: number): void {
+    for (;;) {
+      const top = this.#heap[0];
+      if (top === undefined || top.ageQueueKeyMs > nowMs) return;
+      top.dropExpired(nowMs);
+      this.#correct(top, top.headExpiresAtMs());
+    }
+  }
+
+  #correct(log: Ageing, expiresAtMs: number): void {
+    if (expiresAtMs === Number.POSITIVE_INFINITY) {
+      this.remove(log);
+      return;
+    }
+    log.ageQueueKeyMs = expiresAtMs;
+    this.#up(log.ageQueueIndex);
+    this.#down(log.ageQueueIndex);
+  }
+
+  #up(from: number): void {
+    const heap = this.#heap;
+    const log = heap[from]!;
+    let index = from;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (heap[parent]!.ageQueueKeyMs <= log.ageQueueKeyMs) break;
+      heap[index] = heap[parent]!;
+      heap[index]!.ageQueueIndex = index;
+      index = parent;
+    }
+    heap[index] = log;
+    log.ageQueueIndex = index;
+  }
+
+  #down(from: number): void {
+    const heap = this.#heap;
+    const log = heap[from]!;
+    let index = from;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]!.ageQueueKeyMs < heap[child]!.ageQueueKeyMs) child++;
+      if (heap[child]!.ageQueueKeyMs >= log.ageQueueKeyMs) break;
+      heap[index] = heap[child]!;
+      heap[index]!.ageQueueIndex = index;
+      index = child;
+    }
+    heap[index] = log;
+    log.ageQueueIndex = index;
+  }
+}

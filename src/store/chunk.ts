@@ -1,0 +1,49 @@
+const MIN_BYTES = 1024;
+const MAX_BYTES = 256 * 1024;
+/** Of a MsgProto, for the first size of the table of ends. It grows. */
+const TYPICAL_MESSAGE_BYTES = 128;
+
+/** A run of consecutive messages of one channel in memory: their MsgProto bytes back to back, and where each ends. */
+export class Chunk {
+  readonly buffer: Buffer;
+  readonly firstSequence: number;
+  count = 0;
+  used = 0;
+  #ends: Uint32Array;
+
+  constructor(bytes: number, firstSequence: number) {
+    this.buffer = Buffer.allocUnsafeSlow(bytes);
+    this.firstSequence = firstSequence;
+    this.#ends = new Uint32Array(Math.max(8, Math.ceil(bytes / TYPICAL_MESSAGE_BYTES)));
+  }
+
+  get room(): number {
+    return this.buffer.length - this.used;
+  }
+
+  /** The message's bytes have been written at `used`. */
+  added(end: number): void {
+    if (this.count === this.#ends.length) {
+      const ends = new Uint32Array(this.#ends.length * 2);
+      ends.set(this.#ends);
+      this.#ends = ends;
+    }
+    this.#ends[this.count++] = end;
+    this.used = end;
+  }
+
+  start(index: number): number {
+    return index === 0 ? 0 : this.#ends[index - 1]!;
+  }
+
+  end(index: number): number {
+    return this.#ends[index]!;
+  }
+}
+
+/** For a channel that holds `heldBytes`: small channels take little, and what is freed with the head is about a quarter. */
+export function chunkBytes(heldBytes: number, messageBytes: number): number {
+  let bytes = MIN_BYTES;
+  while (bytes < MAX_BYTES && bytes * 4 < heldBytes) bytes *= 2;
+  return Math.max(bytes, messageBytes);
+}

@@ -1,0 +1,143 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import { AgeQueue } from './age-queue.js';
+import { BatchTime } from './batch-time.js';
+import { MemoryLog, type MemoryLogOwner } from './memory-log.js';
+import { newStoreId, type RandomBytes } from './store-id.js';
+import type {
+  BatchId,
+  ChannelLog,
+  ClientRecord,
+  LogLimits,
+  RecoveredState,
+  SequenceRanges,
+  Store,
+  StoreHost,
+  SubscriptionRecord,
+} from './types.js';
+
+export interface MemoryStoreOptions {
+  clock: Clock;
+  random: RandomBytes;
+}
+
+/**
+ * The store without the disk: what is committed is 'durable' in the same turn of the event loop. Clients, subscriptions
+ * and progress are the host's alone, since nothing survives the process.
+ */
+export class MemoryStore implements Store, MemoryLogOwner {
+  readonly kind = 'memory';
+  readonly storeId: string;
+  readonly recovered: RecoveredState = {
+    clients: [],
+    subscriptions: [],
+    logs: [],
+    nextSession: 1,
+    nextSubscriptionId: 1,
+  };
+  readonly fullReason = undefined;
+  readonly pendingBytes = 0;
+  readonly time: BatchTime;
+  readonly ages = new AgeQueue();
+  gathering: BatchId = 1;
+  committed: BatchId = 0;
+  readonly #clock: Clock;
+  #host: StoreHost | undefined;
+  #nextLogId = 1;
+  /** Something joined the gathering batch. */
+  #gathered = false;
+  #announcing = false;
+  #lazyTimer: Timer | undefined;
+  #closed = false;
+
+  constructor(options: MemoryStoreOptions) {
+    this.#clock = options.clock;
+    this.storeId = newStoreId(options.random);
+    this.time = new BatchTime(options.clock);
+  }
+
+  attach(host: StoreHost): void {
+    this.#host = host;
+  }
+
+  createLog(name: string, limits: LogLimits): ChannelLog {
+    this.gather();
+    return new MemoryLog(this, this.#nextLogId++, name, limits, this.time.ms);
+  }
+
+  deleteLog(log: ChannelLog): void {
+    this.gather();
+    this.ages.remove(log as MemoryLog);
+  }
+
+  expire(): void {
+    this.ages.dropExpired(this.#nowMs());
+  }
+
+  expireInMs(): number {
+    return Math.max(0, this.ages.nextMs() - this.#nowMs());
+  }
+
+  putClient(_record: ClientRecord): void {
+    this.gather();
+  }
+
+  removeClient(_clientId: string): void {
+    this.gather();
+  }
+
+  putSubscription(_record: SubscriptionRecord): void {
+    this.gather();
+  }
+
+  removeSubscription(_id: number): void {
+    this.gather();
+  }
+
+  recordProgress(_id: number, _delivered: SequenceRanges, _acked: SequenceRanges): void {
+    this.gather();
+  }
+
+  /** Opens the batch, if this is the first thing in it. */
+  gather(): void {
+    if (this.#gathered) return;
+    this.#gathered = true;
+    this.time.advance();
+  }
+
+  commit(): void {
+    if (!this.#gathered || this.#announcing || this.#host === undefined) return;
+    this.#announcing = true;
+    // Never from within an append: the host finishes its turn first.
+    queueMicrotask(this.#announce);
+  }
+
+  commitLater(): void {
+    if (this.#lazyTimer !== undefined || this.#closed) return;
+    this.#lazyTimer = this.#clock.setTimer(LAZY_COMMIT_MS, () => {
+      this.#lazyTimer = undefined;
+      this.#host?.collectProgress();
+      this.commit();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.commit();
+    this.#closed = true;
+    this.#lazyTimer?.cancel();
+    await Promise.resolve();
+  }
+
+  readonly #announce = (): void => {
+    this.#announcing = false;
+    this.#host?.collectProgress();
+    this.#gathered = false;
+    this.committed = this.gathering++;
+    this.#host?.onCommitted(this.committed);
+  };
+
+  #nowMs(): number {
+    return Number(this.#clock.wallNs() / 1_000_000n);
+  }
+}
+
+const LAZY_COMMIT_MS = 15;
