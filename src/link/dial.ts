@@ -1,0 +1,174 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import type { Clock } from '../clock/clock.js';
+import { LinkProtocolError, MAX_CONTROL_LINE_BYTES } from './parser.js';
+import { parseServerInfo, type ServerInfo } from './server-info.js';
+
+/** The server to connect to, and how. */
+export interface LinkTarget {
+  host: string;
+  port: number;
+  /** Set: only with TLS. Unset: with TLS (and the system's certificate authorities) if the server requires it. */
+  tls?: tls.ConnectionOptions | undefined;
+  /** The server begins with the TLS handshake, before its INFO (`handshake_first`). */
+  tlsFirst?: boolean | undefined;
+  /** Further fields of CONNECT for this server: user and password, or a signature of `info.nonce`; name, version. */
+  connectFields?: ((info: ServerInfo) => Record<string, unknown>) | undefined;
+  /** For everything until the server has taken the credentials. */
+  connectTimeoutMs: number;
+}
+
+/** Where bytes that arrive go: `free` is the place for the next ones, `filled` tells how many came. */
+export interface ByteSink {
+  readonly free: Buffer;
+  filled(byteCount: number): void;
+}
+
+export interface Dialed {
+  socket: net.Socket;
+  /** Read already, if it came before TLS. Else it is the first thing that the sink gets. */
+  info: ServerInfo | undefined;
+}
+
+/** One attempt to connect: it can be given up at any moment. */
+export class Dial {
+  private socket: net.Socket | undefined;
+  private giveUp: ((error: Error) => void) | undefined;
+  private error: Error | undefined;
+
+  /** Ends the attempt; what it has opened is closed. */
+  abort(error: Error): void {
+    this.error ??= error;
+    this.socket?.destroy();
+    this.giveUp?.(this.error);
+  }
+
+  /** Connects without TLS; bytes are read straight into the sink's memory. */
+  async plain(target: LinkTarget, sink: ByteSink): Promise<Dialed> {
+    const socket = net.connect({
+      host: target.host,
+      port: target.port,
+      onread: {
+        buffer: () => sink.free,
+        callback: (byteCount) => {
+          sink.filled(byteCount);
+          return true;
+        },
+      },
+    });
+    await this.opened(socket, 'connect');
+    return { socket, info: undefined };
+  }
+
+  /** Connects, reads INFO, then begins TLS; or begins with TLS. */
+  async secure(target: LinkTarget, sink: ByteSink): Promise<Dialed> {
+    const options = { ...target.tls };
+    if (options.servername === undefined && net.isIP(target.host) === 0) options.servername = target.host;
+    let info: ServerInfo | undefined;
+    let raw: net.Socket | undefined;
+    if (!target.tlsFirst) {
+      raw = net.connect({ host: target.host, port: target.port });
+      await this.opened(raw, 'connect');
+      info = await this.firstInfo(raw);
+      if (!info.tlsRequired && !info.tlsAvailable) {
+        raw.destroy();
+        throw new Error('TLS is wanted, and the server has none: configure TLS there, or connect without');
+      }
+    }
+    const socket = tls.connect(
+      raw ? { ...options, socket: raw } : { ...options, host: target.host, port: target.port },
+    );
+    await this.opened(socket, 'secureConnect');
+    socket.on('data', (chunk: Buffer) => {
+      for (let at = 0; at < chunk.length && !socket.destroyed; ) {
+        const byteCount = chunk.copy(sink.free, 0, at);
+        at += byteCount;
+        sink.filled(byteCount);
+      }
+    });
+    return { socket, info };
+  }
+
+  private opened(socket: net.Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    return this.until(socket, (resolve) => {
+      socket.once(event, resolve);
+      return () => socket.removeListener(event, resolve);
+    });
+  }
+
+  private firstInfo(socket: net.Socket): Promise<ServerInfo> {
+    let line = '';
+    return this.until(socket, (resolve, reject) => {
+      const onData = (chunk: Buffer) => {
+        line += chunk.toString('latin1');
+        const lineEnd = line.indexOf('\n');
+        if (lineEnd < 0 && line.length <= MAX_CONTROL_LINE_BYTES) return;
+        socket.pause();
+        // Whatever came behind the INFO was not protected by TLS: it could be anybody's.
+        if (lineEnd !== line.length - 1 || !/^INFO[ \t]/i.test(line)) {
+          reject(new LinkProtocolError('the server did not begin with one line of INFO'));
+          return;
+        }
+        try {
+          resolve(parseServerInfo(Buffer.from(line.slice(4), 'latin1').toString()));
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      socket.on('data', onData);
+      return () => socket.removeListener('data', onData);
+    });
+  }
+
+  /** Waits for one thing of a socket that may fail or close instead, and leaves no listeners behind. */
+  private until<T>(
+    socket: net.Socket,
+    begin: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const settled = () => {
+        socket.removeListener('error', failed);
+        socket.removeListener('close', closed);
+        this.giveUp = undefined;
+        stop?.();
+      };
+      const failed = (error: Error) => {
+        settled();
+        // A late error must not become an uncaught one.
+        socket.on('error', () => {});
+        socket.destroy();
+        reject(error);
+      };
+      const closed = () => failed(new Error('the server closed the connection'));
+      socket.on('error', failed);
+      socket.on('close', closed);
+      this.giveUp = failed;
+      let stop: (() => void) | undefined;
+      if (this.error) {
+        failed(this.error);
+        return;
+      }
+      stop = begin((value) => {
+        settled();
+        resolve(value);
+      }, failed);
+    });
+  }
+}
+
+/** @returns a promise of `attempt`, which is aborted when the time is over */
+export async function withTimeout<T>(
+  clock: Clock,
+  timeoutMs: number,
+  abort: (error: Error) => void,
+  attempt: Promise<T>,
+): Promise<T> {
+  const timer = clock.setTimer(timeoutMs, () => abort(new Error(`no answer within ${timeoutMs} ms`)));
+  try {
+    return await attempt;
+  } finally {
+    timer.cancel();
+  }
+}

@@ -1,0 +1,390 @@
+import type { Socket } from 'node:net';
+import { type Clock, systemClock, type Timer } from '../clock/clock.js';
+import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial.js';
+import { type ControlHandler, LinkProtocolError, Parser } from './parser.js';
+import { ReadBuffer } from './read-buffer.js';
+import { Sender } from './sender.js';
+import { parseServerInfo, type ServerInfo } from './server-info.js';
+import type { LinkDownReason, LinkHandler } from './types.js';
+import type { OutBuffer } from './writer.js';
+
+/** What happens to a link besides messages. */
+export interface LinkEvents {
+  /** The connection is lost; what waited to be sent is dropped. Called once, and not after `close`. */
+  onDown(reason: LinkDownReason): void;
+  /** The backlog has fallen below half of `congestedBytes` after it had reached it. */
+  onDrain?(): void;
+  /** The server sent a new INFO, e.g. that it is in lame-duck mode (`info.lameDuck`) or that its cluster has changed. */
+  onInfo?(info: ServerInfo): void;
+  /** The server refused something and keeps the connection, e.g. a subscription without permission. */
+  onServerError?(text: string): void;
+}
+
+export interface LinkOptions {
+  clock?: Clock;
+  /** Without any bytes from the server for two of these, it counts as dead. */
+  pingIntervalMs?: number;
+  /** Backlog from which `isCongested` is true. */
+  congestedBytes?: number;
+  /** Backlog at which the link goes down: the server takes nothing any more. */
+  maxBacklogBytes?: number;
+}
+
+/** A request of the link could not be carried out, since the connection is lost or closed. */
+export class LinkDownError extends Error {
+  override name = 'LinkDownError';
+}
+
+const DEFAULT_PING_INTERVAL_MS = 5_000;
+const MAX_MISSED_PINGS = 2;
+const DEFAULT_CONGESTED_BYTES = 8 * 1024 * 1024;
+const DEFAULT_MAX_BACKLOG_BYTES = 256 * 1024 * 1024;
+/** Flushes that wait for their PONG at a time. */
+const MAX_FLUSHES = 10_000;
+
+interface PongWaiter {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The data link: one connection to a NATS server, for what is hot. It lives once: when it is down, make a new one. Nothing that
+ * was given to this one is ever sent by another.
+ *
+ * It reads always, also when its owner is busy: nats-server cuts off clients that read too slowly.
+ */
+export class Link implements ControlHandler {
+  /** The server's last INFO. */
+  serverInfo!: ServerInfo;
+
+  private readonly read = new ReadBuffer();
+  private readonly parser: Parser;
+  private readonly clock: Clock;
+  private readonly pingIntervalMs: number;
+  private readonly congestedBytes: number;
+  private readonly maxBacklogBytes: number;
+  private state: 'connecting' | 'up' | 'down' = 'connecting';
+  private socket: Socket | undefined;
+  private sender: Sender | undefined;
+  private congested = false;
+  private lastSid = 0;
+  /** In the order of the PINGs; undefined for the link's own. */
+  private readonly pongs: (PongWaiter | undefined)[] = [];
+  private pingTimer: Timer | undefined;
+  private missedPings = 0;
+  private lastServerError = '';
+  private onFirstInfo: ((info: ServerInfo) => void) | undefined;
+  private onFailed: ((error: Error) => void) | undefined;
+
+  private constructor(
+    private readonly handler: LinkHandler,
+    private readonly events: LinkEvents,
+    options: LinkOptions,
+  ) {
+    this.clock = options.clock ?? systemClock;
+    this.pingIntervalMs = options.pingIntervalMs ?? DEFAULT_PING_INTERVAL_MS;
+    this.congestedBytes = options.congestedBytes ?? DEFAULT_CONGESTED_BYTES;
+    this.maxBacklogBytes = options.maxBacklogBytes ?? DEFAULT_MAX_BACKLOG_BYTES;
+    this.parser = new Parser(handler, this);
+  }
+
+  /**
+   * Connects; when it resolves, the server has taken the credentials.
+   * @throws Error naming the server and why it failed
+   */
+  static async connect(
+    target: LinkTarget,
+    handler: LinkHandler,
+    events: LinkEvents,
+    options: LinkOptions = {},
+  ): Promise<Link> {
+    let link = new Link(handler, events, options);
+    const dial = new Dial();
+    const abort = (error: Error) => {
+      dial.abort(error);
+      link.fail(error);
+    };
+    const attempt = async () => {
+      if (target.tls || target.tlsFirst) {
+        await link.shakeHands(await dial.secure(target, link.sink), target);
+        return link;
+      }
+      const info = await link.firstInfo(await dial.plain(target, link.sink));
+      if (info.tlsRequired) {
+        link.close();
+        link = new Link(handler, events, options);
+        await link.shakeHands(await dial.secure(target, link.sink), target);
+      } else {
+        await link.logIn(info, target);
+      }
+      return link;
+    };
+    try {
+      return await withTimeout(link.clock, target.connectTimeoutMs, abort, attempt());
+    } catch (error) {
+      link.close();
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot connect to the NATS server at ${target.host}:${target.port}: ${reason}`, {
+        cause: error,
+      });
+    }
+  }
+
+  get isUp(): boolean {
+    return this.state === 'up';
+  }
+
+  /** Largest payload that the server takes, in bytes. It cuts off who sends more. */
+  get maxPayload(): number {
+    return this.serverInfo.maxPayload;
+  }
+
+  /** Bytes handed to the socket and not yet taken by the system. */
+  get backlogBytes(): number {
+    return this.sender?.backlogBytes ?? 0;
+  }
+
+  /** The server takes less than it is given: send only what must be, until `onDrain`. */
+  get isCongested(): boolean {
+    return this.congested;
+  }
+
+  /** An empty buffer to fill and `send`. */
+  takeBuffer(): OutBuffer {
+    return this.sender!.take();
+  }
+
+  /**
+   * Sends all of it by one write, after everything sent before, and takes the buffer back: do not touch it any more. Dropped when
+   * the link is down, or if the buffer was taken from another link.
+   */
+  send(out: OutBuffer): void {
+    this.sender!.send(out);
+  }
+
+  /** @returns the number that `onMessage` gives with each message of the subscription */
+  subscribe(subject: string, queue?: string): number {
+    const sid = ++this.lastSid;
+    this.sendLine(
+      queue === undefined
+        ? `SUB ${plainWord(subject, 'subject')} ${sid}\r\n`
+        : `SUB ${plainWord(subject, 'subject')} ${plainWord(queue, 'queue')} ${sid}\r\n`,
+    );
+    return sid;
+  }
+
+  /** Messages that are under way already may still come. */
+  unsubscribe(sid: number): void {
+    this.sendLine(`UNSUB ${sid}\r\n`);
+  }
+
+  /**
+   * Resolves when the server has dealt with everything sent before, and everything that it sent before its answer was handed over.
+   * @throws LinkDownError when the link is, or goes, down
+   */
+  flush(): Promise<void> {
+    if (this.state !== 'up') return Promise.reject(new LinkDownError('the link to the NATS server is down'));
+    if (this.pongs.length >= MAX_FLUSHES) {
+      return Promise.reject(new Error(`${MAX_FLUSHES} flushes of the link wait for the NATS server already`));
+    }
+    return this.ping();
+  }
+
+  /** Closes at once, and drops what waits to be sent: `flush` first if that matters. Idempotent. */
+  close(): void {
+    this.shut(new LinkDownError('the link to the NATS server was closed'));
+  }
+
+  onPing(): void {
+    this.sendLine('PONG\r\n');
+  }
+
+  onPong(): void {
+    this.pongs.shift()?.resolve();
+  }
+
+  onInfo(json: string): void {
+    const info = parseServerInfo(json);
+    this.serverInfo = info;
+    this.parser.maxPayload = info.maxPayload;
+    const onFirstInfo = this.onFirstInfo;
+    if (onFirstInfo) {
+      this.onFirstInfo = undefined;
+      onFirstInfo(info);
+    } else {
+      this.events.onInfo?.(info);
+    }
+  }
+
+  onServerError(text: string): void {
+    this.lastServerError = text;
+    if (this.state === 'connecting') this.fail(new Error(`the server refused: ${text}`));
+    else this.events.onServerError?.(text);
+  }
+
+  /** Where the socket's bytes go. */
+  private readonly sink = ((link: Link) => ({
+    get free() {
+      return link.read.free;
+    },
+    filled(byteCount: number) {
+      link.onBytes(byteCount);
+    },
+  }))(this);
+
+  private onBytes(byteCount: number): void {
+    if (this.state === 'down') return;
+    this.missedPings = 0;
+    const read = this.read;
+    read.filled(byteCount);
+    // The rest of a large message: nothing to look at before all of it is there.
+    if (read.end - read.start < this.parser.wantedBytes) {
+      read.settle(read.start, this.parser.wantedBytes);
+      return;
+    }
+    try {
+      read.settle(this.parser.parse(read.buffer, read.start, read.end), this.parser.wantedBytes);
+    } catch (error) {
+      if (!(error instanceof LinkProtocolError)) throw error;
+      this.fail(error);
+      return;
+    }
+    if (this.parser.messageCount > 0 && this.state === 'up') this.handler.onBatchEnd();
+  }
+
+  private adopt(dialed: Dialed): void {
+    const socket = dialed.socket;
+    this.socket = socket;
+    this.sender = new Sender(socket, () => this.onBacklogChanged());
+    socket.on('error', (error) => this.fail(error));
+    const closed = () => this.fail(new Error(this.lastServerError || 'the server closed the connection'));
+    socket.on('end', closed);
+    socket.on('close', closed);
+    if (dialed.info) {
+      this.serverInfo = dialed.info;
+      this.parser.maxPayload = dialed.info.maxPayload;
+    }
+  }
+
+  private firstInfo(dialed: Dialed): Promise<ServerInfo> {
+    return new Promise((resolve, reject) => {
+      this.onFirstInfo = resolve;
+      this.onFailed = reject;
+      this.adopt(dialed);
+      if (dialed.info) resolve(dialed.info);
+    });
+  }
+
+  private async shakeHands(dialed: Dialed, target: LinkTarget): Promise<void> {
+    if (dialed.info) {
+      this.adopt(dialed);
+      await this.logIn(dialed.info, target);
+    } else {
+      await this.logIn(await this.firstInfo(dialed), target);
+    }
+  }
+
+  private async logIn(info: ServerInfo, target: LinkTarget): Promise<void> {
+    const connect = {
+      verbose: false,
+      pedantic: false,
+      lang: 'node',
+      version: '0',
+      protocol: 1,
+      headers: info.headers,
+      no_responders: false,
+      echo: true,
+      tls_required: target.tls !== undefined,
+      ...target.connectFields?.(info),
+    };
+    this.sendLine(`CONNECT ${JSON.stringify(connect)}\r\n`);
+    await new Promise<void>((resolve, reject) => {
+      this.onFailed = reject;
+      // Not after the promise: messages may follow in the same read.
+      const onPong = () => {
+        this.state = 'up';
+        this.onFailed = undefined;
+        resolve();
+      };
+      this.pongs.push({ resolve: onPong, reject });
+      this.sendLine('PING\r\n');
+    });
+    this.schedulePing();
+  }
+
+  private ping(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.pongs.push({ resolve, reject });
+      this.sendLine('PING\r\n');
+    });
+  }
+
+  private schedulePing(): void {
+    if (this.state !== 'up') return;
+    this.pingTimer = this.clock.setTimer(this.pingIntervalMs, () => {
+      if (this.missedPings >= MAX_MISSED_PINGS) {
+        this.fail(
+          new Error(`the server has been silent for ${this.pingIntervalMs * MAX_MISSED_PINGS} ms and more`),
+        );
+        return;
+      }
+      this.missedPings++;
+      this.pongs.push(undefined);
+      this.sendLine('PING\r\n');
+      this.schedulePing();
+    });
+  }
+
+  private sendLine(line: string): void {
+    if (!this.sender || this.state === 'down') return;
+    const out = this.sender.take();
+    out.reserve(Buffer.byteLength(line));
+    out.length += out.buf.write(line, out.length);
+    this.sender.send(out);
+  }
+
+  private onBacklogChanged(): void {
+    const backlogBytes = this.sender!.backlogBytes;
+    if (this.congested) {
+      if (backlogBytes < this.congestedBytes / 2) {
+        this.congested = false;
+        this.events.onDrain?.();
+      } else if (backlogBytes > this.maxBacklogBytes) {
+        this.fail(new Error(`the server does not take what it is sent: ${backlogBytes} bytes wait`));
+      }
+    } else if (backlogBytes >= this.congestedBytes) {
+      this.congested = true;
+    }
+  }
+
+  private fail(error: Error): void {
+    const state = this.state;
+    if (state === 'down') return;
+    const onFailed = this.onFailed;
+    this.shut(new LinkDownError(`the link to the NATS server is down: ${error.message}`, { cause: error }));
+    onFailed?.(error);
+    if (state === 'up') this.events.onDown(error.message);
+  }
+
+  private shut(error: LinkDownError): void {
+    if (this.state === 'down') return;
+    this.state = 'down';
+    this.onFailed = undefined;
+    this.pingTimer?.cancel();
+    this.parser.stop();
+    this.sender?.stop();
+    this.socket?.destroy();
+    for (const waiter of this.pongs.splice(0)) waiter?.reject(error);
+  }
+}
+
+/** A word of a protocol line. */
+function plainWord(text: string, what: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
+  if (text === '' || /[\s\x00-\x20\x7f]/.test(text)) {
+    throw new TypeError(
+      `${JSON.stringify(text)} is no NATS ${what}: it must not be empty and have no blanks`,
+    );
+  }
+  return text;
+}

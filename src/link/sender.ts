@@ -1,0 +1,89 @@
+import type { Socket } from 'node:net';
+import { OutBuffer } from './writer.js';
+
+/** Buffers kept for reuse. More than are ever under way on a link that is not congested. */
+const MAX_POOLED = 16;
+/** A buffer that has grown beyond this is not kept. */
+const MAX_POOLED_BYTES = 1024 * 1024;
+
+/** Belongs to one connection for ever: what was written for one is never sent on another. */
+class PooledBuffer extends OutBuffer {
+  /** Made once, so that a write needs no closure. */
+  readonly onWritten: () => void;
+
+  constructor(readonly owner: Sender) {
+    super();
+    this.onWritten = () => owner.written(this);
+  }
+}
+
+/** The outgoing half of a connection: writes at once when nothing was written in this turn, else at the turn's end, all in one. */
+export class Sender {
+  /** Bytes given to the socket and not yet taken by the system. */
+  backlogBytes = 0;
+
+  private readonly pool: PooledBuffer[] = [];
+  private readonly queue: PooledBuffer[] = [];
+  private hasWrittenInTurn = false;
+  private isStopped = false;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly onBacklogChanged: () => void,
+  ) {}
+
+  take(): OutBuffer {
+    return this.pool.pop() ?? new PooledBuffer(this);
+  }
+
+  send(out: OutBuffer): void {
+    if (!(out instanceof PooledBuffer) || out.owner !== this) return;
+    if (this.isStopped || out.length === 0) {
+      this.recycle(out);
+      return;
+    }
+    this.backlogBytes += out.length;
+    if (this.hasWrittenInTurn) {
+      this.queue.push(out);
+    } else {
+      this.hasWrittenInTurn = true;
+      process.nextTick(this.endTurn);
+      this.write(out);
+    }
+    this.onBacklogChanged();
+  }
+
+  /** What is waiting is dropped. */
+  stop(): void {
+    this.isStopped = true;
+    this.queue.length = 0;
+    this.pool.length = 0;
+    this.backlogBytes = 0;
+  }
+
+  written(out: PooledBuffer): void {
+    if (this.isStopped) return;
+    this.backlogBytes -= out.length;
+    this.recycle(out);
+    this.onBacklogChanged();
+  }
+
+  private readonly endTurn = (): void => {
+    this.hasWrittenInTurn = false;
+    if (this.queue.length === 0) return;
+    this.socket.cork();
+    for (const out of this.queue) this.write(out);
+    this.queue.length = 0;
+    this.socket.uncork();
+  };
+
+  private write(out: PooledBuffer): void {
+    this.socket.write(out.buf.subarray(0, out.length), out.onWritten);
+  }
+
+  private recycle(out: PooledBuffer): void {
+    out.reset();
+    if (!this.isStopped && this.pool.length < MAX_POOLED && out.buf.length <= MAX_POOLED_BYTES)
+      this.pool.push(out);
+  }
+}

@@ -1,0 +1,59 @@
+import { LinkProtocolError } from './parser.js';
+
+/** What the link uses of the server's INFO. */
+export interface ServerInfo {
+  /** Made anew at each start of the server. */
+  serverId: string;
+  serverName: string;
+  version: string;
+  /** Largest payload, headers included, in bytes. */
+  maxPayload: number;
+  headers: boolean;
+  tlsRequired: boolean;
+  tlsAvailable: boolean;
+  /** To be signed by nkey and JWT users; '' if the server asks for none. */
+  nonce: string;
+  /** The server is about to stop: it takes no new connections, and closes the old ones one after the other. */
+  lameDuck: boolean;
+  /** `host:port` of the servers of its cluster. */
+  connectUrls: string[];
+  /** The server's number for this connection, as `nats-server`'s logs and monitoring show it. */
+  clientId: number;
+}
+
+/** @throws LinkProtocolError if it is not an INFO that a client can work with */
+export function parseServerInfo(json: string): ServerInfo {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new LinkProtocolError('the INFO of the server is not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new LinkProtocolError('the INFO of the server is not a JSON object');
+  }
+  const fields = value as Record<string, unknown>;
+  const maxPayload = fields.max_payload;
+  if (typeof maxPayload !== 'number' || !Number.isSafeInteger(maxPayload) || maxPayload < 1) {
+    throw new LinkProtocolError('the INFO of the server has no usable max_payload');
+  }
+  return {
+    serverId: text(fields.server_id),
+    serverName: text(fields.server_name),
+    version: text(fields.version),
+    maxPayload,
+    headers: fields.headers === true,
+    tlsRequired: fields.tls_required === true,
+    tlsAvailable: fields.tls_available === true,
+    nonce: text(fields.nonce),
+    lameDuck: fields.ldm === true,
+    connectUrls: Array.isArray(fields.connect_urls)
+      ? fields.connect_urls.filter((url): url is string => typeof url === 'string')
+      : [],
+    clientId: typeof fields.client_id === 'number' ? fields.client_id : 0,
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

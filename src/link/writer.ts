@@ -1,0 +1,125 @@
+/** Below this many bytes a loop is faster than setting up a native copy (measured on Node 20: equal at about 30). */
+const LOOP_COPY_BYTES = 32;
+
+const INITIAL_BYTES = 64 * 1024;
+const MAX_SIZE_DIGITS = 10;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const SPACE = 0x20;
+const ZERO = 0x30;
+const NO_SOURCE = Buffer.alloc(0);
+
+/**
+ * Protocol lines on their way to the server, one behind the other: the broker fills it, `Link.send` writes all of it at once.
+ * A message is `pub` (or `pubTo`), then exactly `payloadLength` bytes by `bytes` or by hand, then `crlf`.
+ */
+export class OutBuffer {
+  /** Replaced when it grows: read it anew after `reserve`. */
+  buf: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  /** Bytes filled. Who writes into `buf` by hand reserves first and adds to it. */
+  length = 0;
+
+  // Making a view of the source is the dear part of a copy, and most of that is asking a Buffer for its memory.
+  private source: Buffer = NO_SOURCE;
+  private sourceMemory: ArrayBufferLike = NO_SOURCE.buffer;
+  private sourceOffset = 0;
+
+  /** Makes room for `byteCount` more bytes behind `length`. */
+  reserve(byteCount: number): void {
+    if (this.length + byteCount > this.buf.length) this.grow(this.length + byteCount);
+  }
+
+  /** `PUB subject payloadLength`, with the subject from another buffer. */
+  pub(subject: Buffer, subjectStart: number, subjectEnd: number, payloadLength: number): void {
+    this.reserve(subjectEnd - subjectStart + payloadLength + MAX_SIZE_DIGITS + 9);
+    const buf = this.buf;
+    const at = this.length;
+    buf[at] = 0x50;
+    buf[at + 1] = 0x55;
+    buf[at + 2] = 0x42;
+    buf[at + 3] = SPACE;
+    this.length = at + 4;
+    this.copy(subject, subjectStart, subjectEnd);
+    this.buf[this.length++] = SPACE;
+    this.sizeLine(payloadLength);
+  }
+
+  /** The same with a whole `prefix` made by `pubPrefix`: the fastest way, for subjects that are published to again and again. */
+  pubTo(prefix: Buffer, payloadLength: number): void {
+    this.reserve(prefix.length + payloadLength + MAX_SIZE_DIGITS + 4);
+    this.buf.set(prefix, this.length);
+    this.length += prefix.length;
+    this.sizeLine(payloadLength);
+  }
+
+  bytes(src: Buffer, start: number, end: number): void {
+    this.reserve(end - start);
+    this.copy(src, start, end);
+  }
+
+  /** ASCII only. */
+  ascii(text: string): void {
+    this.reserve(text.length);
+    this.length += this.buf.write(text, this.length, 'latin1');
+  }
+
+  crlf(): void {
+    this.reserve(2);
+    const at = this.length;
+    this.buf[at] = CR;
+    this.buf[at + 1] = LF;
+    this.length = at + 2;
+  }
+
+  /** Empties it for its next use. */
+  reset(): void {
+    this.length = 0;
+    this.source = NO_SOURCE;
+    this.sourceMemory = NO_SOURCE.buffer;
+  }
+
+  private copy(src: Buffer, start: number, end: number): void {
+    const byteCount = end - start;
+    const buf = this.buf;
+    const at = this.length;
+    if (byteCount < LOOP_COPY_BYTES) {
+      for (let i = 0; i < byteCount; i++) buf[at + i] = src[start + i]!;
+    } else {
+      if (src !== this.source) {
+        this.source = src;
+        this.sourceMemory = src.buffer;
+        this.sourceOffset = src.byteOffset;
+      }
+      buf.set(new Uint8Array(this.sourceMemory, this.sourceOffset + start, byteCount), at);
+    }
+    this.length = at + byteCount;
+  }
+
+  private sizeLine(size: number): void {
+    const buf = this.buf;
+    let digits = 1;
+    for (let limit = 10; size >= limit; limit *= 10) digits++;
+    let rest = size;
+    let at = this.length + digits;
+    this.length = at + 2;
+    buf[at] = CR;
+    buf[at + 1] = LF;
+    while (digits-- > 0) {
+      const tenth = Math.floor(rest / 10);
+      buf[--at] = ZERO + rest - tenth * 10;
+      rest = tenth;
+    }
+  }
+
+  private grow(byteCount: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(byteCount, this.buf.length * 2));
+    this.buf.copy(larger, 0, 0, this.length);
+    this.buf = larger;
+  }
+}
+
+/** @returns `PUB subject `, for `OutBuffer.pubTo` */
+export function pubPrefix(subject: string): Buffer {
+  return Buffer.from(`PUB ${subject} `);
+}
