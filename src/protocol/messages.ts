@@ -116,7 +116,8 @@ function decoder<P>(schema: DescMessage): (bytes: Uint8Array) => P {
       const { $typeName: _, ...fields } = fromBinary(schema, bytes, { readUnknownFields: false });
       // The library gives views of `bytes`, which is a piece of a read buffer.
       const values = fields as Record<string, unknown>;
-      for (const { localName } of bytesFields) values[localName] = new Uint8Array(values[localName] as Uint8Array);
+      for (const { localName } of bytesFields)
+        values[localName] = new Uint8Array(values[localName] as Uint8Array);
       return values as P;
     } catch (error) {
       throw new ProtocolError(schema.name, error instanceof Error ? error.message : String(error));
