@@ -1,0 +1,48 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+
+/** Takes whole lines. */
+export interface LogOutput {
+  write(line: string): void;
+}
+
+/**
+ * Writes to a file descriptor, waiting until each line is out: nothing is lost when the process ends right after.
+ * A reader that has gone away (EPIPE), or a full disk, costs log lines and nothing else.
+ */
+export function descriptorOutput(fd: number): LogOutput {
+  return {
+    write(line) {
+      let rest = Buffer.from(line);
+      while (rest.length > 0) {
+        try {
+          rest = rest.subarray(writeSync(fd, rest));
+        } catch (error) {
+          // A pipe without blocking that is full: its reader is slow, wait for it.
+          if (isCode(error, 'EAGAIN')) sleepMs(FULL_PIPE_WAIT_MS);
+          else return;
+        }
+      }
+    },
+  };
+}
+
+/**
+ * Appends to a file.
+ *
+ * @throws the system's error if it cannot be opened
+ */
+export function fileOutput(path: string): LogOutput & { close(): void } {
+  const fd = openSync(path, 'a');
+  return { ...descriptorOutput(fd), close: () => closeSync(fd) };
+}
+
+const FULL_PIPE_WAIT_MS = 1;
+const sleeping = new Int32Array(new SharedArrayBuffer(4));
+
+function sleepMs(milliseconds: number): void {
+  Atomics.wait(sleeping, 0, 0, milliseconds);
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
