@@ -174,6 +174,7 @@ export interface Store {
 
   putClient(record: ClientRecord): void;
   removeClient(clientId: string): void;
+  /** Adds it, or replaces the record of the same id: what is pending then stays. */
   putSubscription(record: SubscriptionRecord): void;
   removeSubscription(id: number): void;
   /** Sequences delivered to, and acknowledged by, a subscription since the last call for it. */

@@ -1,0 +1,245 @@
+import { Channels } from '../channel/channels.js';
+import type { Clock } from '../clock/clock.js';
+import { TimerWheel } from '../clock/timer-wheel.js';
+import { Delivery } from '../delivery/delivery.js';
+import type { LinkHandler } from '../link/types.js';
+import type { Logger } from '../log/logger.js';
+import { RateLimitedLog } from '../log/rate-limited.js';
+import { type StanSubjects, stanSubjects } from '../protocol/subjects.js';
+import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../store/types.js';
+import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
+import type { BrokerLink } from './broker-link.js';
+import { ClientSession } from './client-session.js';
+import { Clients } from './clients.js';
+import { CommitGate } from './commit-gate.js';
+import type { BrokerContext, BrokerOptions, ClientPinger, Request } from './context.js';
+import { Counters } from './counters.js';
+import { recordProgress } from './end-subscription.js';
+import { ExpiryTimer } from './expiry-timer.js';
+import { sendHeartbeat } from './heartbeats.js';
+import { AckHandler } from './on-ack.js';
+import { handleClose } from './on-close.js';
+import { ConnectHandler } from './on-connect.js';
+import { handlePing } from './on-ping.js';
+import { PublishHandler } from './on-publish.js';
+import { handleSubscribe } from './on-subscribe.js';
+import { handleUnsubscribe } from './on-unsubscribe.js';
+import { recover } from './recover.js';
+import { writeSnapshot } from './snapshot.js';
+
+/** What a broker is made of, and what it tells its owner. */
+export interface BrokerParts {
+  options: BrokerOptions;
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  pinger: ClientPinger;
+  /** Any number, hard to guess. */
+  hashSeed: number;
+  /** Runs a callback soon, after I/O that is due. */
+  defer: (callback: () => void) => void;
+  /** It cannot go on: nothing more is said to clients. Called once. */
+  onFailed: (error: Error) => void;
+}
+
+/**
+ * The broker: takes the protocol's messages from the link, in the order in which they come, and hands each to its handler.
+ * Whatever an answer tells of is durable before the answer leaves: see `CommitGate`.
+ */
+export class Broker implements BrokerContext, LinkHandler, StoreHost {
+  readonly options: BrokerOptions;
+  readonly subjects: StanSubjects;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly store: Store;
+  readonly gate = new CommitGate();
+  readonly clients: Clients;
+  readonly channels: Channels;
+  readonly subscriptions = new Map<number, Subscription>();
+  readonly delivery: Delivery;
+  readonly pinger: ClientPinger;
+  readonly counters = new Counters();
+  readonly log: Logger;
+  readonly badInput: RateLimitedLog;
+  readonly ackInboxPrefix: string;
+  readonly ackWait: AckWaitHandler;
+  nextSession: number;
+  nextSubscriptionId: number;
+  link: BrokerLink | undefined;
+
+  readonly #connect: ConnectHandler;
+  readonly #publish: PublishHandler;
+  readonly #ack: AckHandler;
+  readonly #requests = new Map<number, (request: Request) => void>();
+  readonly #expiry: ExpiryTimer;
+  readonly #onFailed: (error: Error) => void;
+  #publishSid = -1;
+  #ackSid = -1;
+  #isStopped = false;
+
+  constructor(parts: BrokerParts) {
+    const { store } = parts;
+    this.options = parts.options;
+    this.subjects = stanSubjects(parts.options.clusterId, parts.options.discoverPrefix);
+    this.clock = parts.clock;
+    this.wheel = new TimerWheel(parts.clock);
+    this.store = store;
+    this.clients = new Clients(parts.hashSeed);
+    this.channels = new Channels(parts.hashSeed);
+    this.pinger = parts.pinger;
+    this.log = parts.log;
+    this.badInput = new RateLimitedLog(parts.log, parts.clock);
+    this.ackInboxPrefix = `_INBOX.${store.storeId}.`;
+    this.nextSession = store.recovered.nextSession;
+    this.nextSubscriptionId = store.recovered.nextSubscriptionId;
+    this.delivery = new Delivery({
+      clock: parts.clock,
+      wheel: this.wheel,
+      counters: this.counters,
+      log: parts.log,
+      defer: parts.defer,
+    });
+    this.ackWait = {
+      onAckWait: (sub, nowMs) => {
+        this.delivery.redeliver(sub, nowMs);
+        this.#endTurn();
+      },
+    };
+    this.#connect = new ConnectHandler(this);
+    this.#publish = new PublishHandler(this);
+    this.#ack = new AckHandler(this);
+    this.#expiry = new ExpiryTimer(this);
+    this.#onFailed = parts.onFailed;
+    recover(this);
+    store.attach(this);
+    this.#expiry.start();
+  }
+
+  newClientSession(record: ClientRecord): ClientSession {
+    return new ClientSession(record, (client) => void sendHeartbeat(this, client));
+  }
+
+  /** Serves on this link. Resolves when the NATS server knows of all subscriptions, so that clients can come. */
+  async linkUp(link: BrokerLink): Promise<void> {
+    this.link = link;
+    this.gate.linkUp(link);
+    this.delivery.linkUp(link);
+    const { subjects } = this;
+    this.#publishSid = link.subscribe(`${subjects.publish}.>`);
+    this.#ackSid = link.subscribe(`${this.ackInboxPrefix}*`);
+    this.#requests.clear();
+    const onRequest = (subject: string, handle: (request: Request) => void): void => {
+      this.#requests.set(link.subscribe(subject), handle);
+    };
+    onRequest(subjects.discover, (request) => this.#connect.handle(request));
+    onRequest(subjects.pings, (request) => handlePing(this, request));
+    onRequest(subjects.subscribe, (request) => this.#subscribe(request));
+    onRequest(subjects.subscriptionClose, (request) => handleUnsubscribe(this, request, 'close'));
+    onRequest(subjects.unsubscribe, (request) => handleUnsubscribe(this, request, 'unsubscribe'));
+    onRequest(subjects.close, (request) => handleClose(this, request));
+    await link.flush();
+    if (this.link !== link) return;
+    this.delivery.beginTurn();
+    for (const channel of this.channels.all()) this.delivery.deliverChannel(channel);
+    this.#endTurn();
+  }
+
+  /** What was to be sent is dropped with the link. The state stays; clients hear nothing until the next link. */
+  linkDown(): void {
+    this.link = undefined;
+    this.#publishSid = this.#ackSid = -1;
+    this.#requests.clear();
+    this.gate.linkDown();
+    this.delivery.linkDown();
+  }
+
+  /** The link has drained. */
+  linkDrained(): void {
+    this.delivery.resumeWaiting();
+  }
+
+  /** Says nothing more to anybody. The store is its owner's to close. */
+  stop(): void {
+    this.#isStopped = true;
+    this.linkDown();
+    this.wheel.stop();
+  }
+
+  onMessage(
+    sid: number,
+    buffer: Buffer,
+    subjectStart: number,
+    subjectEnd: number,
+    replyStart: number,
+    replyEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+  ): void {
+    if (sid === this.#publishSid) {
+      this.#publish.handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd);
+    } else if (sid === this.#ackSid) {
+      this.#ack.handle(buffer, subjectStart, subjectEnd, payloadStart, payloadEnd);
+    } else {
+      this.#requests.get(sid)?.({
+        reply: Buffer.from(buffer.subarray(replyStart, replyEnd)),
+        payload: Buffer.from(buffer.subarray(payloadStart, payloadEnd)),
+      });
+    }
+  }
+
+  onBatchEnd(): void {
+    if (this.#isStopped) return;
+    this.delivery.beginTurn();
+    this.store.commit();
+    this.#endTurn();
+  }
+
+  collectProgress(): void {
+    const { dirty } = this.delivery;
+    for (let i = 0; i < dirty.length; i++) {
+      dirty[i]!.isDirty = false;
+      recordProgress(this, dirty[i]!);
+    }
+    dirty.length = 0;
+  }
+
+  onCommitted(batch: BatchId): void {
+    if (this.#isStopped) return;
+    this.delivery.beginTurn();
+    this.gate.release(batch, this.#deliverChannel);
+    this.#endTurn();
+  }
+
+  snapshot(sink: SnapshotSink): void {
+    writeSnapshot(this, sink);
+  }
+
+  onFailed(error: Error): void {
+    this.stop();
+    this.#onFailed(error);
+  }
+
+  onFullChanged(reason: string | undefined): void {
+    if (reason === undefined) this.log.info({}, 'the store has room again: messages are taken');
+    else this.log.error({ reason }, 'the store is full: publishers get an error until there is room');
+  }
+
+  readonly #deliverChannel = (channel: Parameters<Delivery['deliverChannel']>[0]): void => {
+    this.delivery.deliverChannel(channel);
+  };
+
+  #subscribe(request: Request): void {
+    // Limits by age are exact when somebody looks.
+    this.store.expire();
+    handleSubscribe(this, request).catch((error: unknown) => {
+      this.log.error({ err: error }, 'subscription failed: cannot find its start in the log');
+    });
+  }
+
+  /** What has been decided in this turn goes out, and what was learnt goes to the store. */
+  #endTurn(): void {
+    this.delivery.serveReady();
+    if (this.delivery.dirty.length > 0) this.store.commitLater();
+    this.delivery.endTurn();
+  }
+}

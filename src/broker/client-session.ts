@@ -1,0 +1,35 @@
+import type { WheelTimer } from '../clock/timer-wheel.js';
+import type { ClientRecord } from '../store/types.js';
+import type { Subscription } from '../subscription/subscription.js';
+
+/** A connected client. As a wheel timer it wakes when its next heartbeat is due. */
+export class ClientSession implements WheelTimer {
+  dueTick = -1;
+
+  readonly subscriptions = new Set<Subscription>();
+  /** Heartbeats in a row without an answer. */
+  failedHeartbeats = 0;
+  isClosed = false;
+
+  readonly #onHeartbeatDue: (client: ClientSession) => void;
+
+  constructor(
+    readonly record: ClientRecord,
+    onHeartbeatDue: (client: ClientSession) => void,
+  ) {
+    this.#onHeartbeatDue = onHeartbeatDue;
+  }
+
+  get id(): string {
+    return this.record.clientId;
+  }
+
+  /** It did not answer its last heartbeat. */
+  get isSilent(): boolean {
+    return this.failedHeartbeats > 0;
+  }
+
+  onTimer(): void {
+    this.#onHeartbeatDue(this);
+  }
+}

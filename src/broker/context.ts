@@ -1,0 +1,94 @@
+import type { Channels } from '../channel/channels.js';
+import type { ChannelLimits } from '../channel/limits.js';
+import type { Clock } from '../clock/clock.js';
+import type { TimerWheel } from '../clock/timer-wheel.js';
+import type { Delivery } from '../delivery/delivery.js';
+import type { Logger } from '../log/logger.js';
+import type { RateLimitedLog } from '../log/rate-limited.js';
+import type { StanSubjects } from '../protocol/subjects.js';
+import type { Store } from '../store/types.js';
+import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
+import type { BrokerLink } from './broker-link.js';
+import type { ClientSession } from './client-session.js';
+import type { Clients } from './clients.js';
+import type { CommitGate } from './commit-gate.js';
+import type { Counters } from './counters.js';
+
+/** How a broker behaves, whatever it runs on. */
+export interface BrokerOptions {
+  clusterId: string;
+  discoverPrefix: string;
+  heartbeatIntervalMs: number;
+  heartbeatTimeoutMs: number;
+  /** Heartbeats in a row without an answer after which the next failure closes the client. */
+  heartbeatFailCount: number;
+  /** 0 is unlimited. */
+  maxChannels: number;
+  limitsFor(channelName: string): ChannelLimits;
+  /** Bytes that may wait for the disk; beyond it publishers get an error. */
+  maxPendingBytes: number;
+  /** A second subscription to a durable in use replaces the first instead of being refused. */
+  replaceDurable: boolean;
+}
+
+/** Asks a client whether it is there. */
+export interface ClientPinger {
+  /** @returns whether an answer came within the time. Never rejects. */
+  ping(heartbeatInbox: string, timeoutMs: number): Promise<boolean>;
+}
+
+/** A rare message, with its bytes copied out of the read buffer. */
+export interface Request {
+  /** Empty if no answer is wanted. */
+  reply: Buffer;
+  payload: Buffer;
+}
+
+/** What the handlers of the protocol's messages share. Each thing in it has one owner: see its own file. */
+export interface BrokerContext {
+  readonly options: BrokerOptions;
+  readonly subjects: StanSubjects;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly store: Store;
+  readonly gate: CommitGate;
+  readonly clients: Clients;
+  readonly channels: Channels;
+  /** All that are online, by id: acks come with it. */
+  readonly subscriptions: Map<number, Subscription>;
+  readonly delivery: Delivery;
+  readonly pinger: ClientPinger;
+  readonly counters: Counters;
+  readonly log: Logger;
+  /** What comes in from outside and is wrong: counted, and logged now and then. */
+  readonly badInput: RateLimitedLog;
+  readonly link: BrokerLink | undefined;
+  readonly ackWait: AckWaitHandler;
+  /** What the ack inboxes of all subscriptions begin with; the subscription's id follows. */
+  readonly ackInboxPrefix: string;
+
+  nextSession: number;
+  nextSubscriptionId: number;
+
+  newClientSession(record: ClientSession['record']): ClientSession;
+}
+
+/** Answers at once: for refusals, which promise nothing. */
+export function answerNow(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {
+  if (reply.length === 0) return;
+  writeAnswer(context.delivery.out, reply, payload);
+}
+
+/** Answers when what was appended for it is durable. */
+export function answerAfterCommit(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {
+  if (reply.length === 0) return;
+  writeAnswer(context.gate.answers(context.store.gathering), reply, payload);
+}
+
+function writeAnswer(out: ReturnType<CommitGate['answers']>, reply: Buffer, payload: Uint8Array): void {
+  if (out === undefined) return;
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+  out.pub(reply, 0, reply.length, bytes.length);
+  out.bytes(bytes, 0, bytes.length);
+  out.crlf();
+}

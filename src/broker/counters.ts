@@ -1,0 +1,10 @@
+/** Totals since start. Plain numbers on the hot path; whoever publishes metrics reads them. */
+export class Counters {
+  messagesIn = 0;
+  bytesIn = 0;
+  messagesOut = 0;
+  bytesOut = 0;
+  acks = 0;
+  redeliveries = 0;
+  refusedPublishes = 0;
+}

@@ -1,0 +1,77 @@
+import { decodeAck, newAckView } from '../protocol/ack.js';
+import type { QueueGroup } from '../subscription/queue-group.js';
+import type { Subscription } from '../subscription/subscription.js';
+import type { BrokerContext } from './context.js';
+
+/** The ack of a delivered message. It comes on the ack inbox of its subscription, whose last token is the subscription's id. */
+export class AckHandler {
+  readonly #context: BrokerContext;
+  readonly #view = newAckView();
+
+  constructor(context: BrokerContext) {
+    this.#context = context;
+  }
+
+  handle(
+    buffer: Buffer,
+    subjectStart: number,
+    subjectEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+  ): void {
+    const context = this.#context;
+    const sub = context.subscriptions.get(lastTokenAsNumber(buffer, subjectStart, subjectEnd));
+    // The subscription has ended: its clients' last acks come late.
+    if (sub === undefined) return;
+    if (!decodeAck(buffer, payloadStart, payloadEnd, this.#view)) {
+      context.badInput.note('malformed Ack', () => ({ clientId: sub.clientId, channel: sub.channel.name }));
+      return;
+    }
+    context.counters.acks++;
+    const sequence = this.#view.sequence;
+    const wasStalled = sub.isStalled;
+    if (sub.inFlight.remove(sequence)) {
+      sub.progress.addAcked(sequence);
+      if (!sub.isDirty) context.delivery.touch(sub);
+    } else if (sub.group !== undefined) {
+      this.#ackElsewhere(sub.group, sub, sequence);
+    }
+    if (wasStalled && !sub.isStalled) context.delivery.makeReady(sub.group ?? sub);
+  }
+
+  /** The message has been given to another member meanwhile: whoever processed it, it is done. */
+  #ackElsewhere(group: QueueGroup, from: Subscription, sequence: number): void {
+    const { delivery } = this.#context;
+    for (const member of group.members) {
+      if (member === from) continue;
+      const wasStalled = member.isStalled;
+      if (!member.inFlight.remove(sequence)) continue;
+      member.progress.addAcked(sequence);
+      delivery.touch(member);
+      if (wasStalled) delivery.makeReady(group);
+      return;
+    }
+    if (group.orphans.remove(sequence)) {
+      group.progress.addAcked(sequence);
+      delivery.touch(group);
+    }
+  }
+}
+
+const DOT = 0x2e;
+const ZERO = 0x30;
+const MAX_ID_DIGITS = 10;
+
+/** @returns -1 if it is no number of up to ten digits */
+function lastTokenAsNumber(buffer: Buffer, start: number, end: number): number {
+  let value = 0;
+  let unit = 1;
+  let pos = end - 1;
+  for (; pos >= start && buffer[pos] !== DOT; pos--) {
+    const digit = buffer[pos]! - ZERO;
+    if (digit < 0 || digit > 9 || end - pos > MAX_ID_DIGITS) return -1;
+    value += digit * unit;
+    unit *= 10;
+  }
+  return pos < start || pos === end - 1 ? -1 : value;
+}

@@ -1,0 +1,26 @@
+import { ProtocolError, STAN_ERROR } from '../protocol/errors.js';
+import { decodePing, encodePingResponse, type Ping } from '../protocol/messages.js';
+import { answerNow, type BrokerContext, type Request } from './context.js';
+
+const OK = encodePingResponse({});
+const UNKNOWN = encodePingResponse({ error: STAN_ERROR.pingUnknownConnection });
+
+/** A client asks whether it is still known. */
+export function handlePing(context: BrokerContext, request: Request): void {
+  let ping: Ping;
+  try {
+    ping = decodePing(request.payload);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    context.badInput.note('malformed Ping', () => ({ problem: error.message }));
+    return;
+  }
+  if (ping.connId.length === 0) {
+    context.badInput.note('Ping without connection id', () => ({}));
+    return;
+  }
+  const client = context.clients.byConnId(ping.connId);
+  answerNow(context, request.reply, client === undefined ? UNKNOWN : OK);
+  // It is back: have its heartbeat confirm that soon, so that its subscriptions go on.
+  if (client?.isSilent) context.wheel.arm(client, 0);
+}

@@ -1,0 +1,142 @@
+import type { Channel } from '../channel/channel.js';
+import { STAN_ERROR } from '../protocol/errors.js';
+import { maxMsgProtoSize } from '../protocol/msgproto.js';
+import { encodePubAckError, encodePubAckOk, maxPubAckErrorSize, pubAckOkSize } from '../protocol/puback.js';
+import { decodePubMsg, newPubMsgView } from '../protocol/pubmsg.js';
+import type { BrokerContext } from './context.js';
+import { openChannel } from './open-channel.js';
+
+/** What redelivery adds to a stored message, at most. */
+const MAX_REDELIVERED_BYTES = 8;
+
+/**
+ * A message from a publisher: checked, given its sequence, appended to the gathering batch. Its ack is encoded now, from
+ * the bytes at hand, and held back until the batch is durable. The hottest path there is.
+ */
+export class PublishHandler {
+  readonly #context: BrokerContext;
+  readonly #view = newPubMsgView();
+
+  constructor(context: BrokerContext) {
+    this.#context = context;
+  }
+
+  handle(
+    buffer: Buffer,
+    replyStart: number,
+    replyEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+  ): void {
+    const context = this.#context;
+    const view = this.#view;
+    const counters = context.counters;
+    counters.messagesIn++;
+    counters.bytesIn += payloadEnd - payloadStart;
+    if (!decodePubMsg(buffer, payloadStart, payloadEnd, view)) {
+      // What was read of it before it went wrong is not to be trusted, the guid neither.
+      view.guidStart = view.guidEnd = payloadStart;
+      this.#refuse(buffer, replyStart, replyEnd, STAN_ERROR.invalidPublishRequest, 'malformed PubMsg');
+      return;
+    }
+    if (view.guidStart === view.guidEnd) {
+      this.#refuse(buffer, replyStart, replyEnd, STAN_ERROR.invalidPublishRequest, 'PubMsg without guid');
+      return;
+    }
+    const client = context.clients.find(
+      buffer,
+      view.clientIdStart,
+      view.clientIdEnd,
+      view.connIdStart,
+      view.connIdEnd,
+    );
+    if (client === undefined) {
+      this.#refuse(
+        buffer,
+        replyStart,
+        replyEnd,
+        STAN_ERROR.invalidPublishRequest,
+        'publish by an unknown client',
+      );
+      return;
+    }
+    const store = context.store;
+    if (store.fullReason !== undefined) {
+      this.#refuse(
+        buffer,
+        replyStart,
+        replyEnd,
+        `stanchion: store is full: ${store.fullReason}`,
+        'store full',
+      );
+      return;
+    }
+    if (store.pendingBytes > context.options.maxPendingBytes) {
+      this.#refuse(buffer, replyStart, replyEnd, OVERLOADED, 'too much waits for the disk');
+      return;
+    }
+    if (payloadEnd - payloadStart + SIZE_MARGIN > context.link!.maxPayload && this.#isTooLarge()) {
+      this.#refuse(buffer, replyStart, replyEnd, TOO_LARGE, 'message too large to be delivered');
+      return;
+    }
+    let channel = context.channels.find(buffer, view.subjectStart, view.subjectEnd);
+    if (channel === undefined) {
+      const opened = openChannel(context, buffer, view.subjectStart, view.subjectEnd);
+      if (typeof opened === 'string') {
+        const error = opened === STAN_ERROR.invalidSubject ? STAN_ERROR.invalidPublishRequest : opened;
+        this.#refuse(buffer, replyStart, replyEnd, error, `publish refused: ${opened}`);
+        return;
+      }
+      channel = opened;
+    }
+    this.#append(channel, client.record.session, buffer, replyStart, replyEnd);
+  }
+
+  #append(channel: Channel, session: number, buffer: Buffer, replyStart: number, replyEnd: number): void {
+    const { store, gate } = this.#context;
+    const view = this.#view;
+    const sequence = channel.log.append(view, session);
+    const batch = store.gathering;
+    gate.appended(batch, channel, sequence);
+    if (replyStart === replyEnd) return;
+    const out = gate.answers(batch);
+    if (out === undefined) return;
+    out.pub(buffer, replyStart, replyEnd, pubAckOkSize(view.guidStart, view.guidEnd));
+    out.length = encodePubAckOk(out.buf, out.length, buffer, view.guidStart, view.guidEnd);
+    out.crlf();
+  }
+
+  #isTooLarge(): boolean {
+    return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#context.link!.maxPayload;
+  }
+
+  #refuse(buffer: Buffer, replyStart: number, replyEnd: number, error: string, kind: string): void {
+    const context = this.#context;
+    const view = this.#view;
+    context.counters.refusedPublishes++;
+    context.badInput.note(kind, () => ({
+      channel: text(buffer, view.subjectStart, view.subjectEnd),
+      clientId: text(buffer, view.clientIdStart, view.clientIdEnd),
+      answer: error,
+    }));
+    const out = context.delivery.out;
+    if (out === undefined || replyStart === replyEnd) return;
+    // Encoded behind the line whose length depends on it: measured first, in a scratch buffer.
+    const scratch = Buffer.allocUnsafe(maxPubAckErrorSize(view.guidStart, view.guidEnd, error));
+    const size = encodePubAckError(scratch, 0, buffer, view.guidStart, view.guidEnd, error);
+    out.pub(buffer, replyStart, replyEnd, size);
+    out.bytes(scratch, 0, size);
+    out.crlf();
+  }
+}
+
+/** Larger than what MsgProto and redelivery can add to a PubMsg that drops its ids. */
+const SIZE_MARGIN = 64;
+const OVERLOADED = 'stanchion: too many messages wait for the disk: slow down and publish again';
+const TOO_LARGE =
+  'stanchion: message too large: with its sequence and timestamp it exceeds the max_payload of the NATS server';
+
+/** For the log: cut, and safe to print. */
+function text(buffer: Buffer, start: number, end: number): string {
+  return buffer.toString('utf8', start, Math.min(end, start + 100));
+}

@@ -1,0 +1,245 @@
+import { type Channel, durableKey } from '../channel/channel.js';
+import { ProtocolError, STAN_ERROR } from '../protocol/errors.js';
+import {
+  decodeSubscriptionRequest,
+  encodeSubscriptionResponse,
+  StartPosition,
+  type SubscriptionRequest,
+} from '../protocol/messages.js';
+import { isChannelNameStringValid } from '../protocol/subjects.js';
+import type { ChannelLog, SubscriptionRecord } from '../store/types.js';
+import { groupKey, QueueGroup } from '../subscription/queue-group.js';
+import { Subscription } from '../subscription/subscription.js';
+import type { ClientSession } from './client-session.js';
+import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
+import { endSubscription } from './end-subscription.js';
+import { watchInactivity } from './inactivity.js';
+import { isInboxValid, MAX_NAME_BYTES } from './names.js';
+import { openChannel } from './open-channel.js';
+
+/** Subscription requests: a new subscription, a durable that comes back, a member that joins its group. */
+export async function handleSubscribe(context: BrokerContext, request: Request): Promise<void> {
+  const wanted = decode(request.payload);
+  const error = wanted === undefined ? STAN_ERROR.invalidSubscribeRequest : checkRequest(context, wanted);
+  if (wanted === undefined || error !== undefined) {
+    context.badInput.note('subscription refused', () => ({
+      clientId: wanted?.clientId.slice(0, 100),
+      channel: wanted?.subject.slice(0, 100),
+      answer: error,
+    }));
+    refuse(context, request, error!);
+    return;
+  }
+  const name = Buffer.from(wanted.subject);
+  const channel = openChannel(context, name, 0, name.length);
+  if (typeof channel === 'string') {
+    context.badInput.note('subscription refused', () => ({
+      clientId: wanted.clientId,
+      channel: wanted.subject.slice(0, 100),
+      answer: channel,
+    }));
+    refuse(context, request, channel);
+    return;
+  }
+  if (wanted.startPosition !== StartPosition.TIME_DELTA_START) {
+    subscribe(context, request, wanted, channel, sequenceBefore(channel.log, wanted));
+    return;
+  }
+  const startNs = context.clock.wallNs() - wanted.startTimeDelta;
+  const start = await channel.log.sequenceAtTime(startNs);
+  context.delivery.beginTurn();
+  // The search may have read from disk: the world has moved on.
+  if (context.clients.get(wanted.clientId) === undefined) {
+    refuse(context, request, STAN_ERROR.unknownClient);
+  } else if (context.channels.get(channel.name) !== channel) {
+    refuse(context, request, STAN_ERROR.channelDeleteInProgress);
+  } else {
+    subscribe(context, request, wanted, channel, start - 1);
+  }
+  context.store.commit();
+  context.delivery.endTurn();
+}
+
+/** In the order of the Go server's checks, so that a request with several faults gets the same answer. */
+function checkRequest(context: BrokerContext, wanted: SubscriptionRequest): string | undefined {
+  if (wanted.clientId === '') return STAN_ERROR.clientIdMissing;
+  if (wanted.ackWaitSeconds <= 0) return STAN_ERROR.invalidAckWait;
+  if (wanted.maxInFlight <= 0) return STAN_ERROR.invalidMaxInFlight;
+  if (wanted.startPosition < StartPosition.NEW_ONLY || wanted.startPosition > StartPosition.FIRST) {
+    return STAN_ERROR.invalidStart;
+  }
+  // The channel's name is checked where it is opened; its answer comes before that of an unknown client.
+  if (wanted.subject === '' || Buffer.byteLength(wanted.subject) > MAX_NAME_BYTES) {
+    return STAN_ERROR.invalidSubject;
+  }
+  if (!isChannelNameStringValid(wanted.subject)) return STAN_ERROR.invalidSubject;
+  if (context.clients.get(wanted.clientId) === undefined) return STAN_ERROR.unknownClient;
+  if (!isInboxValid(wanted.inbox)) return STAN_ERROR.invalidSubscribeRequest;
+  if (Buffer.byteLength(wanted.queueGroup) > MAX_NAME_BYTES) return STAN_ERROR.invalidSubscribeRequest;
+  if (Buffer.byteLength(wanted.durableName) > MAX_NAME_BYTES) return STAN_ERROR.invalidSubscribeRequest;
+  if (wanted.queueGroup !== '' && wanted.durableName.includes(':')) return STAN_ERROR.invalidDurableName;
+  return undefined;
+}
+
+/** The sequence before the first one wanted. A position outside the log becomes its nearest end. */
+function sequenceBefore(log: ChannelLog, wanted: SubscriptionRequest): number {
+  const { firstSequence, lastSequence } = log;
+  switch (wanted.startPosition) {
+    case StartPosition.LAST_RECEIVED:
+      return Math.max(0, lastSequence - 1);
+    case StartPosition.SEQUENCE_START:
+      return Math.min(Math.max(wanted.startSequence, firstSequence) - 1, lastSequence);
+    case StartPosition.FIRST:
+      return firstSequence - 1;
+    default:
+      return lastSequence;
+  }
+}
+
+function subscribe(
+  context: BrokerContext,
+  request: Request,
+  wanted: SubscriptionRequest,
+  channel: Channel,
+  lastSent: number,
+): void {
+  const client = context.clients.get(wanted.clientId)!;
+  const isDurable = wanted.durableName !== '';
+  const groupName =
+    wanted.queueGroup !== '' && isDurable ? `${wanted.durableName}:${wanted.queueGroup}` : wanted.queueGroup;
+  let durable: Subscription | undefined;
+  if (isDurable && groupName === '') {
+    durable = channel.durables.get(durableKey(client.id, wanted.durableName));
+    if (durable?.isOnline) {
+      if (!context.options.replaceDurable) {
+        context.badInput.note('durable is in use', () => ({ clientId: client.id, channel: channel.name }));
+        refuse(context, request, STAN_ERROR.duplicateDurable);
+        return;
+      }
+      endSubscription(context, durable, 'close');
+    }
+  }
+  const group = groupName === '' ? undefined : channel.groups.get(groupKey(groupName, isDurable));
+  const { maxSubscriptions } = channel.limits;
+  const revives = durable !== undefined || (group !== undefined && group.members.length === 0);
+  if (!revives && maxSubscriptions > 0 && channel.subscriptionCount >= maxSubscriptions) {
+    context.badInput.note('too many subscriptions', () => ({ clientId: client.id, channel: channel.name }));
+    refuse(context, request, STAN_ERROR.tooManySubscriptions);
+    if (!channel.hasActiveSubscriptions) watchInactivity(context, channel);
+    return;
+  }
+  const sub =
+    durable === undefined
+      ? create(context, wanted, channel, groupName, isDurable, lastSent)
+      : resume(context, durable, wanted);
+  activate(context, sub, client);
+  answerAfterCommit(context, request.reply, encodeSubscriptionResponse({ ackInbox: sub.ackInbox }));
+  startAfterCommit(context, sub);
+  context.log.debug(
+    {
+      clientId: client.id,
+      channel: channel.name,
+      subscription: sub.id,
+      durable: isDurable,
+      group: groupName,
+    },
+    durable === undefined ? 'subscription started' : 'durable resumed',
+  );
+}
+
+function create(
+  context: BrokerContext,
+  wanted: SubscriptionRequest,
+  channel: Channel,
+  groupName: string,
+  isDurable: boolean,
+  lastSent: number,
+): Subscription {
+  let group: QueueGroup | undefined;
+  if (groupName !== '') {
+    group = channel.groups.get(groupKey(groupName, isDurable));
+    if (group === undefined) {
+      group = new QueueGroup(context.nextSubscriptionId++, groupName, isDurable, channel, lastSent);
+      channel.groups.set(group.key, group);
+      context.store.putSubscription(group.record());
+    }
+  }
+  const id = context.nextSubscriptionId++;
+  const record: SubscriptionRecord = {
+    id,
+    channelId: channel.log.id,
+    clientId: wanted.clientId,
+    inbox: wanted.inbox,
+    ackInbox: ackInbox(context, id),
+    queueGroup: groupName,
+    durableName: groupName === '' ? wanted.durableName : '',
+    isDurable,
+    isOnline: true,
+    maxInFlight: wanted.maxInFlight,
+    ackWaitSeconds: wanted.ackWaitSeconds,
+    lastSent: group === undefined ? lastSent : 0,
+  };
+  const sub = new Subscription(record, channel, group, context.ackWait);
+  if (sub.durableName !== '') channel.durables.set(durableKey(sub.clientId, sub.durableName), sub);
+  return sub;
+}
+
+function resume(context: BrokerContext, durable: Subscription, wanted: SubscriptionRequest): Subscription {
+  durable.resume(
+    wanted.inbox,
+    ackInbox(context, durable.id),
+    wanted.maxInFlight,
+    wanted.ackWaitSeconds * 1000,
+  );
+  return durable;
+}
+
+/** The acks of all subscriptions come on one wildcard subscription, over restarts and takeovers. */
+function ackInbox(context: BrokerContext, id: number): string {
+  return `${context.ackInboxPrefix}${id}`;
+}
+
+function activate(context: BrokerContext, sub: Subscription, client: ClientSession): void {
+  const { channel } = sub;
+  sub.client = client;
+  client.subscriptions.add(sub);
+  context.subscriptions.set(sub.id, sub);
+  channel.byInbox.set(sub.inbox, sub);
+  channel.byInbox.set(sub.ackInbox, sub);
+  if (sub.group === undefined) channel.subscriptions.push(sub);
+  else sub.group.members.push(sub);
+  context.wheel.disarm(channel);
+  context.store.putSubscription(sub.record());
+}
+
+/** Clients drop a message that comes before the answer to their request: so the answer goes first. */
+function startAfterCommit(context: BrokerContext, sub: Subscription): void {
+  const { inbox } = sub;
+  context.gate.afterCommit(context.store.gathering, () => {
+    if (context.subscriptions.get(sub.id) !== sub || sub.inbox !== inbox) return;
+    sub.isStarted = true;
+    if (sub.group !== undefined) {
+      context.delivery.deliverGroup(sub.group);
+    } else if (sub.inFlight.size > 0) {
+      const nowMs = context.clock.monotonicMs();
+      sub.isOnHold = true;
+      sub.inFlight.expireAll(nowMs);
+      context.delivery.redeliver(sub, nowMs);
+    } else {
+      context.delivery.deliver(sub);
+    }
+  });
+}
+
+function decode(payload: Uint8Array): SubscriptionRequest | undefined {
+  try {
+    return decodeSubscriptionRequest(payload);
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
+}
+
+function refuse(context: BrokerContext, request: Request, error: string): void {
+  answerNow(context, request.reply, encodeSubscriptionResponse({ error }));
+}

@@ -1,0 +1,22 @@
+import type { SnapshotSink } from '../store/types.js';
+import { toRanges } from '../subscription/progress.js';
+import type { QueueGroup } from '../subscription/queue-group.js';
+import type { Subscription } from '../subscription/subscription.js';
+import type { BrokerContext } from './context.js';
+
+/** The whole present state of clients and subscriptions, as a checkpoint keeps it. */
+export function writeSnapshot(context: BrokerContext, sink: SnapshotSink): void {
+  const write = (owner: Subscription | QueueGroup): void => {
+    const pending = 'members' in owner ? owner.orphans : owner.inFlight;
+    sink.subscription(owner.record(), toRanges(pending.sorted()));
+  };
+  for (const client of context.clients.all()) sink.client(client.record);
+  for (const channel of context.channels.all()) {
+    for (const sub of channel.subscriptions) write(sub);
+    for (const durable of channel.durables.values()) if (!durable.isOnline) write(durable);
+    for (const group of channel.groups.values()) {
+      write(group);
+      for (const member of group.members) write(member);
+    }
+  }
+}

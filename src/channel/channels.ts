@@ -1,0 +1,40 @@
+import { ByteMap } from '../util/byte-map.js';
+import type { Channel } from './channel.js';
+
+/** The channels by name, as bytes for messages and as a string for requests. */
+export class Channels {
+  readonly #byName = new Map<string, Channel>();
+  readonly #byBytes: ByteMap<Channel>;
+
+  constructor(hashSeed: number) {
+    this.#byBytes = new ByteMap(hashSeed);
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  all(): IterableIterator<Channel> {
+    return this.#byName.values();
+  }
+
+  get(name: string): Channel | undefined {
+    return this.#byName.get(name);
+  }
+
+  find(buffer: Buffer, start: number, end: number): Channel | undefined {
+    return this.#byBytes.get(buffer, start, end);
+  }
+
+  add(channel: Channel): void {
+    this.#byName.set(channel.name, channel);
+    const name = Buffer.from(channel.name);
+    this.#byBytes.set(name, 0, name.length, channel);
+  }
+
+  remove(channel: Channel): void {
+    this.#byName.delete(channel.name);
+    const name = Buffer.from(channel.name);
+    this.#byBytes.delete(name, 0, name.length);
+  }
+}

@@ -1,0 +1,103 @@
+import type { Clock, Timer } from './clock.js';
+
+/** Something that wants to be woken. One object per owner, armed again and again: arming allocates nothing. */
+export interface WheelTimer {
+  /** Set by the wheel. The tick at which it is due; -1 when it is not armed. */
+  dueTick: number;
+  /** Called once when due. It may arm itself again. */
+  onTimer(nowMs: number): void;
+}
+
+/**
+ * All timers of the broker on one real timer: ack waits, heartbeats, inactivity. Coarse on purpose (`tickMs`): a timer
+ * fires at its time or up to one tick later, never earlier.
+ */
+export class TimerWheel {
+  readonly #slots: Set<WheelTimer>[] = Array.from({ length: SLOTS }, () => new Set());
+  readonly #clock: Clock;
+  readonly #tickMs: number;
+  readonly #originMs: number;
+  #doneTick = 0;
+  #count = 0;
+  #real: Timer | undefined;
+  #realTick = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock, tickMs = 10) {
+    this.#clock = clock;
+    this.#tickMs = tickMs;
+    this.#originMs = clock.monotonicMs();
+  }
+
+  /** Arms, or moves, a timer. A delay below zero counts as zero. */
+  arm(timer: WheelTimer, delayMs: number): void {
+    this.disarm(timer);
+    const elapsedMs = this.#clock.monotonicMs() - this.#originMs;
+    if (this.#count === 0) this.#doneTick = Math.floor(elapsedMs / this.#tickMs);
+    const due = Math.max(Math.ceil((elapsedMs + Math.max(0, delayMs)) / this.#tickMs), this.#doneTick + 1);
+    timer.dueTick = due;
+    this.#slots[due % SLOTS]!.add(timer);
+    this.#count++;
+    if (due < this.#realTick) this.#sleepUntil(due);
+  }
+
+  disarm(timer: WheelTimer): void {
+    if (timer.dueTick < 0) return;
+    this.#slots[timer.dueTick % SLOTS]!.delete(timer);
+    timer.dueTick = -1;
+    this.#count--;
+  }
+
+  /** Forgets all timers. */
+  stop(): void {
+    for (const slot of this.#slots) {
+      for (const timer of slot) timer.dueTick = -1;
+      slot.clear();
+    }
+    this.#count = 0;
+    this.#real?.cancel();
+    this.#real = undefined;
+    this.#realTick = Number.POSITIVE_INFINITY;
+  }
+
+  #sleepUntil(tick: number): void {
+    this.#real?.cancel();
+    this.#realTick = tick;
+    const delayMs = this.#originMs + tick * this.#tickMs - this.#clock.monotonicMs();
+    this.#real = this.#clock.setTimer(Math.min(Math.max(0, delayMs), MAX_SLEEP_MS), () => this.#turn());
+  }
+
+  #turn(): void {
+    this.#real = undefined;
+    this.#realTick = Number.POSITIVE_INFINITY;
+    const nowMs = this.#clock.monotonicMs();
+    const nowTick = Math.floor((nowMs - this.#originMs) / this.#tickMs);
+    // After a long pause every slot is due once at most, however many ticks were missed.
+    const from = Math.max(this.#doneTick + 1, nowTick - SLOTS + 1);
+    const due: WheelTimer[] = [];
+    for (let tick = from; tick <= nowTick; tick++) {
+      for (const timer of this.#slots[tick % SLOTS]!) if (timer.dueTick <= nowTick) due.push(timer);
+    }
+    this.#doneTick = Math.max(this.#doneTick, nowTick);
+    due.sort((a, b) => a.dueTick - b.dueTick);
+    for (const timer of due) {
+      // A callback before it may have disarmed or moved it.
+      if (timer.dueTick < 0 || timer.dueTick > nowTick) continue;
+      this.disarm(timer);
+      timer.onTimer(nowMs);
+    }
+    this.#sleepUntilNext();
+  }
+
+  #sleepUntilNext(): void {
+    if (this.#count === 0) return;
+    for (let ahead = 1; ahead <= SLOTS; ahead++) {
+      const tick = this.#doneTick + ahead;
+      if (this.#slots[tick % SLOTS]!.size === 0) continue;
+      if (tick < this.#realTick) this.#sleepUntil(tick);
+      return;
+    }
+  }
+}
+
+const SLOTS = 1024;
+const MAX_SLEEP_MS = 60_000;

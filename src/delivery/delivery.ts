@@ -1,0 +1,357 @@
+import type { BrokerLink } from '../broker/broker-link.js';
+import type { Counters } from '../broker/counters.js';
+import type { Channel } from '../channel/channel.js';
+import type { Clock } from '../clock/clock.js';
+import type { TimerWheel } from '../clock/timer-wheel.js';
+import type { OutBuffer } from '../link/writer.js';
+import type { Logger } from '../log/logger.js';
+import { appendRedelivered, redeliveredSize } from '../protocol/msgproto.js';
+import type { MessageRef } from '../store/types.js';
+import type { QueueGroup } from '../subscription/queue-group.js';
+import type { Subscription } from '../subscription/subscription.js';
+
+/** Messages given to one subscription before others have their turn. */
+const MESSAGES_PER_TURN = 4096;
+/** Buffered output is handed to the link at this size, not only at the end of the turn. */
+const SEND_BYTES = 1024 * 1024;
+/** A message that could not be read is tried again after this. */
+const READ_RETRY_MS = 5_000;
+/** Ack waits that end this soon are treated as ended: fewer wake-ups. */
+const EXPIRY_SLACK_MS = 15;
+
+export interface DeliveryOptions {
+  clock: Clock;
+  wheel: TimerWheel;
+  counters: Counters;
+  log: Logger;
+  /** Runs the callback soon, after I/O that is due: `setImmediate`. */
+  defer: (callback: () => void) => void;
+}
+
+/**
+ * Gives messages to subscriptions: new ones as they become visible, those whose ack wait has ended again. It writes into
+ * one buffer that the owner sends at the end of its turn. Only what is visible, so durable, ever goes out.
+ */
+export class Delivery {
+  /** Subscriptions and groups whose progress the store has not been told. */
+  readonly dirty: (Subscription | QueueGroup)[] = [];
+
+  #link: BrokerLink | undefined;
+  #out: OutBuffer | undefined;
+  #nowMs = 0;
+  readonly #ref: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
+  /** What had more to deliver when its turn was over, or waits for the socket to drain. */
+  readonly #waiting = new Set<Subscription | QueueGroup>();
+  readonly #ready: (Subscription | QueueGroup)[] = [];
+  #isDeferred = false;
+  readonly #clock: Clock;
+  readonly #wheel: TimerWheel;
+  readonly #counters: Counters;
+  readonly #log: Logger;
+  readonly #defer: (callback: () => void) => void;
+
+  constructor(options: DeliveryOptions) {
+    this.#clock = options.clock;
+    this.#wheel = options.wheel;
+    this.#counters = options.counters;
+    this.#log = options.log;
+    this.#defer = options.defer;
+  }
+
+  /** A new link: what was sent on the one before may be lost and comes again when its ack wait ends. */
+  linkUp(link: BrokerLink): void {
+    this.#link = link;
+    this.#out = undefined;
+  }
+
+  linkDown(): void {
+    this.#link = undefined;
+    this.#out = undefined;
+  }
+
+  /** Reads the clock. To be called once per turn before deliveries. */
+  beginTurn(): void {
+    this.#nowMs = this.#clock.monotonicMs();
+  }
+
+  /** Buffer for answers that go out in this turn. Undefined while there is no link. */
+  get out(): OutBuffer | undefined {
+    if (this.#out === undefined && this.#link !== undefined) this.#out = this.#link.takeBuffer();
+    return this.#out;
+  }
+
+  /** Sends what has been written. To be called at the end of each turn. */
+  endTurn(): void {
+    const out = this.#out;
+    if (out === undefined || out.length === 0) return;
+    this.#out = undefined;
+    this.#link?.send(out);
+  }
+
+  /** The channel has new visible messages. */
+  deliverChannel(channel: Channel): void {
+    const subscriptions = channel.subscriptions;
+    for (let i = 0; i < subscriptions.length; i++) this.deliver(subscriptions[i]!);
+    if (channel.groups.size > 0) for (const group of channel.groups.values()) this.deliverGroup(group);
+  }
+
+  /** Gives a subscription what it has not had yet, as far as its window goes. */
+  deliver(sub: Subscription): void {
+    if (!sub.isStarted || sub.isOnHold || sub.isLoading || this.#link === undefined) return;
+    const channel = sub.channel;
+    const log = channel.log;
+    const visible = channel.visible;
+    const deadlineMs = this.#nowMs + sub.ackWaitMs;
+    let budget = MESSAGES_PER_TURN;
+    while (sub.lastSent < visible && !sub.isStalled) {
+      const sequence = Math.max(sub.lastSent + 1, log.firstSequence);
+      if (sequence > visible) break;
+      if (this.#mustWait(sub, budget--)) break;
+      if (!log.find(sequence, this.#ref)) {
+        this.#load(sub, sub, sequence);
+        break;
+      }
+      this.#send(sub, sequence, 0);
+      sub.inFlight.add(sequence, deadlineMs, 0);
+      sub.lastSent = sequence;
+      sub.progress.addDelivered(sequence);
+    }
+    this.#afterSending(sub);
+  }
+
+  /** Gives the members of a group the group's orphans, then what is new, as far as their windows go. */
+  deliverGroup(group: QueueGroup): void {
+    if (group.isLoading || group.members.length === 0 || this.#link === undefined) return;
+    let budget = MESSAGES_PER_TURN;
+    while (group.orphans.size > 0) {
+      const sequence = group.orphans.headSequence;
+      if (sequence < group.channel.log.firstSequence) {
+        group.orphans.remove(sequence);
+        this.#ackedIn(group, sequence);
+        continue;
+      }
+      const member = group.pick();
+      if (member === undefined || this.#mustWait(group, budget--)) return;
+      if (!group.channel.log.find(sequence, this.#ref)) {
+        this.#load(group, member, sequence);
+        return;
+      }
+      const redeliveries = group.orphans.redeliveries(sequence) + 1;
+      group.orphans.remove(sequence);
+      this.#ackedIn(group, sequence);
+      this.#send(member, sequence, redeliveries);
+      this.#nowInFlight(member, sequence, redeliveries);
+    }
+    const log = group.channel.log;
+    const visible = group.channel.visible;
+    while (group.lastSent < visible) {
+      const sequence = Math.max(group.lastSent + 1, log.firstSequence);
+      if (sequence > visible) break;
+      const member = group.pick();
+      if (member === undefined || this.#mustWait(group, budget--)) break;
+      if (!log.find(sequence, this.#ref)) {
+        this.#load(group, member, sequence);
+        break;
+      }
+      this.#send(member, sequence, 0);
+      group.lastSent = sequence;
+      member.lastSent = sequence;
+      this.#nowInFlight(member, sequence, 0);
+    }
+  }
+
+  /** The first ack wait of the window may have ended: deliver again what is overdue. */
+  redeliver(sub: Subscription, nowMs: number): void {
+    if (!sub.isOnline || sub.isLoading) return;
+    this.#nowMs = nowMs;
+    const { inFlight, group } = sub;
+    const log = sub.channel.log;
+    let budget = MESSAGES_PER_TURN;
+    while (inFlight.headDeadlineMs <= nowMs + EXPIRY_SLACK_MS) {
+      const sequence = inFlight.headSequence;
+      if (sequence < log.firstSequence) {
+        // Gone by a limit: nothing to wait for any more.
+        inFlight.remove(sequence);
+        this.#ackedIn(sub, sequence);
+        continue;
+      }
+      if (!sub.isStarted || this.#link === undefined || (sub.client!.isSilent && !group?.hasOther(sub))) {
+        // Nobody to send to: look again after another ack wait.
+        this.#wheel.arm(sub, sub.ackWaitMs);
+        return;
+      }
+      if (budget-- === 0 || this.#link.isCongested) {
+        this.#wheel.arm(sub, 0);
+        return;
+      }
+      if (!log.find(sequence, this.#ref)) {
+        this.#load(sub, sub, sequence);
+        return;
+      }
+      this.#redeliverOne(sub, sequence);
+    }
+    if (sub.isOnHold) {
+      sub.isOnHold = false;
+      this.deliver(sub);
+    } else if (group !== undefined) {
+      this.deliverGroup(group);
+    }
+    this.#armAckWait(sub);
+  }
+
+  /** An ack made room, or a member came: to be served at the end of the turn, once however many acks there were. */
+  makeReady(owner: Subscription | QueueGroup): void {
+    if (owner.isReady) return;
+    owner.isReady = true;
+    this.#ready.push(owner);
+  }
+
+  serveReady(): void {
+    const ready = this.#ready;
+    if (ready.length === 0) return;
+    for (let i = 0; i < ready.length; i++) {
+      ready[i]!.isReady = false;
+      this.serve(ready[i]!);
+    }
+    ready.length = 0;
+  }
+
+  /** Marks it as having progress to record. */
+  touch(owner: Subscription | QueueGroup): void {
+    if (owner.isDirty) return;
+    owner.isDirty = true;
+    this.dirty.push(owner);
+  }
+
+  /** The socket has drained: go on with what waited for it. */
+  resumeWaiting(): void {
+    if (this.#waiting.size === 0) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    this.beginTurn();
+    for (const owner of waiting) this.serve(owner);
+    this.endTurn();
+  }
+
+  /** Delivers to a subscription, or to its group. */
+  serve(owner: Subscription | QueueGroup): void {
+    if ('members' in owner) this.deliverGroup(owner);
+    else if (owner.group !== undefined) this.deliverGroup(owner.group);
+    else this.deliver(owner);
+  }
+
+  #redeliverOne(sub: Subscription, sequence: number): void {
+    const { inFlight, group } = sub;
+    const redeliveries = inFlight.redeliveries(sequence) + 1;
+    const other = group?.pick(sub);
+    if (other !== undefined) {
+      inFlight.remove(sequence);
+      this.#ackedIn(sub, sequence);
+      this.#send(other, sequence, redeliveries);
+      this.#nowInFlight(other, sequence, redeliveries);
+    } else if (sub.client!.isSilent && group!.hasResponsiveOther(sub)) {
+      // The others have no room now. The next one that has gets it, before anything new.
+      inFlight.remove(sequence);
+      this.#ackedIn(sub, sequence);
+      group!.orphans.add(sequence, 0, redeliveries - 1);
+      group!.progress.addDelivered(sequence);
+      this.touch(group!);
+    } else {
+      this.#send(sub, sequence, redeliveries);
+      inFlight.renew(sequence, this.#nowMs + sub.ackWaitMs, redeliveries);
+    }
+  }
+
+  #nowInFlight(member: Subscription, sequence: number, redeliveries: number): void {
+    member.inFlight.add(sequence, this.#nowMs + member.ackWaitMs, redeliveries);
+    member.progress.addDelivered(sequence);
+    this.#afterSending(member);
+  }
+
+  #afterSending(sub: Subscription): void {
+    if (sub.inFlight.size === 0) return;
+    if (!sub.isDirty && !sub.progress.isEmpty) this.touch(sub);
+    if (sub.dueTick < 0) this.#armAckWait(sub);
+  }
+
+  #armAckWait(sub: Subscription): void {
+    if (sub.inFlight.size > 0) this.#wheel.arm(sub, sub.inFlight.headDeadlineMs - this.#nowMs);
+  }
+
+  #ackedIn(owner: Subscription | QueueGroup, sequence: number): void {
+    owner.progress.addAcked(sequence);
+    this.touch(owner);
+  }
+
+  #send(sub: Subscription, sequence: number, redeliveries: number): void {
+    const { buffer, start, end } = this.#ref;
+    const size = end - start + (redeliveries > 0 ? redeliveredSize(redeliveries) : 0);
+    if (size > this.#link!.maxPayload) {
+      // It would cost the connection. It stays in flight, so that it blocks nobody and is not lost.
+      this.#log.error(
+        { channel: sub.channel.name, sequence, bytes: size, maxPayload: this.#link!.maxPayload },
+        'a stored message is larger than the NATS server now allows: raise its max_payload to have it delivered',
+      );
+      return;
+    }
+    const out = this.out!;
+    out.pubTo(sub.deliverTo, size);
+    out.bytes(buffer, start, end);
+    if (redeliveries > 0) {
+      out.reserve(redeliveredSize(redeliveries));
+      out.length = appendRedelivered(out.buf, out.length, redeliveries);
+      this.#counters.redeliveries++;
+    }
+    out.crlf();
+    this.#counters.messagesOut++;
+    this.#counters.bytesOut += size;
+    if (out.length >= SEND_BYTES) this.endTurn();
+  }
+
+  /** Whether its turn is over, or the socket has to drain first. It is served again then. */
+  #mustWait(owner: Subscription | QueueGroup, budget: number): boolean {
+    const isFull = this.#link!.isCongested;
+    if (budget > 0 && !isFull) return false;
+    this.#waiting.add(owner);
+    if (!isFull && !this.#isDeferred) {
+      this.#isDeferred = true;
+      this.#defer(() => {
+        this.#isDeferred = false;
+        this.resumeWaiting();
+      });
+    }
+    return true;
+  }
+
+  /** Reads a message from disk, then goes on where this left off. */
+  #load(owner: Subscription | QueueGroup, sub: Subscription, sequence: number): void {
+    owner.isLoading = true;
+    sub.channel.log.load(sequence).then(
+      () => {
+        owner.isLoading = false;
+        this.#resume(owner);
+      },
+      (error: unknown) => {
+        this.#log.error(
+          { err: error, channel: sub.channel.name, sequence },
+          'cannot read a stored message, delivery stands still there: run `stanchion store verify`',
+        );
+        this.#clock.setTimer(READ_RETRY_MS, () => {
+          owner.isLoading = false;
+          this.#resume(owner);
+        });
+      },
+    );
+  }
+
+  #resume(owner: Subscription | QueueGroup): void {
+    this.beginTurn();
+    if ('members' in owner) {
+      this.deliverGroup(owner);
+    } else {
+      if (owner.inFlight.headDeadlineMs <= this.#nowMs) this.redeliver(owner, this.#nowMs);
+      this.serve(owner);
+    }
+    this.endTurn();
+  }
+}

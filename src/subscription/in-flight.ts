@@ -1,0 +1,178 @@
+/**
+ * The messages that a subscription was sent and has not acknowledged: by sequence, and in the order in which their ack
+ * wait ends. The ack wait of a subscription is one figure, so that order is the order of sending, and the earliest end is
+ * always at the head: no timer per message.
+ *
+ * Numbers in typed arrays and no object per message. The table is hashed by the sequence's low bits: in-flight sequences
+ * are mostly neighbours, so they mostly do not collide.
+ */
+export class InFlight {
+  #sequences: Float64Array;
+  #deadlinesMs: Float64Array;
+  #deliveries: Uint32Array;
+  #next: Int32Array;
+  #previous: Int32Array;
+  /** Slot + 1 by hash; 0 is empty. */
+  #table: Int32Array;
+  #mask: number;
+  #free = NONE;
+  #head = NONE;
+  #tail = NONE;
+  #size = 0;
+
+  constructor() {
+    this.#sequences = new Float64Array(INITIAL_SLOTS);
+    this.#deadlinesMs = new Float64Array(INITIAL_SLOTS);
+    this.#deliveries = new Uint32Array(INITIAL_SLOTS);
+    this.#next = new Int32Array(INITIAL_SLOTS);
+    this.#previous = new Int32Array(INITIAL_SLOTS);
+    this.#table = new Int32Array(INITIAL_SLOTS * 2);
+    this.#mask = INITIAL_SLOTS * 2 - 1;
+    this.#addFreeSlots(0, INITIAL_SLOTS);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The sequence whose ack wait ends first, or 0. */
+  get headSequence(): number {
+    return this.#head === NONE ? 0 : this.#sequences[this.#head]!;
+  }
+
+  /** When the first ack wait ends, on the monotonic clock; Infinity if nothing is in flight. */
+  get headDeadlineMs(): number {
+    return this.#head === NONE ? Number.POSITIVE_INFINITY : this.#deadlinesMs[this.#head]!;
+  }
+
+  has(sequence: number): boolean {
+    return this.#table[this.#find(sequence)] !== 0;
+  }
+
+  /** How often it was delivered again, 0 for a first delivery or an unknown sequence. */
+  redeliveries(sequence: number): number {
+    const slot = this.#table[this.#find(sequence)]! - 1;
+    return slot < 0 ? 0 : this.#deliveries[slot]!;
+  }
+
+  /** Adds a sequence that is not in flight, at the tail. */
+  add(sequence: number, deadlineMs: number, redeliveries: number): void {
+    if (this.#free === NONE) this.#grow();
+    const slot = this.#free;
+    this.#free = this.#next[slot]!;
+    this.#sequences[slot] = sequence;
+    this.#deadlinesMs[slot] = deadlineMs;
+    this.#deliveries[slot] = redeliveries;
+    this.#table[this.#find(sequence)] = slot + 1;
+    this.#append(slot);
+    this.#size++;
+  }
+
+  /** Starts a new ack wait for a sequence in flight: it moves to the tail. */
+  renew(sequence: number, deadlineMs: number, redeliveries: number): void {
+    const slot = this.#table[this.#find(sequence)]! - 1;
+    if (slot < 0) return;
+    this.#unlink(slot);
+    this.#deadlinesMs[slot] = deadlineMs;
+    this.#deliveries[slot] = redeliveries;
+    this.#append(slot);
+  }
+
+  /** @returns false if it was not in flight */
+  remove(sequence: number): boolean {
+    const at = this.#find(sequence);
+    const slot = this.#table[at]! - 1;
+    if (slot < 0) return false;
+    this.#closeHole(at);
+    this.#unlink(slot);
+    this.#next[slot] = this.#free;
+    this.#free = slot;
+    this.#size--;
+    return true;
+  }
+
+  /** All sequences, ascending. */
+  sorted(): number[] {
+    const all: number[] = [];
+    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]!) all.push(this.#sequences[slot]!);
+    return all.sort((a, b) => a - b);
+  }
+
+  /** Lets all ack waits end at once, in the order of the sequences. */
+  expireAll(nowMs: number): void {
+    const all = this.sorted();
+    for (const sequence of all) this.renew(sequence, nowMs, this.redeliveries(sequence));
+  }
+
+  #append(slot: number): void {
+    this.#previous[slot] = this.#tail;
+    this.#next[slot] = NONE;
+    if (this.#tail === NONE) this.#head = slot;
+    else this.#next[this.#tail] = slot;
+    this.#tail = slot;
+  }
+
+  #unlink(slot: number): void {
+    const before = this.#previous[slot]!;
+    const after = this.#next[slot]!;
+    if (before === NONE) this.#head = after;
+    else this.#next[before] = after;
+    if (after === NONE) this.#tail = before;
+    else this.#previous[after] = before;
+  }
+
+  /** Table index of the sequence, or of the empty place where it belongs. */
+  #find(sequence: number): number {
+    let at = homeOf(sequence, this.#mask);
+    for (;;) {
+      const slot = this.#table[at]! - 1;
+      if (slot < 0 || this.#sequences[slot] === sequence) return at;
+      at = (at + 1) & this.#mask;
+    }
+  }
+
+  #closeHole(start: number): void {
+    let hole = start;
+    for (let at = (hole + 1) & this.#mask; this.#table[at] !== 0; at = (at + 1) & this.#mask) {
+      const home = homeOf(this.#sequences[this.#table[at]! - 1]!, this.#mask);
+      if (((at - home) & this.#mask) < ((at - hole) & this.#mask)) continue;
+      this.#table[hole] = this.#table[at]!;
+      hole = at;
+    }
+    this.#table[hole] = 0;
+  }
+
+  #grow(): void {
+    const slots = this.#sequences.length;
+    this.#sequences = grown(this.#sequences, new Float64Array(slots * 2));
+    this.#deadlinesMs = grown(this.#deadlinesMs, new Float64Array(slots * 2));
+    this.#deliveries = grown(this.#deliveries, new Uint32Array(slots * 2));
+    this.#next = grown(this.#next, new Int32Array(slots * 2));
+    this.#previous = grown(this.#previous, new Int32Array(slots * 2));
+    this.#table = new Int32Array(slots * 4);
+    this.#mask = slots * 4 - 1;
+    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]!) {
+      this.#table[this.#find(this.#sequences[slot]!)] = slot + 1;
+    }
+    this.#addFreeSlots(slots, slots * 2);
+  }
+
+  #addFreeSlots(from: number, to: number): void {
+    for (let slot = from; slot < to - 1; slot++) this.#next[slot] = slot + 1;
+    this.#next[to - 1] = this.#free;
+    this.#free = from;
+  }
+}
+
+const NONE = -1;
+const INITIAL_SLOTS = 16;
+
+function homeOf(sequence: number, mask: number): number {
+  // `& mask` alone would go through a 32-bit conversion anyway: the low bits are what counts.
+  return (sequence >>> 0) & mask;
+}
+
+function grown<T extends Float64Array | Uint32Array | Int32Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}

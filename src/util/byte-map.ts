@@ -1,0 +1,110 @@
+/**
+ * A map from byte strings to values that is looked up by a range of a buffer, so that the hot path makes no string to find
+ * a channel or a client. Open addressing, linear probing, at most half full.
+ */
+export class ByteMap<V> {
+  #keys: (Buffer | undefined)[] = new Array(INITIAL_SLOTS);
+  #values: (V | undefined)[] = new Array(INITIAL_SLOTS);
+  #hashes = new Uint32Array(INITIAL_SLOTS);
+  #mask = INITIAL_SLOTS - 1;
+  #size = 0;
+  /** Slot of the last hit: what comes in runs is found without hashing. */
+  #last = 0;
+
+  /** @param seed makes the order of slots unpredictable to whoever chooses the keys */
+  constructor(private readonly seed: number) {}
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get(buffer: Buffer, start: number, end: number): V | undefined {
+    const recent = this.#keys[this.#last];
+    if (recent !== undefined && sameBytes(recent, buffer, start, end)) return this.#values[this.#last];
+    const slot = this.#find(buffer, start, end, hashOf(buffer, start, end, this.seed));
+    if (this.#keys[slot] === undefined) return undefined;
+    this.#last = slot;
+    return this.#values[slot];
+  }
+
+  /** Copies the key. */
+  set(buffer: Buffer, start: number, end: number, value: V): void {
+    const hash = hashOf(buffer, start, end, this.seed);
+    const slot = this.#find(buffer, start, end, hash);
+    if (this.#keys[slot] === undefined) {
+      this.#keys[slot] = Buffer.from(buffer.subarray(start, end));
+      this.#hashes[slot] = hash;
+      this.#size++;
+    }
+    this.#values[slot] = value;
+    if (this.#size * 2 > this.#mask) this.#grow();
+  }
+
+  delete(buffer: Buffer, start: number, end: number): boolean {
+    let hole = this.#find(buffer, start, end, hashOf(buffer, start, end, this.seed));
+    if (this.#keys[hole] === undefined) return false;
+    this.#size--;
+    // Close the hole: what probed over it moves back, so that no tombstones are needed.
+    for (let slot = (hole + 1) & this.#mask; this.#keys[slot] !== undefined; slot = (slot + 1) & this.#mask) {
+      const home = this.#hashes[slot]! & this.#mask;
+      if (((slot - home) & this.#mask) >= ((slot - hole) & this.#mask)) {
+        this.#keys[hole] = this.#keys[slot];
+        this.#values[hole] = this.#values[slot];
+        this.#hashes[hole] = this.#hashes[slot]!;
+        hole = slot;
+      }
+    }
+    this.#keys[hole] = undefined;
+    this.#values[hole] = undefined;
+    return true;
+  }
+
+  #find(buffer: Buffer, start: number, end: number, hash: number): number {
+    let slot = hash & this.#mask;
+    for (;;) {
+      const key = this.#keys[slot];
+      if (key === undefined || (this.#hashes[slot] === hash && sameBytes(key, buffer, start, end)))
+        return slot;
+      slot = (slot + 1) & this.#mask;
+    }
+  }
+
+  #grow(): void {
+    const keys = this.#keys;
+    const values = this.#values;
+    const hashes = this.#hashes;
+    const slots = keys.length * 2;
+    this.#keys = new Array(slots);
+    this.#values = new Array(slots);
+    this.#hashes = new Uint32Array(slots);
+    this.#mask = slots - 1;
+    for (let i = 0; i < keys.length; i++) {
+      if (keys[i] === undefined) continue;
+      let slot = hashes[i]! & this.#mask;
+      while (this.#keys[slot] !== undefined) slot = (slot + 1) & this.#mask;
+      this.#keys[slot] = keys[i];
+      this.#values[slot] = values[i];
+      this.#hashes[slot] = hashes[i]!;
+    }
+    this.#last = 0;
+  }
+}
+
+const INITIAL_SLOTS = 64;
+
+/** FNV-1a, then a final mix: FNV's low bits alone are weak for keys that differ in the last byte only. */
+function hashOf(buffer: Buffer, start: number, end: number, seed: number): number {
+  let hash = seed ^ 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ buffer[i]!, 0x01000193);
+  hash ^= hash >>> 15;
+  return Math.imul(hash, 0x2c1b3c6d) >>> 0;
+}
+
+function sameBytes(key: Buffer, buffer: Buffer, start: number, end: number): boolean {
+  if (key.length !== end - start) return false;
+  // From the end: names and ids share their beginnings.
+  for (let i = key.length - 1, at = end - 1; i >= 0; i--, at--) {
+    if (key[i] !== buffer[at]) return false;
+  }
+  return true;
+}
