@@ -1,6 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import type { Clock } from '../clock/clock.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import { LinkProtocolError, MAX_CONTROL_LINE_BYTES } from './parser.js';
 import { parseServerInfo, type ServerInfo } from './server-info.js';
 
@@ -158,17 +158,27 @@ export class Dial {
   }
 }
 
-/** @returns a promise of `attempt`, which is aborted when the time is over */
+/**
+ * Waits for `attempt`, but not longer than `timeoutMs`: then `abort` is called, which has to clean up.
+ * @throws Error of the attempt, or that there was no answer
+ */
 export async function withTimeout<T>(
   clock: Clock,
   timeoutMs: number,
   abort: (error: Error) => void,
   attempt: Promise<T>,
 ): Promise<T> {
-  const timer = clock.setTimer(timeoutMs, () => abort(new Error(`no answer within ${timeoutMs} ms`)));
+  let timer: Timer | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = clock.setTimer(timeoutMs, () => {
+      const error = new Error(`no answer within ${timeoutMs} ms`);
+      reject(error);
+      abort(error);
+    });
+  });
   try {
-    return await attempt;
+    return await Promise.race([attempt, timeout]);
   } finally {
-    timer.cancel();
+    timer?.cancel();
   }
 }

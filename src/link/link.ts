@@ -75,6 +75,7 @@ export class Link implements ControlHandler {
   private lastServerError = '';
   private onFirstInfo: ((info: ServerInfo) => void) | undefined;
   private onFailed: ((error: Error) => void) | undefined;
+  private failure: Error | undefined;
 
   private constructor(
     private readonly handler: LinkHandler,
@@ -299,6 +300,11 @@ export class Link implements ControlHandler {
     };
     this.sendLine(`CONNECT ${JSON.stringify(connect)}\r\n`);
     await new Promise<void>((resolve, reject) => {
+      // An -ERR may have come in the same read as the INFO.
+      if (this.failure) {
+        reject(this.failure);
+        return;
+      }
       this.onFailed = reject;
       // Not after the promise: messages may follow in the same read.
       const onPong = () => {
@@ -360,6 +366,7 @@ export class Link implements ControlHandler {
   private fail(error: Error): void {
     const state = this.state;
     if (state === 'down') return;
+    this.failure = error;
     const onFailed = this.onFailed;
     this.shut(new LinkDownError(`the link to the NATS server is down: ${error.message}`, { cause: error }));
     onFailed?.(error);

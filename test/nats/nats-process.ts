@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A real nats-server, for a test to talk to and to kill. */
+export class NatsProcess {
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly port: number,
+    private readonly dir: string,
+  ) {}
+
+  /** @param config text of a configuration file */
+  static async start(
+    options: { args?: string[]; config?: string; port?: number; binary?: string } = {},
+  ): Promise<NatsProcess> {
+    const dir = await mkdtemp(join(tmpdir(), 'stanchion-nats-'));
+    const args = ['-a', '127.0.0.1', '-p', String(options.port ?? -1), '--ports_file_dir', dir];
+    if (options.config !== undefined) {
+      await writeFile(join(dir, 'nats.conf'), options.config);
+      args.push('-c', join(dir, 'nats.conf'));
+    }
+    const child = spawn(options.binary ?? 'nats-server', [...args, ...(options.args ?? [])], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let log = '';
+    child.stderr!.on('data', (chunk) => {
+      log = (log + chunk).slice(-4_000);
+    });
+    const exited = once(child, 'exit');
+    for (;;) {
+      const file = (await readdir(dir)).find((name) => name.endsWith('.ports'));
+      const text = file ? await readFile(join(dir, file), 'utf8') : '';
+      if (text.endsWith('}')) {
+        const ports = JSON.parse(text) as { nats: string[] };
+        return new NatsProcess(child, Number(new URL(ports.nats[0]!.replace(/^\w+:/, 'http:')).port), dir);
+      }
+      const ended = await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 5))]);
+      if (ended !== undefined) {
+        await rm(dir, { recursive: true });
+        throw new Error(`nats-server ended: ${log}`);
+      }
+    }
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const exited = once(this.child, 'exit');
+      this.child.kill(signal);
+      await exited;
+    }
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** @returns a port of 127.0.0.1 that is free at the moment */
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
