@@ -1,0 +1,120 @@
+import { ConfigError } from './error.js';
+import { asksForNothing, GO_FLAGS, type GoFlag } from './go-flags.js';
+import { isBooleanWord } from './kinds.js';
+import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
+import { didYouMean } from './suggest.js';
+
+/** A value as it was given, not yet looked at. */
+export interface RawValue {
+  readonly name: OptionName;
+  readonly text: string;
+  /** Where it was given, for people: `--max_msgs`, `environment variable STANCHION_DIR`. */
+  readonly where: string;
+}
+
+export interface ParsedFlags {
+  readonly values: readonly RawValue[];
+  readonly warnings: readonly string[];
+  readonly wantsHelp: boolean;
+  readonly wantsVersion: boolean;
+}
+
+type Flag =
+  | { readonly is: 'option'; readonly name: OptionName; readonly isSwitch: boolean; readonly negated?: true }
+  | { readonly is: 'go'; readonly flag: GoFlag; readonly isSwitch: boolean }
+  | { readonly is: 'help'; readonly isSwitch: true }
+  | { readonly is: 'version'; readonly isSwitch: true };
+
+const FLAGS = flagTable();
+
+/**
+ * Reads a command line as Go's flag package does, and as Unix tools do: `--max-msgs 5`, `-max_msgs=5`, `-mm 5`, and
+ * switches without a value. What is given later counts.
+ *
+ * @throws ConfigError on a flag that there is not, or that cannot be honoured, and on anything that is no flag
+ */
+export function parseFlags(argv: readonly string[]): ParsedFlags {
+  const values: RawValue[] = [];
+  const warnings: string[] = [];
+  let wantsHelp = false;
+  let wantsVersion = false;
+
+  for (let index = 0; index < argv.length; index++) {
+    const token = argv[index]!;
+    const { given, name, inline } = splitToken(token);
+    const flag = FLAGS.get(name);
+    if (!flag) throw new ConfigError(`unknown flag ${given}.${didYouMean(given, dashed(given))}`);
+    let text = inline;
+    if (text === undefined && flag.isSwitch) {
+      const next = argv[index + 1];
+      if (next !== undefined && isBooleanWord(next)) index++;
+      text = next !== undefined && isBooleanWord(next) ? next : 'true';
+    } else if (text === undefined) {
+      text = argv[++index];
+      if (text === undefined || isFlag(text)) throw new ConfigError(`${given} needs a value`);
+    }
+
+    if (flag.is === 'help') wantsHelp = true;
+    else if (flag.is === 'version') wantsVersion = true;
+    else if (flag.is === 'option') {
+      if (flag.negated && inline !== undefined) throw new ConfigError(`${given} takes no value`);
+      values.push({ name: flag.name, text: flag.negated ? 'false' : text, where: given });
+    } else {
+      const warning = checkGoFlag(flag.flag, given, text);
+      if (warning) warnings.push(warning);
+      if (flag.flag.sets && !asksForNothing(text))
+        values.push({ name: flag.flag.sets, text: 'true', where: given });
+    }
+  }
+  return { values, warnings, wantsHelp, wantsVersion };
+}
+
+/**
+ * @returns a warning
+ * @throws ConfigError if it cannot be honoured
+ */
+export function checkGoFlag(flag: GoFlag, where: string, text: string): string | undefined {
+  if (flag.treatment === 'noted') return `${where} has no effect: ${flag.why}`;
+  if (asksForNothing(text)) return undefined;
+  throw new ConfigError(`${where} is not supported: ${flag.why}`);
+}
+
+function splitToken(token: string): { given: string; name: string; inline: string | undefined } {
+  const match = /^(--?)([^-=][^=]*)(?:=(.*))?$/s.exec(token);
+  if (!match) throw new ConfigError(`unexpected argument "${token}": serve takes flags only, see --help`);
+  return { given: `${match[1]}${match[2]}`, name: match[2]!, inline: match[3] };
+}
+
+/** Whether a value was forgotten: a negative number may be one, the name of a flag is none. */
+function isFlag(token: string): boolean {
+  const match = /^--?([^-=][^=]*)/.exec(token);
+  return match !== null && FLAGS.has(match[1]!);
+}
+
+/** The names to suggest for a mistyped one, with as many dashes as it has. */
+function dashed(given: string): string[] {
+  const dashes = given.startsWith('--') ? '--' : '-';
+  return [...FLAGS.keys()].filter((name) => !/[A-Z]/.test(name)).map((name) => dashes + name);
+}
+
+function flagTable(): Map<string, Flag> {
+  const table = new Map<string, Flag>();
+  const add = (name: string, flag: Flag): void => {
+    if (table.has(name)) throw new Error(`two flags are called ${name}`);
+    table.set(name, flag);
+  };
+  for (const name of OPTION_NAMES) {
+    const isSwitch = optionOf(name).kind.isSwitch === true;
+    for (const each of flagNames(name)) add(each, { is: 'option', name, isSwitch });
+  }
+  for (const flag of GO_FLAGS) {
+    const names = new Set(flag.names.flatMap((name) => [snake(name), kebab(name)]));
+    for (const each of names) add(each, { is: 'go', flag, isSwitch: flag.isSwitch === true });
+  }
+  for (const name of OPTION_NAMES.filter((each) => optionOf(each).kind.isSwitch)) {
+    add(`no-${name}`, { is: 'option', name, isSwitch: true, negated: true });
+  }
+  for (const name of ['help', 'h']) add(name, { is: 'help', isSwitch: true });
+  for (const name of ['version', 'v']) add(name, { is: 'version', isSwitch: true });
+  return table;
+}

@@ -1,0 +1,31 @@
+import type { RawValue } from './argv.js';
+import { environmentName, OPTION_NAMES } from './options.js';
+import { nearestWord } from './suggest.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const PREFIX = 'STANCHION_';
+
+/** What the environment chooses. A variable that is empty counts as not set. */
+export function readEnvironment(env: Environment): { values: RawValue[]; warnings: string[] } {
+  const names = new Map(OPTION_NAMES.map((name) => [environmentName(name), name]));
+  const values: RawValue[] = [];
+  const warnings: string[] = [];
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith(PREFIX) || text === undefined || text === '') continue;
+    const name = names.get(variable);
+    if (name !== undefined) {
+      if (!isFromKubernetes(variable, text))
+        values.push({ name, text, where: `environment variable ${variable}` });
+      continue;
+    }
+    const nearest = nearestWord(variable, names.keys());
+    if (nearest) warnings.push(`environment variable ${variable} is not an option. Did you mean ${nearest}?`);
+  }
+  return { values, warnings };
+}
+
+/** Kubernetes sets STANCHION_PORT=tcp://10.0.0.1:4222 in every pod beside a service that is called `stanchion`. */
+function isFromKubernetes(variable: string, text: string): boolean {
+  return variable.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(text);
+}

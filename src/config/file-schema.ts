@@ -1,0 +1,190 @@
+import { z } from 'zod';
+import type { ChannelLimits } from '../channel/limits.js';
+import { checkGoFlag } from './argv.js';
+import { ConfigError } from './error.js';
+import { GO_FLAGS, type GoFlag } from './go-flags.js';
+import { channelLimit, type Kind } from './kinds.js';
+import { type ChannelRule, isPatternValid } from './limits.js';
+import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
+
+// What a checked file is made of. Classes, so that a walk over it can tell them from sections.
+
+export class FileOption {
+  constructor(
+    readonly name: OptionName,
+    readonly text: string,
+  ) {}
+}
+
+export class FileWarning {
+  constructor(readonly text: string) {}
+}
+
+export class FileChannels {
+  constructor(readonly rules: readonly ChannelRule[]) {}
+}
+
+type Shape = Record<string, z.ZodType>;
+
+const LIMITS_SECTIONS = ['limits', 'store_limits', 'storelimits'];
+const FILE_SECTIONS = ['file', 'file_options'];
+const CHANNELS_KEYS = ['channels', 'channels_limits', 'channelslimits', 'per_channel', 'per_channel_limits'];
+
+const CHANNEL_LIMIT_OPTIONS: readonly [OptionName, keyof ChannelLimits][] = [
+  ['max-msgs', 'maxMessages'],
+  ['max-bytes', 'maxBytes'],
+  ['max-age', 'maxAgeMs'],
+  ['max-subs', 'maxSubscriptions'],
+  ['max-inactivity', 'maxInactivityMs'],
+];
+
+/** The config file, as one strict schema that is made from the table of options. */
+export const fileSchema = z.strictObject(topLevel());
+
+/** Every key that there is at the top, for suggestions. */
+export const FILE_KEYS = Object.keys(fileSchema.shape);
+
+function topLevel(): Shape {
+  const options = optionShape();
+  const streaming = z.strictObject(options).optional();
+  return { ...options, streaming };
+}
+
+function optionShape(): Shape {
+  const shape: Shape = {};
+  for (const flag of GO_FLAGS) addKeys(shape, flag.names, goValue(flag));
+  for (const name of OPTION_NAMES) {
+    if (name !== 'config') addKeys(shape, keysOf(name), optionValue(name));
+  }
+  addKeys(shape, LIMITS_SECTIONS, z.strictObject(limitsShape()).optional());
+  addKeys(shape, CHANNELS_KEYS, channels());
+  addKeys(shape, FILE_SECTIONS, z.strictObject(fileOptionsShape()).optional());
+  // Two words with two meanings each in the Go servers' files.
+  shape.tls = sectionOr(z.strictObject(sectionShape('tls')), optionValue('tls'));
+  const raft = GO_FLAGS.find((flag) => flag.names.includes('clustered'))!;
+  shape.cluster = sectionOr(goValue(raft), optionValue('cluster'));
+  return shape;
+}
+
+function limitsShape(): Shape {
+  const shape: Shape = {};
+  for (const name of OPTION_NAMES) {
+    if (optionOf(name).section === 'limits') addKeys(shape, keysOf(name), optionValue(name));
+  }
+  addKeys(shape, CHANNELS_KEYS, channels());
+  return shape;
+}
+
+function fileOptionsShape(): Shape {
+  const shape = sectionShape('file');
+  for (const flag of GO_FLAGS) {
+    const names = flag.names.filter((name) => name.startsWith('file_'));
+    addKeys(shape, [...names, ...names.map((name) => name.slice('file_'.length))], goValue(flag));
+  }
+  return shape;
+}
+
+/** Of the options that have a key `section.key`. */
+function sectionShape(section: string): Shape {
+  const shape: Shape = {};
+  for (const name of OPTION_NAMES) {
+    const keys = (optionOf(name).fileKeys ?? []).filter((key) => key.startsWith(`${section}.`));
+    addKeys(
+      shape,
+      keys.map((key) => key.slice(section.length + 1)),
+      optionValue(name),
+    );
+  }
+  return shape;
+}
+
+function keysOf(name: OptionName): string[] {
+  return [...flagNames(name), ...(optionOf(name).fileKeys ?? []).filter((key) => !key.includes('.'))];
+}
+
+function addKeys(shape: Shape, keys: readonly string[], schema: z.ZodType): void {
+  for (const key of keys) {
+    shape[snake(key)] = schema;
+    shape[kebab(key)] = schema;
+  }
+}
+
+function optionValue(name: OptionName): z.ZodType {
+  return value(optionOf(name).kind, (_parsed, text) => new FileOption(name, text));
+}
+
+function value<T>(kind: Kind<T>, make: (parsed: T, text: string) => unknown): z.ZodType {
+  return z
+    .unknown()
+    .transform((input, context) => {
+      const text = isOfFileType(input, kind) ? String(input) : undefined;
+      const parsed = text === undefined ? undefined : kind.parse(text);
+      if (parsed !== undefined) return make(parsed, text!);
+      context.addIssue({ code: 'custom', message: `must be ${kind.expected}, not ${show(input)}` });
+      return z.NEVER;
+    })
+    .optional();
+}
+
+function goValue(flag: GoFlag): z.ZodType {
+  return z
+    .unknown()
+    .transform((input, context) => {
+      try {
+        const warning = checkGoFlag(flag, 'it', String(input));
+        return warning === undefined ? undefined : new FileWarning(warning.replace(/^it /, ''));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        context.addIssue({ code: 'custom', message: error.message.replace(/^it /, '') });
+        return z.NEVER;
+      }
+    })
+    .optional();
+}
+
+function channels(): z.ZodType {
+  const limits: Shape = {};
+  for (const [option, field] of CHANNEL_LIMIT_OPTIONS) {
+    const kind = channelLimit(optionOf(option).kind as Kind<number>);
+    addKeys(
+      limits,
+      keysOf(option),
+      value(kind, (parsed): [keyof ChannelLimits, number] => [field, parsed]),
+    );
+  }
+  const name = z.string().refine(isPatternValid, {
+    message: 'is no channel name or pattern: parts between dots, a part may be *, the last may be >, no /',
+  });
+  return z
+    .record(name, z.strictObject(limits))
+    .transform((record) => new FileChannels(Object.entries(record).map(toRule)))
+    .optional();
+}
+
+function toRule([pattern, limits]: [string, Record<string, unknown>]): ChannelRule {
+  const given = Object.values(limits).filter((entry) => entry !== undefined);
+  return { pattern, limits: Object.fromEntries(given as [keyof ChannelLimits, number][]) };
+}
+
+/** A map is one thing, anything else another. */
+function sectionOr(section: z.ZodType, other: z.ZodType): z.ZodType {
+  return z
+    .unknown()
+    .transform((input, context) => {
+      const isMap = typeof input === 'object' && input !== null && !Array.isArray(input);
+      const result = (isMap ? section : other).safeParse(input);
+      if (result.success) return result.data;
+      for (const issue of result.error.issues)
+        context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
+      return z.NEVER;
+    })
+    .optional();
+}
+
+function isOfFileType(input: unknown, kind: Kind<unknown>): boolean {
+  return kind.fileTypes.some((type) => (type === 'list' ? Array.isArray(input) : typeof input === type));
+}
+
+function show(input: unknown): string {
+  return input === null ? 'nothing' : (JSON.stringify(input)?.slice(0, 80) ?? String(input));
+}

@@ -1,0 +1,146 @@
+import type { OptionName } from './options.js';
+
+/** A flag of the Go servers that stanchion has no use for. */
+export interface GoFlag {
+  /** Without dashes. */
+  readonly names: readonly string[];
+  readonly isSwitch?: true;
+  /** Refused: people count on what it does. Noted: going on without it is safe, a warning tells so. */
+  readonly treatment: 'refused' | 'noted';
+  /** Why, and what to do instead. */
+  readonly why: string;
+  /** A switch of ours that it turns on besides. */
+  readonly sets?: OptionName;
+}
+
+const RAFT =
+  'there is no Raft clustering here. Several brokers on one shared store take its place, in a later version';
+const SQL = 'there is no SQL store. Use --store file --dir FOLDER';
+const ENCRYPTION = 'the store is not encrypted. Put --dir on an encrypted file system (LUKS, fscrypt)';
+const SYSLOG =
+  'the log goes to standard output: leave it to systemd or the container runtime, or pipe it to logger(1)';
+const SLICES =
+  'segments are cut by size, and whole ones are removed as limits drop their messages. Leave it out';
+const GROUP = 'fault-tolerant groups come in a later version';
+const OWN_FORMAT = "it tunes the Go server's files; the store here has its own format";
+const TRACE =
+  'the raw protocol is not traced; use --log-level debug, or `trace: true` in --nats-config for the nats-server';
+
+/** What is handed to nats-server in its own file. */
+const NATS_CONFIG = 'set it in a configuration file of nats-server, and name that with --nats-config';
+
+export const GO_FLAGS: readonly GoFlag[] = [
+  { names: ['ft_group', 'ft_group_name'], treatment: 'refused', why: GROUP },
+  { names: ['ft_lease'], treatment: 'refused', why: GROUP },
+  {
+    names: ['partitioning'],
+    isSwitch: true,
+    treatment: 'refused',
+    why: 'channels are not partitioned. Give each broker a --cluster-id',
+  },
+
+  { names: ['clustered'], isSwitch: true, treatment: 'refused', why: RAFT },
+  { names: ['cluster_bootstrap'], isSwitch: true, treatment: 'refused', why: RAFT },
+  { names: ['cluster_sync'], isSwitch: true, treatment: 'refused', why: RAFT },
+  { names: ['cluster_raft_logging'], isSwitch: true, treatment: 'refused', why: RAFT },
+  { names: ['cluster_allow_add_remove_node'], isSwitch: true, treatment: 'refused', why: RAFT },
+  { names: ['cluster_proceed_on_restore_failure'], isSwitch: true, treatment: 'refused', why: RAFT },
+  ...[
+    'cluster_node_id',
+    'cluster_peers',
+    'cluster_log_path',
+    'cluster_log_cache_size',
+    'cluster_log_snapshots',
+    'cluster_trailing_logs',
+  ].map((name): GoFlag => ({ names: [name], treatment: 'refused', why: RAFT })),
+
+  { names: ['sql_no_caching'], isSwitch: true, treatment: 'refused', why: SQL },
+  ...['sql_driver', 'sql_source', 'sql_max_open_conns', 'sql_bulk_insert_limit', 'sql', 'sql_options'].map(
+    (name): GoFlag => ({ names: [name], treatment: 'refused', why: SQL }),
+  ),
+
+  { names: ['encrypt'], isSwitch: true, treatment: 'refused', why: ENCRYPTION },
+  { names: ['encryption_cipher'], treatment: 'refused', why: ENCRYPTION },
+  { names: ['encryption_key'], treatment: 'refused', why: ENCRYPTION },
+
+  { names: ['syslog', 's'], isSwitch: true, treatment: 'refused', why: SYSLOG },
+  { names: ['remote_syslog', 'r'], treatment: 'refused', why: SYSLOG },
+  { names: ['syslog_name'], treatment: 'refused', why: SYSLOG },
+  {
+    names: ['log_size_limit'],
+    treatment: 'refused',
+    why: 'log files are not rotated. Use logrotate with copytruncate',
+  },
+
+  ...['file_slice_max_msgs', 'file_slice_max_bytes', 'file_slice_max_age'].map(
+    (name): GoFlag => ({ names: [name], treatment: 'refused', why: SLICES }),
+  ),
+  {
+    names: ['file_slice_archive_script'],
+    treatment: 'refused',
+    why: 'no script is run for segments that are removed. Subscribe and write what is to be kept elsewhere',
+  },
+  {
+    names: ['file_auto_sync'],
+    treatment: 'noted',
+    why: 'with --file-sync every batch is synced before its acks, without it checkpoints are',
+  },
+  {
+    names: ['file_truncate_bad_eof'],
+    isSwitch: true,
+    treatment: 'noted',
+    why: 'a torn tail, which nobody was told of, is always cut and logged; other damage is never cut',
+  },
+  { names: ['file_crc'], isSwitch: true, treatment: 'noted', why: 'every record has a CRC' },
+  { names: ['file_compact_enabled'], isSwitch: true, treatment: 'noted', why: OWN_FORMAT },
+  ...[
+    'file_crc_poly',
+    'file_compact_frag',
+    'file_compact_interval',
+    'file_compact_min_size',
+    'file_buffer_size',
+    'file_read_buffer_size',
+    'file_fds_limit',
+    'file_parallel_recovery',
+  ].map((name): GoFlag => ({ names: [name], treatment: 'noted', why: OWN_FORMAT })),
+  ...['io_batch_size', 'io_sleep_time'].map(
+    (name): GoFlag => ({
+      names: [name],
+      treatment: 'noted',
+      why: 'batches are as large as what comes while the disk is busy',
+    }),
+  ),
+
+  {
+    names: ['stan_trace', 'SV', 'sv', 'trace', 'V', 'VV'],
+    isSwitch: true,
+    treatment: 'noted',
+    why: TRACE,
+    sets: 'debug',
+  },
+  { names: ['SDV', 'DV', 'DVV'], isSwitch: true, treatment: 'noted', why: TRACE, sets: 'debug' },
+  { names: ['max_traced_msg_len'], treatment: 'noted', why: TRACE },
+
+  { names: ['signal', 'sl'], treatment: 'refused', why: 'use kill -TERM with the id in the --pid file' },
+  {
+    names: ['https_port', 'ms'],
+    treatment: 'refused',
+    why: 'the HTTP port has no TLS. Put a proxy that has it in front of --http-port',
+  },
+  { names: ['profile'], treatment: 'refused', why: 'use node --cpu-prof' },
+  { names: ['ports_file_dir'], treatment: 'refused', why: 'choose ports with --port and --http-port' },
+  { names: ['jetstream', 'js'], isSwitch: true, treatment: 'refused', why: NATS_CONFIG },
+  { names: ['store_dir', 'sd'], treatment: 'refused', why: NATS_CONFIG },
+  {
+    names: ['t'],
+    isSwitch: true,
+    treatment: 'refused',
+    why: 'a wrong configuration always ends with exit code 2 at the start',
+  },
+  { names: ['help_tls'], isSwitch: true, treatment: 'refused', why: 'see the --tls options in --help' },
+];
+
+/** Whether the value asks for nothing: what the Go servers take for "off". */
+export function asksForNothing(value: string): boolean {
+  return ['', '0', '0s', 'false', 'f'].includes(value.toLowerCase());
+}

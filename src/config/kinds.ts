@@ -1,0 +1,139 @@
+import { parseDurationMs, parseSize } from './units.js';
+
+/** What a value in a config file may be before it is read as text. */
+type FileType = 'string' | 'number' | 'boolean' | 'list';
+
+/** A kind of value: how it is written, and what becomes of it. */
+export interface Kind<T> {
+  /** What is expected, for error messages: "a number from 1 to 65535". */
+  readonly expected: string;
+  /** How --help shows the value. */
+  readonly placeholder: string;
+  readonly fileTypes: readonly FileType[];
+  /** A flag of this kind needs no value: alone it means `true`. */
+  readonly isSwitch?: boolean;
+  /** @returns undefined if the text is not of this kind */
+  parse(text: string): T | undefined;
+}
+
+export type ValueOf<K> = K extends Kind<infer T> ? T : never;
+
+const TRUE_WORDS = ['true', 't', '1', 'yes', 'on'];
+const FALSE_WORDS = ['false', 'f', '0', 'no', 'off'];
+
+export function isBooleanWord(text: string): boolean {
+  return TRUE_WORDS.includes(text.toLowerCase()) || FALSE_WORDS.includes(text.toLowerCase());
+}
+
+export const boolean: Kind<boolean> = {
+  expected: 'true or false',
+  placeholder: '',
+  fileTypes: ['boolean', 'string', 'number'],
+  isSwitch: true,
+  parse(text) {
+    if (!isBooleanWord(text)) return undefined;
+    return TRUE_WORDS.includes(text.toLowerCase());
+  },
+};
+
+export const text: Kind<string> = {
+  expected: 'a text (in a config file: in quotes)',
+  placeholder: 'TEXT',
+  fileTypes: ['string'],
+  parse: (value) => value,
+};
+
+export const path: Kind<string> = {
+  expected: 'a path',
+  placeholder: 'PATH',
+  fileTypes: ['string'],
+  parse: (value) => (value === '' || value.includes('\0') ? undefined : value),
+};
+
+/** Can be part of a NATS subject. */
+export const subject: Kind<string> = {
+  expected: 'a NATS subject: no spaces, no wildcards, no empty part between dots',
+  placeholder: 'NAME',
+  fileTypes: ['string'],
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in a subject
+  parse: (value) => (/^[^\s.*>\x00-\x1f]+(\.[^\s.*>\x00-\x1f]+)*$/.test(value) ? value : undefined),
+};
+
+export function wholeNumber(min: number, max: number, placeholder = 'N'): Kind<number> {
+  return {
+    expected:
+      max === Number.MAX_SAFE_INTEGER
+        ? `a whole number, ${min} or more`
+        : `a whole number from ${min} to ${max}`,
+    placeholder,
+    fileTypes: ['number', 'string'],
+    parse(value) {
+      if (!/^-?\d+$/.test(value)) return undefined;
+      const number = Number(value);
+      return number >= min && number <= max ? number : undefined;
+    },
+  };
+}
+
+export const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+export const port = wholeNumber(1, 65535, 'PORT');
+
+export const portOrOff: Kind<number> = {
+  expected: 'a port from 1 to 65535, or off',
+  placeholder: 'PORT',
+  fileTypes: ['number', 'string', 'boolean'],
+  parse: (value) => (FALSE_WORDS.includes(value.toLowerCase()) ? 0 : port.parse(value)),
+};
+
+export const size: Kind<number> = {
+  expected: 'a size like 1024000000, 10MB or 1GB',
+  placeholder: 'SIZE',
+  fileTypes: ['number', 'string'],
+  parse: parseSize,
+};
+
+export const duration: Kind<number> = {
+  expected: 'a duration with its unit, like 30s, 1h30m or 500ms, or 0',
+  placeholder: 'DURATION',
+  fileTypes: ['number', 'string'],
+  parse: parseDurationMs,
+};
+
+export const positiveDuration: Kind<number> = {
+  ...duration,
+  expected: 'a duration above zero with its unit, like 30s, 1h30m or 500ms',
+  parse: (value) => parseDurationMs(value) || undefined,
+};
+
+/** Of one of these words, in any case. */
+export function oneOf<const T extends string>(words: readonly T[]): Kind<T> {
+  return {
+    expected: words.join(' or '),
+    placeholder: words.join('|'),
+    fileTypes: ['string'],
+    parse: (value) => words.find((word) => word === value.toLowerCase()),
+  };
+}
+
+/** Separated by commas. */
+export const list: Kind<readonly string[]> = {
+  expected: 'a list, separated by commas',
+  placeholder: 'LIST',
+  fileTypes: ['string', 'list'],
+  parse(value) {
+    const items = value.split(',').map((item) => item.trim());
+    return items.includes('') ? undefined : items;
+  },
+};
+
+/** A limit of one channel: as of the global kind, and any negative number is unlimited too. Unlimited is 0. */
+export function channelLimit(kind: Kind<number>): Kind<number> {
+  return {
+    ...kind,
+    expected: `${kind.expected} (0 or a negative number: unlimited)`,
+    parse(value) {
+      if (!value.startsWith('-')) return kind.parse(value);
+      return kind.parse(value.slice(1)) !== undefined || /^-\d+$/.test(value) ? 0 : undefined;
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import { ConfigError } from './error.js';
+import { OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
+import type { Choices } from './resolve.js';
+import type { NatsConfig, NatsServerConfig, NatsTlsConfig } from './serve-config.js';
+
+interface Credentials {
+  user: string | undefined;
+  pass: string | undefined;
+  token: string | undefined;
+}
+
+/** How to connect to NATS. */
+export function natsConfigOf(choices: Choices): NatsConfig {
+  const { values } = choices;
+  const urls = (values['nats-server'] ?? []).map((text) =>
+    parseServerUrl(text, choices.where.get('nats-server')!),
+  );
+  const credentials = credentialsOf(choices, urls);
+  if (values.creds !== undefined && values.nkey !== undefined) throw bothGiven(choices, 'creds', 'nkey');
+  return {
+    servers: urls.map((url) => `${url.protocol}//${url.hostname}:${url.port || DEFAULT_PORT}`),
+    ...credentials,
+    credsFile: values.creds,
+    nkeyFile: values.nkey,
+    tls: tlsOf(choices),
+  };
+}
+
+/** The nats-server to start; undefined if there are servers to attach to. */
+export function natsServerConfigOf({ values }: Choices): NatsServerConfig | undefined {
+  if (values['nats-server'] !== undefined) return undefined;
+  return {
+    binary: values['nats-server-bin'],
+    host: values.addr,
+    port: values.port,
+    clusterUrl: values.cluster,
+    clusterName: values['cluster-name'],
+    routes: values.routes ?? [],
+    configFile: values['nats-config'],
+    flags: OPTION_NAMES.filter((name) => optionOf(name).isHandedOn && values[name] !== undefined).map(
+      (name) => `--${snake(name)}=${values[name]}`,
+    ),
+  };
+}
+
+const DEFAULT_PORT = '4222';
+
+function parseServerUrl(text: string, where: string): URL {
+  const address = text.includes('://') ? text : `nats://${text}`;
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined || !['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') {
+    throw new ConfigError(`${where}: "${text}" is not a URL like nats://host:4222 or tls://host:4222`);
+  }
+  return url;
+}
+
+/** From the options, else from the URLs: `nats://user:pass@host`, `nats://token@host`. */
+function credentialsOf(choices: Choices, urls: readonly URL[]): Credentials {
+  const { values } = choices;
+  if (values.auth !== undefined && values.user !== undefined) throw bothGiven(choices, 'auth', 'user');
+  if (values.pass !== undefined && values.user === undefined) {
+    throw new ConfigError(`${choices.where.get('pass')} needs --user`);
+  }
+  const given = { user: values.user, pass: values.pass, token: values.auth };
+  const inUrls = urls.filter((url) => url.username !== '').map(credentialsInUrl);
+  const [first] = inUrls;
+  if (first === undefined) return given;
+  if (values.user !== undefined || values.auth !== undefined) {
+    throw new ConfigError('--nats-server has credentials in its URLs: leave them out, or --user and --auth');
+  }
+  if (
+    inUrls.some((each) => each.user !== first.user || each.pass !== first.pass || each.token !== first.token)
+  ) {
+    throw new ConfigError('--nats-server: all URLs must have the same user and password');
+  }
+  return first;
+}
+
+function credentialsInUrl(url: URL): Credentials {
+  const name = decode(url.username);
+  if (url.password === '') return { user: undefined, pass: undefined, token: name };
+  return { user: name, pass: decode(url.password), token: undefined };
+}
+
+/** A `%` that escapes nothing is taken as it is. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function tlsOf(choices: Choices): NatsTlsConfig | undefined {
+  const { values } = choices;
+  const certFile = values['tls-cert'];
+  const keyFile = values['tls-key'];
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new ConfigError('--tls-cert and --tls-key belong together: give both, or none');
+  }
+  const caFile = values['tls-ca'];
+  const serverName = values['tls-server-name'];
+  if (caFile !== undefined || certFile !== undefined || serverName !== undefined || values.secure) {
+    return { caFile, certFile, keyFile, serverName, skipVerify: values.secure };
+  }
+  // On the loopback, to a process of our own: there is nobody else whose certificate could come.
+  const startsTls = values['nats-server'] === undefined && (values.tls || values.tlsverify);
+  return startsTls ? { caFile, certFile, keyFile, serverName, skipVerify: true } : undefined;
+}
+
+function bothGiven(choices: Choices, a: OptionName, b: OptionName): ConfigError {
+  return new ConfigError(`${choices.where.get(a)} and ${choices.where.get(b)} exclude each other: give one`);
+}

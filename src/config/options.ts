@@ -1,0 +1,418 @@
+import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.js';
+import * as kinds from './kinds.js';
+
+/** The headings of --help, in order. */
+export const SECTIONS = {
+  streaming: 'Streaming',
+  limits: 'Limits (0 is unlimited; those of single channels are in the config file)',
+  nats: 'NATS servers to attach to (without --nats-server, a nats-server is started)',
+  natsServer: 'The nats-server that is started',
+  process: 'The process',
+} as const;
+
+/** One thing that can be chosen for `serve`. Everything that reads or explains configuration derives from the table below. */
+export interface Option {
+  readonly kind: kinds.Kind<unknown>;
+  /** As one would write it. None: the option has no value unless it is given. */
+  readonly default?: string;
+  readonly section: keyof typeof SECTIONS;
+  readonly describe: string;
+  /**
+   * More names of the flag, as the Go servers have them. Its name in snake_case need not be here. The shortest is shown
+   * in --help.
+   */
+  readonly aliases?: readonly string[];
+  /** More names in the config file; with a dot, in a section of it: `tls.client_cert`. */
+  readonly fileKeys?: readonly string[];
+  /** A flag of nats-server that is handed on to the one that is started. */
+  readonly isHandedOn?: true;
+}
+
+export const OPTIONS = {
+  'cluster-id': {
+    kind: kinds.subject,
+    default: 'test-cluster',
+    section: 'streaming',
+    describe: 'Name that clients connect to',
+    aliases: ['cid'],
+    fileKeys: ['id'],
+  },
+  store: {
+    kind: kinds.oneOf(['memory', 'file']),
+    default: 'memory',
+    section: 'streaming',
+    describe: 'Where messages and subscriptions are kept',
+    aliases: ['st'],
+    fileKeys: ['store_type', 'storetype'],
+  },
+  dir: {
+    kind: kinds.path,
+    section: 'streaming',
+    describe: 'Folder of the file store',
+    fileKeys: ['datastore'],
+  },
+  'file-sync': {
+    kind: kinds.boolean,
+    default: 'true',
+    section: 'streaming',
+    describe: 'Sync each batch to the disk before it is acknowledged',
+    fileKeys: ['file.sync', 'file.do_sync', 'file.sync_on_flush', 'file.file_sync'],
+  },
+  'replace-durable': {
+    kind: kinds.boolean,
+    default: 'false',
+    section: 'streaming',
+    describe: 'A second subscription to a durable in use replaces the first instead of being refused',
+    fileKeys: ['replace_durables', 'replace_duplicate_durable', 'replace_duplicate_durables'],
+  },
+  'discover-prefix': {
+    kind: kinds.subject,
+    default: '_STAN.discover',
+    section: 'streaming',
+    describe: 'Subject that clients send connect requests to, without the cluster id',
+  },
+  'hb-interval': {
+    kind: kinds.positiveDuration,
+    default: '30s',
+    section: 'streaming',
+    describe: 'Time between heartbeats to a client',
+    aliases: ['hbi'],
+    fileKeys: ['server_to_client_hb_interval'],
+  },
+  'hb-timeout': {
+    kind: kinds.positiveDuration,
+    default: '10s',
+    section: 'streaming',
+    describe: 'How long a client may take to answer one',
+    aliases: ['hbt'],
+    fileKeys: ['server_to_client_hb_timeout'],
+  },
+  'hb-fail-count': {
+    kind: kinds.wholeNumber(0, 1_000_000),
+    default: '10',
+    section: 'streaming',
+    describe: 'Heartbeats without an answer before the client is closed',
+    aliases: ['hbf'],
+    fileKeys: ['server_to_client_hb_fail_count'],
+  },
+
+  'max-channels': {
+    kind: kinds.count,
+    default: '100',
+    section: 'limits',
+    describe: 'Channels',
+    aliases: ['mc'],
+    fileKeys: ['maxchannels'],
+  },
+  'max-subs': {
+    kind: kinds.count,
+    default: '1000',
+    section: 'limits',
+    describe: 'Subscriptions of a channel',
+    aliases: ['msu'],
+    fileKeys: ['max_subscriptions', 'maxsubscriptions'],
+  },
+  'max-msgs': {
+    kind: kinds.count,
+    default: '1000000',
+    section: 'limits',
+    describe: 'Messages of a channel: the oldest go',
+    aliases: ['mm'],
+    fileKeys: ['maxmsgs', 'max_count', 'maxcount'],
+  },
+  'max-bytes': {
+    kind: kinds.size,
+    default: '1000000*1024',
+    section: 'limits',
+    describe: 'Bytes of the messages of a channel: the oldest go',
+    aliases: ['mb'],
+    fileKeys: ['maxbytes'],
+  },
+  'max-age': {
+    kind: kinds.duration,
+    default: '0',
+    section: 'limits',
+    describe: 'How long a message is kept',
+    aliases: ['ma'],
+    fileKeys: ['maxage'],
+  },
+  'max-inactivity': {
+    kind: kinds.duration,
+    default: '0',
+    section: 'limits',
+    describe: 'Time without a new message or a subscription after which a channel is deleted',
+    aliases: ['mi'],
+    fileKeys: ['maxinactivity'],
+  },
+  'max-pending-bytes': {
+    kind: kinds.size,
+    default: '64MB',
+    section: 'limits',
+    describe: 'Bytes that may wait for the disk: beyond it publishers get an error',
+  },
+
+  'nats-server': {
+    kind: kinds.list,
+    section: 'nats',
+    describe: 'URLs, separated by commas: nats://host:4222 or tls://host:4222',
+    aliases: ['ns'],
+    fileKeys: ['nats_server_url'],
+  },
+  user: {
+    kind: kinds.text,
+    section: 'nats',
+    describe: 'User; of a nats-server that is started: the one that clients need',
+    fileKeys: ['username'],
+  },
+  pass: {
+    kind: kinds.text,
+    section: 'nats',
+    describe: 'Password of --user',
+    fileKeys: ['password'],
+  },
+  auth: {
+    kind: kinds.text,
+    section: 'nats',
+    describe: 'Token; of a nats-server that is started: the one that clients need',
+    fileKeys: ['token'],
+  },
+  creds: {
+    kind: kinds.path,
+    section: 'nats',
+    describe: 'Credentials file (JWT and nkey)',
+    fileKeys: ['credentials'],
+  },
+  nkey: {
+    kind: kinds.path,
+    section: 'nats',
+    describe: 'File with the seed of an nkey',
+    aliases: ['nkey_seed_file'],
+  },
+  'tls-ca': {
+    kind: kinds.path,
+    section: 'nats',
+    describe:
+      'CA certificate that the servers are checked with. With any of the --tls- options, TLS is required',
+    aliases: ['tls_client_cacert'],
+    fileKeys: ['tls.client_ca', 'tls.client_cacert', 'tls.ca'],
+  },
+  'tls-cert': {
+    kind: kinds.path,
+    section: 'nats',
+    describe: "The broker's own certificate",
+    aliases: ['tls_client_cert'],
+    fileKeys: ['tls.client_cert', 'tls.cert'],
+  },
+  'tls-key': {
+    kind: kinds.path,
+    section: 'nats',
+    describe: 'Its private key',
+    aliases: ['tls_client_key'],
+    fileKeys: ['tls.client_key', 'tls.key'],
+  },
+  'tls-server-name': {
+    kind: kinds.text,
+    section: 'nats',
+    describe: 'Name that the certificates of the servers must have, if not that in the URL',
+    fileKeys: ['tls.server_name', 'tls.server_hostname'],
+  },
+  secure: {
+    kind: kinds.boolean,
+    default: 'false',
+    section: 'nats',
+    describe: 'TLS without checking the certificates of the servers',
+    aliases: ['tls-skip-verify'],
+    fileKeys: ['tls.skip_verify', 'tls.insecure'],
+  },
+
+  addr: {
+    kind: kinds.text,
+    default: '0.0.0.0',
+    section: 'natsServer',
+    describe: 'Address to listen on',
+    aliases: ['a', 'net'],
+    fileKeys: ['host'],
+  },
+  port: {
+    kind: kinds.port,
+    default: '4222',
+    section: 'natsServer',
+    describe: 'Port for clients',
+    aliases: ['p'],
+  },
+  cluster: {
+    kind: kinds.text,
+    section: 'natsServer',
+    describe: 'URL to listen on for routes of other nats-servers',
+    aliases: ['cluster_listen'],
+  },
+  'cluster-name': {
+    kind: kinds.text,
+    section: 'natsServer',
+    describe: 'Name of the cluster of nats-servers',
+  },
+  routes: {
+    kind: kinds.list,
+    section: 'natsServer',
+    describe: 'URLs of other nats-servers to connect to, separated by commas',
+  },
+  'nats-config': {
+    kind: kinds.path,
+    section: 'natsServer',
+    describe: 'Configuration file of the nats-server',
+  },
+  'nats-server-bin': {
+    kind: kinds.path,
+    default: 'nats-server',
+    section: 'natsServer',
+    describe: 'The program to start',
+  },
+  tls: {
+    kind: kinds.boolean,
+    section: 'natsServer',
+    describe: 'TLS for clients, without checking theirs',
+    isHandedOn: true,
+  },
+  tlscert: {
+    kind: kinds.path,
+    section: 'natsServer',
+    describe: 'Certificate of the nats-server',
+    isHandedOn: true,
+  },
+  tlskey: {
+    kind: kinds.path,
+    section: 'natsServer',
+    describe: 'Its private key',
+    isHandedOn: true,
+  },
+  tlsverify: {
+    kind: kinds.boolean,
+    section: 'natsServer',
+    describe: 'TLS for clients, checking their certificates',
+    isHandedOn: true,
+  },
+  tlscacert: {
+    kind: kinds.path,
+    section: 'natsServer',
+    describe: 'CA certificate that clients are checked with',
+    isHandedOn: true,
+  },
+  'client-advertise': {
+    kind: kinds.text,
+    section: 'natsServer',
+    describe: 'Address of this nats-server that clients are told',
+    isHandedOn: true,
+  },
+  'cluster-advertise': {
+    kind: kinds.text,
+    section: 'natsServer',
+    describe: 'Address of this nats-server that other nats-servers are told',
+    isHandedOn: true,
+  },
+  'no-advertise': {
+    kind: kinds.boolean,
+    section: 'natsServer',
+    describe: 'Tell clients of no other nats-server',
+    isHandedOn: true,
+  },
+  'connect-retries': {
+    kind: kinds.count,
+    section: 'natsServer',
+    describe: 'How often to try routes learnt from other nats-servers',
+    isHandedOn: true,
+  },
+
+  config: {
+    kind: kinds.path,
+    section: 'process',
+    describe: 'File with any of these options, and limits of single channels, in YAML or JSON',
+    aliases: ['c', 'sc', 'stan_config'],
+  },
+  'node-name': {
+    kind: kinds.subject,
+    section: 'process',
+    describe: 'Name of this broker [default: the name of the machine]',
+    aliases: ['name', 'n', 'server_name'],
+  },
+  'http-port': {
+    kind: kinds.portOrOff,
+    default: 'off',
+    section: 'process',
+    describe: 'Port for health, metrics and monitoring',
+    aliases: ['m'],
+  },
+  pid: {
+    kind: kinds.path,
+    section: 'process',
+    describe: 'File to write the process id to',
+    aliases: ['P'],
+    fileKeys: ['pid_file'],
+  },
+  'log-level': {
+    kind: kinds.oneOf(LOG_LEVELS),
+    default: 'info',
+    section: 'process',
+    describe: 'What to log: this and what is worse',
+  },
+  'log-format': {
+    kind: kinds.oneOf(LOG_FORMATS),
+    section: 'process',
+    describe: 'How to log it [default: pretty on a terminal, else json]',
+  },
+  'log-file': {
+    kind: kinds.path,
+    section: 'process',
+    describe: 'File to append the log to, instead of standard output',
+    aliases: ['l', 'log'],
+  },
+  logtime: {
+    kind: kinds.boolean,
+    default: 'true',
+    section: 'process',
+    describe: 'Log the time of each entry',
+    aliases: ['T', 'log-time'],
+  },
+  debug: {
+    kind: kinds.boolean,
+    default: 'false',
+    section: 'process',
+    describe: 'The same as --log-level debug',
+    aliases: ['D', 'SD', 'stan_debug'],
+    fileKeys: ['sd'],
+  },
+} as const satisfies Record<string, Option>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+type ValueOf<O> = O extends { kind: kinds.Kind<infer T> }
+  ? O extends { default: string }
+    ? T
+    : T | undefined
+  : never;
+
+/** The value of every option. */
+export type OptionValues = { -readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
+
+export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+
+export function optionOf(name: OptionName): Option {
+  return OPTIONS[name];
+}
+
+/** Every name that the flag goes by, without dashes. The first is its own. */
+export function flagNames(name: OptionName): string[] {
+  const own = [name, ...(optionOf(name).aliases ?? [])];
+  return [...new Set(own.flatMap((each) => [each, snake(each), kebab(each)]))];
+}
+
+export function environmentName(name: OptionName): string {
+  return `STANCHION_${snake(name).toUpperCase()}`;
+}
+
+export function snake(name: string): string {
+  return name.replaceAll('-', '_');
+}
+
+export function kebab(name: string): string {
+  return name.replaceAll('_', '-');
+}

@@ -1,0 +1,152 @@
+import { hostname } from 'node:os';
+import { parseFlags, type RawValue } from './argv.js';
+import { type Environment, readEnvironment } from './env.js';
+import { ConfigError } from './error.js';
+import { type ConfigFile, parseConfigFile } from './file.js';
+import { ChannelLimitsTable, isLiteral } from './limits.js';
+import { natsConfigOf, natsServerConfigOf } from './nats.js';
+import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
+import type { ServeConfig, StoreConfig } from './serve-config.js';
+
+/** The value of every option, and where those come from that are not defaults. */
+export interface Choices {
+  readonly values: OptionValues;
+  readonly where: ReadonlyMap<OptionName, string>;
+}
+
+/**
+ * Brings together what the command line, the environment and the config file say: a flag beats the environment, that
+ * the file, and that the default.
+ *
+ * @param argv what follows `serve`
+ * @param readFile of the config file; throws if it cannot be read
+ * @throws ConfigError naming what is wrong, and where
+ */
+export function resolveServeConfig(
+  argv: readonly string[],
+  env: Environment,
+  readFile: (path: string) => string,
+): ServeConfig {
+  const flags = parseFlags(argv);
+  const environment = readEnvironment(env);
+  const file = readConfigFile([...environment.values, ...flags.values], readFile);
+  const choices = choose([file.values, environment.values, flags.values]);
+  const warnings = [...flags.warnings, ...environment.warnings, ...file.warnings, ...withoutEffect(choices)];
+  return { ...buildConfig(choices, file), warnings };
+}
+
+function readConfigFile(values: readonly RawValue[], readFile: (path: string) => string): ConfigFile {
+  const named = values.filter((value) => value.name === 'config');
+  const last = named.at(-1);
+  if (last === undefined) return { values: [], channels: [], warnings: [] };
+  const other = named.find((value) => value.text !== last.text && isFlag(value) && isFlag(last));
+  if (other) {
+    throw new ConfigError(
+      `${other.where} and ${last.where} both name the config file of stanchion. Give that of nats-server with --nats-config`,
+    );
+  }
+  let content: string;
+  try {
+    content = readFile(last.text);
+  } catch (error) {
+    throw new ConfigError(
+      `${last.where}: cannot read ${last.text}: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+  return parseConfigFile(last.text, content);
+}
+
+function isFlag(value: RawValue): boolean {
+  return value.where.startsWith('-');
+}
+
+/** @param layers the weakest first */
+function choose(layers: readonly (readonly RawValue[])[]): Choices {
+  const values: Partial<Record<OptionName, unknown>> = {};
+  const where = new Map<OptionName, string>();
+  for (const name of OPTION_NAMES) {
+    const { default: text } = optionOf(name);
+    if (text !== undefined) values[name] = parseValue({ name, text, where: 'default' });
+  }
+  for (const raw of layers.flat()) {
+    values[raw.name] = parseValue(raw);
+    where.set(raw.name, raw.where);
+  }
+  // Each value came from the kind that its type in OptionValues is derived from.
+  return { values: values as OptionValues, where };
+}
+
+function parseValue(raw: RawValue): unknown {
+  const { kind } = optionOf(raw.name);
+  const value = kind.parse(raw.text);
+  if (value === undefined) throw new ConfigError(`${raw.where}: "${raw.text}" is not ${kind.expected}`);
+  return value;
+}
+
+function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'warnings'> {
+  const { values } = choices;
+  const channelLimits = new ChannelLimitsTable(
+    {
+      maxMessages: values['max-msgs'],
+      maxBytes: values['max-bytes'],
+      maxAgeMs: values['max-age'],
+      maxSubscriptions: values['max-subs'],
+      maxInactivityMs: values['max-inactivity'],
+    },
+    file.channels,
+  );
+  checkChannelCount(values['max-channels'], file);
+  return {
+    clusterId: values['cluster-id'],
+    discoverPrefix: values['discover-prefix'],
+    nodeName: values['node-name'] ?? hostname(),
+    store: storeConfigOf(values),
+    maxChannels: values['max-channels'],
+    channelLimits,
+    maxPendingBytes: values['max-pending-bytes'],
+    heartbeatIntervalMs: values['hb-interval'],
+    heartbeatTimeoutMs: values['hb-timeout'],
+    heartbeatFailCount: values['hb-fail-count'],
+    replaceDurable: values['replace-durable'],
+    nats: natsConfigOf(choices),
+    natsServer: natsServerConfigOf(choices),
+    httpPort: values['http-port'] || undefined,
+    log: {
+      level: values.debug ? 'debug' : values['log-level'],
+      format: values['log-format'],
+      file: values['log-file'],
+      withTime: values.logtime,
+    },
+    pidFile: values.pid,
+  };
+}
+
+function storeConfigOf(values: OptionValues): StoreConfig {
+  if (values.store === 'memory') return { kind: 'memory' };
+  if (values.dir === undefined) {
+    throw new ConfigError('the file store needs a folder: add --dir FOLDER');
+  }
+  return { kind: 'file', dir: values.dir, sync: values['file-sync'] };
+}
+
+function checkChannelCount(maxChannels: number, file: ConfigFile): void {
+  const literals = file.channels.filter((rule) => isLiteral(rule.pattern)).length;
+  if (maxChannels > 0 && literals > maxChannels) {
+    throw new ConfigError(
+      `the config file names ${literals} channels, and max-channels allows ${maxChannels}: raise it, or use patterns`,
+    );
+  }
+}
+
+/** What was given and plays no part, given the rest. */
+function withoutEffect({ values, where }: Choices): string[] {
+  const idle = (names: readonly OptionName[], why: string): string[] =>
+    names.flatMap((name) => (where.has(name) ? [`${where.get(name)} has no effect ${why}`] : []));
+  const warnings: string[] = [];
+  if (values.store === 'memory') warnings.push(...idle(['dir', 'file-sync'], 'with --store memory'));
+  if (values['nats-server'] !== undefined) {
+    const started = OPTION_NAMES.filter((name) => optionOf(name).section === 'natsServer');
+    warnings.push(...idle(started, 'with --nats-server: no nats-server is started'));
+  }
+  return warnings;
+}

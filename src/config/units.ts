@@ -1,0 +1,58 @@
+// As the NATS configuration has them: a letter alone counts in thousands, with a `B` or `i` in 1024s.
+const SIZE_UNITS = new Map<string, number>(
+  ['k', 'm', 'g', 't'].flatMap((letter, index): [string, number][] => [
+    [letter, 1000 ** (index + 1)],
+    [`${letter}b`, 1024 ** (index + 1)],
+    [`${letter}i`, 1024 ** (index + 1)],
+    [`${letter}ib`, 1024 ** (index + 1)],
+  ]),
+);
+SIZE_UNITS.set('', 1).set('b', 1);
+
+const DURATION_UNITS_MS = new Map<string, number>([
+  ['ns', 1e-6],
+  ['us', 1e-3],
+  ['µs', 1e-3],
+  ['μs', 1e-3],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+
+/** Also the largest duration that Go can hold. */
+const MAX_DURATION_MS = 292 * 365.25 * 24 * 3_600_000;
+
+/**
+ * A number of bytes as `1024000000`, `10MB` or `1000000*1024`.
+ *
+ * @returns undefined if it is none
+ */
+export function parseSize(text: string): number | undefined {
+  let product = 1;
+  for (const factor of text.split('*')) {
+    const match = /^\s*(\d+)\s*([a-z]*)\s*$/i.exec(factor);
+    if (!match) return undefined;
+    const unit = SIZE_UNITS.get(match[2]!.toLowerCase());
+    if (unit === undefined) return undefined;
+    product *= Number(match[1]) * unit;
+  }
+  return Number.isSafeInteger(product) ? product : undefined;
+}
+
+/**
+ * A duration as Go writes it: `1h30m`, `500ms`, `1.5s`, `0`.
+ *
+ * @returns whole milliseconds, rounded up so that a short time does not become none; undefined if it is no duration
+ */
+export function parseDurationMs(text: string): number | undefined {
+  if (text === '0') return 0;
+  if (!/^(?:(?:\d+\.?\d*|\.\d+)[a-zµμ]+)+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)([a-zµμ]+)/g)) {
+    const unitMs = DURATION_UNITS_MS.get(unit!);
+    if (unitMs === undefined) return undefined;
+    total += Number(amount) * unitMs;
+  }
+  return total <= MAX_DURATION_MS ? Math.ceil(total - 1e-9) : undefined;
+}
