@@ -44,8 +44,6 @@ for (const store of STORES) {
       const next = await rig.connect(clientId);
       const again = await next.subscribe(channel, { durableName: 'dur', all: true });
       await again.gotOne(({ sequence }) => sequence === 3, 'message 3');
-      // Acks that were on their way when the client died may be lost with it.
-      assert.deepEqual(again.freshSequences, [3]);
     });
 
     it('is forgotten when it is unsubscribed', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STAN_ERROR } from '../../src/protocol/errors.js';
-import { StartPosition } from '../../src/protocol/messages.js';
+import { StartPosition, type SubscriptionRequest } from '../../src/protocol/messages.js';
 import { Rig, STORES } from '../harness/rig.js';
 
 for (const store of STORES) {
@@ -186,7 +186,7 @@ for (const store of STORES) {
           subject: channel,
           startPosition: StartPosition.FIRST,
         });
-        assert.equal(subscription.eventsAtResponse, 0);
+        assert.equal(subscription.countAtResponse, 0);
         await subscription.got(100);
       }
     });
@@ -317,7 +317,7 @@ for (const store of STORES) {
     it('for what is wrong first, in this order', async () => {
       const client = await rig.raw();
       const clientId = rig.name('client');
-      const cases = [
+      const cases: [Partial<SubscriptionRequest>, string][] = [
         [{}, STAN_ERROR.clientIdMissing],
         [{ clientId }, STAN_ERROR.invalidAckWait],
         [{ clientId, ackWaitSeconds: -1 }, STAN_ERROR.invalidAckWait],
@@ -330,7 +330,7 @@ for (const store of STORES) {
           { clientId, ackWaitSeconds: 1, maxInFlight: 1, subject: 'foo', inbox: 'inbox' },
           STAN_ERROR.unknownClient,
         ],
-      ] as const;
+      ];
       for (const [request, error] of cases) {
         assert.deepEqual(
           await client.requestSubscription(request),
