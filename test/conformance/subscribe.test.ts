@@ -5,6 +5,11 @@ import { STAN_ERROR } from '../../src/protocol/errors.js';
 import { StartPosition, type SubscriptionRequest } from '../../src/protocol/messages.js';
 import { Rig, STORES } from '../harness/rig.js';
 
+/** A start position that the protocol does not have. */
+function outside(value: number): StartPosition {
+  return value as StartPosition;
+}
+
 for (const store of STORES) {
   describe(`Where a subscription starts (${store} store)`, () => {
     const rig = new Rig({ store });
@@ -323,8 +328,11 @@ for (const store of STORES) {
         [{ clientId, ackWaitSeconds: -1 }, STAN_ERROR.invalidAckWait],
         [{ clientId, ackWaitSeconds: 1 }, STAN_ERROR.invalidMaxInFlight],
         [{ clientId, ackWaitSeconds: 1, maxInFlight: -1 }, STAN_ERROR.invalidMaxInFlight],
-        [{ clientId, ackWaitSeconds: 1, maxInFlight: 1, startPosition: 5 }, STAN_ERROR.invalidStart],
-        [{ clientId, ackWaitSeconds: 1, maxInFlight: 1, startPosition: -1 }, STAN_ERROR.invalidStart],
+        [{ clientId, ackWaitSeconds: 1, maxInFlight: 1, startPosition: outside(5) }, STAN_ERROR.invalidStart],
+        [
+          { clientId, ackWaitSeconds: 1, maxInFlight: 1, startPosition: outside(-1) },
+          STAN_ERROR.invalidStart,
+        ],
         [{ clientId, ackWaitSeconds: 1, maxInFlight: 1 }, STAN_ERROR.invalidSubject],
         [
           { clientId, ackWaitSeconds: 1, maxInFlight: 1, subject: 'foo', inbox: 'inbox' },

@@ -20,6 +20,8 @@ export interface RigOptions {
   natsConfig?: string;
   /** Without it the tests start brokers themselves. */
   broker?: false;
+  /** Clients are gone after all tests, not after each: for tests that run at the same time. */
+  keepClients?: true;
 }
 
 /**
@@ -40,7 +42,7 @@ export class Rig {
     this.#options = options;
     this.store = options.store;
     before(() => this.#setUp());
-    afterEach(() => this.#dropClients());
+    if (!options.keepClients) afterEach(() => this.#dropClients());
     after(() => this.#tearDown());
   }
 
@@ -116,6 +118,7 @@ export class Rig {
   }
 
   async #tearDown(): Promise<void> {
+    await this.#dropClients();
     for (const broker of this.#brokers) await broker.destroy();
     await this.#nats?.stop();
     for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
