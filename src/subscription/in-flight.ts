@@ -3,8 +3,7 @@
  * wait ends. The ack wait of a subscription is one figure, so that order is the order of sending, and the earliest end is
  * always at the head: no timer per message.
  *
- * Numbers in typed arrays and no object per message. The table is hashed by the sequence's low bits: in-flight sequences
- * are mostly neighbours, so they mostly do not collide.
+ * Numbers in typed arrays and no object per message.
  */
 export class InFlight {
   #sequences: Float64Array;
@@ -167,9 +166,13 @@ export class InFlight {
 const NONE = -1;
 const INITIAL_SLOTS = 16;
 
+/**
+ * Fibonacci hashing: neighbours, which in-flight sequences mostly are, come to lie far apart. Side by side they would
+ * rarely collide, but make one long run that every removal has to walk to its end.
+ */
 function homeOf(sequence: number, mask: number): number {
-  // `& mask` alone would go through a 32-bit conversion anyway: the low bits are what counts.
-  return (sequence >>> 0) & mask;
+  const mixed = Math.imul(sequence >>> 0, 0x9e3779b1);
+  return (mixed ^ (mixed >>> 15)) & mask;
 }
 
 function grown<T extends Float64Array | Uint32Array | Int32Array>(from: T, to: T): T {
