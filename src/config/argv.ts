@@ -43,7 +43,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
     const token = argv[index]!;
     const { given, name, inline } = splitToken(token);
     const flag = FLAGS.get(name);
-    if (!flag) throw new ConfigError(`unknown flag ${given}.${didYouMean(given, dashed(given))}`);
+    if (!flag) throw new ConfigError(`unknown flag ${given}${didYouMean(given, dashed(given))}`);
     let text = inline;
     if (text === undefined && flag.isSwitch) {
       const next = argv[index + 1];
@@ -74,7 +74,10 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
  * @throws ConfigError if it cannot be honoured
  */
 export function checkGoFlag(flag: GoFlag, where: string, text: string): string | undefined {
-  if (flag.treatment === 'noted') return `${where} has no effect: ${flag.why}`;
+  if (flag.treatment === 'noted') {
+    const effect = flag.sets ? `does no more than --${flag.sets}` : 'has no effect';
+    return `${where} ${effect}: ${flag.why}`;
+  }
   if (asksForNothing(text)) return undefined;
   throw new ConfigError(`${where} is not supported: ${flag.why}`);
 }

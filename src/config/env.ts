@@ -1,6 +1,6 @@
 import type { RawValue } from './argv.js';
 import { environmentName, OPTION_NAMES } from './options.js';
-import { nearestWord } from './suggest.js';
+import { didYouMean } from './suggest.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -19,8 +19,8 @@ export function readEnvironment(env: Environment): { values: RawValue[]; warning
         values.push({ name, text, where: `environment variable ${variable}` });
       continue;
     }
-    const nearest = nearestWord(variable, names.keys());
-    if (nearest) warnings.push(`environment variable ${variable} is not an option. Did you mean ${nearest}?`);
+    const suggestion = didYouMean(variable, names.keys());
+    if (suggestion) warnings.push(`environment variable ${variable} is not an option${suggestion}`);
   }
   return { values, warnings };
 }

@@ -24,6 +24,8 @@ export class FileChannels {
   constructor(readonly rules: readonly ChannelRule[]) {}
 }
 
+const MAX_SHOWN = 80;
+
 type Shape = Record<string, z.ZodType>;
 
 const LIMITS_SECTIONS = ['limits', 'store_limits', 'storelimits'];
@@ -135,7 +137,7 @@ function goValue(flag: GoFlag): z.ZodType {
         return warning === undefined ? undefined : new FileWarning(warning.replace(/^it /, ''));
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;
-        context.addIssue({ code: 'custom', message: error.message.replace(/^it /, '') });
+        context.addIssue({ code: 'custom', message: error.message.replace(/^it is /, '') });
         return z.NEVER;
       }
     })
@@ -185,6 +187,9 @@ function isOfFileType(input: unknown, kind: Kind<unknown>): boolean {
   return kind.fileTypes.some((type) => (type === 'list' ? Array.isArray(input) : typeof input === type));
 }
 
+/** Not the value itself if it is of another type: it may be a password that lacks its quotes. */
 function show(input: unknown): string {
-  return input === null ? 'nothing' : (JSON.stringify(input)?.slice(0, 80) ?? String(input));
+  if (typeof input === 'string') return `"${input.slice(0, MAX_SHOWN)}"`;
+  if (input === null) return 'nothing';
+  return Array.isArray(input) ? 'a list' : `a ${typeof input === 'object' ? 'map' : typeof input}`;
 }

@@ -64,9 +64,7 @@ function collect(file: string, path: readonly string[], section: object, found: 
 }
 
 function parseYaml(path: string, content: string): object {
-  const document = parseDocument(content, { uniqueKeys: true });
-  const [error] = document.errors;
-  const value: unknown = error ? undefined : document.toJS();
+  const { value, error } = read(content);
   if (value === null) return {};
   if (typeof value === 'object' && !Array.isArray(value)) return value;
   if (looksLikeNatsConfig(content)) {
@@ -75,8 +73,20 @@ function parseYaml(path: string, content: string): object {
         'and give a file for nats-server with --nats-config',
     );
   }
-  if (error) throw new ConfigError(`config file ${path} is not YAML: ${error.message.split('\n')[0]}`);
+  if (error) throw new ConfigError(`config file ${path} is not YAML: ${error}`);
   throw new ConfigError(`config file ${path} must have names and values, like "max-msgs: 1000"`);
+}
+
+function read(content: string): { value?: unknown; error?: string } {
+  const document = parseDocument(content);
+  const [problem] = document.errors;
+  // The rest of the message is an excerpt of the file.
+  if (problem) return { error: problem.message.split('\n')[0]! };
+  try {
+    return { value: document.toJS() };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** `streaming {`, `port = 4222`, and maps that span lines without commas: no YAML. */
@@ -89,8 +99,9 @@ function explain(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') {
     const known = path.length === 0 ? FILE_KEYS : [];
     return issue.keys
-      .map((key) => `unknown key ${[...path, key].join('.')}.${didYouMean(key, known)}`)
+      .map((key) => `unknown key ${[...path, key].join('.')}${didYouMean(key, known)}`)
       .join('; ');
   }
-  return [path.join('.'), issue.message].filter(Boolean).join(': ');
+  const message = issue.code === 'invalid_key' ? issue.issues[0]!.message : issue.message;
+  return [path.join('.'), message].filter(Boolean).join(': ');
 }

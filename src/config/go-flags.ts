@@ -24,7 +24,7 @@ const SLICES =
 const GROUP = 'fault-tolerant groups come in a later version';
 const OWN_FORMAT = "it tunes the Go server's files; the store here has its own format";
 const TRACE =
-  'the raw protocol is not traced; use --log-level debug, or `trace: true` in --nats-config for the nats-server';
+  'the raw protocol is not traced. That of the nats-server is with `trace: true` in --nats-config';
 
 /** What is handed to nats-server in its own file. */
 const NATS_CONFIG = 'set it in a configuration file of nats-server, and name that with --nats-config';

@@ -1,9 +1,9 @@
 const MAX_DISTANCE = 2;
 
-/** ` Did you mean X?` with the candidate that differs from `word` in at most two letters, or nothing. */
+/** `: did you mean X?` with the candidate that differs from `word` in at most two letters, or nothing. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   const nearest = nearestWord(word, candidates);
-  return nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+  return nearest === undefined ? '' : `: did you mean ${nearest}?`;
 }
 
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {

@@ -1,0 +1,21 @@
+import type { ServeConfig } from '../config/serve-config.js';
+import type { Logger } from '../log/logger.js';
+
+/** Why a broker has stopped. */
+export interface StopReason {
+  /** Of the process: 0 if it was asked to stop. */
+  readonly exitCode: number;
+  readonly error?: Error;
+}
+
+/** A broker in this process. */
+export interface RunningBroker {
+  /** Resolves when clients can connect; rejects if it stops before. */
+  readonly ready: Promise<void>;
+  /** Resolves when everything is closed, whatever the reason. Never rejects. */
+  readonly stopped: Promise<StopReason>;
+  /** Closes clients' state and store cleanly. Resolves when that is done. */
+  stop(): Promise<void>;
+}
+
+export type StartBroker = (config: ServeConfig, options: { log: Logger }) => Promise<RunningBroker>;

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { resolveServeConfig } from '../config/resolve.js';
+import type { LogConfig } from '../config/serve-config.js';
+import { createLogger, type RootLogger } from '../log/logger.js';
+import { descriptorOutput, fileOutput } from '../log/output.js';
+import { writePidFile } from './pid-file.js';
+import type { StartBroker } from './running.js';
+import { onDebugSignal, onStopSignal } from './signals.js';
+
+const STDOUT = 1;
+
+/**
+ * Runs one broker until it is asked to stop, or has to.
+ *
+ * @param argv what follows `serve`
+ * @returns the exit code
+ * @throws ConfigError, and Error if the log cannot be written
+ */
+export async function serve(argv: readonly string[], startBroker: StartBroker): Promise<number> {
+  const config = resolveServeConfig(argv, process.env, (path) => readFileSync(path, 'utf8'));
+  const log = openLog(config.log);
+  endOnUncaught(log);
+  onDebugSignal(log);
+  const stopAsked = new Promise<void>((resolve) => onStopSignal(log, resolve));
+  for (const warning of config.warnings) log.warn({}, warning);
+
+  try {
+    if (config.pidFile !== undefined) writePidFile(config.pidFile);
+    const broker = await startBroker(config, { log });
+    // Whoever waits for `stopped` is told the reason there.
+    broker.ready.catch(() => {});
+    void stopAsked.then(() => broker.stop());
+    const reason = await broker.stopped;
+    if (reason.error) logError(log, reason.error);
+    return reason.exitCode;
+  } catch (error) {
+    logError(log, error);
+    return 1;
+  }
+}
+
+function openLog(config: LogConfig): RootLogger {
+  const { level, file, withTime } = config;
+  const onTerminal = file === undefined && isatty(STDOUT);
+  const format = config.format ?? (onTerminal ? 'pretty' : 'json');
+  let output = descriptorOutput(STDOUT);
+  if (file !== undefined) {
+    try {
+      output = fileOutput(file);
+    } catch (error) {
+      throw new Error(`--log-file: cannot write ${file}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return createLogger({ level, format, output, withTime, withColor: onTerminal && !process.env.NO_COLOR });
+}
+
+/** One line that says what is wrong. Where in the code is for whoever debugs. */
+function logError(log: RootLogger, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  log.error(log.level === 'debug' ? { err: error } : {}, message);
+}
+
+function endOnUncaught(log: RootLogger): void {
+  const end = (error: unknown): void => {
+    log.error({ err: error }, 'A bug: an error that nobody handled. Please report it with these lines');
+    process.exit(1);
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
+}

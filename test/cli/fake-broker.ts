@@ -1,0 +1,37 @@
+import { runCli } from '../../src/cli/cli.js';
+import type { RunningBroker, StopReason } from '../../src/cli/running.js';
+import type { ServeConfig } from '../../src/config/serve-config.js';
+import type { Logger } from '../../src/log/logger.js';
+
+// The command line around a broker that does what FAKE_BROKER says. Run as a process of its own.
+
+async function startBroker(config: ServeConfig, { log }: { log: Logger }): Promise<RunningBroker> {
+  const behaviour = process.env.FAKE_BROKER ?? 'run';
+  if (behaviour === 'fail to start') throw new Error('port 4222 is taken');
+  let end: (reason: StopReason) => void = () => {};
+  const stopped = new Promise<StopReason>((resolve) => {
+    end = resolve;
+  });
+  const alive = setInterval(() => {}, 60_000);
+  if (behaviour === 'break') setTimeout(() => end({ exitCode: 1, error: new Error('the disk is gone') }), 10);
+  if (behaviour === 'throw') {
+    setTimeout(() => {
+      throw new Error('thrown from a timer');
+    }, 10);
+  }
+  if (behaviour === 'reject') void Promise.reject(new Error('rejected without a handler'));
+  log.info({ clusterId: config.clusterId, store: config.store.kind }, 'Streaming Server is ready');
+  log.debug({}, 'a debug message');
+  return {
+    ready: Promise.resolve(),
+    stopped,
+    stop: async () => {
+      if (behaviour === 'never stop') return;
+      log.info({}, 'store closed');
+      clearInterval(alive);
+      end({ exitCode: 0 });
+    },
+  };
+}
+
+process.exit(await runCli(process.argv.slice(2), { startBroker }));
