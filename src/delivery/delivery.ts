@@ -190,12 +190,9 @@ export class Delivery {
       }
       this.#redeliverOne(sub, sequence);
     }
-    if (sub.isOnHold) {
-      sub.isOnHold = false;
-      this.deliver(sub);
-    } else if (group !== undefined) {
-      this.deliverGroup(group);
-    }
+    sub.isOnHold = false;
+    // What a limit has dropped left room.
+    this.serve(sub);
     this.#armAckWait(sub);
   }
 
