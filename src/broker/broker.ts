@@ -75,6 +75,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly #onFailed: (error: Error) => void;
   #publishSid = -1;
   #ackSid = -1;
+  #isDraining = false;
   #isStopped = false;
 
   constructor(parts: BrokerParts) {
@@ -158,6 +159,12 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.delivery.resumeWaiting();
   }
 
+  /** Takes nothing more. What was taken before is still answered as it becomes durable. */
+  drain(): void {
+    this.#isDraining = true;
+    this.wheel.stop();
+  }
+
   /** Says nothing more to anybody. The store is its owner's to close. */
   stop(): void {
     this.#isStopped = true;
@@ -175,6 +182,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     payloadStart: number,
     payloadEnd: number,
   ): void {
+    if (this.#isDraining) return;
     if (sid === this.#publishSid) {
       this.#publish.handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd);
     } else if (sid === this.#ackSid) {
