@@ -23,6 +23,9 @@ const DURATION_UNITS_MS = new Map<string, number>([
 /** Also the largest duration that Go can hold. */
 const MAX_DURATION_MS = 292 * 365.25 * 24 * 3_600_000;
 
+/** Of sums of fractions. Far below a nanosecond. */
+const ROUNDING_MS = 1e-9;
+
 /**
  * A number of bytes as `1024000000`, `10MB` or `1000000*1024`.
  *
@@ -54,5 +57,5 @@ export function parseDurationMs(text: string): number | undefined {
     if (unitMs === undefined) return undefined;
     total += Number(amount) * unitMs;
   }
-  return total <= MAX_DURATION_MS ? Math.ceil(total - 1e-9) : undefined;
+  return total <= MAX_DURATION_MS ? Math.max(0, Math.ceil(total - ROUNDING_MS)) : undefined;
 }
