@@ -8,7 +8,7 @@ import { parseServerInfo, type ServerInfo } from './server-info.js';
 export interface LinkTarget {
   host: string;
   port: number;
-  /** Set: only with TLS. Unset: with TLS (and the system's certificate authorities) if the server requires it. */
+  /** Set: only with TLS. Unset: with TLS (and the authorities that Node trusts) if the server has it, as the `nats` package does. */
   tls?: tls.ConnectionOptions | undefined;
   /** The server begins with the TLS handshake, before its INFO (`handshake_first`). */
   tlsFirst?: boolean | undefined;

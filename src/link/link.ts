@@ -111,7 +111,7 @@ export class Link implements ControlHandler {
         return link;
       }
       const info = await link.firstInfo(await dial.plain(target, link.sink));
-      if (info.tlsRequired) {
+      if (info.tlsRequired || info.tlsAvailable) {
         link.close();
         link = new Link(handler, events, options);
         await link.shakeHands(await dial.secure(target, link.sink), target);

@@ -1,0 +1,42 @@
+import type { Clock } from '../clock/clock.js';
+
+/** Waits between tries: longer each time, never quite the same, and over at once when there is news. */
+export class Backoff {
+  private tries = 0;
+  private wakeUp: (() => void) | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly random: () => number,
+    private readonly firstMs: number,
+    private readonly maxMs: number,
+  ) {}
+
+  /** Tries since the last `reset`. */
+  get count(): number {
+    return this.tries;
+  }
+
+  reset(): void {
+    this.tries = 0;
+  }
+
+  /** Ends a wait that is on. */
+  wake(): void {
+    this.wakeUp?.();
+  }
+
+  wait(): Promise<void> {
+    const fullMs = Math.min(this.maxMs, this.firstMs * 2 ** Math.min(this.tries, 30));
+    this.tries++;
+    return new Promise((resolve) => {
+      const done = () => {
+        timer.cancel();
+        this.wakeUp = undefined;
+        resolve();
+      };
+      const timer = this.clock.setTimer(fullMs * (0.5 + this.random() / 2), done);
+      this.wakeUp = done;
+    });
+  }
+}

@@ -1,0 +1,325 @@
+import { type Authenticator, connect, type NatsConnection } from 'nats';
+import { type Clock, systemClock } from '../clock/clock.js';
+import type { NatsConfig } from '../config/serve-config.js';
+import type { LinkTarget } from '../link/dial.js';
+import { Link, type LinkEvents, type LinkOptions } from '../link/link.js';
+import type { LinkDownReason, LinkHandler } from '../link/types.js';
+import type { Logger } from '../log/logger.js';
+import { Backoff } from './backoff.js';
+import {
+  authenticators,
+  connectFields,
+  controlTls,
+  hostAndPort,
+  linkTls,
+  messageOf,
+  NatsConfigError,
+} from './credentials.js';
+
+export interface NatsAttachmentOptions {
+  config: NatsConfig;
+  /** Of both connections, as `nats-server`'s monitoring shows it. */
+  name: string;
+  /** Of the program. */
+  version: string;
+  /** Gets what comes in on the link. */
+  handler: LinkHandler;
+  /**
+   * A link is connected and has no subscriptions yet: subscribe, `flush` it, then it can be said that the broker is there. Called
+   * for each new link.
+   */
+  onLinkUp(link: Link): void;
+  /** The link that was up is gone, with what waited to be sent. Called once for each `onLinkUp`, but not by `close`. */
+  onLinkDown(reason: LinkDownReason): void;
+  /** The link's backlog has drained: see `LinkEvents`. */
+  onDrain?(): void;
+  logger: Logger;
+  /** Whether `start` waits until there is a server, instead of failing when there is none. */
+  waitOnFirstConnect: boolean;
+  /** The servers begin with the TLS handshake, before their INFO. */
+  tlsFirst?: boolean;
+  clock?: Clock;
+  random?: () => number;
+  connectTimeoutMs?: number;
+  link?: Omit<LinkOptions, 'clock'>;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
+const CONTROL_PING_INTERVAL_MS = 5_000;
+const KEEP_ALIVE_MS = 60_000;
+const CONTROL_RETRY_MS = 100;
+const CONTROL_RETRY_JITTER_MS = 50;
+const FIRST_RETRY_MS = 50;
+const MAX_RETRY_MS = 2_000;
+/** A link that lasted this long did not fail for what the one before it failed. */
+const SETTLED_MS = 5_000;
+/** Links that fail at a server before the control connection is sent to another one. */
+const MAX_LINK_TRIES_PER_SERVER = 4;
+
+/**
+ * The broker's place in NATS: the control connection of the `nats` package, which chooses the server and finds a new one for ever,
+ * and the data link, which follows it there with the same TLS options and credentials.
+ */
+export class NatsAttachment {
+  private readonly options: NatsAttachmentOptions;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly authenticators: Authenticator[];
+  private readonly controlBackoff: Backoff;
+  private readonly linkBackoff: Backoff;
+  private currentControl: NatsConnection | undefined;
+  private currentLink: Link | undefined;
+  private isControlConnected = false;
+  /** Grows each time the control connection has found a server. */
+  private controlMoves = 0;
+  private isClosed = false;
+  private keepAlive: NodeJS.Timeout | undefined;
+  private onControlConnected: (() => void) | undefined;
+  private onLinkGone: (() => void) | undefined;
+  private onFirstLink: (() => void) | undefined;
+
+  /** @throws NatsConfigError if a file that the configuration names is of no use */
+  constructor(options: NatsAttachmentOptions) {
+    this.options = options;
+    this.clock = options.clock ?? systemClock;
+    this.logger = options.logger.child({ component: 'nats' });
+    const random = options.random ?? Math.random;
+    this.controlBackoff = new Backoff(this.clock, random, FIRST_RETRY_MS, MAX_RETRY_MS);
+    this.linkBackoff = new Backoff(this.clock, random, FIRST_RETRY_MS, MAX_RETRY_MS);
+    if (options.config.servers.length === 0)
+      throw new NatsConfigError('no NATS server to attach to is named');
+    this.authenticators = authenticators(options.config);
+    linkTls(options.config, undefined, options.tlsFirst ?? false);
+  }
+
+  /**
+   * Connects. When it resolves, `onLinkUp` has been called for the first time.
+   * @throws Error naming the servers, if none can be reached and `waitOnFirstConnect` is not set
+   */
+  async start(): Promise<void> {
+    // The clock's timers do not keep the process alive, and while there is no server nothing else would.
+    this.keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
+    try {
+      await this.connectAll();
+    } catch (error) {
+      clearInterval(this.keepAlive);
+      throw error;
+    }
+  }
+
+  private async connectAll(): Promise<void> {
+    const control = await this.connectControl(this.options.waitOnFirstConnect);
+    if (!control) return;
+    const firstLink = new Promise<void>((resolve) => {
+      this.onFirstLink = resolve;
+    });
+    void this.keepControl(control);
+    void this.keepLink();
+    await firstLink;
+  }
+
+  /** Closes both, and drops what waits to be sent: `link.flush` first if that matters. Idempotent. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    clearInterval(this.keepAlive);
+    this.currentLink?.close();
+    this.currentLink = undefined;
+    this.onLinkGone?.();
+    this.onControlConnected?.();
+    this.onFirstLink?.();
+    this.controlBackoff.wake();
+    this.linkBackoff.wake();
+    await this.currentControl?.close();
+  }
+
+  /**
+   * For what is rare: requests, status. It may be reconnecting.
+   * @throws Error before `start` has connected
+   */
+  get control(): NatsConnection {
+    if (!this.currentControl) throw new Error('not connected to NATS yet');
+    return this.currentControl;
+  }
+
+  /** The data link while it is up. */
+  get link(): Link | undefined {
+    return this.currentLink;
+  }
+
+  /** `host:port` of the server that the control connection is at, or tries. '' if there was none yet. */
+  get server(): string {
+    return this.currentControl?.getServer() ?? '';
+  }
+
+  private async connectControl(retry: boolean): Promise<NatsConnection | undefined> {
+    const { config, name, tlsFirst } = this.options;
+    while (!this.isClosed) {
+      try {
+        const tls = controlTls(config, tlsFirst ?? false);
+        const control = await connect({
+          servers: [...config.servers],
+          name: `${name} (control)`,
+          authenticator: this.authenticators,
+          timeout: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+          pingInterval: CONTROL_PING_INTERVAL_MS,
+          maxPingOut: 2,
+          reconnect: true,
+          maxReconnectAttempts: -1,
+          reconnectTimeWait: CONTROL_RETRY_MS,
+          reconnectJitter: CONTROL_RETRY_JITTER_MS,
+          reconnectJitterTLS: CONTROL_RETRY_JITTER_MS,
+          ignoreAuthErrorAbort: true,
+          ...(tls && { tls }),
+        });
+        if (this.isClosed) {
+          await control.close();
+          return undefined;
+        }
+        this.controlBackoff.reset();
+        this.currentControl = control;
+        this.controlIsConnected();
+        return control;
+      } catch (error) {
+        if (this.isClosed) return undefined;
+        const servers = config.servers.join(', ');
+        const reason = messageOf(error);
+        if (!retry) {
+          throw new Error(
+            `cannot connect to NATS at ${servers}: ${reason}. Is a nats-server running there, and are credentials and TLS right?`,
+            { cause: error },
+          );
+        }
+        this.logger.warn({ servers, reason }, 'cannot connect to NATS: trying again');
+        await this.controlBackoff.wait();
+      }
+    }
+    return undefined;
+  }
+
+  /** Listens to the control connection, and replaces it should it ever give up. */
+  private async keepControl(first: NatsConnection): Promise<void> {
+    let control: NatsConnection | undefined = first;
+    while (control && !this.isClosed) {
+      for await (const status of control.status()) {
+        if (status.type === 'disconnect') {
+          this.isControlConnected = false;
+          if (!this.isClosed) this.logger.warn({ server: this.server }, 'NATS control connection lost');
+        } else if (status.type === 'reconnect') {
+          this.logger.info({ server: this.server }, 'NATS control connection is back');
+          this.controlIsConnected();
+        } else if (status.type === 'ldm') {
+          this.leaveServer('it is in lame-duck mode');
+        } else if (status.type === 'error') {
+          this.logger.warn({ error: status.data }, 'NATS server refused');
+        }
+      }
+      this.isControlConnected = false;
+      if (this.isClosed) return;
+      const reason = messageOf((await control.closed()) ?? 'closed');
+      this.logger.error({ reason }, 'NATS control connection gave up: making a new one');
+      await this.controlBackoff.wait();
+      control = await this.connectControl(true);
+    }
+  }
+
+  private controlIsConnected(): void {
+    this.isControlConnected = true;
+    this.controlMoves++;
+    this.onControlConnected?.();
+    this.linkBackoff.wake();
+    const link = this.currentLink;
+    if (link && link.serverInfo.serverId !== this.control.info?.server_id) {
+      link.close();
+      this.linkIsDown(`following the control connection to ${this.server}`);
+    }
+  }
+
+  /** Makes link after link, wherever the control connection is. */
+  private async keepLink(): Promise<void> {
+    while (!this.isClosed) {
+      if (!this.isControlConnected) {
+        await new Promise<void>((resolve) => {
+          this.onControlConnected = resolve;
+        });
+        this.onControlConnected = undefined;
+        continue;
+      }
+      const server = this.server;
+      const moves = this.controlMoves;
+      const link = await this.connectLink(server).catch((error) => {
+        if (!this.isClosed) this.linkFailed(server, messageOf(error));
+        return undefined;
+      });
+      if (link && (this.isClosed || moves !== this.controlMoves)) {
+        link.close();
+      } else if (link?.isUp) {
+        const sinceMs = this.clock.monotonicMs();
+        await this.useLink(link, server);
+        if (this.clock.monotonicMs() - sinceMs >= SETTLED_MS) this.linkBackoff.reset();
+      }
+      if (!this.isClosed && moves === this.controlMoves) await this.linkBackoff.wait();
+    }
+  }
+
+  private linkFailed(server: string, reason: string): void {
+    this.logger.warn({ server, reason }, 'no data link to NATS: trying again');
+    if (this.linkBackoff.count % MAX_LINK_TRIES_PER_SERVER === MAX_LINK_TRIES_PER_SERVER - 1) {
+      this.leaveServer('the data link cannot be made there');
+    }
+  }
+
+  private connectLink(server: string): Promise<Link> {
+    const { config, handler, name, version, tlsFirst } = this.options;
+    const { host, port } = hostAndPort(server);
+    const target: LinkTarget = {
+      host,
+      port,
+      tls: linkTls(config, host, tlsFirst ?? false),
+      tlsFirst,
+      connectFields: (info) => ({ ...connectFields(this.authenticators, info.nonce), name, version }),
+      connectTimeoutMs: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    };
+    return Link.connect(target, handler, this.linkEvents, { ...this.options.link, clock: this.clock });
+  }
+
+  private readonly linkEvents: LinkEvents = {
+    onDown: (reason) => this.linkIsDown(reason),
+    onDrain: () => this.options.onDrain?.(),
+    onServerError: (text) =>
+      this.logger.warn({ error: text }, 'NATS server refused something on the data link'),
+  };
+
+  /** Resolves when the link is gone. */
+  private async useLink(link: Link, server: string): Promise<void> {
+    const gone = new Promise<void>((resolve) => {
+      this.onLinkGone = resolve;
+    });
+    this.currentLink = link;
+    this.logger.info(
+      { server, serverName: link.serverInfo.serverName, serverVersion: link.serverInfo.version },
+      'connected to NATS',
+    );
+    this.options.onLinkUp(link);
+    this.onFirstLink?.();
+    await gone;
+  }
+
+  private linkIsDown(reason: LinkDownReason): void {
+    if (!this.currentLink) return;
+    this.currentLink = undefined;
+    this.logger.warn({ reason }, 'NATS data link lost');
+    this.options.onLinkDown(reason);
+    this.onLinkGone?.();
+  }
+
+  /** Sends the control connection, and with it the link, to another server if there is one. */
+  private leaveServer(why: string): void {
+    const control = this.currentControl;
+    if (!control || !this.isControlConnected || this.isClosed) return;
+    const others = (control.info?.connect_urls ?? []).filter((url) => url !== this.server);
+    if (others.length === 0 && this.options.config.servers.length < 2) return;
+    this.logger.info({ server: this.server, why }, 'leaving the NATS server for another one');
+    control.reconnect().catch((error) => this.logger.warn({ reason: messageOf(error) }, 'cannot leave it'));
+  }
+}

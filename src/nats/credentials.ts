@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import {
+  type Authenticator,
+  credsAuthenticator,
+  nkeyAuthenticator,
+  type TlsOptions,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from 'nats';
+import type { NatsConfig } from '../config/serve-config.js';
+
+/** Something in the configuration of the NATS connection that cannot work: nothing that a retry helps. */
+export class NatsConfigError extends Error {
+  override name = 'NatsConfigError';
+}
+
+const NKEY_SEED = /\bSU[A-Z2-7]{56}\b/;
+
+/**
+ * The authenticators for both connections. Files are read anew at each connect, so that renewed credentials are taken up.
+ * @throws NatsConfigError if a file cannot be read or holds something else
+ */
+export function authenticators(config: NatsConfig): Authenticator[] {
+  const all: Authenticator[] = [];
+  const { user, pass, token, credsFile, nkeyFile } = config;
+  if (user !== undefined) all.push(usernamePasswordAuthenticator(user, pass));
+  if (token !== undefined) all.push(tokenAuthenticator(token));
+  if (nkeyFile !== undefined) all.push(nkeyAuthenticator(() => nkeySeed(nkeyFile)));
+  if (credsFile !== undefined) all.push(credsAuthenticator(() => readFile(credsFile, 'credentials')));
+  for (const [index, authenticator] of all.entries()) {
+    try {
+      authenticator('nonce');
+    } catch (error) {
+      if (error instanceof NatsConfigError) throw error;
+      const what = index === all.length - 1 && credsFile !== undefined ? credsFile : nkeyFile;
+      throw new NatsConfigError(`${what} holds no usable credentials: ${messageOf(error)}`);
+    }
+  }
+  return all;
+}
+
+/** The fields of CONNECT that the authenticators give for a server's nonce. */
+export function connectFields(all: readonly Authenticator[], nonce: string): Record<string, unknown> {
+  return Object.assign({}, ...all.map((authenticator) => authenticator(nonce || undefined)));
+}
+
+/**
+ * TLS options for the `nats` package; it hands those that it does not know to Node.
+ * @returns undefined if TLS is used only when the server asks for it
+ */
+export function controlTls(
+  config: NatsConfig,
+  tlsFirst: boolean,
+): (TlsOptions & ConnectionOptions) | undefined {
+  const tls = linkTls(config, undefined, tlsFirst);
+  if (!tls) return undefined;
+  const { caFile, certFile, keyFile } = config.tls ?? {};
+  const { servername, rejectUnauthorized } = tls;
+  return {
+    ...(servername !== undefined && { servername }),
+    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+    ...(caFile !== undefined && { caFile }),
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
+    ...(tlsFirst && { handshakeFirst: true }),
+  };
+}
+
+/**
+ * TLS options for the link to `host`, which may be one that the configuration does not name: a server of the cluster, known by its
+ * address only, has its certificate for the configured name.
+ * @throws NatsConfigError if a file cannot be read
+ */
+export function linkTls(
+  config: NatsConfig,
+  host: string | undefined,
+  tlsFirst: boolean,
+): ConnectionOptions | undefined {
+  const tls = config.tls;
+  if (!tls && !tlsFirst && !config.servers.some((url) => url.startsWith('tls://'))) return undefined;
+  const servername = tls?.serverName ?? (host === undefined ? undefined : certificateName(config, host));
+  return {
+    ...(servername !== undefined && { servername }),
+    ...(tls?.skipVerify && { rejectUnauthorized: false }),
+    ...(tls?.caFile !== undefined && { ca: readFile(tls.caFile, 'certificate authorities') }),
+    ...(tls?.certFile !== undefined && { cert: readFile(tls.certFile, 'certificate') }),
+    ...(tls?.keyFile !== undefined && { key: readFile(tls.keyFile, 'private key') }),
+  };
+}
+
+function certificateName(config: NatsConfig, host: string): string | undefined {
+  if (isIP(host) === 0) return host;
+  const hosts = config.servers.map((url) => hostAndPort(url).host);
+  return hosts.includes(host) ? undefined : hosts.find((configured) => isIP(configured) === 0);
+}
+
+/** @param server `host:port`, with or without a scheme */
+export function hostAndPort(server: string): { host: string; port: number } {
+  const url = new URL(`http://${server.replace(/^\w+:\/\//, '')}`);
+  // As http the port 80 is the default and not kept.
+  const port = url.port !== '' ? Number(url.port) : /:80$/.test(server) ? 80 : 4222;
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port };
+}
+
+function nkeySeed(file: string): Buffer {
+  const seed = NKEY_SEED.exec(readFile(file, 'nkey seed').toString('latin1'));
+  if (!seed)
+    throw new NatsConfigError(`${file} holds no nkey seed of a user: 58 characters that begin with SU`);
+  return Buffer.from(seed[0]);
+}
+
+function readFile(file: string, what: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new NatsConfigError(`cannot read the ${what} in ${file}: ${messageOf(error)}`);
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

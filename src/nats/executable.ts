@@ -1,0 +1,22 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+
+/**
+ * @param name a path if it has a slash
+ * @param path folders to look in otherwise, as in the environment's PATH
+ */
+export function findExecutable(name: string, path: string): string | undefined {
+  const candidates = name.includes('/')
+    ? [resolve(name)]
+    : path.split(delimiter).map((dir) => join(dir, name));
+  return candidates.find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,266 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { type Clock, systemClock, type Timer } from '../clock/clock.js';
+import type { NatsConfig, NatsServerConfig } from '../config/serve-config.js';
+import type { Logger } from '../log/logger.js';
+import { Backoff } from './backoff.js';
+import { messageOf } from './credentials.js';
+import { findExecutable } from './executable.js';
+import { explainFailedStart, missingBinary, newServerName } from './server-error.js';
+import { ServerLog } from './server-log.js';
+import { probe } from './server-probe.js';
+
+export interface SupervisedServerOptions {
+  config: NatsServerConfig;
+  /** What clients, ours included, have to show. */
+  credentials: Pick<NatsConfig, 'user' | 'pass' | 'token'>;
+  logger: Logger;
+  clock?: Clock;
+  random?: () => number;
+  /** For one start, until it takes connections. */
+  startTimeoutMs?: number;
+  /** Between SIGTERM and SIGKILL. */
+  stopGraceMs?: number;
+  /** Where executables are looked for; default: the environment's PATH. */
+  path?: string;
+}
+
+const DEFAULT_START_TIMEOUT_MS = 10_000;
+const DEFAULT_STOP_GRACE_MS = 5_000;
+const READY_POLL_MS = 10;
+const PROBE_TIMEOUT_MS = 1_000;
+const FIRST_RESTART_MS = 100;
+const MAX_RESTART_MS = 10_000;
+/** A server that ran this long did not end for what the one before it ended. */
+const SETTLED_MS = 30_000;
+
+/**
+ * A real nats-server as our child process: restarted when it dies, stopped with us. On Linux the kernel ends it if we are killed.
+ */
+export class SupervisedServer {
+  /** Times that it died and was started again. */
+  restarts = 0;
+
+  private readonly options: SupervisedServerOptions;
+  private readonly logger: Logger;
+  private readonly clock: Clock;
+  private readonly backoff: Backoff;
+  private readonly binary: string;
+  private readonly deathSignalWrapper: string | undefined;
+  /** Ours alone: the server tells there on which port it listens. */
+  private readonly dir: string;
+  private listenPort: number;
+  private child: ChildProcess | undefined;
+  private childEnded: Promise<unknown> = Promise.resolve();
+  private readonly onProcessExit = () => this.child?.kill('SIGKILL');
+  private isStopping = false;
+
+  private constructor(options: SupervisedServerOptions) {
+    this.options = options;
+    this.logger = options.logger.child({ component: 'nats-server' });
+    this.clock = options.clock ?? systemClock;
+    this.backoff = new Backoff(this.clock, options.random ?? Math.random, FIRST_RESTART_MS, MAX_RESTART_MS);
+    // 0 as elsewhere: any free port. A nats-server says -1 for that.
+    this.listenPort = options.config.port === 0 ? -1 : options.config.port;
+    const path = options.path ?? process.env.PATH ?? '';
+    const binary = findExecutable(options.config.binary, path);
+    if (binary === undefined) throw missingBinary(options.config.binary);
+    this.binary = binary;
+    this.deathSignalWrapper = process.platform === 'linux' ? findExecutable('setpriv', path) : undefined;
+    this.dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-'));
+    process.on('exit', this.onProcessExit);
+  }
+
+  /**
+   * Starts one; when it resolves, it takes connections.
+   * @throws NatsServerError if there is no binary, the port is taken, or it ends at once
+   */
+  static async start(options: SupervisedServerOptions): Promise<SupervisedServer> {
+    const server = new SupervisedServer(options);
+    try {
+      await server.launch();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  get port(): number {
+    return this.listenPort;
+  }
+
+  /** Where to connect from this machine. */
+  get url(): string {
+    const host = this.localHost;
+    return `nats://${host.includes(':') ? `[${host}]` : host}:${this.listenPort}`;
+  }
+
+  /** Of the process that runs now. */
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  /** SIGTERM, and after a grace SIGKILL. Idempotent. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    this.backoff.wake();
+    const child = this.child;
+    if (child) {
+      child.kill('SIGTERM');
+      const timer = this.clock.setTimer(this.options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS, () => {
+        this.logger.warn({ pid: child.pid }, 'nats-server does not stop: killing it');
+        child.kill('SIGKILL');
+      });
+      await this.childEnded;
+      timer.cancel();
+    }
+    process.removeListener('exit', this.onProcessExit);
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private get localHost(): string {
+    const { host } = this.options.config;
+    return host === '0.0.0.0' || host === '' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  }
+
+  /** Starts the process and waits until it is ready; from then on it is restarted. */
+  private async launch(): Promise<void> {
+    for (const file of readdirSync(this.dir)) rmSync(join(this.dir, file));
+    const args = this.args();
+    const [command, allArgs] = this.deathSignalWrapper
+      ? [this.deathSignalWrapper, ['--pdeathsig', 'KILL', this.binary, ...args]]
+      : [this.binary, args];
+    const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = new ServerLog(this.logger);
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write(chunk));
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.write(chunk));
+    const sinceMs = this.clock.monotonicMs();
+    let isReady = false;
+    const ended = new Promise<string>((resolve) => {
+      child.on('error', (error) => resolve(error.message));
+      child.on('close', (code, signal) => {
+        log.end();
+        resolve(signal ? `killed by ${signal}` : `exit code ${code}`);
+      });
+    });
+    // Only with a pid was anything started at all.
+    if (child.pid !== undefined) {
+      this.child = child;
+      this.childEnded = ended;
+    }
+    void ended.then((how) => {
+      if (this.child === child) this.child = undefined;
+      if (!isReady || this.isStopping) return;
+      if (this.clock.monotonicMs() - sinceMs >= SETTLED_MS) this.backoff.reset();
+      this.logger.error({ how }, 'nats-server has died: starting it again');
+      void this.relaunch();
+    });
+
+    const failure = await this.untilReady(ended);
+    if (failure !== undefined) {
+      child.kill('SIGKILL');
+      await ended;
+      throw await explainFailedStart(failure, log.lastLines, this.localHost, this.listenPort, this.clock);
+    }
+    isReady = true;
+    this.logger.info({ pid: child.pid, url: this.url }, 'nats-server takes connections');
+  }
+
+  private async relaunch(): Promise<void> {
+    for (;;) {
+      await this.backoff.wait();
+      if (this.isStopping) return;
+      this.restarts++;
+      try {
+        await this.launch();
+        return;
+      } catch (error) {
+        if (this.isStopping) return;
+        this.logger.error({ reason: messageOf(error) }, 'nats-server did not start: trying again');
+      }
+    }
+  }
+
+  /** @returns why it will not be ready; undefined when it is */
+  private async untilReady(ended: Promise<string>): Promise<string | undefined> {
+    const timeoutMs = this.options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
+    const untilMs = this.clock.monotonicMs() + timeoutMs;
+    for (;;) {
+      const port = this.announcedPort();
+      if (port !== undefined) {
+        this.listenPort = port;
+        // The announcement is our child's alone; that somebody answers there shows that it can be reached.
+        const found = await probe(this.localHost, port, PROBE_TIMEOUT_MS, this.clock);
+        if (found.kind !== 'nobody') return undefined;
+      }
+      if (this.clock.monotonicMs() > untilMs) return `not ready after ${timeoutMs} ms`;
+      let timer: Timer | undefined;
+      const pause = new Promise<undefined>((resolve) => {
+        timer = this.clock.setTimer(READY_POLL_MS, () => resolve(undefined));
+      });
+      const how = await Promise.race([ended, pause]);
+      timer?.cancel();
+      if (how !== undefined) return how;
+    }
+  }
+
+  /** The port that our child says it listens on; undefined if it has not said so yet. */
+  private announcedPort(): number | undefined {
+    const file = readdirSync(this.dir).find((name) => name.endsWith('.ports'));
+    if (!file) return undefined;
+    try {
+      const ports = JSON.parse(readFileSync(join(this.dir, file), 'utf8')) as { nats?: string[] };
+      const port = /:(\d+)$/.exec(ports.nats?.[0] ?? '')?.[1];
+      return port === undefined ? undefined : Number(port);
+    } catch {
+      // Half written.
+      return undefined;
+    }
+  }
+
+  private args(): string[] {
+    const { config } = this.options;
+    return [
+      '--addr',
+      config.host,
+      '--port',
+      String(this.listenPort),
+      '--ports_file_dir',
+      this.dir,
+      // A configuration file may set a name that others know.
+      ...(config.configFile === undefined ? ['--name', newServerName()] : []),
+      ...this.configArgs(),
+      ...(config.clusterUrl === undefined ? [] : ['--cluster', config.clusterUrl]),
+      ...(config.clusterName === undefined ? [] : ['--cluster_name', config.clusterName]),
+      ...(config.routes.length === 0 ? [] : ['--routes', config.routes.join(',')]),
+      ...config.flags,
+    ];
+  }
+
+  /** Passwords go into a file that only we can read: arguments can be read by every user of the machine. */
+  private configArgs(): string[] {
+    const { configFile } = this.options.config;
+    const { user, pass, token } = this.options.credentials;
+    if (user === undefined && token === undefined)
+      return configFile === undefined ? [] : ['--config', configFile];
+    const fields = token === undefined ? { user, password: pass ?? '' } : { token };
+    const lines = [
+      // A nats-server takes the path as relative to the file's folder, always.
+      ...(configFile === undefined ? [] : [`include ${quoted(relative(this.dir, resolve(configFile)))}`]),
+      'authorization {',
+      ...Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value!)}`),
+      '}',
+    ];
+    const file = join(this.dir, 'nats.conf');
+    writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+    return ['--config', file];
+  }
+}
+
+/** In a nats-server's configuration file. */
+function quoted(text: string): string {
+  return `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t')}"`;
+}
