@@ -1,0 +1,61 @@
+import { constants, open, write } from 'node:fs';
+import { promisify } from 'node:util';
+
+const JOURNAL_BYTES = 256 * 1024 * 1024;
+const GATHER_BYTES = 1024 * 1024;
+
+/**
+ * Makes bytes durable and nothing else: one O_DSYNC write for all that came while the last one ran. The file is filled
+ * with zeros before, so that no write changes its size, and used again from its start when it is full.
+ */
+export class Journal {
+  readonly #fd: number;
+  readonly #onDurable: (error?: Error) => void;
+  readonly #onWritten: (error: Error | null) => void;
+  #gathering = Buffer.allocUnsafeSlow(GATHER_BYTES);
+  #writing = Buffer.allocUnsafeSlow(GATHER_BYTES);
+  #length = 0;
+  #position = 0;
+
+  private constructor(fd: number, onDurable: (error?: Error) => void) {
+    this.#fd = fd;
+    this.#onDurable = onDurable;
+    this.#onWritten = (error) => this.#onDurable(error ?? undefined);
+  }
+
+  static async create(path: string, onDurable: (error?: Error) => void): Promise<Journal> {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC;
+    const opened = promisify(open);
+    const plain = await opened(path, flags);
+    const zeros = Buffer.alloc(4 * 1024 * 1024);
+    for (let at = 0; at < JOURNAL_BYTES; at += zeros.length)
+      await promisify(write)(plain, zeros, 0, zeros.length, at);
+    const { close, fsync } = await import('node:fs');
+    await promisify(fsync)(plain);
+    await promisify(close)(plain);
+    return new Journal(await opened(path, constants.O_WRONLY | constants.O_DSYNC), onDurable);
+  }
+
+  append(source: Buffer, start: number, end: number): void {
+    const length = this.#length + end - start;
+    if (length > this.#gathering.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(length, this.#gathering.length * 2));
+      this.#gathering.copy(larger, 0, 0, this.#length);
+      this.#gathering = larger;
+    }
+    source.copy(this.#gathering, this.#length, start, end);
+    this.#length = length;
+  }
+
+  /** Writes all that is gathered. Not to be called while a write runs. */
+  write(): void {
+    const bytes = this.#gathering;
+    const length = this.#length;
+    this.#gathering = this.#writing;
+    this.#writing = bytes;
+    this.#length = 0;
+    if (this.#position + length > JOURNAL_BYTES) this.#position = 0;
+    write(this.#fd, bytes, 0, length, this.#position, this.#onWritten);
+    this.#position += length;
+  }
+}

@@ -1,0 +1,10 @@
+/** What the floor does. Given to it as JSON. */
+export interface FloorSpec {
+  natsPort: number;
+  clusterId: string;
+  /** The file that batches are written to before their acks are sent. Without it: no disk. */
+  journalPath?: string | undefined;
+}
+
+/** Printed once it answers. */
+export const FLOOR_READY = 'floor is ready';

@@ -1,0 +1,156 @@
+import { join } from 'node:path';
+import type { Child } from './child.js';
+import type { Flags } from './flags.js';
+import { channelNames, type Line, type RestLine } from './lines.js';
+import type { LoadResult, LoadSpec } from './load/spec.js';
+import {
+  CLUSTER_ID,
+  FLOOR_CLUSTER_ID,
+  type NatsServer,
+  runLoad,
+  startBroker,
+  startFloor,
+} from './programs.js';
+import { restingBytes, untilIdle } from './settle.js';
+
+const PAYLOAD_BYTES = 128;
+const MAX_IN_FLIGHT = 8_192;
+const MAX_LAG = 32_768;
+const MAX_ROUND_SECONDS = 15;
+const MAX_FILL_SECONDS = 120;
+const QUICK_DIVISOR = 4;
+const WARMUP_DIVISOR = 4;
+
+/** What two programs did under the same load; a side is empty if it was not to be measured. */
+export interface Measured {
+  line: Line;
+  floor: LoadResult[];
+  broker: LoadResult[];
+}
+
+export interface Rested {
+  line: RestLine;
+  messages: number;
+  /** Resident, once the load is over and the process at rest. */
+  afterLoadBytes: number;
+  /** The same after it was stopped and started again. */
+  afterRestartBytes: number;
+}
+
+let runs = 0;
+
+/** Floor and broker in turns, ABAB, both running all the time: what disturbs the machine disturbs both. */
+export async function measureLine(
+  line: Line,
+  flags: Flags,
+  nats: NatsServer,
+  dir: string,
+  nodeArgs: string[] = [],
+): Promise<Measured> {
+  const measured: Measured = { line, floor: [], broker: [] };
+  const children: Child[] = [];
+  try {
+    const sides: { child: Child; clusterId: string; results: LoadResult[] }[] = [];
+    if (!flags.brokerOnly) {
+      const journalPath = line.store === 'file' ? join(dir, 'floor.journal') : undefined;
+      const child = await startFloor(
+        { natsPort: nats.port, clusterId: FLOOR_CLUSTER_ID, journalPath },
+        nodeArgs,
+      );
+      children.push(child);
+      sides.push({ child, clusterId: FLOOR_CLUSTER_ID, results: measured.floor });
+    }
+    if (!flags.floorOnly) {
+      const child = await startBroker({
+        natsPort: nats.port,
+        store: line.store,
+        dir: join(dir, 'store'),
+        command: flags.broker,
+        args: flags.brokerArgs,
+        nodeArgs,
+      });
+      children.push(child);
+      sides.push({ child, clusterId: CLUSTER_ID, results: measured.broker });
+    }
+    const messages = flags.quick ? Math.ceil(line.messages / QUICK_DIVISOR) : line.messages;
+    for (let round = 0; round < flags.rounds; round++) {
+      for (const { child, clusterId, results } of sides) {
+        const result = await runLoad({
+          ...loadOf(line, nats, clusterId, child.pid, flags.window),
+          warmupMessages: Math.ceil(messages / WARMUP_DIVISOR),
+          messages,
+          maxSeconds: MAX_ROUND_SECONDS,
+        });
+        results.push(result);
+        await untilIdle(child.pid);
+      }
+    }
+    return measured;
+  } finally {
+    for (const child of children) await child.stop();
+  }
+}
+
+/** Fills a file store, and looks at the broker's memory then, and after a restart. */
+export async function measureRest(
+  line: RestLine,
+  flags: Flags,
+  nats: NatsServer,
+  dir: string,
+): Promise<Rested> {
+  const start = () =>
+    startBroker({
+      natsPort: nats.port,
+      store: 'file',
+      dir: join(dir, 'store'),
+      command: flags.broker,
+      args: flags.brokerArgs,
+      nodeArgs: [],
+    });
+  let broker = await start();
+  try {
+    const publishers = { publishers: 4, subscribers: 0, window: 4_000, channels: line.channels };
+    const result = await runLoad({
+      ...loadOf(publishers, nats, CLUSTER_ID, broker.pid, flags.window),
+      warmupMessages: 0,
+      messages: line.messages,
+      maxSeconds: MAX_FILL_SECONDS,
+    });
+    if (result.totalMessages < line.messages) {
+      throw new Error(`bench: only ${result.totalMessages} messages were stored in ${MAX_FILL_SECONDS} s`);
+    }
+    const afterLoadBytes = await restingBytes(broker.pid);
+    await broker.stop();
+    broker = await start();
+    const afterRestartBytes = await restingBytes(broker.pid);
+    return { line, messages: result.totalMessages, afterLoadBytes, afterRestartBytes };
+  } finally {
+    await broker.stop();
+  }
+}
+
+type Load = Pick<Line, 'publishers' | 'subscribers' | 'window' | 'channels'>;
+
+function loadOf(
+  load: Load,
+  nats: NatsServer,
+  clusterId: string,
+  targetPid: number,
+  window: number | undefined,
+): Omit<LoadSpec, 'warmupMessages' | 'messages' | 'maxSeconds'> {
+  return {
+    natsPort: nats.port,
+    clusterId,
+    runId: `${process.pid.toString(36)}x${(++runs).toString(36)}`,
+    publishers: load.publishers,
+    subscribers: load.subscribers,
+    channels: channelNames(load.channels),
+    payloadBytes: PAYLOAD_BYTES,
+    // One in flight is what its line is about.
+    window: load.window === 1 ? 1 : (window ?? load.window),
+    maxInFlight: MAX_IN_FLIGHT,
+    maxLag: MAX_LAG,
+    targetPid,
+    natsPid: nats.child.pid,
+  };
+}

@@ -1,0 +1,189 @@
+import { CPU_RATIO_TARGET } from './lines.js';
+import type { LoadResult } from './load/spec.js';
+import type { Machine } from './machine.js';
+import type { Measured, Rested } from './measure.js';
+
+/** Medians over the rounds; ratios are medians of the ratios of the rounds that ran next to each other. */
+export interface Summary {
+  id: string;
+  title: string;
+  rounds: number;
+  floor: Side | undefined;
+  broker: Side | undefined;
+  share: number | undefined;
+  shareTarget: number;
+  cpuRatio: number | undefined;
+  cpuRatioTarget: number;
+}
+
+export interface Side {
+  messagesPerSecond: number;
+  cpuMicros: number;
+  /** Cores kept busy: what limits the line. */
+  cores: { self: number; nats: number; load: number };
+  redelivered: number;
+}
+
+export interface Report {
+  machine: Machine;
+  lines: Summary[];
+  rest: Rested[];
+  missed: string[];
+  failed: string[];
+}
+
+export function summarize({ line, floor, broker }: Measured): Summary {
+  return {
+    id: line.id,
+    title: line.title,
+    rounds: Math.max(floor.length, broker.length),
+    floor: side(floor),
+    broker: side(broker),
+    share: ratio(broker, floor, (result) => result.messagesPerSecond),
+    shareTarget: line.shareTarget,
+    cpuRatio: ratio(broker, floor, (result) => result.targetCpuMicros),
+    cpuRatioTarget: CPU_RATIO_TARGET,
+  };
+}
+
+export function missedTargets(lines: Summary[], rest: Rested[]): string[] {
+  const missed: string[] = [];
+  for (const { id, share, shareTarget, cpuRatio, cpuRatioTarget } of lines) {
+    if (share !== undefined && share < shareTarget) {
+      missed.push(
+        `${id}: ${percent(share)} of the floor's messages per second, should be ${percent(shareTarget)}`,
+      );
+    }
+    if (cpuRatio !== undefined && cpuRatio > cpuRatioTarget) {
+      missed.push(
+        `${id}: ${cpuRatio.toFixed(2)} times the floor's CPU time, should be at most ${cpuRatioTarget}`,
+      );
+    }
+  }
+  for (const { line, afterLoadBytes, afterRestartBytes } of rest) {
+    const bytes = Math.max(afterLoadBytes, afterRestartBytes);
+    if (bytes > line.maxBytes)
+      missed.push(`${line.id}: ${megabytes(bytes)}, should be at most ${megabytes(line.maxBytes)}`);
+  }
+  return missed;
+}
+
+export function formatReport({ machine, lines, rest, missed, failed }: Report): string {
+  const parts: string[] = [];
+  parts.push(
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.os}, ${machine.fileSystem}; ` +
+      `Node ${machine.node}, nats-server ${machine.natsServer}. 128-byte messages.`,
+  );
+  if (lines.length > 0) parts.push(speedTable(lines), coresTable(lines));
+  if (rest.length > 0) parts.push(restTable(rest));
+  if (missed.length > 0) parts.push(`Targets missed:\n${missed.map((text) => `- ${text}`).join('\n')}`);
+  else if (lines.some((line) => line.share !== undefined) || rest.length > 0)
+    parts.push('All targets reached.');
+  if (failed.length > 0) parts.push(`Failed:\n${failed.map((text) => `- ${text}`).join('\n')}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+function speedTable(lines: Summary[]): string {
+  const head = [
+    'line',
+    'floor msg/s',
+    'broker msg/s',
+    'share',
+    'target',
+    'floor CPU us/msg',
+    'broker CPU us/msg',
+    'ratio',
+    'target',
+  ];
+  const rows = lines.map(({ title, floor, broker, share, shareTarget, cpuRatio, cpuRatioTarget }) => [
+    title,
+    thousands(floor?.messagesPerSecond),
+    thousands(broker?.messagesPerSecond),
+    share === undefined ? '-' : percent(share),
+    percent(shareTarget),
+    micros(floor?.cpuMicros),
+    micros(broker?.cpuMicros),
+    cpuRatio === undefined ? '-' : cpuRatio.toFixed(2),
+    `${cpuRatioTarget}`,
+  ]);
+  return table(head, rows);
+}
+
+function coresTable(lines: Summary[]): string {
+  const head = ['cores kept busy', 'floor', 'nats-server', 'load', 'broker', 'nats-server', 'load'];
+  const rows = lines.map(({ title, floor, broker }) => [
+    title,
+    ...[floor, broker].flatMap((measured) =>
+      measured === undefined
+        ? ['-', '-', '-']
+        : [measured.cores.self, measured.cores.nats, measured.cores.load].map((cores) => cores.toFixed(2)),
+    ),
+  ]);
+  return table(head, rows);
+}
+
+function restTable(rest: Rested[]): string {
+  const head = ['memory at rest, file store', 'messages', 'after the load', 'after a restart', 'target'];
+  const rows = rest.map(({ line, messages, afterLoadBytes, afterRestartBytes }) => [
+    line.title,
+    thousands(messages),
+    megabytes(afterLoadBytes),
+    megabytes(afterRestartBytes),
+    megabytes(line.maxBytes),
+  ]);
+  return table(head, rows);
+}
+
+function side(results: LoadResult[]): Side | undefined {
+  if (results.length === 0) return undefined;
+  const cores = (of: (result: LoadResult) => number) =>
+    median(results.map((result) => (of(result) * result.messagesPerSecond) / 1e6));
+  return {
+    messagesPerSecond: median(results.map((result) => result.messagesPerSecond)),
+    cpuMicros: median(results.map((result) => result.targetCpuMicros)),
+    cores: {
+      self: cores((result) => result.targetCpuMicros),
+      nats: cores((result) => result.natsCpuMicros),
+      load: cores((result) => result.loadCpuMicros),
+    },
+    redelivered: results.reduce((sum, result) => sum + result.redelivered, 0),
+  };
+}
+
+function ratio(
+  broker: LoadResult[],
+  floor: LoadResult[],
+  of: (result: LoadResult) => number,
+): number | undefined {
+  if (broker.length === 0 || floor.length === 0) return undefined;
+  return median(broker.map((result, round) => of(result) / of(floor[round]!)));
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '---:'))), ...rows.map(line)].join(
+    '\n',
+  );
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)}%`;
+}
+
+function thousands(value: number | undefined): string {
+  return value === undefined ? '-' : Math.round(value).toLocaleString('en-US');
+}
+
+function micros(value: number | undefined): string {
+  return value === undefined ? '-' : value.toFixed(value < 10 ? 2 : 0);
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
+}
