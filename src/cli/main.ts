@@ -2,4 +2,5 @@
 import { startBroker } from '../server.js';
 import { runCli } from './cli.js';
 
-process.exitCode = await runCli(process.argv.slice(2), { startBroker });
+// Not by `exitCode`: what still waits somewhere must not keep a stopped broker alive. The log is written already.
+process.exit(await runCli(process.argv.slice(2), { startBroker }));

@@ -9,6 +9,8 @@ import type { StartBroker } from './running.js';
 import { onDebugSignal, onStopSignal } from './signals.js';
 
 const STDOUT = 1;
+/** For a start that is under way to come to its end, so that it can be undone in order. */
+const STOP_WHILE_STARTING_MS = 1_000;
 
 /**
  * Runs one broker until it is asked to stop, or has to.
@@ -27,7 +29,14 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
 
   try {
     if (config.pidFile !== undefined) writePidFile(config.pidFile);
-    const broker = await startBroker(config, { log });
+    const starting = startBroker(config, { log });
+    const broker = await Promise.race([starting, stopAsked.then(() => delay(STOP_WHILE_STARTING_MS))]);
+    if (broker === undefined) {
+      // It waits for NATS, which may be for ever. Nobody was promised anything yet.
+      starting.catch(() => {});
+      log.info({}, 'stopped before it was ready');
+      return 0;
+    }
     // Whoever waits for `stopped` is told the reason there.
     broker.ready.catch(() => {});
     void stopAsked.then(() => broker.stop());
@@ -38,6 +47,12 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
     logError(log, error);
     return 1;
   }
+}
+
+function delay(ms: number): Promise<undefined> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(undefined), ms);
+  });
 }
 
 function openLog(config: LogConfig): RootLogger {

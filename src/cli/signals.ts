@@ -11,11 +11,11 @@ export function onStopSignal(log: RootLogger, stop: () => void): void {
   let isStopping = false;
   const handle = (signal: NodeJS.Signals): void => {
     if (isStopping) {
-      log.warn({ signal }, 'Asked to stop a second time: ending at once');
+      log.warn({ signal }, 'asked to stop a second time: ending at once');
       process.exit(SECOND_SIGNAL_EXIT_CODE);
     }
     isStopping = true;
-    log.info({ signal }, 'Stopping');
+    log.info({ signal }, 'asked to stop');
     stop();
   };
   process.on('SIGTERM', handle);
@@ -27,6 +27,6 @@ export function onDebugSignal(log: RootLogger): void {
   const usual = log.level === 'debug' ? 'info' : log.level;
   process.on('SIGUSR2', () => {
     log.level = log.level === 'debug' ? usual : 'debug';
-    log.info({ level: log.level }, 'Log level changed');
+    log.info({ level: log.level }, 'log level changed');
   });
 }

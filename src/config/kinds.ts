@@ -76,13 +76,22 @@ export function wholeNumber(min: number, max: number, placeholder = 'N'): Kind<n
 }
 
 export const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
-export const port = wholeNumber(1, 65535, 'PORT');
+const MAX_PORT = 65535;
 
-export const portOrOff: Kind<number> = {
-  expected: 'a port from 1 to 65535, or off',
+/** Any free one is 0 here, and -1 for the Go servers. */
+export const port: Kind<number> = {
+  expected: `a port from 1 to ${MAX_PORT}, or 0 for any that is free`,
+  placeholder: 'PORT',
+  fileTypes: ['number', 'string'],
+  parse: (value) => wholeNumber(0, MAX_PORT).parse(value === '-1' ? '0' : value),
+};
+
+/** As for the Go servers, 0 turns it off, and -1 is any free one. `false` is off; a free one is 0. */
+export const portOrOff: Kind<number | false> = {
+  expected: `a port from 1 to ${MAX_PORT}, -1 for any that is free, or off`,
   placeholder: 'PORT',
   fileTypes: ['number', 'string', 'boolean'],
-  parse: (value) => (FALSE_WORDS.includes(value.toLowerCase()) ? 0 : port.parse(value)),
+  parse: (value) => (FALSE_WORDS.includes(value.toLowerCase()) ? false : port.parse(value)),
 };
 
 export const size: Kind<number> = {

@@ -110,7 +110,7 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     replaceDurable: values['replace-durable'],
     nats: natsConfigOf(choices),
     natsServer: natsServerConfigOf(choices),
-    httpPort: values['http-port'] || undefined,
+    httpPort: values['http-port'] === false ? undefined : values['http-port'],
     log: {
       level: values.debug ? 'debug' : values['log-level'],
       format: values['log-format'],

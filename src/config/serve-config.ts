@@ -24,7 +24,7 @@ export interface ServeConfig {
   readonly nats: NatsConfig;
   /** The nats-server to start and supervise. Undefined: attach to `nats.servers`. */
   readonly natsServer: NatsServerConfig | undefined;
-  /** Undefined: no HTTP. */
+  /** 0: any that is free. Undefined: no HTTP. */
   readonly httpPort: number | undefined;
   readonly log: LogConfig;
   readonly pidFile: string | undefined;
@@ -67,6 +67,7 @@ export interface NatsTlsConfig {
 export interface NatsServerConfig {
   readonly binary: string;
   readonly host: string;
+  /** 0: any that is free. */
   readonly port: number;
   /** Where routes of other nats-servers come in. */
   readonly clusterUrl: string | undefined;

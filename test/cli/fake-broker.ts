@@ -8,11 +8,16 @@ import type { Logger } from '../../src/log/logger.js';
 async function startBroker(config: ServeConfig, { log }: { log: Logger }): Promise<RunningBroker> {
   const behaviour = process.env.FAKE_BROKER ?? 'run';
   if (behaviour === 'fail to start') throw new Error('port 4222 is taken');
+  // As a socket would.
+  const alive = setInterval(() => {}, 60_000);
+  if (behaviour === 'wait for NATS') {
+    log.info({}, 'waiting for NATS');
+    return new Promise(() => {});
+  }
   let end: (reason: StopReason) => void = () => {};
   const stopped = new Promise<StopReason>((resolve) => {
     end = resolve;
   });
-  const alive = setInterval(() => {}, 60_000);
   if (behaviour === 'break') setTimeout(() => end({ exitCode: 1, error: new Error('the disk is gone') }), 10);
   if (behaviour === 'throw') {
     setTimeout(() => {

@@ -108,15 +108,25 @@ describe('stanchion serve', { concurrency: 2 }, () => {
       process.signal(signal);
       const { exitCode, stdout } = await process.ended;
       assert.equal(exitCode, 0);
-      assert.match(stdout, new RegExp(`"signal":"${signal}","msg":"Stopping"}\n.*"msg":"store closed"}\n$`));
+      assert.match(
+        stdout,
+        new RegExp(`"signal":"${signal}","msg":"asked to stop"}\n.*"msg":"store closed"}\n$`),
+      );
     }
+  });
+
+  it('stops while it still waits for NATS', async () => {
+    const process = run(['serve'], { FAKE_BROKER: 'wait for NATS' });
+    await process.prints('waiting for NATS');
+    process.signal('SIGTERM');
+    assert.equal((await process.ended).exitCode, 0);
   });
 
   it('ends at once with 1 on a second signal', async () => {
     const process = run(['serve'], { FAKE_BROKER: 'never stop' });
     await process.prints('Streaming Server is ready');
     process.signal('SIGTERM');
-    await process.prints('"Stopping"');
+    await process.prints('"asked to stop"');
     process.signal('SIGINT');
     assert.equal((await process.ended).exitCode, 1);
   });
@@ -126,7 +136,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     await process.prints('Streaming Server is ready');
     for (const level of ['debug', 'info']) {
       process.signal('SIGUSR2');
-      await process.prints(`"level":"${level}","msg":"Log level changed"`);
+      await process.prints(`"level":"${level}","msg":"log level changed"`);
     }
     process.signal('SIGTERM');
     assert.equal((await process.ended).exitCode, 0);

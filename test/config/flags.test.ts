@@ -31,6 +31,14 @@ describe('a flag', () => {
     }
   });
 
+  it('for a port may ask for any free one, or for none where there need be none', () => {
+    assert.equal(resolve('--port 0').natsServer?.port, 0);
+    assert.equal(resolve('-p -1').natsServer?.port, 0);
+    assert.equal(resolve('-m 8222').httpPort, 8222);
+    assert.equal(resolve('-m -1').httpPort, 0);
+    for (const off of ['', '-m 0', '--http-port off']) assert.equal(resolve(off).httpPort, undefined);
+  });
+
   it('counts as it was given last', () => {
     assert.equal(resolve('--max-msgs 1 -mm 2 --max_msgs=3').channelLimits.global.maxMessages, 3);
   });
@@ -68,7 +76,7 @@ describe('a flag', () => {
     assert.match(refusal('--max_bytes 10XB'), /^--max_bytes: "10XB" is not a size/);
     assert.match(refusal('--max-age 30'), /^--max-age: "30" is not a duration with its unit/);
     assert.match(refusal('--hb-interval 0s'), /^--hb-interval: "0s" is not a duration above zero/);
-    assert.match(refusal('--port 70000'), /^--port: "70000" is not a whole number from 1 to 65535/);
+    assert.match(refusal('--port 70000'), /^--port: "70000" is not a port from 1 to 65535/);
     assert.match(refusal('--file-sync=maybe'), /^--file-sync: "maybe" is not true or false/);
     assert.match(refusal('--cluster-id a.*'), /^--cluster-id: "a\.\*" is not a NATS subject/);
     assert.match(refusal('--max-msgs -1'), /^--max-msgs: "-1" is not a whole number, 0 or more/);

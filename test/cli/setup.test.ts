@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A checkout with the real scripts, and as little else as they need. */
+let checkout: string;
+
+beforeEach(() => {
+  checkout = mkdtempSync(join(tmpdir(), 'stanchion-setup-'));
+  cpSync(join(ROOT, 'scripts'), join(checkout, 'scripts'), { recursive: true });
+  put('package.json', JSON.stringify({ type: 'module', engines: { node: '>=20.19' } }));
+  put('package-lock.json', JSON.stringify({ packages: { '': {} } }));
+  put('node_modules/.package-lock.json', JSON.stringify({ packages: {} }));
+  put(
+    'tsconfig.json',
+    JSON.stringify({ compilerOptions: { rootDir: 'src', outDir: 'dist', types: [] }, include: ['src'] }),
+  );
+  put('src/cli/main.ts', 'export const answer: number = 1;\n');
+  for (const name of ['typescript', '@typescript']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(checkout, 'node_modules', name));
+  }
+});
+
+afterEach(() => rmSync(checkout, { recursive: true, force: true }));
+
+describe('the set-up', () => {
+  it('builds what is missing, and is silent when there is nothing to do', async () => {
+    assert.deepEqual(await setUp(), { exitCode: 0, output: 'setup: building (tsc)\n' });
+    assert.match(readFileSync(join(checkout, 'dist/cli/main.js'), 'utf8'), /answer = 1/);
+    assert.deepEqual(await setUp(), { exitCode: 0, output: '' });
+  });
+
+  it('builds again when a source has changed, been added or been removed, and not for its time alone', async () => {
+    await setUp();
+    utimesSync(join(checkout, 'src/cli/main.ts'), new Date(), new Date());
+    assert.equal((await setUp()).output, '');
+    for (const change of [
+      () => put('src/cli/main.ts', 'export const answer: number = 2;\n'),
+      () => put('src/other.ts', 'export const other = 1;\n'),
+      () => rmSync(join(checkout, 'src/other.ts')),
+      () => rmSync(join(checkout, 'dist/cli/main.js')),
+    ]) {
+      change();
+      assert.equal((await setUp()).output, 'setup: building (tsc)\n');
+      assert.equal((await setUp()).output, '');
+    }
+  });
+
+  it('builds again after somebody else has built', async () => {
+    await setUp();
+    const soon = new Date(Date.now() + 10_000);
+    utimesSync(join(checkout, 'dist/cli/main.js'), soon, soon);
+    assert.equal((await setUp()).output, 'setup: building (tsc)\n');
+  });
+
+  it('does its work once when several run at a time', async () => {
+    const runs = await Promise.all([setUp(), setUp(), setUp()]);
+    assert.ok(runs.every((run) => run.exitCode === 0));
+    const output = runs.map((run) => run.output).join('');
+    assert.equal(output.match(/building/g)?.length, 1, output);
+  });
+
+  it('fails if the build does, and tries again the next time', async () => {
+    put('src/cli/main.ts', 'export const answer: number = "x";\n');
+    for (let time = 0; time < 2; time++) {
+      const { exitCode, output } = await setUp();
+      assert.equal(exitCode, 1);
+      assert.match(output, /error TS2322/);
+      assert.match(output, /setup: the build failed \(see above\)/);
+    }
+  });
+
+  it('says what to do when nats-server is not where it was said to be', async () => {
+    const { exitCode, output } = await setUp({ STANCHION_NATS_SERVER_BIN: '/nowhere/nats-server' });
+    assert.equal(exitCode, 1);
+    assert.match(output, /there is no program at STANCHION_NATS_SERVER_BIN=\/nowhere\/nats-server/);
+  });
+
+  it('says which Node it needs', async () => {
+    put('package.json', JSON.stringify({ type: 'module', engines: { node: '>=99.1' } }));
+    const { exitCode, output } = await setUp();
+    assert.equal(exitCode, 1);
+    assert.match(output, /^setup: Node [\d.]+ is too old: 99\.1 or newer is needed/);
+  });
+});
+
+function put(path: string, content: string): void {
+  const full = join(checkout, path);
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, content);
+}
+
+function setUp(env: Record<string, string> = {}): Promise<{ exitCode: number | null; output: string }> {
+  const child = spawn(process.execPath, [join(checkout, 'scripts/setup.mjs')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, CI: 'true', ...env },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk;
+    });
+  }
+  return new Promise((resolve) => child.on('close', (exitCode) => resolve({ exitCode, output })));
+}
