@@ -1,5 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 
+const HOLD_MS = 60_000;
+
 /** Waits between tries: longer each time, never quite the same, and over at once when there is news. */
 export class Backoff {
   private tries = 0;
@@ -30,7 +32,10 @@ export class Backoff {
     const fullMs = Math.min(this.maxMs, this.firstMs * 2 ** Math.min(this.tries, 30));
     this.tries++;
     return new Promise((resolve) => {
+      // The clock's timers do not keep the process alive, and in this wait nothing else may.
+      const hold = setInterval(() => {}, HOLD_MS);
       const done = () => {
+        clearInterval(hold);
         timer.cancel();
         this.wakeUp = undefined;
         resolve();

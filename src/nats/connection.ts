@@ -46,7 +46,6 @@ export interface NatsAttachmentOptions {
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const CONTROL_PING_INTERVAL_MS = 5_000;
-const KEEP_ALIVE_MS = 60_000;
 const CONTROL_RETRY_MS = 100;
 const CONTROL_RETRY_JITTER_MS = 50;
 const FIRST_RETRY_MS = 50;
@@ -73,7 +72,6 @@ export class NatsAttachment {
   /** Grows each time the control connection has found a server. */
   private controlMoves = 0;
   private isClosed = false;
-  private keepAlive: NodeJS.Timeout | undefined;
   private onControlConnected: (() => void) | undefined;
   private onLinkGone: (() => void) | undefined;
   private onFirstLink: (() => void) | undefined;
@@ -97,17 +95,6 @@ export class NatsAttachment {
    * @throws Error naming the servers, if none can be reached and `waitOnFirstConnect` is not set
    */
   async start(): Promise<void> {
-    // The clock's timers do not keep the process alive, and while there is no server nothing else would.
-    this.keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
-    try {
-      await this.connectAll();
-    } catch (error) {
-      clearInterval(this.keepAlive);
-      throw error;
-    }
-  }
-
-  private async connectAll(): Promise<void> {
     const control = await this.connectControl(this.options.waitOnFirstConnect);
     if (!control) return;
     const firstLink = new Promise<void>((resolve) => {
@@ -122,7 +109,6 @@ export class NatsAttachment {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    clearInterval(this.keepAlive);
     this.currentLink?.close();
     this.currentLink = undefined;
     this.onLinkGone?.();

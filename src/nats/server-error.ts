@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
+import type { ServerLog } from './server-log.js';
 import { probe } from './server-probe.js';
 
 /** A nats-server cannot be started, for a reason that a person has to see to. The message says what to do. */
@@ -24,20 +25,19 @@ export function missingBinary(binary: string): NatsServerError {
 
 /**
  * @param failure how it ended
- * @param lastLines of its log
+ * @param log what it said
  */
 export async function explainFailedStart(
   failure: string,
-  lastLines: readonly string[],
+  log: ServerLog,
   host: string,
   port: number,
   clock: Clock,
 ): Promise<NatsServerError> {
-  const taken = lastLines.find((line) => line.includes('address already in use'));
+  const taken = log.lastLines.find((line) => line.includes('address already in use'));
   if (taken === undefined) {
-    const said = lastLines.slice(-3).join('; ');
     return new NatsServerError(
-      `nats-server did not start (${failure}): ${said || 'it said nothing'}. Check its flags and its configuration file`,
+      `nats-server did not start (${failure}): ${log.complaint || 'it said nothing'}. Check its flags and its configuration file`,
     );
   }
   const takenPort = Number(/:(\d+): bind/.exec(taken)?.[1] ?? port);

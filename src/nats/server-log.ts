@@ -7,6 +7,8 @@ const LINE = /^\[\d+\] (?:\S+ \S+ )?\[(\w{3})\] (.*)$/;
 /** Passes the lines of a nats-server's log to ours, and keeps the last ones to explain an early end. */
 export class ServerLog {
   readonly lastLines: string[] = [];
+  /** The fatal error, or the first line: before its log begins, a nats-server says what is wrong and then explains its flags. */
+  complaint = '';
   private rest = '';
 
   constructor(private readonly logger: Logger) {}
@@ -25,6 +27,7 @@ export class ServerLog {
   private line(line: string): void {
     if (line === '') return;
     const [, level, text = ''] = LINE.exec(line) ?? [undefined, 'ERR', line];
+    if (level === 'FTL' || this.complaint === '') this.complaint = text;
     this.lastLines.push(text);
     if (this.lastLines.length > KEPT_LINES) this.lastLines.shift();
     if (level === 'INF') this.logger.info({}, text);

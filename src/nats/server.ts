@@ -163,7 +163,7 @@ export class SupervisedServer {
     if (failure !== undefined) {
       child.kill('SIGKILL');
       await ended;
-      throw await explainFailedStart(failure, log.lastLines, this.localHost, this.listenPort, this.clock);
+      throw await explainFailedStart(failure, log, this.localHost, this.listenPort, this.clock);
     }
     isReady = true;
     this.logger.info({ pid: child.pid, url: this.url }, 'nats-server takes connections');
