@@ -12,6 +12,11 @@ export function findExecutable(name: string, path: string): string | undefined {
   return candidates.find(isExecutable);
 }
 
+/** The environment's PATH, and where Debian puts a nats-server: not everybody's PATH has that. */
+export function searchPath(path: string | undefined): string {
+  return [path, '/usr/local/sbin', '/usr/sbin'].filter(Boolean).join(delimiter);
+}
+
 function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);

@@ -7,7 +7,7 @@ import type { NatsConfig, NatsServerConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 import { Backoff } from './backoff.js';
 import { messageOf } from './credentials.js';
-import { findExecutable } from './executable.js';
+import { findExecutable, searchPath } from './executable.js';
 import { explainFailedStart, missingBinary, newServerName } from './server-error.js';
 import { ServerLog } from './server-log.js';
 import { probe } from './server-probe.js';
@@ -64,7 +64,7 @@ export class SupervisedServer {
     this.backoff = new Backoff(this.clock, options.random ?? Math.random, FIRST_RESTART_MS, MAX_RESTART_MS);
     // 0 as elsewhere: any free port. A nats-server says -1 for that.
     this.listenPort = options.config.port === 0 ? -1 : options.config.port;
-    const path = options.path ?? process.env.PATH ?? '';
+    const path = options.path ?? searchPath(process.env.PATH);
     const binary = findExecutable(options.config.binary, path);
     if (binary === undefined) throw missingBinary(options.config.binary);
     this.binary = binary;
