@@ -1,5 +1,5 @@
 import { Channel } from '../channel/channel.js';
-import { STAN_ERROR } from '../protocol/errors.js';
+import { channelCaseClash, STAN_ERROR } from '../protocol/errors.js';
 import { isChannelNameValid } from '../protocol/subjects.js';
 import type { BrokerContext } from './context.js';
 import { deleteIfInactive, watchInactivity } from './inactivity.js';
@@ -22,6 +22,8 @@ export function openChannel(
   const name = buffer.toString('utf8', start, end);
   // A name that is not UTF-8 could not be told from another one in logs, in monitoring and in requests.
   if (!Buffer.from(name).equals(buffer.subarray(start, end))) return STAN_ERROR.invalidSubject;
+  const clash = context.channels.findInAnyCase(name);
+  if (clash !== undefined) return channelCaseClash(name, clash.name);
   const { maxChannels } = context.options;
   if (maxChannels > 0 && context.channels.size >= maxChannels) return STAN_ERROR.tooManyChannels;
   const limits = context.options.limitsFor(name);

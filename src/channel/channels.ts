@@ -5,6 +5,7 @@ import type { Channel } from './channel.js';
 export class Channels {
   readonly #byName = new Map<string, Channel>();
   readonly #byBytes: ByteMap<Channel>;
+  readonly #byLowerCase = new Map<string, Channel>();
 
   constructor(hashSeed: number) {
     this.#byBytes = new ByteMap(hashSeed);
@@ -26,14 +27,21 @@ export class Channels {
     return this.#byBytes.get(buffer, start, end);
   }
 
+  /** The channel whose name is the same but for upper and lower case. */
+  findInAnyCase(name: string): Channel | undefined {
+    return this.#byLowerCase.get(name.toLowerCase());
+  }
+
   add(channel: Channel): void {
     this.#byName.set(channel.name, channel);
+    this.#byLowerCase.set(channel.name.toLowerCase(), channel);
     const name = Buffer.from(channel.name);
     this.#byBytes.set(name, 0, name.length, channel);
   }
 
   remove(channel: Channel): void {
     this.#byName.delete(channel.name);
+    this.#byLowerCase.delete(channel.name.toLowerCase());
     const name = Buffer.from(channel.name);
     this.#byBytes.delete(name, 0, name.length);
   }
