@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { environmentName, OPTION_NAMES } from '../../src/config/options.js';
 import { refusal, resolve } from './resolve.js';
@@ -99,6 +100,16 @@ describe('a config file', () => {
       config.warnings.join(),
       /^config file f: streaming\.file_options\.buffer_size has no effect/,
     );
+  });
+
+  it('may be the one in the examples', () => {
+    const file = readFileSync(new URL('../../examples/stanchion.yaml', import.meta.url), 'utf8');
+    const { channelLimits, store, warnings } = resolve('-c f', {}, file);
+    assert.deepEqual(store, { kind: 'file', dir: './data', sync: true });
+    assert.equal(channelLimits.for('orders.eu.1').maxAgeMs, 168 * 3_600_000);
+    assert.equal(channelLimits.for('orders.audit').maxAgeMs, 0);
+    assert.equal(channelLimits.for('sensors.1').maxBytes, 1024 ** 3);
+    assert.deepEqual(warnings, []);
   });
 
   it('takes lists as lists', () => {
