@@ -37,7 +37,12 @@ export class Broker {
   /** Starts a broker and waits until it serves. */
   static async start(settings: BrokerSettings): Promise<Broker> {
     const broker = new Broker(settings, await spawnBroker(settings));
-    await broker.ready();
+    try {
+      await broker.ready();
+    } catch (error) {
+      await broker.destroy();
+      throw error;
+    }
     return broker;
   }
 
