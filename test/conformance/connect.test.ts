@@ -138,6 +138,16 @@ for (const store of STORES) {
     });
   });
 
+  // The Go server has this option in its config file only.
+  describe(`The discover prefix (${store} store)`, { skip: isOtherServer }, () => {
+    const rig = new Rig({ store, flags: ['--discover-prefix', 'find.me'] });
+
+    it('is where clients of that prefix connect', async () => {
+      const client = await rig.connect(undefined, { discoverPrefix: 'find.me' });
+      await client.publish(rig.name('channel'), 'x');
+    });
+  });
+
   describe(`A ping (${store} store)`, () => {
     const rig = new Rig({ store });
 

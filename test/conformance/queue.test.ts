@@ -191,6 +191,33 @@ for (const store of STORES) {
       }
     });
 
+    it('loses nothing, and gives nothing new twice, while members join and leave at any time', async () => {
+      const channel = rig.name('channel');
+      const publisher = await rig.connect();
+      const clients = await Promise.all([rig.connect(), rig.connect(), rig.connect()]);
+      const stays = await publisher.subscribe(channel, { queueGroup: 'group', maxInFlight: 10 });
+      const members: StanSubscription[] = [stays];
+      let isDone = false;
+      const comings = clients.map(async (client, i) => {
+        while (!isDone) {
+          const member = await client.subscribe(channel, { queueGroup: 'group', maxInFlight: 5 + i });
+          members.push(member);
+          await member.got(1).catch(() => {});
+          await (i % 2 === 0 ? member.close() : member.unsubscribe());
+        }
+      });
+      for (let i = 0; i < 20; i++) await publisher.publishMany(channel, 100);
+      isDone = true;
+      await publisher.publishMany(channel, 10);
+      await Promise.all(comings);
+      await waitFor(
+        () => new Set(together(members)).size === 2010,
+        () => `2010 different messages; got ${new Set(together(members)).size}`,
+      );
+      const fresh = members.flatMap(({ freshSequences }) => freshSequences);
+      assert.equal(new Set(fresh).size, fresh.length);
+    });
+
     it('takes an ack from a member for what another holds by now', async () => {
       const channel = rig.name('channel');
       const clientId = rig.name('client');

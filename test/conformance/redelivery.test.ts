@@ -211,4 +211,49 @@ for (const store of STORES) {
       assert.deepEqual(first.sequences, [1]);
     });
   });
+
+  describe(`Redelivery to a client that misses heartbeats (${store} store)`, { concurrency: true }, () => {
+    const flags = ['--hb-interval', '200ms', '--hb-timeout', '100ms', '--hb-fail-count', '1000'];
+    const rig = new Rig({ store, flags, keepClients: true });
+
+    it('waits until it answers again', async () => {
+      const channel = rig.name('channel');
+      const clientId = rig.name('client');
+      const client = await rig.raw();
+      await client.join(clientId);
+      const subscription = await client.subscribe({ clientId, subject: channel, ackWaitSeconds: 1 });
+      client.answersHeartbeats = false;
+      const missed = client.heartbeats + 3;
+      await waitFor(() => client.heartbeats >= missed, 'heartbeats that are missed');
+      await client.publish({ clientId, subject: channel });
+      await subscription.got(1);
+      await sleep(2 * QUIET_MS);
+      assert.deepEqual(subscription.sequences, [1]);
+      client.answersHeartbeats = true;
+      await subscription.got(2);
+      assert.equal(subscription.messages[1]!.redelivered, true);
+    });
+
+    it('goes to the other members of its queue group, as new messages do', async () => {
+      const channel = rig.name('channel');
+      const [deafId, wellId] = [rig.name('client'), rig.name('client')];
+      const deaf = await rig.raw();
+      const well = await rig.raw();
+      await deaf.join(deafId);
+      await well.join(wellId);
+      const request = { subject: channel, queueGroup: 'g', ackWaitSeconds: 1 };
+      const deafMember = await deaf.subscribe({ ...request, clientId: deafId });
+      await deaf.publish({ clientId: deafId, subject: channel });
+      await deafMember.got(1);
+      const member = await well.subscribe({ ...request, clientId: wellId });
+      deaf.answersHeartbeats = false;
+      const missed = deaf.heartbeats + 3;
+      await waitFor(() => deaf.heartbeats >= missed, 'heartbeats that are missed');
+      await waitFor(() => member.sequences.includes(1), 'message 1 for the member that is well');
+      const before = deafMember.messages.length;
+      for (let i = 0; i < 10; i++) await well.publish({ clientId: wellId, subject: channel });
+      await waitFor(() => new Set(member.sequences).size >= 11, 'all messages for the member that is well');
+      assert.equal(deafMember.messages.length, before);
+    });
+  });
 }
