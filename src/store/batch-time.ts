@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import { encodeTimestamp } from './codec-private.js';
+import { encodeTimestamp, MAX_TIMESTAMP_SIZE } from '../protocol/msgproto.js';
 
 /**
  * The timestamp that all messages of a batch share. It never goes back, whatever the system clock does, also over
@@ -9,7 +9,7 @@ export class BatchTime {
   /** Whole milliseconds since 1970. */
   ms = 0;
   /** The timestamp in nanoseconds, as MsgProto has it. */
-  readonly varint = new Uint8Array(10);
+  readonly varint = Buffer.alloc(MAX_TIMESTAMP_SIZE);
   varintLength = 0;
   #ns = 0n;
   readonly #clock: Clock;
@@ -24,9 +24,8 @@ export class BatchTime {
 
   /** Takes the time for a new batch. */
   advance(): void {
-    const now = this.#clock.wallNs();
-    this.raise(now);
-    this.varintLength = encodeTimestamp(this.varint, this.#ns);
+    this.raise(this.#clock.wallNs());
+    this.varintLength = encodeTimestamp(this.varint, 0, this.#ns);
   }
 
   raise(ns: bigint): void {

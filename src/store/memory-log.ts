@@ -1,8 +1,8 @@
+import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../protocol/msgproto.js';
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
 import type { BatchTime } from './batch-time.js';
 import { Chunk, chunkBytes } from './chunk.js';
-import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from './codec-private.js';
 import type { ChannelLog, LogLimits, MessageRef } from './types.js';
 
 /** What a memory log needs of its store. */

@@ -1,0 +1,123 @@
+/** Where batches with one timestamp begin in a block. */
+const FIRST_MARKS = 16;
+
+/**
+ * A piece of the journal in memory. Batches are gathered in it, written from it, and messages are delivered from it as
+ * long as it stays.
+ */
+export class Block {
+  readonly id: number;
+  readonly buffer: Buffer;
+  /** Bytes in use. */
+  used = 0;
+  #marks = 0;
+  #markStarts = new Uint32Array(FIRST_MARKS);
+  #markMs = new Float64Array(FIRST_MARKS);
+  #lastMark = 0;
+
+  constructor(id: number, buffer: Buffer) {
+    this.id = id;
+    this.buffer = buffer;
+  }
+
+  /** Messages from `start` on have this timestamp, until the next mark. */
+  mark(start: number, timestampMs: number): void {
+    if (this.#marks === this.#markStarts.length) {
+      const starts = new Uint32Array(this.#marks * 2);
+      starts.set(this.#markStarts);
+      this.#markStarts = starts;
+      const ms = new Float64Array(this.#marks * 2);
+      ms.set(this.#markMs);
+      this.#markMs = ms;
+    }
+    this.#markStarts[this.#marks] = start;
+    this.#markMs[this.#marks++] = timestampMs;
+  }
+
+  /** Timestamp of the message whose record is at `offset`. */
+  timestampMs(offset: number): number {
+    const starts = this.#markStarts;
+    let mark = this.#lastMark;
+    if (starts[mark]! <= offset) {
+      // Reading goes forward mostly.
+      if (mark + 1 >= this.#marks || starts[mark + 1]! > offset) return this.#markMs[mark]!;
+      if (mark + 2 >= this.#marks || starts[mark + 2]! > offset) {
+        this.#lastMark = mark + 1;
+        return this.#markMs[mark + 1]!;
+      }
+    }
+    let low = 0;
+    let high = this.#marks - 1;
+    while (low < high) {
+      mark = (low + high + 1) >> 1;
+      if (starts[mark]! <= offset) low = mark;
+      else high = mark - 1;
+    }
+    this.#lastMark = low;
+    return this.#markMs[low]!;
+  }
+}
+
+/** The journal's newest blocks, oldest first: those not yet in segments, and before them a cache within a budget. */
+export class BlockQueue {
+  readonly blockBytes: number;
+  readonly #cacheBytes: number;
+  #blocks: Block[] = [];
+  /** Id of `#blocks[0]`. */
+  #firstId = 1;
+  /** Blocks before this id are in segments wholly. */
+  #pinnedFrom = 1;
+  #bytes = 0;
+  #spare: Buffer[] = [];
+
+  constructor(blockBytes: number, cacheBytes: number) {
+    this.blockBytes = blockBytes;
+    this.#cacheBytes = cacheBytes;
+  }
+
+  /** `undefined` if it has been let go. */
+  get(id: number): Block | undefined {
+    return this.#blocks[id - this.#firstId];
+  }
+
+  get firstId(): number {
+    return this.#firstId;
+  }
+
+  /** A new block with room for `bytes`. */
+  add(bytes: number): Block {
+    const buffer =
+      bytes <= this.blockBytes
+        ? (this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.blockBytes))
+        : Buffer.allocUnsafeSlow(bytes);
+    return this.adopt(buffer);
+  }
+
+  /** What was read from a journal becomes a block as it is. */
+  adopt(buffer: Buffer): Block {
+    const block = new Block(this.#firstId + this.#blocks.length, buffer);
+    this.#blocks.push(block);
+    this.#bytes += buffer.length;
+    this.#evict();
+    return block;
+  }
+
+  /** What blocks before this one hold is in segments. */
+  unpinBefore(id: number): void {
+    this.#pinnedFrom = Math.max(this.#pinnedFrom, id);
+    this.#evict();
+  }
+
+  #evict(): void {
+    let count = 0;
+    while (this.#bytes > this.#cacheBytes && this.#firstId + count < this.#pinnedFrom) {
+      const { buffer } = this.#blocks[count]!;
+      this.#bytes -= buffer.length;
+      if (buffer.length === this.blockBytes && this.#spare.length < 2) this.#spare.push(buffer);
+      count++;
+    }
+    if (count === 0) return;
+    this.#blocks.splice(0, count);
+    this.#firstId += count;
+  }
+}

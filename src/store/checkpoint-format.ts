@@ -1,0 +1,210 @@
+import { ByteReader, ByteWriter } from './bytes.js';
+import { crc32 } from './crc.js';
+import { damaged } from './errors.js';
+import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
+import type { FileId } from './file-names.js';
+import type { JournalPosition } from './journal.js';
+import {
+  readClient,
+  readRanges,
+  readSubscription,
+  writeClient,
+  writeRanges,
+  writeSubscription,
+} from './record.js';
+import type { ClientRecord, SequenceRanges, SnapshotSink, SubscriptionRecord } from './types.js';
+
+/*
+ * A checkpoint: file header, body, CRC-32 of the body (u32). The body, with numbers as varints unless said otherwise:
+ *
+ *   journal position: epoch, file number, offset, number of the next batch
+ *   newest timestamp (u64, ns since 1970), next channel id, next session, next subscription id
+ *   segments: count; each: epoch, number
+ *   channels: count; each: id, name, first and last sequence, bytes, last activity (f64, ms since 1970);
+ *     extents: count; each: segment (index in the list above), messages, offset, bytes of records. The first extent's
+ *     first sequence stands before them; the others follow without gaps
+ *   clients: count; each as in its record
+ *   subscriptions: count; each as in its record, then the ranges of pending sequences
+ */
+
+export interface CheckpointExtent {
+  /** Index in `segments`. */
+  segment: number;
+  count: number;
+  offset: number;
+  recordBytes: number;
+}
+
+export interface CheckpointChannel {
+  id: number;
+  name: string;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+  extentsFirst: number;
+  extents: CheckpointExtent[];
+}
+
+export interface CheckpointIds {
+  newestNs: bigint;
+  nextLogId: number;
+  nextSession: number;
+  nextSubscriptionId: number;
+}
+
+export interface Checkpoint extends CheckpointIds {
+  position: JournalPosition;
+  segments: FileId[];
+  channels: CheckpointChannel[];
+  clients: ClientRecord[];
+  subscriptions: { record: SubscriptionRecord; pending: number[] }[];
+}
+
+/** Collects clients and subscriptions, encoded as they come. */
+export class SnapshotWriter implements SnapshotSink {
+  readonly #clients = new ByteWriter(16 * 1024);
+  readonly #subscriptions = new ByteWriter(16 * 1024);
+  #clientCount = 0;
+  #subscriptionCount = 0;
+
+  client(record: ClientRecord): void {
+    this.#clientCount++;
+    writeClient(this.#clients, record);
+  }
+
+  subscription(record: SubscriptionRecord, pending: SequenceRanges): void {
+    this.#subscriptionCount++;
+    writeSubscription(this.#subscriptions, record);
+    writeRanges(this.#subscriptions, pending);
+  }
+
+  parts(): Buffer[] {
+    return [
+      count(this.#clientCount),
+      this.#clients.buffer.subarray(0, this.#clients.length),
+      count(this.#subscriptionCount),
+      this.#subscriptions.buffer.subarray(0, this.#subscriptions.length),
+    ];
+  }
+}
+
+function count(value: number): Buffer {
+  const w = new ByteWriter(8);
+  w.varint(value);
+  return w.buffer.subarray(0, w.length);
+}
+
+/** Writes all but clients and subscriptions. */
+export class CheckpointWriter {
+  readonly #w = new ByteWriter(64 * 1024);
+
+  begin(position: JournalPosition, ids: CheckpointIds, segments: readonly FileId[], channels: number): void {
+    const w = this.#w;
+    w.varint(position.epoch);
+    w.varint(position.number);
+    w.varint(position.offset);
+    w.varint(position.nextIndex);
+    w.u64(ids.newestNs);
+    w.varint(ids.nextLogId);
+    w.varint(ids.nextSession);
+    w.varint(ids.nextSubscriptionId);
+    w.varint(segments.length);
+    for (const id of segments) {
+      w.varint(id.epoch);
+      w.varint(id.number);
+    }
+    w.varint(channels);
+  }
+
+  channel(channel: CheckpointChannel): void {
+    const w = this.#w;
+    w.varint(channel.id);
+    w.string(channel.name);
+    w.varint(channel.firstSequence);
+    w.varint(channel.lastSequence);
+    w.varint(channel.byteCount);
+    w.f64(channel.lastActivityMs);
+    w.varint(channel.extents.length);
+    if (channel.extents.length > 0) w.varint(channel.extentsFirst);
+    for (const extent of channel.extents) {
+      w.varint(extent.segment);
+      w.varint(extent.count);
+      w.varint(extent.offset);
+      w.varint(extent.recordBytes);
+    }
+  }
+
+  /** The whole file, in pieces. */
+  finish(id: FileId, storeId: string, snapshot: SnapshotWriter): Buffer[] {
+    const body = Buffer.concat([this.#w.buffer.subarray(0, this.#w.length), ...snapshot.parts()]);
+    const crc = Buffer.alloc(4);
+    crc.writeUInt32LE(crc32(body, 0, body.length));
+    return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), body, crc];
+  }
+}
+
+/** @throws StoreError if it is not whole, of another store, or of a newer version */
+export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string): Checkpoint {
+  if (decodeFileHeader(Magic.checkpoint, buffer, path, storeId) === undefined) {
+    throw damaged(path, 0, 'the header of the checkpoint is not whole');
+  }
+  const end = buffer.length - 4;
+  if (end < FILE_HEADER_BYTES || crc32(buffer, FILE_HEADER_BYTES, end) !== buffer.readUInt32LE(end)) {
+    throw damaged(path, FILE_HEADER_BYTES, 'the CRC of the checkpoint is wrong');
+  }
+  const r = new ByteReader(buffer, FILE_HEADER_BYTES, end);
+  const position = { epoch: r.varint(), number: r.varint(), offset: r.varint(), nextIndex: r.varint() };
+  const ids = {
+    newestNs: r.u64(),
+    nextLogId: r.varint(),
+    nextSession: r.varint(),
+    nextSubscriptionId: r.varint(),
+  };
+  const segments = times(r.varint(), () => ({ epoch: r.varint(), number: r.varint() }));
+  const channels = times(r.varint(), () => readChannel(r));
+  const clients = times(r.varint(), () => readClient(r));
+  const subscriptions = times(r.varint(), () => {
+    const record = readSubscription(r);
+    return { record, pending: expandRanges(readRanges(r)) };
+  });
+  return { position, ...ids, segments, channels, clients, subscriptions };
+}
+
+function readChannel(r: ByteReader): CheckpointChannel {
+  const channel: CheckpointChannel = {
+    id: r.varint(),
+    name: r.string(),
+    firstSequence: r.varint(),
+    lastSequence: r.varint(),
+    byteCount: r.varint(),
+    lastActivityMs: r.f64(),
+    extentsFirst: 0,
+    extents: [],
+  };
+  const extents = r.varint();
+  if (extents > 0) channel.extentsFirst = r.varint();
+  for (let i = 0; i < extents; i++) {
+    channel.extents.push({
+      segment: r.varint(),
+      count: r.varint(),
+      offset: r.varint(),
+      recordBytes: r.varint(),
+    });
+  }
+  return channel;
+}
+
+function times<T>(count: number, make: () => T): T[] {
+  const all: T[] = [];
+  for (let i = 0; i < count; i++) all.push(make());
+  return all;
+}
+
+export function expandRanges(ranges: SequenceRanges): number[] {
+  const sequences: number[] = [];
+  for (let i = 0; i < ranges.length; i += 2) {
+    for (let sequence = ranges[i]!; sequence <= ranges[i + 1]!; sequence++) sequences.push(sequence);
+  }
+  return sequences;
+}

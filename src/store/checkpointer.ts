@@ -1,0 +1,280 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import type { BlockQueue } from './block.js';
+import { type CheckpointIds, CheckpointWriter, SnapshotWriter } from './checkpoint-format.js';
+import { isNoSpace } from './errors.js';
+import { removeIfThere, writeAtomically } from './file-io.js';
+import type { FileLog } from './file-log.js';
+import {
+  CHECKPOINT_DIRECTORY,
+  checkpointName,
+  compareIds,
+  type FileId,
+  JOURNAL_DIRECTORY,
+  journalName,
+  parseNames,
+  SEGMENT_DIRECTORY,
+  segmentName,
+} from './file-names.js';
+import type { StoreFs } from './fs.js';
+import type { JournalPosition } from './journal.js';
+import { msgProtoStart, recordEnd } from './record.js';
+import type { Extent, Segment } from './segment.js';
+import { SegmentWriter } from './segment-writer.js';
+import type { BatchId } from './types.js';
+
+/** What checkpoints are made of, and what they need done. */
+export interface CheckpointSource {
+  readonly fs: StoreFs;
+  readonly dir: string;
+  readonly storeId: string;
+  readonly epoch: number;
+  readonly clock: Clock;
+  readonly blocks: BlockQueue;
+  readonly segments: Set<Segment>;
+  logs(): Iterable<FileLog>;
+  logCount(): number;
+  ids(): CheckpointIds;
+  snapshot(sink: SnapshotWriter): void;
+  whenCommitted(batch: BatchId): Promise<void>;
+  /** Ends when what is durable now may be acted on, also by removing files. */
+  fence(): Promise<void>;
+  nextSegmentId(): FileId;
+  /** Segments that no log refers to. Those that a durable checkpoint does not name are removed, and taken out. */
+  readonly deadSegments: Set<Segment>;
+  forgetSegment(segment: Segment): void;
+  /** No room for it; undefined: there is again. */
+  setTrouble(error: Error | undefined): void;
+  fail(error: Error): void;
+  warn(message: string): void;
+  /** It is done: the journal may roll, a merge may start. */
+  onDone(): void;
+}
+
+/** A log as it was when the snapshot was taken. */
+interface LogCapture {
+  log: FileLog;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+  flushedThrough: number;
+  extents: Extent[];
+}
+
+interface Capture {
+  position: JournalPosition;
+  batch: BatchId;
+  blockId: number;
+  ids: CheckpointIds;
+  snapshot: SnapshotWriter;
+  logs: LogCapture[];
+}
+
+const RETRY_MS = 1000;
+
+/**
+ * Makes checkpoints, one at a time: what is not in segments yet goes into one new segment, then the snapshot that was
+ * taken at the journal position is written, then what it makes needless is removed.
+ */
+export class Checkpointer {
+  readonly #source: CheckpointSource;
+  #running: Promise<void> | undefined;
+  #retryTimer: Timer | undefined;
+  #number = 0;
+  #isClosed = false;
+  #orphansRemoved = false;
+
+  constructor(source: CheckpointSource) {
+    this.#source = source;
+  }
+
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Everything appended lies before `position`: takes the snapshot now, does the rest behind the scenes. */
+  begin(position: JournalPosition, batch: BatchId, blockId: number): void {
+    const source = this.#source;
+    const snapshot = new SnapshotWriter();
+    source.snapshot(snapshot);
+    const logs: LogCapture[] = [];
+    for (const log of source.logs()) {
+      logs.push({
+        log,
+        firstSequence: log.firstSequence,
+        lastSequence: log.lastSequence,
+        byteCount: log.byteCount,
+        lastActivityMs: log.lastActivityMs,
+        flushedThrough: log.flushedThrough,
+        extents: log.extents.slice(),
+      });
+    }
+    this.#start({ position, batch, blockId, ids: source.ids(), snapshot, logs });
+  }
+
+  /** Waits for the one that runs. None begins any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#retryTimer?.cancel();
+    await this.#running;
+  }
+
+  #start(capture: Capture): void {
+    let retry = false;
+    this.#running = this.#run(capture)
+      .then(
+        () => this.#source.setTrouble(undefined),
+        (error: Error) => {
+          if (this.#isClosed) return;
+          if (!isNoSpace(error)) {
+            this.#source.fail(error);
+            return;
+          }
+          this.#source.setTrouble(error);
+          retry = true;
+        },
+      )
+      .then(() => {
+        if (!retry || this.#isClosed) {
+          this.#running = undefined;
+          if (!this.#isClosed) this.#source.onDone();
+          return;
+        }
+        // Until it succeeds it counts as running: the journal must not go on beyond what memory can hold.
+        this.#retryTimer = this.#source.clock.setTimer(RETRY_MS, () => this.#start(capture));
+      });
+  }
+
+  async #run(capture: Capture): Promise<void> {
+    const source = this.#source;
+    // What is not durable and fenced must not be seen by a successor, in whatever file.
+    await source.whenCommitted(capture.batch);
+    await this.#flush(capture);
+    if (this.#isClosed) return;
+    const named = await this.#publish(capture);
+    await source.fence();
+    await this.#removeNeedless(capture.position, named);
+  }
+
+  /** Moves messages from the journal's blocks into a segment. */
+  async #flush(capture: Capture): Promise<void> {
+    const source = this.#source;
+    // Also of channels deleted meanwhile: a crash may come before the deletion is durable.
+    const due = capture.logs
+      .filter((c) => c.lastSequence > c.flushedThrough && c.lastSequence >= c.firstSequence)
+      .sort((a, b) => a.log.id - b.log.id);
+    if (due.length > 0) {
+      const directory = `${source.dir}/${SEGMENT_DIRECTORY}`;
+      const writer = await SegmentWriter.create(source.fs, directory, source.nextSegmentId(), source.storeId);
+      try {
+        for (const logCapture of due) await this.#writeExtents(writer, logCapture);
+        await writer.finish();
+      } catch (error) {
+        await writer.abandon();
+        throw error;
+      }
+      source.segments.add(writer.segment);
+      const byChannel = new Map<number, Extent[]>();
+      for (const { channelId, extent } of writer.extents) {
+        const list = byChannel.get(channelId);
+        if (list === undefined) byChannel.set(channelId, [extent]);
+        else list.push(extent);
+      }
+      for (const logCapture of due) {
+        const extents = byChannel.get(logCapture.log.id) ?? [];
+        logCapture.extents.push(...extents);
+        if (!logCapture.log.isDeleted) logCapture.log.flushed(extents);
+      }
+      if (writer.segment.liveBytes === 0) source.deadSegments.add(writer.segment);
+    }
+    // What was dropped before it could be written needs no extent.
+    for (const { log, lastSequence } of capture.logs) {
+      if (log.flushedThrough < lastSequence) log.flushedThrough = lastSequence;
+    }
+    for (const logCapture of capture.logs) logCapture.flushedThrough = logCapture.lastSequence;
+    source.blocks.unpinBefore(capture.blockId);
+  }
+
+  async #writeExtents(writer: SegmentWriter, { log, ...capture }: LogCapture): Promise<void> {
+    const { blocks } = this.#source;
+    const first = Math.max(capture.flushedThrough + 1, capture.firstSequence);
+    writer.startExtent(log.id, first);
+    for (let sequence = first; sequence <= capture.lastSequence; sequence++) {
+      const { blockId, offset } = log.placeOf(sequence);
+      const block = blocks.get(blockId)!;
+      const end = recordEnd(block.buffer, offset);
+      const messageBytes = end - msgProtoStart(block.buffer, offset);
+      writer.message(block.buffer, offset, end, messageBytes, block.timestampMs(offset));
+      if (writer.isFull) await writer.drain();
+    }
+    writer.endExtent();
+  }
+
+  async #publish(capture: Capture): Promise<Set<Segment>> {
+    const source = this.#source;
+    const segments: Segment[] = [];
+    const indexOf = new Map<Segment, number>();
+    for (const { extents } of capture.logs) {
+      for (const { segment } of extents) {
+        if (indexOf.has(segment)) continue;
+        indexOf.set(segment, segments.length);
+        segments.push(segment);
+      }
+    }
+    const writer = new CheckpointWriter();
+    const names = segments.map(({ id }) => id);
+    writer.begin(capture.position, capture.ids, names, capture.logs.length);
+    for (const { log, firstSequence, lastSequence, byteCount, lastActivityMs, extents } of capture.logs) {
+      writer.channel({
+        id: log.id,
+        name: log.name,
+        firstSequence,
+        lastSequence,
+        byteCount,
+        lastActivityMs,
+        extentsFirst: extents[0]?.first ?? 0,
+        extents: extents.map(({ segment, first, last, offset, recordBytes }) => ({
+          segment: indexOf.get(segment)!,
+          count: last - first + 1,
+          offset,
+          recordBytes,
+        })),
+      });
+    }
+    const id = { epoch: source.epoch, number: ++this.#number };
+    const parts = writer.finish(id, source.storeId, capture.snapshot);
+    await writeAtomically(source.fs, `${source.dir}/${CHECKPOINT_DIRECTORY}`, checkpointName(id), parts);
+    return new Set(segments);
+  }
+
+  async #removeNeedless(position: JournalPosition, named: ReadonlySet<Segment>): Promise<void> {
+    const { fs, dir, epoch } = this.#source;
+    const journals = `${dir}/${JOURNAL_DIRECTORY}`;
+    for (const id of parseNames(await fs.list(journals), 'log')) {
+      if (compareIds(id, position) < 0) await removeIfThere(fs, `${journals}/${journalName(id)}`);
+    }
+    const checkpoints = `${dir}/${CHECKPOINT_DIRECTORY}`;
+    const newest = { epoch, number: this.#number };
+    for (const id of parseNames(await fs.list(checkpoints), 'ckpt')) {
+      if (compareIds(id, newest) < 0) await removeIfThere(fs, `${checkpoints}/${checkpointName(id)}`);
+    }
+    for (const segment of this.#source.deadSegments) {
+      if (named.has(segment)) continue;
+      this.#source.forgetSegment(segment);
+      await removeIfThere(fs, segment.path);
+    }
+    if (!this.#orphansRemoved) await this.#removeOrphans();
+  }
+
+  /** Segments that an older reign began and no checkpoint names. */
+  async #removeOrphans(): Promise<void> {
+    const { fs, dir, epoch, segments } = this.#source;
+    const directory = `${dir}/${SEGMENT_DIRECTORY}`;
+    const known = new Set([...segments].map(({ path }) => path));
+    for (const id of parseNames(await fs.list(directory), 'seg')) {
+      const path = `${directory}/${segmentName(id)}`;
+      if (id.epoch < epoch && !known.has(path)) await removeIfThere(fs, path);
+    }
+    this.#orphansRemoved = true;
+  }
+}

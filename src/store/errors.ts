@@ -1,0 +1,46 @@
+/** What kind of trouble, for callers that act on it. The message is for people and says what to do. */
+export type StoreErrorCode =
+  | 'damaged'
+  | 'foreign'
+  | 'wrong-cluster'
+  | 'newer-version'
+  | 'held'
+  | 'lost'
+  | 'unsupported'
+  | 'no-space'
+  | 'closed';
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/** Damage is told with file and offset, and nothing is changed. */
+export function damaged(path: string, offset: number, what: string): StoreError {
+  return new StoreError(
+    'damaged',
+    `${path} is damaged at byte ${offset}: ${what}. Nothing was changed. Restore the store's directory from a copy, ` +
+      'or run "stanchion store verify" to see everything that is affected',
+  );
+}
+
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+export function errorCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+/** No room on the device, quota used up, or file too large: passes when someone makes room. */
+export function isNoSpace(error: unknown): boolean {
+  const code = errorCode(error);
+  return code !== undefined && NO_SPACE.has(code);
+}
+
+export function isMissing(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT';
+}

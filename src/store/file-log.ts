@@ -1,0 +1,395 @@
+import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../protocol/msgproto.js';
+import type { PubMsgView } from '../protocol/pubmsg.js';
+import type { Ageing, AgeQueue } from './age-queue.js';
+import type { BatchTime } from './batch-time.js';
+import type { BlockQueue } from './block.js';
+import { isMissing, StoreError } from './errors.js';
+import { HeadRows, readRows } from './head-rows.js';
+import type { Journal } from './journal.js';
+import type { LoadedRun, LoadedRunOwner, LoadedRuns } from './loaded-runs.js';
+import { MessageTable } from './message-table.js';
+import {
+  MAX_GUID_BYTES,
+  MESSAGE_HEADER_BYTES,
+  msgProtoStart,
+  RecordType,
+  recordEnd,
+  sealRecord,
+  writeU32,
+} from './record.js';
+import { readRun } from './run-reader.js';
+import { type Extent, extentIndex, type Segment } from './segment.js';
+import type { SegmentFiles } from './segment-files.js';
+import { rowTimestampMs } from './segment-format.js';
+import type { ChannelLog, LogLimits, MessageRef } from './types.js';
+
+/** What a file log needs of its store. */
+export interface FileLogOwner {
+  readonly journal: Journal;
+  readonly blocks: BlockQueue;
+  readonly time: BatchTime;
+  readonly ages: AgeQueue;
+  readonly files: SegmentFiles;
+  readonly runs: LoadedRuns;
+  /** The log's oldest messages are gone: the first time since `isHeadRecorded` was set. */
+  onHeadMoved(log: FileLog): void;
+  /** No log refers to anything in it any more. */
+  onSegmentDead(segment: Segment): void;
+  warn(message: string): void;
+}
+
+/** A log as it is recorded in a checkpoint. */
+export interface LogState {
+  id: number;
+  name: string;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+}
+
+/**
+ * A channel's messages: the newest in the journal's blocks, older ones in extents of segments. Extents end where
+ * `flushedThrough` says; a checkpoint moves it on.
+ */
+export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
+  readonly id: number;
+  readonly name: string;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+  ageQueueIndex = -1;
+  ageQueueKeyMs = 0;
+  /** Messages up to it are in extents. */
+  flushedThrough: number;
+  /** Oldest first, without gaps, ending at `flushedThrough`. */
+  extents: Extent[] = [];
+  /** Whether `firstSequence` has been recorded since it moved. */
+  isHeadRecorded = true;
+  isDeleted = false;
+  #maxMessages = Number.POSITIVE_INFINITY;
+  #maxBytes = Number.POSITIVE_INFINITY;
+  #maxAgeMs = Number.POSITIVE_INFINITY;
+  readonly #table: MessageTable;
+  #headRows: HeadRows | undefined;
+  readonly #runs: LoadedRun[] = [];
+  /** Where `find` found last. */
+  #run: LoadedRun | undefined;
+  readonly #loads = new Map<number, Promise<void>>();
+  #hasWarned = false;
+  readonly #owner: FileLogOwner;
+
+  constructor(owner: FileLogOwner, state: LogState) {
+    this.#owner = owner;
+    this.id = state.id;
+    this.name = state.name;
+    this.firstSequence = state.firstSequence;
+    this.lastSequence = state.lastSequence;
+    this.byteCount = state.byteCount;
+    this.lastActivityMs = state.lastActivityMs;
+    this.flushedThrough = state.lastSequence;
+    this.#table = new MessageTable(state.lastSequence + 1);
+  }
+
+  get messageCount(): number {
+    return this.lastSequence - this.firstSequence + 1;
+  }
+
+  setLimits(limits: LogLimits): void {
+    this.#maxMessages = limits.maxMessages || Number.POSITIVE_INFINITY;
+    this.#maxBytes = limits.maxBytes || Number.POSITIVE_INFINITY;
+    this.#maxAgeMs = limits.maxAgeMs || Number.POSITIVE_INFINITY;
+    this.#prune();
+    this.#owner.ages.remove(this);
+    this.#owner.ages.add(this);
+  }
+
+  append(message: PubMsgView, session: number): number {
+    const owner = this.#owner;
+    const sequence = this.lastSequence + 1;
+    let guidBytes = message.guidEnd - message.guidStart;
+    if (guidBytes > MAX_GUID_BYTES) guidBytes = 0;
+    const block = owner.journal.reserve(MESSAGE_HEADER_BYTES + guidBytes + maxMsgProtoSize(message));
+    const { buffer } = block;
+    const start = block.used;
+    buffer[start + 8] = RecordType.message;
+    writeU32(buffer, start + 9, this.id);
+    writeU32(buffer, start + 13, session);
+    buffer[start + 17] = guidBytes;
+    let pos = start + MESSAGE_HEADER_BYTES;
+    const source = message.buffer;
+    for (let i = message.guidStart, end = i + guidBytes; i < end; i++) buffer[pos++] = source[i]!;
+    const { time } = owner;
+    const end = encodeMsgProto(buffer, pos, sequence, time.varint, time.varintLength, message);
+    sealRecord(buffer, start, end);
+    block.used = end;
+    this.added(block.id, start, end - pos, time.ms);
+    if (sequence - this.firstSequence >= this.#maxMessages || this.byteCount > this.#maxBytes) this.#prune();
+    if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) owner.ages.add(this);
+    return sequence;
+  }
+
+  /** The next message is at this place in a block: appended just now, or found by recovery. */
+  added(blockId: number, offset: number, messageBytes: number, timestampMs: number): void {
+    const table = this.#table;
+    if (table.isFull) this.#trimTable();
+    table.push(blockId, offset);
+    this.lastSequence++;
+    this.byteCount += messageBytes;
+    this.lastActivityMs = timestampMs;
+  }
+
+  find(sequence: number, ref: MessageRef): boolean {
+    if (sequence < this.firstSequence || sequence > this.lastSequence) return false;
+    const index = sequence - this.#table.first;
+    if (index >= 0) {
+      const block = this.#owner.blocks.get(this.#table.blockId(index));
+      if (block !== undefined) {
+        const start = this.#table.offset(index);
+        ref.buffer = block.buffer;
+        ref.start = msgProtoStart(block.buffer, start);
+        ref.end = recordEnd(block.buffer, start);
+        return true;
+      }
+    }
+    return this.#findLoaded(sequence, ref);
+  }
+
+  load(sequence: number): Promise<void> {
+    if (sequence < this.firstSequence || sequence > this.flushedThrough) return Promise.resolve();
+    let loading = this.#loads.get(sequence);
+    if (loading === undefined) {
+      loading = this.#load(sequence).finally(() => this.#loads.delete(sequence));
+      this.#loads.set(sequence, loading);
+    }
+    return loading;
+  }
+
+  async sequenceAtTime(timestampNs: bigint): Promise<number> {
+    const ms = Number(timestampNs / 1_000_000n);
+    // By milliseconds, which the rows have; what is left is within one and is told apart by the messages themselves.
+    const low = await this.#firstAtMs(ms, this.firstSequence, this.lastSequence + 1);
+    const high = await this.#firstAtMs(ms + 1, low, this.lastSequence + 1);
+    return this.#firstAtNs(timestampNs, low, high);
+  }
+
+  headExpiresAtMs(): number {
+    if (this.#maxAgeMs === Number.POSITIVE_INFINITY || this.messageCount === 0)
+      return Number.POSITIVE_INFINITY;
+    return this.#headTimestampMs() + this.#maxAgeMs;
+  }
+
+  dropExpired(nowMs: number): void {
+    while (this.headExpiresAtMs() <= nowMs) this.#dropHead();
+  }
+
+  /** Recovery found that this is the oldest. */
+  dropBefore(sequence: number): void {
+    while (this.firstSequence < sequence && this.messageCount > 0) this.#dropHead();
+  }
+
+  /** Block and offset of a message not yet in an extent; the result is good until the next call of anything. */
+  placeOf(sequence: number): { blockId: number; offset: number } {
+    const index = sequence - this.#table.first;
+    return { blockId: this.#table.blockId(index), offset: this.#table.offset(index) };
+  }
+
+  /** Messages up to the last of `extents` are in a durable segment. */
+  flushed(extents: readonly Extent[]): void {
+    for (const extent of extents) {
+      this.flushedThrough = extent.last;
+      if (extent.last < this.firstSequence) continue;
+      this.extents.push(extent);
+      extent.segment.liveBytes += extent.totalBytes;
+    }
+  }
+
+  /** A merge has rewritten extents: those of `from` that are still here are now those of `to`. */
+  replaceExtents(from: ReadonlySet<Extent>, to: readonly Extent[]): void {
+    const kept = this.extents.filter((extent) => !from.has(extent));
+    const added = to.filter((extent) => extent.last >= this.firstSequence);
+    for (const extent of this.extents) if (from.has(extent)) this.#release(extent);
+    for (const extent of added) extent.segment.liveBytes += extent.totalBytes;
+    this.extents = [...kept, ...added].sort((a, b) => a.first - b.first);
+  }
+
+  /** Its channel is gone. */
+  release(): void {
+    this.isDeleted = true;
+    this.#owner.ages.remove(this);
+    for (const extent of this.extents) this.#release(extent);
+    this.extents = [];
+    for (const run of this.#runs.splice(0)) this.#owner.runs.remove(run);
+    this.#run = undefined;
+  }
+
+  dropRun(run: LoadedRun): void {
+    const index = this.#runs.indexOf(run);
+    if (index >= 0) this.#runs.splice(index, 1);
+    if (this.#run === run) this.#run = undefined;
+  }
+
+  #findLoaded(sequence: number, ref: MessageRef): boolean {
+    let run = this.#run;
+    if (run === undefined || sequence < run.first || sequence > run.last) {
+      run = this.#runs.find((candidate) => sequence >= candidate.first && sequence <= candidate.last);
+      if (run === undefined) return false;
+      this.#run = run;
+      this.#owner.runs.touch(run);
+    }
+    const start = run.starts[sequence - run.first]!;
+    ref.buffer = run.buffer;
+    ref.start = msgProtoStart(run.buffer, start);
+    ref.end = recordEnd(run.buffer, start);
+    return true;
+  }
+
+  async #load(sequence: number): Promise<void> {
+    // A merge may take the file away between the look and the read: then look again.
+    for (let attempt = 1; ; attempt++) {
+      const extent = this.extents[extentIndex(this.extents, sequence)];
+      if (extent === undefined || this.find(sequence, SCRATCH)) return;
+      try {
+        const run = await readRun(this.#owner.files, this, extent, sequence);
+        if (this.isDeleted) return;
+        this.#runs.push(run);
+        this.#owner.runs.add(run);
+        return;
+      } catch (error) {
+        if (!isMissing(error) || attempt === 3) throw error;
+      }
+    }
+  }
+
+  async #firstAtMs(ms: number, from: number, to: number): Promise<number> {
+    let low = from;
+    let high = to;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const timestampMs = await this.#timestampMs(middle);
+      if (timestampMs === undefined || timestampMs < ms) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  async #firstAtNs(timestampNs: bigint, from: number, to: number): Promise<number> {
+    let low = from;
+    let high = to;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (!this.find(middle, SCRATCH)) await this.load(middle);
+      const isFound = this.find(middle, SCRATCH);
+      if (!isFound || readMsgProtoTimestampNs(SCRATCH.buffer, SCRATCH.start, SCRATCH.end) < timestampNs)
+        low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(low, this.firstSequence);
+  }
+
+  /** `undefined` if a limit has dropped it meanwhile. */
+  async #timestampMs(sequence: number): Promise<number | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      if (sequence < this.firstSequence) return undefined;
+      const inMemory = this.#timestampInMemory(sequence);
+      if (inMemory !== undefined) return inMemory;
+      const extent = this.extents[extentIndex(this.extents, sequence)];
+      if (extent === undefined)
+        throw new StoreError('damaged', `No file holds message ${sequence} of channel ${this.name}`);
+      try {
+        return rowTimestampMs(await readRows(this.#owner.files, extent, sequence, 1), 0);
+      } catch (error) {
+        if (!isMissing(error) || attempt === 3) throw error;
+      }
+    }
+  }
+
+  #timestampInMemory(sequence: number): number | undefined {
+    const index = sequence - this.#table.first;
+    if (index < 0) return undefined;
+    return this.#owner.blocks.get(this.#table.blockId(index))?.timestampMs(this.#table.offset(index));
+  }
+
+  #headTimestampMs(): number {
+    const inMemory = this.#timestampInMemory(this.firstSequence);
+    if (inMemory !== undefined) return inMemory;
+    this.#headRows ??= new HeadRows();
+    try {
+      return this.#headRows.timestampMs(this.#owner.files, this.extents, this.firstSequence);
+    } catch (error) {
+      this.#warnOfRow(error);
+      return this.lastActivityMs;
+    }
+  }
+
+  #headBytes(): number {
+    const index = this.firstSequence - this.#table.first;
+    if (index >= 0) {
+      const block = this.#owner.blocks.get(this.#table.blockId(index));
+      if (block !== undefined) {
+        const start = this.#table.offset(index);
+        return recordEnd(block.buffer, start) - msgProtoStart(block.buffer, start);
+      }
+    }
+    this.#headRows ??= new HeadRows();
+    try {
+      return this.#headRows.size(this.#owner.files, this.extents, this.firstSequence);
+    } catch (error) {
+      this.#warnOfRow(error);
+      return Math.floor(this.byteCount / this.messageCount);
+    }
+  }
+
+  // Limits go on with an estimate: a damaged index must not stop what is whole.
+  #warnOfRow(error: unknown): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#owner.warn(`Limits of channel ${this.name} use estimates: ${(error as Error).message}`);
+  }
+
+  // The newest message stays even if it alone is over the limit on bytes, as in the Go server.
+  #prune(): void {
+    while (
+      this.messageCount > 1 &&
+      (this.messageCount > this.#maxMessages || this.byteCount > this.#maxBytes)
+    ) {
+      this.#dropHead();
+    }
+  }
+
+  #dropHead(): void {
+    this.byteCount -= this.#headBytes();
+    this.firstSequence++;
+    if (this.firstSequence > this.lastSequence) this.byteCount = 0;
+    if (this.isHeadRecorded) this.#owner.onHeadMoved(this);
+    const oldest = this.extents[0];
+    if (oldest !== undefined && oldest.last < this.firstSequence) {
+      this.extents.shift();
+      this.#release(oldest);
+    }
+  }
+
+  #release(extent: Extent): void {
+    const { segment } = extent;
+    segment.liveBytes -= extent.totalBytes;
+    if (segment.liveBytes === 0) this.#owner.onSegmentDead(segment);
+  }
+
+  // What is not in an extent yet stays, dropped or not: a checkpoint may be about to write it.
+  #trimTable(): void {
+    const table = this.#table;
+    const { blocks } = this.#owner;
+    const limit = this.flushedThrough - table.first + 1;
+    let count = 0;
+    while (
+      count < limit &&
+      (table.first + count < this.firstSequence || table.blockId(count) < blocks.firstId)
+    ) {
+      count++;
+    }
+    if (count > 0) table.dropOldest(count);
+  }
+}
+
+const SCRATCH: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };

@@ -1,0 +1,395 @@
+import type { Timer } from '../clock/clock.js';
+import { AgeQueue } from './age-queue.js';
+import { BatchTime } from './batch-time.js';
+import { BlockQueue } from './block.js';
+import type { ByteWriter } from './bytes.js';
+import type { CheckpointIds, SnapshotWriter } from './checkpoint-format.js';
+import { Checkpointer, type CheckpointSource } from './checkpointer.js';
+import type { FileLog, FileLogOwner } from './file-log.js';
+import { type FileId, JOURNAL_DIRECTORY } from './file-names.js';
+import { Journal, type JournalOwner, type JournalPosition } from './journal.js';
+import type { JournalFile } from './journal-file.js';
+import { LoadedRuns } from './loaded-runs.js';
+import { Merger } from './merger.js';
+import type { FileStoreSettings } from './open-file.js';
+import { RecordEncoder, sealRecord } from './record.js';
+import type { Recovery } from './recovery.js';
+import type { Segment } from './segment.js';
+import { SegmentFiles } from './segment-files.js';
+import { newLog, type StoreState } from './store-state.js';
+import type {
+  BatchId,
+  ChannelLog,
+  ClientRecord,
+  LogLimits,
+  RecoveredState,
+  SequenceRanges,
+  Store,
+  StoreHost,
+  SubscriptionRecord,
+} from './types.js';
+
+const FIRST_CHECKPOINT_MS = 1000;
+const BOUNDS_INTERVAL_MS = 1000;
+/** How long a segment that nothing refers to may stay when no checkpoint comes by. */
+const DEAD_SEGMENT_MS = 30_000;
+
+/** What logs need before there is a journal: recovery builds them first. */
+export class LogOwner implements FileLogOwner {
+  readonly blocks: BlockQueue;
+  readonly time: BatchTime;
+  readonly ages = new AgeQueue();
+  readonly files: SegmentFiles;
+  readonly runs: LoadedRuns;
+  readonly movedHeads: FileLog[] = [];
+  readonly deadSegments = new Set<Segment>();
+  /** Called when a segment has died. */
+  onDead: (() => void) | undefined;
+  readonly #warn: (message: string) => void;
+  #journal: Journal | undefined;
+
+  constructor(settings: FileStoreSettings) {
+    this.#warn = settings.warn;
+    this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
+    this.time = new BatchTime(settings.clock);
+    this.files = new SegmentFiles(settings.fs, settings.maxOpenSegments);
+    this.runs = new LoadedRuns(settings.loadedBytes);
+  }
+
+  get journal(): Journal {
+    return this.#journal!;
+  }
+
+  set journal(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  onHeadMoved(log: FileLog): void {
+    log.isHeadRecorded = false;
+    this.movedHeads.push(log);
+  }
+
+  onSegmentDead(segment: Segment): void {
+    this.deadSegments.add(segment);
+    this.onDead?.();
+  }
+
+  warn(message: string): void {
+    this.#warn(message);
+  }
+}
+
+/** The store on disk. See docs/store-format.md. */
+export class FileStore implements Store, JournalOwner, CheckpointSource {
+  readonly kind = 'file';
+  readonly storeId: string;
+  readonly recovered: RecoveredState;
+  readonly fs;
+  readonly dir: string;
+  readonly epoch: number;
+  readonly clock;
+  readonly blocks: BlockQueue;
+  readonly segments: Set<Segment>;
+  readonly deadSegments: Set<Segment>;
+  readonly files: SegmentFiles;
+  readonly #settings: FileStoreSettings;
+  readonly #logOwner: LogOwner;
+  readonly #journal: Journal;
+  readonly #checkpointer: Checkpointer;
+  readonly #merger: Merger;
+  readonly #encoder = new RecordEncoder();
+  readonly #logs: Map<number, FileLog>;
+  #host: StoreHost | undefined;
+  #nextLogId: number;
+  #nextSession: number;
+  #nextSubscriptionId: number;
+  #segmentNumber = 0;
+  /** Bytes of sealed journals whose messages are in no segment. */
+  #sealedBytes: number;
+  #boundsRecordedMs = 0;
+  #checkpointTimer: Timer | undefined;
+  #deadTimer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(
+    settings: FileStoreSettings,
+    storeId: string,
+    logOwner: LogOwner,
+    recovery: Recovery,
+    first: JournalFile,
+  ) {
+    const { state } = recovery;
+    this.#settings = settings;
+    this.#logOwner = logOwner;
+    this.storeId = storeId;
+    this.fs = settings.fs;
+    this.dir = settings.dir;
+    this.epoch = settings.epoch;
+    this.clock = settings.clock;
+    this.blocks = logOwner.blocks;
+    this.segments = state.segments;
+    this.deadSegments = logOwner.deadSegments;
+    this.files = logOwner.files;
+    this.#logs = state.logs;
+    this.#nextLogId = state.nextLogId;
+    this.#nextSession = state.nextSession;
+    this.#nextSubscriptionId = state.nextSubscriptionId;
+    this.#sealedBytes = recovery.journalBytes;
+    this.recovered = recoveredState(state);
+    logOwner.time.raise(state.newestNs);
+    const directory = `${settings.dir}/${JOURNAL_DIRECTORY}`;
+    const options = { ...settings, directory, storeId };
+    this.#journal = new Journal(options, this, logOwner.blocks, logOwner.time, first, 2);
+    logOwner.journal = this.#journal;
+    this.#checkpointer = new Checkpointer(this);
+    this.#merger = new Merger(this);
+  }
+
+  get gathering(): BatchId {
+    return this.#journal.gathering;
+  }
+
+  get committed(): BatchId {
+    return this.#journal.committed;
+  }
+
+  get fullReason(): string | undefined {
+    return this.#journal.fullReason;
+  }
+
+  get pendingBytes(): number {
+    return this.#journal.pendingBytes;
+  }
+
+  attach(host: StoreHost): void {
+    this.#host = host;
+    // What older reigns left goes into segments before long, but not while clients are coming back.
+    this.#logOwner.onDead = this.#onDead;
+    this.#checkpointTimer = this.clock.setTimer(FIRST_CHECKPOINT_MS, () => {
+      if (this.#sealedBytes > 0) this.checkpoint();
+    });
+  }
+
+  createLog(name: string, limits: LogLimits): ChannelLog {
+    const id = this.#nextLogId++;
+    // The batch's time is the channel's, so the batch is opened first.
+    this.#journal.reserve(Buffer.byteLength(name) + 64);
+    const { ms } = this.#logOwner.time;
+    this.#append(this.#encoder.channelCreated(id, ms, name));
+    const log = newLog(this.#logOwner, id, name, ms);
+    log.setLimits(limits);
+    this.#logs.set(id, log);
+    return log;
+  }
+
+  deleteLog(log: ChannelLog): void {
+    if (!this.#logs.delete(log.id)) return;
+    this.#append(this.#encoder.channelDeleted(log.id));
+    (log as FileLog).release();
+  }
+
+  expire(): void {
+    this.#logOwner.ages.dropExpired(this.#nowMs());
+    if (this.#logOwner.movedHeads.length > 0) this.#journal.commitLater();
+    this.#makeRoom();
+  }
+
+  expireInMs(): number {
+    return Math.max(0, this.#logOwner.ages.nextMs() - this.#nowMs());
+  }
+
+  putClient(record: ClientRecord): void {
+    this.#nextSession = Math.max(this.#nextSession, record.session + 1);
+    this.#append(this.#encoder.clientPut(record));
+  }
+
+  removeClient(clientId: string): void {
+    this.#append(this.#encoder.clientRemoved(clientId));
+  }
+
+  putSubscription(record: SubscriptionRecord): void {
+    this.#nextSubscriptionId = Math.max(this.#nextSubscriptionId, record.id + 1);
+    this.#append(this.#encoder.subscriptionPut(record));
+  }
+
+  removeSubscription(id: number): void {
+    this.#append(this.#encoder.subscriptionRemoved(id));
+  }
+
+  recordProgress(id: number, delivered: SequenceRanges, acked: SequenceRanges): void {
+    this.#append(this.#encoder.progress(id, delivered, acked));
+  }
+
+  commit(): void {
+    this.#journal.commit();
+  }
+
+  commitLater(): void {
+    this.#journal.commitLater();
+  }
+
+  /** Makes a checkpoint soon, if none is being made. */
+  checkpoint(): void {
+    if (this.#host !== undefined && !this.#isClosed && !this.#checkpointer.isBusy)
+      this.#journal.requestSnapshot();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#checkpointTimer?.cancel();
+    this.#logOwner.onDead = undefined;
+    this.#deadTimer?.cancel();
+    await this.#journal.close();
+    await this.#merger.close();
+    await this.#checkpointer.close();
+    this.files.close();
+  }
+
+  // What the journal asks for.
+
+  collectProgress(): void {
+    this.#recordBounds();
+    this.#host?.collectProgress();
+  }
+
+  mayRoll(): boolean {
+    return !this.#checkpointer.isBusy;
+  }
+
+  onRolled(sealedBytes: number): boolean {
+    this.#sealedBytes += sealedBytes;
+    // Small files, as the first of a reign, are not worth a checkpoint each.
+    return this.#host !== undefined && this.#sealedBytes * 2 >= this.#settings.journalBytes;
+  }
+
+  onSnapshotPoint(position: JournalPosition, batch: BatchId, blockId: number): void {
+    this.#sealedBytes = 0;
+    this.#checkpointer.begin(position, batch, blockId);
+  }
+
+  onCommitted(batch: BatchId): void {
+    this.#host?.onCommitted(batch);
+  }
+
+  onFailed(error: Error): void {
+    this.#host?.onFailed(error);
+  }
+
+  onFullChanged(reason: string | undefined): void {
+    this.#host?.onFullChanged(reason);
+    this.#makeRoom();
+  }
+
+  // What checkpoints and merges are made of.
+
+  logs(): Iterable<FileLog> {
+    return this.#logs.values();
+  }
+
+  logCount(): number {
+    return this.#logs.size;
+  }
+
+  log(id: number): FileLog | undefined {
+    return this.#logs.get(id);
+  }
+
+  ids(): CheckpointIds {
+    return {
+      newestNs: this.#logOwner.time.ns,
+      nextLogId: this.#nextLogId,
+      nextSession: this.#nextSession,
+      nextSubscriptionId: this.#nextSubscriptionId,
+    };
+  }
+
+  snapshot(sink: SnapshotWriter): void {
+    this.#host?.snapshot(sink);
+  }
+
+  whenCommitted(batch: BatchId): Promise<void> {
+    return this.#journal.whenCommitted(batch);
+  }
+
+  fence(): Promise<void> {
+    return this.#settings.fence?.() ?? Promise.resolve();
+  }
+
+  nextSegmentId(): FileId {
+    return { epoch: this.epoch, number: ++this.#segmentNumber };
+  }
+
+  forgetSegment(segment: Segment): void {
+    this.deadSegments.delete(segment);
+    this.segments.delete(segment);
+    this.files.forget(segment);
+  }
+
+  setTrouble(error: Error | undefined): void {
+    this.#journal.setCheckpointTrouble(error);
+  }
+
+  fail(error: Error): void {
+    this.#journal.fail(error);
+  }
+
+  warn(message: string): void {
+    this.#settings.warn(message);
+  }
+
+  onDone(): void {
+    this.#journal.resume();
+    this.#merger.start();
+  }
+
+  /** Segments that nothing refers to go with the next checkpoint; when the disk is full, that is now. */
+  #makeRoom(): void {
+    if (this.fullReason !== undefined && this.deadSegments.size > 0) this.checkpoint();
+  }
+
+  readonly #onDead = (): void => {
+    this.#deadTimer ??= this.clock.setTimer(DEAD_SEGMENT_MS, () => {
+      this.#deadTimer = undefined;
+      if (this.deadSegments.size > 0) this.checkpoint();
+    });
+  };
+
+  /** Heads move with every append at a limit; where they are is written now and then, and in every checkpoint. */
+  #recordBounds(): void {
+    const { movedHeads } = this.#logOwner;
+    if (movedHeads.length === 0) return;
+    const now = this.clock.monotonicMs();
+    if (now - this.#boundsRecordedMs < BOUNDS_INTERVAL_MS) return;
+    this.#boundsRecordedMs = now;
+    for (const log of movedHeads.splice(0)) {
+      log.isHeadRecorded = true;
+      if (!log.isDeleted) this.#append(this.#encoder.bounds(log.id, log.firstSequence));
+    }
+  }
+
+  #append(record: ByteWriter): void {
+    const block = this.#journal.reserve(record.length);
+    const start = block.used;
+    record.buffer.copy(block.buffer, start, 0, record.length);
+    block.used = start + record.length;
+    sealRecord(block.buffer, start, block.used);
+  }
+
+  #nowMs(): number {
+    return Number(this.clock.wallNs() / 1_000_000n);
+  }
+}
+
+function recoveredState(state: StoreState): RecoveredState {
+  return {
+    clients: [...state.clients.values()],
+    subscriptions: [...state.subscriptions.values()].map(({ record, pending }) => ({
+      record,
+      pending: [...pending].sort((a, b) => a - b),
+    })),
+    logs: [...state.logs.values()],
+    nextSession: state.nextSession,
+    nextSubscriptionId: state.nextSubscriptionId,
+  };
+}

@@ -1,0 +1,191 @@
+import fs from 'node:fs';
+
+/** An open file. Positions and lengths are in bytes. */
+export interface StoreFile {
+  /** May write less than asked, as write(2) does. A callback, since a promise per batch costs. */
+  write(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    position: number,
+    done: (error: Error | null, written: number) => void,
+  ): void;
+  /** @returns bytes read; less than asked at the end of the file only */
+  read(buffer: Buffer, start: number, end: number, position: number): Promise<number>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `create` must not exist, the others must. With `durable`, a write that has ended is durable (O_DSYNC). */
+export type OpenMode = 'read' | 'create' | 'write' | 'durable';
+
+export interface FileStatus {
+  bytes: number;
+  isDirectory: boolean;
+}
+
+/**
+ * All that the store asks of a file system; nothing else of the store touches one. Errors are those of Node, with their
+ * `code`.
+ */
+export interface StoreFs {
+  open(path: string, mode: OpenMode): Promise<StoreFile>;
+  /** For the rare case that an append needs what is only on disk. Opens, reads, closes. */
+  readSync(path: string, buffer: Buffer, start: number, end: number, position: number): number;
+  /** Atomic. Replaces a file at `to`; `ENOENT` if `from` is not there. */
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  /** With its parents; no error if it is there. */
+  makeDirectory(path: string): Promise<void>;
+  removeDirectory(path: string): Promise<void>;
+  /** Names, in any order. */
+  list(path: string): Promise<string[]>;
+  /** `undefined` if there is nothing. */
+  status(path: string): Promise<FileStatus | undefined>;
+  /** Makes created, renamed and removed names in it durable. */
+  syncDirectory(path: string): Promise<void>;
+}
+
+class NodeFile implements StoreFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    position: number,
+    done: (error: Error | null, written: number) => void,
+  ): void {
+    fs.write(this.#fd, buffer, start, end - start, position, done);
+  }
+
+  async read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
+    let at = start;
+    while (at < end) {
+      const count = await new Promise<number>((resolve, reject) =>
+        fs.read(this.#fd, buffer, at, end - at, position + at - start, (error, bytes) =>
+          error === null ? resolve(bytes) : reject(error),
+        ),
+      );
+      if (count === 0) break;
+      at += count;
+    }
+    return at - start;
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error))),
+    );
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fs.close(this.#fd, (error) => (error == null ? resolve() : reject(error))),
+    );
+  }
+}
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DSYNC } = fs.constants;
+const FLAGS: Record<OpenMode, number> = {
+  read: O_RDONLY,
+  create: O_RDWR | O_CREAT | O_EXCL,
+  write: O_RDWR,
+  durable: O_RDWR | O_DSYNC,
+};
+
+function openFd(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    fs.open(path, flags, 0o640, (error, fd) => (error === null ? resolve(fd) : reject(error))),
+  );
+}
+
+/** The machine's file system. */
+export const nodeFs: StoreFs = {
+  open: async (path, mode) => new NodeFile(await openFd(path, FLAGS[mode])),
+  readSync: (path, buffer, start, end, position) => {
+    const fd = fs.openSync(path, O_RDONLY);
+    try {
+      let at = start;
+      while (at < end) {
+        const count = fs.readSync(fd, buffer, at, end - at, position + at - start);
+        if (count === 0) break;
+        at += count;
+      }
+      return at - start;
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+  rename: (from, to) => fs.promises.rename(from, to),
+  unlink: (path) => fs.promises.unlink(path),
+  makeDirectory: async (path) => {
+    await fs.promises.mkdir(path, { recursive: true, mode: 0o750 });
+  },
+  removeDirectory: (path) => fs.promises.rmdir(path),
+  list: (path) => fs.promises.readdir(path),
+  status: async (path) => {
+    try {
+      const stats = await fs.promises.stat(path);
+      return { bytes: stats.size, isDirectory: stats.isDirectory() };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  },
+  syncDirectory: async (path) => {
+    const fd = await openFd(path, O_RDONLY);
+    const file = new NodeFile(fd);
+    try {
+      await new Promise<void>((resolve, reject) =>
+        fs.fsync(fd, (error) => (error === null ? resolve() : reject(error))),
+      );
+    } finally {
+      await file.close();
+    }
+  },
+};
+
+/** The same, with every sync left out: for `--file-sync=false`. */
+export function withoutSync(inner: StoreFs): StoreFs {
+  return {
+    ...inner,
+    open: async (path, mode) => {
+      const file = await inner.open(path, mode === 'durable' ? 'write' : mode);
+      return new UnsyncedFile(file);
+    },
+    syncDirectory: async () => {},
+  };
+}
+
+class UnsyncedFile implements StoreFile {
+  readonly #inner: StoreFile;
+
+  constructor(inner: StoreFile) {
+    this.#inner = inner;
+  }
+
+  write(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    position: number,
+    done: (error: Error | null, written: number) => void,
+  ): void {
+    this.#inner.write(buffer, start, end, position, done);
+  }
+
+  read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
+    return this.#inner.read(buffer, start, end, position);
+  }
+
+  async sync(): Promise<void> {}
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+}

@@ -1,0 +1,98 @@
+import { StoreError } from './errors.js';
+import { FORMAT_VERSION } from './file-header.js';
+import { readWhole, writeAtomically } from './file-io.js';
+import { IDENTITY_FILE, REIGN_DIRECTORY } from './file-names.js';
+import type { StoreFs } from './fs.js';
+import { newStoreId, type RandomBytes } from './store-id.js';
+
+/** What `stanchion.json` says: whose store this is. Written once. */
+export interface StoreIdentity {
+  formatVersion: number;
+  clusterId: string;
+  storeId: string;
+  /** ISO 8601. */
+  createdAt: string;
+}
+
+export interface IdentityOptions {
+  fs: StoreFs;
+  dir: string;
+  clusterId: string;
+  clock: { wallNs(): bigint };
+  random: RandomBytes;
+}
+
+/** What may lie in a directory that is to become a store: a mount point's own, and what claiming the reign leaves. */
+const HARMLESS = new Set(['lost+found', REIGN_DIRECTORY]);
+
+/**
+ * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses.
+ *
+ * @throws StoreError `wrong-cluster`, `newer-version` or `foreign`
+ */
+export async function openIdentity(options: IdentityOptions): Promise<StoreIdentity> {
+  const { fs, dir, clusterId } = options;
+  const found = await readIdentity(fs, dir);
+  if (found !== undefined) {
+    if (found.clusterId !== clusterId) {
+      throw new StoreError(
+        'wrong-cluster',
+        `${dir} holds the store of cluster "${found.clusterId}", not of "${clusterId}". Give --cluster-id ${found.clusterId}, or another --dir`,
+      );
+    }
+    return found;
+  }
+  await fs.makeDirectory(dir);
+  const foreign = (await fs.list(dir)).filter((name) => !isHarmless(name));
+  if (foreign.length > 0) {
+    throw new StoreError(
+      'foreign',
+      `${dir} is not a stanchion store, and not empty either (${foreign.slice(0, 3).join(', ')}). Give an empty or new directory`,
+    );
+  }
+  const identity: StoreIdentity = {
+    formatVersion: FORMAT_VERSION,
+    clusterId,
+    storeId: newStoreId(options.random),
+    createdAt: new Date(Number(options.clock.wallNs() / 1_000_000n)).toISOString(),
+  };
+  await writeAtomically(fs, dir, IDENTITY_FILE, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
+  return identity;
+}
+
+function isHarmless(name: string): boolean {
+  return HARMLESS.has(name) || name.startsWith(`${REIGN_DIRECTORY}.`) || name === `${IDENTITY_FILE}.tmp`;
+}
+
+/** @returns undefined if there is none. @throws StoreError if it cannot be read, or is of a newer version */
+export async function readIdentity(fs: StoreFs, dir: string): Promise<StoreIdentity | undefined> {
+  const path = `${dir}/${IDENTITY_FILE}`;
+  const status = await fs.status(path);
+  if (status === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse((await readWhole(fs, path)).toString('utf8'));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  const identity = value as Partial<StoreIdentity> | undefined;
+  if (typeof identity?.formatVersion !== 'number') throw notAnIdentity(path);
+  // Before anything else is looked at: a newer version may have other fields.
+  if (identity.formatVersion > FORMAT_VERSION) {
+    throw new StoreError(
+      'newer-version',
+      `${path} has format version ${identity.formatVersion}; this program knows versions up to ${FORMAT_VERSION}. Use a newer stanchion`,
+    );
+  }
+  const { formatVersion, clusterId, storeId, createdAt } = identity;
+  if (typeof clusterId !== 'string' || typeof createdAt !== 'string') throw notAnIdentity(path);
+  if (typeof storeId !== 'string' || !/^[0-9A-Za-z]{22}$/.test(storeId)) throw notAnIdentity(path);
+  return { formatVersion, clusterId, storeId, createdAt };
+}
+
+function notAnIdentity(path: string): StoreError {
+  return new StoreError(
+    'foreign',
+    `${path} is not the identity of a stanchion store, or it is damaged. Restore it from a copy, or give another --dir`,
+  );
+}

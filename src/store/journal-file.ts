@@ -1,0 +1,94 @@
+import { isNoSpace, StoreError } from './errors.js';
+import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
+import { writeAll } from './file-io.js';
+import { type FileId, journalName } from './file-names.js';
+import type { StoreFile, StoreFs } from './fs.js';
+import type { RandomBytes } from './store-id.js';
+
+/** The smallest journal file: below it a store makes no sense. */
+export const MIN_JOURNAL_BYTES = 1024 * 1024;
+const STEP_BYTES = 1024 * 1024;
+const ZEROS = Buffer.alloc(STEP_BYTES);
+
+/** A journal file that is ready to be written: full of zeros, so that a write changes no metadata and finds its room. */
+export interface JournalFile {
+  readonly id: FileId;
+  readonly path: string;
+  readonly file: StoreFile;
+  readonly salt: number;
+  /** Preallocated. */
+  readonly bytes: number;
+  /** Where the next batch goes. */
+  offset: number;
+}
+
+export interface JournalFileOptions {
+  fs: StoreFs;
+  /** The journal's directory. */
+  directory: string;
+  storeId: string;
+  random: RandomBytes;
+}
+
+/**
+ * Makes a journal file of `bytes`, or a smaller one if there is no room for that.
+ *
+ * @throws the file system's error if there is no room for `MIN_JOURNAL_BYTES` either; nothing is left behind then
+ */
+export async function createJournalFile(
+  options: JournalFileOptions,
+  id: FileId,
+  bytes: number,
+): Promise<JournalFile> {
+  for (let size = bytes; ; size = Math.max(MIN_JOURNAL_BYTES, Math.floor(size / 4))) {
+    try {
+      return await allocate(options, id, size);
+    } catch (error) {
+      if (!isNoSpace(error) || size <= MIN_JOURNAL_BYTES) throw error;
+    }
+  }
+}
+
+async function allocate(options: JournalFileOptions, id: FileId, bytes: number): Promise<JournalFile> {
+  const { fs, directory, storeId } = options;
+  const path = `${directory}/${journalName(id)}`;
+  const salt = Buffer.from(options.random(4)).readUInt32LE(0);
+  const file = await fs.open(path, 'create');
+  try {
+    try {
+      const header = encodeFileHeader(Magic.journal, { ...id, storeId, salt });
+      await writeAll(file, header, 0, header.length, 0);
+      // Synced step by step, so that the batches written meanwhile do not wait behind one large sync.
+      for (let at = FILE_HEADER_BYTES; at < bytes; at += STEP_BYTES) {
+        await writeAll(file, ZEROS, 0, Math.min(STEP_BYTES, bytes - at), at);
+        await file.sync();
+      }
+    } finally {
+      await file.close();
+    }
+    await fs.syncDirectory(directory);
+    const durable = await fs.open(path, 'durable');
+    return { id, path, file: durable, salt, bytes, offset: FILE_HEADER_BYTES };
+  } catch (error) {
+    await fs.unlink(path).catch(() => {});
+    throw error;
+  }
+}
+
+/** The first file of a reign. */
+export async function createFirstJournalFile(
+  options: JournalFileOptions,
+  id: FileId,
+  bytes: number,
+): Promise<JournalFile> {
+  try {
+    return await createJournalFile(options, id, bytes);
+  } catch (error) {
+    if (!isNoSpace(error)) throw error;
+    throw new StoreError(
+      'no-space',
+      `No room for a journal of ${MIN_JOURNAL_BYTES} bytes in ${options.directory}: make room on its device, then start again`,
+      error,
+    );
+  }
+}

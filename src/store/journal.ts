@@ -1,0 +1,412 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import { BATCH_HEADER_BYTES, writeBatchHeader } from './batch-format.js';
+import type { BatchTime } from './batch-time.js';
+import type { Block, BlockQueue } from './block.js';
+import { errorCode, isNoSpace, StoreError } from './errors.js';
+import { FILE_HEADER_BYTES } from './file-header.js';
+import { createJournalFile, type JournalFile, type JournalFileOptions } from './journal-file.js';
+import type { BatchId } from './types.js';
+
+/** A place between two batches. */
+export interface JournalPosition {
+  epoch: number;
+  number: number;
+  offset: number;
+  /** Number in its reign of the batch that comes next. */
+  nextIndex: number;
+}
+
+/** What the journal asks of the store. */
+export interface JournalOwner {
+  /** Called right before a batch is closed. */
+  collectProgress(): void;
+  /** Whether the next file may be begun: what is sealed and not in segments is bounded. If not, call `resume` later. */
+  mayRoll(): boolean;
+  /** A file with `sealedBytes` was sealed. @returns whether a snapshot point is wanted */
+  onRolled(sealedBytes: number): boolean;
+  /** All that is appended lies before `position`, none behind it; `batch` is the last. */
+  onSnapshotPoint(position: JournalPosition, batch: BatchId, blockId: number): void;
+  onCommitted(batch: BatchId): void;
+  onFailed(error: Error): void;
+  onFullChanged(reason: string | undefined): void;
+}
+
+export interface JournalOptions extends JournalFileOptions {
+  clock: Clock;
+  epoch: number;
+  /** Size of the files after the first. */
+  journalBytes: number;
+  /** Ends when all that was synced before the call may be told. Fails when the reign is lost. */
+  fence: (() => Promise<void>) | undefined;
+}
+
+interface ClosedBatch {
+  id: BatchId;
+  block: Block;
+  start: number;
+  end: number;
+  timestampNs: bigint;
+}
+
+const LAZY_COMMIT_MS = 15;
+const SPACE_RETRY_MS = 1000;
+/** Of a file, what messages may fill while no next file can be made. The rest is for everything else. */
+const MESSAGE_SHARE = 0.75;
+
+/**
+ * The one log of everything, append-only. Group commit: while one batch is being written the next one gathers; each is
+ * one write from one piece of memory, to a file opened O_DSYNC.
+ */
+export class Journal {
+  gathering: BatchId = 1;
+  committed: BatchId = 0;
+  fullReason: string | undefined;
+  readonly #options: JournalOptions;
+  readonly #owner: JournalOwner;
+  readonly #blocks: BlockQueue;
+  readonly #time: BatchTime;
+  #file: JournalFile;
+  #nextFile: JournalFile | undefined;
+  #preparing: Promise<void> | undefined;
+  #block: Block;
+  /** Of the gathering batch in `#block`; -1 while nothing is gathered. */
+  #batchStart = -1;
+  readonly #queue: ClosedBatch[] = [];
+  #queuedBytes = 0;
+  #nextIndex: number;
+  #wanted = false;
+  #snapshotWanted = false;
+  #writing = false;
+  #written = 0;
+  #onIdle: (() => void) | undefined;
+  #durable: BatchId = 0;
+  #fencing = false;
+  #stopped = false;
+  #lazyTimer: Timer | undefined;
+  #prepareTimer: Timer | undefined;
+  #writeTimer: Timer | undefined;
+  /** Why there is no room, by who found out. */
+  #prepareTrouble: string | undefined;
+  #writeTrouble: string | undefined;
+  #checkpointTrouble: string | undefined;
+  #waiters: { batch: BatchId; resolve: () => void; reject: (error: Error) => void }[] = [];
+
+  constructor(
+    options: JournalOptions,
+    owner: JournalOwner,
+    blocks: BlockQueue,
+    time: BatchTime,
+    first: JournalFile,
+    nextIndex: number,
+  ) {
+    this.#options = options;
+    this.#owner = owner;
+    this.#blocks = blocks;
+    this.#time = time;
+    this.#file = first;
+    this.#nextIndex = nextIndex;
+    this.#block = blocks.add(0);
+    this.#prepareNext();
+  }
+
+  get pendingBytes(): number {
+    return this.#queuedBytes + (this.#batchStart < 0 ? 0 : this.#block.used - this.#batchStart);
+  }
+
+  /** Number of the file that is written now. */
+  get fileNumber(): number {
+    return this.#file.id.number;
+  }
+
+  /** The block to append to, at its `used`, with room for `bytes`. Opens the batch if this is the first thing in it. */
+  reserve(bytes: number): Block {
+    const block = this.#block;
+    if (this.#batchStart >= 0 && block.buffer.length - block.used >= bytes) return block;
+    return this.#openBatch(bytes);
+  }
+
+  #openBatch(bytes: number): Block {
+    if (this.#stopped) throw new StoreError('closed', 'The store is closed: nothing can be appended');
+    if (this.#batchStart >= 0) this.#closeBatch();
+    const needed = bytes + BATCH_HEADER_BYTES;
+    if (this.#block.buffer.length - this.#block.used < needed) this.#block = this.#blocks.add(needed);
+    const block = this.#block;
+    this.#time.advance();
+    this.#batchStart = block.used;
+    block.mark(block.used, this.#time.ms);
+    block.used += BATCH_HEADER_BYTES;
+    return block;
+  }
+
+  #closeBatch(): void {
+    const block = this.#block;
+    const start = this.#batchStart;
+    this.#queue.push({ id: this.gathering++, block, start, end: block.used, timestampNs: this.#time.ns });
+    this.#queuedBytes += block.used - start;
+    this.#batchStart = -1;
+  }
+
+  commit(): void {
+    if (this.#batchStart < 0) return;
+    this.#wanted = true;
+    this.#pump();
+  }
+
+  commitLater(): void {
+    if (this.#lazyTimer !== undefined || this.#stopped) return;
+    this.#lazyTimer = this.#options.clock.setTimer(LAZY_COMMIT_MS, this.#commitNow);
+  }
+
+  readonly #commitNow = (): void => {
+    this.#lazyTimer = undefined;
+    this.#wanted = true;
+    this.#pump();
+  };
+
+  /** What made `mayRoll` say no has passed. */
+  resume(): void {
+    this.#pump();
+  }
+
+  /** Calls `onSnapshotPoint` as soon as there is one. */
+  requestSnapshot(): void {
+    this.#snapshotWanted = true;
+    this.#pump();
+  }
+
+  whenCommitted(batch: BatchId): Promise<void> {
+    if (batch <= this.committed) return Promise.resolve();
+    if (this.#stopped)
+      return Promise.reject(new StoreError('closed', 'The store was closed before the batch was durable'));
+    return new Promise((resolve, reject) => this.#waiters.push({ batch, resolve, reject }));
+  }
+
+  /** The checkpoint cannot be written for lack of room, or (undefined) could again. */
+  setCheckpointTrouble(error: Error | undefined): void {
+    this.#checkpointTrouble = error && noRoom(error);
+    this.#updateFull();
+  }
+
+  /** Writes what is gathered, waits for it, and closes the files. */
+  async close(): Promise<void> {
+    this.commit();
+    this.#lazyTimer?.cancel();
+    this.#prepareTimer?.cancel();
+    // With no room to write to, waiting would have no end.
+    const hopeless =
+      this.#writeTrouble ?? (this.#queue.length > 0 && !this.#writing ? this.#prepareTrouble : undefined);
+    if (hopeless === undefined && !this.#stopped)
+      await this.whenCommitted(this.gathering - 1).catch(() => {});
+    this.#writeTimer?.cancel();
+    const wasStopped = this.#stopped;
+    this.#stop(new StoreError('closed', 'The store was closed'));
+    await this.#preparing;
+    // A descriptor that is in use must not be closed under the write.
+    if (this.#writing) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
+    await this.#file.file.close();
+    if (this.#nextFile === undefined) return;
+    await this.#nextFile.file.close();
+    if (!wasStopped) await this.#options.fs.unlink(this.#nextFile.path);
+  }
+
+  #pump(): void {
+    if (this.#writing || this.#stopped || this.#writeTimer !== undefined) return;
+    if (this.#queue.length === 0) {
+      if (!this.#wanted && !this.#snapshotWanted) return;
+      this.#wanted = false;
+      this.#owner.collectProgress();
+      if (this.#batchStart >= 0) this.#closeBatch();
+      if (this.#queue.length === 0) {
+        if (this.#snapshotWanted) this.#snapshotAt(this.#file.offset, this.#nextIndex);
+        return;
+      }
+    }
+    const batch = this.#queue[0]!;
+    const bytes = batch.end - batch.start;
+    if (
+      this.#file.offset + bytes > this.#file.bytes &&
+      this.#file.offset > FILE_HEADER_BYTES &&
+      !this.#roll()
+    ) {
+      this.#updateFull();
+      return;
+    }
+    const { salt } = this.#file;
+    const index = this.#nextIndex++;
+    const content = bytes - BATCH_HEADER_BYTES;
+    writeBatchHeader(batch.block.buffer, batch.start, salt, index, content, batch.timestampNs);
+    this.#write();
+    if (this.#snapshotWanted && this.#queue.length === 1 && this.#batchStart < 0) {
+      this.#snapshotAt(this.#file.offset + bytes, this.#nextIndex);
+    }
+  }
+
+  #write(): void {
+    const batch = this.#queue[0]!;
+    this.#writing = true;
+    this.#written = 0;
+    this.#file.file.write(batch.block.buffer, batch.start, batch.end, this.#file.offset, this.#onWritten);
+  }
+
+  readonly #onWritten = (error: Error | null, written: number): void => {
+    if (this.#stopped) {
+      this.#writing = false;
+      this.#onIdle?.();
+      return;
+    }
+    if (error !== null) {
+      this.#onWriteError(error);
+      return;
+    }
+    const batch = this.#queue[0]!;
+    this.#written += written;
+    const start = batch.start + this.#written;
+    if (start < batch.end) {
+      const at = this.#file.offset + this.#written;
+      this.#file.file.write(batch.block.buffer, start, batch.end, at, this.#onWritten);
+      return;
+    }
+    this.#queue.shift();
+    this.#queuedBytes -= this.#written;
+    this.#file.offset += this.#written;
+    this.#writing = false;
+    this.#durable = batch.id;
+    if (this.#writeTrouble !== undefined) this.#writeTrouble = undefined;
+    if (this.#prepareTrouble !== undefined || this.fullReason !== undefined) this.#updateFull();
+    // The disk gets its next work first, then those who waited get theirs.
+    if (this.#wanted || this.#snapshotWanted || this.#queue.length > 0) this.#pump();
+    this.#announce();
+  };
+
+  // Beyond preallocation, or on a file system that copies on write. The batch stays: same bytes, same offset, later.
+  #onWriteError(error: Error): void {
+    if (!isNoSpace(error)) {
+      // What a failed write or sync left on the disk is unknown, so it is not tried again.
+      this.#fail(new Error(`Writing ${this.#file.path} failed: ${error.message}`, { cause: error }));
+      return;
+    }
+    this.#writing = false;
+    this.#writeTrouble = noRoom(error);
+    this.#updateFull();
+    this.#writeTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => {
+      this.#writeTimer = undefined;
+      this.#write();
+    });
+  }
+
+  #announce(): void {
+    const { fence } = this.#options;
+    if (fence === undefined) {
+      this.#setCommitted(this.#durable);
+      return;
+    }
+    if (this.#fencing || this.#durable === this.committed) return;
+    this.#fencing = true;
+    const covered = this.#durable;
+    fence().then(
+      () => {
+        this.#fencing = false;
+        if (this.#stopped) return;
+        this.#setCommitted(covered);
+        this.#announce();
+      },
+      (error: unknown) => this.#fail(error as Error),
+    );
+  }
+
+  #setCommitted(batch: BatchId): void {
+    this.committed = batch;
+    this.#owner.onCommitted(batch);
+    if (this.#waiters.length === 0) return;
+    const due = this.#waiters.filter((waiter) => waiter.batch <= batch);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.batch > batch);
+    for (const waiter of due) waiter.resolve();
+  }
+
+  #snapshotAt(offset: number, nextIndex: number): void {
+    this.#snapshotWanted = false;
+    const { epoch, number } = this.#file.id;
+    this.#owner.onSnapshotPoint({ epoch, number, offset, nextIndex }, this.gathering - 1, this.#block.id);
+  }
+
+  #roll(): boolean {
+    const next = this.#nextFile;
+    if (next === undefined || !this.#owner.mayRoll()) return false;
+    const sealed = this.#file;
+    this.#file = next;
+    this.#nextFile = undefined;
+    sealed.file.close().catch((error: unknown) => this.#fail(error as Error));
+    this.#prepareNext();
+    if (this.#owner.onRolled(sealed.offset)) this.#snapshotWanted = true;
+    return true;
+  }
+
+  #prepareNext(): void {
+    const { epoch, number } = this.#file.id;
+    this.#preparing = createJournalFile(
+      this.#options,
+      { epoch, number: number + 1 },
+      this.#options.journalBytes,
+    ).then(
+      (file) => {
+        this.#nextFile = file;
+        this.#prepareTrouble = undefined;
+        this.#updateFull();
+        this.#pump();
+      },
+      (error: unknown) => {
+        if (this.#stopped) return;
+        if (!isNoSpace(error)) {
+          this.#fail(new Error(`No new journal file: ${(error as Error).message}`, { cause: error }));
+          return;
+        }
+        this.#prepareTrouble = noRoom(error);
+        this.#updateFull();
+        this.#prepareTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.#prepareNext());
+      },
+    );
+  }
+
+  #updateFull(): void {
+    const low = this.#file.offset + this.pendingBytes >= this.#file.bytes * MESSAGE_SHARE;
+    const reason =
+      this.#writeTrouble ?? (low ? (this.#prepareTrouble ?? this.#checkpointTrouble) : undefined);
+    if (reason === this.fullReason) return;
+    this.fullReason = reason;
+    this.#owner.onFullChanged(reason);
+  }
+
+  /** The reign is lost, or something else makes going on wrong. */
+  fail(error: Error): void {
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    if (this.#stopped) return;
+    this.#stop(error);
+    this.#owner.onFailed(error);
+  }
+
+  #stop(error: Error): void {
+    this.#stopped = true;
+    // An append finds no open batch then, and throws.
+    this.#batchStart = -1;
+    this.#lazyTimer?.cancel();
+    this.#prepareTimer?.cancel();
+    this.#writeTimer?.cancel();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+}
+
+function noRoom(error: unknown): string {
+  const what: Record<string, string> = {
+    ENOSPC: 'no space left on the device',
+    EDQUOT: 'disk quota used up',
+    EFBIG: 'file size limit reached',
+  };
+  return what[errorCode(error) ?? ''] ?? (error as Error).message;
+}

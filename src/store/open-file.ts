@@ -1,0 +1,105 @@
+import type { Clock } from '../clock/clock.js';
+import { StoreError } from './errors.js';
+import { FileStore, LogOwner } from './file.js';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
+import { type StoreFs, withoutSync } from './fs.js';
+import { openIdentity } from './identity.js';
+import { createFirstJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
+import { recover } from './recovery.js';
+import { writeReignBatch } from './reign-record.js';
+import { testFileSystem } from './self-test.js';
+import type { RandomBytes } from './store-id.js';
+
+export interface FileStoreOptions {
+  fs: StoreFs;
+  clock: Clock;
+  random: RandomBytes;
+  /** Made if it is not there. */
+  dir: string;
+  clusterId: string;
+  /** Of this reign: higher than any before. */
+  epoch: number;
+  /** Ends when this reign has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. */
+  fence?: () => Promise<void>;
+  /** false: nothing is synced; a crash of the machine may lose or damage what was acknowledged. Default true. */
+  sync?: boolean;
+  /** Tells of what was cut or passed over. */
+  warn: (message: string) => void;
+  /** Size of journal files, bytes. Default 16 MiB. */
+  journalBytes?: number;
+  /** Size of the pieces of memory that batches gather in, and so of a batch. Default 4 MiB. */
+  blockBytes?: number;
+  /** Recent messages in memory, bytes. What is not in segments yet comes on top. Default 32 MiB. */
+  cacheBytes?: number;
+  /** Messages loaded from disk in memory, bytes. Default 16 MiB. */
+  loadedBytes?: number;
+  /** Segments open at once. Default 64. */
+  maxOpenSegments?: number;
+}
+
+/** The options, complete. */
+export interface FileStoreSettings {
+  fs: StoreFs;
+  clock: Clock;
+  random: RandomBytes;
+  dir: string;
+  epoch: number;
+  fence: (() => Promise<void>) | undefined;
+  warn: (message: string) => void;
+  journalBytes: number;
+  blockBytes: number;
+  cacheBytes: number;
+  loadedBytes: number;
+  maxOpenSegments: number;
+}
+
+const MIB = 1024 * 1024;
+
+/**
+ * Opens a store, or makes one. Whoever calls holds the reign of `epoch` (see exclusive.ts): two stores on one directory
+ * under one epoch are not guarded against here.
+ *
+ * @throws StoreError: another cluster's, a newer version's, damaged (with file and offset), no room, or a file system
+ *   that cannot do what is needed
+ */
+export async function openFileStore(options: FileStoreOptions): Promise<FileStore> {
+  const { dir, epoch, warn, random } = options;
+  const fs = options.sync === false ? withoutSync(options.fs) : options.fs;
+  const { storeId } = await openIdentity({ ...options, fs });
+  await testFileSystem(fs, dir, epoch);
+  for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
+    await fs.makeDirectory(`${dir}/${name}`);
+  await fs.syncDirectory(dir);
+  const settings: FileStoreSettings = {
+    fs,
+    clock: options.clock,
+    random,
+    dir,
+    epoch,
+    fence: options.fence,
+    warn,
+    journalBytes: Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 16 * MIB),
+    blockBytes: options.blockBytes ?? 4 * MIB,
+    cacheBytes: options.cacheBytes ?? 32 * MIB,
+    loadedBytes: options.loadedBytes ?? 16 * MIB,
+    maxOpenSegments: options.maxOpenSegments ?? 64,
+  };
+  const owner = new LogOwner(settings);
+  const recovery = await recover({ fs, dir, storeId, owner, warn });
+  if (recovery.highestEpoch >= epoch) {
+    throw new StoreError(
+      'lost',
+      `${dir} has files of epoch ${recovery.highestEpoch}, so a reign of epoch ${epoch} is over. Start the broker again`,
+    );
+  }
+  const directory = `${dir}/${JOURNAL_DIRECTORY}`;
+  // Small, so that a takeover does not wait for zeros to be written; the next one is of full size.
+  const first = await createFirstJournalFile(
+    { fs, directory, storeId, random },
+    { epoch, number: 1 },
+    MIN_JOURNAL_BYTES,
+  );
+  // From here on the older journals end where this reign has read them to end.
+  await writeReignBatch(first, recovery.accepted, recovery.state.newestNs);
+  return new FileStore(settings, storeId, owner, recovery, first);
+}

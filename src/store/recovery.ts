@@ -1,0 +1,110 @@
+import type { BatchHeader } from './batch-format.js';
+import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
+import { StoreError } from './errors.js';
+import { FILE_HEADER_BYTES } from './file-header.js';
+import { readWhole } from './file-io.js';
+import type { FileLogOwner } from './file-log.js';
+import {
+  CHECKPOINT_DIRECTORY,
+  checkpointName,
+  type FileId,
+  JOURNAL_DIRECTORY,
+  parseNames,
+  SEGMENT_DIRECTORY,
+} from './file-names.js';
+import type { StoreFs } from './fs.js';
+import { planJournals } from './journal-plan.js';
+import { openJournalContent, scanJournal } from './journal-reader.js';
+import { recordEnd } from './record.js';
+import type { AcceptedJournal } from './reign-record.js';
+import { StoreState } from './store-state.js';
+
+export interface RecoveryOptions {
+  fs: StoreFs;
+  dir: string;
+  storeId: string;
+  owner: FileLogOwner;
+  /** Tells of what was cut or passed over. */
+  warn: (message: string) => void;
+}
+
+export interface Recovery {
+  state: StoreState;
+  /** What was read of journals, oldest first. */
+  accepted: AcceptedJournal[];
+  /** Bytes of journals that are in memory and in no segment. */
+  journalBytes: number;
+  /** The highest epoch in the name of any file. */
+  highestEpoch: number;
+  checkpoint: FileId | undefined;
+}
+
+/** Reads a store: the newest checkpoint, then the journals behind it. Changes nothing. */
+export async function recover(options: RecoveryOptions): Promise<Recovery> {
+  const { fs, dir, warn } = options;
+  const journals = parseNames(await fs.list(`${dir}/${JOURNAL_DIRECTORY}`), 'log');
+  const checkpoints = parseNames(await fs.list(`${dir}/${CHECKPOINT_DIRECTORY}`), 'ckpt').reverse();
+  const segments = parseNames(await fs.list(`${dir}/${SEGMENT_DIRECTORY}`), 'seg');
+  const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
+  let firstError: StoreError | undefined;
+  for (const id of checkpoints) {
+    const path = `${dir}/${CHECKPOINT_DIRECTORY}/${checkpointName(id)}`;
+    try {
+      const checkpoint = decodeCheckpoint(path, await readWhole(fs, path), options.storeId);
+      const recovery = await replay(options, journals, checkpoint);
+      if (firstError !== undefined)
+        warn(`${firstError.message}. The checkpoint before it, ${path}, was used`);
+      return { ...recovery, highestEpoch, checkpoint: id };
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'damaged') throw error;
+      // The newest damage is the one to tell: older checkpoints have lost their journals in the course of things.
+      firstError ??= error;
+    }
+  }
+  if (firstError !== undefined) throw firstError;
+  return { ...(await replay(options, journals, undefined)), highestEpoch, checkpoint: undefined };
+}
+
+async function replay(
+  options: RecoveryOptions,
+  journals: readonly FileId[],
+  checkpoint: Checkpoint | undefined,
+): Promise<Pick<Recovery, 'state' | 'accepted' | 'journalBytes'>> {
+  const { fs, dir, storeId, owner, warn } = options;
+  const plan = await planJournals(fs, dir, storeId, journals, checkpoint?.position);
+  const state = new StoreState(owner);
+  if (checkpoint !== undefined) state.load(checkpoint, dir);
+  const accepted: AcceptedJournal[] = [];
+  let journalBytes = 0;
+  let nextIndex = 0;
+  let epoch = 0;
+  for (const journal of plan) {
+    const content = openJournalContent(journal.path, await readWhole(fs, journal.path), storeId);
+    if (content === undefined) continue;
+    const { buffer } = content;
+    const block = owner.blocks.adopt(buffer);
+    const onBatch = (header: BatchHeader): void => {
+      const ms = Number(header.timestampNs / 1_000_000n);
+      if (header.timestampNs > state.newestNs) state.newestNs = header.timestampNs;
+      block.mark(header.contentStart, ms);
+      for (let pos = header.contentStart; pos < header.contentEnd; ) {
+        const end = recordEnd(buffer, pos);
+        state.apply(buffer, pos, end, block.id, ms, journal.path);
+        pos = end;
+      }
+    };
+    const firstIndex = journal.firstIndex || (journal.epoch === epoch ? nextIndex : 0);
+    const scan = scanJournal(content, journal.from, firstIndex, journal.acceptedEnd, onBatch);
+    block.used = scan.end;
+    nextIndex = scan.nextIndex;
+    epoch = journal.epoch;
+    journalBytes += scan.end - Math.max(journal.from, FILE_HEADER_BYTES);
+    accepted.push({ epoch, number: journal.number, end: scan.end });
+    if (scan.tornBytes > 0) {
+      warn(
+        `${journal.path}: a batch of ${scan.tornBytes} bytes at byte ${scan.end} was torn by a crash and is not read`,
+      );
+    }
+  }
+  return { state, accepted, journalBytes };
+}

@@ -1,0 +1,61 @@
+import type { FileId } from './file-names.js';
+import { ROW_BYTES } from './segment-format.js';
+
+/** An immutable file of messages of many channels. */
+export class Segment {
+  readonly id: FileId;
+  readonly path: string;
+  /** Of all its extents, with their rows. */
+  bytes = 0;
+  /** Of those that a log still refers to. */
+  liveBytes = 0;
+  extentCount = 0;
+  /** A merge found damage in it: it is left as it is. */
+  isDamaged = false;
+
+  constructor(id: FileId, path: string) {
+    this.id = id;
+    this.path = path;
+  }
+}
+
+/** A run of one channel's messages in a segment: their records, and behind them a row for each. */
+export class Extent {
+  readonly segment: Segment;
+  readonly first: number;
+  readonly last: number;
+  /** In the file. */
+  readonly offset: number;
+  /** Of the records. The rows follow. */
+  readonly recordBytes: number;
+
+  constructor(segment: Segment, first: number, last: number, offset: number, recordBytes: number) {
+    this.segment = segment;
+    this.first = first;
+    this.last = last;
+    this.offset = offset;
+    this.recordBytes = recordBytes;
+  }
+
+  get rowsOffset(): number {
+    return this.offset + this.recordBytes;
+  }
+
+  get totalBytes(): number {
+    return this.recordBytes + (this.last - this.first + 1) * ROW_BYTES;
+  }
+}
+
+/** Where in `extents`, which are in order, the one with `sequence` is; -1 if there is none. */
+export function extentIndex(extents: readonly Extent[], sequence: number): number {
+  let low = 0;
+  let high = extents.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const extent = extents[middle]!;
+    if (sequence < extent.first) high = middle - 1;
+    else if (sequence > extent.last) low = middle + 1;
+    else return middle;
+  }
+  return -1;
+}
