@@ -230,8 +230,13 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
 
   /** Makes a checkpoint soon, if none is being made. */
   checkpoint(): void {
-    if (this.#host !== undefined && !this.#isClosed && !this.#checkpointer.isBusy)
-      this.#journal.requestSnapshot();
+    if (this.#host === undefined || this.#isClosed || this.isCheckpointing) return;
+    this.#journal.requestSnapshot();
+  }
+
+  /** A checkpoint is being made, or is about to be. */
+  get isCheckpointing(): boolean {
+    return this.#checkpointer.isBusy || this.#journal.isSnapshotWanted;
   }
 
   async close(): Promise<void> {

@@ -40,11 +40,13 @@ export class HeadRows {
   #isReading = false;
 
   size(files: SegmentFiles, extents: readonly Extent[], sequence: number): number {
-    return rowSize(this.#rows, this.#at(files, extents, sequence));
+    const at = this.#at(files, extents, sequence);
+    return rowSize(this.#rows, at);
   }
 
   timestampMs(files: SegmentFiles, extents: readonly Extent[], sequence: number): number {
-    return rowTimestampMs(this.#rows, this.#at(files, extents, sequence));
+    const at = this.#at(files, extents, sequence);
+    return rowTimestampMs(this.#rows, at);
   }
 
   #at(files: SegmentFiles, extents: readonly Extent[], sequence: number): number {

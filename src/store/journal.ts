@@ -174,6 +174,10 @@ export class Journal {
     this.#pump();
   }
 
+  get isSnapshotWanted(): boolean {
+    return this.#snapshotWanted;
+  }
+
   whenCommitted(batch: BatchId): Promise<void> {
     if (batch <= this.committed) return Promise.resolve();
     if (this.#stopped)

@@ -1,0 +1,82 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import type { FileStore } from '../../src/store/file.js';
+import { nodeFs, type StoreFs } from '../../src/store/fs.js';
+import { type FileStoreOptions, openFileStore } from '../../src/store/open-file.js';
+import { random, TestClock, TestHost } from './support.js';
+
+export function temporaryDirectory(t: TestContext): string {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-store-'));
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+export interface OpenedStore {
+  store: FileStore;
+  host: TestHost;
+  warnings: string[];
+}
+
+/** Opens a store as one reign after the other, in a directory of its own; all is closed and removed after the test. */
+export class Reigns {
+  readonly dir: string;
+  readonly fs: StoreFs;
+  readonly clock = new TestClock();
+  epoch = 0;
+  readonly #opened: FileStore[] = [];
+
+  constructor(t: TestContext, storeFs: StoreFs = nodeFs) {
+    this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-store-'));
+    this.fs = storeFs;
+    t.after(async () => {
+      for (const store of this.#opened) await store.close();
+      fs.rmSync(this.dir, { recursive: true, force: true });
+    });
+  }
+
+  async open(options: Partial<FileStoreOptions> = {}): Promise<OpenedStore> {
+    const warnings: string[] = [];
+    const store = await openFileStore({
+      fs: this.fs,
+      clock: this.clock,
+      random,
+      dir: this.dir,
+      clusterId: 'test-cluster',
+      epoch: ++this.epoch,
+      warn: (message) => {
+        warnings.push(message);
+      },
+      ...options,
+    });
+    this.#opened.push(store);
+    return { store, host: new TestHost(store), warnings };
+  }
+}
+
+/** So small that a few hundred messages go through every part of the machine. */
+export const SMALL: Partial<FileStoreOptions> = {
+  journalBytes: 1024 * 1024,
+  blockBytes: 32 * 1024,
+  cacheBytes: 64 * 1024,
+  loadedBytes: 64 * 1024,
+  maxOpenSegments: 2,
+};
+
+/** Waits for a condition that other work brings about. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Makes a checkpoint and waits until it is done. */
+export async function checkpointed(opened: OpenedStore): Promise<void> {
+  const { store } = opened;
+  await until(() => !store.isCheckpointing, 'the checkpoint before');
+  store.checkpoint();
+  await until(() => !store.isCheckpointing, 'the checkpoint');
+}
