@@ -1,12 +1,14 @@
 import type { WheelTimer } from '../clock/timer-wheel.js';
 import type { ClientRecord } from '../store/types.js';
 import type { Subscription } from '../subscription/subscription.js';
+import { AckLine } from './ack-line.js';
 
 /** A connected client. As a wheel timer it wakes when its next heartbeat is due. */
 export class ClientSession implements WheelTimer {
   dueTick = -1;
 
   readonly subscriptions = new Set<Subscription>();
+  readonly ackLine = new AckLine();
   /** Heartbeats in a row without an answer. */
   failedHeartbeats = 0;
   isClosed = false;

@@ -12,9 +12,12 @@ export class CommitGate {
   /** Oldest first. Two or three at most: one gathering, one being written, one being fenced. */
   readonly #held: HeldBatch[] = [];
   readonly #free: HeldBatch[] = [];
+  #newest: HeldBatch | undefined;
 
   linkUp(link: BrokerLink): void {
     this.#link = link;
+    // The gathering batch may have begun before.
+    if (this.#newest !== undefined) this.#newest.answers = link.takeBuffer();
   }
 
   /** Answers for the dead link are dropped with it. */
@@ -23,29 +26,21 @@ export class CommitGate {
     for (const held of this.#held) held.answers = undefined;
   }
 
-  /** Where an answer that must wait for the batch is written. Undefined while there is no link. */
-  answers(batch: BatchId): OutBuffer | undefined {
-    const held = this.#hold(batch);
-    if (held.answers === undefined && this.#link !== undefined) held.answers = this.#link.takeBuffer();
-    return held.answers;
-  }
-
-  /** The channel got a message, `sequence`, in this batch. */
-  appended(batch: BatchId, channel: Channel, sequence: number): void {
-    const held = this.#hold(batch);
-    if (channel.gatedIn === batch) {
-      held.lastSequences[channel.gatedAt] = sequence;
-      return;
-    }
-    channel.gatedIn = batch;
-    channel.gatedAt = held.channels.length;
-    held.channels.push(channel);
-    held.lastSequences.push(sequence);
+  /** What waits for this batch: the gathering one, the newest there is. */
+  hold(batch: BatchId): HeldBatch {
+    const newest = this.#newest;
+    if (newest !== undefined && newest.batch === batch) return newest;
+    const held = this.#free.pop() ?? new HeldBatch();
+    held.batch = batch;
+    held.answers = this.#link?.takeBuffer();
+    this.#held.push(held);
+    this.#newest = held;
+    return held;
   }
 
   /** Runs when the batch is durable, after its answers have been sent, in the order of the calls. */
   afterCommit(batch: BatchId, action: () => void): void {
-    this.#hold(batch).actions.push(action);
+    this.hold(batch).actions.push(action);
   }
 
   /**
@@ -62,27 +57,33 @@ export class CommitGate {
         onVisible(channels[i]!);
       }
       for (const action of held.actions) action();
+      if (held === this.#newest) this.#newest = undefined;
       held.clear();
       this.#free.push(held);
     }
   }
-
-  #hold(batch: BatchId): HeldBatch {
-    const last = this.#held[this.#held.length - 1];
-    if (last !== undefined && last.batch === batch) return last;
-    const held = this.#free.pop() ?? new HeldBatch();
-    held.batch = batch;
-    this.#held.push(held);
-    return held;
-  }
 }
 
-class HeldBatch {
+/** One batch's share of the gate. */
+export class HeldBatch {
   batch: BatchId = 0;
+  /** Where answers that must wait are written. Undefined without a link: nobody is there to hear them. */
   answers: OutBuffer | undefined;
   readonly channels: Channel[] = [];
   readonly lastSequences: number[] = [];
   readonly actions: (() => void)[] = [];
+
+  /** The channel got a message, `sequence`, in this batch. */
+  appended(channel: Channel, sequence: number): void {
+    if (channel.gatedIn === this.batch) {
+      this.lastSequences[channel.gatedAt] = sequence;
+      return;
+    }
+    channel.gatedIn = this.batch;
+    channel.gatedAt = this.channels.length;
+    this.channels.push(channel);
+    this.lastSequences.push(sequence);
+  }
 
   clear(): void {
     this.answers = undefined;

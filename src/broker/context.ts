@@ -3,6 +3,7 @@ import type { ChannelLimits } from '../channel/limits.js';
 import type { Clock } from '../clock/clock.js';
 import type { TimerWheel } from '../clock/timer-wheel.js';
 import type { Delivery } from '../delivery/delivery.js';
+import type { OutBuffer } from '../link/writer.js';
 import type { Logger } from '../log/logger.js';
 import type { RateLimitedLog } from '../log/rate-limited.js';
 import type { StanSubjects } from '../protocol/subjects.js';
@@ -82,10 +83,10 @@ export function answerNow(context: BrokerContext, reply: Buffer, payload: Uint8A
 /** Answers when what was appended for it is durable. */
 export function answerAfterCommit(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {
   if (reply.length === 0) return;
-  writeAnswer(context.gate.answers(context.store.gathering), reply, payload);
+  writeAnswer(context.gate.hold(context.store.gathering).answers, reply, payload);
 }
 
-function writeAnswer(out: ReturnType<CommitGate['answers']>, reply: Buffer, payload: Uint8Array): void {
+function writeAnswer(out: OutBuffer | undefined, reply: Buffer, payload: Uint8Array): void {
   if (out === undefined) return;
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
   out.pub(reply, 0, reply.length, bytes.length);

@@ -7,6 +7,7 @@ import type { BrokerContext } from './context.js';
 export class AckHandler {
   readonly #context: BrokerContext;
   readonly #view = newAckView();
+  #last: Subscription | undefined;
 
   constructor(context: BrokerContext) {
     this.#context = context;
@@ -20,7 +21,10 @@ export class AckHandler {
     payloadEnd: number,
   ): void {
     const context = this.#context;
-    const sub = context.subscriptions.get(lastTokenAsNumber(buffer, subjectStart, subjectEnd));
+    const id = lastTokenAsNumber(buffer, subjectStart, subjectEnd);
+    // Acks come in runs.
+    const sub = id === this.#last?.id && this.#last.isStarted ? this.#last : context.subscriptions.get(id);
+    this.#last = sub;
     // The subscription has ended: its clients' last acks come late.
     if (sub === undefined) return;
     if (!decodeAck(buffer, payloadStart, payloadEnd, this.#view)) {

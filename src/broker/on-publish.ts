@@ -1,8 +1,9 @@
 import type { Channel } from '../channel/channel.js';
 import { STAN_ERROR } from '../protocol/errors.js';
 import { maxMsgProtoSize } from '../protocol/msgproto.js';
-import { encodePubAckError, encodePubAckOk, maxPubAckErrorSize, pubAckOkSize } from '../protocol/puback.js';
+import { encodePubAckError, maxPubAckErrorSize } from '../protocol/puback.js';
 import { decodePubMsg, newPubMsgView } from '../protocol/pubmsg.js';
+import type { ClientSession } from './client-session.js';
 import type { BrokerContext } from './context.js';
 import { openChannel } from './open-channel.js';
 
@@ -89,21 +90,26 @@ export class PublishHandler {
       }
       channel = opened;
     }
-    this.#append(channel, client.record.session, buffer, replyStart, replyEnd);
+    this.#append(channel, client, buffer, replyStart, replyEnd);
   }
 
-  #append(channel: Channel, session: number, buffer: Buffer, replyStart: number, replyEnd: number): void {
+  #append(
+    channel: Channel,
+    client: ClientSession,
+    buffer: Buffer,
+    replyStart: number,
+    replyEnd: number,
+  ): void {
     const { store, gate } = this.#context;
     const view = this.#view;
-    const sequence = channel.log.append(view, session);
-    const batch = store.gathering;
-    gate.appended(batch, channel, sequence);
+    const sequence = channel.log.append(view, client.record.session);
+    const held = gate.hold(store.gathering);
+    held.appended(channel, sequence);
     if (replyStart === replyEnd) return;
-    const out = gate.answers(batch);
-    if (out === undefined) return;
-    out.pub(buffer, replyStart, replyEnd, pubAckOkSize(view.guidStart, view.guidEnd));
-    out.length = encodePubAckOk(out.buf, out.length, buffer, view.guidStart, view.guidEnd);
-    out.crlf();
+    const out = held.answers;
+    if (out !== undefined) {
+      client.ackLine.write(out, buffer, replyStart, replyEnd, view.guidStart, view.guidEnd);
+    }
   }
 
   #isTooLarge(): boolean {

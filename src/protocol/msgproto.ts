@@ -1,6 +1,6 @@
+import { copyBytes } from '../util/copy-bytes.js';
 import type { PubMsgView } from './pubmsg.js';
 import {
-  copyBytes,
   LENGTH_DELIMITED,
   MALFORMED,
   readTag,

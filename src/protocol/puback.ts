@@ -1,4 +1,5 @@
-import { copyBytes, varintSize, writeVarint } from './wire.js';
+import { copyBytes } from '../util/copy-bytes.js';
+import { varintSize, writeVarint } from './wire.js';
 
 const GUID_TAG = 0x0a;
 const ERROR_TAG = 0x12;

@@ -139,16 +139,3 @@ export function writeVarint(target: Uint8Array, start: number, value: number): n
   target[pos++] = rest;
   return pos;
 }
-
-/** Copies `source[start, end)` to `target` at `pos` and returns the position behind it. */
-export function copyBytes(target: Buffer, pos: number, source: Buffer, start: number, end: number): number {
-  // Below this, a loop beats the call with the view it makes. Measured by test/protocol/measure.ts.
-  if (end - start > MAX_LOOP_COPY) {
-    source.copy(target, pos, start, end);
-  } else {
-    for (let i = start, to = pos; i < end; i++, to++) target[to] = source[i]!;
-  }
-  return pos + end - start;
-}
-
-const MAX_LOOP_COPY = 48;
