@@ -82,6 +82,8 @@ export class LogOwner implements FileLogOwner {
 /** The store on disk. See docs/store-format.md. */
 export class FileStore implements Store, JournalOwner, CheckpointSource {
   readonly kind = 'file';
+  /** Called at the end of `close`: gives back what opening the store took. */
+  onClosed: (() => Promise<void>) | undefined;
   readonly storeId: string;
   readonly recovered: RecoveredState;
   readonly fs;
@@ -249,6 +251,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     await this.#merger.close();
     await this.#checkpointer.close();
     this.files.close();
+    await this.onClosed?.();
   }
 
   // What the journal asks for.

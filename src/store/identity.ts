@@ -32,24 +32,9 @@ const HARMLESS = new Set(['lost+found', REIGN_DIRECTORY]);
  */
 export async function openIdentity(options: IdentityOptions): Promise<StoreIdentity> {
   const { fs, dir, clusterId } = options;
-  const found = await readIdentity(fs, dir);
-  if (found !== undefined) {
-    if (found.clusterId !== clusterId) {
-      throw new StoreError(
-        'wrong-cluster',
-        `${dir} holds the store of cluster "${found.clusterId}", not of "${clusterId}". Give --cluster-id ${found.clusterId}, or another --dir`,
-      );
-    }
-    return found;
-  }
+  const found = await checkIdentity(fs, dir, clusterId);
+  if (found !== undefined) return found;
   await fs.makeDirectory(dir);
-  const foreign = (await fs.list(dir)).filter((name) => !isHarmless(name));
-  if (foreign.length > 0) {
-    throw new StoreError(
-      'foreign',
-      `${dir} is not a stanchion store, and not empty either (${foreign.slice(0, 3).join(', ')}). Give an empty or new directory`,
-    );
-  }
   const identity: StoreIdentity = {
     formatVersion: FORMAT_VERSION,
     clusterId,
@@ -58,6 +43,36 @@ export async function openIdentity(options: IdentityOptions): Promise<StoreIdent
   };
   await writeAtomically(fs, dir, IDENTITY_FILE, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
   return identity;
+}
+
+/**
+ * Looks whether a directory is this cluster's store, or can become one. Changes nothing.
+ *
+ * @returns undefined if it can become one
+ * @throws StoreError `wrong-cluster`, `newer-version` or `foreign`
+ */
+export async function checkIdentity(
+  fs: StoreFs,
+  dir: string,
+  clusterId: string,
+): Promise<StoreIdentity | undefined> {
+  const found = await readIdentity(fs, dir);
+  if (found !== undefined) {
+    if (found.clusterId === clusterId) return found;
+    throw new StoreError(
+      'wrong-cluster',
+      `${dir} holds the store of cluster "${found.clusterId}", not of "${clusterId}". Give --cluster-id ${found.clusterId}, or another --dir`,
+    );
+  }
+  const status = await fs.status(dir);
+  if (status === undefined) return undefined;
+  if (!status.isDirectory) throw new StoreError('foreign', `${dir} is not a directory. Give another --dir`);
+  const foreign = (await fs.list(dir)).filter((name) => !isHarmless(name));
+  if (foreign.length === 0) return undefined;
+  throw new StoreError(
+    'foreign',
+    `${dir} is not a stanchion store, and not empty either (${foreign.slice(0, 3).join(', ')}). Give an empty or new directory`,
+  );
 }
 
 function isHarmless(name: string): boolean {

@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Clock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
+import { candidateLock } from './candidate-lock.js';
+import { claimStore } from './exclusive.js';
+import { nodeFs } from './fs.js';
+import { checkIdentity } from './identity.js';
 import { MemoryStore } from './memory.js';
+import { openFileStore } from './open-file.js';
+import { machineProcesses } from './process-identity.js';
 import type { Store } from './types.js';
 
 export interface OpenStoreOptions {
@@ -12,9 +19,45 @@ export interface OpenStoreOptions {
   onLost: (error: Error) => void;
 }
 
-/** Opens the store that the configuration names, for this process alone. */
+/**
+ * Opens the store that the configuration names, for this process alone.
+ *
+ * @throws StoreError saying what is in the way and what to do
+ */
 export async function openStore(config: ServeConfig, options: OpenStoreOptions): Promise<Store> {
-  const { clock } = options;
+  const { clock, log, onLost } = options;
   if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes });
-  throw new Error('the file store is not there yet');
+  const { dir } = config.store;
+  const fs = nodeFs;
+  const { clusterId, nodeName } = config;
+  // A store that is not ours is not touched, not even to claim it.
+  await checkIdentity(fs, dir, clusterId);
+  const processes = machineProcesses(fs, hostname(), process.pid);
+  const claim = await claimStore({
+    fs,
+    clock,
+    dir,
+    nodeName,
+    processes,
+    lock: candidateLock(fs, dir),
+    onLost,
+  });
+  try {
+    const store = await openFileStore({
+      fs,
+      clock,
+      random: randomBytes,
+      dir,
+      clusterId,
+      epoch: claim.epoch,
+      fence: () => claim.confirm(),
+      sync: config.store.sync,
+      warn: (message) => log.warn({}, message),
+    });
+    store.onClosed = () => claim.release();
+    return store;
+  } catch (error) {
+    await claim.release();
+    throw error;
+  }
 }

@@ -1,0 +1,188 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import type { CandidateLock } from './candidate-lock.js';
+import { StoreError } from './errors.js';
+import type { StoreFs } from './fs.js';
+import { holderOf, type Processes, parseHolder } from './process-identity.js';
+import { RELEASED, Reign, type ReignState, sameReign } from './reign.js';
+
+export interface ClaimOptions {
+  fs: StoreFs;
+  clock: Clock;
+  dir: string;
+  nodeName: string;
+  processes: Processes;
+  lock: CandidateLock;
+  /** How long a holder that cannot be asked may be silent before its reign is taken. Default 3000. */
+  leaseMs?: number;
+  /** Another has taken the store, or it cannot be reached: nothing more may be said. Called once. */
+  onLost: (error: Error) => void;
+}
+
+const DEFAULT_LEASE_MS = 3000;
+const MAX_ROUNDS = 20;
+
+/**
+ * Claims a store for one broker alone: what is free, released, or held by a process of this host that is dead is taken
+ * at once; otherwise the holder has the lease time to show that it is there.
+ *
+ * @throws StoreError `held`, saying by whom
+ */
+export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
+  const { fs, dir, clock, processes } = options;
+  const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+  const reign = new Reign(fs, dir);
+  const holder = holderOf(options.nodeName, await processes.self());
+  await reign.create(holder);
+  let state = await reign.read();
+  let epoch = state.epoch;
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
+    epoch = Math.max(epoch, state.epoch) + 1;
+    if (!(await isFree(state, processes))) {
+      const seen = await watch(reign, state, leaseMs, clock);
+      if (!sameReign(seen, state)) {
+        if (!(await isFree(seen, processes))) throw held(dir, seen);
+        state = seen;
+        epoch = state.epoch + 1;
+      }
+    }
+    const unlock = await options.lock(epoch);
+    if (unlock === undefined) {
+      // Another candidate is at it, or died at it. Then the next epoch has a lock of its own.
+      state = await watch(reign, state, leaseMs, clock);
+      continue;
+    }
+    const begun = clock.monotonicMs();
+    const next = await reign.takeOver(state, epoch, holder);
+    if (next !== 'lost') return new StoreClaim(options, reign, next, unlock, begun, leaseMs);
+    await unlock();
+    state = await reign.read();
+  }
+  throw held(dir, state);
+}
+
+async function isFree(state: ReignState, processes: Processes): Promise<boolean> {
+  if (state.holder === RELEASED) return true;
+  const holder = parseHolder(state.holder);
+  return holder !== undefined && (await processes.isDead(holder.identity));
+}
+
+/** @returns the state as soon as it is another than `known`, or `known` after the lease time */
+async function watch(reign: Reign, known: ReignState, leaseMs: number, clock: Clock): Promise<ReignState> {
+  const until = clock.monotonicMs() + leaseMs;
+  for (;;) {
+    const state = await reign.read();
+    if (!sameReign(state, known) || clock.monotonicMs() >= until) return state;
+    await new Promise<void>((resolve) => {
+      clock.setTimer(leaseMs / 20, resolve);
+    });
+  }
+}
+
+function held(dir: string, state: ReignState): StoreError {
+  const holder = parseHolder(state.holder);
+  const who =
+    holder === undefined
+      ? state.holder
+      : `node "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid})`;
+  return new StoreError(
+    'held',
+    `The store in ${dir} is held by ${who}, epoch ${state.epoch}. Stop that broker first, or give another --dir`,
+  );
+}
+
+/** The hold on a store, renewed until it is released or lost. */
+export class StoreClaim {
+  readonly epoch: number;
+  readonly #options: ClaimOptions;
+  readonly #reign: Reign;
+  readonly #unlock: () => Promise<void>;
+  readonly #leaseMs: number;
+  #state: ReignState;
+  /** When the last renewal that succeeded began. */
+  #renewedMs: number;
+  #renewing: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #lost: StoreError | undefined;
+  #isReleased = false;
+
+  constructor(
+    options: ClaimOptions,
+    reign: Reign,
+    state: ReignState,
+    unlock: () => Promise<void>,
+    renewedMs: number,
+    leaseMs: number,
+  ) {
+    this.#options = options;
+    this.#reign = reign;
+    this.#state = state;
+    this.#unlock = unlock;
+    this.#renewedMs = renewedMs;
+    this.#leaseMs = leaseMs;
+    this.epoch = state.epoch;
+    this.#arm();
+  }
+
+  /**
+   * Ends when the hold is known to be good: at once if it was renewed within half of the lease by the monotonic clock,
+   * else after a renewal. That guards a broker that was paused; a group of brokers renews after each batch instead,
+   * and trusts no clock.
+   *
+   * @throws StoreError `lost`
+   */
+  confirm(): Promise<void> {
+    const isFresh = this.#options.clock.monotonicMs() - this.#renewedMs < this.#leaseMs / 2;
+    return isFresh && this.#lost === undefined ? CONFIRMED : this.#renew();
+  }
+
+  /** Gives the store back. Idempotent. */
+  async release(): Promise<void> {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#timer?.cancel();
+    await this.#renewing?.catch(() => {});
+    if (this.#lost === undefined) await this.#reign.release(this.#state);
+    await this.#unlock();
+  }
+
+  #arm(): void {
+    this.#timer = this.#options.clock.setTimer(this.#leaseMs / 3, () => {
+      this.#renew().then(
+        () => {
+          if (!this.#isReleased) this.#arm();
+        },
+        (error: Error) => {
+          if (!this.#isReleased) this.#options.onLost(error);
+        },
+      );
+    });
+  }
+
+  #renew(): Promise<void> {
+    this.#renewing ??= this.#renewOnce().finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  async #renewOnce(): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
+    const begun = this.#options.clock.monotonicMs();
+    const { dir } = this.#options;
+    const next = await this.#reign.renew(this.#state);
+    if (next !== 'lost') {
+      this.#state = next;
+      this.#renewedMs = begun;
+      return;
+    }
+    const now = await this.#reign.read().catch(() => undefined);
+    const by = now === undefined ? 'someone' : now.holder;
+    this.#lost = new StoreError(
+      'lost',
+      `The store in ${dir} has been taken over by ${by}. This broker must stop`,
+    );
+    throw this.#lost;
+  }
+}
+
+const CONFIRMED = Promise.resolve();

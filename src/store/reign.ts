@@ -1,0 +1,148 @@
+import { isMissing, StoreError } from './errors.js';
+import { REIGN_DIRECTORY } from './file-names.js';
+import type { StoreFs } from './fs.js';
+
+/**
+ * The state of the reign: the name of the one file in `reign/`. Whoever knows the exact name can change it, once.
+ */
+export interface ReignState {
+  epoch: number;
+  /** Grows with every renewal. */
+  counter: number;
+  /** Who reigns; `RELEASED` for nobody. */
+  holder: string;
+}
+
+export const RELEASED = 'released';
+const NAME = /^(\d{8,10})\.(\d{6,16})\.([A-Za-z0-9._@-]+)$/;
+const MAX_HOLDER_LENGTH = 200;
+/** A listing while a file is being renamed may show no name, or both. */
+const LIST_ATTEMPTS = 10;
+
+export function reignFileName({ epoch, counter, holder }: ReignState): string {
+  return `${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}.${holder}`;
+}
+
+/** @returns undefined if it is not the name of a state */
+export function parseReignFileName(name: string): ReignState | undefined {
+  const match = NAME.exec(name);
+  if (match === null) return undefined;
+  return { epoch: Number(match[1]), counter: Number(match[2]), holder: match[3]! };
+}
+
+/** What may stand in a holder's name. Other characters become `-`. */
+export function holderName(text: string): string {
+  return text.replace(/[^A-Za-z0-9._@-]/g, '-').slice(0, MAX_HOLDER_LENGTH);
+}
+
+/** The reign of a store directory. Every change is one rename: it succeeds for one, and tells all others that they lost. */
+export class Reign {
+  readonly #fs: StoreFs;
+  readonly #parent: string;
+  readonly #dir: string;
+
+  constructor(fs: StoreFs, dir: string) {
+    this.#fs = fs;
+    this.#parent = dir;
+    this.#dir = `${dir}/${REIGN_DIRECTORY}`;
+  }
+
+  /**
+   * Makes the folder, released at epoch 0, if there is none.
+   *
+   * @param unique makes the name of the prepared folder this process's own
+   */
+  async create(unique: string): Promise<void> {
+    if ((await this.#fs.status(this.#dir)) !== undefined) return;
+    await this.#fs.makeDirectory(this.#parent);
+    const prepared = `${this.#parent}/${REIGN_DIRECTORY}.${holderName(unique)}`;
+    const first = `${prepared}/${reignFileName({ epoch: 0, counter: 0, holder: RELEASED })}`;
+    await this.#fs.makeDirectory(prepared);
+    try {
+      const file = await this.#fs.open(first, 'create');
+      await file.sync();
+      await file.close();
+      await this.#fs.syncDirectory(prepared);
+      await this.#fs.rename(prepared, this.#dir);
+    } catch (error) {
+      await this.#fs.unlink(first).catch(() => {});
+      await this.#fs.removeDirectory(prepared).catch(() => {});
+      // Another one's folder was faster. It is not empty, so it cannot be replaced.
+      if ((await this.#fs.status(this.#dir)) === undefined) throw error;
+    }
+    await this.#fs.syncDirectory(this.#parent);
+  }
+
+  /**
+   * What the reign looked like a moment ago.
+   *
+   * @throws StoreError if the folder holds something else
+   */
+  async read(): Promise<ReignState> {
+    let names: string[] = [];
+    for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
+      names = await this.#fs.list(this.#dir);
+      const state = newest(names);
+      if (state !== undefined) return state;
+    }
+    throw new StoreError(
+      'damaged',
+      `${this.#dir} should hold one file whose name is the state of the reign, and holds ${
+        names.length === 0 ? 'nothing' : names.join(', ')
+      }. With no broker running, put an empty file named 00000000.000000.${RELEASED} there, with the epoch raised to the highest in the store's file names`,
+    );
+  }
+
+  /** @returns the next state, or 'lost' if `known` is no longer the state */
+  renew(known: ReignState): Promise<ReignState | 'lost'> {
+    return this.#change(known, { ...known, counter: known.counter + 1 });
+  }
+
+  /**
+   * Begins the reign of `epoch`, durably.
+   *
+   * @param epoch higher than that of `known`
+   */
+  async takeOver(known: ReignState, epoch: number, holder: string): Promise<ReignState | 'lost'> {
+    const next = await this.#change(known, { epoch, counter: 0, holder: holderName(holder) });
+    if (next !== 'lost') await this.#fs.syncDirectory(this.#dir);
+    return next;
+  }
+
+  /** Ends the reign, durably. */
+  async release(known: ReignState): Promise<ReignState | 'lost'> {
+    const next = await this.#change(known, { ...known, counter: known.counter + 1, holder: RELEASED });
+    if (next !== 'lost') await this.#fs.syncDirectory(this.#dir);
+    return next;
+  }
+
+  async #change(from: ReignState, to: ReignState): Promise<ReignState | 'lost'> {
+    try {
+      await this.#fs.rename(`${this.#dir}/${reignFileName(from)}`, `${this.#dir}/${reignFileName(to)}`);
+      return to;
+    } catch (error) {
+      if (isMissing(error)) return 'lost';
+      throw error;
+    }
+  }
+}
+
+function newest(names: readonly string[]): ReignState | undefined {
+  let state: ReignState | undefined;
+  for (const name of names) {
+    const candidate = parseReignFileName(name);
+    if (candidate === undefined) continue;
+    if (
+      state === undefined ||
+      candidate.epoch > state.epoch ||
+      (candidate.epoch === state.epoch && candidate.counter > state.counter)
+    ) {
+      state = candidate;
+    }
+  }
+  return state;
+}
+
+export function sameReign(a: ReignState, b: ReignState): boolean {
+  return a.epoch === b.epoch && a.counter === b.counter && a.holder === b.holder;
+}
