@@ -16,7 +16,7 @@ export interface Flags {
   brokerArgs: string[];
 }
 
-const DEFAULT_ROUNDS = 7;
+const DEFAULT_ROUNDS = 5;
 const QUICK_ROUNDS = 3;
 
 const HELP = `npm run bench -- [flags]

@@ -10,6 +10,8 @@ export interface Machine {
   node: string;
   natsServer: string;
   fileSystem: string;
+  /** Processes that wanted a core in the last minute, before the bench began. */
+  loadAverage: number;
 }
 
 export function describeMachine(dir: string): Machine {
@@ -22,6 +24,7 @@ export function describeMachine(dir: string): Machine {
     node: process.version,
     natsServer: natsServerVersion(),
     fileSystem: fileSystemOf(dir),
+    loadAverage: os.loadavg()[0] ?? 0,
   };
 }
 

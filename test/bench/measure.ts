@@ -77,7 +77,8 @@ export async function measureLine(
       for (const { child, clusterId, results } of sides) {
         const result = await runLoad({
           ...loadOf(line, nats, clusterId, child.pid, flags.window),
-          warmupMessages: Math.ceil(messages / WARMUP_DIVISOR),
+          // The first round finds code that is not compiled yet.
+          warmupMessages: round === 0 ? messages : Math.ceil(messages / WARMUP_DIVISOR),
           messages,
           maxSeconds: MAX_ROUND_SECONDS,
         });

@@ -1,10 +1,28 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 // The unit of utime and stime in /proc, USER_HZ: 100 on every Linux that Node runs on.
 const MICROS_PER_TICK = 10_000;
 
 /** CPU time that a process has used so far, user and system, all threads, in microseconds. NaN where there is no /proc. */
 export function cpuMicros(pid: number): number {
+  return scheduledMicros(pid) ?? statMicros(pid);
+}
+
+/** To the nanosecond, from the scheduler, where the kernel keeps that. Threads that have ended are not in it. */
+function scheduledMicros(pid: number): number | undefined {
+  let nanos = 0;
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      nanos += Number.parseInt(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1'), 10);
+    }
+  } catch {
+    return undefined;
+  }
+  return nanos / 1_000;
+}
+
+/** To the clock tick. */
+function statMicros(pid: number): number {
   const stat = read(`/proc/${pid}/stat`);
   if (stat === undefined) return Number.NaN;
   // The command in parentheses may hold blanks; utime and stime are the 12th and 13th fields behind it.

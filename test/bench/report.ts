@@ -3,6 +3,9 @@ import type { LoadResult } from './load/spec.js';
 import type { Machine } from './machine.js';
 import type { Measured, Rested } from './measure.js';
 
+/** More than that at the start, and the figures are not the program's alone. */
+const QUIET_LOAD = 0.5;
+
 /** Medians over the rounds; ratios are medians of the ratios of the rounds that ran next to each other. */
 export interface Summary {
   id: string;
@@ -74,6 +77,11 @@ export function formatReport({ machine, lines, rest, missed, failed }: Report): 
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.os}, ${machine.fileSystem}; ` +
       `Node ${machine.node}, nats-server ${machine.natsServer}. 128-byte messages.`,
   );
+  if (machine.loadAverage > QUIET_LOAD) {
+    parts.push(
+      `Others were at work on this machine (load average ${machine.loadAverage.toFixed(1)}): not for the README.`,
+    );
+  }
   if (lines.length > 0) parts.push(speedTable(lines), coresTable(lines));
   if (rest.length > 0) parts.push(restTable(rest));
   if (missed.length > 0) parts.push(`Targets missed:\n${missed.map((text) => `- ${text}`).join('\n')}`);

@@ -1,8 +1,9 @@
-import { constants, open, write } from 'node:fs';
-import { promisify } from 'node:util';
+import { constants, openSync, write } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
 
 const JOURNAL_BYTES = 256 * 1024 * 1024;
 const GATHER_BYTES = 1024 * 1024;
+const ZEROS_BYTES = 4 * 1024 * 1024;
 
 /**
  * Makes bytes durable and nothing else: one O_DSYNC write for all that came while the last one ran. The file is filled
@@ -24,16 +25,12 @@ export class Journal {
   }
 
   static async create(path: string, onDurable: (error?: Error) => void): Promise<Journal> {
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC;
-    const opened = promisify(open);
-    const plain = await opened(path, flags);
-    const zeros = Buffer.alloc(4 * 1024 * 1024);
-    for (let at = 0; at < JOURNAL_BYTES; at += zeros.length)
-      await promisify(write)(plain, zeros, 0, zeros.length, at);
-    const { close, fsync } = await import('node:fs');
-    await promisify(fsync)(plain);
-    await promisify(close)(plain);
-    return new Journal(await opened(path, constants.O_WRONLY | constants.O_DSYNC), onDurable);
+    const file = await openFile(path, 'w');
+    const zeros = Buffer.alloc(ZEROS_BYTES);
+    for (let at = 0; at < JOURNAL_BYTES; at += zeros.length) await file.write(zeros, 0, zeros.length, at);
+    await file.sync();
+    await file.close();
+    return new Journal(openSync(path, constants.O_WRONLY | constants.O_DSYNC), onDurable);
   }
 
   append(source: Buffer, start: number, end: number): void {

@@ -65,13 +65,12 @@ class Floor implements LinkHandler {
     start: number,
     end: number,
   ): void {
-    if (sid === this.#pubSid) this.#publish(buffer, replyStart, replyEnd, start, end);
-    else if (sid !== this.#ackSid)
-      this.#control(
-        sid,
-        buffer.toString('latin1', replyStart, replyEnd),
-        Buffer.from(buffer.subarray(start, end)),
-      );
+    if (sid === this.#pubSid) {
+      this.#publish(buffer, replyStart, replyEnd, start, end);
+    } else if (sid !== this.#ackSid) {
+      const reply = buffer.toString('latin1', replyStart, replyEnd);
+      this.#control(sid, reply, Buffer.from(buffer.subarray(start, end)));
+    }
   }
 
   onBatchEnd(): void {
