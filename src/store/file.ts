@@ -247,11 +247,14 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#checkpointTimer?.cancel();
     this.#logOwner.onDead = undefined;
     this.#deadTimer?.cancel();
-    await this.#journal.close();
-    await this.#merger.close();
-    await this.#checkpointer.close();
-    this.files.close();
-    await this.onClosed?.();
+    try {
+      await this.#journal.close();
+      await this.#merger.close();
+      await this.#checkpointer.close();
+      this.files.close();
+    } finally {
+      await this.onClosed?.();
+    }
   }
 
   // What the journal asks for.

@@ -49,6 +49,7 @@ interface ClosedBatch {
 }
 
 const LAZY_COMMIT_MS = 15;
+const CLOSING_ROUNDS = 3;
 const SPACE_RETRY_MS = 1000;
 /** Of a file, what messages may fill while no next file can be made. The rest is for everything else. */
 const MESSAGE_SHARE = 0.75;
@@ -187,20 +188,30 @@ export class Journal {
 
   /** The checkpoint cannot be written for lack of room, or (undefined) could again. */
   setCheckpointTrouble(error: Error | undefined): void {
+    const hadTrouble = this.#checkpointTrouble !== undefined;
     this.#checkpointTrouble = error && noRoom(error);
+    // A checkpoint gives back more room than the next file takes, so it goes first.
+    if (error !== undefined) this.#discardNext();
+    else if (hadTrouble) this.#prepareNext();
     this.#updateFull();
+  }
+
+  get #hasTrouble(): boolean {
+    return this.#prepareTrouble !== undefined || this.#checkpointTrouble !== undefined;
   }
 
   /** Writes what is gathered, waits for it, and closes the files. */
   async close(): Promise<void> {
-    this.commit();
     this.#lazyTimer?.cancel();
+    // What is being written, what is gathered, and the progress that came with it.
+    for (let round = 1; round <= CLOSING_ROUNDS && !this.#stopped; round++) {
+      this.#wanted = true;
+      this.#pump();
+      // With no room to write to, waiting would have no end.
+      if (this.#writeTrouble !== undefined || (this.#queue.length > 0 && !this.#writing)) break;
+      await this.whenCommitted(this.#batchStart < 0 ? this.gathering - 1 : this.gathering).catch(() => {});
+    }
     this.#prepareTimer?.cancel();
-    // With no room to write to, waiting would have no end.
-    const hopeless =
-      this.#writeTrouble ?? (this.#queue.length > 0 && !this.#writing ? this.#prepareTrouble : undefined);
-    if (hopeless === undefined && !this.#stopped)
-      await this.whenCommitted(this.gathering - 1).catch(() => {});
     this.#writeTimer?.cancel();
     const wasStopped = this.#stopped;
     this.#stop(new StoreError('closed', 'The store was closed'));
@@ -280,7 +291,7 @@ export class Journal {
     this.#writing = false;
     this.#durable = batch.id;
     if (this.#writeTrouble !== undefined) this.#writeTrouble = undefined;
-    if (this.#prepareTrouble !== undefined || this.fullReason !== undefined) this.#updateFull();
+    if (this.#hasTrouble || this.fullReason !== undefined) this.#updateFull();
     // The disk gets its next work first, then those who waited get theirs.
     if (this.#wanted || this.#snapshotWanted || this.#queue.length > 0) this.#pump();
     this.#announce();
@@ -349,18 +360,38 @@ export class Journal {
     return true;
   }
 
+  #discardNext(): void {
+    const next = this.#nextFile;
+    if (next === undefined) return;
+    this.#nextFile = undefined;
+    this.#preparing = next.file
+      .close()
+      .then(() => this.#options.fs.unlink(next.path))
+      .catch((error: unknown) => this.#fail(error as Error))
+      .finally(() => {
+        this.#preparing = undefined;
+        // The trouble may have passed in the meantime.
+        this.#prepareNext();
+      });
+  }
+
   #prepareNext(): void {
+    if (this.#preparing !== undefined || this.#nextFile !== undefined || this.#stopped) return;
+    if (this.#checkpointTrouble !== undefined) return;
+    this.#preparing = this.#prepare().finally(() => {
+      this.#preparing = undefined;
+      this.#pump();
+    });
+  }
+
+  #prepare(): Promise<void> {
     const { epoch, number } = this.#file.id;
-    this.#preparing = createJournalFile(
-      this.#options,
-      { epoch, number: number + 1 },
-      this.#options.journalBytes,
-    ).then(
+    const id = { epoch, number: number + 1 };
+    return createJournalFile(this.#options, id, this.#options.journalBytes).then(
       (file) => {
         this.#nextFile = file;
         this.#prepareTrouble = undefined;
         this.#updateFull();
-        this.#pump();
       },
       (error: unknown) => {
         if (this.#stopped) return;
