@@ -33,6 +33,8 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
   // A store that is not ours is not touched, not even to claim it.
   await checkIdentity(fs, dir, clusterId);
   const processes = machineProcesses(fs, hostname(), process.pid);
+  // Timers of the clock do not keep a process alive, and watching a holder is nothing but timers.
+  const keepAlive = setInterval(() => {}, 1000);
   const claim = await claimStore({
     fs,
     clock,
@@ -41,7 +43,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
     processes,
     lock: candidateLock(fs, dir),
     onLost,
-  });
+  }).finally(() => clearInterval(keepAlive));
   try {
     const store = await openFileStore({
       fs,
