@@ -268,7 +268,7 @@ for (const store of STORES) {
   });
 
   describe(`Heartbeats (${store} store)`, () => {
-    const flags = ['--hb-interval', '200ms', '--hb-timeout', '100ms', '--hb-fail-count', '1'];
+    const flags = ['--hb-interval', '200ms', '--hb-timeout', '500ms', '--hb-fail-count', '1'];
     const rig = new Rig({ store, flags });
 
     for (const protocol of [0, 1]) {

@@ -213,9 +213,10 @@ for (const store of STORES) {
   });
 
   describe(`Redelivery to a client that misses heartbeats (${store} store)`, { concurrency: true }, () => {
-    const flags = ['--hb-interval', '200ms', '--hb-timeout', '100ms', '--hb-fail-count', '1000'];
+    const flags = ['--hb-interval', '200ms', '--hb-timeout', '1s', '--hb-fail-count', '1000'];
     const rig = new Rig({ store, flags, keepClients: true });
 
+    // When the second heartbeat goes out, the first is known to be missed.
     it('waits until it answers again', async () => {
       const channel = rig.name('channel');
       const clientId = rig.name('client');
@@ -223,7 +224,7 @@ for (const store of STORES) {
       await client.join(clientId);
       const subscription = await client.subscribe({ clientId, subject: channel, ackWaitSeconds: 1 });
       client.answersHeartbeats = false;
-      const missed = client.heartbeats + 3;
+      const missed = client.heartbeats + 2;
       await waitFor(() => client.heartbeats >= missed, 'heartbeats that are missed');
       await client.publish({ clientId, subject: channel });
       await subscription.got(1);
@@ -247,7 +248,7 @@ for (const store of STORES) {
       await deafMember.got(1);
       const member = await well.subscribe({ ...request, clientId: wellId });
       deaf.answersHeartbeats = false;
-      const missed = deaf.heartbeats + 3;
+      const missed = deaf.heartbeats + 2;
       await waitFor(() => deaf.heartbeats >= missed, 'heartbeats that are missed');
       await waitFor(() => member.sequences.includes(1), 'message 1 for the member that is well');
       const before = deafMember.messages.length;
