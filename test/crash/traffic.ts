@@ -19,7 +19,12 @@ export class SteadyPublisher {
     private readonly channel: string,
     inFlight: number,
   ) {
-    for (let lane = 0; lane < inFlight; lane++) this.#lanes.push(this.#run());
+    for (let lane = 0; lane < inFlight; lane++) {
+      const run = this.#run();
+      // Told by `stop`.
+      run.catch(() => {});
+      this.#lanes.push(run);
+    }
   }
 
   async stop(): Promise<void> {
@@ -35,6 +40,7 @@ export class SteadyPublisher {
         this.log.acked.add(data);
       } catch {
         this.log.unknown.add(data);
+        if (this.client.lost !== undefined) throw new Error(`${this.client.clientId}: ${this.client.lost}`);
       }
     }
   }
