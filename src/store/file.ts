@@ -241,6 +241,11 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     return this.#checkpointer.isBusy || this.#journal.isSnapshotWanted;
   }
 
+  /** Neither a checkpoint nor a merge is being made. */
+  get isIdle(): boolean {
+    return !this.isCheckpointing && !this.#merger.isBusy;
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -52,6 +52,10 @@ export class Merger {
     this.#source = source;
   }
 
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Begins a merge if one is due and none runs. */
   start(): void {
     if (this.#running !== undefined || this.#isClosed) return;
