@@ -54,15 +54,20 @@ export class InFlight {
     return slot < 0 ? 0 : this.#deliveries[slot]!;
   }
 
-  /** Adds a sequence that is not in flight, at the tail. */
+  /** Adds a sequence at the tail; one that is in flight moves there. */
   add(sequence: number, deadlineMs: number, redeliveries: number): void {
     if (this.#free === NONE) this.#grow();
+    const at = this.#find(sequence);
+    if (this.#table[at] !== 0) {
+      this.renew(sequence, deadlineMs, redeliveries);
+      return;
+    }
     const slot = this.#free;
     this.#free = this.#next[slot]!;
     this.#sequences[slot] = sequence;
     this.#deadlinesMs[slot] = deadlineMs;
     this.#deliveries[slot] = redeliveries;
-    this.#table[this.#find(sequence)] = slot + 1;
+    this.#table[at] = slot + 1;
     this.#append(slot);
     this.#size++;
   }
