@@ -75,7 +75,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly #onFailed: (error: Error) => void;
   #publishSid = -1;
   #ackSid = -1;
-  #isDraining = false;
+  isDraining = false;
   #isStopped = false;
 
   constructor(parts: BrokerParts) {
@@ -99,6 +99,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
       counters: this.counters,
       log: parts.log,
       defer: parts.defer,
+      onDirty: () => store.commitLater(),
     });
     this.ackWait = {
       onAckWait: (sub, nowMs) => {
@@ -142,6 +143,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     if (this.link !== link) return;
     this.delivery.beginTurn();
     for (const channel of this.channels.all()) this.delivery.deliverChannel(channel);
+    for (const sub of this.subscriptions.values()) this.delivery.wake(sub);
     this.#endTurn();
   }
 
@@ -161,13 +163,16 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
 
   /** Takes nothing more. What was taken before is still answered as it becomes durable. */
   drain(): void {
-    this.#isDraining = true;
+    if (this.isDraining) return;
+    // The store commits what it has been told by now.
+    this.collectProgress();
+    this.isDraining = true;
     this.wheel.stop();
   }
 
   /** Says nothing more to anybody. The store is its owner's to close. */
   stop(): void {
-    this.#isStopped = true;
+    this.isDraining = this.#isStopped = true;
     this.linkDown();
     this.wheel.stop();
   }
@@ -182,7 +187,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     payloadStart: number,
     payloadEnd: number,
   ): void {
-    if (this.#isDraining) return;
+    if (this.isDraining) return;
     if (sid === this.#publishSid) {
       this.#publish.handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd);
     } else if (sid === this.#ackSid) {
@@ -244,10 +249,9 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     });
   }
 
-  /** What has been decided in this turn goes out, and what was learnt goes to the store. */
+  /** What has been decided in this turn goes out. */
   #endTurn(): void {
     this.delivery.serveReady();
-    if (this.delivery.dirty.length > 0) this.store.commitLater();
     this.delivery.endTurn();
   }
 }

@@ -12,6 +12,8 @@ export class ClientSession implements WheelTimer {
   /** Heartbeats in a row without an answer. */
   failedHeartbeats = 0;
   isClosed = false;
+  /** It is being asked whether it is there, out of turn. */
+  isBeingConfirmed = false;
 
   readonly #onHeartbeatDue: (client: ClientSession) => void;
 

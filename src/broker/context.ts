@@ -64,6 +64,8 @@ export interface BrokerContext {
   /** What comes in from outside and is wrong: counted, and logged now and then. */
   readonly badInput: RateLimitedLog;
   readonly link: BrokerLink | undefined;
+  /** It takes nothing more, and the store may be closed: whoever has waited for something lets it be. */
+  readonly isDraining: boolean;
   readonly ackWait: AckWaitHandler;
   /** What the ack inboxes of all subscriptions begin with; the subscription's id follows. */
   readonly ackInboxPrefix: string;

@@ -15,9 +15,9 @@ export async function sendHeartbeat(context: BrokerContext, client: ClientSessio
   }
   const link = context.link;
   const isAlive = await context.pinger.ping(client.record.heartbeatInbox, heartbeatTimeoutMs);
-  if (client.isClosed) return;
+  if (client.isClosed || context.isDraining) return;
   if (isAlive) {
-    client.failedHeartbeats = 0;
+    answered(context, client);
   } else if (context.link === link) {
     client.failedHeartbeats++;
     if (client.failedHeartbeats > heartbeatFailCount) {
@@ -32,6 +32,30 @@ export async function sendHeartbeat(context: BrokerContext, client: ClientSessio
       context.delivery.endTurn();
       return;
     }
+    if (client.failedHeartbeats === 1) wakeSubscriptions(context, client);
   }
   context.wheel.arm(client, heartbeatIntervalMs);
+}
+
+/** A silent client has said something: asks it at once, beside its regular heartbeats, so that its subscriptions go on. */
+export async function confirmAlive(context: BrokerContext, client: ClientSession): Promise<void> {
+  if (client.isBeingConfirmed) return;
+  client.isBeingConfirmed = true;
+  const isAlive = await context.pinger.ping(client.record.heartbeatInbox, context.options.heartbeatTimeoutMs);
+  client.isBeingConfirmed = false;
+  if (isAlive && !client.isClosed && !context.isDraining) answered(context, client);
+}
+
+function answered(context: BrokerContext, client: ClientSession): void {
+  if (!client.isSilent) return;
+  client.failedHeartbeats = 0;
+  wakeSubscriptions(context, client);
+}
+
+/** Whether it answers has changed, and with it who gets what. */
+function wakeSubscriptions({ delivery }: BrokerContext, client: ClientSession): void {
+  delivery.beginTurn();
+  for (const sub of client.subscriptions) delivery.wake(sub);
+  delivery.serveReady();
+  delivery.endTurn();
 }

@@ -1,6 +1,7 @@
 import { ProtocolError, STAN_ERROR } from '../protocol/errors.js';
 import { type ConnectRequest, decodeConnectRequest, encodeConnectResponse } from '../protocol/messages.js';
 import { isClientIdValid } from '../protocol/subjects.js';
+import type { ClientSession } from './client-session.js';
 import { closeClient } from './close-client.js';
 import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
 import { isInboxValid, MAX_CONN_ID_BYTES, MAX_NAME_BYTES } from './names.js';
@@ -45,8 +46,7 @@ export class ConnectHandler {
       return;
     }
     if (isSameConnection(owner.record, connect)) {
-      // It asks again because it has not seen the answer: the same connection, so the same answer.
-      answerNow(context, request.reply, this.#response(connect));
+      this.#confirm(request, connect, owner);
       return;
     }
     if (this.#checking.has(clientId)) {
@@ -54,23 +54,46 @@ export class ConnectHandler {
       return;
     }
     this.#checking.add(clientId);
+    const { link } = context;
     void context.pinger.ping(owner.record.heartbeatInbox, OWNER_ANSWER_MS).then((isAlive) => {
       this.#checking.delete(clientId);
+      if (context.isDraining) return;
       context.delivery.beginTurn();
-      if (isAlive) {
+      // Without NATS nobody can answer: that says nothing of the owner.
+      if (isAlive || context.link !== link) {
         context.log.debug({ clientId }, 'connect refused: the client id is in use and its owner answers');
         this.#refuse(request, STAN_ERROR.clientIdRegistered);
       } else {
-        const present = context.clients.get(clientId);
-        if (present !== undefined) {
-          context.log.info({ clientId }, 'client replaced: its owner did not answer');
-          closeClient(context, present);
-        }
-        this.#register(request, connect);
-        context.store.commit();
+        this.#replace(request, connect, owner);
       }
+      context.store.commit();
       context.delivery.endTurn();
     });
+  }
+
+  /** The owner of the client id did not answer. */
+  #replace(request: Request, connect: ConnectRequest, owner: ClientSession): void {
+    const context = this.#context;
+    const present = context.clients.get(connect.clientId);
+    if (present !== undefined && present !== owner) {
+      // The owner left while it was being asked, and who has its id now was not asked.
+      if (isSameConnection(present.record, connect)) this.#confirm(request, connect, present);
+      else this.#refuse(request, STAN_ERROR.clientIdRegistered);
+      return;
+    }
+    if (present !== undefined) {
+      context.log.info({ clientId: connect.clientId }, 'client replaced: its owner did not answer');
+      closeClient(context, present);
+    }
+    this.#register(request, connect);
+  }
+
+  /** It asks again because it has not seen the answer: the same connection, so the same answer. */
+  #confirm(request: Request, connect: ConnectRequest, client: ClientSession): void {
+    const context = this.#context;
+    // Its first request may not be durable yet: the answer waits as that one's does.
+    context.store.putClient(client.record);
+    answerAfterCommit(context, request.reply, this.#response(connect));
   }
 
   #register(request: Request, connect: ConnectRequest): void {

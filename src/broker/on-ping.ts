@@ -1,6 +1,7 @@
 import { ProtocolError, STAN_ERROR } from '../protocol/errors.js';
 import { decodePing, encodePingResponse, type Ping } from '../protocol/messages.js';
 import { answerNow, type BrokerContext, type Request } from './context.js';
+import { confirmAlive } from './heartbeats.js';
 
 const OK = encodePingResponse({});
 const UNKNOWN = encodePingResponse({ error: STAN_ERROR.pingUnknownConnection });
@@ -21,6 +22,5 @@ export function handlePing(context: BrokerContext, request: Request): void {
   }
   const client = context.clients.byConnId(ping.connId);
   answerNow(context, request.reply, client === undefined ? UNKNOWN : OK);
-  // It is back: have its heartbeat confirm that soon, so that its subscriptions go on.
-  if (client?.isSilent) context.wheel.arm(client, 0);
+  if (client?.isSilent) void confirmAlive(context, client);
 }

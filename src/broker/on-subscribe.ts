@@ -45,11 +45,13 @@ export async function handleSubscribe(context: BrokerContext, request: Request):
     subscribe(context, request, wanted, channel, sequenceBefore(channel.log, wanted));
     return;
   }
+  const client = context.clients.get(wanted.clientId);
   const startNs = context.clock.wallNs() - wanted.startTimeDelta;
   const start = await channel.log.sequenceAtTime(startNs);
+  if (context.isDraining) return;
   context.delivery.beginTurn();
-  // The search may have read from disk: the world has moved on.
-  if (context.clients.get(wanted.clientId) === undefined) {
+  // The search may have read from disk: the world has moved on, and the client may be another one of the same id.
+  if (context.clients.get(wanted.clientId) !== client) {
     refuse(context, request, STAN_ERROR.unknownClient);
   } else if (context.channels.get(channel.name) !== channel) {
     refuse(context, request, STAN_ERROR.channelDeleteInProgress);
@@ -205,7 +207,7 @@ function activate(context: BrokerContext, sub: Subscription, client: ClientSessi
   client.subscriptions.add(sub);
   context.subscriptions.set(sub.id, sub);
   channel.byInbox.set(sub.inbox, sub);
-  channel.byInbox.set(sub.ackInbox, sub);
+  channel.byAckInbox.set(sub.ackInbox, sub);
   if (sub.group === undefined) channel.subscriptions.push(sub);
   else sub.group.members.push(sub);
   context.wheel.disarm(channel);
@@ -216,7 +218,7 @@ function activate(context: BrokerContext, sub: Subscription, client: ClientSessi
 function startAfterCommit(context: BrokerContext, sub: Subscription): void {
   const { inbox } = sub;
   context.gate.afterCommit(context.store.gathering, () => {
-    if (context.subscriptions.get(sub.id) !== sub || sub.inbox !== inbox) return;
+    if (context.subscriptions.get(sub.id) !== sub || sub.inbox !== inbox || sub.isStarted) return;
     sub.isStarted = true;
     if (sub.group !== undefined) {
       context.delivery.deliverGroup(sub.group);

@@ -21,6 +21,7 @@ export class TimerWheel {
   #count = 0;
   #real: Timer | undefined;
   #realTick = Number.POSITIVE_INFINITY;
+  #isStopped = false;
 
   constructor(clock: Clock, tickMs = 10) {
     this.#clock = clock;
@@ -31,6 +32,7 @@ export class TimerWheel {
   /** Arms, or moves, a timer. A delay below zero counts as zero. */
   arm(timer: WheelTimer, delayMs: number): void {
     this.disarm(timer);
+    if (this.#isStopped) return;
     const elapsedMs = this.#clock.monotonicMs() - this.#originMs;
     if (this.#count === 0) this.#doneTick = Math.floor(elapsedMs / this.#tickMs);
     const due = Math.max(Math.ceil((elapsedMs + Math.max(0, delayMs)) / this.#tickMs), this.#doneTick + 1);
@@ -47,8 +49,9 @@ export class TimerWheel {
     this.#count--;
   }
 
-  /** Forgets all timers. */
+  /** Forgets all timers, and takes no more. */
   stop(): void {
+    this.#isStopped = true;
     for (const slot of this.#slots) {
       for (const timer of slot) timer.dueTick = -1;
       slot.clear();

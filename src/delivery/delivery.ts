@@ -26,6 +26,8 @@ export interface DeliveryOptions {
   log: Logger;
   /** Runs the callback soon, after I/O that is due: `setImmediate`. */
   defer: (callback: () => void) => void;
+  /** The store has to be told of something before long. */
+  onDirty: () => void;
 }
 
 /**
@@ -35,13 +37,13 @@ export interface DeliveryOptions {
 export class Delivery {
   /** Subscriptions and groups whose progress the store has not been told. */
   readonly dirty: (Subscription | QueueGroup)[] = [];
+  /** What had more to deliver when its turn was over, or waits for the socket to drain. */
+  readonly waiting = new Set<Subscription | QueueGroup>();
 
   #link: BrokerLink | undefined;
   #out: OutBuffer | undefined;
   #nowMs = 0;
   readonly #ref: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
-  /** What had more to deliver when its turn was over, or waits for the socket to drain. */
-  readonly #waiting = new Set<Subscription | QueueGroup>();
   readonly #ready: (Subscription | QueueGroup)[] = [];
   #isDeferred = false;
   readonly #clock: Clock;
@@ -49,6 +51,7 @@ export class Delivery {
   readonly #counters: Counters;
   readonly #log: Logger;
   readonly #defer: (callback: () => void) => void;
+  readonly #onDirty: () => void;
 
   constructor(options: DeliveryOptions) {
     this.#clock = options.clock;
@@ -56,6 +59,7 @@ export class Delivery {
     this.#counters = options.counters;
     this.#log = options.log;
     this.#defer = options.defer;
+    this.#onDirty = options.onDirty;
   }
 
   /** A new link: what was sent on the one before may be lost and comes again when its ack wait ends. */
@@ -67,6 +71,8 @@ export class Delivery {
   linkDown(): void {
     this.#link = undefined;
     this.#out = undefined;
+    // The next link begins with a delivery to all.
+    this.waiting.clear();
   }
 
   /** Reads the clock. To be called once per turn before deliveries. */
@@ -213,18 +219,29 @@ export class Delivery {
     ready.length = 0;
   }
 
+  /** It can get messages again that it could not get before: what is overdue does not wait for another ack wait. */
+  wake(sub: Subscription): void {
+    if (sub.inFlight.headDeadlineMs <= this.#nowMs) this.#wheel.arm(sub, 0);
+    if (sub.group !== undefined) this.makeReady(sub.group);
+  }
+
   /** Marks it as having progress to record. */
   touch(owner: Subscription | QueueGroup): void {
     if (owner.isDirty) return;
     owner.isDirty = true;
-    this.dirty.push(owner);
+    if (this.dirty.push(owner) === 1) this.#onDirty();
+  }
+
+  /** It has ended. */
+  forget(owner: Subscription | QueueGroup): void {
+    this.waiting.delete(owner);
   }
 
   /** The socket has drained: go on with what waited for it. */
   resumeWaiting(): void {
-    if (this.#waiting.size === 0) return;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
+    if (this.waiting.size === 0) return;
+    const waiting = [...this.waiting];
+    this.waiting.clear();
     this.beginTurn();
     for (const owner of waiting) this.serve(owner);
     this.endTurn();
@@ -309,7 +326,7 @@ export class Delivery {
   #mustWait(owner: Subscription | QueueGroup, budget: number): boolean {
     const isFull = this.#link!.isCongested;
     if (budget > 0 && !isFull) return false;
-    this.#waiting.add(owner);
+    this.waiting.add(owner);
     if (!isFull && !this.#isDeferred) {
       this.#isDeferred = true;
       this.#defer(() => {
@@ -343,12 +360,9 @@ export class Delivery {
 
   #resume(owner: Subscription | QueueGroup): void {
     this.beginTurn();
-    if ('members' in owner) {
-      this.deliverGroup(owner);
-    } else {
-      if (owner.inFlight.headDeadlineMs <= this.#nowMs) this.redeliver(owner, this.#nowMs);
-      this.serve(owner);
-    }
+    if ('members' in owner) this.deliverGroup(owner);
+    // Its ack waits were not looked after meanwhile, and acks may have changed which one is next.
+    else this.redeliver(owner, this.#nowMs);
     this.endTurn();
   }
 }

@@ -37,8 +37,8 @@ export class QueueGroup {
   }
 
   /**
-   * The member that gets the next message: of those with room the one with the least in flight, and rather one whose
-   * client answers its heartbeats. In turn if equal.
+   * The member that gets the next message: of those with room the one with the least in flight, in turn if equal. One
+   * whose client does not answer its heartbeats gets none as long as any other's does: better it waits for room there.
    *
    * @param except a member that had its chance
    */
@@ -48,17 +48,22 @@ export class QueueGroup {
     let best: Subscription | undefined;
     let bestLoad = Number.POSITIVE_INFINITY;
     let bestAt = 0;
+    let isAnyResponsive = false;
     for (let i = 0; i < count; i++) {
       const at = (this.#turn + i) % count;
       const member = members[at]!;
-      if (member === except || !member.isStarted || member.isStalled) continue;
-      const load = member.inFlight.size + (member.client?.isSilent ? SILENT_LOAD : 0);
+      if (!member.isStarted) continue;
+      const isSilent = member.client?.isSilent ?? false;
+      if (!isSilent) isAnyResponsive = true;
+      if (member === except || member.isStalled) continue;
+      const load = member.inFlight.size + (isSilent ? SILENT_LOAD : 0);
       if (load >= bestLoad) continue;
       best = member;
       bestLoad = load;
       bestAt = at;
       if (load === 0) break;
     }
+    if (bestLoad >= SILENT_LOAD && isAnyResponsive) return undefined;
     if (best !== undefined) this.#turn = (bestAt + 1) % count;
     return best;
   }

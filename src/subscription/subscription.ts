@@ -90,7 +90,7 @@ export class Subscription implements WheelTimer {
     this.maxInFlight = maxInFlight;
     this.ackWaitMs = ackWaitMs;
     this.deliverTo = pubPrefix(inbox);
-    this.isStarted = false;
+    this.isStarted = this.isOnHold = false;
   }
 
   record(): SubscriptionRecord {
