@@ -16,9 +16,10 @@ export function endSubscription(
 ): void {
   const { channel, group } = sub;
   context.subscriptions.delete(sub.id);
-  channel.byInbox.delete(sub.inbox);
-  channel.byInbox.delete(sub.ackInbox);
+  channel.byAckInbox.delete(sub.ackInbox);
+  if (channel.byInbox.get(sub.inbox) === sub) channel.byInbox.delete(sub.inbox);
   context.wheel.disarm(sub);
+  context.delivery.forget(sub);
   sub.client?.subscriptions.delete(sub);
   sub.isStarted = false;
   // What it acknowledged last belongs to its state as it ends.
@@ -58,8 +59,10 @@ function leaveGroup(
   const isLast = group.members.length === 0;
   if (isLast && (!group.isDurable || how === 'unsubscribe')) {
     group.channel.groups.delete(group.key);
+    delivery.forget(group);
     store.removeSubscription(sub.id);
     store.removeSubscription(group.id);
+    group.progress.clear();
     return;
   }
   // What the member had goes to the group first, then the member: at no moment is a message nobody's.

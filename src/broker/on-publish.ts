@@ -85,7 +85,7 @@ export class PublishHandler {
       const opened = openChannel(context, buffer, view.subjectStart, view.subjectEnd);
       if (typeof opened === 'string') {
         const error = opened === STAN_ERROR.invalidSubject ? STAN_ERROR.invalidPublishRequest : opened;
-        this.#refuse(buffer, replyStart, replyEnd, error, `publish refused: ${opened}`);
+        this.#refuse(buffer, replyStart, replyEnd, error, 'publish refused: no channel of that name');
         return;
       }
       channel = opened;
@@ -127,6 +127,10 @@ export class PublishHandler {
     }));
     const out = context.delivery.out;
     if (out === undefined || replyStart === replyEnd) return;
+    if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > context.link!.maxPayload) {
+      // The answer would cost the connection. Nobody can have meant such a guid.
+      view.guidStart = view.guidEnd;
+    }
     // Encoded behind the line whose length depends on it: measured first, in a scratch buffer.
     const scratch = Buffer.allocUnsafe(maxPubAckErrorSize(view.guidStart, view.guidEnd, error));
     const size = encodePubAckError(scratch, 0, buffer, view.guidStart, view.guidEnd, error);

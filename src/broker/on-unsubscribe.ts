@@ -23,7 +23,7 @@ export function handleUnsubscribe(
     return;
   }
   const channel = context.channels.get(wanted.subject);
-  const sub = channel?.byInbox.get(wanted.inbox);
+  const sub = channel?.byAckInbox.get(wanted.inbox) ?? channel?.byInbox.get(wanted.inbox);
   let error: string | undefined;
   if (channel === undefined) error = STAN_ERROR.unknownChannel;
   else if (sub === undefined) error = STAN_ERROR.invalidSubscription;

@@ -74,7 +74,7 @@ function recoverSubscription(
   client.subscriptions.add(sub);
   context.subscriptions.set(sub.id, sub);
   channel.byInbox.set(sub.inbox, sub);
-  channel.byInbox.set(sub.ackInbox, sub);
+  channel.byAckInbox.set(sub.ackInbox, sub);
   if (group === undefined) channel.subscriptions.push(sub);
   else group.members.push(sub);
   sub.isStarted = true;

@@ -15,11 +15,15 @@ export class Channel implements WheelTimer {
   /** Durables, online or not, by `durableKey`. */
   readonly durables = new Map<string, Subscription>();
   readonly groups = new Map<string, QueueGroup>();
-  /** All that are online, by inbox and by ack inbox. */
+  /** All that are online. */
+  readonly byAckInbox = new Map<string, Subscription>();
+  /** All that are online. Inboxes are chosen by clients: of those that share one, the newest. */
   readonly byInbox = new Map<string, Subscription>();
 
   /** Sequence up to which messages are durable and may be shown. */
   visible: number;
+  /** `lastSequence` when it was last looked whether the channel is used. */
+  lastSequenceSeen = 0;
   /** Where it stands in the list of the batch that it last gained messages in. */
   gatedAt = 0;
   gatedIn = 0;
