@@ -6,7 +6,7 @@ const TYPICAL_MESSAGE_BYTES = 128;
 /** A run of consecutive messages of one channel in memory: their MsgProto bytes back to back, and where each ends. */
 export class Chunk {
   readonly buffer: Buffer;
-  readonly firstSequence: number;
+  firstSequence: number;
   count = 0;
   used = 0;
   #ends: Uint32Array;
@@ -40,6 +40,29 @@ export class Chunk {
     return this.#ends[index]!;
   }
 }
+
+/**
+ * Chunks of the largest size whose messages have all been dropped, for use again: a full channel at its limit frees one for
+ * each that it fills, and new memory costs more than the messages in it.
+ */
+export class ChunkPool {
+  readonly #spare: Chunk[] = [];
+
+  take(bytes: number, firstSequence: number): Chunk {
+    const spare = bytes === MAX_BYTES ? this.#spare.pop() : undefined;
+    if (spare === undefined) return new Chunk(bytes, firstSequence);
+    spare.firstSequence = firstSequence;
+    spare.count = 0;
+    spare.used = 0;
+    return spare;
+  }
+
+  give(chunk: Chunk): void {
+    if (chunk.buffer.length === MAX_BYTES && this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
+  }
+}
+
+const MAX_SPARE = 16;
 
 /** For a channel that holds `heldBytes`: small channels take little, and what is freed with the head is about a quarter. */
 export function chunkBytes(heldBytes: number, messageBytes: number): number {

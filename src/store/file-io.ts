@@ -32,6 +32,42 @@ export async function readWhole(fs: StoreFs, path: string): Promise<Buffer> {
   }
 }
 
+const PIECE_BYTES = 1024 * 1024;
+const ZERO_PIECE = Buffer.alloc(PIECE_BYTES);
+
+/** The content of a file up to where nothing but zeros follow. Preallocated room costs no memory then. */
+export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
+  const status = await fs.status(path);
+  const file = await fs.open(path, 'read');
+  try {
+    const buffer = Buffer.allocUnsafeSlow(status?.bytes ?? 0);
+    let used = 0;
+    let isZero = false;
+    while (used < buffer.length && !isZero) {
+      const end = Math.min(buffer.length, used + PIECE_BYTES);
+      const bytes = await file.read(buffer, used, end, used);
+      if (bytes === 0) break;
+      isZero = isAllZero(buffer, used, used + bytes);
+      if (!isZero) used += bytes;
+    }
+    // Something may have been written behind a hole. Then all of it counts.
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    for (let at = used; isZero && at < buffer.length; at += PIECE_BYTES) {
+      const bytes = await file.read(piece, 0, Math.min(PIECE_BYTES, buffer.length - at), at);
+      isZero = isAllZero(piece, 0, bytes);
+      if (bytes === 0) break;
+    }
+    if (!isZero) used += await file.read(buffer, used, buffer.length, used);
+    return buffer.subarray(0, used);
+  } finally {
+    await file.close();
+  }
+}
+
+function isAllZero(buffer: Buffer, start: number, end: number): boolean {
+  return buffer.subarray(start, end).equals(ZERO_PIECE.subarray(0, end - start));
+}
+
 /** Gives `path` this content all at once, durably: a temporary file, synced, renamed, its directory synced. */
 export async function writeAtomically(
   fs: StoreFs,

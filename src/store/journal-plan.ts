@@ -1,7 +1,7 @@
 import { checkRecords, readBatchHeader } from './batch-format.js';
 import { damaged } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
-import { readWhole } from './file-io.js';
+import { readUsed } from './file-io.js';
 import { type FileId, JOURNAL_DIRECTORY, journalName, sameId } from './file-names.js';
 import type { StoreFs } from './fs.js';
 import type { JournalPosition } from './journal.js';
@@ -56,7 +56,7 @@ async function readReign(
   const first = { epoch, number: 1 };
   if (!journals.some((id) => sameId(id, first))) throw missing(dir, first);
   const path = pathOf(dir, first);
-  const content = openJournalContent(path, await readWhole(fs, path), storeId);
+  const content = openJournalContent(path, await readUsed(fs, path), storeId);
   if (content === undefined) return undefined;
   const { buffer } = content;
   const header = readBatchHeader(buffer, FILE_HEADER_BYTES, content.salt);

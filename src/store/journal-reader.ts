@@ -92,9 +92,18 @@ export function scanJournal(
   return { end: pos, nextIndex: index, tornBytes: 0 };
 }
 
-/** Bytes up to the last that is not 0. */
+/** Bytes up to the last piece that is not all 0. */
 function usedBytes(buffer: Buffer, from: number): number {
   let end = buffer.length;
+  while (end > from) {
+    const start = Math.max(from, end - ZEROS.length);
+    const length = end - start;
+    if (!buffer.subarray(start, end).equals(length === ZEROS.length ? ZEROS : ZEROS.subarray(0, length)))
+      break;
+    end = start;
+  }
   while (end > from && buffer[end - 1] === 0) end--;
   return end - from;
 }
+
+const ZEROS = Buffer.alloc(4096);

@@ -2,13 +2,14 @@ import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../pro
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
 import type { BatchTime } from './batch-time.js';
-import { Chunk, chunkBytes } from './chunk.js';
+import { Chunk, type ChunkPool, chunkBytes } from './chunk.js';
 import type { ChannelLog, LogLimits, MessageRef } from './types.js';
 
 /** What a memory log needs of its store. */
 export interface MemoryLogOwner {
   readonly time: BatchTime;
   readonly ages: AgeQueue;
+  readonly chunks: ChunkPool;
   /** Opens the batch if need be: takes its timestamp. */
   gather(): void;
 }
@@ -61,7 +62,7 @@ export class MemoryLog implements ChannelLog, Ageing {
     const size = maxMsgProtoSize(message);
     let chunk = this.#chunks[this.#chunks.length - 1];
     if (chunk === undefined || chunk.room < size) {
-      chunk = new Chunk(chunkBytes(this.byteCount, size), sequence);
+      chunk = this.#owner.chunks.take(chunkBytes(this.byteCount, size), sequence);
       this.#chunks.push(chunk);
     }
     const start = chunk.used;
@@ -153,6 +154,7 @@ export class MemoryLog implements ChannelLog, Ageing {
     this.firstSequence++;
     if (index + 1 < chunk.count) return;
     if (this.#found === chunk) this.#found = undefined;
+    this.#owner.chunks.give(chunk);
     // Let go of the memory now, and of the slot when half of the slots are empty.
     this.#firstChunk++;
     if (this.#firstChunk * 2 >= this.#chunks.length) {

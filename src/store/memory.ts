@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { AgeQueue } from './age-queue.js';
 import { BatchTime } from './batch-time.js';
+import { ChunkPool } from './chunk.js';
 import { MemoryLog, type MemoryLogOwner } from './memory-log.js';
 import { newStoreId, type RandomBytes } from './store-id.js';
 import type {
@@ -38,6 +39,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
   readonly pendingBytes = 0;
   readonly time: BatchTime;
   readonly ages = new AgeQueue();
+  readonly chunks = new ChunkPool();
   gathering: BatchId = 1;
   committed: BatchId = 0;
   readonly #clock: Clock;

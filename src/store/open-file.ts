@@ -25,7 +25,7 @@ export interface FileStoreOptions {
   sync?: boolean;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
-  /** Size of journal files, bytes. Default 16 MiB. */
+  /** Size of journal files, bytes: what recovery may have to replay is twice that. Default 8 MiB. */
   journalBytes?: number;
   /** Size of the pieces of memory that batches gather in, and so of a batch. Default 4 MiB. */
   blockBytes?: number;
@@ -78,7 +78,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     epoch,
     fence: options.fence,
     warn,
-    journalBytes: Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 16 * MIB),
+    journalBytes: Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 8 * MIB),
     blockBytes: options.blockBytes ?? 4 * MIB,
     cacheBytes: options.cacheBytes ?? 32 * MIB,
     loadedBytes: options.loadedBytes ?? 16 * MIB,

@@ -2,7 +2,7 @@ import type { BatchHeader } from './batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
 import { StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
-import { readWhole } from './file-io.js';
+import { readUsed, readWhole } from './file-io.js';
 import type { FileLogOwner } from './file-log.js';
 import {
   CHECKPOINT_DIRECTORY,
@@ -79,7 +79,7 @@ async function replay(
   let nextIndex = 0;
   let epoch = 0;
   for (const journal of plan) {
-    const content = openJournalContent(journal.path, await readWhole(fs, journal.path), storeId);
+    const content = openJournalContent(journal.path, await readUsed(fs, journal.path), storeId);
     if (content === undefined) continue;
     const { buffer } = content;
     const block = owner.blocks.adopt(buffer);
