@@ -68,7 +68,9 @@ export interface BrokerOptions {
   nodeArgs: string[];
 }
 
-const NO_LIMITS = ['--max-channels', '0', '--max-subs', '0', '--max-msgs', '0', '--max-bytes', '0'];
+const MANY_CHANNELS = ['--max-channels', '0', '--max-subs', '0'];
+/** Of messages only in files: in memory the default limits stay, as in any use of it that is meant to last. */
+const ALL_MESSAGES = ['--max-msgs', '0', '--max-bytes', '0'];
 
 export async function startBroker(options: BrokerOptions): Promise<Child> {
   const url = `nats://127.0.0.1:${options.natsPort}`;
@@ -81,9 +83,11 @@ export async function startBroker(options: BrokerOptions): Promise<Child> {
       );
     }
     const store =
-      options.store === 'file' ? ['--store', 'file', '--dir', options.dir] : ['--store', 'memory'];
+      options.store === 'file'
+        ? ['--store', 'file', '--dir', options.dir, ...ALL_MESSAGES]
+        : ['--store', 'memory'];
     const attach = ['serve', '--nats-server', url, '--cluster-id', CLUSTER_ID];
-    args = [...options.nodeArgs, brokerMain, ...attach, ...store, ...NO_LIMITS, ...options.args];
+    args = [...options.nodeArgs, brokerMain, ...attach, ...store, ...MANY_CHANNELS, ...options.args];
   } else {
     const values: Record<string, string> = {
       url,
