@@ -20,6 +20,15 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     const rig = new Rig({ store: 'file' });
     const restart = () => rig.broker.restart(signal);
 
+    /**
+     * First deliveries. Where the broker was killed between a delivery and the note of it, that message comes a second
+     * time as if it were the first: those are left out.
+     */
+    function fresh(subscription: StanSubscription): number[] {
+      const sequences = subscription.freshSequences;
+      return signal === 'SIGKILL' ? [...new Set(sequences)] : sequences;
+    }
+
     it('has every message that was acked; sequences and timestamps go on', async () => {
       const channel = rig.name('channel');
       const clientId = rig.name('client');
@@ -68,8 +77,8 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       await subscription.got(1);
       await restart();
       await client.publish(channel, '2');
-      await subscription.got(2);
-      assert.deepEqual(subscription.freshSequences, [1, 2]);
+      await subscription.gotOne(({ sequence }) => sequence === 2, 'message 2');
+      assert.deepEqual(fresh(subscription), [1, 2]);
       await assert.rejects(rig.connect(clientId), { message: STAN_ERROR.clientIdRegistered });
       await sleep(1500);
       assert.equal(client.lost, undefined, 'its pings are answered');
@@ -110,7 +119,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       await client.publishMany(channel, 10);
       for (const [kind, subscription] of Object.entries(subscriptions)) {
         await subscription.gotOne(({ sequence }) => sequence === 21, `the last message, ${kind}`);
-        assert.deepEqual(subscription.freshSequences, upTo(21), kind);
+        assert.deepEqual(fresh(subscription), upTo(21), kind);
       }
     });
 
@@ -376,8 +385,8 @@ describe('A restart with the file store', () => {
     const channel = rig.name('channel');
     const client = await rig.connect(undefined, { broker });
     await client.publishMany(channel, 5);
-    await sleep(1500);
-    await broker.restart();
+    await waitFor(() => broker.output.includes('deleted'), 'the channel is deleted');
+    await broker.restart('SIGTERM');
     const subscription = await client.subscribe(channel, { all: true });
     await client.publish(channel, 'x');
     await subscription.got(1);
