@@ -97,7 +97,7 @@ export class Receiver {
         `${context}: ${skipped} was left out`,
       );
     }
-    assert.ok(this.inFlight(to) < to.maxInFlight, `${context}: more than its MaxInflight`);
+    assert.ok(this.#inFlight(to, nowMs) < to.maxInFlight, `${context}: more than its MaxInflight`);
     this.position = sequence;
     this.messages.set(sequence, {
       isAcked: false,
@@ -128,7 +128,7 @@ export class Receiver {
     }
     if (this.kind.isGroup && known.holder !== to) {
       assert.ok(
-        this.inFlight(to) < to.maxInFlight,
+        this.#inFlight(to, nowMs) < to.maxInFlight,
         `${context} from another member: more than its MaxInflight`,
       );
     }
@@ -148,11 +148,14 @@ export class Receiver {
     this.recent.add(sequence);
   }
 
-  /** Delivered to it, not acknowledged, and not dropped by a limit. */
-  inFlight(of: ModelSubscription): number {
+  /** At least so many it has: delivered to it, not acknowledged, and not dropped by a limit. */
+  #inFlight(of: ModelSubscription, nowMs: number): number {
     let count = 0;
-    for (const [sequence, message] of this.messages) {
-      if (message.holder === of && !message.isAcked && sequence >= this.channel.first) count++;
+    for (const [sequence, { holder, isAcked, sentAtMs }] of this.messages) {
+      if (holder !== of || isAcked || sequence < this.channel.first) continue;
+      // If its client is silent, what is overdue may be waiting for another member.
+      if (this.kind.isGroup && nowMs - sentAtMs >= of.ackWaitMs - SLACK_MS) continue;
+      count++;
     }
     return count;
   }
