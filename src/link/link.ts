@@ -217,6 +217,13 @@ export class Link implements ControlHandler {
     }
   }
 
+  onOversize(bytes: number): void {
+    this.events.onServerError?.(
+      `it sent a message of ${bytes} bytes, more than its max_payload of ${this.maxPayload}, which was dropped: ` +
+        'give all servers of the cluster the same max_payload',
+    );
+  }
+
   onServerError(text: string): void {
     this.lastServerError = text;
     if (this.state === 'connecting') this.fail(new Error(`the server refused: ${text}`));

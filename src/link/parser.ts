@@ -8,6 +8,8 @@ export interface ControlHandler {
   onInfo(json: string): void;
   /** @param text what follows the word -ERR, without its quotes */
   onServerError(text: string): void;
+  /** A message was larger than this connection's server allows: it is dropped. Another server of the cluster allows more. */
+  onOversize(bytes: number): void;
 }
 
 /** The server's bytes are not the NATS client protocol, or are beyond a limit. The connection is of no use any more. */
@@ -54,6 +56,8 @@ export class Parser {
   /** Messages handed over by the last `parse`. */
   messageCount = 0;
 
+  /** Of a message that is dropped: bytes that are still to come. */
+  private skippedBytes = 0;
   private stopped = false;
 
   constructor(
@@ -73,7 +77,7 @@ export class Parser {
   parse(buffer: Buffer, start: number, end: number): number {
     this.wantedBytes = 0;
     this.messageCount = 0;
-    let at = start;
+    let at = start + this.skip(end - start);
     while (at < end && !this.stopped) {
       const first = buffer[at]! | LOWER;
       const next =
@@ -151,10 +155,10 @@ export class Parser {
       throw malformed(buffer, at, end);
     }
     if (size > this.maxPayload + MESSAGE_SLACK_BYTES) {
-      throw new LinkProtocolError(
-        `the server sent a message of ${size} bytes, more than its max_payload of ${this.maxPayload}: ` +
-          'give all servers of the cluster the same max_payload',
-      );
+      // Whoever can publish at that other server must not be able to end this connection.
+      this.control.onOversize(size);
+      this.skippedBytes = 2 + size + 2;
+      return p + this.skip(end - p);
     }
 
     const payloadStart = p + 2;
@@ -181,6 +185,13 @@ export class Parser {
       payloadEnd,
     );
     return next;
+  }
+
+  /** @returns how many of the bytes at hand belong to a message that is dropped */
+  private skip(available: number): number {
+    const bytes = Math.min(this.skippedBytes, available);
+    this.skippedBytes -= bytes;
+    return bytes;
   }
 
   private controlLine(buffer: Buffer, at: number, end: number): number {
