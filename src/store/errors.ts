@@ -21,12 +21,26 @@ export class StoreError extends Error {
 }
 
 /** Damage is told with file and offset, and nothing is changed. */
-export function damaged(path: string, offset: number, what: string): StoreError {
-  return new StoreError(
-    'damaged',
-    `${path} is damaged at byte ${offset}: ${what}. Nothing was changed. Restore the store's directory from a copy, ` +
-      'or run "stanchion store verify" to see everything that is affected',
-  );
+export class DamageError extends StoreError {
+  readonly path: string;
+  /** Bytes from the beginning of the file. */
+  readonly offset: number;
+  readonly what: string;
+
+  constructor(path: string, offset: number, what: string) {
+    super(
+      'damaged',
+      `${path} is damaged at byte ${offset}: ${what}. Nothing was changed. Restore the store's directory from a copy, ` +
+        'or run "stanchion store verify" to see everything that is affected',
+    );
+    this.path = path;
+    this.offset = offset;
+    this.what = what;
+  }
+}
+
+export function damaged(path: string, offset: number, what: string): DamageError {
+  return new DamageError(path, offset, what);
 }
 
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);

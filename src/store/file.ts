@@ -34,6 +34,11 @@ const BOUNDS_INTERVAL_MS = 1000;
 /** How long a segment that nothing refers to may stay when no checkpoint comes by. */
 const DEAD_SEGMENT_MS = 30_000;
 
+export type LogOwnerSettings = Pick<
+  FileStoreSettings,
+  'fs' | 'clock' | 'warn' | 'blockBytes' | 'cacheBytes' | 'loadedBytes' | 'maxOpenSegments'
+>;
+
 /** What logs need before there is a journal: recovery builds them first. */
 export class LogOwner implements FileLogOwner {
   readonly blocks: BlockQueue;
@@ -48,7 +53,7 @@ export class LogOwner implements FileLogOwner {
   readonly #warn: (message: string) => void;
   #journal: Journal | undefined;
 
-  constructor(settings: FileStoreSettings) {
+  constructor(settings: LogOwnerSettings) {
     this.#warn = settings.warn;
     this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
     this.time = new BatchTime(settings.clock);

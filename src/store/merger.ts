@@ -1,4 +1,4 @@
-import { isMissing, isNoSpace, StoreError } from './errors.js';
+import { DamageError, damaged, isMissing, isNoSpace, StoreError } from './errors.js';
 import type { FileLog } from './file-log.js';
 import { type FileId, SEGMENT_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
@@ -77,7 +77,7 @@ export class Merger {
   #onError(error: unknown, inputs: ReadonlySet<Segment>): void {
     if (this.#isClosed || isMissing(error) || isNoSpace(error)) return;
     for (const segment of inputs) {
-      if (!(error instanceof StoreError) || error.message.includes(segment.path)) segment.isDamaged = true;
+      if (!(error instanceof DamageError) || error.path === segment.path) segment.isDamaged = true;
     }
     this.#source.warn(`Segments were not merged: ${(error as Error).message}`);
   }
@@ -149,11 +149,7 @@ export class Merger {
       for (; row < until; row += ROW_BYTES) {
         const recordEnd = rowOffset(rows, row) - start === pos ? checkRecord(buffer, pos, bytes) : -1;
         if (recordEnd < 0) {
-          extent.segment.isDamaged = true;
-          throw new StoreError(
-            'damaged',
-            `${extent.segment.path} is damaged at byte ${extent.offset + start + pos}: a record is not whole`,
-          );
+          throw damaged(extent.segment.path, extent.offset + start + pos, 'a record is not whole');
         }
         writer.message(buffer, pos, recordEnd, rowSize(rows, row), rowTimestampMs(rows, row));
         pos = recordEnd;

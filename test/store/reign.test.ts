@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { systemClock } from '../../src/clock/clock.js';
+import { candidateLock } from '../../src/store/candidate-lock.js';
+import { type ClaimOptions, claimStore, type StoreClaim } from '../../src/store/exclusive.js';
+import { nodeFs } from '../../src/store/fs.js';
+import { holderOf, machineProcesses, type Processes } from '../../src/store/process-identity.js';
+import { parseReignFileName, RELEASED, Reign, reignFileName } from '../../src/store/reign.js';
+
+function directory(t: TestContext): string {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-reign-'));
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Keeps the process alive: the clock's timers do not. */
+async function awake<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, 1000);
+  return work.finally(() => clearInterval(timer));
+}
+
+describe('the reign', () => {
+  it('is the name of one file, and is born released', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
+    assert.deepEqual(await reign.read(), { epoch: 0, counter: 0, holder: RELEASED });
+    assert.deepEqual(fs.readdirSync(dir), ['reign'], 'nothing else is left');
+  });
+
+  it('is made once by many at the same time', async (t) => {
+    const dir = directory(t);
+    await Promise.all(Array.from({ length: 10 }, (_, i) => new Reign(nodeFs, dir).create(`candidate-${i}`)));
+    assert.deepEqual(fs.readdirSync(dir), ['reign']);
+    assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
+  });
+
+  it('changes only for who knows its exact name', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    const first = await reign.takeOver(await reign.read(), 1, 'one');
+    assert.ok(first !== 'lost');
+    const second = await reign.renew(first);
+    assert.ok(second !== 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000001.000001.one']);
+    assert.equal(await reign.renew(first), 'lost');
+    assert.equal(await reign.takeOver(first, 2, 'two'), 'lost');
+    assert.equal(await reign.release(first), 'lost');
+    const third = await reign.takeOver(second, 2, 'two');
+    assert.ok(third !== 'lost');
+    assert.equal(await reign.renew(second), 'lost');
+    assert.ok((await reign.release(third)) !== 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000002.000001.released']);
+  });
+
+  it('takes any text as a holder and gives the name back', () => {
+    const state = { epoch: 12, counter: 3456789, holder: 'a.b@c-d@1@' };
+    assert.deepEqual(parseReignFileName(reignFileName(state)), state);
+    assert.equal(parseReignFileName('lost+found'), undefined);
+    assert.match(holderOf('a/b c', { host: 'h@1', pid: 5, start: 'x' }), /^a-b-c@h-1@5@x$/);
+  });
+
+  it('has one winner in each epoch, whatever the number of processes that race', async (t) => {
+    const dir = directory(t);
+    await new Reign(nodeFs, dir).create('start');
+    const script = path.join(import.meta.dirname, 'reign-racer.ts');
+    const wins = await Promise.all(
+      [1, 2, 3].map(
+        (racer) =>
+          new Promise<number[]>((resolve, reject) => {
+            const child = fork(script, [dir, `racer-${racer}`, '60'], { execArgv: ['--import', 'tsx'] });
+            child.once('message', (message) => resolve(message as number[]));
+            child.once('error', reject);
+            child.once('exit', (code) => reject(new Error(`racer ${racer} ended with ${code}`)));
+          }),
+      ),
+    );
+    const epochs = wins.flat().sort((a, b) => a - b);
+    assert.deepEqual(
+      epochs,
+      Array.from({ length: epochs.length }, (_, i) => i + 1),
+    );
+    assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
+  });
+});
+
+describe('a store for one broker alone', () => {
+  const here = machineProcesses(nodeFs, 'this-host', process.pid);
+
+  function claim(t: TestContext, dir: string, options: Partial<ClaimOptions> = {}): Promise<StoreClaim> {
+    const claiming = claimStore({
+      fs: nodeFs,
+      clock: systemClock,
+      dir,
+      nodeName: 'node-1',
+      processes: here,
+      lock: candidateLock(nodeFs, dir),
+      leaseMs: 200,
+      onLost: () => {},
+      ...options,
+    });
+    claiming.then((claimed) => t.after(() => claimed.release())).catch(() => {});
+    return awake(claiming);
+  }
+
+  /** Another process, as the reign has it. */
+  function processes(host: string, pid: number): Processes {
+    return {
+      self: async () => ({ host, pid, start: 'boot-1' }),
+      isDead: (identity) => here.isDead(identity),
+    };
+  }
+
+  it('is taken at once when it is new, and when it was released', async (t) => {
+    const dir = directory(t);
+    const first = await claim(t, dir);
+    assert.equal(first.epoch, 1);
+    await first.release();
+    const second = await claim(t, dir, { leaseMs: 60_000 });
+    assert.equal(second.epoch, 2);
+  });
+
+  it('is refused while its holder renews, and the error says who that is', async (t) => {
+    const dir = directory(t);
+    await claim(t, dir, { nodeName: 'stan-1' });
+    await assert.rejects(claim(t, dir), (error: Error) => {
+      for (const part of [dir, 'stan-1', 'this-host', String(process.pid)])
+        assert.ok(error.message.includes(part), part);
+      return true;
+    });
+  });
+
+  it('is taken at once from a dead process of this host', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('x');
+    const dead = holderOf('stan-1', { host: 'this-host', pid: process.pid, start: 'another-start' });
+    await reign.takeOver(await reign.read(), 7, dead);
+    const taken = await claim(t, dir, { leaseMs: 60_000 });
+    assert.equal(taken.epoch, 8);
+  });
+
+  it('is taken from a silent holder of another host after the lease', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('x');
+    await reign.takeOver(
+      await reign.read(),
+      3,
+      holderOf('stan-1', { host: 'elsewhere', pid: 1, start: 'boot' }),
+    );
+    const started = performance.now();
+    const taken = await claim(t, dir);
+    assert.ok(performance.now() - started >= 200);
+    assert.equal(taken.epoch, 4);
+  });
+
+  it('tells its holder when it was taken, and confirms nothing more', async (t) => {
+    const dir = directory(t);
+    let lost: Error | undefined;
+    const claimed = await claim(t, dir, {
+      onLost: (error) => {
+        lost = error;
+      },
+    });
+    await claimed.confirm();
+    const reign = new Reign(nodeFs, dir);
+    while ((await reign.takeOver(await reign.read(), 9, 'usurper')) === 'lost');
+    await awake(
+      (async () => {
+        while (lost === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+      })(),
+    );
+    assert.match(lost!.message, /usurper/);
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    await claimed.release();
+    assert.equal((await reign.read()).holder, 'usurper');
+  });
+
+  it('goes one epoch on when a candidate died with the lock of the next one', async (t) => {
+    const dir = directory(t);
+    await new Reign(nodeFs, dir).create('x');
+    const left = await candidateLock(nodeFs, dir)(1);
+    assert.ok(left !== undefined);
+    t.after(left);
+    const claimed = await claim(t, dir);
+    assert.equal(claimed.epoch, 2);
+  });
+
+  it('is taken by one of many at the same time', async (t) => {
+    const dir = directory(t);
+    const results = await Promise.allSettled(
+      Array.from({ length: 6 }, (_, i) =>
+        claim(t, dir, { nodeName: `node-${i}`, processes: processes(`host-${i}`, i + 1) }),
+      ),
+    );
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+  });
+});
