@@ -60,10 +60,14 @@ export async function runModel(seed: number): Promise<string | undefined> {
   try {
     await world.linkUp();
     const weights = varied(random, WEIGHTS);
+    const hasColdMemory = random.chance(30);
     const clientWeights = varied(random, CLIENT_WEIGHTS);
     for (let step = 0; step < STEPS; step++) {
       await act(world, random.weighted(weights));
       await world.settle();
+      if (hasColdMemory && random.chance(40)) {
+        for (const log of world.store.logs.values()) log.cool(log.lastSequence);
+      }
       // Some in the same read.
       while (random.chance(60)) void act(world, random.weighted(clientWeights));
       await world.settle();
@@ -147,7 +151,8 @@ function act(world: ModelWorld, action: keyof typeof WEIGHTS): Promise<void> | v
       return log?.cool(random.chance(50) ? log.lastSequence : random.below(log.lastSequence + 1));
     }
     case 'load':
-      store.loads.shift()?.finish();
+      for (const load of store.loads.splice(random.below(store.loads.length), 1 + random.below(8)))
+        load.finish();
       return world.settle();
     case 'loadFails':
       store.loads.shift()?.fail(new Error('unreadable'));
