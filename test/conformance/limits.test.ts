@@ -227,11 +227,22 @@ for (const store of STORES) {
       return mark.sequence === 1;
     }
 
+    /** Both brokers say so, with the name in quotes. */
+    async function deleted(channel: string): Promise<void> {
+      await waitFor(
+        () =>
+          rig.broker.output
+            .split('\n')
+            .some((line) => line.includes(`"${channel}"`) && line.includes('deleted')),
+        `${channel} is deleted`,
+      );
+    }
+
     it('deletes a channel that nobody publishes to or subscribes to; its name starts anew', async () => {
       const client = await rig.connect();
       const channel = rig.name('channel');
       await client.publishMany(channel, 3);
-      await sleep(1500);
+      await deleted(channel);
       assert.ok(await isGone(client, channel));
     });
 
@@ -254,7 +265,7 @@ for (const store of STORES) {
       await subscription.unsubscribe();
       await sleep(500);
       assert.equal(await isGone(client, channel), false);
-      await sleep(1500);
+      await deleted(channel);
       assert.ok(await isGone(client, channel));
     });
 
@@ -266,7 +277,7 @@ for (const store of STORES) {
       await client.publishMany(channel, 3);
       await durable.close();
       await member.close();
-      await sleep(1500);
+      await deleted(channel);
       const again = await client.subscribe(channel, { durableName: 'dur', all: true });
       await client.publish(channel, 'x');
       await again.got(1);
@@ -279,7 +290,7 @@ for (const store of STORES) {
       await first.publish(channel, 'x');
       await first.subscribe(channel);
       await first.close();
-      await sleep(1500);
+      await deleted(channel);
       assert.ok(await isGone(await rig.connect(), channel));
     });
   });

@@ -71,7 +71,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     it('knows its clients, which go on without reconnecting', async () => {
       const channel = rig.name('channel');
       const clientId = rig.name('client');
-      const client = await rig.connect(clientId, { stanPingInterval: 1000 });
+      const client = await rig.connect(clientId, { stanPingInterval: 1000, stanMaxPingOut: 30 });
       const subscription = await client.subscribe(channel);
       await client.publish(channel, '1');
       await subscription.got(1);
