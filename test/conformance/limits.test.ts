@@ -73,7 +73,8 @@ for (const store of STORES) {
     });
   });
 
-  describe(`The limit of bytes (${store} store)`, () => {
+  // The Go server's file store counts its own records' overhead in.
+  describe(`The limit of bytes (${store} store)`, { skip: isOtherServer && store === 'file' }, () => {
     const sample = encodeMsgProtoMessage({
       sequence: 1,
       subject: 'channel-1',
