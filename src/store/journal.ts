@@ -299,12 +299,12 @@ export class Journal {
 
   // Beyond preallocation, or on a file system that copies on write. The batch stays: same bytes, same offset, later.
   #onWriteError(error: Error): void {
+    this.#writing = false;
     if (!isNoSpace(error)) {
       // What a failed write or sync left on the disk is unknown, so it is not tried again.
       this.#fail(new Error(`Writing ${this.#file.path} failed: ${error.message}`, { cause: error }));
       return;
     }
-    this.#writing = false;
     this.#writeTrouble = noRoom(error);
     this.#updateFull();
     this.#writeTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => {
@@ -378,10 +378,7 @@ export class Journal {
   #prepareNext(): void {
     if (this.#preparing !== undefined || this.#nextFile !== undefined || this.#stopped) return;
     if (this.#checkpointTrouble !== undefined) return;
-    this.#preparing = this.#prepare().finally(() => {
-      this.#preparing = undefined;
-      this.#pump();
-    });
+    this.#preparing = this.#prepare();
   }
 
   #prepare(): Promise<void> {
@@ -389,11 +386,14 @@ export class Journal {
     const id = { epoch, number: number + 1 };
     return createJournalFile(this.#options, id, this.#options.journalBytes).then(
       (file) => {
+        this.#preparing = undefined;
         this.#nextFile = file;
         this.#prepareTrouble = undefined;
         this.#updateFull();
+        this.#pump();
       },
       (error: unknown) => {
+        this.#preparing = undefined;
         if (this.#stopped) return;
         if (!isNoSpace(error)) {
           this.#fail(new Error(`No new journal file: ${(error as Error).message}`, { cause: error }));

@@ -131,8 +131,10 @@ export class TestHost implements StoreHost {
 
   /** Commits what is gathered and waits until it is durable. */
   async commit(): Promise<void> {
-    const batch = this.#store.gathering;
     if (this.failed !== undefined) throw this.failed;
+    // So that there is something to commit.
+    this.#store.removeClient('nobody');
+    const batch = this.#store.gathering;
     this.#store.commit();
     await new Promise<void>((resolve, reject) => this.#waiting.push({ batch, resolve, reject }));
   }
