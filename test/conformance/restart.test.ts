@@ -449,7 +449,7 @@ describe('A restart with the memory store', () => {
 
   it('starts anew: clients are told that they are out, channels begin at 1', async () => {
     const channel = rig.name('channel');
-    const client = await rig.connect(undefined, { stanPingInterval: 1000 });
+    const client = await rig.connect(undefined, { stanPingInterval: 1000, stanMaxPingOut: 100 });
     await client.publishMany(channel, 5);
     await rig.broker.restart('SIGTERM');
     await waitFor(() => client.lost !== undefined, 'the client hears of it');
