@@ -218,7 +218,9 @@ class Assembly implements RunningBroker {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#broker?.stop();
-    void this.close().then(() => this.#onStopped({ exitCode: 1, error }));
+    void this.close()
+      .catch((cause: unknown) => this.#log.error({ err: cause }, 'not everything could be closed'))
+      .then(() => this.#onStopped({ exitCode: 1, error }));
   }
 }
 

@@ -245,7 +245,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     // Limits by age are exact when somebody looks.
     this.store.expire();
     handleSubscribe(this, request).catch((error: unknown) => {
-      this.log.error({ err: error }, 'subscription failed: cannot find its start in the log');
+      this.log.error({ err: error }, 'a bug: a subscription request failed');
     });
   }
 

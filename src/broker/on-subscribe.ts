@@ -47,7 +47,13 @@ export async function handleSubscribe(context: BrokerContext, request: Request):
   }
   const client = context.clients.get(wanted.clientId);
   const startNs = context.clock.wallNs() - wanted.startTimeDelta;
-  const start = await channel.log.sequenceAtTime(startNs);
+  const start = await channel.log.sequenceAtTime(startNs).catch((error: unknown) => {
+    context.log.error(
+      { err: error, channel: channel.name },
+      'cannot find the start of a subscription in the log',
+    );
+    return undefined;
+  });
   if (context.isDraining) return;
   context.delivery.beginTurn();
   // The search may have read from disk: the world has moved on, and the client may be another one of the same id.
@@ -55,12 +61,16 @@ export async function handleSubscribe(context: BrokerContext, request: Request):
     refuse(context, request, STAN_ERROR.unknownClient);
   } else if (context.channels.get(channel.name) !== channel) {
     refuse(context, request, STAN_ERROR.channelDeleteInProgress);
+  } else if (start === undefined) {
+    refuse(context, request, UNREADABLE);
   } else {
     subscribe(context, request, wanted, channel, start - 1);
   }
   context.store.commit();
   context.delivery.endTurn();
 }
+
+const UNREADABLE = 'stanchion: the log of the channel cannot be read: see the log of the server';
 
 /** In the order of the Go server's checks, so that a request with several faults gets the same answer. */
 function checkRequest(context: BrokerContext, wanted: SubscriptionRequest): string | undefined {

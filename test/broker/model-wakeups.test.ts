@@ -235,6 +235,20 @@ describe('a client id that two want', () => {
   });
 });
 
+describe('a search for a time', () => {
+  it('that fails is answered', async () => {
+    const stage = await Stage.start('p');
+    const { world } = stage;
+    subscribeByTime(stage, 'p');
+    await world.endBatch();
+    await assert.rejects(async () => {
+      world.store.searches.shift()!.fail(new Error('unreadable'));
+      await world.settle();
+    }, /answered before its start was found/);
+    assert.equal(world.broker.subscriptions.size, 0);
+  });
+});
+
 describe('a channel', () => {
   it('is not deleted as inactive because the wall clock was set back', async () => {
     const broker = await InMemoryBroker.start({ limits: { maxInactivityMs: 10_000 } });
@@ -261,7 +275,7 @@ describe('a broker that was stopped', () => {
     // A heartbeat, the check of an owner and a search for a time are under way.
     await stage.pass(1020);
     await stage.connect('t');
-    subscribeByTime(stage);
+    subscribeByTime(stage, 's');
     await stage.world.endBatch();
     const { world } = stage;
     world.broker.drain();
@@ -282,9 +296,9 @@ describe('a broker that was stopped', () => {
   });
 });
 
-function subscribeByTime(stage: Stage): void {
+function subscribeByTime(stage: Stage, clientId: string): void {
   subscribe(stage.world, {
-    connection: stage.connection('s'),
+    connection: stage.connection(clientId),
     channelName: 'foo',
     durableName: '',
     queueGroup: '',
