@@ -233,7 +233,10 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   #findLoaded(sequence: number, ref: MessageRef): boolean {
     let run = this.#run;
     if (run === undefined || sequence < run.first || sequence > run.last) {
-      run = this.#runs.find((candidate) => sequence >= candidate.first && sequence <= candidate.last);
+      run = undefined;
+      for (const candidate of this.#runs) {
+        if (sequence >= candidate.first && sequence <= candidate.last) run = candidate;
+      }
       if (run === undefined) return false;
       this.#run = run;
       this.#owner.runs.touch(run);

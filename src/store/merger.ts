@@ -89,7 +89,6 @@ export class Merger {
     const writer = await SegmentWriter.create(source.fs, directory, source.nextSegmentId(), source.storeId);
     try {
       for (const run of runs) {
-        if (this.#isClosed) throw new StoreError('closed', 'The store is closed');
         if (!run.log.isDeleted) await this.#copy(writer, run);
       }
       await writer.finish();
@@ -108,6 +107,7 @@ export class Merger {
     writer.startExtent(log.id, sequence);
     for (const extent of extents) {
       while (sequence <= extent.last) {
+        if (this.#isClosed) throw new StoreError('closed', 'The store is closed');
         const rows = await readRows(
           this.#source.files,
           extent,
