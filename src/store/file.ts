@@ -381,7 +381,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     const { movedHeads } = this.#logOwner;
     if (movedHeads.length === 0) return;
     const now = this.clock.monotonicMs();
-    if (now - this.#boundsRecordedMs < BOUNDS_INTERVAL_MS) return;
+    if (now - this.#boundsRecordedMs < BOUNDS_INTERVAL_MS && !this.#isClosed) return;
     this.#boundsRecordedMs = now;
     for (const log of movedHeads.splice(0)) {
       log.isHeadRecorded = true;

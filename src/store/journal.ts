@@ -1,10 +1,17 @@
-import type { Clock, Timer } from '../clock/clock.js';
+import type { Timer } from '../clock/clock.js';
 import { BATCH_HEADER_BYTES, writeBatchHeader } from './batch-format.js';
 import type { BatchTime } from './batch-time.js';
 import type { Block, BlockQueue } from './block.js';
-import { errorCode, isNoSpace, StoreError } from './errors.js';
+import { isNoSpace, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
-import { createJournalFile, type JournalFile, type JournalFileOptions } from './journal-file.js';
+import type { JournalFile } from './journal-file.js';
+import {
+  JournalSupply,
+  type JournalSupplyOptions,
+  type JournalSupplyOwner,
+  noRoom,
+  SPACE_RETRY_MS,
+} from './journal-supply.js';
 import type { BatchId } from './types.js';
 
 /** A place between two batches. */
@@ -31,11 +38,7 @@ export interface JournalOwner {
   onFullChanged(reason: string | undefined): void;
 }
 
-export interface JournalOptions extends JournalFileOptions {
-  clock: Clock;
-  epoch: number;
-  /** Size of the files after the first. */
-  journalBytes: number;
+export interface JournalOptions extends JournalSupplyOptions {
   /** Ends when all that was synced before the call may be told. Fails when the reign is lost. */
   fence: (() => Promise<void>) | undefined;
 }
@@ -50,7 +53,6 @@ interface ClosedBatch {
 
 const LAZY_COMMIT_MS = 15;
 const CLOSING_ROUNDS = 3;
-const SPACE_RETRY_MS = 1000;
 /** Of a file, what messages may fill while no next file can be made. The rest is for everything else. */
 const MESSAGE_SHARE = 0.75;
 
@@ -58,7 +60,7 @@ const MESSAGE_SHARE = 0.75;
  * The one log of everything, append-only. Group commit: while one batch is being written the next one gathers; each is
  * one write from one piece of memory, to a file opened O_DSYNC.
  */
-export class Journal {
+export class Journal implements JournalSupplyOwner {
   gathering: BatchId = 1;
   committed: BatchId = 0;
   fullReason: string | undefined;
@@ -67,8 +69,7 @@ export class Journal {
   readonly #blocks: BlockQueue;
   readonly #time: BatchTime;
   #file: JournalFile;
-  #nextFile: JournalFile | undefined;
-  #preparing: Promise<void> | undefined;
+  readonly #supply: JournalSupply;
   #block: Block;
   /** Of the gathering batch in `#block`; -1 while nothing is gathered. */
   #batchStart = -1;
@@ -84,10 +85,8 @@ export class Journal {
   #fencing = false;
   #stopped = false;
   #lazyTimer: Timer | undefined;
-  #prepareTimer: Timer | undefined;
   #writeTimer: Timer | undefined;
   /** Why there is no room, by who found out. */
-  #prepareTrouble: string | undefined;
   #writeTrouble: string | undefined;
   #checkpointTrouble: string | undefined;
   #waiters: { batch: BatchId; resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -107,7 +106,9 @@ export class Journal {
     this.#file = first;
     this.#nextIndex = nextIndex;
     this.#block = blocks.add(0);
-    this.#prepareNext();
+    const { epoch, number } = first.id;
+    this.#supply = new JournalSupply(options, this, { epoch, number: number + 1 });
+    this.#supply.prepare();
   }
 
   get pendingBytes(): number {
@@ -188,16 +189,20 @@ export class Journal {
 
   /** The checkpoint cannot be written for lack of room, or (undefined) could again. */
   setCheckpointTrouble(error: Error | undefined): void {
-    const hadTrouble = this.#checkpointTrouble !== undefined;
     this.#checkpointTrouble = error && noRoom(error);
     // A checkpoint gives back more room than the next file takes, so it goes first.
-    if (error !== undefined) this.#discardNext();
-    else if (hadTrouble) this.#prepareNext();
+    if (error === undefined) this.#supply.resume();
+    else this.#supply.holdBack();
     this.#updateFull();
   }
 
-  get #hasTrouble(): boolean {
-    return this.#prepareTrouble !== undefined || this.#checkpointTrouble !== undefined;
+  onSupplyChanged(): void {
+    this.#updateFull();
+    this.#pump();
+  }
+
+  onSupplyFailed(error: Error): void {
+    this.#fail(error);
   }
 
   /** Writes what is gathered, waits for it, and closes the files. */
@@ -211,11 +216,10 @@ export class Journal {
       if (this.#writeTrouble !== undefined || (this.#queue.length > 0 && !this.#writing)) break;
       await this.whenCommitted(this.#batchStart < 0 ? this.gathering - 1 : this.gathering).catch(() => {});
     }
-    this.#prepareTimer?.cancel();
     this.#writeTimer?.cancel();
     const wasStopped = this.#stopped;
     this.#stop(new StoreError('closed', 'The store was closed'));
-    await this.#preparing;
+    await this.#supply.close(!wasStopped);
     // A descriptor that is in use must not be closed under the write.
     if (this.#writing) {
       await new Promise<void>((resolve) => {
@@ -223,9 +227,6 @@ export class Journal {
       });
     }
     await this.#file.file.close();
-    if (this.#nextFile === undefined) return;
-    await this.#nextFile.file.close();
-    if (!wasStopped) await this.#options.fs.unlink(this.#nextFile.path);
   }
 
   #pump(): void {
@@ -291,7 +292,7 @@ export class Journal {
     this.#writing = false;
     this.#durable = batch.id;
     if (this.#writeTrouble !== undefined) this.#writeTrouble = undefined;
-    if (this.#hasTrouble || this.fullReason !== undefined) this.#updateFull();
+    if (this.#spaceTrouble !== undefined || this.fullReason !== undefined) this.#updateFull();
     // The disk gets its next work first, then those who waited get theirs.
     if (this.#wanted || this.#snapshotWanted || this.#queue.length > 0) this.#pump();
     this.#announce();
@@ -349,67 +350,24 @@ export class Journal {
   }
 
   #roll(): boolean {
-    const next = this.#nextFile;
-    if (next === undefined || !this.#owner.mayRoll()) return false;
+    if (!this.#owner.mayRoll()) return false;
+    const next = this.#supply.take();
+    if (next === undefined) return false;
     const sealed = this.#file;
     this.#file = next;
-    this.#nextFile = undefined;
     sealed.file.close().catch((error: unknown) => this.#fail(error as Error));
-    this.#prepareNext();
+    this.#supply.prepare();
     if (this.#owner.onRolled(sealed.offset)) this.#snapshotWanted = true;
     return true;
   }
 
-  #discardNext(): void {
-    const next = this.#nextFile;
-    if (next === undefined) return;
-    this.#nextFile = undefined;
-    this.#preparing = next.file
-      .close()
-      .then(() => this.#options.fs.unlink(next.path))
-      .catch((error: unknown) => this.#fail(error as Error))
-      .finally(() => {
-        this.#preparing = undefined;
-        // The trouble may have passed in the meantime.
-        this.#prepareNext();
-      });
-  }
-
-  #prepareNext(): void {
-    if (this.#preparing !== undefined || this.#nextFile !== undefined || this.#stopped) return;
-    if (this.#checkpointTrouble !== undefined) return;
-    this.#preparing = this.#prepare();
-  }
-
-  #prepare(): Promise<void> {
-    const { epoch, number } = this.#file.id;
-    const id = { epoch, number: number + 1 };
-    return createJournalFile(this.#options, id, this.#options.journalBytes).then(
-      (file) => {
-        this.#preparing = undefined;
-        this.#nextFile = file;
-        this.#prepareTrouble = undefined;
-        this.#updateFull();
-        this.#pump();
-      },
-      (error: unknown) => {
-        this.#preparing = undefined;
-        if (this.#stopped) return;
-        if (!isNoSpace(error)) {
-          this.#fail(new Error(`No new journal file: ${(error as Error).message}`, { cause: error }));
-          return;
-        }
-        this.#prepareTrouble = noRoom(error);
-        this.#updateFull();
-        this.#prepareTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.#prepareNext());
-      },
-    );
+  get #spaceTrouble(): string | undefined {
+    return this.#supply.trouble ?? this.#checkpointTrouble;
   }
 
   #updateFull(): void {
     const low = this.#file.offset + this.pendingBytes >= this.#file.bytes * MESSAGE_SHARE;
-    const reason =
-      this.#writeTrouble ?? (low ? (this.#prepareTrouble ?? this.#checkpointTrouble) : undefined);
+    const reason = this.#writeTrouble ?? (low ? this.#spaceTrouble : undefined);
     if (reason === this.fullReason) return;
     this.fullReason = reason;
     this.#owner.onFullChanged(reason);
@@ -431,17 +389,8 @@ export class Journal {
     // An append finds no open batch then, and throws.
     this.#batchStart = -1;
     this.#lazyTimer?.cancel();
-    this.#prepareTimer?.cancel();
+    this.#supply.stop();
     this.#writeTimer?.cancel();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
-}
-
-function noRoom(error: unknown): string {
-  const what: Record<string, string> = {
-    ENOSPC: 'no space left on the device',
-    EDQUOT: 'disk quota used up',
-    EFBIG: 'file size limit reached',
-  };
-  return what[errorCode(error) ?? ''] ?? (error as Error).message;
 }

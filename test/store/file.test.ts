@@ -249,7 +249,7 @@ describe('a file store under load', () => {
           await opened.store.close();
         }
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 });

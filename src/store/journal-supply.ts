@@ -1,0 +1,128 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import { errorCode, isNoSpace } from './errors.js';
+import type { FileId } from './file-names.js';
+import { createJournalFile, type JournalFile, type JournalFileOptions } from './journal-file.js';
+
+export const SPACE_RETRY_MS = 1000;
+
+export interface JournalSupplyOptions extends JournalFileOptions {
+  clock: Clock;
+  /** Of the files to make. */
+  journalBytes: number;
+}
+
+/** What the supply tells the journal. */
+export interface JournalSupplyOwner {
+  /** A file is ready, or there is trouble, or no more. */
+  onSupplyChanged(): void;
+  onSupplyFailed(error: Error): void;
+}
+
+/** Keeps the next journal file ready while the present one fills. */
+export class JournalSupply {
+  /** Why there is no room for a file, for people. */
+  trouble: string | undefined;
+  readonly #options: JournalSupplyOptions;
+  readonly #owner: JournalSupplyOwner;
+  #id: FileId;
+  #ready: JournalFile | undefined;
+  #working: Promise<void> | undefined;
+  #retryTimer: Timer | undefined;
+  #isHeldBack = false;
+  #isStopped = false;
+
+  /** @param first the first file to make */
+  constructor(options: JournalSupplyOptions, owner: JournalSupplyOwner, first: FileId) {
+    this.#options = options;
+    this.#owner = owner;
+    this.#id = first;
+  }
+
+  /** Begins to make the next file, if it is neither there nor being made. */
+  prepare(): void {
+    if (this.#working !== undefined || this.#ready !== undefined || this.#isStopped || this.#isHeldBack)
+      return;
+    this.#retryTimer?.cancel();
+    this.#working = createJournalFile(this.#options, this.#id, this.#options.journalBytes).then(
+      (file) => {
+        this.#working = undefined;
+        this.#ready = file;
+        this.trouble = undefined;
+        this.#owner.onSupplyChanged();
+      },
+      (error: unknown) => this.#onError(error as Error),
+    );
+  }
+
+  /** The next file, which is the caller's then; undefined if there is none yet. */
+  take(): JournalFile | undefined {
+    const file = this.#ready;
+    if (file === undefined) return undefined;
+    this.#ready = undefined;
+    this.#id = { epoch: this.#id.epoch, number: this.#id.number + 1 };
+    return file;
+  }
+
+  /** Gives the next file up, and makes none until `resume`: its room is needed for something that gives back more. */
+  holdBack(): void {
+    this.#isHeldBack = true;
+    const file = this.#ready;
+    if (file === undefined) return;
+    this.#ready = undefined;
+    this.#working = this.#remove(file)
+      .catch((error: unknown) => this.#owner.onSupplyFailed(error as Error))
+      .finally(() => {
+        this.#working = undefined;
+        // It may have been resumed meanwhile.
+        this.prepare();
+      });
+  }
+
+  resume(): void {
+    this.#isHeldBack = false;
+    this.prepare();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#retryTimer?.cancel();
+  }
+
+  /** Stops, and closes what is open. @param isClean whether the unused file is to go */
+  async close(isClean: boolean): Promise<void> {
+    this.stop();
+    await this.#working;
+    const file = this.#ready;
+    this.#ready = undefined;
+    if (file === undefined) return;
+    if (isClean) await this.#remove(file);
+    else await file.file.close();
+  }
+
+  async #remove(file: JournalFile): Promise<void> {
+    await file.file.close();
+    await this.#options.fs.unlink(file.path);
+  }
+
+  #onError(error: Error): void {
+    this.#working = undefined;
+    if (this.#isStopped) return;
+    if (!isNoSpace(error)) {
+      this.#owner.onSupplyFailed(new Error(`No new journal file: ${error.message}`, { cause: error }));
+      return;
+    }
+    this.trouble = noRoom(error);
+    this.#retryTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.prepare());
+    this.#owner.onSupplyChanged();
+  }
+}
+
+/** What there is no room for, as people say it. */
+export function noRoom(error: Error): string {
+  const what: Record<string, string> = {
+    ENOSPC: 'no space left on the device',
+    EDQUOT: 'disk quota used up',
+    EFBIG: 'file size limit reached',
+  };
+  return what[errorCode(error) ?? ''] ?? error.message;
+}
