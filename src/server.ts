@@ -5,6 +5,8 @@ import type { RunningBroker, StopReason } from './cli/running.js';
 import { VERSION } from './cli/version.js';
 import { systemClock } from './clock/clock.js';
 import { limitsFor, type ServeConfig } from './config/serve-config.js';
+import { BrokerNode } from './http/broker-node.js';
+import { HttpServer } from './http/server.js';
 import type { Link } from './link/link.js';
 import type { Logger } from './log/logger.js';
 import { NatsAttachment } from './nats/connection.js';
@@ -12,6 +14,7 @@ import { SupervisedServer } from './nats/server.js';
 import { encodePing } from './protocol/messages.js';
 import { stanSubjects } from './protocol/subjects.js';
 import { openStore } from './store/open.js';
+import { newStoreId } from './store/store-id.js';
 import type { Store } from './store/types.js';
 
 export type { RunningBroker, StopReason } from './cli/running.js';
@@ -45,6 +48,8 @@ class Assembly implements RunningBroker {
 
   readonly #config: ServeConfig;
   readonly #log: Logger;
+  readonly #node: BrokerNode;
+  #http: HttpServer | undefined;
   #natsServer: SupervisedServer | undefined;
   #attachment: NatsAttachment | undefined;
   #store: Store | undefined;
@@ -58,6 +63,7 @@ class Assembly implements RunningBroker {
   constructor(config: ServeConfig, log: Logger) {
     this.#config = config;
     this.#log = log;
+    this.#node = new BrokerNode(config, newStoreId(randomBytes), systemClock);
     this.ready = new Promise((resolve, reject) => {
       this.#onReady = resolve;
       this.#onNeverReady = reject;
@@ -71,7 +77,8 @@ class Assembly implements RunningBroker {
   async start(): Promise<void> {
     const config = this.#config;
     const log = this.#log;
-    // The store first: who may not have it should not disturb anybody else.
+    await this.#startHttp();
+    // The store before NATS: who may not have it should not disturb anybody else.
     this.#store = await openStore(config, {
       clock: systemClock,
       log,
@@ -88,6 +95,7 @@ class Assembly implements RunningBroker {
     }
     const broker = this.#makeBroker(this.#store);
     this.#broker = broker;
+    this.#node.recovered(broker);
     let isChecked = false;
     const attachment = new NatsAttachment({
       config: nats,
@@ -97,9 +105,13 @@ class Assembly implements RunningBroker {
       logger: log,
       waitOnFirstConnect: true,
       onLinkUp: (link) => {
+        this.#node.linkUp(attachment.server);
         if (isChecked) void this.#serve(link);
       },
-      onLinkDown: () => broker.linkDown(),
+      onLinkDown: (reason) => {
+        this.#node.linkDown(reason);
+        broker.linkDown();
+      },
       onDrain: () => broker.linkDrained(),
     });
     this.#attachment = attachment;
@@ -122,6 +134,7 @@ class Assembly implements RunningBroker {
   /** Ends what has been started, in reverse. What was said stays true: what is gathered is committed and answered first. */
   async close(): Promise<void> {
     this.#isStopping = true;
+    this.#node.stopping();
     this.#broker?.drain();
     await this.#store?.close();
     const link = this.#attachment?.link;
@@ -129,7 +142,22 @@ class Assembly implements RunningBroker {
     this.#broker?.stop();
     await this.#attachment?.close();
     await this.#natsServer?.stop();
+    await this.#http?.close();
     if (!this.#hasBeenReady) this.#onNeverReady(new Error('stopped before it was ready'));
+  }
+
+  /** First of all, so that whoever watches can tell a long recovery from a hang. */
+  async #startHttp(): Promise<void> {
+    const { httpPort, httpAddress, metricsMaxChannels } = this.#config;
+    if (httpPort === undefined) return;
+    this.#http = await HttpServer.start({
+      host: httpAddress,
+      port: httpPort,
+      node: this.#node,
+      maxChannelSeries: metricsMaxChannels,
+      log: this.#log.child({ component: 'http' }),
+      clock: systemClock,
+    });
   }
 
   #makeBroker(store: Store): Broker {
@@ -195,6 +223,7 @@ class Assembly implements RunningBroker {
       return;
     }
     if (this.#isStopping || this.#attachment?.link !== link) return;
+    this.#node.serving();
     const { clusterId, nodeName } = this.#config;
     const { channels, clients, store } = this.#broker!;
     const about = {
@@ -217,6 +246,7 @@ class Assembly implements RunningBroker {
   #fail(error: Error): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
+    this.#node.failed(error);
     this.#broker?.stop();
     void this.close()
       .catch((cause: unknown) => this.#log.error({ err: cause }, 'not everything could be closed'))

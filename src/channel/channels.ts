@@ -6,6 +6,8 @@ export class Channels {
   readonly #byName = new Map<string, Channel>();
   readonly #byBytes: ByteMap<Channel>;
   readonly #byLowerCase = new Map<string, Channel>();
+  /** Grows when one is added or removed: whoever keeps a list of them knows whether it still holds. */
+  changes = 0;
 
   constructor(hashSeed: number) {
     this.#byBytes = new ByteMap(hashSeed);
@@ -33,6 +35,7 @@ export class Channels {
   }
 
   add(channel: Channel): void {
+    this.changes++;
     this.#byName.set(channel.name, channel);
     this.#byLowerCase.set(channel.name.toLowerCase(), channel);
     const name = Buffer.from(channel.name);
@@ -40,6 +43,7 @@ export class Channels {
   }
 
   remove(channel: Channel): void {
+    this.changes++;
     this.#byName.delete(channel.name);
     this.#byLowerCase.delete(channel.name.toLowerCase());
     const name = Buffer.from(channel.name);

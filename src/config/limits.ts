@@ -31,6 +31,7 @@ interface Node {
 export class ChannelLimitsTable {
   readonly global: Readonly<ChannelLimits>;
   readonly #root: Node | undefined;
+  readonly #entries: readonly Entry[] = [];
 
   /** @throws ConfigError if a pattern cannot be one */
   constructor(global: ChannelLimits, rules: readonly ChannelRule[]) {
@@ -40,12 +41,18 @@ export class ChannelLimitsTable {
     this.#root = root;
     const entries = rules.map((rule) => insert(root, rule));
     for (const entry of entries) this.#resolve(entry);
+    this.#entries = entries;
   }
 
   /** The same object for all channels that the same rule is for. Takes no time that grows with the channels looked up. */
   for(channelName: string): Readonly<ChannelLimits> {
     if (this.#root === undefined) return this.global;
     return find(this.#root, channelName, 0)?.effective ?? this.global;
+  }
+
+  /** Each pattern with its limits, inherited ones included. */
+  byPattern(): [pattern: string, limits: Readonly<ChannelLimits>][] {
+    return this.#entries.map(({ rule, effective }) => [rule.pattern, effective!]);
   }
 
   #resolve(entry: Entry): Readonly<ChannelLimits> {

@@ -341,6 +341,18 @@ export const OPTIONS = {
     describe: 'Port for health, metrics and monitoring',
     aliases: ['m'],
   },
+  'http-addr': {
+    kind: kinds.text,
+    default: '127.0.0.1',
+    section: 'process',
+    describe: 'Address that it listens on; 0.0.0.0 is all. Whoever reaches it can read, and change nothing',
+  },
+  'metrics-max-channels': {
+    kind: kinds.count,
+    default: '1000',
+    section: 'process',
+    describe: 'Channels with series of their own in /metrics, the first by name; 0 is none',
+  },
   pid: {
     kind: kinds.path,
     section: 'process',

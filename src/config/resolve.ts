@@ -111,6 +111,8 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     nats: natsConfigOf(choices),
     natsServer: natsServerConfigOf(choices),
     httpPort: values['http-port'] === false ? undefined : values['http-port'],
+    httpAddress: values['http-addr'],
+    metricsMaxChannels: values['metrics-max-channels'],
     log: {
       level: values.debug ? 'debug' : values['log-level'],
       format: values['log-format'],
@@ -144,6 +146,9 @@ function withoutEffect({ values, where }: Choices): string[] {
     names.flatMap((name) => (where.has(name) ? [`${where.get(name)} has no effect ${why}`] : []));
   const warnings: string[] = [];
   if (values.store === 'memory') warnings.push(...idle(['dir', 'file-sync'], 'with --store memory'));
+  if (values['http-port'] === false) {
+    warnings.push(...idle(['http-addr', 'metrics-max-channels'], 'without --http-port'));
+  }
   if (values['nats-server'] !== undefined) {
     const started = OPTION_NAMES.filter((name) => optionOf(name).section === 'natsServer');
     warnings.push(...idle(started, 'with --nats-server: no nats-server is started'));

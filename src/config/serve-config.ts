@@ -26,6 +26,9 @@ export interface ServeConfig {
   readonly natsServer: NatsServerConfig | undefined;
   /** 0: any that is free. Undefined: no HTTP. */
   readonly httpPort: number | undefined;
+  readonly httpAddress: string;
+  /** Channels that have series of their own in the metrics. 0: none. */
+  readonly metricsMaxChannels: number;
   readonly log: LogConfig;
   readonly pidFile: string | undefined;
   /** What was asked for and has no effect, one sentence each, for the log. */

@@ -1,0 +1,73 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+
+/** What a path needs of a request. */
+export interface HttpRequest {
+  readonly query: URLSearchParams;
+}
+
+export type Handler = (request: HttpRequest, response: ServerResponse) => void | Promise<void>;
+
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+
+/** @param text without a newline at its end */
+export function sendText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): void {
+  send(response, status, TEXT, `${text}\n`, headers);
+}
+
+/** With two blanks of indent, as the Go server has it: scripts may read it by line. */
+export function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  send(response, status, JSON_TYPE, JSON.stringify(value, null, 2));
+}
+
+export function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    ...COMMON_HEADERS,
+    'Content-Type': type,
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+  });
+  response.end(body);
+}
+
+/** Sends piece by piece, no faster than the other side takes it. Ends early if it has gone. */
+export async function sendPieces(
+  response: ServerResponse,
+  type: string,
+  pieces: Iterable<string> | AsyncIterable<string>,
+): Promise<void> {
+  response.writeHead(200, { ...COMMON_HEADERS, 'Content-Type': type });
+  for await (const piece of pieces) {
+    if (response.destroyed) return;
+    if (!response.write(piece)) await drained(response);
+  }
+  response.end();
+}
+
+export function sendJsonPieces(response: ServerResponse, pieces: AsyncIterable<string>): Promise<void> {
+  return sendPieces(response, JSON_TYPE, pieces);
+}
+
+const COMMON_HEADERS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
+
+async function drained(response: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]);
+  } finally {
+    over.abort();
+  }
+}

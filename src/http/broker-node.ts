@@ -1,0 +1,124 @@
+import type { Broker } from '../broker/broker.js';
+import type { Clock } from '../clock/clock.js';
+import type { ChannelLimitsTable } from '../config/limits.js';
+import type { ServeConfig } from '../config/serve-config.js';
+import type { Health, MonitoredNode, NatsStatus, ServerState } from './node.js';
+
+type Phase = 'starting' | 'serving' | 'cut off' | 'stopping' | 'failed';
+
+/** A broker without a group, as its owner tells what becomes of it. */
+export class BrokerNode implements MonitoredNode {
+  readonly clusterId: string;
+  readonly name: string;
+  readonly serverId: string;
+  readonly startedAtMs: number;
+  readonly storeKind: 'memory' | 'file';
+  readonly maxChannels: number;
+  readonly channelLimits: ChannelLimitsTable;
+
+  readonly #clock: Clock;
+  #phase: Phase = 'starting';
+  #broker: Broker | undefined;
+  #nats: NatsStatus;
+  #natsLostBecause = '';
+  #failure = '';
+
+  constructor(config: ServeConfig, serverId: string, clock: Clock) {
+    this.clusterId = config.clusterId;
+    this.name = config.nodeName;
+    this.serverId = serverId;
+    this.storeKind = config.store.kind;
+    this.maxChannels = config.maxChannels;
+    this.channelLimits = config.channelLimits;
+    this.#clock = clock;
+    this.startedAtMs = wallMs(clock);
+    this.#nats = { isConnected: false, server: '', sinceMs: this.startedAtMs, losses: 0 };
+  }
+
+  get broker(): Broker | undefined {
+    return this.#broker;
+  }
+
+  get nats(): NatsStatus {
+    return this.#nats;
+  }
+
+  get state(): ServerState {
+    if (this.#phase === 'failed') return 'FAILED';
+    return this.#phase === 'stopping' ? 'SHUTDOWN' : 'STANDALONE';
+  }
+
+  get health(): Health {
+    const reasons = this.#storeTroubles();
+    switch (this.#phase) {
+      case 'serving':
+        return { isHealthy: true, isReady: true, reasons };
+      case 'starting':
+        if (this.#broker === undefined) {
+          return { isHealthy: true, isReady: false, reasons: ['starting: opening the store'] };
+        }
+        if (!this.#nats.isConnected) break;
+        return { isHealthy: true, isReady: false, reasons: ['starting: subscribing in NATS', ...reasons] };
+      case 'stopping':
+        return { isHealthy: false, isReady: false, reasons: ['stopping: it has been asked to'] };
+      case 'failed':
+        return { isHealthy: false, isReady: false, reasons: [`failed: ${this.#failure}`] };
+      case 'cut off':
+        if (!this.#nats.isConnected) break;
+        return { isHealthy: true, isReady: false, reasons: ['subscribing in NATS again', ...reasons] };
+    }
+    return { isHealthy: false, isReady: false, reasons: [this.#natsTrouble(), ...reasons] };
+  }
+
+  /** The store is open and what it held is recovered. */
+  recovered(broker: Broker): void {
+    this.#broker = broker;
+  }
+
+  linkUp(server: string): void {
+    this.#nats = { ...this.#nats, isConnected: true, server, sinceMs: wallMs(this.#clock) };
+  }
+
+  linkDown(reason: string): void {
+    const { server, losses } = this.#nats;
+    this.#nats = { isConnected: false, server, sinceMs: wallMs(this.#clock), losses: losses + 1 };
+    this.#natsLostBecause = reason;
+    if (this.#phase === 'serving') this.#phase = 'cut off';
+  }
+
+  /** Clients can come. */
+  serving(): void {
+    this.#phase = 'serving';
+  }
+
+  stopping(): void {
+    if (this.#phase !== 'failed') this.#phase = 'stopping';
+  }
+
+  failed(error: Error): void {
+    this.#phase = 'failed';
+    this.#failure = error.message;
+  }
+
+  #natsTrouble(): string {
+    const since = new Date(this.#nats.sinceMs).toISOString();
+    const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
+    return `no connection to NATS since ${since}${why}`;
+  }
+
+  #storeTroubles(): string[] {
+    const broker = this.#broker;
+    if (broker === undefined) return [];
+    const { fullReason, pendingBytes } = broker.store;
+    const troubles: string[] = [];
+    if (fullReason !== undefined) troubles.push(`store full, publishers get an error: ${fullReason}`);
+    if (pendingBytes > broker.options.maxPendingBytes) {
+      troubles.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
+    }
+    return troubles;
+  }
+}
+
+function wallMs(clock: Clock): number {
+  return Number(clock.wallNs() / 1_000_000n);
+}

@@ -1,0 +1,60 @@
+import type { ServerResponse } from 'node:http';
+import type { Channel } from '../channel/channel.js';
+import { type HttpRequest, sendJson, sendJsonPieces, sendText } from './answer.js';
+import type { ChannelsByName } from './channels-by-name.js';
+import { jsonWithList } from './json-list.js';
+import type { MonitoredNode } from './node.js';
+import { cut, pageOf, wantsSubscriptions } from './query.js';
+import { subscriptionsOf } from './subscriptionz.js';
+
+/** The channels by name, or one of them, in the fields of the Go server. */
+export async function channelsz(
+  node: MonitoredNode,
+  byName: ChannelsByName,
+  { query }: HttpRequest,
+  response: ServerResponse,
+): Promise<void> {
+  const channels = node.broker?.channels;
+  const withSubscriptions = wantsSubscriptions(query);
+  const name = query.get('channel') ?? '';
+  if (name !== '') {
+    const channel = channels?.get(name);
+    if (channel === undefined) sendText(response, 404, `Channel ${name} not found`);
+    else sendJson(response, 200, channelz(channel, withSubscriptions));
+    return;
+  }
+  const page = pageOf(query);
+  const sorted = channels === undefined ? [] : byName.of(channels);
+  const shown = cut(sorted, page);
+  const head = {
+    cluster_id: node.clusterId,
+    server_id: node.serverId,
+    now: new Date().toISOString(),
+    offset: page.offset,
+    limit: page.limit,
+    count: shown.length,
+    total: sorted.length,
+  };
+  if (shown.length === 0) sendJson(response, 200, head);
+  else if (!withSubscriptions) sendJson(response, 200, { ...head, names: shown.map((each) => each.name) });
+  else
+    await sendJsonPieces(
+      response,
+      jsonWithList(head, 'channels', shown, (each) => channelz(each, true)),
+    );
+}
+
+function channelz(channel: Channel, withSubscriptions: boolean): object {
+  const { log } = channel;
+  const isEmpty = log.messageCount === 0;
+  return {
+    name: channel.name,
+    msgs: log.messageCount,
+    bytes: log.byteCount,
+    // Of a channel that never had a message both are 0 there.
+    first_seq: isEmpty && log.lastSequence === 0 ? 0 : log.firstSequence,
+    last_seq: log.lastSequence,
+    subs_count: channel.subscriptionCount,
+    ...(withSubscriptions && channel.subscriptionCount > 0 && { subscriptions: subscriptionsOf(channel) }),
+  };
+}

@@ -1,0 +1,59 @@
+import type { ServerResponse } from 'node:http';
+import type { ClientSession } from '../broker/client-session.js';
+import { type HttpRequest, sendJson, sendJsonPieces, sendText } from './answer.js';
+import { jsonWithList } from './json-list.js';
+import type { MonitoredNode } from './node.js';
+import { cut, pageOf, wantsSubscriptions } from './query.js';
+import { type Subscriptionz, subscriptionz } from './subscriptionz.js';
+
+/** The clients by their ids, or one of them, in the fields of the Go server. */
+export async function clientsz(
+  node: MonitoredNode,
+  { query }: HttpRequest,
+  response: ServerResponse,
+): Promise<void> {
+  const clients = node.broker?.clients;
+  const withSubscriptions = wantsSubscriptions(query);
+  const clientId = query.get('client') ?? '';
+  if (clientId !== '') {
+    const client = clients?.get(clientId);
+    if (client === undefined) sendText(response, 404, `Client ${clientId} not found`);
+    else sendJson(response, 200, clientz(client, withSubscriptions));
+    return;
+  }
+  const page = pageOf(query);
+  const ids = clients === undefined ? [] : Array.from(clients.all(), ({ id }) => id).sort();
+  const shown = cut(ids, page).map((id) => clients!.get(id)!);
+  const head = {
+    cluster_id: node.clusterId,
+    server_id: node.serverId,
+    now: new Date().toISOString(),
+    offset: page.offset,
+    limit: page.limit,
+    count: shown.length,
+    total: ids.length,
+  };
+  const toJson = (client: ClientSession): object => clientz(client, withSubscriptions);
+  await sendJsonPieces(response, jsonWithList(head, 'clients', shown, toJson));
+}
+
+function clientz(client: ClientSession, withSubscriptions: boolean): object {
+  return {
+    id: client.id,
+    hb_inbox: client.record.heartbeatInbox,
+    subs_count: client.subscriptions.size,
+    ...(withSubscriptions &&
+      client.subscriptions.size > 0 && { subscriptions: byChannel(client.subscriptions) }),
+  };
+}
+
+function byChannel(subscriptions: ClientSession['subscriptions']): object {
+  const channels = new Map<string, Subscriptionz[]>();
+  for (const sub of subscriptions) {
+    const { name } = sub.channel;
+    const list = channels.get(name);
+    if (list === undefined) channels.set(name, [subscriptionz(sub)]);
+    else list.push(subscriptionz(sub));
+  }
+  return Object.fromEntries(channels);
+}

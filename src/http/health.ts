@@ -1,0 +1,37 @@
+import type { ServerResponse } from 'node:http';
+import { sendJson } from './answer.js';
+import type { Health, MonitoredNode } from './node.js';
+
+/** Whether it does its part, or is about to. */
+export function healthz(node: MonitoredNode, response: ServerResponse): void {
+  const { health } = node;
+  answer(node, health, health.isHealthy, response);
+}
+
+/** Whether it does its part now. */
+export function readyz(node: MonitoredNode, response: ServerResponse): void {
+  const { health } = node;
+  answer(node, health, health.isReady, response);
+}
+
+function answer(node: MonitoredNode, health: Health, isGood: boolean, response: ServerResponse): void {
+  const { nats, broker } = node;
+  sendJson(response, isGood ? 200 : 503, {
+    status: statusOf(health, isGood),
+    reasons: health.reasons,
+    node: node.name,
+    cluster_id: node.clusterId,
+    state: node.state,
+    nats: {
+      connected: nats.isConnected,
+      server: nats.server,
+      since: new Date(nats.sinceMs).toISOString(),
+    },
+    store: { type: node.storeKind.toUpperCase(), full: broker?.store.fullReason !== undefined },
+  });
+}
+
+function statusOf(health: Health, isGood: boolean): string {
+  if (!isGood) return 'unavailable';
+  return health.reasons.length === 0 ? 'ok' : 'impaired';
+}

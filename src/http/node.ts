@@ -1,0 +1,43 @@
+import type { Broker } from '../broker/broker.js';
+import type { ChannelLimitsTable } from '../config/limits.js';
+
+/** As the Go server calls them. A broker without a group is STANDALONE. */
+export type ServerState = 'STANDALONE' | 'FT_ACTIVE' | 'FT_STANDBY' | 'FAILED' | 'SHUTDOWN';
+
+/** What is told over HTTP and in metrics: of a broker alone, or of a member of a group. Read when somebody asks. */
+export interface MonitoredNode {
+  readonly clusterId: string;
+  readonly name: string;
+  /** 22 characters, new with each start of the process. */
+  readonly serverId: string;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  readonly state: ServerState;
+  readonly storeKind: 'memory' | 'file';
+  /** 0 is unlimited. */
+  readonly maxChannels: number;
+  readonly channelLimits: ChannelLimitsTable;
+  /** Undefined while there is none: before it has recovered, and on a standby. */
+  readonly broker: Broker | undefined;
+  readonly nats: NatsStatus;
+  readonly health: Health;
+}
+
+export interface NatsStatus {
+  readonly isConnected: boolean;
+  /** `host:port`, '' if there was none yet. */
+  readonly server: string;
+  /** Since when it is, or is not, connected: milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** Connections lost since the start. */
+  readonly losses: number;
+}
+
+export interface Health {
+  /** It does its part, or is about to: a restart would help nobody. */
+  readonly isHealthy: boolean;
+  /** It does its part now. */
+  readonly isReady: boolean;
+  /** What is not as it should be, for people. A healthy node may have reasons too, as a store without room. */
+  readonly reasons: readonly string[];
+}

@@ -1,0 +1,147 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Clock } from '../clock/clock.js';
+import type { Logger } from '../log/logger.js';
+import { RateLimitedLog } from '../log/rate-limited.js';
+import { Metrics } from '../metrics/metrics.js';
+import { sendText } from './answer.js';
+import { ChannelsByName } from './channels-by-name.js';
+import type { MonitoredNode } from './node.js';
+import { listOf, type Route, routesOf } from './routes.js';
+
+export interface HttpServerOptions {
+  /** Address or name to listen on. */
+  host: string;
+  /** 0: any that is free. */
+  port: number;
+  node: MonitoredNode;
+  /** Channels that have series of their own in /metrics. */
+  maxChannelSeries: number;
+  log: Logger;
+  clock: Clock;
+}
+
+const MAX_HEADER_BYTES = 8 * 1024;
+const MAX_HEADERS = 64;
+const MAX_CONNECTIONS = 128;
+/** For a request to come in whole. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 15_000;
+/** Without a byte in either direction, after which whoever does not read is let go. */
+const IDLE_TIMEOUT_MS = 30_000;
+const CHECK_INTERVAL_MS = 2_000;
+
+/** Health, metrics and monitoring. Nothing can be changed by it: it takes GET and HEAD, and reads no body. */
+export class HttpServer {
+  readonly #server: Server;
+  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #errors: RateLimitedLog;
+
+  private constructor(options: HttpServerOptions) {
+    const { node, maxChannelSeries } = options;
+    const byName = new ChannelsByName();
+    this.#routes = routesOf({ node, byName, metrics: new Metrics(node, byName, maxChannelSeries) });
+    this.#errors = new RateLimitedLog(options.log, options.clock);
+    this.#server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: REQUEST_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      },
+      (request, response) => void this.#handle(request, response),
+    );
+    this.#server.maxHeadersCount = MAX_HEADERS;
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.timeout = IDLE_TIMEOUT_MS;
+  }
+
+  /** @throws Error naming the address and what to do, if it cannot listen there */
+  static async start(options: HttpServerOptions): Promise<HttpServer> {
+    const http = new HttpServer(options);
+    await http.#listen(options.host, options.port);
+    options.log.info({ url: http.url }, 'HTTP: health, metrics and monitoring');
+    return http;
+  }
+
+  get url(): string {
+    const { address, port, family } = this.#server.address() as AddressInfo;
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Cuts off who is still being answered. Idempotent. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #listen(host: string, port: number): Promise<void> {
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => {
+        reject(new Error(`cannot listen for HTTP on ${host}:${port}: ${explain(error)}`, { cause: error }));
+      };
+      server.once('error', onError);
+      server.listen(port, host, () => {
+        server.off('error', onError);
+        // What may come now concerns single connections that could not be accepted.
+        server.on('error', (error) => this.#errors.note('HTTP', () => ({ err: error })));
+        resolve();
+      });
+    });
+  }
+
+  async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const method = message.method ?? '';
+      if (method !== 'GET' && method !== 'HEAD') {
+        sendText(
+          response,
+          405,
+          `${method} is not allowed: there is nothing to change here, GET and HEAD only`,
+          {
+            Allow: 'GET, HEAD',
+            // A body may follow, and nobody reads it.
+            Connection: 'close',
+          },
+        );
+        return;
+      }
+      const url = URL.canParse(message.url ?? '', BASE) ? new URL(message.url!, BASE) : undefined;
+      if (url === undefined) {
+        sendText(response, 400, 'the path of the request is no URL');
+        return;
+      }
+      const route = this.#routes.get(url.pathname);
+      if (route === undefined) {
+        sendText(response, 404, `there is no ${url.pathname}. There are:\n${listOf(this.#routes)}`);
+        return;
+      }
+      await route.handle({ query: url.searchParams }, response);
+    } catch (error) {
+      this.#errors.note('an HTTP request could not be answered', () => ({ err: error, path: message.url }));
+      if (response.headersSent) response.destroy();
+      else sendText(response, 500, 'it could not be answered: the log says why');
+    }
+  }
+}
+
+const BASE = 'http://localhost';
+
+function explain(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return 'the port is taken. Stop what listens there, or choose another --http-port';
+    case 'EACCES':
+      return 'not permitted. Choose an --http-port above 1023';
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return 'this machine has no such address. Choose another --http-addr';
+    default:
+      return error.message;
+  }
+}

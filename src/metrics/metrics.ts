@@ -1,0 +1,110 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ChannelsByName } from '../http/channels-by-name.js';
+import type { MonitoredNode } from '../http/node.js';
+import { ChannelSeries } from './channel-series.js';
+import { type Facts, SERVER_METRICS, type ServerMetric } from './server-series.js';
+import { Survey } from './survey.js';
+
+/** What Prometheus is answered. */
+export interface Scrape {
+  readonly contentType: string;
+  readonly pieces: readonly string[];
+}
+
+/**
+ * The metrics of one node. Everything is read when somebody asks: nothing is done for a message but what the counters of the
+ * broker do anyway.
+ */
+export class Metrics {
+  readonly #node: MonitoredNode;
+  readonly #byName: ChannelsByName;
+  readonly #maxChannels: number;
+  readonly #registry = new Registry();
+  #facts: Facts | undefined;
+  #running: Promise<Scrape> | undefined;
+
+  /** @param maxChannels channels that have series of their own, the first by name; 0: none */
+  constructor(node: MonitoredNode, byName: ChannelsByName, maxChannels: number) {
+    this.#node = node;
+    this.#byName = byName;
+    this.#maxChannels = maxChannels;
+    for (const metric of SERVER_METRICS) this.#register(metric);
+  }
+
+  /** Who asks while another scrape is being made gets that one. */
+  scrape(): Promise<Scrape> {
+    this.#running ??= this.#scrape().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #scrape(): Promise<Scrape> {
+    const { broker } = this.#node;
+    const survey = await Survey.of(broker);
+    const channels = broker === undefined ? [] : this.#byName.of(broker.channels);
+    const shown = channels.slice(0, this.#maxChannels);
+    const series = await ChannelSeries.of(this.#node.name, shown);
+    this.#facts = {
+      node: this.#node,
+      survey,
+      channelsLeftOut: channels.length - shown.length,
+      subscriptionsLeftOut: series.subscriptionsLeftOut,
+    };
+    const server = await this.#registry.metrics();
+    const ofProcess = await processRegistry().metrics();
+    return {
+      contentType: this.#registry.contentType,
+      pieces: [`${server}\n`, ...series.pieces(), `\n${ofProcess}`],
+    };
+  }
+
+  #register(metric: ServerMetric): void {
+    const facts = (): Facts | undefined => this.#facts;
+    const config = {
+      name: metric.name,
+      help: metric.help,
+      labelNames: [...(metric.labelNames ?? [])],
+      registers: [this.#registry],
+    };
+    if (metric.type === 'counter') {
+      new Counter({
+        ...config,
+        collect() {
+          this.reset();
+          fill(metric, facts(), (labels, value) => this.inc(labels, value));
+        },
+      });
+    } else {
+      new Gauge({
+        ...config,
+        collect() {
+          this.reset();
+          fill(metric, facts(), (labels, value) => this.set(labels, value));
+        },
+      });
+    }
+  }
+}
+
+function fill(
+  metric: ServerMetric,
+  facts: Facts | undefined,
+  put: (labels: Record<string, string>, value: number) => void,
+): void {
+  if (facts === undefined) return;
+  const value = metric.read(facts);
+  if (typeof value === 'number') put({}, value);
+  else for (const [labels, each] of value) put({ ...labels }, each);
+}
+
+let ofProcess: Registry | undefined;
+
+/** Memory, CPU, event loop and garbage collection. One for all brokers of a process: what it watches by is never released. */
+function processRegistry(): Registry {
+  if (ofProcess === undefined) {
+    ofProcess = new Registry();
+    collectDefaultMetrics({ register: ofProcess });
+  }
+  return ofProcess;
+}

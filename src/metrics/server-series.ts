@@ -1,0 +1,198 @@
+import { VERSION } from '../cli/version.js';
+import type { MonitoredNode } from '../http/node.js';
+import type { Survey } from './survey.js';
+
+/** What one scrape reads from. */
+export interface Facts {
+  readonly node: MonitoredNode;
+  readonly survey: Survey;
+  /** Without series of their own: beyond the limit. */
+  readonly channelsLeftOut: number;
+  readonly subscriptionsLeftOut: number;
+}
+
+/** A sample of a metric with labels. */
+export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** One metric of the server as a whole. */
+export interface ServerMetric {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge';
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+  read(facts: Facts): number | readonly Sample[];
+}
+
+/** The series of the former NATS exporter, under its names, types and labels. `server_id` is the name of the node. */
+const FORMER: readonly ServerMetric[] = [
+  former('bytes_total', 'Bytes of the messages that are stored', ({ survey }) => survey.bytes),
+  former('bytes_in', 'Bytes from publishers', ({ node }) => node.broker?.counters.bytesIn ?? 0),
+  former('bytes_out', 'Bytes to subscribers', ({ node }) => node.broker?.counters.bytesOut ?? 0),
+  former('msgs_total', 'Messages that are stored', ({ survey }) => survey.messages),
+  former('msgs_in', 'Messages from publishers', ({ node }) => node.broker?.counters.messagesIn ?? 0),
+  former('msgs_out', 'Messages to subscribers', ({ node }) => node.broker?.counters.messagesOut ?? 0),
+  former('channels', 'Channels', ({ node }) => node.broker?.channels.size ?? 0),
+  former(
+    'subscriptions',
+    'Subscriptions, and durables that are offline',
+    ({ survey }) => survey.onlineSubscriptions + survey.offlineSubscriptions,
+  ),
+  former('clients', 'Clients', ({ node }) => node.broker?.clients.size ?? 0),
+  {
+    name: 'nss_server_active',
+    type: 'gauge',
+    help: '1 on the active of a group',
+    labelNames: ['server_id'],
+    read: ({ node }) => [[{ server_id: node.name }, Number(node.state === 'FT_ACTIVE')]],
+  },
+  {
+    name: 'nss_server_info',
+    type: 'gauge',
+    help: 'Always 1',
+    labelNames: ['server_id', 'cluster_id', 'version', 'go_version', 'state', 'role', 'start_time'],
+    read: ({ node }) => [
+      [
+        {
+          server_id: node.name,
+          cluster_id: node.clusterId,
+          version: VERSION,
+          go_version: `node ${process.version}`,
+          state: node.state,
+          role: '',
+          start_time: new Date(node.startedAtMs).toISOString(),
+        },
+        1,
+      ],
+    ],
+  },
+];
+
+const OWN: readonly ServerMetric[] = [
+  {
+    name: 'stanchion_info',
+    type: 'gauge',
+    help: 'Always 1',
+    labelNames: ['node', 'cluster_id', 'version', 'node_version', 'store'],
+    read: ({ node }) => [
+      [
+        {
+          node: node.name,
+          cluster_id: node.clusterId,
+          version: VERSION,
+          node_version: process.version,
+          store: node.storeKind,
+        },
+        1,
+      ],
+    ],
+  },
+  gauge('serving', '1 while clients are served', ({ node }) => Number(node.health.isReady)),
+  counter('received_messages', 'Messages from publishers, refused ones included', counted('messagesIn')),
+  counter('received_bytes', 'Bytes of those messages, as they came', counted('bytesIn')),
+  counter(
+    'delivered_messages',
+    'Messages sent to subscribers, redeliveries included',
+    counted('messagesOut'),
+  ),
+  counter('delivered_bytes', 'Bytes of those messages, as they were sent', counted('bytesOut')),
+  counter('acks', 'Acks of subscribers', counted('acks')),
+  counter('redeliveries', 'Messages sent again since no ack came in time', counted('redeliveries')),
+  counter('refused_publishes', 'Messages answered with an error', counted('refusedPublishes')),
+  {
+    name: 'stanchion_bad_input_total',
+    type: 'counter',
+    help: 'What could not be taken as it came, by kind',
+    labelNames: ['kind'],
+    read: ({ node }) =>
+      Array.from(node.broker?.badInput.counts() ?? [], ([kind, total]) => [{ kind }, total]),
+  },
+  gauge('clients', 'Connected clients', ({ node }) => node.broker?.clients.size ?? 0),
+  {
+    name: 'stanchion_subscriptions',
+    type: 'gauge',
+    help: 'Subscriptions; offline: durables and durable queue groups nobody is connected for',
+    labelNames: ['state'],
+    read: ({ survey }) => [
+      [{ state: 'online' }, survey.onlineSubscriptions],
+      [{ state: 'offline' }, survey.offlineSubscriptions],
+    ],
+  },
+  gauge(
+    'stalled_subscriptions',
+    'Subscriptions at their MaxInflight: they get nothing new before they acknowledge',
+    ({ survey }) => survey.stalledSubscriptions,
+  ),
+  gauge('channels', 'Channels', ({ node }) => node.broker?.channels.size ?? 0),
+  gauge('in_flight_messages', 'Delivered and not acknowledged, of all', ({ survey }) => survey.inFlight),
+  gauge(
+    'max_lag_messages',
+    'Lag of the durable or queue group that is furthest behind, in any channel',
+    ({ survey }) => survey.maxLag,
+  ),
+  gauge('stored_messages', 'Messages in the store', ({ survey }) => survey.messages),
+  gauge('stored_bytes', 'Bytes of the messages in the store', ({ survey }) => survey.bytes),
+  gauge(
+    'store_pending_bytes',
+    'Bytes appended that are not durable yet',
+    ({ node }) => node.broker?.store.pendingBytes ?? 0,
+  ),
+  gauge(
+    'store_pending_max_bytes',
+    'Pending bytes from which publishers get an error',
+    ({ node }) => node.broker?.options.maxPendingBytes ?? 0,
+  ),
+  gauge('store_full', '1 while publishers get an error for want of room', ({ node }) =>
+    Number(node.broker?.store.fullReason !== undefined),
+  ),
+  gauge('nats_connected', '1 while there is a connection to NATS', ({ node }) =>
+    Number(node.nats.isConnected),
+  ),
+  gauge('nats_congested', '1 while NATS takes less than it is sent', ({ node }) =>
+    Number(node.broker?.link?.isCongested ?? false),
+  ),
+  counter('nats_losses', 'Connections to NATS that were lost', ({ node }) => node.nats.losses),
+  gauge(
+    'metrics_channels_left_out',
+    'Channels without series of their own, beyond --metrics-max-channels',
+    ({ channelsLeftOut }) => channelsLeftOut,
+  ),
+  gauge(
+    'metrics_subscriptions_left_out',
+    'Subscriptions, durables and queue groups without series of their own in the channels shown',
+    ({ subscriptionsLeftOut }) => subscriptionsLeftOut,
+  ),
+];
+
+/** Everything that has a number of series that does not grow with channels. */
+export const SERVER_METRICS: readonly ServerMetric[] = [...FORMER, ...OWN];
+
+function former(name: string, help: string, read: (facts: Facts) => number): ServerMetric {
+  return {
+    name: `nss_server_${name}`,
+    type: 'counter',
+    help,
+    labelNames: ['server_id'],
+    read: (facts) => [[{ server_id: facts.node.name }, read(facts)]],
+  };
+}
+
+function gauge(name: string, help: string, read: (facts: Facts) => number): ServerMetric {
+  return { name: `stanchion_${name}`, type: 'gauge', help, read };
+}
+
+function counter(name: string, help: string, read: (facts: Facts) => number): ServerMetric {
+  return { name: `stanchion_${name}_total`, type: 'counter', help, read };
+}
+
+type CounterName =
+  | 'messagesIn'
+  | 'bytesIn'
+  | 'messagesOut'
+  | 'bytesOut'
+  | 'acks'
+  | 'redeliveries'
+  | 'refusedPublishes';
+
+function counted(name: CounterName): (facts: Facts) => number {
+  return ({ node }) => node.broker?.counters[name] ?? 0;
+}
