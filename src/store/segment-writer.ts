@@ -13,6 +13,10 @@ import {
 } from './segment-format.js';
 
 const OUT_BYTES = 1024 * 1024;
+const MAX_SPARE = 4;
+
+/** Written buffers, for the next segment: allocating them anew made the garbage collector run for each segment. */
+const spare: Buffer[] = [];
 
 /** An extent of a segment that is being written, with its channel. */
 export interface WrittenExtent {
@@ -30,7 +34,7 @@ export class SegmentWriter {
   readonly #fs: StoreFs;
   readonly #directory: string;
   readonly #file: StoreFile;
-  #out = Buffer.allocUnsafeSlow(OUT_BYTES);
+  #out = takeBuffer();
   #outUsed = 0;
   #full: Buffer[] = [];
   /** Bytes that have gone to the file. */
@@ -116,6 +120,7 @@ export class SegmentWriter {
     for (const buffer of this.#full) {
       await writeAll(this.#file, buffer, 0, buffer.length, this.#filePosition);
       this.#filePosition += buffer.length;
+      giveBuffer(buffer);
     }
     this.#full = [];
   }
@@ -171,8 +176,17 @@ export class SegmentWriter {
       from += count;
       if (from === end) return;
       this.#full.push(this.#out);
-      this.#out = Buffer.allocUnsafeSlow(OUT_BYTES);
+      this.#out = takeBuffer();
       this.#outUsed = 0;
     }
   }
+}
+
+function takeBuffer(): Buffer {
+  return spare.pop() ?? Buffer.allocUnsafeSlow(OUT_BYTES);
+}
+
+function giveBuffer(buffer: Buffer): void {
+  // The last one of a segment is cut to what it holds.
+  if (buffer.length === OUT_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
 }
