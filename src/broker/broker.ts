@@ -238,6 +238,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   }
 
   readonly #deliverChannel = (channel: Parameters<Delivery['deliverChannel']>[0]): void => {
+    channel.usedAtMs = this.delivery.nowMs;
     this.delivery.deliverChannel(channel);
   };
 

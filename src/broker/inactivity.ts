@@ -5,7 +5,7 @@ import type { BrokerContext } from './context.js';
 export function watchInactivity(context: BrokerContext, channel: Channel): void {
   const { maxInactivityMs } = channel.limits;
   if (maxInactivityMs <= 0) return;
-  channel.lastSequenceSeen = channel.log.lastSequence;
+  channel.usedAtMs = context.clock.monotonicMs();
   context.wheel.arm(channel, maxInactivityMs);
 }
 
@@ -13,15 +13,10 @@ export function watchInactivity(context: BrokerContext, channel: Channel): void 
 export function deleteIfInactive(context: BrokerContext, channel: Channel): void {
   // The end of its last subscription starts a new wait.
   if (channel.hasActiveSubscriptions) return;
-  if (channel.log.lastSequence !== channel.lastSequenceSeen) {
-    const { maxInactivityMs } = channel.limits;
-    // Messages have come. The wall clock may have been set back, or forward: then a whole wait begins with now.
-    const idleMs = Number(context.clock.wallNs() / 1_000_000n) - channel.log.lastActivityMs;
-    channel.lastSequenceSeen = channel.log.lastSequence;
-    context.wheel.arm(
-      channel,
-      idleMs > 0 && idleMs < maxInactivityMs ? maxInactivityMs - idleMs : maxInactivityMs,
-    );
+  // By the monotonic clock: a wall clock that is set forward must not delete anything.
+  const restMs = channel.usedAtMs + channel.limits.maxInactivityMs - context.clock.monotonicMs();
+  if (restMs > 0) {
+    context.wheel.arm(channel, restMs);
     return;
   }
   const { store } = context;

@@ -22,8 +22,8 @@ export class Channel implements WheelTimer {
 
   /** Sequence up to which messages are durable and may be shown. */
   visible: number;
-  /** `lastSequence` when it was last looked whether the channel is used. */
-  lastSequenceSeen = 0;
+  /** When it was last used, on the monotonic clock: a message, or the end of its last subscription. */
+  usedAtMs = 0;
   /** Where it stands in the list of the batch that it last gained messages in. */
   gatedAt = 0;
   gatedIn = 0;

@@ -80,6 +80,11 @@ export class Delivery {
     this.#nowMs = this.#clock.monotonicMs();
   }
 
+  /** The time of this turn, on the monotonic clock. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   /** Buffer for answers that go out in this turn. Undefined while there is no link. */
   get out(): OutBuffer | undefined {
     if (this.#out === undefined && this.#link !== undefined) this.#out = this.#link.takeBuffer();

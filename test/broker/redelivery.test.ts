@@ -110,6 +110,16 @@ describe('a client that stops answering', () => {
 });
 
 describe('a channel that nobody uses', () => {
+  it('is deleted one limit after its last message, also if that came with its creation', async () => {
+    const broker = await InMemoryBroker.start({ limits: { maxInactivityMs: 10_000 } });
+    await broker.connect('p');
+    await broker.publish('p', 'foo', 3);
+    await broker.pass(9_900);
+    assert.ok(broker.broker.channels.get('foo'));
+    await broker.pass(200);
+    assert.equal(broker.broker.channels.get('foo'), undefined);
+  });
+
   it('is deleted after its inactivity limit, with offline durables, and begins anew at sequence 1', async () => {
     const broker = await InMemoryBroker.start({ limits: { maxInactivityMs: 10_000 } });
     await broker.connect('p');
@@ -122,7 +132,7 @@ describe('a channel that nobody uses', () => {
     await broker.publish('p', 'foo', 1);
     await broker.pass(6_000);
     assert.ok(broker.broker.channels.get('foo'), 'a message starts the time anew');
-    await broker.pass(5_000);
+    await broker.pass(4_100);
     assert.equal(broker.broker.channels.get('foo'), undefined);
     await broker.publish('p', 'foo', 1);
     await broker.subscribe({ clientId: 'p', durableName: 'd' });
