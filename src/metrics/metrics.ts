@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ChannelsByName } from '../http/channels-by-name.js';
 import type { MonitoredNode } from '../http/node.js';
 import { ChannelSeries } from './channel-series.js';
+import { watchEventLoopDelay } from './event-loop-delay.js';
 import { type Facts, SERVER_METRICS, type ServerMetric } from './server-series.js';
 import { Survey } from './survey.js';
 
@@ -20,6 +21,7 @@ export class Metrics {
   readonly #byName: ChannelsByName;
   readonly #maxChannels: number;
   readonly #registry = new Registry();
+  readonly #process = processRegistry();
   #facts: Facts | undefined;
   #running: Promise<Scrape> | undefined;
 
@@ -52,10 +54,10 @@ export class Metrics {
       subscriptionsLeftOut: series.subscriptionsLeftOut,
     };
     const server = await this.#registry.metrics();
-    const ofProcess = await processRegistry().metrics();
+    const aboutProcess = await this.#process.metrics();
     return {
       contentType: this.#registry.contentType,
-      pieces: [`${server}\n`, ...series.pieces(), `\n${ofProcess}`],
+      pieces: [`${server}\n`, ...series.pieces(), `\n${aboutProcess}`],
     };
   }
 
@@ -104,7 +106,14 @@ let ofProcess: Registry | undefined;
 function processRegistry(): Registry {
   if (ofProcess === undefined) {
     ofProcess = new Registry();
-    collectDefaultMetrics({ register: ofProcess });
+    collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: NEVER_MS });
+    // They begin anew with each scrape, and have no value if another has just been: see the delay of our own.
+    for (const { name } of ofProcess.getMetricsAsArray()) {
+      if (name.startsWith('nodejs_eventloop_lag')) ofProcess.removeSingleMetric(name);
+    }
+    watchEventLoopDelay(ofProcess);
   }
   return ofProcess;
 }
+
+const NEVER_MS = 2 ** 31 - 1;

@@ -54,7 +54,7 @@ function parseSample(line: string): ParsedSample {
 }
 
 /** The one sample of a name that has these labels. */
-export function valueOf(
+export function sampleOf(
   { samples }: ParsedMetrics,
   name: string,
   labels: Record<string, string> = {},
