@@ -4,6 +4,7 @@ import { ConfigError } from '../config/error.js';
 import type { StartBroker } from './running.js';
 import { serve } from './serve.js';
 import { addServeHelp } from './serve-help.js';
+import { addStoreCommands } from './store.js';
 import { VERSION } from './version.js';
 
 const MAX_HELP_WIDTH = 120;
@@ -44,7 +45,9 @@ async function dispatch(args: readonly string[], programs: Programs): Promise<nu
     if (wantsVersion) forYargs = ['--version'];
     else forYargs = wantsHelp ? ['serve', '--help'] : ['serve'];
   }
-  const parser = baseParser(forYargs).command(
+  const parser = addStoreCommands(baseParser(forYargs), (code) => {
+    exitCode = code;
+  }).command(
     'serve',
     'Run one broker',
     (command) => addServeHelp(command),

@@ -1,0 +1,125 @@
+import type { Argv } from 'yargs';
+import { systemClock } from '../clock/clock.js';
+import { nodeFs } from '../store/fs.js';
+import { type StoreInfo, storeInfo } from '../store/inspect.js';
+import { parseHolder } from '../store/process-identity.js';
+import { RELEASED } from '../store/reign.js';
+import { type StoreVerification, storeVerify } from '../store/verify.js';
+import { table } from './table.js';
+
+interface StoreArgs {
+  dir: string;
+  json: boolean;
+}
+
+/** `stanchion store info|verify`: both only read, and may run beside a broker. */
+export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
+  return parser.command('store', 'Read a file store without changing it', (store) =>
+    store
+      .command(
+        'info',
+        'Show channels, bounds, segments, epochs and who holds the store',
+        (command) => storeOptions(command).example('$0 store info --dir ./data', 'what is in ./data'),
+        async (args) => onExitCode(await info(args)),
+      )
+      .command(
+        'verify',
+        'Check every CRC of every file. Exit code 1 if anything is damaged',
+        (command) =>
+          storeOptions(command).example(
+            '$0 store verify --dir ./data',
+            'name every damage by file and offset',
+          ),
+        async (args) => onExitCode(await verify(args)),
+      )
+      .demandCommand(1, 'Name one: `stanchion store info` or `stanchion store verify`')
+      .strict(),
+  );
+}
+
+function storeOptions(command: Argv): Argv<StoreArgs> {
+  return command
+    .option('dir', { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder of the store' })
+    .option('json', { type: 'boolean', default: false, describe: 'For programs' });
+}
+
+async function info({ dir, json }: StoreArgs): Promise<number> {
+  const found = await storeInfo({ fs: nodeFs, clock: systemClock, dir });
+  process.stdout.write(json ? `${JSON.stringify(found, undefined, 2)}\n` : infoText(dir, found));
+  return found.damage === undefined ? 0 : 1;
+}
+
+async function verify({ dir, json }: StoreArgs): Promise<number> {
+  const found = await storeVerify({ fs: nodeFs, clock: systemClock, dir });
+  process.stdout.write(json ? `${JSON.stringify(found, undefined, 2)}\n` : verifyText(dir, found));
+  return found.damages.length === 0 ? 0 : 1;
+}
+
+function infoText(dir: string, found: StoreInfo): string {
+  const { identity, reign, damage } = found;
+  const files = (what: string, list: StoreInfo['journals']): string[] => {
+    const bytes = list.reduce((sum, file) => sum + file.bytes, 0);
+    const epochs = [...new Set(list.map((file) => file.epoch))].join(', ');
+    return [what, `${list.length}`, size(bytes), epochs];
+  };
+  const lines = [
+    `Store ${identity.storeId} of cluster "${identity.clusterId}" in ${dir}, format version ${identity.formatVersion}`,
+    `Held by ${holderText(reign)}; newest epoch ${Math.max(found.highestEpoch, reign?.epoch ?? 0)}`,
+    `Clients ${found.clients}, subscriptions ${found.subscriptions}, channels ${found.channels.length}`,
+    '',
+    table(
+      ['files', 'count', 'size', 'epochs'],
+      [
+        files('journal', found.journals),
+        files('segments', found.segments),
+        files('checkpoints', found.checkpoints),
+      ],
+    ),
+    '',
+    table(
+      ['channel', 'first', 'last', 'messages', 'size', 'extents'],
+      found.channels.map((channel) => [
+        channel.name,
+        `${channel.firstSequence}`,
+        `${channel.lastSequence}`,
+        `${channel.messages}`,
+        size(channel.bytes),
+        `${channel.extents}`,
+      ]),
+    ),
+    ...found.warnings.map((warning) => `\nNote: ${warning}`),
+  ];
+  if (damage !== undefined) lines.push(`\nDAMAGED: ${damage.message}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function verifyText(dir: string, found: StoreVerification): string {
+  const lines = found.notes.map((note) => `Note: ${note}`);
+  for (const { path, offset, what } of found.damages) lines.push(`DAMAGED: ${path}, byte ${offset}: ${what}`);
+  const checked = `${found.files} files, ${size(found.bytes)}, ${found.messages} messages in segments`;
+  lines.push(
+    found.damages.length === 0
+      ? `All is well in ${dir}: ${checked}`
+      : `${found.damages.length} damaged places in ${dir}: ${checked}. Nothing was changed. Restore those files from a backup, or keep the folder and ask for help`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+function holderText(reign: StoreInfo['reign']): string {
+  if (reign === undefined || reign.holder === RELEASED) return 'nobody';
+  const holder = parseHolder(reign.holder);
+  if (holder === undefined) return reign.holder;
+  return `node "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid}) since epoch ${reign.epoch}`;
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+function size(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
+}

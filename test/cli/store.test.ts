@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Rig } from '../harness/rig.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+function stanchion(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const main = join(root, 'src', 'cli', 'main.ts');
+  return spawnSync(process.execPath, ['--import', 'tsx', main, ...args], { cwd: root, encoding: 'utf8' });
+}
+
+describe('stanchion store', () => {
+  const rig = new Rig({ store: 'file' });
+
+  it('info shows channels, bounds and the holder while the broker runs, and changes nothing', async () => {
+    const broker = await rig.startBroker();
+    const client = await rig.connect(undefined, { broker });
+    await client.publishMany('orders', 7);
+    const dir = broker.settings.dir!;
+    const { status, stdout } = stanchion('store', 'info', '--dir', dir);
+    assert.equal(status, 0);
+    assert.match(stdout, new RegExp(`cluster "${broker.clusterId}"`));
+    assert.match(stdout, new RegExp(`Held by node .* pid ${broker.pid}\\)`));
+    assert.match(stdout, /^orders +1 +7 +7 /m);
+    const json = JSON.parse(stanchion('store', 'info', '--dir', dir, '--json').stdout);
+    assert.equal(json.channels[0].lastSequence, 7);
+    await client.publishMany('orders', 1);
+  });
+
+  it('verify checks what is there; of damage it names file and byte, with exit code 1', async () => {
+    const broker = await rig.startBroker();
+    const client = await rig.connect(undefined, { broker });
+    for (let i = 0; i < 10; i++) await client.publish('orders', `message ${i}`);
+    const dir = broker.settings.dir!;
+    await broker.kill('SIGKILL');
+    const well = stanchion('store', 'verify', '--dir', dir);
+    assert.equal(well.status, 0, well.stdout);
+    assert.match(well.stdout, /All is well/);
+
+    const journal = join(dir, 'journal', readdirSync(join(dir, 'journal')).sort()[0]!);
+    const bytes = readFileSync(journal);
+    const at = bytes.indexOf('message 4');
+    bytes[at]! ^= 1;
+    writeFileSync(journal, bytes);
+    const bad = stanchion('store', 'verify', '--dir', dir);
+    assert.equal(bad.status, 1);
+    const [, offset] = /DAMAGED: .*\/journal\/\S+, byte (\d+):/.exec(bad.stdout) ?? [];
+    assert.ok(Number(offset) > 0 && Number(offset) <= at && at - Number(offset) < 200, bad.stdout);
+    assert.ok(readFileSync(journal).equals(bytes), 'nothing was changed');
+  });
+
+  it('refuses what is no store, and asks for what is missing', () => {
+    const nothing = stanchion('store', 'info', '--dir', rig.folder());
+    assert.equal(nothing.status, 1);
+    assert.match(nothing.stderr, /no store|not a .*store/i);
+    const noDir = stanchion('store', 'verify');
+    assert.equal(noDir.status, 2);
+    assert.match(noDir.stderr, /dir/);
+  });
+});
