@@ -23,7 +23,7 @@ export function sendText(
 
 /** With two blanks of indent, as the Go server has it: scripts may read it by line. */
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  send(response, status, JSON_TYPE, JSON.stringify(value, null, 2));
+  send(response, status, JSON_TYPE, `${JSON.stringify(value, null, 2)}\n`);
 }
 
 export function send(

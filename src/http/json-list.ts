@@ -28,5 +28,5 @@ export async function* jsonWithList<T>(
     }
     if (turns.isOver) await turns.giveWay();
   }
-  yield `${piece}${list.length === 0 ? ']' : '\n  ]'}\n}`;
+  yield `${piece}${list.length === 0 ? ']' : '\n  ]'}\n}\n`;
 }
