@@ -14,7 +14,6 @@ import { Clients } from './clients.js';
 import { CommitGate } from './commit-gate.js';
 import type { BrokerContext, BrokerOptions, ClientPinger, Request } from './context.js';
 import { Counters } from './counters.js';
-import { recordProgress } from './end-subscription.js';
 import { ExpiryTimer } from './expiry-timer.js';
 import { sendHeartbeat } from './heartbeats.js';
 import { AckHandler } from './on-ack.js';
@@ -24,6 +23,7 @@ import { handlePing } from './on-ping.js';
 import { PublishHandler } from './on-publish.js';
 import { handleSubscribe } from './on-subscribe.js';
 import { handleUnsubscribe } from './on-unsubscribe.js';
+import { recordAllProgress } from './record-progress.js';
 import { recover } from './recover.js';
 import { writeSnapshot } from './snapshot.js';
 
@@ -208,12 +208,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   }
 
   collectProgress(): void {
-    const { dirty } = this.delivery;
-    for (let i = 0; i < dirty.length; i++) {
-      dirty[i]!.isDirty = false;
-      recordProgress(this, dirty[i]!);
-    }
-    dirty.length = 0;
+    recordAllProgress(this);
   }
 
   onCommitted(batch: BatchId): void {

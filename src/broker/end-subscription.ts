@@ -4,6 +4,7 @@ import type { QueueGroup } from '../subscription/queue-group.js';
 import type { Subscription } from '../subscription/subscription.js';
 import type { BrokerContext } from './context.js';
 import { watchInactivity } from './inactivity.js';
+import { recordAllProgress, recordProgress } from './record-progress.js';
 
 /**
  * Ends a subscription. `close` leaves a durable where it is, offline; `unsubscribe` removes it, and of a durable queue group
@@ -23,7 +24,8 @@ export function endSubscription(
   sub.client?.subscriptions.delete(sub);
   sub.isStarted = false;
   // What it acknowledged last belongs to its state as it ends.
-  recordProgress(context, sub);
+  if (group === undefined) recordProgress(context, sub);
+  else recordAllProgress(context);
   if (group !== undefined) {
     leaveGroup(context, group, sub, how);
   } else {
@@ -37,14 +39,6 @@ export function endSubscription(
     }
   }
   if (!channel.hasActiveSubscriptions) watchInactivity(context, channel);
-}
-
-/** Tells the store now what it would be told before the next commit. */
-export function recordProgress(context: BrokerContext, owner: Subscription | QueueGroup): void {
-  const { progress } = owner;
-  if (progress.isEmpty) return;
-  context.store.recordProgress(owner.id, progress.delivered, progress.acked);
-  progress.clear();
 }
 
 function leaveGroup(
@@ -68,7 +62,6 @@ function leaveGroup(
   // What the member had goes to the group first, then the member: at no moment is a message nobody's.
   const pending = sub.inFlight.sorted();
   for (const sequence of pending) group.orphans.add(sequence, 0, sub.inFlight.redeliveries(sequence));
-  recordProgress(context, group);
   store.putSubscription(group.record());
   if (pending.length > 0) store.recordProgress(group.id, toRanges(pending), []);
   store.removeSubscription(sub.id);

@@ -226,9 +226,10 @@ function activate(context: BrokerContext, sub: Subscription, client: ClientSessi
 
 /** Clients drop a message that comes before the answer to their request: so the answer goes first. */
 function startAfterCommit(context: BrokerContext, sub: Subscription): void {
-  const { inbox } = sub;
+  const { activation } = sub;
   context.gate.afterCommit(context.store.gathering, () => {
-    if (context.subscriptions.get(sub.id) !== sub || sub.inbox !== inbox || sub.isStarted) return;
+    // A durable may have been closed and have come back since, with an answer that is still to come.
+    if (context.subscriptions.get(sub.id) !== sub || sub.activation !== activation) return;
     sub.isStarted = true;
     if (sub.group !== undefined) {
       context.delivery.deliverGroup(sub.group);

@@ -16,6 +16,8 @@ const MESSAGES_PER_TURN = 4096;
 const SEND_BYTES = 1024 * 1024;
 /** A message that could not be read is tried again after this. */
 const READ_RETRY_MS = 5_000;
+/** A message too large to be delivered is told of once in this time: it comes round with every ack wait. */
+const TOO_LARGE_QUIET_MS = 60_000;
 /** Ack waits that end this soon are treated as ended: fewer wake-ups. */
 const EXPIRY_SLACK_MS = 15;
 
@@ -43,6 +45,7 @@ export class Delivery {
   #link: BrokerLink | undefined;
   #out: OutBuffer | undefined;
   #nowMs = 0;
+  #tooLargeQuietUntilMs = 0;
   readonly #ref: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
   readonly #ready: (Subscription | QueueGroup)[] = [];
   #isDeferred = false;
@@ -307,10 +310,7 @@ export class Delivery {
     const size = end - start + (redeliveries > 0 ? redeliveredSize(redeliveries) : 0);
     if (size > this.#link!.maxPayload) {
       // It would cost the connection. It stays in flight, so that it blocks nobody and is not lost.
-      this.#log.error(
-        { channel: sub.channel.name, sequence, bytes: size, maxPayload: this.#link!.maxPayload },
-        'a stored message is larger than the NATS server now allows: raise its max_payload to have it delivered',
-      );
+      this.#tellTooLarge(sub, sequence, size);
       return;
     }
     const out = this.out!;
@@ -325,6 +325,15 @@ export class Delivery {
     this.#counters.messagesOut++;
     this.#counters.bytesOut += size;
     if (out.length >= SEND_BYTES) this.endTurn();
+  }
+
+  #tellTooLarge(sub: Subscription, sequence: number, bytes: number): void {
+    if (this.#nowMs < this.#tooLargeQuietUntilMs) return;
+    this.#tooLargeQuietUntilMs = this.#nowMs + TOO_LARGE_QUIET_MS;
+    this.#log.error(
+      { channel: sub.channel.name, sequence, bytes, maxPayload: this.#link!.maxPayload },
+      'a stored message is larger than the NATS server now allows: raise its max_payload to have it delivered',
+    );
   }
 
   /** Whether its turn is over, or the socket has to drain first. It is served again then. */

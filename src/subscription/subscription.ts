@@ -37,6 +37,8 @@ export class Subscription implements WheelTimer {
   lastSent: number;
   /** Messages may go out: the answer to the subscription request is on its way before them. */
   isStarted = false;
+  /** Which of its lives this is: a durable has a new one each time it comes back. */
+  activation = 0;
   /** New messages wait until what is pending has been delivered again. */
   isOnHold = false;
   /** A message is being read from disk for it. */
@@ -89,6 +91,7 @@ export class Subscription implements WheelTimer {
     this.ackInbox = ackInbox;
     this.maxInFlight = maxInFlight;
     this.ackWaitMs = ackWaitMs;
+    this.activation++;
     this.deliverTo = pubPrefix(inbox);
     this.isStarted = this.isOnHold = false;
   }

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { InMemoryBroker } from './in-memory.js';
 
 async function groupOfTwo(options: { maxInFlight?: number; durableName?: string } = {}) {
-  const broker = await InMemoryBroker.start();
+  // Silent clients stay: what is about their silence is not to be settled by their end.
+  const broker = await InMemoryBroker.start({ heartbeatFailCount: 1_000 });
   for (const id of ['p', 'a', 'b']) await broker.connect(id);
   const join = (clientId: string): Promise<string> =>
     broker.subscribe({ clientId, queueGroup: 'g', ackWaitSeconds: 5, ...options });
