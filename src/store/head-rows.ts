@@ -1,6 +1,6 @@
 import { damaged, StoreError } from './errors.js';
 import { type Extent, extentIndex, type Segment } from './segment.js';
-import type { SegmentFiles } from './segment-files.js';
+import type { SegmentFiles, SegmentReader } from './segment-files.js';
 import { isRowWhole, ROW_BYTES, rowSize, rowTimestampMs } from './segment-format.js';
 
 const MIN_ROWS = 64;
@@ -8,7 +8,7 @@ const MAX_ROWS = 1024;
 
 /** Reads `count` rows from the one of `sequence` on. @throws StoreError if one is damaged */
 export async function readRows(
-  files: SegmentFiles,
+  files: SegmentReader,
   extent: Extent,
   sequence: number,
   count: number,

@@ -3,9 +3,10 @@ import type { FileLog } from './file-log.js';
 import { type FileId, SEGMENT_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
 import { readRows } from './head-rows.js';
+import { MergeReader } from './merge-reader.js';
 import { checkRecord } from './record.js';
 import type { Extent, Segment } from './segment.js';
-import type { SegmentFiles } from './segment-files.js';
+import type { SegmentFiles, SegmentReader } from './segment-files.js';
 import { ROW_BYTES, rowOffset, rowSize, rowTimestampMs } from './segment-format.js';
 import { SegmentWriter } from './segment-writer.js';
 
@@ -88,8 +89,9 @@ export class Merger {
     const directory = `${source.dir}/${SEGMENT_DIRECTORY}`;
     const writer = await SegmentWriter.create(source.fs, directory, source.nextSegmentId(), source.storeId);
     try {
+      const reader = new MergeReader(source.files);
       for (const run of runs) {
-        if (!run.log.isDeleted) await this.#copy(writer, run);
+        if (!run.log.isDeleted) await this.#copy(writer, reader, run);
       }
       await writer.finish();
     } catch (error) {
@@ -101,20 +103,15 @@ export class Merger {
     source.checkpoint();
   }
 
-  async #copy(writer: SegmentWriter, { log, extents }: MergeRun): Promise<void> {
+  async #copy(writer: SegmentWriter, reader: SegmentReader, { log, extents }: MergeRun): Promise<void> {
     let sequence = Math.max(extents[0]!.first, log.firstSequence);
     if (sequence > extents.at(-1)!.last) return;
     writer.startExtent(log.id, sequence);
     for (const extent of extents) {
       while (sequence <= extent.last) {
         if (this.#isClosed) throw new StoreError('closed', 'The store is closed');
-        const rows = await readRows(
-          this.#source.files,
-          extent,
-          sequence,
-          Math.min(ROWS, extent.last - sequence + 1),
-        );
-        await this.#copyRecords(writer, extent, sequence, rows);
+        const rows = await readRows(reader, extent, sequence, Math.min(ROWS, extent.last - sequence + 1));
+        await this.#copyRecords(writer, reader, extent, sequence, rows);
         sequence += rows.length / ROW_BYTES;
       }
     }
@@ -122,8 +119,13 @@ export class Merger {
   }
 
   /** The records of consecutive rows, read piece by piece. */
-  async #copyRecords(writer: SegmentWriter, extent: Extent, first: number, rows: Buffer): Promise<void> {
-    const { files } = this.#source;
+  async #copyRecords(
+    writer: SegmentWriter,
+    reader: SegmentReader,
+    extent: Extent,
+    first: number,
+    rows: Buffer,
+  ): Promise<void> {
     let row = 0;
     while (row < rows.length) {
       const start = rowOffset(rows, row);
@@ -138,13 +140,13 @@ export class Merger {
         if (isLast) end = extent.recordBytes;
         else if (row + ROW_BYTES < rows.length) end = rowOffset(rows, row + ROW_BYTES);
         else {
-          const next = await readRows(files, extent, first + row / ROW_BYTES + 1, 1);
+          const next = await readRows(reader, extent, first + row / ROW_BYTES + 1, 1);
           end = rowOffset(next, 0);
         }
         until = row + ROW_BYTES;
       }
       const buffer = Buffer.allocUnsafe(end - start);
-      const bytes = await files.read(extent.segment, buffer, extent.offset + start);
+      const bytes = await reader.read(extent.segment, buffer, extent.offset + start);
       let pos = 0;
       for (; row < until; row += ROW_BYTES) {
         const recordEnd = rowOffset(rows, row) - start === pos ? checkRecord(buffer, pos, bytes) : -1;

@@ -8,8 +8,13 @@ interface OpenSegment {
   isStale: boolean;
 }
 
+/** Reads up to `buffer.length` bytes. @returns bytes read, less at the end of the file only */
+export interface SegmentReader {
+  read(segment: Segment, buffer: Buffer, position: number): Promise<number>;
+}
+
 /** Segments open for reading: a bounded pool, the longest unused goes first. */
-export class SegmentFiles {
+export class SegmentFiles implements SegmentReader {
   readonly #fs: StoreFs;
   readonly #maxOpen: number;
   /** In order of last use. */
@@ -20,7 +25,6 @@ export class SegmentFiles {
     this.#maxOpen = maxOpen;
   }
 
-  /** Reads up to `buffer.length` bytes. @returns bytes read, less at the end of the file only */
   async read(segment: Segment, buffer: Buffer, position: number): Promise<number> {
     const entry = this.#take(segment);
     entry.users++;

@@ -1,4 +1,5 @@
 import { crc32 } from './crc.js';
+import { writeU32 } from './record.js';
 
 /*
  * A segment: file header, then extents, then the directory, then the footer.
@@ -45,9 +46,12 @@ export function writeRow(
   size: number,
   timestampMs: number,
 ): void {
-  buffer.writeUInt32LE(offset, at);
-  buffer.writeUInt32LE(size, at + 4);
-  buffer.writeUIntLE(timestampMs, at + 8, 6);
+  writeU32(buffer, at, offset);
+  writeU32(buffer, at + 4, size);
+  writeU32(buffer, at + 8, timestampMs >>> 0);
+  const high = Math.floor(timestampMs / 0x1_0000_0000);
+  buffer[at + 12] = high;
+  buffer[at + 13] = high >>> 8;
   const check = crc32(buffer, at, at + 14);
   buffer[at + 14] = check;
   buffer[at + 15] = check >>> 8;

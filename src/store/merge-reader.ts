@@ -1,0 +1,53 @@
+import type { Segment } from './segment.js';
+import type { SegmentReader } from './segment-files.js';
+
+const WINDOW_BYTES = 256 * 1024;
+/** Larger reads gain nothing from a window. */
+const MAX_WINDOWED_BYTES = 32 * 1024;
+const MAX_WINDOWS = 16;
+
+interface Window {
+  buffer: Buffer;
+  start: number;
+  end: number;
+}
+
+/**
+ * Reads segments through a window each. A merge goes through all its segments from front to back at the same pace, in
+ * pieces as small as the extents: with a thousand channels, a read of the disk for each would cost more than all else.
+ */
+export class MergeReader implements SegmentReader {
+  readonly #files: SegmentReader;
+  /** In order of last use. */
+  readonly #windows = new Map<Segment, Window>();
+
+  constructor(files: SegmentReader) {
+    this.#files = files;
+  }
+
+  async read(segment: Segment, buffer: Buffer, position: number): Promise<number> {
+    if (buffer.length > MAX_WINDOWED_BYTES) return this.#files.read(segment, buffer, position);
+    let window = this.#windows.get(segment);
+    if (window === undefined || position < window.start || position + buffer.length > window.end) {
+      window = await this.#fill(segment, position);
+    }
+    const at = position - window.start;
+    return window.buffer.copy(buffer, 0, at, Math.min(at + buffer.length, window.end - window.start));
+  }
+
+  async #fill(segment: Segment, position: number): Promise<Window> {
+    const window = this.#windows.get(segment) ?? {
+      buffer: Buffer.allocUnsafeSlow(WINDOW_BYTES),
+      start: 0,
+      end: 0,
+    };
+    this.#windows.delete(segment);
+    if (this.#windows.size >= MAX_WINDOWS) this.#windows.delete(this.#windows.keys().next().value!);
+    this.#windows.set(segment, window);
+    // The rows of an extent are read first, and lie behind its records.
+    window.start = Math.max(0, position - WINDOW_BYTES / 2);
+    window.end = window.start;
+    window.end += await this.#files.read(segment, window.buffer, window.start);
+    return window;
+  }
+}
