@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 import { OutBuffer } from './writer.js';
 
 /** Buffers kept for reuse. More than are ever under way on a link that is not congested. */
-const MAX_POOLED = 16;
+const MAX_POOLED = 8;
 /** A buffer that has grown beyond this is not kept. */
-const MAX_POOLED_BYTES = 1024 * 1024;
+const MAX_POOLED_BYTES = 512 * 1024;
 
 /** Belongs to one connection for ever: what was written for one is never sent on another. */
 class PooledBuffer extends OutBuffer {

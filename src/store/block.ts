@@ -113,7 +113,7 @@ export class BlockQueue {
     while (this.#bytes > this.#cacheBytes && this.#firstId + count < this.#pinnedFrom) {
       const { buffer } = this.#blocks[count]!;
       this.#bytes -= buffer.length;
-      if (buffer.length === this.blockBytes && this.#spare.length < 2) this.#spare.push(buffer);
+      if (buffer.length === this.blockBytes && this.#spare.length < 1) this.#spare.push(buffer);
       count++;
     }
     if (count === 0) return;

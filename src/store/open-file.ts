@@ -29,7 +29,7 @@ export interface FileStoreOptions {
   journalBytes?: number;
   /** Size of the pieces of memory that batches gather in, and so of a batch. Default 4 MiB. */
   blockBytes?: number;
-  /** Recent messages in memory, bytes. What is not in segments yet comes on top. Default 16 MiB. */
+  /** Recent messages in memory, bytes. What is not in segments yet comes on top. Default 8 MiB. */
   cacheBytes?: number;
   /** Messages loaded from disk in memory, bytes. Default 16 MiB. */
   loadedBytes?: number;
@@ -80,7 +80,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     warn,
     journalBytes: Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 8 * MIB),
     blockBytes: options.blockBytes ?? 4 * MIB,
-    cacheBytes: options.cacheBytes ?? 16 * MIB,
+    cacheBytes: options.cacheBytes ?? 8 * MIB,
     loadedBytes: options.loadedBytes ?? 16 * MIB,
     maxOpenSegments: options.maxOpenSegments ?? 64,
   };
