@@ -1,4 +1,5 @@
 import { isMissing, StoreError } from './errors.js';
+import { removeIfThere } from './file-io.js';
 import { REIGN_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
 
@@ -93,6 +94,19 @@ export class Reign {
     );
   }
 
+  /**
+   * The same, past what a network mount remembers of the folder: a change of one's own makes it ask the server.
+   *
+   * @param unique the caller's own name
+   */
+  async readFresh(unique: string): Promise<ReignState> {
+    const probe = `${this.#dir}/look.${holderName(unique)}`;
+    await removeIfThere(this.#fs, probe);
+    await (await this.#fs.open(probe, 'create')).close();
+    await removeIfThere(this.#fs, probe);
+    return this.read();
+  }
+
   /** @returns the next state, or 'lost' if `known` is no longer the state */
   renew(known: ReignState): Promise<ReignState | 'lost'> {
     return this.#change(known, { ...known, counter: known.counter + 1 });
@@ -121,8 +135,10 @@ export class Reign {
       await this.#fs.rename(`${this.#dir}/${reignFileName(from)}`, `${this.#dir}/${reignFileName(to)}`);
       return to;
     } catch (error) {
-      if (isMissing(error)) return 'lost';
-      throw error;
+      if (!isMissing(error)) throw error;
+      // A network file system may have done it, lost the answer, and asked again. Nobody else makes this name.
+      const names = await this.#fs.list(this.#dir);
+      return names.includes(reignFileName(to)) ? to : 'lost';
     }
   }
 }

@@ -1,0 +1,138 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import { StoreError } from '../store/errors.js';
+import type { Reign, ReignState } from '../store/reign.js';
+
+export interface KeeperOptions {
+  clock: Clock;
+  reign: Reign;
+  /** What the taking over led to. */
+  state: ReignState;
+  /** When that began. */
+  takenMs: number;
+  leaseMs: number;
+  /** The reign is another's, or the store cannot be reached: nothing more may be said. Called once, not after `release` or `stop`. */
+  onLost(error: Error): void;
+}
+
+/** Holds the reign for the active: every change of the reign's name goes through it, one at a time. */
+export interface ReignKeeper {
+  /**
+   * Ends when a renewal that began after this call has succeeded: what was synced before the call is then in what any
+   * successor reads.
+   *
+   * @throws StoreError `lost`
+   */
+  fence(): Promise<void>;
+  /** Clock's monotonic milliseconds at which the newest renewal that succeeded began. */
+  readonly renewedMs: number;
+  /** How long that one took. */
+  readonly renewalMs: number;
+  /** Gives the reign to whoever wants it. @returns false if it was lost already */
+  release(): Promise<boolean>;
+  /** Renews no more, and gives nothing back: the lease has to end. */
+  stop(): void;
+}
+
+export type KeepReign = (options: KeeperOptions) => ReignKeeper;
+
+/** Of the lease: how often the reign is renewed when nothing is written. */
+const RENEWALS_PER_LEASE = 3;
+
+export const keepReign: KeepReign = (options) => new Keeper(options);
+
+/** Keeps the reign on the event loop of the caller, by the caller's clock and file system. */
+class Keeper implements ReignKeeper {
+  renewedMs: number;
+  renewalMs = 0;
+  readonly #options: KeeperOptions;
+  #state: ReignState;
+  #running: Promise<void> | undefined;
+  /** Begins when the running one has ended: whoever asks meanwhile gets this one. */
+  #next: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #lost: Error | undefined;
+  #isEnded = false;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#state = options.state;
+    this.renewedMs = options.takenMs;
+    this.#arm();
+  }
+
+  fence(): Promise<void> {
+    if (this.#running === undefined) return this.#begin();
+    this.#next ??= this.#running.then(
+      () => this.#begin(),
+      () => this.#begin(),
+    );
+    return this.#next;
+  }
+
+  async release(): Promise<boolean> {
+    this.stop();
+    await this.#running?.catch(() => {});
+    if (this.#lost !== undefined) return false;
+    return (await this.#options.reign.release(this.#state)) !== 'lost';
+  }
+
+  stop(): void {
+    this.#isEnded = true;
+    this.#timer?.cancel();
+  }
+
+  #begin(): Promise<void> {
+    this.#next = undefined;
+    const running = this.#renew().finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
+    if (this.#isEnded) throw new StoreError('lost', 'The reign has been given up');
+    const { clock, reign } = this.#options;
+    const begunMs = clock.monotonicMs();
+    let next: ReignState | 'lost';
+    try {
+      next = await reign.renew(this.#state);
+    } catch (error) {
+      throw this.#lose(
+        new Error(`The reign cannot be renewed: ${(error as Error).message}`, { cause: error }),
+      );
+    }
+    if (next === 'lost') throw this.#lose(await lostTo(reign));
+    this.#state = next;
+    this.renewedMs = begunMs;
+    this.renewalMs = clock.monotonicMs() - begunMs;
+  }
+
+  #lose(error: Error): Error {
+    if (this.#lost !== undefined) return this.#lost;
+    this.#lost = error;
+    this.#timer?.cancel();
+    if (!this.#isEnded) this.#options.onLost(error);
+    return error;
+  }
+
+  #arm(): void {
+    if (this.#isEnded) return;
+    const { clock, leaseMs } = this.#options;
+    this.#timer = clock.setTimer(leaseMs / RENEWALS_PER_LEASE, () => {
+      // Batches renew too: what they did is as good.
+      this.fence().then(
+        () => this.#arm(),
+        () => {},
+      );
+    });
+  }
+}
+
+/** What a holder says that has found another's name. */
+export async function lostTo(reign: Reign): Promise<StoreError> {
+  const now = await reign.read().catch(() => undefined);
+  const by = now === undefined ? 'somebody' : `${now.holder} in epoch ${now.epoch}`;
+  return new StoreError('lost', `The reign has been taken over by ${by}`);
+}

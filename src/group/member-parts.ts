@@ -1,0 +1,36 @@
+import type { Clock } from '../clock/clock.js';
+import type { Logger } from '../log/logger.js';
+import type { CandidateLock } from '../store/candidate-lock.js';
+import type { StoreIdentity } from '../store/identity.js';
+import type { Reign } from '../store/reign.js';
+import type { KeepReign } from './keeper.js';
+import type { NatsPlace } from './nats-place.js';
+import type { OpenService } from './service.js';
+
+export interface GroupOptions {
+  /** Of the group: with the cluster id, it names the subject on which members talk. */
+  name: string;
+  nodeName: string;
+  /** How long an active may be silent before it is replaced. Default 600. */
+  leaseMs: number;
+}
+
+/** What a member is made of. All that it does to the world goes through these, so that a simulator can own the world. */
+export interface MemberParts {
+  options: GroupOptions;
+  /** Unique for ever: node@host@pid@start, see process-identity.ts. */
+  holder: string;
+  /** Of the store, for people. */
+  dir: string;
+  clock: Clock;
+  log: Logger;
+  reign: Reign;
+  lock: CandidateLock;
+  keepReign: KeepReign;
+  /** Whether the process of a holder is certainly gone. False when in doubt. */
+  isDead: (holder: string) => Promise<boolean>;
+  /** Whose store it is; undefined while it is empty. @throws StoreError if it is none, or another cluster's */
+  readIdentity: () => Promise<StoreIdentity | undefined>;
+  place: NatsPlace;
+  openService: OpenService;
+}

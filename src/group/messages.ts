@@ -1,0 +1,74 @@
+/** What a member is doing. */
+export type MemberRole = 'starting' | 'standby' | 'recovering' | 'active' | 'stopping';
+
+/** What members tell each other, all on one subject, many times a second: small, and of no use when it is old. */
+export interface Heartbeat {
+  readonly kind: 'heartbeat';
+  /** Of the process: unique for ever, as the reign's holder names it. */
+  readonly member: string;
+  readonly node: string;
+  readonly role: MemberRole;
+  /** Of its reign, while it has one; else the newest that it has seen. */
+  readonly epoch: number;
+  /** Identity of the store that it sees; '' while there is none. */
+  readonly storeId: string;
+  /** Where it sees it, for people. */
+  readonly storeDir: string;
+  /** `host:port` of its NATS server. */
+  readonly server: string;
+}
+
+/** The active is about to give the reign away: who may be next should listen to publishers from now on. */
+export interface HandoverOffer {
+  readonly kind: 'offer';
+  readonly member: string;
+  readonly epoch: number;
+}
+
+/** The sender listens to publishers already, and keeps what they say. */
+export interface HandoverReady {
+  readonly kind: 'ready';
+  readonly member: string;
+  readonly epoch: number;
+}
+
+/** The reign is free: no need to wait for a look at the store. */
+export interface Released {
+  readonly kind: 'released';
+  readonly member: string;
+  readonly epoch: number;
+}
+
+/** The sender leaves the group, and is not to be counted as missing. */
+export interface Leaving {
+  readonly kind: 'leaving';
+  readonly member: string;
+}
+
+export type GroupMessage = Heartbeat | HandoverOffer | HandoverReady | Released | Leaving;
+
+const KINDS = new Set(['heartbeat', 'offer', 'ready', 'released', 'leaving']);
+
+export function encodeGroupMessage(message: GroupMessage): Uint8Array {
+  return Buffer.from(JSON.stringify(message));
+}
+
+/** @returns undefined if it is none, or of a kind that this version does not know */
+export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { kind, member, epoch } = value as Record<string, unknown>;
+  if (typeof kind !== 'string' || !KINDS.has(kind) || typeof member !== 'string') return undefined;
+  if (kind !== 'leaving' && typeof epoch !== 'number') return undefined;
+  if (kind === 'heartbeat') {
+    const { node, role, storeId, storeDir, server } = value as Record<string, unknown>;
+    if (![node, role, storeId, storeDir, server].every((field) => typeof field === 'string'))
+      return undefined;
+  }
+  return value as GroupMessage;
+}

@@ -1,0 +1,25 @@
+import type { Broker } from '../broker/broker.js';
+import type { PlaceLink } from './nats-place.js';
+
+export interface ServiceOptions {
+  epoch: number;
+  /** See `ReignKeeper.fence`. */
+  fence: () => Promise<void>;
+  /** The store cannot go on, or the reign is lost: nothing is said any more. Called once. */
+  onFailed(error: Error): void;
+}
+
+/** What an active runs: the store under its epoch, and the broker on it. */
+export interface Service {
+  readonly storeId: string;
+  readonly broker: Broker;
+  /** Makes the next recovery short. Resolves when that is done, or cannot be. */
+  checkpoint(): Promise<void>;
+  /** Takes nothing more, answers what was taken, closes the store. The link stays. */
+  drain(link: PlaceLink | undefined): Promise<void>;
+  /** Says nothing more, from this moment. Resolves when files are closed, which a hung store may keep from happening. */
+  abandon(): Promise<void>;
+}
+
+/** Opens the store in a reign: recovers it. @throws StoreError saying why that cannot be */
+export type OpenService = (options: ServiceOptions) => Promise<Service>;
