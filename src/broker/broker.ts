@@ -27,6 +27,20 @@ import { recordAllProgress } from './record-progress.js';
 import { recover } from './recover.js';
 import { writeSnapshot } from './snapshot.js';
 
+/** Where publishers send. */
+export function publishSubject(subjects: StanSubjects): string {
+  return `${subjects.publish}.>`;
+}
+
+/** Where subscribers acknowledge: the store's, so that a successor hears them too. */
+export function ackSubject(storeId: string): string {
+  return `${ackInboxPrefix(storeId)}*`;
+}
+
+function ackInboxPrefix(storeId: string): string {
+  return `_INBOX.${storeId}.`;
+}
+
 /** What a broker is made of, and what it tells its owner. */
 export interface BrokerParts {
   options: BrokerOptions;
@@ -73,6 +87,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly #requests = new Map<number, (request: Request) => void>();
   readonly #expiry: ExpiryTimer;
   readonly #onFailed: (error: Error) => void;
+  readonly #sids: number[] = [];
   #publishSid = -1;
   #ackSid = -1;
   isDraining = false;
@@ -90,7 +105,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.pinger = parts.pinger;
     this.log = parts.log;
     this.badInput = new RateLimitedLog(parts.log, parts.clock);
-    this.ackInboxPrefix = `_INBOX.${store.storeId}.`;
+    this.ackInboxPrefix = ackInboxPrefix(store.storeId);
     this.nextSession = store.recovered.nextSession;
     this.nextSubscriptionId = store.recovered.nextSubscriptionId;
     this.delivery = new Delivery({
@@ -117,21 +132,36 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.#expiry.start();
   }
 
+  /** The subscriptions that it made on its newest link: whoever keeps the link beyond the broker ends them. */
+  get sids(): readonly number[] {
+    return this.#sids;
+  }
+
   newClientSession(record: ClientRecord): ClientSession {
     return new ClientSession(record, (client) => void sendHeartbeat(this, client));
   }
 
-  /** Serves on this link. Resolves when the NATS server knows of all subscriptions, so that clients can come. */
-  async linkUp(link: BrokerLink): Promise<void> {
+  /**
+   * Serves on this link. Resolves when the NATS server knows of all subscriptions, so that clients can come.
+   *
+   * @param adopted subscriptions that the link has already, by subject: their messages are this broker's from now on
+   */
+  async linkUp(link: BrokerLink, adopted?: ReadonlyMap<string, number>): Promise<void> {
     this.link = link;
     this.gate.linkUp(link);
     this.delivery.linkUp(link);
     const { subjects } = this;
-    this.#publishSid = link.subscribe(`${subjects.publish}.>`);
-    this.#ackSid = link.subscribe(`${this.ackInboxPrefix}*`);
+    this.#sids.length = 0;
+    const listen = (subject: string): number => {
+      const sid = adopted?.get(subject) ?? link.subscribe(subject);
+      this.#sids.push(sid);
+      return sid;
+    };
+    this.#publishSid = listen(publishSubject(subjects));
+    this.#ackSid = listen(ackSubject(this.store.storeId));
     this.#requests.clear();
     const onRequest = (subject: string, handle: (request: Request) => void): void => {
-      this.#requests.set(link.subscribe(subject), handle);
+      this.#requests.set(listen(subject), handle);
     };
     onRequest(subjects.discover, (request) => this.#connect.handle(request));
     onRequest(subjects.pings, (request) => handlePing(this, request));

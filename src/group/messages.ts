@@ -10,6 +10,8 @@ export interface Heartbeat {
   readonly role: MemberRole;
   /** Of its reign, while it has one; else the newest that it has seen. */
   readonly epoch: number;
+  /** How long it has had this role, milliseconds. */
+  readonly forMs: number;
   /** Identity of the store that it sees; '' while there is none. */
   readonly storeId: string;
   /** Where it sees it, for people. */
@@ -66,8 +68,11 @@ export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefine
   if (typeof kind !== 'string' || !KINDS.has(kind) || typeof member !== 'string') return undefined;
   if (kind !== 'leaving' && typeof epoch !== 'number') return undefined;
   if (kind === 'heartbeat') {
-    const { node, role, storeId, storeDir, server } = value as Record<string, unknown>;
-    if (![node, role, storeId, storeDir, server].every((field) => typeof field === 'string'))
+    const { node, role, forMs, storeId, storeDir, server } = value as Record<string, unknown>;
+    if (
+      ![node, role, storeId, storeDir, server].every((field) => typeof field === 'string') ||
+      typeof forMs !== 'number'
+    )
       return undefined;
   }
   return value as GroupMessage;

@@ -299,6 +299,24 @@ export class NatsAttachment {
     this.onLinkGone?.();
   }
 
+  /**
+   * The server looks well and does not do its part: both connections are given up, and made anew, at another one if there
+   * is one.
+   */
+  abandonServer(why: string): void {
+    const control = this.currentControl;
+    if (!control || !this.isControlConnected || this.isClosed) return;
+    this.logger.warn({ server: this.server, why }, 'giving up the connections to the NATS server');
+    this.currentLink?.close();
+    this.linkIsDown(why);
+    control.reconnect().catch((error) => this.logger.warn({ reason: messageOf(error) }, 'cannot reconnect'));
+  }
+
+  /** Whether messages on the control connection would leave now. */
+  get isConnected(): boolean {
+    return this.isControlConnected;
+  }
+
   /** Sends the control connection, and with it the link, to another server if there is one. */
   private leaveServer(why: string): void {
     const control = this.currentControl;

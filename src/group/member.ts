@@ -1,0 +1,570 @@
+import { ackSubject, type Broker, publishSubject } from '../broker/broker.js';
+import type { Timer } from '../clock/clock.js';
+import type { StanSubjects } from '../protocol/subjects.js';
+import { StoreError } from '../store/errors.js';
+import { RELEASED, type ReignState, sameReign } from '../store/reign.js';
+import { Listening } from './listening.js';
+import type { MemberParts } from './member-parts.js';
+import {
+  decodeGroupMessage,
+  encodeGroupMessage,
+  type GroupMessage,
+  type Heartbeat,
+  type MemberRole,
+} from './messages.js';
+import type { PlaceHandler, PlaceLink } from './nats-place.js';
+import { Tenure } from './tenure.js';
+import { ReignWatch } from './watch.js';
+
+/** Of the lease. */
+const HEARTBEATS_PER_LEASE = 3;
+const LOOKS_PER_LEASE = 12;
+const MIN_LOOK_MS = 20;
+const MAX_LOOK_MS = 250;
+/** How long a candidate waits for another one that has the lock of an epoch, before it goes one epoch on. In leases. */
+const LOCK_LEASES = 0.5;
+/** After a handover: the successor has so long to take what was given. In leases. */
+const HANDOVER_LEASES = 3;
+/** After a reign that failed by itself, before the next try: it doubles up to the longest. */
+const FIRST_PENALTY_MS = 2_000;
+const MAX_PENALTY_MS = 60_000;
+/** A standby has so long to say that it listens. */
+const READY_MS = 250;
+/** The same trouble is logged once in this time. */
+const TROUBLE_MS = 10_000;
+
+/** Of a member, what others are told of the last change that brought it to reign. */
+export interface TakeoverStory {
+  readonly reason: string;
+  readonly epoch: number;
+  /** From the decision to the first moment at which clients were served. */
+  readonly tookMs: number;
+  readonly recoveryMs: number;
+  readonly atWallMs: number;
+}
+
+/**
+ * One broker of a group: watches the reign, takes it over when it may, serves while it holds it, and watches again. It never
+ * trusts a clock for safety: see `ReignKeeper.fence`.
+ */
+export class Member {
+  readonly handler: PlaceHandler;
+  /** Called when the role changes, or what it is good for. */
+  onChanged: (() => void) | undefined;
+  /** Why it cannot be part of the group, if that turns out after the start. Called once; the member has stopped. */
+  onFatal: ((error: Error) => void) | undefined;
+  takeovers = 0;
+  lastTakeover: TakeoverStory | undefined;
+  /** What keeps it from doing its part, for people. */
+  trouble: string | undefined;
+
+  readonly #parts: MemberParts;
+  readonly #subjects: StanSubjects;
+  readonly #watch: ReignWatch;
+  #role: MemberRole = 'starting';
+  #roleSinceMs: number;
+  #storeId = '';
+  #epoch = 0;
+  #tenure: Tenure | undefined;
+  #listening: Listening | undefined;
+  /** The link that the broker is on. */
+  #servedLink: PlaceLink | undefined;
+  #looksFresh = false;
+  #heartbeatTimer: Timer | undefined;
+  #wake: (() => void) | undefined;
+  #running: Promise<void> | undefined;
+  #isStopping = false;
+  #notBeforeMs = 0;
+  #penaltyMs = FIRST_PENALTY_MS;
+  #mismatch: Error | undefined;
+  #onReady: (() => void) | undefined;
+  #troubleLoggedMs = Number.NEGATIVE_INFINITY;
+  #heartbeatsUnheard = 0;
+
+  constructor(parts: MemberParts, subjects: StanSubjects) {
+    this.#parts = parts;
+    this.#subjects = subjects;
+    const nowMs = parts.clock.monotonicMs();
+    this.#watch = new ReignWatch(parts.holder, parts.options.leaseMs, nowMs);
+    this.#roleSinceMs = nowMs;
+    this.handler = new Handler(this);
+  }
+
+  get role(): MemberRole {
+    return this.#role;
+  }
+
+  get roleForMs(): number {
+    return this.#parts.clock.monotonicMs() - this.#roleSinceMs;
+  }
+
+  /** Of its own reign, else the newest that it knows of. */
+  get epoch(): number {
+    return Math.max(this.#tenure?.epoch ?? 0, this.#watch.state?.epoch ?? 0, this.#epoch);
+  }
+
+  get storeId(): string {
+    return this.#storeId;
+  }
+
+  get broker(): Broker | undefined {
+    return this.#tenure?.service?.broker;
+  }
+
+  /** Milliseconds since the reign was renewed; undefined while it has none. */
+  get leaseAgeMs(): number | undefined {
+    const tenure = this.#tenure;
+    return tenure && this.#parts.clock.monotonicMs() - tenure.keeper.renewedMs;
+  }
+
+  get renewalMs(): number | undefined {
+    return this.#tenure?.keeper.renewalMs;
+  }
+
+  /** What other members said last. */
+  get peers(): Heartbeat[] {
+    return [...this.#watch.peers.values()].map(({ heartbeat }) => heartbeat);
+  }
+
+  /**
+   * Joins the group: listens whether it has another store, then watches. The place is connected.
+   *
+   * @throws Error if this member does not belong to the group
+   */
+  async start(): Promise<void> {
+    const { reign, holder, options } = this.#parts;
+    this.#storeId = (await this.#parts.readIdentity())?.storeId ?? '';
+    await this.#pass(options.leaseMs / 2);
+    if (this.#mismatch !== undefined) throw this.#mismatch;
+    await reign.create(holder);
+    this.#become('standby');
+    this.#beat();
+    this.#running = this.#run();
+  }
+
+  /** Hands over if it reigns, and leaves. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return this.#running;
+    this.#isStopping = true;
+    this.#wake?.();
+    if (this.#tenure !== undefined) this.#tenure.end({ kind: 'handover', why: 'it is being stopped' });
+    await this.#running;
+    this.#heartbeatTimer?.cancel();
+    this.#stopListening();
+    this.#become('stopping');
+    this.#say({ kind: 'leaving', member: this.#parts.holder });
+  }
+
+  /** Gives the reign to a standby. @returns why not, if it cannot */
+  handOver(): string | undefined {
+    if (this.#tenure === undefined || this.#role !== 'active') return 'this member is not active';
+    if (!this.#watch.hasStandby(this.#parts.clock.monotonicMs())) return 'there is no standby';
+    this.#tenure.end({ kind: 'handover', why: 'somebody asked for it' });
+    return undefined;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, options } = this.#parts;
+    const lookMs = Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, options.leaseMs / LOOKS_PER_LEASE));
+    while (!this.#isStopping) {
+      try {
+        const why = await this.#look();
+        if (this.#mismatch !== undefined) return this.#leave(this.#mismatch);
+        if (why !== undefined && clock.monotonicMs() >= this.#notBeforeMs && !this.#isStopping) {
+          await this.#contend(this.#watch.state!, why);
+        }
+      } catch (error) {
+        this.#hasTrouble(`the store in ${this.#parts.dir} cannot be watched: ${(error as Error).message}`);
+      }
+      if (!this.#isStopping) await this.#pass(lookMs);
+    }
+  }
+
+  #leave(error: Error): void {
+    this.#isStopping = true;
+    this.#heartbeatTimer?.cancel();
+    this.#stopListening();
+    this.#become('stopping');
+    this.onFatal?.(error);
+  }
+
+  /** @returns why the reign may be taken, if it may */
+  async #look(): Promise<string | undefined> {
+    const { clock, reign, holder, isDead, place } = this.#parts;
+    const watch = this.#watch;
+    const begunMs = clock.monotonicMs();
+    const isFresh = this.#looksFresh || watch.isSuspicious(begunMs);
+    this.#looksFresh = false;
+    const state = isFresh ? await reign.readFresh(holder) : await reign.read();
+    const gone = state.holder !== RELEASED && state.holder !== holder && (await isDead(state.holder));
+    const nowMs = clock.monotonicMs();
+    watch.saw(state, gone, begunMs, nowMs);
+    if (this.#storeId === '') this.#storeId = (await this.#parts.readIdentity())?.storeId ?? '';
+    this.trouble = undefined;
+    if (watch.isSuspicious(nowMs)) this.#listen();
+    else this.#stopListening();
+    // Who cannot serve lets others try.
+    if (place.link === undefined) {
+      this.trouble = 'no connection to NATS';
+      return undefined;
+    }
+    return watch.judge(nowMs);
+  }
+
+  async #contend(known: ReignState, why: string): Promise<void> {
+    const { clock, log, reign, lock, holder, options } = this.#parts;
+    const decidedMs = clock.monotonicMs();
+    this.#epoch = Math.max(this.#epoch, known.epoch) + 1;
+    const epoch = this.#epoch;
+    let tenure: Tenure | undefined;
+    const unlock = await lock(epoch, (error) =>
+      tenure?.end({
+        kind: 'failed',
+        why: `the lock of epoch ${epoch} is no longer its own: ${error.message}`,
+      }),
+    );
+    if (unlock === undefined) {
+      // Another candidate is at it. Should it have died there, the next epoch has a lock of its own.
+      await this.#pass(options.leaseMs * LOCK_LEASES);
+      return;
+    }
+    try {
+      const now = await reign.readFresh(holder);
+      if (!sameReign(now, known)) return;
+      const takenMs = clock.monotonicMs();
+      const state = await reign.takeOver(known, epoch, holder);
+      if (state === 'lost') return;
+      log.warn({ epoch, from: known.holder, reason: why }, `taking over in epoch ${epoch}: ${why}`);
+      tenure = new Tenure(this.#parts, state, takenMs);
+      await this.#reign(tenure, why, decidedMs);
+    } finally {
+      // The epoch is still to be had, and its lock free again.
+      if (tenure === undefined) this.#epoch = epoch - 1;
+      await unlock();
+    }
+  }
+
+  async #reign(tenure: Tenure, why: string, decidedMs: number): Promise<void> {
+    const { clock, log, place } = this.#parts;
+    this.#tenure = tenure;
+    this.#become('recovering');
+    try {
+      const recoveryMs = await tenure.open();
+      const service = tenure.service!;
+      this.#storeId = service.storeId;
+      if (place.link === undefined) tenure.linkDown('it was lost during the takeover');
+      // Links may come and go meanwhile.
+      while (!tenure.isEnded && place.link !== undefined && place.link !== this.#servedLink) {
+        await this.#serve(place.link);
+      }
+      if (!tenure.isEnded) {
+        this.#penaltyMs = FIRST_PENALTY_MS;
+        const tookMs = clock.monotonicMs() - decidedMs;
+        this.takeovers++;
+        this.lastTakeover = {
+          reason: why,
+          epoch: tenure.epoch,
+          tookMs,
+          recoveryMs,
+          atWallMs: Number(clock.wallNs() / 1_000_000n),
+        };
+        this.#become('active');
+        log.info(
+          {
+            epoch: tenure.epoch,
+            reason: why,
+            tookMs: Math.round(tookMs),
+            recoveryMs: Math.round(recoveryMs),
+            channels: service.broker.channels.size,
+            clients: service.broker.clients.size,
+            nats: place.server,
+          },
+          'Streaming Server is ready',
+        );
+      }
+      const end = await tenure.ended;
+      log.warn(
+        { epoch: tenure.epoch, reason: end.why },
+        `the reign of epoch ${tenure.epoch} ends: ${end.why}`,
+      );
+      if (end.kind === 'handover') await this.#give(tenure);
+      else await tenure.breakOff(end.kind !== 'lost');
+      if (end.kind === 'failed') this.#punish();
+    } catch (error) {
+      // Recovery failed.
+      log.error(
+        { epoch: tenure.epoch, reason: (error as Error).message },
+        'the store could not be recovered',
+      );
+      await tenure.breakOff(!(error instanceof StoreError && error.code === 'lost'));
+      this.#hasTrouble((error as Error).message);
+      this.#punish();
+    } finally {
+      if (place.link !== undefined && place.link === this.#servedLink) {
+        for (const sid of tenure.service?.broker.sids ?? []) place.link.unsubscribe(sid);
+      }
+      this.#servedLink = undefined;
+      this.#tenure = undefined;
+      if (!this.#isStopping) this.#become('standby');
+    }
+  }
+
+  /** Lets a standby listen first, then gives it everything: clients notice nothing but a short wait. */
+  async #give(tenure: Tenure): Promise<void> {
+    const { clock, place, holder, log } = this.#parts;
+    const begunMs = clock.monotonicMs();
+    const { service, epoch } = tenure;
+    if (service !== undefined && this.#watch.hasStandby(begunMs)) {
+      await service.checkpoint();
+      const ready = new Promise<void>((resolve) => {
+        this.#onReady = resolve;
+      });
+      this.#say({ kind: 'offer', member: holder, epoch });
+      await Promise.race([ready, this.#pass(READY_MS)]);
+      this.#onReady = undefined;
+    }
+    const isGiven = await tenure.handOver(place.link);
+    if (isGiven) this.#say({ kind: 'released', member: holder, epoch });
+    this.#notBeforeMs = clock.monotonicMs() + this.#parts.options.leaseMs * HANDOVER_LEASES;
+    log.info({ epoch, tookMs: Math.round(clock.monotonicMs() - begunMs) }, 'the reign has been given back');
+  }
+
+  #punish(): void {
+    this.#notBeforeMs = this.#parts.clock.monotonicMs() + this.#penaltyMs;
+    this.#penaltyMs = Math.min(MAX_PENALTY_MS, this.#penaltyMs * 2);
+  }
+
+  /** The broker serves on this link; what was heard before goes to it first. */
+  async #serve(link: PlaceLink): Promise<void> {
+    const tenure = this.#tenure;
+    const broker = tenure?.service?.broker;
+    if (tenure === undefined || broker === undefined || tenure.isEnded) return;
+    const listening = this.#listening?.link === link ? this.#listening : undefined;
+    this.#listening = undefined;
+    this.#servedLink = link;
+    const up = broker.linkUp(link, listening?.sids);
+    const count = listening?.replay(broker) ?? 0;
+    if (count > 0) this.#parts.log.info({ count }, 'what clients said during the takeover is taken in');
+    // If it goes down meanwhile, the next link brings the next try.
+    await up.catch(() => {});
+  }
+
+  #listen(): void {
+    const { place, clock } = this.#parts;
+    if (place.link === undefined || this.#listening?.link === place.link || this.#storeId === '') return;
+    if (this.#tenure?.service !== undefined) return;
+    const subjects = [publishSubject(this.#subjects), ackSubject(this.#storeId)];
+    this.#listening = new Listening(place.link, subjects, clock);
+  }
+
+  #stopListening(): void {
+    if (this.#listening === undefined || this.#tenure !== undefined) return;
+    this.#listening.end();
+    this.#listening = undefined;
+  }
+
+  // What the place tells.
+
+  linkUp(link: PlaceLink): void {
+    this.#heartbeatsUnheard = 0;
+    this.#tenure?.linkUp();
+    if (this.#role === 'active') void this.#serve(link);
+    this.#wake?.();
+  }
+
+  linkDown(reason: string): void {
+    this.#listening = this.#servedLink = undefined;
+    this.broker?.linkDown();
+    this.#tenure?.linkDown(reason);
+  }
+
+  /** Whoever takes what comes in on the link: undefined if nobody does. */
+  get listener(): Listening | undefined {
+    return this.#listening;
+  }
+
+  said(payload: Uint8Array): void {
+    const message = decodeGroupMessage(payload);
+    if (message === undefined) return;
+    const { clock, holder } = this.#parts;
+    if (message.member === holder) {
+      if (message.kind === 'heartbeat') this.#heartbeatsUnheard = 0;
+      return;
+    }
+    switch (message.kind) {
+      case 'heartbeat':
+        this.#checkStore(message);
+        this.#watch.heard(message, clock.monotonicMs());
+        return;
+      case 'offer':
+        void this.#answerOffer(message.epoch);
+        return;
+      case 'ready':
+        if (message.epoch === this.#tenure?.epoch) this.#onReady?.();
+        return;
+      case 'released':
+        this.#looksFresh = true;
+        this.#wake?.();
+        return;
+      case 'leaving':
+        this.#watch.left(message.member);
+        return;
+    }
+  }
+
+  async #answerOffer(epoch: number): Promise<void> {
+    if (this.#role !== 'standby' || this.#isStopping) return;
+    this.#listen();
+    const listening = this.#listening;
+    if (listening === undefined) return;
+    await listening.begun.catch(() => {});
+    if (this.#listening === listening) this.#say({ kind: 'ready', member: this.#parts.holder, epoch });
+  }
+
+  /** A forgotten mount: this member would serve from another store than its group. */
+  #checkStore(other: Heartbeat): void {
+    const otherReigns = other.role === 'active' || other.role === 'recovering';
+    if (other.storeId === '' || other.storeId === this.#storeId) return;
+    // Whoever has been admitted goes by what the active has; who has not, by anybody.
+    if (this.#role !== 'starting' && !otherReigns) return;
+    // Nothing there yet, and the active may just have made it.
+    if (this.#storeId === '' && this.#role !== 'starting') return;
+    if (this.#tenure !== undefined) {
+      const isOlder =
+        other.forMs > this.roleForMs || (other.forMs === this.roleForMs && other.member < this.#parts.holder);
+      if (!isOlder) return;
+    }
+    const { options, dir } = this.#parts;
+    const mine = this.#storeId === '' ? 'holds no store yet' : `holds store ${this.#storeId}`;
+    this.#mismatch ??= new Error(
+      `This member of group "${options.name}" points at another store than its group: ${dir} here (node ${options.nodeName}) ${mine}, ` +
+        `${other.storeDir} at node ${other.node} holds store ${other.storeId}. Is the shared volume mounted at ${dir}?`,
+    );
+    this.#tenure?.end({ kind: 'failed', why: this.#mismatch.message });
+  }
+
+  #beat(): void {
+    const { options, holder, dir, place, clock } = this.#parts;
+    this.#heartbeatTimer = clock.setTimer(options.leaseMs / HEARTBEATS_PER_LEASE, () => this.#beat());
+    this.#say({
+      kind: 'heartbeat',
+      member: holder,
+      node: options.nodeName,
+      role: this.#role,
+      epoch: this.epoch,
+      forMs: Math.round(this.roleForMs),
+      storeId: this.#storeId,
+      storeDir: dir,
+      server: place.server,
+    });
+    this.#tenure?.checkRenewals();
+    this.#checkEcho();
+  }
+
+  /** A connection that looks well and carries nothing. */
+  #checkEcho(): void {
+    const { place } = this.#parts;
+    if (place.link === undefined) return;
+    if (++this.#heartbeatsUnheard <= HEARTBEATS_PER_LEASE * 2) return;
+    this.#heartbeatsUnheard = 0;
+    this.#tenure?.end({ kind: 'cut off', why: `NATS at ${place.server} does not carry messages` });
+    place.leaveServer('it does not carry messages');
+  }
+
+  #say(message: GroupMessage): void {
+    this.#parts.place.say(encodeGroupMessage(message));
+  }
+
+  #become(role: MemberRole): void {
+    if (role === this.#role) return;
+    const wasStarting = this.#role === 'starting';
+    this.#role = role;
+    this.#roleSinceMs = this.#parts.clock.monotonicMs();
+    if (role === 'standby') {
+      const { state } = this.#watch;
+      this.#parts.log.info({ epoch: this.epoch, holder: state?.holder }, 'Standby: watching');
+    }
+    // Others should know at once.
+    if (!wasStarting && role !== 'stopping') {
+      this.#heartbeatTimer?.cancel();
+      this.#beat();
+    }
+    this.onChanged?.();
+  }
+
+  #hasTrouble(trouble: string): void {
+    this.trouble = trouble;
+    const { clock, log } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#troubleLoggedMs < TROUBLE_MS) return;
+    this.#troubleLoggedMs = nowMs;
+    log.error({}, trouble);
+  }
+
+  /** Ends early when there is news. */
+  #pass(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#parts.clock.setTimer(ms, resolve);
+      this.#wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+}
+
+/** Sorts what the place brings: to the broker, to who listens, to the member. */
+class Handler implements PlaceHandler {
+  readonly #member: Member;
+
+  constructor(member: Member) {
+    this.#member = member;
+  }
+
+  onMessage(
+    sid: number,
+    buffer: Buffer,
+    subjectStart: number,
+    subjectEnd: number,
+    replyStart: number,
+    replyEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+  ): void {
+    const { listener, broker } = this.#member;
+    if (listener !== undefined) {
+      listener.keep(sid, buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
+    } else {
+      broker?.onMessage(
+        sid,
+        buffer,
+        subjectStart,
+        subjectEnd,
+        replyStart,
+        replyEnd,
+        payloadStart,
+        payloadEnd,
+      );
+    }
+  }
+
+  onBatchEnd(): void {
+    if (this.#member.listener === undefined) this.#member.broker?.onBatchEnd();
+  }
+
+  onLinkUp(link: PlaceLink): void {
+    this.#member.linkUp(link);
+  }
+
+  onLinkDown(reason: string): void {
+    this.#member.linkDown(reason);
+  }
+
+  onDrain(): void {
+    this.#member.broker?.linkDrained();
+  }
+
+  onGroupMessage(payload: Uint8Array): void {
+    this.#member.said(payload);
+  }
+}

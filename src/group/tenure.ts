@@ -1,0 +1,125 @@
+import type { Timer } from '../clock/clock.js';
+import type { ReignState } from '../store/reign.js';
+import type { ReignKeeper } from './keeper.js';
+import type { MemberParts } from './member-parts.js';
+import type { PlaceLink } from './nats-place.js';
+import type { Service } from './service.js';
+
+/** How a reign ends: given away, lost to another, cut off from NATS, or failed by itself. */
+export interface TenureEnd {
+  kind: 'handover' | 'lost' | 'cut off' | 'failed';
+  /** For people. */
+  why: string;
+}
+
+/** Leases without a renewal after which the store counts as lost. */
+const STUCK_LEASES = 5;
+/** Files that a hung store does not close are not waited for. */
+const CLOSE_MS = 1_000;
+
+/** One reign of this member: from the rename that won it to its end. */
+export class Tenure {
+  readonly epoch: number;
+  readonly keeper: ReignKeeper;
+  readonly ended: Promise<TenureEnd>;
+  service: Service | undefined;
+  readonly #parts: MemberParts;
+  #end!: (end: TenureEnd) => void;
+  #isEnded = false;
+  #cutTimer: Timer | undefined;
+
+  constructor(parts: MemberParts, state: ReignState, takenMs: number) {
+    this.#parts = parts;
+    this.epoch = state.epoch;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    const { clock, reign, options } = parts;
+    this.keeper = parts.keepReign({
+      clock,
+      reign,
+      state,
+      takenMs,
+      leaseMs: options.leaseMs,
+      onLost: (error) => this.end({ kind: 'lost', why: error.message }),
+    });
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Recovers the store. @returns how long it took, milliseconds. @throws StoreError */
+  async open(): Promise<number> {
+    const { clock } = this.#parts;
+    const begunMs = clock.monotonicMs();
+    this.service = await this.#parts.openService({
+      epoch: this.epoch,
+      fence: () => this.keeper.fence(),
+      onFailed: (error) => this.end({ kind: 'failed', why: error.message }),
+    });
+    // What was accepted is on record before anything of it is said: a successor will accept the same.
+    await this.keeper.fence();
+    return clock.monotonicMs() - begunMs;
+  }
+
+  /** The first end counts. From this moment nothing is said, but for a handover. */
+  end(end: TenureEnd): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#cutTimer?.cancel();
+    if (end.kind !== 'handover') this.service?.broker.stop();
+    this.#end(end);
+  }
+
+  linkUp(): void {
+    this.#cutTimer?.cancel();
+    this.#cutTimer = undefined;
+  }
+
+  /** A server may be gone for a moment; a successor with another one may do better after that. */
+  linkDown(reason: string): void {
+    if (this.#isEnded || this.#cutTimer !== undefined) return;
+    const { clock, options } = this.#parts;
+    this.#cutTimer = clock.setTimer(options.leaseMs, () =>
+      this.end({ kind: 'cut off', why: `no connection to NATS for ${options.leaseMs} ms: ${reason}` }),
+    );
+  }
+
+  /** A store that hangs answers nothing, not even that the reign is lost. */
+  checkRenewals(): void {
+    const { clock, options, dir } = this.#parts;
+    const silentMs = clock.monotonicMs() - this.keeper.renewedMs;
+    if (silentMs < options.leaseMs * STUCK_LEASES) return;
+    this.end({ kind: 'failed', why: `the store in ${dir} has not answered for ${Math.round(silentMs)} ms` });
+  }
+
+  /** Answers what was taken, closes the store, gives the reign back. @returns false if it was lost before */
+  async handOver(link: PlaceLink | undefined): Promise<boolean> {
+    try {
+      await this.service?.drain(link);
+    } catch (error) {
+      this.#parts.log.error({ reason: (error as Error).message }, 'the store could not be closed in order');
+    }
+    const isGiven = await this.keeper.release().catch(() => false);
+    this.service?.broker.stop();
+    return isGiven;
+  }
+
+  /** Says nothing more. @param isOurs whether there is a reign to give back */
+  async breakOff(isOurs: boolean): Promise<void> {
+    this.#isEnded = true;
+    this.#cutTimer?.cancel();
+    const closed = this.service?.abandon().catch(() => {});
+    const { clock } = this.#parts;
+    const patience = new Promise<void>((resolve) => {
+      clock.setTimer(CLOSE_MS, resolve);
+    });
+    if (closed !== undefined) await Promise.race([closed, patience]);
+    if (!isOurs) {
+      this.keeper.stop();
+      return;
+    }
+    await Promise.race([this.keeper.release().catch(() => false), patience]);
+  }
+}

@@ -1,0 +1,120 @@
+import { RELEASED, type ReignState, sameReign } from '../store/reign.js';
+import type { Heartbeat } from './messages.js';
+
+/** Why the reign may be taken. For people. */
+export type Opportunity = string;
+
+interface Peer {
+  heartbeat: Heartbeat;
+  heardMs: number;
+}
+
+/** Of the lease: how long a holder is not heard before a standby gets ready, just in case. */
+const SUSPICION = 0.55;
+/** Leases after which one sign of life alone no longer counts. */
+const STUCK_LEASES = 5;
+/** How long a member that is not heard counts as a member. */
+const MEMBER_MS = 10 * 60_000;
+
+/**
+ * What a standby knows of the reign and of the other members, and what it makes of it. Nothing here is a matter of safety: a
+ * wrong conclusion makes an innocent active a standby, no more. All times are the clock's monotonic milliseconds.
+ */
+export class ReignWatch {
+  readonly peers = new Map<string, Peer>();
+  readonly #self: string;
+  readonly #leaseMs: number;
+  #state: ReignState | undefined;
+  /** End of the first look that saw this state. */
+  #sinceMs = 0;
+  /** Begin of the last look that saw it. */
+  #untilMs = 0;
+  /** The holder of the state, as it was heard. */
+  #heardMs: number;
+  #isDead = false;
+
+  constructor(self: string, leaseMs: number, nowMs: number) {
+    this.#self = self;
+    this.#leaseMs = leaseMs;
+    this.#heardMs = nowMs;
+  }
+
+  get state(): ReignState | undefined {
+    return this.#state;
+  }
+
+  /** The reign as a look that took from `begunMs` to `endedMs` found it. @param isDead the holder's process is gone */
+  saw(state: ReignState, isDead: boolean, begunMs: number, endedMs: number): void {
+    if (this.#state === undefined || !sameReign(this.#state, state)) {
+      // Another holder has not been heard yet: it has the lease to show itself.
+      if (this.#state?.holder !== state.holder) this.#heardMs = Math.max(this.#heardMs, begunMs);
+      this.#state = state;
+      this.#sinceMs = endedMs;
+    }
+    this.#untilMs = begunMs;
+    this.#isDead = isDead;
+  }
+
+  heard(heartbeat: Heartbeat, nowMs: number): void {
+    this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
+    const reigns = heartbeat.role === 'active' || heartbeat.role === 'recovering';
+    if (reigns && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
+  }
+
+  left(member: string): void {
+    this.peers.delete(member);
+  }
+
+  /** A standby that is there, and could take over. */
+  hasStandby(nowMs: number): boolean {
+    return [...this.peers.values()].some(
+      ({ heartbeat, heardMs }) =>
+        heartbeat.member !== this.#self && heartbeat.role === 'standby' && nowMs - heardMs < this.#leaseMs,
+    );
+  }
+
+  /** It is time to listen to publishers, and to look at the store past its mount's memory. */
+  isSuspicious(nowMs: number): boolean {
+    const state = this.#state;
+    if (state === undefined || state.holder === this.#self) return false;
+    return state.holder === RELEASED || this.#isDead || nowMs - this.#heardMs > this.#leaseMs * SUSPICION;
+  }
+
+  /** Whether the last look found something that may be taken. */
+  judge(nowMs: number): Opportunity | undefined {
+    const state = this.#state;
+    if (state === undefined) return undefined;
+    if (state.holder === RELEASED) return state.epoch === 0 ? 'nobody has ever had it' : 'it was given back';
+    if (state.holder === this.#self) return 'it was left behind by this member';
+    if (this.#isDead) return 'the process that holds it has died';
+    const leaseMs = this.#leaseMs;
+    const sameMs = this.#untilMs - this.#sinceMs;
+    const silentMs = nowMs - this.#heardMs;
+    if (sameMs >= leaseMs && silentMs >= leaseMs) {
+      return `not renewed for ${Math.round(sameMs)} ms, and not heard for ${Math.round(silentMs)} ms`;
+    }
+    if (sameMs >= leaseMs * STUCK_LEASES) {
+      return `not renewed for ${Math.round(sameMs)} ms, though its holder is heard`;
+    }
+    if (silentMs >= leaseMs * STUCK_LEASES && this.#hearsMost(nowMs)) {
+      return `its holder is cut off: not heard for ${Math.round(silentMs)} ms by most members, though it renews`;
+    }
+    return undefined;
+  }
+
+  /** More than half of the members that there were lately, this one and the silent holder counted. */
+  #hearsMost(nowMs: number): boolean {
+    const holder = this.#state!.holder;
+    let all = this.peers.has(holder) ? 0 : 1;
+    let heard = 0;
+    for (const [member, { heardMs }] of this.peers) {
+      if (nowMs - heardMs > MEMBER_MS && member !== holder) {
+        this.peers.delete(member);
+        continue;
+      }
+      all++;
+      if (member === this.#self || nowMs - heardMs < this.#leaseMs) heard++;
+    }
+    return heard * 2 > all;
+  }
+}
