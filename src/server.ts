@@ -5,6 +5,7 @@ import type { RunningBroker, StopReason } from './cli/running.js';
 import { VERSION } from './cli/version.js';
 import { systemClock } from './clock/clock.js';
 import { limitsFor, type ServeConfig } from './config/serve-config.js';
+import { startMember } from './group/running-member.js';
 import { BrokerNode } from './http/broker-node.js';
 import { HttpServer } from './http/server.js';
 import type { Link } from './link/link.js';
@@ -26,11 +27,16 @@ const OTHER_BROKER_ANSWER_MS = 250;
 const LAST_FLUSH_MS = 1_000;
 
 /**
- * Starts a broker in this process: its nats-server if it has one, its store, its place in NATS.
+ * Starts a broker in this process: its nats-server if it has one, its store, its place in NATS. With a group it is a member,
+ * active or standby.
  *
  * @throws Error saying what is in the way: a port that is taken, a store that is held or damaged, NATS that cannot be reached
  */
 export async function startBroker(config: ServeConfig, options: { log: Logger }): Promise<RunningBroker> {
+  const { group, store } = config;
+  if (group !== undefined && store.kind === 'file') {
+    return startMember({ ...config, group, store }, options.log);
+  }
   const assembly = new Assembly(config, options.log);
   try {
     await assembly.start();

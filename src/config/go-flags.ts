@@ -14,14 +14,13 @@ export interface GoFlag {
 }
 
 const RAFT =
-  'there is no Raft clustering here. Several brokers on one shared store take its place, in a later version';
+  'there is no Raft clustering here. Several brokers on one shared store take its place: --ft-group';
 const SQL = 'there is no SQL store. Use --store file --dir FOLDER';
 const ENCRYPTION = 'the store is not encrypted. Put --dir on an encrypted file system (LUKS, fscrypt)';
 const SYSLOG =
   'the log goes to standard output: leave it to systemd or the container runtime, or pipe it to logger(1)';
 const SLICES =
   'segments are cut by size, and whole ones are removed as limits drop their messages. Leave it out';
-const GROUP = 'fault-tolerant groups come in a later version';
 const OWN_FORMAT = "it tunes the Go server's files; the store here has its own format";
 const TRACE =
   'the raw protocol is not traced. That of the nats-server is with `trace: true` in --nats-config';
@@ -30,8 +29,6 @@ const TRACE =
 const NATS_CONFIG = 'set it in a configuration file of nats-server, and name that with --nats-config';
 
 export const GO_FLAGS: readonly GoFlag[] = [
-  { names: ['ft_group', 'ft_group_name'], treatment: 'refused', why: GROUP },
-  { names: ['ft_lease'], treatment: 'refused', why: GROUP },
   {
     names: ['partitioning'],
     isSwitch: true,

@@ -58,6 +58,19 @@ export const OPTIONS = {
     describe: 'Sync each batch to the disk before it is acknowledged',
     fileKeys: ['file.sync', 'file.do_sync', 'file.sync_on_flush', 'file.file_sync'],
   },
+  'ft-group': {
+    kind: kinds.subject,
+    section: 'streaming',
+    describe: 'Group of brokers on the same --dir: one serves, the others watch it and take over',
+    aliases: ['ft-group-name'],
+    fileKeys: ['ft_group_name'],
+  },
+  'ft-lease': {
+    kind: kinds.positiveDuration,
+    default: '600ms',
+    section: 'streaming',
+    describe: 'How long the one that serves may be silent before another takes over',
+  },
   'replace-durable': {
     kind: kinds.boolean,
     default: 'false',

@@ -6,7 +6,7 @@ import { type ConfigFile, parseConfigFile } from './file.js';
 import { ChannelLimitsTable, isLiteral } from './limits.js';
 import { natsConfigOf, natsServerConfigOf } from './nats.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
-import type { ServeConfig, StoreConfig } from './serve-config.js';
+import type { GroupConfig, ServeConfig, StoreConfig } from './serve-config.js';
 
 /** The value of every option, and where those come from that are not defaults. */
 export interface Choices {
@@ -101,6 +101,7 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     discoverPrefix: values['discover-prefix'],
     nodeName: values['node-name'] ?? hostname(),
     store: storeConfigOf(values),
+    group: groupConfigOf(values),
     maxChannels: values['max-channels'],
     channelLimits,
     maxPendingBytes: values['max-pending-bytes'],
@@ -121,6 +122,22 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     },
     pidFile: values.pid,
   };
+}
+
+const MIN_LEASE_MS = 200;
+const MAX_LEASE_MS = 60_000;
+
+function groupConfigOf(values: OptionValues): GroupConfig | undefined {
+  const name = values['ft-group'];
+  const leaseMs = values['ft-lease'];
+  if (leaseMs < MIN_LEASE_MS || leaseMs > MAX_LEASE_MS) {
+    throw new ConfigError('--ft-lease must be from 200ms to 1m: shorter flaps, longer is an outage');
+  }
+  if (name === undefined) return undefined;
+  if (values.store === 'memory') {
+    throw new ConfigError('--ft-group needs a store that its members share: add --store file --dir FOLDER');
+  }
+  return { name, leaseMs };
 }
 
 function storeConfigOf(values: OptionValues): StoreConfig {

@@ -11,6 +11,8 @@ export interface ServeConfig {
   /** Of this broker, among others and in logs. */
   readonly nodeName: string;
   readonly store: StoreConfig;
+  /** Undefined: one broker alone. */
+  readonly group: GroupConfig | undefined;
   /** 0 is unlimited. */
   readonly maxChannels: number;
   /** Of channels, by their name: see `limitsFor`. */
@@ -33,6 +35,13 @@ export interface ServeConfig {
   readonly pidFile: string | undefined;
   /** What was asked for and has no effect, one sentence each, for the log. */
   readonly warnings: readonly string[];
+}
+
+/** The group of brokers on one store that this one belongs to. */
+export interface GroupConfig {
+  readonly name: string;
+  /** How long an active may be silent before it is replaced. */
+  readonly leaseMs: number;
 }
 
 export type StoreConfig =

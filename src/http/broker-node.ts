@@ -49,7 +49,7 @@ export class BrokerNode implements MonitoredNode {
   }
 
   get health(): Health {
-    const reasons = this.#storeTroubles();
+    const reasons = storeTroubles(this.#broker);
     switch (this.#phase) {
       case 'serving':
         return { isHealthy: true, isReady: true, reasons };
@@ -105,18 +105,18 @@ export class BrokerNode implements MonitoredNode {
     const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
     return `no connection to NATS since ${since}${why}`;
   }
+}
 
-  #storeTroubles(): string[] {
-    const broker = this.#broker;
-    if (broker === undefined) return [];
-    const { fullReason, pendingBytes } = broker.store;
-    const troubles: string[] = [];
-    if (fullReason !== undefined) troubles.push(`store full, publishers get an error: ${fullReason}`);
-    if (pendingBytes > broker.options.maxPendingBytes) {
-      troubles.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
-    }
-    return troubles;
+/** What keeps a store from taking messages, for people. */
+export function storeTroubles(broker: Broker | undefined): string[] {
+  if (broker === undefined) return [];
+  const { fullReason, pendingBytes } = broker.store;
+  const troubles: string[] = [];
+  if (fullReason !== undefined) troubles.push(`store full, publishers get an error: ${fullReason}`);
+  if (pendingBytes > broker.options.maxPendingBytes) {
+    troubles.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
   }
+  return troubles;
 }
 
 function wallMs(clock: Clock): number {

@@ -17,27 +17,40 @@ export interface Processes {
 
 /** The machine's processes, as /proc shows them. Where there is none, nobody is known to be dead. */
 export function machineProcesses(fs: StoreFs, host: string, pid: number): Processes {
+  const world = worldOf(fs);
+  const startOf = async (other: number): Promise<string | undefined> => {
+    const [where, start] = [await world, await startTimeOf(fs, other)];
+    return where === undefined || start === undefined ? undefined : `${where}-${start}`;
+  };
   return {
-    self: async () => ({ host, pid, start: (await startOf(fs, pid)) ?? '' }),
+    self: async () => ({ host, pid, start: (await startOf(pid)) ?? '' }),
     isDead: async (identity) => {
-      if (identity.host !== host || identity.start === '') return false;
-      if ((await startOf(fs, pid)) === undefined) return false;
-      return (await startOf(fs, identity.pid)) !== identity.start;
+      const where = await world;
+      // Process ids of another container mean nothing here, even under the same host name.
+      if (where === undefined || identity.host !== host || !identity.start.startsWith(`${where}-`))
+        return false;
+      return (await startOf(identity.pid)) !== identity.start;
     },
   };
 }
 
+/** The boot of the machine, and the first process of this container: within it process ids are unique at a time. */
+async function worldOf(fs: StoreFs): Promise<string | undefined> {
+  const boot = await readText(fs, '/proc/sys/kernel/random/boot_id');
+  const first = await startTimeOf(fs, 1);
+  return boot === undefined || first === undefined ? undefined : `${boot.slice(0, 8)}-${first}`;
+}
+
 const START_TIME_FIELD = 22;
 
-async function startOf(fs: StoreFs, pid: number): Promise<string | undefined> {
-  const boot = await readText(fs, '/proc/sys/kernel/random/boot_id');
+/** In clock ticks since the boot. */
+async function startTimeOf(fs: StoreFs, pid: number): Promise<string | undefined> {
   const stat = await readText(fs, `/proc/${pid}/stat`);
-  if (boot === undefined || stat === undefined) return undefined;
+  if (stat === undefined) return undefined;
   // Field 2 is the command in parentheses, and may hold anything.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // A zombie holds nothing any more.
-  if (fields[0] === 'Z') return undefined;
-  return `${boot.slice(0, 8)}-${fields[START_TIME_FIELD - 3]}`;
+  return fields[0] === 'Z' ? undefined : fields[START_TIME_FIELD - 3];
 }
 
 async function readText(fs: StoreFs, path: string): Promise<string | undefined> {

@@ -1,0 +1,115 @@
+import type { Msg, NatsConnection, Subscription } from 'nats';
+import type { ClientPinger } from '../broker/context.js';
+import type { NatsConfig } from '../config/serve-config.js';
+import type { Logger } from '../log/logger.js';
+import { NatsAttachment } from '../nats/connection.js';
+import type { NatsPlace, PlaceHandler, PlaceLink } from './nats-place.js';
+import type { GroupSubjects } from './subjects.js';
+
+export interface AttachedPlaceOptions {
+  config: NatsConfig;
+  /** Of the connections, as nats-server's monitoring shows it. */
+  name: string;
+  version: string;
+  logger: Logger;
+  subjects: GroupSubjects;
+  handler: PlaceHandler;
+  /** Answers requests for the member's status. JSON. */
+  status: () => Uint8Array;
+  /** Answers requests to hand over; undefined if another member is to answer. JSON. */
+  handOver: () => Uint8Array | undefined;
+  /** Beside what the handler is told. */
+  onLinkUp(server: string): void;
+  onLinkDown(reason: string): void;
+}
+
+/** A member's place on real NATS servers: talk of the group on the control connection, clients on the data link. */
+export class AttachedPlace implements NatsPlace {
+  readonly pinger: ClientPinger;
+  readonly #options: AttachedPlaceOptions;
+  readonly #attachment: NatsAttachment;
+  #talkingOn: NatsConnection | undefined;
+
+  constructor(options: AttachedPlaceOptions) {
+    this.#options = options;
+    const { handler } = options;
+    this.#attachment = new NatsAttachment({
+      config: options.config,
+      name: options.name,
+      version: options.version,
+      handler,
+      logger: options.logger,
+      waitOnFirstConnect: true,
+      onLinkUp: (link) => {
+        this.#talk();
+        options.onLinkUp(this.server);
+        handler.onLinkUp(link);
+      },
+      onLinkDown: (reason) => {
+        options.onLinkDown(reason);
+        handler.onLinkDown(reason);
+      },
+      onDrain: () => handler.onDrain(),
+    });
+    this.pinger = {
+      ping: async (heartbeatInbox, timeoutMs) => {
+        try {
+          await this.#attachment.control.request(heartbeatInbox, undefined, { timeout: timeoutMs });
+          return true;
+        } catch {
+          // No answer, nobody listening, or no connection: it has not shown that it is there.
+          return false;
+        }
+      },
+    };
+  }
+
+  get link(): PlaceLink | undefined {
+    return this.#attachment.link;
+  }
+
+  get server(): string {
+    return this.#attachment.server;
+  }
+
+  /** Resolves when there is a link. */
+  start(): Promise<void> {
+    return this.#attachment.start();
+  }
+
+  /** What was said so far still leaves. */
+  async close(): Promise<void> {
+    if (this.#attachment.isConnected) await this.#attachment.control.flush().catch(() => {});
+    await this.#attachment.close();
+  }
+
+  say(payload: Uint8Array): void {
+    // The package would keep it while it reconnects, and send it when it is no longer true.
+    if (!this.#attachment.isConnected || this.#talkingOn?.isClosed() !== false) return;
+    this.#talkingOn.publish(this.#options.subjects.talk, payload);
+  }
+
+  leaveServer(why: string): void {
+    this.#attachment.abandonServer(why);
+  }
+
+  /** Subscriptions live as long as their connection object, over its reconnects. */
+  #talk(): void {
+    const { control } = this.#attachment;
+    if (this.#talkingOn === control) return;
+    this.#talkingOn = control;
+    const { subjects, handler, status, handOver } = this.#options;
+    const listen = (subject: string, take: (message: Msg) => void): Subscription =>
+      control.subscribe(subject, {
+        callback: (error, message) => {
+          if (error === null) take(message);
+        },
+      });
+    listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
+    listen(subjects.status, (message) => message.respond(status()));
+    listen(subjects.handover, (message) => {
+      const answer = handOver();
+      if (answer !== undefined) message.respond(answer);
+    });
+  }
+}

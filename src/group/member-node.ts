@@ -1,0 +1,94 @@
+import type { Broker } from '../broker/broker.js';
+import type { Clock } from '../clock/clock.js';
+import type { ChannelLimitsTable } from '../config/limits.js';
+import type { ServeConfig } from '../config/serve-config.js';
+import { storeTroubles } from '../http/broker-node.js';
+import type { Health, MonitoredNode, NatsStatus, ServerState } from '../http/node.js';
+import type { Member } from './member.js';
+
+/** A member of a group as HTTP and metrics see it: active or standby, the same paths answer. */
+export class MemberNode implements MonitoredNode {
+  readonly clusterId: string;
+  readonly name: string;
+  readonly serverId: string;
+  readonly startedAtMs: number;
+  readonly storeKind = 'file';
+  readonly maxChannels: number;
+  readonly channelLimits: ChannelLimitsTable;
+  /** Undefined before there is a place for it. */
+  member: Member | undefined;
+
+  readonly #clock: Clock;
+  #nats: NatsStatus;
+  #natsLostBecause = '';
+  #failure: string | undefined;
+
+  constructor(config: ServeConfig, serverId: string, clock: Clock) {
+    this.clusterId = config.clusterId;
+    this.name = config.nodeName;
+    this.serverId = serverId;
+    this.maxChannels = config.maxChannels;
+    this.channelLimits = config.channelLimits;
+    this.#clock = clock;
+    this.startedAtMs = this.#wallMs();
+    this.#nats = { isConnected: false, server: '', sinceMs: this.startedAtMs, losses: 0 };
+  }
+
+  get broker(): Broker | undefined {
+    return this.member?.broker;
+  }
+
+  get nats(): NatsStatus {
+    return this.#nats;
+  }
+
+  get state(): ServerState {
+    if (this.#failure !== undefined) return 'FAILED';
+    const role = this.member?.role;
+    if (role === 'stopping') return 'SHUTDOWN';
+    return role === 'active' ? 'FT_ACTIVE' : 'FT_STANDBY';
+  }
+
+  get health(): Health {
+    if (this.#failure !== undefined) {
+      return { isHealthy: false, isReady: false, reasons: [`failed: ${this.#failure}`] };
+    }
+    const role = this.member?.role ?? 'starting';
+    if (role === 'stopping') {
+      return { isHealthy: false, isReady: false, reasons: ['stopping: it has been asked to'] };
+    }
+    const reasons = storeTroubles(this.broker);
+    const trouble = this.#nats.isConnected ? this.member?.trouble : this.#natsTrouble();
+    if (trouble !== undefined) return { isHealthy: false, isReady: false, reasons: [trouble, ...reasons] };
+    if (role === 'starting')
+      return { isHealthy: true, isReady: false, reasons: ['starting: joining the group'] };
+    if (role === 'recovering') {
+      return { isHealthy: true, isReady: false, reasons: ['taking over: recovering the store', ...reasons] };
+    }
+    return { isHealthy: true, isReady: true, reasons };
+  }
+
+  linkUp(server: string): void {
+    this.#nats = { ...this.#nats, isConnected: true, server, sinceMs: this.#wallMs() };
+  }
+
+  linkDown(reason: string): void {
+    const { server, losses } = this.#nats;
+    this.#nats = { isConnected: false, server, sinceMs: this.#wallMs(), losses: losses + 1 };
+    this.#natsLostBecause = reason;
+  }
+
+  failed(error: Error): void {
+    this.#failure = error.message;
+  }
+
+  #natsTrouble(): string {
+    const since = new Date(this.#nats.sinceMs).toISOString();
+    const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
+    return `no connection to NATS since ${since}${why}`;
+  }
+
+  #wallMs(): number {
+    return Number(this.#clock.wallNs() / 1_000_000n);
+  }
+}

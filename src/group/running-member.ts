@@ -1,0 +1,263 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { RunningBroker, StopReason } from '../cli/running.js';
+import { VERSION } from '../cli/version.js';
+import { systemClock } from '../clock/clock.js';
+import { limitsFor, type ServeConfig } from '../config/serve-config.js';
+import { HttpServer } from '../http/server.js';
+import type { Logger } from '../log/logger.js';
+import { SupervisedServer } from '../nats/server.js';
+import { stanSubjects } from '../protocol/subjects.js';
+import { candidateLock } from '../store/candidate-lock.js';
+import { nodeFs } from '../store/fs.js';
+import { checkIdentity } from '../store/identity.js';
+import { holderOf, machineProcesses, parseHolder } from '../store/process-identity.js';
+import { Reign } from '../store/reign.js';
+import { newStoreId } from '../store/store-id.js';
+import { activeService } from './active-service.js';
+import { AttachedPlace } from './attached-place.js';
+import { keepReign } from './keeper.js';
+import { Member } from './member.js';
+import { MemberNode } from './member-node.js';
+import type { MemberStatus } from './status.js';
+import { groupSubjects } from './subjects.js';
+
+/** What a member of a group is configured with. */
+export type MemberConfig = ServeConfig & {
+  readonly group: NonNullable<ServeConfig['group']>;
+  readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
+};
+
+/**
+ * Starts a member of a group in this process: active or standby is for the group to decide.
+ *
+ * @throws Error saying what is in the way: a port that is taken, another store than the group's, one that is not ours
+ */
+export async function startMember(config: MemberConfig, log: Logger): Promise<RunningBroker> {
+  const member = new RunningMember(config, log);
+  try {
+    await member.start();
+  } catch (error) {
+    await member.close();
+    throw error;
+  }
+  return member;
+}
+
+/** The parts of one member, started and stopped in order. */
+class RunningMember implements RunningBroker {
+  readonly ready: Promise<void>;
+  readonly stopped: Promise<StopReason>;
+
+  readonly #config: MemberConfig;
+  readonly #log: Logger;
+  readonly #node: MemberNode;
+  #http: HttpServer | undefined;
+  #natsServer: SupervisedServer | undefined;
+  #place: AttachedPlace | undefined;
+  #member: Member | undefined;
+  #holder = '';
+  #isStopping = false;
+  #onReady!: () => void;
+  #onNeverReady!: (error: Error) => void;
+  #onStopped!: (reason: StopReason) => void;
+
+  constructor(config: MemberConfig, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+    this.#node = new MemberNode(config, newStoreId(randomBytes), systemClock);
+    this.ready = new Promise((resolve, reject) => {
+      this.#onReady = resolve;
+      this.#onNeverReady = reject;
+    });
+    this.ready.catch(() => {});
+    this.stopped = new Promise((resolve) => {
+      this.#onStopped = resolve;
+    });
+  }
+
+  async start(): Promise<void> {
+    const config = this.#config;
+    const log = this.#log;
+    const { dir } = config.store;
+    // A store that is not ours is not touched, and whoever has it not disturbed.
+    await checkIdentity(nodeFs, dir, config.clusterId);
+    const { httpPort, httpAddress, metricsMaxChannels } = config;
+    if (httpPort !== undefined) {
+      this.#http = await HttpServer.start({
+        host: httpAddress,
+        port: httpPort,
+        node: this.#node,
+        maxChannelSeries: metricsMaxChannels,
+        log: log.child({ component: 'http' }),
+        clock: systemClock,
+      });
+    }
+    let nats = config.nats;
+    if (config.natsServer !== undefined) {
+      this.#natsServer = await SupervisedServer.start({
+        config: config.natsServer,
+        credentials: config.nats,
+        logger: log,
+      });
+      nats = { ...nats, servers: [this.#natsServer.url] };
+    }
+    const processes = machineProcesses(nodeFs, hostname(), process.pid);
+    this.#holder = holderOf(config.nodeName, await processes.self());
+    // The two need each other: the place is asked only once it is there.
+    let member: Member | undefined;
+    const place = new AttachedPlace({
+      config: nats,
+      name: `stanchion ${config.nodeName}`,
+      version: VERSION,
+      logger: log,
+      subjects: groupSubjects(config.clusterId, config.group.name),
+      handler: {
+        onMessage: (...message) => member!.handler.onMessage(...message),
+        onBatchEnd: () => member!.handler.onBatchEnd(),
+        onLinkUp: (link) => member!.handler.onLinkUp(link),
+        onLinkDown: (reason) => member!.handler.onLinkDown(reason),
+        onDrain: () => member!.handler.onDrain(),
+        onGroupMessage: (payload) => member!.handler.onGroupMessage(payload),
+      },
+      status: () => Buffer.from(JSON.stringify(this.#status())),
+      handOver: () => this.#handOver(),
+      onLinkUp: (server) => this.#node.linkUp(server),
+      onLinkDown: (reason) => this.#node.linkDown(reason),
+    });
+    this.#place = place;
+    member = this.#makeMember(place, (holder) => {
+      const parsed = parseHolder(holder);
+      return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
+    });
+    this.#member = this.#node.member = member;
+    member.onFatal = (error) => this.#fail(error);
+    member.onChanged = () => {
+      if (member.role === 'active' || member.role === 'standby') this.#onReady();
+    };
+    await place.start();
+    if (!this.#isStopping) await member.start();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#isStopping) {
+      this.#log.info({}, 'stopping');
+      await this.close();
+      this.#log.info({}, 'stopped');
+      this.#onStopped({ exitCode: 0 });
+    }
+    await this.stopped;
+  }
+
+  async close(): Promise<void> {
+    this.#isStopping = true;
+    await this.#member?.stop();
+    await this.#place?.close();
+    await this.#natsServer?.stop();
+    await this.#http?.close();
+    this.#onNeverReady(new Error('stopped before it was ready'));
+  }
+
+  #makeMember(place: AttachedPlace, isDead: (holder: string) => Promise<boolean>): Member {
+    const config = this.#config;
+    const log = this.#log;
+    const { clusterId, discoverPrefix, nodeName, group } = config;
+    const { dir, sync } = config.store;
+    const fs = nodeFs;
+    const clock = systemClock;
+    return new Member(
+      {
+        options: { name: group.name, nodeName, leaseMs: group.leaseMs },
+        holder: this.#holder,
+        dir,
+        clock,
+        log,
+        reign: new Reign(fs, dir),
+        lock: candidateLock(fs, dir),
+        keepReign,
+        isDead,
+        readIdentity: () => checkIdentity(fs, dir, clusterId),
+        place,
+        openService: activeService({
+          store: {
+            fs,
+            clock,
+            random: randomBytes,
+            dir,
+            clusterId,
+            sync,
+            warn: (message) => log.warn({}, message),
+          },
+          broker: {
+            options: {
+              clusterId,
+              discoverPrefix,
+              heartbeatIntervalMs: config.heartbeatIntervalMs,
+              heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+              heartbeatFailCount: config.heartbeatFailCount,
+              maxChannels: config.maxChannels,
+              limitsFor: (channelName) => limitsFor(config, channelName),
+              maxPendingBytes: config.maxPendingBytes,
+              replaceDurable: config.replaceDurable,
+            },
+            clock,
+            log,
+            pinger: place.pinger,
+            hashSeed: randomBytes(4).readUInt32LE(),
+            defer: setImmediate,
+          },
+        }),
+      },
+      stanSubjects(clusterId, discoverPrefix),
+    );
+  }
+
+  #status(): MemberStatus {
+    const { clusterId, nodeName, group, store } = this.#config;
+    const member = this.#member!;
+    const { broker, lastTakeover } = member;
+    let messages = 0;
+    for (const channel of broker?.channels.all() ?? []) messages += channel.log.messageCount;
+    return {
+      version: VERSION,
+      clusterId,
+      group: group.name,
+      node: nodeName,
+      member: this.#holder,
+      host: hostname(),
+      pid: process.pid,
+      role: member.role,
+      epoch: member.epoch,
+      roleForMs: Math.round(member.roleForMs),
+      leaseMs: group.leaseMs,
+      leaseAgeMs: member.leaseAgeMs === undefined ? null : Math.round(member.leaseAgeMs),
+      natsServer: this.#place!.server,
+      store: { kind: 'file', dir: store.dir, storeId: member.storeId },
+      clients: broker?.clients.size ?? 0,
+      channels: broker?.channels.size ?? 0,
+      messages,
+      takeovers: member.takeovers,
+      lastTakeover: lastTakeover ?? null,
+      trouble: member.trouble ?? null,
+    };
+  }
+
+  #handOver(): Uint8Array | undefined {
+    const member = this.#member!;
+    if (member.role !== 'active') return undefined;
+    const { epoch } = member;
+    const trouble = member.handOver();
+    return Buffer.from(
+      JSON.stringify(trouble === undefined ? { ok: true, epoch } : { ok: false, error: trouble }),
+    );
+  }
+
+  #fail(error: Error): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#node.failed(error);
+    void this.close()
+      .catch((cause: unknown) => this.#log.error({ err: cause }, 'not everything could be closed'))
+      .then(() => this.#onStopped({ exitCode: 1, error }));
+  }
+}

@@ -1,0 +1,33 @@
+import type { TakeoverStory } from './member.js';
+import type { MemberRole } from './messages.js';
+
+/** What a member answers when it is asked how it is. JSON. */
+export interface MemberStatus {
+  readonly version: string;
+  readonly clusterId: string;
+  readonly group: string;
+  readonly node: string;
+  /** Of the process: unique for ever, as the reign's holder names it. */
+  readonly member: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly role: MemberRole;
+  /** Of its reign, else the newest that it knows of. */
+  readonly epoch: number;
+  /** How long it has had its role. */
+  readonly roleForMs: number;
+  readonly leaseMs: number;
+  /** Since the reign was renewed; null if it has none. */
+  readonly leaseAgeMs: number | null;
+  /** `host:port` */
+  readonly natsServer: string;
+  readonly store: { readonly kind: 'file'; readonly dir: string; readonly storeId: string };
+  readonly clients: number;
+  readonly channels: number;
+  readonly messages: number;
+  /** Since the process started. */
+  readonly takeovers: number;
+  readonly lastTakeover: TakeoverStory | null;
+  /** What keeps it from doing its part. */
+  readonly trouble: string | null;
+}
