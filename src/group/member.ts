@@ -30,6 +30,9 @@ const FIRST_PENALTY_MS = 2_000;
 const MAX_PENALTY_MS = 60_000;
 /** A standby has so long to say that it listens. */
 const READY_MS = 250;
+/** A store that another member has just made shows itself on every mount within this time. */
+const NEW_STORE_MS = 5_000;
+const NEW_STORE_LOOK_MS = 50;
 /** The same trouble is logged once in this time. */
 const TROUBLE_MS = 10_000;
 
@@ -76,7 +79,8 @@ export class Member {
   #isStopping = false;
   #notBeforeMs = 0;
   #penaltyMs = FIRST_PENALTY_MS;
-  #mismatch: Error | undefined;
+  /** Who has another store than this member. */
+  #stranger: Heartbeat | undefined;
   #onReady: (() => void) | undefined;
   #troubleLoggedMs = Number.NEGATIVE_INFINITY;
   #heartbeatsUnheard = 0;
@@ -133,9 +137,10 @@ export class Member {
    */
   async start(): Promise<void> {
     const { reign, holder, options } = this.#parts;
-    this.#storeId = (await this.#parts.readIdentity())?.storeId ?? '';
+    await this.#readStoreId();
     await this.#pass(options.leaseMs / 2);
-    if (this.#mismatch !== undefined) throw this.#mismatch;
+    const mismatch = await this.#confirmMismatch();
+    if (mismatch !== undefined) throw mismatch;
     await reign.create(holder);
     this.#become('standby');
     this.#beat();
@@ -169,7 +174,8 @@ export class Member {
     while (!this.#isStopping) {
       try {
         const why = await this.#look();
-        if (this.#mismatch !== undefined) return this.#leave(this.#mismatch);
+        const mismatch = await this.#confirmMismatch();
+        if (mismatch !== undefined) return this.#leave(mismatch);
         if (why !== undefined && clock.monotonicMs() >= this.#notBeforeMs && !this.#isStopping) {
           await this.#contend(this.#watch.state!, why);
         }
@@ -199,7 +205,7 @@ export class Member {
     const gone = state.holder !== RELEASED && state.holder !== holder && (await isDead(state.holder));
     const nowMs = clock.monotonicMs();
     watch.saw(state, gone, begunMs, nowMs);
-    if (this.#storeId === '') this.#storeId = (await this.#parts.readIdentity())?.storeId ?? '';
+    await this.#readStoreId();
     this.trouble = undefined;
     if (watch.isSuspicious(nowMs)) this.#listen();
     else this.#stopListening();
@@ -434,13 +440,38 @@ export class Member {
         other.forMs > this.roleForMs || (other.forMs === this.roleForMs && other.member < this.#parts.holder);
       if (!isOlder) return;
     }
+    this.#stranger = other;
+    this.#tenure?.end({ kind: 'failed', why: this.#mismatch(other).message });
+  }
+
+  /** Looks again: the store may have been made a moment ago, and a mount may not show it at once. */
+  async #confirmMismatch(): Promise<Error | undefined> {
+    const { clock } = this.#parts;
+    const other = this.#stranger;
+    if (other === undefined) return undefined;
+    const until = clock.monotonicMs() + NEW_STORE_MS;
+    await this.#readStoreId();
+    while (this.#storeId === '' && clock.monotonicMs() < until) {
+      await this.#pass(NEW_STORE_LOOK_MS);
+      await this.#readStoreId();
+    }
+    if (this.#storeId !== other.storeId) return this.#mismatch(other);
+    this.#stranger = undefined;
+    return undefined;
+  }
+
+  #mismatch(other: Heartbeat): Error {
     const { options, dir } = this.#parts;
-    const mine = this.#storeId === '' ? 'holds no store yet' : `holds store ${this.#storeId}`;
-    this.#mismatch ??= new Error(
+    const mine = this.#storeId === '' ? 'holds no store' : `holds store ${this.#storeId}`;
+    return new Error(
       `This member of group "${options.name}" points at another store than its group: ${dir} here (node ${options.nodeName}) ${mine}, ` +
         `${other.storeDir} at node ${other.node} holds store ${other.storeId}. Is the shared volume mounted at ${dir}?`,
     );
-    this.#tenure?.end({ kind: 'failed', why: this.#mismatch.message });
+  }
+
+  async #readStoreId(): Promise<void> {
+    if (this.#storeId !== '') return;
+    this.#storeId = (await this.#parts.readIdentity())?.storeId ?? '';
   }
 
   #beat(): void {
