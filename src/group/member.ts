@@ -512,8 +512,7 @@ export class Member {
     this.#role = role;
     this.#roleSinceMs = this.#parts.clock.monotonicMs();
     if (role === 'standby') {
-      const { state } = this.#watch;
-      this.#parts.log.info({ epoch: this.epoch, holder: state?.holder }, 'Standby: watching');
+      this.#parts.log.info({ group: this.#parts.options.name, store: this.#parts.dir }, 'Standby: watching');
     }
     // Others should know at once.
     if (!wasStarting && role !== 'stopping') {

@@ -14,6 +14,8 @@ export interface TenureEnd {
 
 /** Leases without a renewal after which the store counts as lost. */
 const STUCK_LEASES = 5;
+/** In a row, until the store counts as lost. */
+const STALE_LOOKS = 3;
 /** Files that a hung store does not close are not waited for. */
 const CLOSE_MS = 1_000;
 
@@ -27,6 +29,7 @@ export class Tenure {
   #end!: (end: TenureEnd) => void;
   #isEnded = false;
   #cutTimer: Timer | undefined;
+  #staleLooks = 0;
 
   constructor(parts: MemberParts, state: ReignState, takenMs: number) {
     this.#parts = parts;
@@ -86,11 +89,19 @@ export class Tenure {
     );
   }
 
-  /** A store that hangs answers nothing, not even that the reign is lost. */
+  /**
+   * A store that hangs answers nothing, not even that the reign is lost. To be called now and then: one look is not enough,
+   * since whoever was paused finds old times and a store that is quite well.
+   */
   checkRenewals(): void {
     const { clock, options, dir } = this.#parts;
     const silentMs = clock.monotonicMs() - this.keeper.renewedMs;
-    if (silentMs < options.leaseMs * STUCK_LEASES) return;
+    if (silentMs < options.leaseMs * STUCK_LEASES) {
+      this.#staleLooks = 0;
+      return;
+    }
+    if (this.#staleLooks++ === 0) this.keeper.fence().catch(() => {});
+    if (this.#staleLooks < STALE_LOOKS) return;
     this.end({ kind: 'failed', why: `the store in ${dir} has not answered for ${Math.round(silentMs)} ms` });
   }
 
