@@ -31,7 +31,7 @@ const MAX_PENALTY_MS = 60_000;
 /** A standby has so long to say that it listens. */
 const READY_MS = 250;
 /** A store that another member has just made shows itself on every mount within this time. */
-const NEW_STORE_MS = 5_000;
+const NEW_STORE_MS = 2_000;
 const NEW_STORE_LOOK_MS = 50;
 /** The same trouble is logged once in this time. */
 const TROUBLE_MS = 10_000;

@@ -19,6 +19,8 @@ export interface ClaimOptions {
 }
 
 const DEFAULT_LEASE_MS = 3000;
+/** Often enough for members of a group that were started on the same store by mistake: they go by a short lease. */
+const MAX_RENEWAL_MS = 150;
 const MAX_ROUNDS = 20;
 
 /**
@@ -146,7 +148,7 @@ export class StoreClaim {
   }
 
   #arm(): void {
-    this.#timer = this.#options.clock.setTimer(this.#leaseMs / 3, () => {
+    this.#timer = this.#options.clock.setTimer(Math.min(MAX_RENEWAL_MS, this.#leaseMs / 3), () => {
       this.#renew().then(
         () => {
           if (!this.#isReleased) this.#arm();

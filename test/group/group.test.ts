@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { connect, type NatsConnection } from 'nats';
+import { resolveServeConfig } from '../../src/config/resolve.js';
+import type { MemberStatus } from '../../src/group/status.js';
+import { groupSubjects } from '../../src/group/subjects.js';
+import type { LogFields, Logger } from '../../src/log/logger.js';
+import { type RunningBroker, startBroker } from '../../src/server.js';
+import { StanClient } from '../harness/stan-client.js';
+import { waitFor } from '../harness/wait.js';
+import { NatsProcess } from '../nats/nats-process.js';
+
+/** Keeps what a member says. */
+class Story implements Logger {
+  readonly lines: string[] = [];
+  debug = () => {};
+  info = (_fields: LogFields, message: string) => void this.lines.push(message);
+  warn = this.info;
+  error = this.info;
+  child = () => this;
+}
+
+interface Started {
+  broker: RunningBroker;
+  story: Story;
+}
+
+describe('a group of brokers on one store', () => {
+  let nats: NatsProcess;
+  let nc: NatsConnection;
+  let dir: string;
+  const members: Started[] = [];
+  const clients: StanClient[] = [];
+
+  before(async () => {
+    nats = await NatsProcess.start();
+    nc = await connect({ servers: nats.url });
+  });
+  after(async () => {
+    await nc.close();
+    await nats.stop();
+  });
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'stanchion-group-'));
+  });
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.close().catch(() => {});
+    await Promise.all(members.splice(0).map(({ broker }) => broker.stop()));
+    await rm(dir, { recursive: true });
+  });
+
+  async function start(node: string, flags: Record<string, string> = {}): Promise<Started> {
+    const all = {
+      'cluster-id': 'c',
+      'ft-group': 'g',
+      store: 'file',
+      dir: join(dir, 'store'),
+      'nats-server': nats.url,
+      'node-name': node,
+      ...flags,
+    };
+    const argv = Object.entries(all).flatMap(([name, value]) => (value === '' ? [] : [`--${name}`, value]));
+    const story = new Story();
+    const broker = await startBroker(
+      resolveServeConfig(argv, {}, () => ''),
+      { log: story },
+    );
+    const member = { broker, story };
+    members.push(member);
+    return member;
+  }
+
+  async function statuses(group = 'g', clusterId = 'c'): Promise<MemberStatus[]> {
+    const answers = await nc.requestMany(groupSubjects(clusterId, group).status, undefined, {
+      maxWait: 150,
+      maxMessages: 10,
+    });
+    const found: MemberStatus[] = [];
+    for await (const answer of answers) if (!(answer instanceof Error)) found.push(answer.json());
+    return found.sort((a, b) => a.node.localeCompare(b.node));
+  }
+
+  /** Waits until one is active and so many watch. @returns the active one */
+  async function settled(standbys: number, group = 'g', clusterId = 'c'): Promise<MemberStatus> {
+    let found: MemberStatus[] = [];
+    await waitFor(
+      async () => {
+        found = await statuses(group, clusterId);
+        const count = (role: string): number => found.filter((status) => status.role === role).length;
+        return count('active') === 1 && count('standby') === standbys;
+      },
+      () => `one active and ${standbys} standbys: ${JSON.stringify(found)}`,
+    );
+    return found.find(({ role }) => role === 'active')!;
+  }
+
+  async function client(id: string, clusterId = 'c'): Promise<StanClient> {
+    const connected = await StanClient.connect(nats.url, clusterId, id);
+    clients.push(connected);
+    return connected;
+  }
+
+  it('has one that serves, and others that watch', async () => {
+    await start('a');
+    await Promise.all([start('b'), start('c')]);
+    const active = await settled(2);
+    assert.equal(active.epoch, 1);
+    const all = await statuses();
+    assert.deepEqual(
+      all.map(({ node }) => node),
+      ['a', 'b', 'c'],
+    );
+    assert.equal(new Set(all.map(({ store }) => store.storeId)).size, 1);
+    assert.ok(active.leaseAgeMs !== null && active.leaseAgeMs < active.leaseMs);
+    await (await client('p')).publish('foo', 'x');
+  });
+
+  it('starts on an empty store all at once', async () => {
+    await Promise.all([start('a'), start('b'), start('c')]);
+    await settled(2);
+  });
+
+  it('hands over when somebody asks, and clients go on', async () => {
+    await Promise.all([start('a'), start('b')]);
+    const before = await settled(1);
+    const publisher = await client('p');
+    const received: string[] = [];
+    const subscriber = await client('s');
+    await subscriber.subscribe('foo', {
+      durableName: 'd',
+      all: true,
+      onMessage: ({ data }) => received.push(data),
+    });
+    const acked: Promise<unknown>[] = [];
+    for (let i = 0; i < 100; i++) acked.push(publisher.publish('foo', `before ${i}`));
+    const answer = await nc.request(groupSubjects('c', 'g').handover, undefined, { timeout: 2_000 });
+    assert.deepEqual(answer.json(), { ok: true, epoch: before.epoch });
+    for (let i = 0; i < 100; i++) acked.push(publisher.publish('foo', `after ${i}`));
+    // Nobody tries again here: what was said during the handover was heard all the same.
+    await Promise.all(acked);
+    let now = before;
+    await waitFor(async () => {
+      now = await settled(1);
+      return now.epoch > before.epoch;
+    }, 'another one is active');
+    assert.equal(now.epoch, before.epoch + 1);
+    assert.notEqual(now.member, before.member);
+    await waitFor(
+      () => new Set(received).size === 200,
+      () => `all arrive: ${new Set(received).size}`,
+    );
+    assert.deepEqual([...new Set(received)].slice(0, 100), range('before'));
+    assert.deepEqual([...new Set(received)].slice(100), range('after'));
+  });
+
+  it('refuses to hand over when nobody would take it', async () => {
+    await start('a');
+    await settled(0);
+    const answer = await nc.request(groupSubjects('c', 'g').handover, undefined, { timeout: 2_000 });
+    assert.deepEqual(answer.json(), { ok: false, error: 'there is no standby' });
+  });
+
+  it('goes on when the active is stopped, and takes it back as a standby', async () => {
+    const first = await start('a');
+    await settled(0);
+    await start('b');
+    await settled(1);
+    const publisher = await client('p');
+    await publisher.publish('foo', '1');
+    await first.broker.stop();
+    const active = await settled(0);
+    assert.equal(active.node, 'b');
+    await publisher.publish('foo', '2');
+    await start('a');
+    assert.equal((await settled(1)).node, 'b');
+    const received: string[] = [];
+    await (await client('s')).subscribe('foo', { all: true, onMessage: ({ data }) => received.push(data) });
+    await waitFor(() => received.length === 2, 'both are there');
+    assert.deepEqual(received, ['1', '2']);
+  });
+
+  it('does not take in a member with another store, and says so by name', async () => {
+    await start('a');
+    await settled(0);
+    const other = join(dir, 'forgotten');
+    await assert.rejects(start('b', { dir: other }), (error: Error) => {
+      assert.match(error.message, /points at another store than its group/);
+      assert.match(error.message, /forgotten here \(node b\) holds no store/);
+      assert.match(error.message, /at node a holds store \w{22}\. Is the shared volume mounted/);
+      return true;
+    });
+    await assert.rejects(readdir(other), { code: 'ENOENT' });
+  });
+
+  it('shares a NATS server with another group', async () => {
+    await Promise.all([
+      start('a'),
+      start('b'),
+      start('x', { 'ft-group': 'h.1', 'cluster-id': 'other', dir: join(dir, 'other') }),
+    ]);
+    const one = await settled(1);
+    const other = await settled(0, 'h.1', 'other');
+    assert.notEqual(one.store.storeId, other.store.storeId);
+    await (await client('p', 'c')).publish('foo', 'x');
+    await (await client('p', 'other')).publish('foo', 'y');
+  });
+
+  it('lets a broker alone have its store, and the other way round', async () => {
+    const alone = await start('alone', { 'ft-group': '' });
+    const member = await start('a');
+    await waitFor(() => member.story.lines.includes('Standby: watching'), 'it watches');
+    // For longer than the lease.
+    const { hasStopped } = watchEnd(alone.broker);
+    const until = performance.now() + 1_500;
+    await waitFor(() => performance.now() > until || hasStopped(), 'time to pass');
+    assert.equal(hasStopped(), false);
+    await alone.broker.stop();
+    assert.equal((await settled(0)).node, 'a');
+    await assert.rejects(start('alone', { 'ft-group': '' }), /is held by node "a"/);
+  });
+
+  it('replaces an active whose nats-server is gone', async () => {
+    const lonely = await NatsProcess.start();
+    try {
+      await start('a', { 'nats-server': lonely.url });
+      await start('b');
+      // They do not hear each other, but the store is one.
+      const watching = (): boolean => members[1]!.story.lines.includes('Standby: watching');
+      await waitFor(watching, 'b watches');
+      await lonely.stop();
+      assert.equal((await settled(0)).node, 'b');
+      assert.ok(
+        members[0]!.story.lines.some((line) => /the reign of epoch 1 ends: no connection to NATS/.test(line)),
+      );
+      assert.equal(members[0]!.story.lines.filter((line) => line === 'Standby: watching').length, 2);
+    } finally {
+      await lonely.stop();
+    }
+  });
+});
+
+function watchEnd(broker: RunningBroker): { hasStopped: () => boolean } {
+  let isStopped = false;
+  void broker.stopped.then(() => {
+    isStopped = true;
+  });
+  return { hasStopped: () => isStopped };
+}
+
+function range(prefix: string): string[] {
+  return Array.from({ length: 100 }, (_, i) => `${prefix} ${i}`);
+}
