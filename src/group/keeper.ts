@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { StoreError } from '../store/errors.js';
-import type { Reign, ReignState } from '../store/reign.js';
+import { type Reign, type ReignState, sameReign } from '../store/reign.js';
 
 export interface KeeperOptions {
   clock: Clock;
@@ -103,7 +103,13 @@ class Keeper implements ReignKeeper {
         new Error(`The reign cannot be renewed: ${(error as Error).message}`, { cause: error }),
       );
     }
-    if (next === 'lost') throw this.#lose(await lostTo(reign));
+    if (next === 'lost') {
+      // A network file system may have done it, lost the answer, and asked again. Nobody else makes this name.
+      const wanted = { ...this.#state, counter: this.#state.counter + 1 };
+      const now = await reign.read().catch(() => undefined);
+      if (now === undefined || !sameReign(now, wanted)) throw this.#lose(lostTo(now));
+      next = wanted;
+    }
     this.#state = next;
     this.renewedMs = begunMs;
     this.renewalMs = clock.monotonicMs() - begunMs;
@@ -131,8 +137,7 @@ class Keeper implements ReignKeeper {
 }
 
 /** What a holder says that has found another's name. */
-export async function lostTo(reign: Reign): Promise<StoreError> {
-  const now = await reign.read().catch(() => undefined);
+function lostTo(now: ReignState | undefined): StoreError {
   const by = now === undefined ? 'somebody' : `${now.holder} in epoch ${now.epoch}`;
   return new StoreError('lost', `The reign has been taken over by ${by}`);
 }

@@ -238,8 +238,13 @@ export class Member {
       const now = await reign.readFresh(holder);
       if (!sameReign(now, known)) return;
       const takenMs = clock.monotonicMs();
-      const state = await reign.takeOver(known, epoch, holder);
-      if (state === 'lost') return;
+      let state = await reign.takeOver(known, epoch, holder);
+      if (state === 'lost') {
+        // It may have been done, its answer lost, and asked for again. Nobody else makes this name.
+        const wanted = { epoch, counter: 0, holder };
+        if (!sameReign(await reign.readFresh(holder), wanted)) return;
+        state = wanted;
+      }
       log.warn({ epoch, from: known.holder, reason: why }, `taking over in epoch ${epoch}: ${why}`);
       tenure = new Tenure(this.#parts, state, takenMs);
       await this.#reign(tenure, why, decidedMs);

@@ -135,10 +135,8 @@ export class Reign {
       await this.#fs.rename(`${this.#dir}/${reignFileName(from)}`, `${this.#dir}/${reignFileName(to)}`);
       return to;
     } catch (error) {
-      if (!isMissing(error)) throw error;
-      // A network file system may have done it, lost the answer, and asked again. Nobody else makes this name.
-      const names = await this.#fs.list(this.#dir);
-      return names.includes(reignFileName(to)) ? to : 'lost';
+      if (isMissing(error)) return 'lost';
+      throw error;
     }
   }
 }

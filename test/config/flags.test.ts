@@ -188,7 +188,8 @@ describe('a command line of the Go server', () => {
     ['-r udp://localhost:514', /^-r is not supported/],
     ['--file_slice_max_msgs 10', /^--file_slice_max_msgs is not supported/],
     ['--file_slice_archive_script x', /^--file_slice_archive_script is not supported/],
-    ['--ft_group g', /^--ft_group is not supported/],
+    ['--ft_group g', /^--ft-group needs a store that its members share: add --store file/],
+    ['--ft_group g -st file -dir d --ft_lease 50ms', /^--ft-lease must be from 200ms to 1m/],
     ['-sl stop', /^-sl is not supported: use kill -TERM/],
     ['-ms 8443', /^-ms is not supported: the HTTP port has no TLS/],
   ];
