@@ -4,7 +4,9 @@ import { ConfigError } from '../config/error.js';
 import type { StartBroker } from './running.js';
 import { serve } from './serve.js';
 import { addServeHelp } from './serve-help.js';
+import { addStatusCommand } from './status.js';
 import { addStoreCommands } from './store.js';
+import { addUpCommand } from './up.js';
 import { VERSION } from './version.js';
 
 const MAX_HELP_WIDTH = 120;
@@ -45,9 +47,11 @@ async function dispatch(args: readonly string[], programs: Programs): Promise<nu
     if (wantsVersion) forYargs = ['--version'];
     else forYargs = wantsHelp ? ['serve', '--help'] : ['serve'];
   }
-  const parser = addStoreCommands(baseParser(forYargs), (code) => {
+  const onExitCode = (code: number): void => {
     exitCode = code;
-  }).command(
+  };
+  const base = addStatusCommand(addUpCommand(baseParser(forYargs), onExitCode), onExitCode);
+  const parser = addStoreCommands(base, onExitCode).command(
     'serve',
     'Run one broker',
     (command) => addServeHelp(command),

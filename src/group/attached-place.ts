@@ -106,7 +106,9 @@ export class AttachedPlace implements NatsPlace {
         },
       });
     listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
-    listen(subjects.status, (message) => message.respond(status()));
+    for (const subject of [subjects.status, subjects.statusOfAll]) {
+      listen(subject, (message) => message.respond(status()));
+    }
     listen(subjects.handover, (message) => {
       const answer = handOver();
       if (answer !== undefined) message.respond(answer);

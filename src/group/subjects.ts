@@ -4,16 +4,23 @@ export interface GroupSubjects {
   readonly talk: string;
   /** Requests for the status: each member answers. */
   readonly status: string;
+  /** The same, of all groups of the cluster id. */
+  readonly statusOfAll: string;
   /** Requests to hand over: the active answers. */
   readonly handover: string;
 }
 
 const PREFIX = '_STANCHION.group';
 
-/** @param group `*` for all groups of the cluster id */
 export function groupSubjects(clusterId: string, group: string): GroupSubjects {
-  const base = `${PREFIX}.${token(clusterId)}.${group === '*' ? group : token(group)}`;
-  return { talk: `${base}.talk`, status: `${base}.status`, handover: `${base}.handover` };
+  const cluster = `${PREFIX}.${token(clusterId)}`;
+  const base = `${cluster}.${token(group)}`;
+  return {
+    talk: `${base}.talk`,
+    status: `${base}.status`,
+    statusOfAll: `${cluster}.status`,
+    handover: `${base}.handover`,
+  };
 }
 
 /** Any text as one token of a subject. Different texts give different tokens. */

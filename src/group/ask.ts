@@ -1,0 +1,37 @@
+import { ErrorCode, type NatsConnection } from 'nats';
+import type { MemberStatus } from './status.js';
+import { groupSubjects } from './subjects.js';
+
+/** Members answer within this time, or are not there. */
+const ANSWER_MS = 500;
+/** When no more answers have come for this time, all have. */
+const STALL_MS = 200;
+const MAX_MEMBERS = 1_000;
+
+/**
+ * Asks all members of a group how they are, over NATS.
+ *
+ * @param group undefined: all groups of the cluster id
+ */
+export async function askStatus(
+  nc: NatsConnection,
+  clusterId: string,
+  group: string,
+): Promise<MemberStatus[]> {
+  const { status, statusOfAll } = groupSubjects(clusterId, group ?? '');
+  const found: MemberStatus[] = [];
+  const answers = await nc.requestMany(group === undefined ? statusOfAll : status, undefined, {
+    maxWait: ANSWER_MS,
+    jitter: STALL_MS,
+    maxMessages: MAX_MEMBERS,
+  });
+  try {
+    for await (const answer of answers) {
+      if (!(answer instanceof Error) && answer.data.length > 0) found.push(answer.json<MemberStatus>());
+    }
+  } catch (error) {
+    // Nobody listens: there is no member.
+    if ((error as { code?: string }).code !== ErrorCode.NoResponders) throw error;
+  }
+  return found.sort((a, b) => a.group.localeCompare(b.group) || a.node.localeCompare(b.node));
+}

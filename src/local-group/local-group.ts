@@ -1,0 +1,112 @@
+import type { NatsServerConfig } from '../config/serve-config.js';
+import type { Logger } from '../log/logger.js';
+import { SupervisedServer } from '../nats/server.js';
+import { BrokerProcess } from './broker-process.js';
+import { checkPortIsFree, freePort } from './free-port.js';
+
+export interface LocalGroupOptions {
+  nodes: number;
+  dir: string;
+  /** Of the first nats-server; the others have the ports after it. 0: any that are free. */
+  port: number;
+  /** Of the first broker; undefined: no HTTP. */
+  httpPort: number | undefined;
+  clusterId: string;
+  group: string;
+  /** More flags of `serve`. */
+  flags: readonly string[];
+  log: Logger;
+  onLine(node: string, line: string): void;
+}
+
+const HOST = '127.0.0.1';
+const NO_CREDENTIALS = { user: undefined, pass: undefined, token: undefined };
+
+/**
+ * A group on this machine: brokers in processes of their own on one directory, beside nats-servers that are routed to each
+ * other. The nats-servers are this process's, so that the death of a broker takes no client's connection along.
+ */
+export class LocalGroup {
+  readonly servers: SupervisedServer[] = [];
+  readonly brokers: BrokerProcess[] = [];
+  readonly #options: LocalGroupOptions;
+
+  private constructor(options: LocalGroupOptions) {
+    this.#options = options;
+  }
+
+  /** @throws Error if a port is taken, or there is no nats-server */
+  static async start(options: LocalGroupOptions): Promise<LocalGroup> {
+    const group = new LocalGroup(options);
+    try {
+      await group.#start();
+    } catch (error) {
+      await group.stop();
+      throw error;
+    }
+    return group;
+  }
+
+  get urls(): string[] {
+    return this.servers.map(({ url }) => url);
+  }
+
+  /** Brokers first, one after the other, then the nats-servers. @param last the node that goes last: the active */
+  async stop(last?: string): Promise<void> {
+    const others = this.brokers.filter(({ node }) => node !== last);
+    await Promise.all(others.map((broker) => broker.stop()));
+    await Promise.all(this.brokers.map((broker) => broker.stop()));
+    await Promise.all(this.servers.map((server) => server.stop()));
+  }
+
+  async #start(): Promise<void> {
+    const { nodes, port, httpPort, log } = this.#options;
+    const numbers = Array.from({ length: nodes }, (_, i) => i);
+    for (const i of numbers) {
+      if (port > 0) await checkPortIsFree(port + i, `nats-server ${i + 1} of the group`);
+      if (httpPort !== undefined && httpPort > 0)
+        await checkPortIsFree(httpPort + i, `HTTP of broker ${i + 1}`);
+    }
+    const clusterPorts = await Promise.all(numbers.map(() => freePort()));
+    const routes = clusterPorts.map((clusterPort) => `nats://${HOST}:${clusterPort}`);
+    for (const i of numbers) {
+      const config: NatsServerConfig = {
+        binary: 'nats-server',
+        host: HOST,
+        port: port > 0 ? port + i : 0,
+        clusterUrl: routes[i],
+        clusterName: 'stanchion-local',
+        routes: routes.filter((_, other) => other !== i),
+        configFile: undefined,
+        flags: [],
+      };
+      this.servers.push(await SupervisedServer.start({ config, credentials: NO_CREDENTIALS, logger: log }));
+    }
+    for (const i of numbers) this.brokers.push(this.#startBroker(i));
+  }
+
+  #startBroker(i: number): BrokerProcess {
+    const { dir, httpPort, clusterId, group, flags, onLine } = this.#options;
+    const node = `stan-${i + 1}`;
+    // Its own server first; the others are where it goes when that one is gone.
+    const servers = [...this.urls.slice(i), ...this.urls.slice(0, i)];
+    const argv = [
+      ...[
+        '--cluster-id',
+        clusterId,
+        '--ft-group',
+        group,
+        '--node-name',
+        node,
+        '--store',
+        'file',
+        '--dir',
+        dir,
+      ],
+      ...['--nats-server', servers.join(',')],
+      ...(httpPort === undefined ? [] : ['--http-port', String(httpPort === 0 ? 0 : httpPort + i)]),
+      ...flags,
+    ];
+    return new BrokerProcess({ node, argv, onLine });
+  }
+}
