@@ -16,7 +16,7 @@ const MAX_MEMBERS = 1_000;
 export async function askStatus(
   nc: NatsConnection,
   clusterId: string,
-  group: string,
+  group: string | undefined,
 ): Promise<MemberStatus[]> {
   const { status, statusOfAll } = groupSubjects(clusterId, group ?? '');
   const found: MemberStatus[] = [];
