@@ -124,8 +124,9 @@ export class Broker {
   }
 }
 
+/** It serves, or it watches who serves. */
 function isReady(child: Child): boolean {
-  return child.output.includes('Streaming Server is ready');
+  return /Streaming Server is ready|Standby: watching/.test(child.output);
 }
 
 async function spawnBroker(settings: BrokerSettings): Promise<Child> {
