@@ -6,6 +6,7 @@ import type { LinkHandler } from '../link/types.js';
 import type { Logger } from '../log/logger.js';
 import { RateLimitedLog } from '../log/rate-limited.js';
 import { type StanSubjects, stanSubjects } from '../protocol/subjects.js';
+import type { RecentGuids } from '../publish/recent-guids.js';
 import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../store/types.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
 import type { BrokerLink } from './broker-link.js';
@@ -70,6 +71,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly clients: Clients;
   readonly channels: Channels;
   readonly subscriptions = new Map<number, Subscription>();
+  readonly recentGuids: RecentGuids;
   readonly delivery: Delivery;
   readonly pinger: ClientPinger;
   readonly counters = new Counters();
@@ -106,6 +108,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.log = parts.log;
     this.badInput = new RateLimitedLog(parts.log, parts.clock);
     this.ackInboxPrefix = ackInboxPrefix(store.storeId);
+    this.recentGuids = store.recovered.recentGuids;
     this.nextSession = store.recovered.nextSession;
     this.nextSubscriptionId = store.recovered.nextSubscriptionId;
     this.delivery = new Delivery({

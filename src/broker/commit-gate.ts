@@ -38,6 +38,21 @@ export class CommitGate {
     return held;
   }
 
+  /**
+   * Where an answer about what an older batch stored is written.
+   * @param batch its low half, u32
+   * @returns 'committed' if there is nothing to wait for; undefined without a link
+   */
+  answersOf(batch: number): OutBuffer | 'committed' | undefined {
+    for (const held of this.#held) {
+      if (held.batch >>> 0 !== batch) continue;
+      // What it held for an older link is gone with that; this is for the present one.
+      held.answers ??= this.#link?.takeBuffer();
+      return held.answers;
+    }
+    return 'committed';
+  }
+
   /** Runs when the batch is durable, after its answers have been sent, in the order of the calls. */
   afterCommit(batch: BatchId, action: () => void): void {
     this.hold(batch).actions.push(action);

@@ -7,6 +7,7 @@ import type { OutBuffer } from '../link/writer.js';
 import type { Logger } from '../log/logger.js';
 import type { RateLimitedLog } from '../log/rate-limited.js';
 import type { StanSubjects } from '../protocol/subjects.js';
+import type { RecentGuids } from '../publish/recent-guids.js';
 import type { Store } from '../store/types.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
 import type { BrokerLink } from './broker-link.js';
@@ -57,6 +58,7 @@ export interface BrokerContext {
   readonly channels: Channels;
   /** All that are online, by id: acks come with it. */
   readonly subscriptions: Map<number, Subscription>;
+  readonly recentGuids: RecentGuids;
   readonly delivery: Delivery;
   readonly pinger: ClientPinger;
   readonly counters: Counters;

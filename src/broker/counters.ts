@@ -7,4 +7,6 @@ export class Counters {
   acks = 0;
   redeliveries = 0;
   refusedPublishes = 0;
+  /** Acknowledged again, not stored again. */
+  duplicatePublishes = 0;
 }

@@ -3,6 +3,7 @@ import { STAN_ERROR } from '../protocol/errors.js';
 import { maxMsgProtoSize } from '../protocol/msgproto.js';
 import { encodePubAckError, maxPubAckErrorSize } from '../protocol/puback.js';
 import { decodePubMsg, newPubMsgView } from '../protocol/pubmsg.js';
+import { NEW_GUID } from '../publish/recent-guids.js';
 import type { ClientSession } from './client-session.js';
 import type { BrokerContext } from './context.js';
 import { openChannel } from './open-channel.js';
@@ -61,6 +62,13 @@ export class PublishHandler {
       );
       return;
     }
+    // Before all that depends on the present: what it repeats was stored, whatever has become of it or its channel.
+    const batch = context.recentGuids.find(client.record.session, buffer, view.guidStart, view.guidEnd);
+    if (batch !== NEW_GUID) {
+      counters.duplicatePublishes++;
+      this.#confirm(batch, client, buffer, replyStart, replyEnd);
+      return;
+    }
     const store = context.store;
     if (store.fullReason !== undefined) {
       this.#refuse(
@@ -100,13 +108,28 @@ export class PublishHandler {
     replyStart: number,
     replyEnd: number,
   ): void {
-    const { store, gate } = this.#context;
+    const { store, gate, recentGuids } = this.#context;
     const view = this.#view;
-    const sequence = channel.log.append(view, client.record.session);
+    const { session } = client.record;
+    const { log } = channel;
+    const sequence = log.append(view, session);
+    // The batch's timestamp is the message's, and so the log's last activity.
+    recentGuids.add(session, buffer, view.guidStart, view.guidEnd, store.gathering, log.lastActivityMs);
     const held = gate.hold(store.gathering);
     held.appended(channel, sequence);
     if (replyStart === replyEnd) return;
     const out = held.answers;
+    if (out !== undefined) {
+      client.ackLine.write(out, buffer, replyStart, replyEnd, view.guidStart, view.guidEnd);
+    }
+  }
+
+  /** Its guid was stored before, in `batch`: acknowledged as soon as that is durable. */
+  #confirm(batch: number, client: ClientSession, buffer: Buffer, replyStart: number, replyEnd: number): void {
+    if (replyStart === replyEnd) return;
+    const view = this.#view;
+    const answers = this.#context.gate.answersOf(batch);
+    const out = answers === 'committed' ? this.#context.delivery.out : answers;
     if (out !== undefined) {
       client.ackLine.write(out, buffer, replyStart, replyEnd, view.guidStart, view.guidEnd);
     }

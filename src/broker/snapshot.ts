@@ -4,13 +4,14 @@ import type { QueueGroup } from '../subscription/queue-group.js';
 import type { Subscription } from '../subscription/subscription.js';
 import type { BrokerContext } from './context.js';
 
-/** The whole present state of clients and subscriptions, as a checkpoint keeps it. */
+/** The whole present state of clients, subscriptions and recent guids, as a checkpoint keeps it. */
 export function writeSnapshot(context: BrokerContext, sink: SnapshotSink): void {
   const write = (owner: Subscription | QueueGroup): void => {
     const pending = 'members' in owner ? owner.orphans : owner.inFlight;
     sink.subscription(owner.record(), toRanges(pending.sorted()));
   };
   for (const client of context.clients.all()) sink.client(client.record);
+  for (const run of context.recentGuids.runs()) sink.recentGuids(run);
   for (const channel of context.channels.all()) {
     for (const sub of channel.subscriptions) write(sub);
     for (const durable of channel.durables.values()) if (!durable.isOnline) write(durable);

@@ -98,6 +98,11 @@ const OWN: readonly ServerMetric[] = [
   counter('acks', 'Acks of subscribers', counted('acks')),
   counter('redeliveries', 'Messages sent again since no ack came in time', counted('redeliveries')),
   counter('refused_publishes', 'Messages answered with an error', counted('refusedPublishes')),
+  counter(
+    'publish_duplicates',
+    'Messages that came again under their guid: acknowledged, not stored again',
+    counted('duplicatePublishes'),
+  ),
   {
     name: 'stanchion_bad_input_total',
     type: 'counter',
@@ -191,7 +196,8 @@ type CounterName =
   | 'bytesOut'
   | 'acks'
   | 'redeliveries'
-  | 'refusedPublishes';
+  | 'refusedPublishes'
+  | 'duplicatePublishes';
 
 function counted(name: CounterName): (facts: Facts) => number {
   return ({ node }) => node.broker?.counters[name] ?? 0;

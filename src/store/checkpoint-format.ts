@@ -1,3 +1,4 @@
+import type { GuidRun } from '../publish/guid-generation.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { crc32 } from './crc.js';
 import { damaged } from './errors.js';
@@ -25,6 +26,7 @@ import type { ClientRecord, SequenceRanges, SnapshotSink, SubscriptionRecord } f
  *     first sequence stands before them; the others follow without gaps
  *   clients: count; each as in its record
  *   subscriptions: count; each as in its record, then the ranges of pending sequences
+ *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), bytes, entries (see guid-generation.ts)
  */
 
 export interface CheckpointExtent {
@@ -59,14 +61,17 @@ export interface Checkpoint extends CheckpointIds {
   channels: CheckpointChannel[];
   clients: ClientRecord[];
   subscriptions: { record: SubscriptionRecord; pending: number[] }[];
+  recentGuids: GuidRun[];
 }
 
-/** Collects clients and subscriptions, encoded as they come. */
+/** Collects clients, subscriptions and recent guids, encoded as they come. */
 export class SnapshotWriter implements SnapshotSink {
   readonly #clients = new ByteWriter(16 * 1024);
   readonly #subscriptions = new ByteWriter(16 * 1024);
   #clientCount = 0;
   #subscriptionCount = 0;
+  readonly #guids: Buffer[] = [];
+  #guidRuns = 0;
 
   client(record: ClientRecord): void {
     this.#clientCount++;
@@ -79,12 +84,22 @@ export class SnapshotWriter implements SnapshotSink {
     writeRanges(this.#subscriptions, pending);
   }
 
+  recentGuids({ ms, entries }: GuidRun): void {
+    this.#guidRuns++;
+    const w = new ByteWriter(16);
+    w.f64(ms);
+    w.varint(entries.length);
+    this.#guids.push(w.buffer.subarray(0, w.length), entries);
+  }
+
   parts(): Buffer[] {
     return [
       count(this.#clientCount),
       this.#clients.buffer.subarray(0, this.#clients.length),
       count(this.#subscriptionCount),
       this.#subscriptions.buffer.subarray(0, this.#subscriptions.length),
+      count(this.#guidRuns),
+      ...this.#guids,
     ];
   }
 }
@@ -95,7 +110,7 @@ function count(value: number): Buffer {
   return w.buffer.subarray(0, w.length);
 }
 
-/** Writes all but clients and subscriptions. */
+/** Writes all but what the snapshot holds. */
 export class CheckpointWriter {
   readonly #w = new ByteWriter(64 * 1024);
 
@@ -168,7 +183,8 @@ export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string):
     const record = readSubscription(r);
     return { record, pending: expandRanges(readRanges(r)) };
   });
-  return { position, ...ids, segments, channels, clients, subscriptions };
+  const recentGuids = times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
+  return { position, ...ids, segments, channels, clients, subscriptions, recentGuids };
 }
 
 function readChannel(r: ByteReader): CheckpointChannel {

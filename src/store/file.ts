@@ -412,5 +412,6 @@ function recoveredState(state: StoreState): RecoveredState {
     logs: [...state.logs.values()],
     nextSession: state.nextSession,
     nextSubscriptionId: state.nextSubscriptionId,
+    recentGuids: state.recentGuids,
   };
 }

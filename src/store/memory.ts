@@ -1,9 +1,10 @@
 import type { Clock, Timer } from '../clock/clock.js';
+import { RecentGuids } from '../publish/recent-guids.js';
 import { AgeQueue } from './age-queue.js';
 import { BatchTime } from './batch-time.js';
 import { ChunkPool } from './chunk.js';
 import { MemoryLog, type MemoryLogOwner } from './memory-log.js';
-import { newStoreId, type RandomBytes } from './store-id.js';
+import { newStoreId, type RandomBytes, randomSeed } from './store-id.js';
 import type {
   BatchId,
   ChannelLog,
@@ -28,13 +29,7 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store, MemoryLogOwner {
   readonly kind = 'memory';
   readonly storeId: string;
-  readonly recovered: RecoveredState = {
-    clients: [],
-    subscriptions: [],
-    logs: [],
-    nextSession: 1,
-    nextSubscriptionId: 1,
-  };
+  readonly recovered: RecoveredState;
   readonly fullReason = undefined;
   readonly pendingBytes = 0;
   readonly time: BatchTime;
@@ -54,6 +49,14 @@ export class MemoryStore implements Store, MemoryLogOwner {
   constructor(options: MemoryStoreOptions) {
     this.#clock = options.clock;
     this.storeId = newStoreId(options.random);
+    this.recovered = {
+      clients: [],
+      subscriptions: [],
+      logs: [],
+      nextSession: 1,
+      nextSubscriptionId: 1,
+      recentGuids: new RecentGuids(randomSeed(options.random)),
+    };
     this.time = new BatchTime(options.clock);
   }
 

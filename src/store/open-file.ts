@@ -3,12 +3,12 @@ import { StoreError } from './errors.js';
 import { FileStore, LogOwner } from './file.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
 import { type StoreFs, withoutSync } from './fs.js';
-import { openIdentity } from './identity.js';
+import { checkIdentity, openIdentity } from './identity.js';
 import { createFirstJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
 import { recover } from './recovery.js';
 import { writeReignBatch } from './reign-record.js';
 import { testFileSystem } from './self-test.js';
-import type { RandomBytes } from './store-id.js';
+import { type RandomBytes, randomSeed } from './store-id.js';
 
 export interface FileStoreOptions {
   fs: StoreFs;
@@ -65,8 +65,12 @@ const MIB = 1024 * 1024;
 export async function openFileStore(options: FileStoreOptions): Promise<FileStore> {
   const { dir, epoch, warn, random } = options;
   const fs = options.sync === false ? withoutSync(options.fs) : options.fs;
+  const unique = Buffer.from(random(6)).toString('hex');
+  // A directory that is not ours is refused before anything is tried there.
+  await checkIdentity(fs, dir, options.clusterId);
+  await fs.makeDirectory(dir);
+  await testFileSystem(fs, dir, epoch, unique);
   const { storeId } = await openIdentity({ ...options, fs });
-  await testFileSystem(fs, dir, epoch);
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
     await fs.makeDirectory(`${dir}/${name}`);
   await fs.syncDirectory(dir);
@@ -85,7 +89,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     maxOpenSegments: options.maxOpenSegments ?? 64,
   };
   const owner = new LogOwner(settings);
-  const recovery = await recover({ fs, dir, storeId, owner, warn });
+  const recovery = await recover({ fs, dir, storeId, owner, hashSeed: randomSeed(random), warn });
   if (recovery.highestEpoch >= epoch) {
     throw new StoreError(
       'lost',

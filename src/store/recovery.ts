@@ -12,6 +12,7 @@ import {
   parseNames,
   SEGMENT_DIRECTORY,
 } from './file-names.js';
+import { listFresh, withUnlisted } from './fresh-list.js';
 import type { StoreFs } from './fs.js';
 import { planJournals } from './journal-plan.js';
 import { openJournalContent, scanJournal } from './journal-reader.js';
@@ -24,8 +25,18 @@ export interface RecoveryOptions {
   dir: string;
   storeId: string;
   owner: FileLogOwner;
+  /** Any number; hard to guess for a store that serves. */
+  hashSeed: number;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
+  /** The reign that recovers. Without it somebody only looks, and what a mount remembers of directories will do. */
+  reign?: RecoveringReign;
+}
+
+export interface RecoveringReign {
+  epoch: number;
+  /** This process's own, for names of files. */
+  unique: string;
 }
 
 export interface Recovery {
@@ -39,11 +50,17 @@ export interface Recovery {
   checkpoint: FileId | undefined;
 }
 
-/** Reads a store: the newest checkpoint, then the journals behind it. Changes nothing. */
+/** Reads a store: the newest checkpoint, then the journals behind it. Changes none of them. */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
-  const { fs, dir, warn } = options;
-  const journals = parseNames(await fs.list(`${dir}/${JOURNAL_DIRECTORY}`), 'log');
-  const checkpoints = parseNames(await fs.list(`${dir}/${CHECKPOINT_DIRECTORY}`), 'ckpt').reverse();
+  const { fs, dir, warn, reign } = options;
+  const list = (name: string): Promise<string[]> =>
+    reign === undefined
+      ? fs.list(`${dir}/${name}`)
+      : listFresh(fs, `${dir}/${name}`, reign.epoch, reign.unique);
+  const listed = parseNames(await list(JOURNAL_DIRECTORY), 'log');
+  const journals = reign === undefined ? listed : await withUnlisted(fs, dir, listed, reign.epoch);
+  const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();
+  // Nothing is read from this listing but the epochs.
   const segments = parseNames(await fs.list(`${dir}/${SEGMENT_DIRECTORY}`), 'seg');
   const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
   let firstError: StoreError | undefined;
@@ -70,9 +87,9 @@ async function replay(
   journals: readonly FileId[],
   checkpoint: Checkpoint | undefined,
 ): Promise<Pick<Recovery, 'state' | 'accepted' | 'journalBytes'>> {
-  const { fs, dir, storeId, owner, warn } = options;
+  const { fs, dir, storeId, owner, hashSeed, warn } = options;
   const plan = await planJournals(fs, dir, storeId, journals, checkpoint?.position);
-  const state = new StoreState(owner);
+  const state = new StoreState(owner, hashSeed);
   if (checkpoint !== undefined) state.load(checkpoint, dir);
   const accepted: AcceptedJournal[] = [];
   let journalBytes = 0;

@@ -1,4 +1,6 @@
 import type { PubMsgView } from '../protocol/pubmsg.js';
+import type { GuidRun } from '../publish/guid-generation.js';
+import type { RecentGuids } from '../publish/recent-guids.js';
 
 /** What a batch of appends is called until it is durable. Grows by one with each commit, from 1. */
 export type BatchId = number;
@@ -121,12 +123,16 @@ export interface RecoveredState {
   nextSession: number;
   /** Higher than any subscription id ever used. */
   nextSubscriptionId: number;
+  /** Of the messages stored last. The owner's from then on: it adds to them and writes them into checkpoints. */
+  recentGuids: RecentGuids;
 }
 
 /** Takes the owner's present state when the store writes a checkpoint. */
 export interface SnapshotSink {
   client(record: ClientRecord): void;
   subscription(record: SubscriptionRecord, pending: SequenceRanges): void;
+  /** Guids of messages stored not long ago: oldest first. The bytes are the sink's to keep. */
+  recentGuids(run: GuidRun): void;
 }
 
 /** What a store asks of its owner (the broker). All are called from the event loop, never from within an append. */

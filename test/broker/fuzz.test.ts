@@ -313,7 +313,7 @@ describe('floods', () => {
       // Also names that differ in case only.
       const subject =
         i % 2 === 0 ? `channel-${i}` : `CHANNEL-${i % 20}-${i.toString(2).replaceAll('1', 'A')}`;
-      fuzzed.hand(PUBLISH, encodePubMsg({ clientId: 'a', guid: 'g', subject }), '_R.x');
+      fuzzed.hand(PUBLISH, encodePubMsg({ clientId: 'a', guid: subject, subject }), '_R.x');
       if (i % 1000 === 0) await fuzzed.settle();
       fuzzed.link.sent.length = 0;
     }
@@ -329,7 +329,7 @@ describe('floods', () => {
       const subject = [...'abcdefghij']
         .map((char, at) => ((i >> at) & 1 ? char.toUpperCase() : char))
         .join('');
-      fuzzed.hand(PUBLISH, encodePubMsg({ clientId: 'a', guid: 'g', subject }), '_R.x');
+      fuzzed.hand(PUBLISH, encodePubMsg({ clientId: 'a', guid: subject, subject }), '_R.x');
     }
     await fuzzed.settle();
     assert.equal(fuzzed.broker.channels.size, 1);

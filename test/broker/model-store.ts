@@ -1,4 +1,5 @@
 import type { PubMsgView } from '../../src/protocol/pubmsg.js';
+import { RecentGuids } from '../../src/publish/recent-guids.js';
 import { MemoryStore } from '../../src/store/memory.js';
 import type {
   BatchId,
@@ -40,6 +41,7 @@ export class ModelStore extends MemoryStore {
     logs: [],
     nextSession: 1,
     nextSubscriptionId: 1,
+    recentGuids: new RecentGuids(1),
   };
   /** Reads that are under way, in the order of their start. */
   readonly loads: Unfinished[] = [];
@@ -158,6 +160,7 @@ export class ModelStore extends MemoryStore {
       logs: [...this.logs.values()],
       nextSession: Math.max(0, ...[...this.#clients.values()].map(({ session }) => session)) + 1,
       nextSubscriptionId: this.#nextSubscriptionId,
+      recentGuids: this.recovered.recentGuids,
     };
     this.loads.length = this.searches.length = 0;
   }

@@ -1,0 +1,128 @@
+import { GUID_HEADER_BYTES, GuidGeneration, type GuidRun, readU32 } from './guid-generation.js';
+
+/** For so long a guid is remembered at least, ms, as long as the bound on their number allows. */
+export const GUID_MEMORY_MS = 120_000;
+/** So many guids are remembered at most. */
+export const MAX_GUIDS = 262_144;
+/** So many, and not many more, go into a checkpoint. What came later is in the journal behind it. */
+export const MAX_CHECKPOINT_GUIDS = 65_536;
+/** A longer guid is not kept, as in the message's record. */
+const MAX_GUID_BYTES = 255;
+const FIRST_CAPACITY = 1024;
+/** What `find` says of a guid that is not remembered. */
+export const NEW_GUID = -1;
+
+/**
+ * The guids that were stored not long ago, by publisher: a message that comes again under its guid is told from a new one.
+ * Compared byte by byte: taking one message for another would lose it.
+ *
+ * Two generations. The present one grows up to half of the bound; when that is full, or spans `GUID_MEMORY_MS`, it becomes
+ * the one before, and the one before is forgotten. So between one and two of these times are remembered, and memory goes
+ * back when less is published.
+ */
+export class RecentGuids {
+  #present = new GuidGeneration(FIRST_CAPACITY);
+  #before: GuidGeneration | undefined;
+  #newestMs = 0;
+  /** Of what was last looked for. */
+  #hash = 0;
+  readonly #seed: number;
+  readonly #maxCapacity: number;
+
+  /**
+   * @param seed makes the order of slots unpredictable to whoever chooses the guids
+   * @param maxGuids a power of 2
+   */
+  constructor(seed: number, maxGuids = MAX_GUIDS) {
+    this.#seed = seed;
+    this.#maxCapacity = maxGuids / 2;
+  }
+
+  get size(): number {
+    return this.#present.count + (this.#before?.count ?? 0);
+  }
+
+  /** @returns the batch (u32, its low half) in which the guid was stored; `NEW_GUID` if it is not remembered */
+  find(session: number, source: Buffer, start: number, end: number): number {
+    const hash = hashOf(this.#seed, session, source, start, end);
+    this.#hash = hash;
+    const batch = this.#present.find(hash, session, source, start, end);
+    if (batch !== NEW_GUID || this.#before === undefined) return batch;
+    return this.#before.find(hash, session, source, start, end);
+  }
+
+  /**
+   * Remembers the guid that the last `find` did not find.
+   *
+   * @param batch that stores its message
+   * @param ms timestamp of that batch, ms since 1970; it never goes back
+   */
+  add(session: number, source: Buffer, start: number, end: number, batch: number, ms: number): void {
+    const size = end - start;
+    if (size > MAX_GUID_BYTES) return;
+    const present = this.#present;
+    if (!present.hasRoom(size) || (ms - present.firstMs > GUID_MEMORY_MS && present.count > 0)) {
+      this.#makeRoom(ms);
+    }
+    this.#newestMs = ms;
+    this.#present.add(this.#hash, session, source, start, end, batch, ms);
+  }
+
+  /** Remembers a guid that recovery found in the store: its message is durable. */
+  restore(session: number, source: Buffer, start: number, end: number, ms: number): void {
+    this.#hash = hashOf(this.#seed, session, source, start, end);
+    this.add(session, source, start, end, 0, ms);
+  }
+
+  /** @throws RangeError if the entries are not whole */
+  restoreRun({ ms, entries }: GuidRun): void {
+    for (let at = 0; at < entries.length; ) {
+      const start = at + GUID_HEADER_BYTES;
+      const end = start + (entries[at + 8] ?? 0);
+      if (end > entries.length) throw new RangeError('the guids end in the middle of one');
+      this.restore(readU32(entries, at + 4), entries, start, end, ms);
+      at = end;
+    }
+  }
+
+  /** Copies of what a checkpoint should keep, oldest first. */
+  runs(): GuidRun[] {
+    const sinceMs = this.#newestMs - GUID_MEMORY_MS;
+    const runs = this.#present.runs(MAX_CHECKPOINT_GUIDS, sinceMs);
+    const left = MAX_CHECKPOINT_GUIDS - this.#present.count;
+    return left > 0 && this.#before !== undefined ? [...this.#before.runs(left, sinceMs), ...runs] : runs;
+  }
+
+  #makeRoom(ms: number): void {
+    const present = this.#present;
+    const isOld = ms - present.firstMs > GUID_MEMORY_MS;
+    if (!isOld && present.capacity < this.#maxCapacity) {
+      this.#present = present.grown(Math.min(present.capacity * 4, this.#maxCapacity));
+      return;
+    }
+    const before = this.#before;
+    this.#before = present;
+    if (!isOld && before?.capacity === present.capacity) {
+      before.clear();
+      this.#present = before;
+    } else {
+      this.#present = new GuidGeneration(isOld ? FIRST_CAPACITY : present.capacity);
+    }
+  }
+}
+
+/** Four bytes at a time: guids of one publisher differ in the last few, and every bit of the hash must show it. */
+function hashOf(seed: number, session: number, source: Buffer, start: number, end: number): number {
+  let hash = Math.imul(seed ^ session, 0x9e3779b1);
+  hash ^= hash >>> 15;
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
+    const word = source[i]! | (source[i + 1]! << 8) | (source[i + 2]! << 16) | (source[i + 3]! << 24);
+    hash = Math.imul(hash ^ word, 0x85ebca6b);
+    hash ^= hash >>> 15;
+  }
+  for (; i < end; i++) hash = Math.imul(hash ^ source[i]!, 0x01000193);
+  hash ^= hash >>> 13;
+  hash = Math.imul(hash, 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
