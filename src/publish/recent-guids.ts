@@ -70,8 +70,7 @@ export class RecentGuids {
 
   /** Remembers a guid that recovery found in the store: its message is durable. */
   restore(session: number, source: Buffer, start: number, end: number, ms: number): void {
-    this.#hash = hashOf(this.#seed, session, source, start, end);
-    this.add(session, source, start, end, 0, ms);
+    if (this.find(session, source, start, end) === NEW_GUID) this.add(session, source, start, end, 0, ms);
   }
 
   /** @throws RangeError if the entries are not whole */

@@ -214,7 +214,7 @@ for (const store of STORES) {
       let before = 0;
       for (let sent = 0; sent < total; ) {
         for (let i = 0; i < window; i++)
-          client.send({ clientId, guid: 'g', subject: `${prefix}.${sent++}` }, ackInbox);
+          client.send({ clientId, guid: `g${sent}`, subject: `${prefix}.${sent++}` }, ackInbox);
         await waitFor(() => acks >= sent, 'all are answered', 60_000);
         if (sent === 3 * window) before = residentBytes(rig.broker.pid);
       }
@@ -253,7 +253,7 @@ for (const store of STORES) {
         try {
           const { error } = await client.publish({
             clientId,
-            guid: 'g',
+            guid: `${length}`,
             subject,
             data: Buffer.alloc(length),
           });

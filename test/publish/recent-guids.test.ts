@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  GUID_MEMORY_MS,
+  MAX_CHECKPOINT_GUIDS,
+  NEW_GUID,
+  RecentGuids,
+} from '../../src/publish/recent-guids.js';
+
+const START_MS = 1_700_000_000_000;
+
+function has(guids: RecentGuids, session: number, guid: string): boolean {
+  const bytes = Buffer.from(guid);
+  return guids.find(session, bytes, 0, bytes.length) !== NEW_GUID;
+}
+
+/** @returns whether it was new */
+function store(guids: RecentGuids, session: number, guid: string, batch = 1, ms = START_MS): boolean {
+  const bytes = Buffer.from(`..${guid}.`);
+  if (guids.find(session, bytes, 2, bytes.length - 1) !== NEW_GUID) return false;
+  guids.add(session, bytes, 2, bytes.length - 1, batch, ms);
+  return true;
+}
+
+describe('recent guids', () => {
+  it('a guid is known in its session, with the batch it came in', () => {
+    const guids = new RecentGuids(1);
+    assert.equal(store(guids, 1, 'a', 7), true);
+    assert.equal(store(guids, 1, 'a', 8), false);
+    assert.equal(guids.find(1, Buffer.from('a'), 0, 1), 7);
+    assert.equal(has(guids, 2, 'a'), false);
+    assert.equal(has(guids, 1, 'aa'), false);
+    assert.equal(has(guids, 1, ''), false);
+  });
+
+  it('a guid of more than 255 bytes is not kept', () => {
+    const guids = new RecentGuids(1);
+    assert.equal(store(guids, 1, 'g'.repeat(255)), true);
+    assert.equal(store(guids, 1, 'g'.repeat(255)), false);
+    assert.equal(store(guids, 1, 'g'.repeat(256)), true);
+    assert.equal(store(guids, 1, 'g'.repeat(256)), true);
+  });
+
+  it('at the bound, half of it and more is remembered: the newest', () => {
+    const bound = 8192;
+    const guids = new RecentGuids(1, bound);
+    for (let i = 0; i < 10 * bound; i++) {
+      assert.equal(store(guids, i % 3, `guid-${i}`), true);
+      assert.ok(guids.size <= bound);
+      const back = i - Math.min(i, bound / 2 - 1);
+      assert.ok(has(guids, back % 3, `guid-${back}`), `${back} is known at ${i}`);
+    }
+    assert.equal(has(guids, 0, 'guid-0'), false);
+  });
+
+  it('guids longer than usual are fewer, within the same memory', () => {
+    const guids = new RecentGuids(1, 8192);
+    for (let i = 0; i < 50_000; i++) store(guids, 1, `${i}`.padStart(255, '.'));
+    assert.ok(guids.size > 400 && guids.size < 2000, `${guids.size}`);
+    assert.ok(has(guids, 1, '49999'.padStart(255, '.')));
+  });
+
+  it('what is older than the time is forgotten, and only that', () => {
+    const guids = new RecentGuids(1);
+    const times = new Map<string, number>();
+    for (let i = 0; i < 5000; i++) {
+      const ms = START_MS + i * 500;
+      store(guids, 1, `guid-${i}`, 1, ms);
+      times.set(`guid-${i}`, ms);
+      if (i % 50 !== 0) continue;
+      for (const [guid, at] of times) {
+        if (ms - at <= GUID_MEMORY_MS) assert.ok(has(guids, 1, guid), guid);
+        if (ms - at > 3 * GUID_MEMORY_MS) {
+          assert.ok(!has(guids, 1, guid), guid);
+          times.delete(guid);
+        }
+      }
+    }
+  });
+
+  it('holds exactly what a map holds, whatever comes', () => {
+    const step = fc.record({
+      session: fc.integer({ min: 0, max: 3 }),
+      guid: fc.oneof(
+        fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom('a', 'b', '\0') }),
+        fc.integer({ min: 0, max: 5000 }).map((n) => `guid-${n}`),
+      ),
+      times: fc.integer({ min: 1, max: 600 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), fc.integer(), (steps, seed) => {
+        const guids = new RecentGuids(seed);
+        const model = new Map<string, number>();
+        let batch = 0;
+        for (const { session, guid, times } of steps) {
+          batch++;
+          for (let i = 0; i < times; i++) {
+            const name = i === 0 ? guid : `${guid}${i}`;
+            const key = `${session} ${name}`;
+            assert.equal(store(guids, session, name, batch), !model.has(key));
+            if (!model.has(key)) model.set(key, batch);
+          }
+        }
+        assert.equal(guids.size, model.size);
+        for (const [key, at] of model) {
+          const [session, guid] = [Number(key.slice(0, 1)), Buffer.from(key.slice(2))];
+          assert.equal(guids.find(session, guid, 0, guid.length), at);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('survive a checkpoint: the newest, with their sessions', () => {
+    const guids = new RecentGuids(1);
+    const total = 3 * MAX_CHECKPOINT_GUIDS;
+    for (let i = 0; i < total; i++) store(guids, i % 5, `guid-${i}`, i, START_MS + (i >> 8));
+    const runs = guids.runs();
+    const after = new RecentGuids(2);
+    for (const run of runs) after.restoreRun(run);
+    assert.ok(after.size <= MAX_CHECKPOINT_GUIDS);
+    assert.ok(after.size > MAX_CHECKPOINT_GUIDS - 2048);
+    for (let i = total - after.size; i < total; i++) assert.ok(has(after, i % 5, `guid-${i}`), `${i}`);
+    assert.equal(after.find(0, Buffer.from(`guid-${total - 1 - ((total - 1) % 5)}`), 0, 11), 0, 'durable');
+  });
+
+  it('too old ones are in no checkpoint', () => {
+    const guids = new RecentGuids(1);
+    store(guids, 1, 'old', 1, START_MS);
+    store(guids, 1, 'young', 1, START_MS + GUID_MEMORY_MS + 1);
+    const after = new RecentGuids(1);
+    for (const run of guids.runs()) after.restoreRun(run);
+    assert.deepEqual([has(after, 1, 'old'), has(after, 1, 'young')], [false, true]);
+  });
+
+  it('entries that are not whole are refused', () => {
+    const guids = new RecentGuids(1);
+    store(guids, 1, 'guid');
+    const [run] = guids.runs();
+    for (let cut = 1; cut < run!.entries.length; cut++) {
+      const entries = run!.entries.subarray(0, cut);
+      assert.throws(() => new RecentGuids(1).restoreRun({ ms: START_MS, entries }), RangeError);
+    }
+  });
+});
