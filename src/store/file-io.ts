@@ -23,8 +23,7 @@ export async function writeAll(
 export async function readWhole(fs: StoreFs, path: string): Promise<Buffer> {
   const file = await fs.open(path, 'read');
   try {
-    const status = await fs.status(path);
-    const buffer = Buffer.allocUnsafeSlow(status?.bytes ?? 0);
+    const buffer = Buffer.allocUnsafeSlow(await file.size());
     const bytes = await file.read(buffer, 0, buffer.length, 0);
     return buffer.subarray(0, bytes);
   } finally {
@@ -37,10 +36,9 @@ const ZERO_PIECE = Buffer.alloc(PIECE_BYTES);
 
 /** The content of a file up to where nothing but zeros follow. Preallocated room costs no memory then. */
 export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
-  const status = await fs.status(path);
   const file = await fs.open(path, 'read');
   try {
-    const buffer = Buffer.allocUnsafeSlow(status?.bytes ?? 0);
+    const buffer = Buffer.allocUnsafeSlow(await file.size());
     let used = 0;
     let isZero = false;
     while (used < buffer.length && !isZero) {
@@ -66,6 +64,22 @@ export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
 
 function isAllZero(buffer: Buffer, start: number, end: number): boolean {
   return buffer.subarray(start, end).equals(ZERO_PIECE.subarray(0, end - start));
+}
+
+/** Makes a file, synced. Nothing is left of it if that fails. */
+export async function writeFile(fs: StoreFs, path: string, content: Buffer): Promise<void> {
+  try {
+    const file = await fs.open(path, 'create');
+    try {
+      await writeAll(file, content, 0, content.length, 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    await removeIfThere(fs, path).catch(() => {});
+    throw error;
+  }
 }
 
 /** Gives `path` this content all at once, durably: a temporary file, synced, renamed, its directory synced. */

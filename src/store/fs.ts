@@ -12,6 +12,8 @@ export interface StoreFile {
   ): void;
   /** @returns bytes read; less than asked at the end of the file only */
   read(buffer: Buffer, start: number, end: number, position: number): Promise<number>;
+  /** Bytes, as the open file has them: opening makes a network mount ask the server, looking at a path may not. */
+  size(): Promise<number>;
   sync(): Promise<void>;
   close(): Promise<void>;
 }
@@ -34,6 +36,8 @@ export interface StoreFs {
   readSync(path: string, buffer: Buffer, start: number, end: number, position: number): number;
   /** Atomic. Replaces a file at `to`; `ENOENT` if `from` is not there. */
   rename(from: string, to: string): Promise<void>;
+  /** Atomic. Gives a file a second name; `EEXIST` if that is there. */
+  link(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   /** With its parents; no error if it is there. */
   makeDirectory(path: string): Promise<void>;
@@ -75,6 +79,12 @@ class NodeFile implements StoreFile {
       at += count;
     }
     return at - start;
+  }
+
+  size(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      fs.fstat(this.#fd, (error, stats) => (error === null ? resolve(stats.size) : reject(error))),
+    );
   }
 
   sync(): Promise<void> {
@@ -122,6 +132,7 @@ export const nodeFs: StoreFs = {
     }
   },
   rename: (from, to) => fs.promises.rename(from, to),
+  link: (from, to) => fs.promises.link(from, to),
   unlink: (path) => fs.promises.unlink(path),
   makeDirectory: async (path) => {
     await fs.promises.mkdir(path, { recursive: true, mode: 0o750 });
@@ -181,6 +192,10 @@ class UnsyncedFile implements StoreFile {
 
   read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
     return this.#inner.read(buffer, start, end, position);
+  }
+
+  size(): Promise<number> {
+    return this.#inner.size();
   }
 
   async sync(): Promise<void> {}

@@ -1,8 +1,9 @@
-import { StoreError } from './errors.js';
+import { errorCode, isMissing, StoreError } from './errors.js';
 import { FORMAT_VERSION } from './file-header.js';
-import { readWhole, writeAtomically } from './file-io.js';
+import { readWhole, removeIfThere, writeFile } from './file-io.js';
 import { IDENTITY_FILE, REIGN_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
+import { isSelfTestFile } from './self-test.js';
 import { newStoreId, type RandomBytes } from './store-id.js';
 
 /** What `stanchion.json` says: whose store this is. Written once. */
@@ -26,7 +27,8 @@ export interface IdentityOptions {
 const HARMLESS = new Set(['lost+found', REIGN_DIRECTORY]);
 
 /**
- * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses.
+ * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses. Whoever is
+ * second finds what the first one made, whatever it saw before: a mount may remember that there was nothing.
  *
  * @throws StoreError `wrong-cluster`, `newer-version` or `foreign`
  */
@@ -41,8 +43,21 @@ export async function openIdentity(options: IdentityOptions): Promise<StoreIdent
     storeId: newStoreId(options.random),
     createdAt: new Date(Number(options.clock.wallNs() / 1_000_000n)).toISOString(),
   };
-  await writeAtomically(fs, dir, IDENTITY_FILE, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
-  return identity;
+  const text = Buffer.from(`${JSON.stringify(identity, null, 2)}\n`);
+  const temporary = `${dir}/${IDENTITY_FILE}.${identity.storeId}.tmp`;
+  await writeFile(fs, temporary, text);
+  try {
+    // A rename would replace what another one has made meanwhile.
+    await fs.link(temporary, `${dir}/${IDENTITY_FILE}`);
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  } finally {
+    await removeIfThere(fs, temporary);
+  }
+  await fs.syncDirectory(dir);
+  const made = await checkIdentity(fs, dir, clusterId);
+  if (made === undefined) throw notAnIdentity(`${dir}/${IDENTITY_FILE}`);
+  return made;
 }
 
 /**
@@ -76,18 +91,18 @@ export async function checkIdentity(
 }
 
 function isHarmless(name: string): boolean {
-  return HARMLESS.has(name) || name.startsWith(`${REIGN_DIRECTORY}.`) || name === `${IDENTITY_FILE}.tmp`;
+  if (HARMLESS.has(name) || name.startsWith(`${REIGN_DIRECTORY}.`) || isSelfTestFile(name)) return true;
+  return name.startsWith(`${IDENTITY_FILE}.`) && name.endsWith('.tmp');
 }
 
 /** @returns undefined if there is none. @throws StoreError if it cannot be read, or is of a newer version */
 export async function readIdentity(fs: StoreFs, dir: string): Promise<StoreIdentity | undefined> {
   const path = `${dir}/${IDENTITY_FILE}`;
-  const status = await fs.status(path);
-  if (status === undefined) return undefined;
   let value: unknown;
   try {
     value = JSON.parse((await readWhole(fs, path)).toString('utf8'));
   } catch (error) {
+    if (isMissing(error) || errorCode(error) === 'ENOTDIR') return undefined;
     if (!(error instanceof SyntaxError)) throw error;
   }
   const identity = value as Partial<StoreIdentity> | undefined;

@@ -1,62 +1,154 @@
-import { isMissing, StoreError } from './errors.js';
+import { errorCode, isMissing, isNoSpace, StoreError } from './errors.js';
 import { removeIfThere, writeAll } from './file-io.js';
 import type { StoreFs } from './fs.js';
 
+const NAME = /^self-test\.(\d+)\./;
+
+/** A file or folder that a self-test made, or left behind when its process died. */
+export function isSelfTestFile(name: string): boolean {
+  return NAME.test(name);
+}
+
 /**
- * Tries what the store's safety rests on: creating only what is not there, renaming atomically from an exact name, and
- * reading back what was written.
+ * Tries what the store's safety rests on: creating and linking only what is not there, renaming files and folders
+ * atomically from an exact name, never onto a folder that holds something, writing durably, reading back what was written,
+ * listing what is there.
  *
- * @throws StoreError `unsupported`
+ * @param unique makes its names this process's own: several may test at once
+ * @throws StoreError `unsupported`, `no-space`
  */
-export async function testFileSystem(fs: StoreFs, dir: string, epoch: number): Promise<void> {
-  const a = `${dir}/self-test.${epoch}.a`;
-  const b = `${dir}/self-test.${epoch}.b`;
-  await removeIfThere(fs, a);
-  await removeIfThere(fs, b);
+export async function testFileSystem(fs: StoreFs, dir: string, epoch: number, unique: string): Promise<void> {
+  const prefix = `self-test.${epoch}.${unique}`;
+  await removeLeftOvers(fs, dir, epoch);
   try {
-    const written = Buffer.from('stanchion');
-    const file = await fs.open(a, 'create');
-    try {
+    await testFiles(fs, dir, prefix);
+    await testFolders(fs, dir, prefix);
+    await attempt(dir, 'sync a directory', () => fs.syncDirectory(dir));
+  } finally {
+    for (const name of ['a', 'b', 'c', 'd/x', 'e/x', 'f/x'])
+      await removeIfThere(fs, `${dir}/${prefix}.${name}`).catch(() => {});
+    for (const name of ['d', 'e', 'f']) await fs.removeDirectory(`${dir}/${prefix}.${name}`).catch(() => {});
+  }
+}
+
+async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void> {
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => `${dir}/${prefix}.${name}`) as [string, string, string];
+  const written = Buffer.from('stanchion');
+  const file = await attempt(dir, 'create a file', () => fs.open(a, 'create'));
+  try {
+    await attempt(dir, 'write and sync a file (fdatasync)', async () => {
       await writeAll(file, written, 0, written.length, 0);
       await file.sync();
-    } finally {
-      await file.close();
-    }
-    if (!(await fails(() => fs.open(a, 'create'), 'EEXIST')))
-      throw cannot(dir, 'create a file only if it is not there');
-    await fs.rename(a, b);
-    if (!(await fails(() => fs.rename(a, b), 'ENOENT')))
-      throw cannot(dir, 'refuse to rename what is not there');
-    if ((await fs.status(a)) !== undefined) throw cannot(dir, 'take the old name away in a rename');
-    const read = Buffer.alloc(written.length);
-    const renamed = await fs.open(b, 'read');
-    try {
-      await renamed.read(read, 0, read.length, 0);
-    } finally {
-      await renamed.close();
-    }
-    if (!read.equals(written)) throw cannot(dir, 'give back what was written');
-    await fs.syncDirectory(dir);
+    });
   } finally {
-    await removeIfThere(fs, a);
-    await removeIfThere(fs, b);
+    await file.close();
   }
-}
-
-async function fails(attempt: () => Promise<unknown>, code: string): Promise<boolean> {
+  await refuses(dir, 'create a file only if it is not there', 'EEXIST', async () =>
+    (await fs.open(a, 'create')).close(),
+  );
+  await attempt(dir, 'rename a file', () => fs.rename(a, b));
+  await refuses(dir, 'refuse to rename what is not there', 'ENOENT', () => fs.rename(a, b));
+  const names = (await fs.list(dir)).filter((name) => name.startsWith(prefix));
+  if (names.length !== 1 || names[0] !== `${prefix}.b`)
+    throw cannot(dir, 'list exactly the new name after a rename');
+  await attempt(dir, 'give a file a second name (hard link)', () => fs.link(b, c));
+  await refuses(dir, 'refuse a second name that is taken', 'EEXIST', () => fs.link(b, c));
+  await attempt(dir, 'write durably (O_DSYNC)', async () => {
+    const durable = await fs.open(b, 'durable');
+    try {
+      await writeAll(durable, written, 0, written.length, written.length);
+    } finally {
+      await durable.close();
+    }
+  });
+  const read = Buffer.alloc(written.length * 2);
+  const renamed = await fs.open(b, 'read');
   try {
-    await attempt();
-    return false;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === code) return true;
-    if (isMissing(error)) return false;
-    throw error;
+    await renamed.read(read, 0, read.length, 0);
+    if ((await renamed.size()) !== read.length) throw cannot(dir, 'tell the size of what was written');
+  } finally {
+    await renamed.close();
+  }
+  if (!read.equals(Buffer.concat([written, written]))) throw cannot(dir, 'give back what was written');
+}
+
+/** The reign's folder is born with its file inside, and must not replace one that is there. */
+async function testFolders(fs: StoreFs, dir: string, prefix: string): Promise<void> {
+  for (const name of ['d', 'e']) {
+    await fs.makeDirectory(`${dir}/${prefix}.${name}`);
+    await (await fs.open(`${dir}/${prefix}.${name}/x`, 'create')).close();
+  }
+  const onto = await outcome(() => fs.rename(`${dir}/${prefix}.d`, `${dir}/${prefix}.e`));
+  if (onto === undefined || !['ENOTEMPTY', 'EEXIST'].includes(errorCode(onto) ?? ''))
+    throw cannot(dir, 'refuse to rename a folder onto one that is not empty', onto);
+  await attempt(dir, 'rename a folder', () => fs.rename(`${dir}/${prefix}.d`, `${dir}/${prefix}.f`));
+  const moved = await fs.list(`${dir}/${prefix}.f`);
+  if (moved.length !== 1) throw cannot(dir, 'keep what is in a folder when the folder is renamed');
+}
+
+/** Of processes that died in a test. Those of this epoch may belong to one that is at it. */
+async function removeLeftOvers(fs: StoreFs, dir: string, epoch: number): Promise<void> {
+  for (const name of await fs.list(dir)) {
+    const match = NAME.exec(name);
+    if (match === null || Number(match[1]) >= epoch) continue;
+    await fs.unlink(`${dir}/${name}`).catch(() => {});
+    await fs.unlink(`${dir}/${name}/x`).catch(() => {});
+    await fs.removeDirectory(`${dir}/${name}`).catch(() => {});
   }
 }
 
-function cannot(dir: string, what: string): StoreError {
+async function attempt<T>(dir: string, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!REFUSALS.has(errorCode(error) ?? '')) throw noRoom(dir, error);
+    throw cannot(dir, what, error);
+  }
+}
+
+/** How file systems say that they do not do such things; anything else is trouble of another kind. */
+const REFUSALS = new Set([
+  'EINVAL',
+  'ENOSYS',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EPERM',
+  'EXDEV',
+  'EMLINK',
+  'ENOENT',
+  'EISDIR',
+]);
+
+async function refuses(dir: string, what: string, code: string, work: () => Promise<unknown>): Promise<void> {
+  const error = await outcome(work);
+  if (errorCode(error) === code) return;
+  if (error !== undefined && !isMissing(error)) throw error;
+  throw cannot(dir, what, error);
+}
+
+async function outcome(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function noRoom(dir: string, error: unknown): unknown {
+  if (!isNoSpace(error)) return error;
+  return new StoreError(
+    'no-space',
+    `No room to try the file system of ${dir}: make room, then start again`,
+    error,
+  );
+}
+
+function cannot(dir: string, what: string, cause?: unknown): StoreError {
   return new StoreError(
     'unsupported',
-    `The file system of ${dir} does not ${what}, so a store is not safe there. Use a local disk, NFS, EFS, CephFS or GlusterFS`,
+    `The file system of ${dir} does not ${what}, so a store is not safe there. ` +
+      'Use a local disk, NFS, EFS, CephFS or GlusterFS; see docs/shared-store.md',
+    cause,
   );
 }

@@ -17,6 +17,7 @@ export type SimOperation =
   | 'write'
   | 'sync'
   | 'rename'
+  | 'link'
   | 'unlink'
   | 'makeDirectory'
   | 'removeDirectory'
@@ -100,6 +101,14 @@ export class SimFs implements StoreFs {
     const inode = this.#inode(from);
     this.#parent(from).names.delete(base(from));
     this.#parent(to).names.set(base(to), inode);
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#change('link', to);
+    const inode = this.#inode(from);
+    const { names } = this.#parent(to);
+    if (names.has(base(to))) throw failure('EEXIST', to);
+    names.set(base(to), inode);
   }
 
   async unlink(path: string): Promise<void> {
@@ -207,6 +216,11 @@ class SimFile implements StoreFile {
   async read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
     await tick();
     return this.#inode.data.copy(buffer, start, position, position + end - start);
+  }
+
+  async size(): Promise<number> {
+    await tick();
+    return this.#inode.data.length;
   }
 
   async sync(): Promise<void> {
