@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import type { FileStore } from '../../src/store/file.js';
+import { nodeFs } from '../../src/store/fs.js';
+import { checkIdentity, openIdentity } from '../../src/store/identity.js';
+import { openFileStore } from '../../src/store/open-file.js';
+import { Reign, type ReignState } from '../../src/store/reign.js';
+import { testFileSystem } from '../../src/store/self-test.js';
+import { waitFor } from '../harness/wait.js';
+import { NO_LIMITS, pubMsg, random, readAll, TestClock, TestHost } from '../store/support.js';
+import { type GlusterMount, GlusterVolume, NO_GLUSTER } from './gluster.js';
+
+const clusterId = 'test-cluster';
+const clock = new TestClock();
+
+function open(t: TestContext, dir: string, epoch: number): Promise<FileStore> {
+  const opening = openFileStore({ fs: nodeFs, clock, random, dir, clusterId, epoch, warn: () => {} });
+  // Its files are of no more use after the test; a dead mount may refuse.
+  opening.then((store) => t.after(() => store.close().catch(() => {}))).catch(() => {});
+  return opening;
+}
+
+/** Publishes and waits until all is committed. */
+async function publish(store: FileStore, host: TestHost, from: number, count: number): Promise<void> {
+  const log = store.recovered.logs[0] ?? logs.get(store) ?? store.createLog('orders', NO_LIMITS);
+  logs.set(store, log);
+  for (let i = from; i < from + count; i++) log.append(pubMsg('orders', `message ${i}`), 1);
+  const batch = store.gathering;
+  store.commit();
+  await waitFor(() => host.committed >= batch || host.failed !== undefined, 'the commit');
+}
+const logs = new WeakMap<FileStore, ReturnType<FileStore['createLog']>>();
+
+function messages(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `message ${i + 1}`);
+}
+
+describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
+  let a: GlusterMount;
+  let b: GlusterMount;
+  let volume: GlusterVolume;
+  let number = 0;
+
+  before(async () => {
+    volume = await GlusterVolume.start();
+    a = await volume.mount();
+    b = await volume.mount();
+  });
+  after(() => volume.stop());
+
+  /** A directory on both mounts. */
+  function pair(): [string, string] {
+    const name = `store-${++number}`;
+    fs.mkdirSync(`${a.dir}/${name}`);
+    return [`${a.dir}/${name}`, `${b.dir}/${name}`];
+  }
+
+  it('do all that the store asks of a file system, for two at once', async () => {
+    const [onA, onB] = pair();
+    await Promise.all([testFileSystem(nodeFs, onA, 1, 'a'), testFileSystem(nodeFs, onB, 1, 'b')]);
+    assert.deepEqual(fs.readdirSync(onA), []);
+  });
+
+  it('let each name of the reign be changed once, also where it is remembered', async () => {
+    const [onA, onB] = pair();
+    const one = new Reign(nodeFs, onA);
+    const two = new Reign(nodeFs, onB);
+    await Promise.all([one.create('a'), two.create('b')]);
+    let state: ReignState = await one.read();
+    for (let epoch = 1; epoch <= 100; epoch++) {
+      assert.deepEqual(await two.readFresh('b'), state);
+      const [byA, byB] = await Promise.all([
+        one.takeOver(state, epoch, 'a'),
+        two.takeOver(state, epoch, 'b'),
+      ]);
+      assert.ok((byA === 'lost') !== (byB === 'lost'), `epoch ${epoch} has one winner`);
+      assert.equal(await (byA === 'lost' ? two : one).takeOver(state, epoch, 'late'), 'lost');
+      state = byA === 'lost' ? (byB as ReignState) : byA;
+    }
+    assert.equal(fs.readdirSync(`${onA}/reign`).length, 1);
+  });
+
+  it('give a store one identity, also when both saw that there was none', async () => {
+    const [onA, onB] = pair();
+    const options = { fs: nodeFs, clusterId, clock, random };
+    assert.equal(await checkIdentity(nodeFs, onB, clusterId), undefined);
+    const [byA, byB] = await Promise.all([
+      openIdentity({ ...options, dir: onA }),
+      openIdentity({ ...options, dir: onB }),
+    ]);
+    assert.deepEqual(byA, byB);
+    assert.deepEqual(fs.readdirSync(onA), ['stanchion.json']);
+  });
+
+  it('show a successor everything that was committed, whatever it listed before', async (t) => {
+    const [onA, onB] = pair();
+    const first = await open(t, onA, 1);
+    const host = new TestHost(first);
+    await publish(first, host, 1, 10);
+    for (const name of ['.', 'journal', 'segments', 'checkpoints']) {
+      for (const entry of fs.readdirSync(`${onB}/${name}`)) fs.statSync(`${onB}/${name}/${entry}`);
+    }
+    // More than one journal file holds: so there are files that the mount has not seen.
+    for (let i = 0; i < 30; i++) await publish(first, host, 11 + i * 2000, 2000);
+    const total = 10 + 30 * 2000;
+    const second = await open(t, onB, 2);
+    assert.equal(second.storeId, first.storeId);
+    assert.equal(second.recovered.logs[0]!.lastSequence, total);
+    assert.deepEqual(await readAll(second.recovered.logs[0]!), messages(total));
+  });
+
+  it('let each other go on when one dies under an open store, which says so', async (t) => {
+    const name = `store-${++number}`;
+    const dying = await volume.mount();
+    fs.mkdirSync(`${dying.dir}/${name}`);
+    const first = await open(t, `${dying.dir}/${name}`, 1);
+    const host = new TestHost(first);
+    await publish(first, host, 1, 500);
+    await dying.kill();
+    await publish(first, host, 501, 10);
+    assert.match(host.failed!.message, /ENOTCONN|EIO|ECONNABORTED/);
+    const second = await open(t, `${b.dir}/${name}`, 2);
+    assert.deepEqual(await readAll(second.recovered.logs[0]!), messages(500));
+  });
+});
