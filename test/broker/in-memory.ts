@@ -20,6 +20,7 @@ import {
   type SubscriptionRequest,
 } from '../../src/protocol/messages.js';
 import { MemoryStore } from '../../src/store/memory.js';
+import type { Store } from '../../src/store/types.js';
 import { ManualClock } from '../clock/manual-clock.js';
 
 export const NO_LIMITS: ChannelLimits = {
@@ -92,7 +93,8 @@ export class InMemoryBroker {
   #guid = 0;
   #reply = 0;
 
-  constructor(options: Partial<BrokerOptions> & { limits?: Partial<ChannelLimits> } = {}) {
+  /** @param store to be served instead of an empty one in memory */
+  constructor(options: Partial<BrokerOptions> & { limits?: Partial<ChannelLimits> } = {}, store?: Store) {
     const limits = { ...NO_LIMITS, ...options.limits };
     this.broker = new Broker({
       options: {
@@ -107,7 +109,7 @@ export class InMemoryBroker {
         replaceDurable: false,
         ...options,
       },
-      store: new MemoryStore({ clock: this.clock, random: (size) => Buffer.alloc(size, 7) }),
+      store: store ?? new MemoryStore({ clock: this.clock, random: (size) => Buffer.alloc(size, 7) }),
       clock: this.clock,
       log: silentLogger,
       pinger: { ping: (inbox) => Promise.resolve(this.alive.has(inbox)) },
@@ -119,8 +121,8 @@ export class InMemoryBroker {
     });
   }
 
-  static async start(options?: ConstructorParameters<typeof InMemoryBroker>[0]): Promise<InMemoryBroker> {
-    const self = new InMemoryBroker(options);
+  static async start(...parts: ConstructorParameters<typeof InMemoryBroker>): Promise<InMemoryBroker> {
+    const self = new InMemoryBroker(...parts);
     await self.broker.linkUp(self.link);
     return self;
   }

@@ -29,6 +29,8 @@ import { waitFor, within } from './wait.js';
 
 const REQUEST_TIMEOUT_MS = 5_000;
 const EMPTY = new Uint8Array(0);
+/** Of all clients: some share a client id, and so a connection. */
+let nextGuid = 1;
 
 /** The protocol by hand, for what no well-behaved client does. */
 export class RawClient {
@@ -39,7 +41,6 @@ export class RawClient {
   /** A client that is there answers its heartbeats. */
   answersHeartbeats = true;
   readonly heartbeatInbox = createInbox();
-  #nextId = 1;
 
   private constructor(nats: NatsConnection, clusterId: string) {
     this.nats = nats;
@@ -82,13 +83,13 @@ export class RawClient {
   }
 
   async publish(message: Partial<PubMsg>): Promise<PubAck> {
-    const bytes = encodePubMsg({ guid: `guid-${this.#nextId++}`, ...message });
+    const bytes = encodePubMsg({ guid: `guid-${nextGuid++}`, ...message });
     return decodePubAck(await this.request(this.#publishSubject(message.subject), bytes));
   }
 
   /** Publishes and does not wait. */
   send(message: Partial<PubMsg>, reply?: string): void {
-    const bytes = encodePubMsg({ guid: `guid-${this.#nextId++}`, ...message });
+    const bytes = encodePubMsg({ guid: `guid-${nextGuid++}`, ...message });
     this.nats.publish(this.#publishSubject(message.subject), bytes, reply === undefined ? {} : { reply });
   }
 

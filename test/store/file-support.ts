@@ -37,6 +37,12 @@ export class Reigns {
   }
 
   async open(options: Partial<FileStoreOptions> = {}): Promise<OpenedStore> {
+    const opened = await this.openOnly(options);
+    return { ...opened, host: new TestHost(opened.store) };
+  }
+
+  /** Whoever calls attaches a host. */
+  async openOnly(options: Partial<FileStoreOptions> = {}): Promise<Omit<OpenedStore, 'host'>> {
     const warnings: string[] = [];
     const store = await openFileStore({
       fs: this.fs,
@@ -51,7 +57,7 @@ export class Reigns {
       ...options,
     });
     this.#opened.push(store);
-    return { store, host: new TestHost(store), warnings };
+    return { store, warnings };
   }
 }
 
