@@ -55,6 +55,30 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       );
     });
 
+    // The Go server stores it again.
+    it('stores a message once that is published again under its guid', { skip: isOtherServer }, async () => {
+      const subject = rig.name('channel');
+      const clientId = rig.name('client');
+      const client = await rig.raw();
+      await client.join(clientId);
+      const guids = upTo(20).map((i) => `${clientId}-${i}`);
+      for (const guid of guids.slice(0, 10)) {
+        assert.deepEqual(await client.publish({ clientId, guid, subject }), { guid, error: '' });
+      }
+      await restart();
+      for (const guid of guids) {
+        assert.deepEqual(await client.publish({ clientId, guid, subject }), { guid, error: '' });
+      }
+      const all = await client.subscribe({ clientId, subject, startPosition: StartPosition.FIRST });
+      await all.got(20);
+      await client.publish({ clientId, subject });
+      await all.got(21);
+      assert.deepEqual(
+        all.messages.map(({ sequence }) => sequence),
+        upTo(21),
+      );
+    });
+
     it('has every channel', async () => {
       const prefix = rig.name('channel');
       const client = await rig.connect();
