@@ -89,7 +89,15 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     maxOpenSegments: options.maxOpenSegments ?? 64,
   };
   const owner = new LogOwner(settings);
-  const recovery = await recover({ fs, dir, storeId, owner, hashSeed: randomSeed(random), warn });
+  const recovery = await recover({
+    fs,
+    dir,
+    storeId,
+    owner,
+    hashSeed: randomSeed(random),
+    warn,
+    reign: { epoch, unique },
+  });
   if (recovery.highestEpoch >= epoch) {
     throw new StoreError(
       'lost',
