@@ -114,7 +114,7 @@ export class PublishHandler {
     const { log } = channel;
     const sequence = log.append(view, session);
     // The batch's timestamp is the message's, and so the log's last activity.
-    recentGuids.add(session, buffer, view.guidStart, view.guidEnd, store.gathering, log.lastActivityMs);
+    recentGuids.add(session, view.guidStart, view.guidEnd, store.gathering, log.lastActivityMs);
     const held = gate.hold(store.gathering);
     held.appended(channel, sequence);
     if (replyStart === replyEnd) return;

@@ -9,7 +9,7 @@
 export const GUID_HEADER_BYTES = 9;
 /** Room per guid, on average: a NUID, which all clients use, has 22 bytes. */
 const ENTRY_BYTES = GUID_HEADER_BYTES + 23;
-/** Two u32: hash, and offset of the entry plus 1; 0 if free. */
+/** Two i32: hash, and offset of the entry plus 1; 0 if free. (Signed: larger numbers would be objects on the heap.) */
 const SLOT_WORDS = 2;
 /** A mark is set after this many entries, or this much time. */
 const MARK_ENTRIES = 1024;
@@ -32,10 +32,16 @@ export class GuidGeneration {
   firstMs = 0;
   count = 0;
   readonly capacity: number;
-  #bytes: Buffer;
+  readonly #bytes: Buffer;
+  readonly #view: DataView;
   #used = 0;
-  readonly #slots: Uint32Array;
+  readonly #slots: Int32Array;
   readonly #mask: number;
+  /** The next mark comes with this entry, or at this time. */
+  #nextMarkCount = 0;
+  #nextMarkMs = 0;
+  /** Where the search ended that found nothing. */
+  #freeSlot = 0;
   /** Where stretches begin: timestamp of their first entry, and offset. */
   readonly #marks: { ms: number; count: number; offset: number }[] = [];
 
@@ -43,7 +49,8 @@ export class GuidGeneration {
   constructor(capacity: number) {
     this.capacity = capacity;
     this.#bytes = Buffer.allocUnsafeSlow(capacity * ENTRY_BYTES);
-    this.#slots = new Uint32Array(capacity * 2 * SLOT_WORDS);
+    this.#view = viewOf(this.#bytes);
+    this.#slots = new Int32Array(capacity * 2 * SLOT_WORDS);
     this.#mask = capacity * 2 - 1;
   }
 
@@ -52,39 +59,46 @@ export class GuidGeneration {
   }
 
   /** @returns the batch it came in; -1 if it is not here */
-  find(hash: number, session: number, source: Buffer, start: number, end: number): number {
+  find(hash: number, session: number, source: DataView, start: number, end: number): number {
     const slots = this.#slots;
     const mask = this.#mask;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const place = slots[slot * 2 + 1]!;
-      if (place === 0) return -1;
+      if (place === 0) {
+        this.#freeSlot = slot;
+        return -1;
+      }
       if (slots[slot * 2] === hash && this.#isAt(place - 1, session, source, start, end)) {
-        return readU32(this.#bytes, place - 1);
+        return this.#view.getUint32(place - 1, true);
       }
     }
   }
 
-  /** There must be room. */
+  /** The last search was for this guid and did not find it, and there is room. */
   add(
     hash: number,
     session: number,
-    source: Buffer,
+    source: DataView,
     start: number,
     end: number,
     batch: number,
     ms: number,
   ): void {
     const offset = this.#used;
-    this.#mark(ms, offset);
-    const bytes = this.#bytes;
-    writeU32(bytes, offset, batch);
-    writeU32(bytes, offset + 4, session);
-    bytes[offset + 8] = end - start;
+    if (this.count === this.#nextMarkCount || ms >= this.#nextMarkMs) this.#mark(ms, offset);
+    const view = this.#view;
+    view.setInt32(offset, batch, true);
+    view.setInt32(offset + 4, session, true);
+    view.setUint8(offset + 8, end - start);
     let at = offset + GUID_HEADER_BYTES;
-    for (let i = start; i < end; i++) bytes[at++] = source[i]!;
+    let i = start;
+    for (; i + 4 <= end; i += 4, at += 4) view.setInt32(at, source.getInt32(i, true), true);
+    for (; i < end; i++) view.setUint8(at++, source.getUint8(i));
     this.#used = at;
     this.count++;
-    this.#insert(hash, offset);
+    const slot = this.#freeSlot;
+    this.#slots[slot * 2] = hash;
+    this.#slots[slot * 2 + 1] = offset + 1;
   }
 
   /** The same guids with room for more. */
@@ -95,6 +109,8 @@ export class GuidGeneration {
     this.#bytes.copy(larger.#bytes, 0, 0, this.#used);
     larger.#used = this.#used;
     larger.#marks.push(...this.#marks);
+    larger.#nextMarkCount = this.#nextMarkCount;
+    larger.#nextMarkMs = this.#nextMarkMs;
     const slots = this.#slots;
     for (let i = 0; i < slots.length; i += SLOT_WORDS) {
       if (slots[i + 1] !== 0) larger.#insert(slots[i]!, slots[i + 1]! - 1);
@@ -106,6 +122,7 @@ export class GuidGeneration {
     this.count = 0;
     this.#used = 0;
     this.#marks.length = 0;
+    this.#nextMarkCount = 0;
     this.#slots.fill(0);
   }
 
@@ -123,10 +140,10 @@ export class GuidGeneration {
   }
 
   #mark(ms: number, offset: number): void {
-    const last = this.#marks.at(-1);
-    if (last === undefined) this.firstMs = ms;
-    else if (this.count - last.count < MARK_ENTRIES && ms - last.ms < MARK_MS) return;
+    if (this.count === 0) this.firstMs = ms;
     this.#marks.push({ ms, count: this.count, offset });
+    this.#nextMarkCount = this.count + MARK_ENTRIES;
+    this.#nextMarkMs = ms + MARK_MS;
   }
 
   #insert(hash: number, offset: number): void {
@@ -138,22 +155,20 @@ export class GuidGeneration {
     slots[slot * 2 + 1] = offset + 1;
   }
 
-  #isAt(offset: number, session: number, source: Buffer, start: number, end: number): boolean {
-    const bytes = this.#bytes;
-    if (bytes[offset + 8] !== end - start || readU32(bytes, offset + 4) !== session) return false;
+  #isAt(offset: number, session: number, source: DataView, start: number, end: number): boolean {
+    const view = this.#view;
+    if (view.getUint8(offset + 8) !== end - start || view.getInt32(offset + 4, true) !== (session | 0))
+      return false;
     let at = offset + GUID_HEADER_BYTES;
-    for (let i = start; i < end; i++) if (bytes[at++] !== source[i]) return false;
+    let i = start;
+    for (; i + 4 <= end; i += 4, at += 4) {
+      if (view.getInt32(at, true) !== source.getInt32(i, true)) return false;
+    }
+    for (; i < end; i++) if (view.getUint8(at++) !== source.getUint8(i)) return false;
     return true;
   }
 }
 
-export function readU32(bytes: Buffer, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
-}
-
-function writeU32(bytes: Buffer, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
+export function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

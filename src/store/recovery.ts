@@ -123,5 +123,6 @@ async function replay(
       );
     }
   }
+  state.recentGuids.release();
   return { state, accepted, journalBytes };
 }

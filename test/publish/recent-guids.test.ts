@@ -19,7 +19,7 @@ function has(guids: RecentGuids, session: number, guid: string): boolean {
 function store(guids: RecentGuids, session: number, guid: string, batch = 1, ms = START_MS): boolean {
   const bytes = Buffer.from(`..${guid}.`);
   if (guids.find(session, bytes, 2, bytes.length - 1) !== NEW_GUID) return false;
-  guids.add(session, bytes, 2, bytes.length - 1, batch, ms);
+  guids.add(session, 2, bytes.length - 1, batch, ms);
   return true;
 }
 
