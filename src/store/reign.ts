@@ -112,6 +112,19 @@ export class Reign {
     return this.#change(known, { ...known, counter: known.counter + 1 });
   }
 
+  /** The same without waiting. @returns undefined if the file system cannot */
+  renewNow(known: ReignState): ReignState | 'lost' | undefined {
+    if (this.#fs.renameSync === undefined) return undefined;
+    const next = { ...known, counter: known.counter + 1 };
+    try {
+      this.#fs.renameSync(this.#pathOf(known), this.#pathOf(next));
+      return next;
+    } catch (error) {
+      if (isMissing(error)) return 'lost';
+      throw error;
+    }
+  }
+
   /**
    * Begins the reign of `epoch`, durably.
    *
@@ -130,9 +143,13 @@ export class Reign {
     return next;
   }
 
+  #pathOf(state: ReignState): string {
+    return `${this.#dir}/${reignFileName(state)}`;
+  }
+
   async #change(from: ReignState, to: ReignState): Promise<ReignState | 'lost'> {
     try {
-      await this.#fs.rename(`${this.#dir}/${reignFileName(from)}`, `${this.#dir}/${reignFileName(to)}`);
+      await this.#fs.rename(this.#pathOf(from), this.#pathOf(to));
       return to;
     } catch (error) {
       if (isMissing(error)) return 'lost';
