@@ -131,6 +131,8 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.#expiry = new ExpiryTimer(this);
     this.#onFailed = parts.onFailed;
     recover(this);
+    // While the link is being set up. The first publish would do it.
+    parts.defer(() => this.recentGuids.enter());
     store.attach(this);
     this.#expiry.start();
   }

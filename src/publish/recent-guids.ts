@@ -25,6 +25,7 @@ export class RecentGuids {
   #present = new GuidGeneration(FIRST_CAPACITY);
   #before: GuidGeneration | undefined;
   #newestMs = 0;
+  #fill: ((guids: RecentGuids) => void) | undefined;
   /** Of what was last looked for. */
   #hash = 0;
   /** What was last looked into: reads of words through a view cost a third of those of bytes. */
@@ -43,11 +44,13 @@ export class RecentGuids {
   }
 
   get size(): number {
+    this.enter();
     return this.#present.count + (this.#before?.count ?? 0);
   }
 
   /** @returns the batch (u32, its low half) in which the guid was stored; `NEW_GUID` if it is not remembered */
   find(session: number, source: Buffer, start: number, end: number): number {
+    if (this.#fill !== undefined) this.enter();
     if (source !== this.#source) {
       this.#source = source;
       this.#view = viewOf(source);
@@ -83,8 +86,17 @@ export class RecentGuids {
     if (this.find(session, source, start, end) === NEW_GUID) this.add(session, start, end, 0, ms);
   }
 
-  /** Lets go of the bytes it has looked into last: a journal, when recovery is done. */
-  release(): void {
+  /** What recovery has found is entered by `enter`, or when it is first needed: opening a store does not wait for it. */
+  enterLater(fill: (guids: RecentGuids) => void): void {
+    this.#fill = fill;
+  }
+
+  enter(): void {
+    const fill = this.#fill;
+    if (fill === undefined) return;
+    this.#fill = undefined;
+    fill(this);
+    // Not to keep a whole journal.
     this.#source = EMPTY;
     this.#view = viewOf(EMPTY);
   }
@@ -104,6 +116,7 @@ export class RecentGuids {
 
   /** Copies of what a checkpoint should keep, oldest first. */
   runs(): GuidRun[] {
+    this.enter();
     const sinceMs = this.#newestMs - GUID_MEMORY_MS;
     const runs = this.#present.runs(MAX_CHECKPOINT_GUIDS, sinceMs);
     const left = MAX_CHECKPOINT_GUIDS - this.#present.count;

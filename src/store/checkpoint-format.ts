@@ -183,7 +183,8 @@ export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string):
     const record = readSubscription(r);
     return { record, pending: expandRanges(readRanges(r)) };
   });
-  const recentGuids = times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
+  // Stores made before there were any are still about.
+  const recentGuids = r.done ? [] : times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
   return { position, ...ids, segments, channels, clients, subscriptions, recentGuids };
 }
 

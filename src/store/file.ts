@@ -1,4 +1,5 @@
 import type { Timer } from '../clock/clock.js';
+import { RecentGuids } from '../publish/recent-guids.js';
 import { AgeQueue } from './age-queue.js';
 import { BatchTime } from './batch-time.js';
 import { BlockQueue } from './block.js';
@@ -16,6 +17,7 @@ import { RecordEncoder, sealRecord } from './record.js';
 import type { Recovery } from './recovery.js';
 import type { Segment } from './segment.js';
 import { SegmentFiles } from './segment-files.js';
+import { randomSeed } from './store-id.js';
 import { newLog, type StoreState } from './store-state.js';
 import type {
   BatchId,
@@ -142,7 +144,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#nextSession = state.nextSession;
     this.#nextSubscriptionId = state.nextSubscriptionId;
     this.#sealedBytes = recovery.journalBytes;
-    this.recovered = recoveredState(state);
+    this.recovered = recoveredState(state, randomSeed(settings.random));
     logOwner.time.raise(state.newestNs);
     const directory = `${settings.dir}/${JOURNAL_DIRECTORY}`;
     const options = { ...settings, directory, storeId };
@@ -402,7 +404,9 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 }
 
-function recoveredState(state: StoreState): RecoveredState {
+function recoveredState(state: StoreState, hashSeed: number): RecoveredState {
+  const recentGuids = new RecentGuids(hashSeed);
+  recentGuids.enterLater((guids) => state.guids.enterIn(guids));
   return {
     clients: [...state.clients.values()],
     subscriptions: [...state.subscriptions.values()].map(({ record, pending }) => ({
@@ -412,6 +416,6 @@ function recoveredState(state: StoreState): RecoveredState {
     logs: [...state.logs.values()],
     nextSession: state.nextSession,
     nextSubscriptionId: state.nextSubscriptionId,
-    recentGuids: state.recentGuids,
+    recentGuids,
   };
 }

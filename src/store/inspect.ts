@@ -124,7 +124,7 @@ export async function recoverReadOnly(
       maxOpenSegments: 8,
     });
     try {
-      const recovery = await recover({ fs, dir, storeId, owner, hashSeed: 0, warn });
+      const recovery = await recover({ fs, dir, storeId, owner, warn });
       warnings.push(...found);
       return recovery;
     } catch (error) {

@@ -8,7 +8,7 @@ import { createFirstJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
 import { recover } from './recovery.js';
 import { writeReignBatch } from './reign-record.js';
 import { testFileSystem } from './self-test.js';
-import { type RandomBytes, randomSeed } from './store-id.js';
+import type { RandomBytes } from './store-id.js';
 
 export interface FileStoreOptions {
   fs: StoreFs;
@@ -94,7 +94,6 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     dir,
     storeId,
     owner,
-    hashSeed: randomSeed(random),
     warn,
     reign: { epoch, unique },
   });

@@ -25,8 +25,6 @@ export interface RecoveryOptions {
   dir: string;
   storeId: string;
   owner: FileLogOwner;
-  /** Any number; hard to guess for a store that serves. */
-  hashSeed: number;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
   /** The reign that recovers. Without it somebody only looks, and what a mount remembers of directories will do. */
@@ -87,9 +85,9 @@ async function replay(
   journals: readonly FileId[],
   checkpoint: Checkpoint | undefined,
 ): Promise<Pick<Recovery, 'state' | 'accepted' | 'journalBytes'>> {
-  const { fs, dir, storeId, owner, hashSeed, warn } = options;
+  const { fs, dir, storeId, owner, warn } = options;
   const plan = await planJournals(fs, dir, storeId, journals, checkpoint?.position);
-  const state = new StoreState(owner, hashSeed);
+  const state = new StoreState(owner);
   if (checkpoint !== undefined) state.load(checkpoint, dir);
   const accepted: AcceptedJournal[] = [];
   let journalBytes = 0;
@@ -104,6 +102,7 @@ async function replay(
       const ms = Number(header.timestampNs / 1_000_000n);
       if (header.timestampNs > state.newestNs) state.newestNs = header.timestampNs;
       block.mark(header.contentStart, ms);
+      state.guids.addBatch({ buffer, start: header.contentStart, end: header.contentEnd, ms });
       for (let pos = header.contentStart; pos < header.contentEnd; ) {
         const end = recordEnd(buffer, pos);
         state.apply(buffer, pos, end, block.id, ms, journal.path);
@@ -123,6 +122,5 @@ async function replay(
       );
     }
   }
-  state.recentGuids.release();
   return { state, accepted, journalBytes };
 }

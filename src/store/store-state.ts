@@ -1,13 +1,12 @@
 import { readMsgProtoSequence } from '../protocol/msgproto.js';
-import { RecentGuids } from '../publish/recent-guids.js';
 import { ByteReader } from './bytes.js';
 import type { Checkpoint } from './checkpoint-format.js';
 import { expandRanges } from './checkpoint-format.js';
 import { damaged } from './errors.js';
 import { FileLog, type FileLogOwner } from './file-log.js';
 import { SEGMENT_DIRECTORY, segmentName } from './file-names.js';
+import { RecoveredGuids } from './journal-guids.js';
 import {
-  MESSAGE_HEADER_BYTES,
   messageChannelId,
   msgProtoStart,
   RECORD_HEADER_BYTES,
@@ -35,13 +34,12 @@ export class StoreState {
   nextSession = 1;
   nextSubscriptionId = 1;
   newestNs = 0n;
-  readonly recentGuids: RecentGuids;
+  readonly guids = new RecoveredGuids();
   readonly #owner: FileLogOwner;
   #lastLog: FileLog | undefined;
 
-  constructor(owner: FileLogOwner, hashSeed: number) {
+  constructor(owner: FileLogOwner) {
     this.#owner = owner;
-    this.recentGuids = new RecentGuids(hashSeed);
   }
 
   load(checkpoint: Checkpoint, dir: string): void {
@@ -71,7 +69,7 @@ export class StoreState {
     for (const { record, pending } of checkpoint.subscriptions) {
       this.subscriptions.set(record.id, { record, pending: new Set(pending) });
     }
-    for (const run of checkpoint.recentGuids) this.recentGuids.restoreRun(run);
+    this.guids.addRuns(checkpoint.recentGuids);
   }
 
   /** A record of a journal, its CRC checked. `blockId` is the block that `buffer` is. */
@@ -117,10 +115,6 @@ export class StoreState {
     }
     const session = readU32(buffer, start + 13);
     if (session >= this.nextSession) this.nextSession = session + 1;
-    const guidStart = start + MESSAGE_HEADER_BYTES;
-    if (guidStart < messageStart) {
-      this.recentGuids.restore(session, buffer, guidStart, messageStart, timestampMs);
-    }
     log.added(blockId, start, end - messageStart, timestampMs);
   }
 

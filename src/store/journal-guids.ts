@@ -1,0 +1,44 @@
+import type { GuidRun } from '../publish/guid-generation.js';
+import type { RecentGuids } from '../publish/recent-guids.js';
+import { MESSAGE_HEADER_BYTES, msgProtoStart, RecordType, readU32, recordEnd } from './record.js';
+
+/** Where the records of one batch lie, and its timestamp (ms since 1970). */
+export interface ReadBatch {
+  buffer: Buffer;
+  start: number;
+  end: number;
+  ms: number;
+}
+
+/**
+ * The guids that recovery has come by, to be entered when they are needed: it takes some 10 ms for 100,000 of them, more
+ * in a process that has just begun, and nobody publishes before the store is open.
+ */
+export class RecoveredGuids {
+  readonly #runs: GuidRun[] = [];
+  readonly #batches: ReadBatch[] = [];
+
+  /** From a checkpoint: before all batches. */
+  addRuns(runs: readonly GuidRun[]): void {
+    this.#runs.push(...runs);
+  }
+
+  /** Its records are checked. The buffer must stay as it is until the guids are entered. */
+  addBatch(batch: ReadBatch): void {
+    this.#batches.push(batch);
+  }
+
+  enterIn(guids: RecentGuids): void {
+    for (const run of this.#runs.splice(0)) guids.restoreRun(run);
+    for (const batch of this.#batches.splice(0)) enterBatch(guids, batch);
+  }
+}
+
+function enterBatch(guids: RecentGuids, { buffer, start, end, ms }: ReadBatch): void {
+  for (let pos = start; pos < end; pos = recordEnd(buffer, pos)) {
+    if (buffer[pos + 8] !== RecordType.message) continue;
+    const guidStart = pos + MESSAGE_HEADER_BYTES;
+    const guidEnd = msgProtoStart(buffer, pos);
+    if (guidStart < guidEnd) guids.restore(readU32(buffer, pos + 13), buffer, guidStart, guidEnd, ms);
+  }
+}
