@@ -59,7 +59,11 @@ async function fill(dir: string, messages: number, channels: number): Promise<vo
   const started = performance.now();
   const cpu = process.cpuUsage();
   for (let i = 0; i < messages; ) {
-    for (let j = 0; j < BATCH && i < messages; j++, i++) logs[i % channels]!.append(views[i % channels]!, 1);
+    for (let j = 0; j < BATCH && i < messages; j++, i++) {
+      const view = views[i % channels]!;
+      view.buffer.write(String(i).padStart(10, '0'), view.guidEnd - 10, 'latin1');
+      logs[i % channels]!.append(view, 1);
+    }
     const batch = store.gathering;
     store.commit();
     if (store.pendingBytes > PENDING_BYTES) await host.until(batch);
@@ -87,6 +91,9 @@ async function measure(dir: string): Promise<void> {
   const openMs = performance.now() - started;
   const { logs } = store.recovered;
   const messages = logs.reduce((sum, log) => sum + log.messageCount, 0);
+  const guidsStarted = performance.now();
+  store.recovered.recentGuids.enter();
+  const guidsMs = performance.now() - guidsStarted;
   store.attach(new Host());
   await new Promise((resolve) => setTimeout(resolve, 3000));
   global.gc?.();
@@ -100,7 +107,7 @@ async function measure(dir: string): Promise<void> {
   }
   const readRate = Math.round(count / ((performance.now() - readStarted) / 1000));
   console.log(
-    `opened ${messages} messages: ${openMs.toFixed(1)} ms, at rest ${restMib.toFixed(0)} MiB (started with ${(before / 1024 / 1024).toFixed(0)}), read back ${readRate} messages/s`,
+    `opened ${messages} messages: ${openMs.toFixed(1)} ms, at rest ${restMib.toFixed(0)} MiB (started with ${(before / 1024 / 1024).toFixed(0)}), read back ${readRate} messages/s; ${store.recovered.recentGuids.size} recent guids in ${guidsMs.toFixed(1)} ms`,
   );
   await store.close();
   process.exit(0);
