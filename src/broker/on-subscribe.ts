@@ -119,6 +119,11 @@ function subscribe(
   const isDurable = wanted.durableName !== '';
   const groupName =
     wanted.queueGroup !== '' && isDurable ? `${wanted.durableName}:${wanted.queueGroup}` : wanted.queueGroup;
+  const asked = channel.byInbox.get(wanted.inbox);
+  if (asked !== undefined && isRepetition(asked, wanted, client, groupName)) {
+    confirm(context, request, asked);
+    return;
+  }
   let durable: Subscription | undefined;
   if (isDurable && groupName === '') {
     durable = channel.durables.get(durableKey(client.id, wanted.durableName));
@@ -157,6 +162,32 @@ function subscribe(
     },
     durable === undefined ? 'subscription started' : 'durable resumed',
   );
+}
+
+/** All clients make an inbox for each subscription: one that has it already asks again, since it has not seen the answer. */
+function isRepetition(
+  sub: Subscription,
+  wanted: SubscriptionRequest,
+  client: ClientSession,
+  groupName: string,
+): boolean {
+  return (
+    sub.client === client &&
+    (sub.group?.name ?? '') === groupName &&
+    sub.isDurable === (wanted.durableName !== '') &&
+    sub.durableName === (groupName === '' ? wanted.durableName : '')
+  );
+}
+
+function confirm(context: BrokerContext, request: Request, sub: Subscription): void {
+  const answer = encodeSubscriptionResponse({ ackInbox: sub.ackInbox });
+  if (sub.isStarted) {
+    answerNow(context, request.reply, answer);
+    return;
+  }
+  // Its first request is not durable yet: the answer waits as that one's does.
+  context.store.putSubscription(sub.record());
+  answerAfterCommit(context, request.reply, answer);
 }
 
 function create(
