@@ -8,7 +8,7 @@
  */
 export const GUID_HEADER_BYTES = 9;
 /** Room per guid, on average: a NUID, which all clients use, has 22 bytes. */
-const ENTRY_BYTES = GUID_HEADER_BYTES + 23;
+export const GUID_ENTRY_BYTES = GUID_HEADER_BYTES + 23;
 /** Two i32: hash, and offset of the entry plus 1; 0 if free. (Signed: larger numbers would be objects on the heap.) */
 const SLOT_WORDS = 2;
 /** A mark is set after this many entries, or this much time. */
@@ -48,7 +48,7 @@ export class GuidGeneration {
   /** @param capacity entries, a power of 2 */
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.#bytes = Buffer.allocUnsafeSlow(capacity * ENTRY_BYTES);
+    this.#bytes = Buffer.allocUnsafeSlow(capacity * GUID_ENTRY_BYTES);
     this.#view = viewOf(this.#bytes);
     this.#slots = new Int32Array(capacity * 2 * SLOT_WORDS);
     this.#mask = capacity * 2 - 1;

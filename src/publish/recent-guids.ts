@@ -101,6 +101,14 @@ export class RecentGuids {
     this.#view = viewOf(EMPTY);
   }
 
+  /** So many are about to be restored: growing step by step would take as long as entering them. */
+  reserve(guids: number): void {
+    if (this.#present.count > 0) return;
+    let capacity = FIRST_CAPACITY;
+    while (capacity < guids && capacity < this.#maxCapacity) capacity *= 2;
+    this.#present = new GuidGeneration(capacity);
+  }
+
   /** @throws RangeError if the entries are not whole */
   restoreRun({ ms, entries }: GuidRun): void {
     const view = viewOf(entries);

@@ -1,4 +1,4 @@
-import type { GuidRun } from '../publish/guid-generation.js';
+import { GUID_ENTRY_BYTES, type GuidRun } from '../publish/guid-generation.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
 import { MESSAGE_HEADER_BYTES, msgProtoStart, RecordType, readU32, recordEnd } from './record.js';
 
@@ -17,6 +17,8 @@ export interface ReadBatch {
 export class RecoveredGuids {
   readonly #runs: GuidRun[] = [];
   readonly #batches: ReadBatch[] = [];
+  /** Messages in the batches. */
+  messages = 0;
 
   /** From a checkpoint: before all batches. */
   addRuns(runs: readonly GuidRun[]): void {
@@ -29,6 +31,8 @@ export class RecoveredGuids {
   }
 
   enterIn(guids: RecentGuids): void {
+    const runBytes = this.#runs.reduce((sum, { entries }) => sum + entries.length, 0);
+    guids.reserve(Math.ceil(runBytes / GUID_ENTRY_BYTES) + this.messages);
     for (const run of this.#runs.splice(0)) guids.restoreRun(run);
     for (const batch of this.#batches.splice(0)) enterBatch(guids, batch);
   }

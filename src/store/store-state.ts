@@ -115,6 +115,7 @@ export class StoreState {
     }
     const session = readU32(buffer, start + 13);
     if (session >= this.nextSession) this.nextSession = session + 1;
+    this.guids.messages++;
     log.added(blockId, start, end - messageStart, timestampMs);
   }
 
