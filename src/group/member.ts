@@ -364,7 +364,9 @@ export class Member {
     const { place, clock } = this.#parts;
     if (place.link === undefined || this.#listening?.link === place.link || this.#storeId === '') return;
     if (this.#tenure?.service !== undefined) return;
-    const subjects = [publishSubject(this.#subjects), ackSubject(this.#storeId)];
+    // All of these can be taken twice: publishes and connections are recognised, an acknowledgement does no harm.
+    const { discover } = this.#subjects;
+    const subjects = [publishSubject(this.#subjects), ackSubject(this.#storeId), discover];
     this.#listening = new Listening(place.link, subjects, clock);
   }
 
