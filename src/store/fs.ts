@@ -36,16 +36,18 @@ export interface StoreFs {
   readSync(path: string, buffer: Buffer, start: number, end: number, position: number): number;
   /** Atomic. Replaces a file at `to`; `ENOENT` if `from` is not there. */
   rename(from: string, to: string): Promise<void>;
+  /** The same at once, where that is to be had: for a thread that may wait, or that knows it to be a matter of microseconds here. */
+  renameSync?(from: string, to: string): void;
   /** Atomic. Gives a file a second name; `EEXIST` if that is there. */
   link(from: string, to: string): Promise<void>;
-  /** The same at once, where that is to be had: for a caller that knows it to be a matter of microseconds here. */
-  renameSync?(from: string, to: string): void;
   unlink(path: string): Promise<void>;
   /** With its parents; no error if it is there. */
   makeDirectory(path: string): Promise<void>;
   removeDirectory(path: string): Promise<void>;
   /** Names, in any order. */
   list(path: string): Promise<string[]>;
+  /** The same at once, as `renameSync`. */
+  listSync?(path: string): string[];
   /** `undefined` if there is nothing. */
   status(path: string): Promise<FileStatus | undefined>;
   /** Makes created, renamed and removed names in it durable. */
@@ -142,6 +144,7 @@ export const nodeFs: StoreFs = {
   },
   removeDirectory: (path) => fs.promises.rmdir(path),
   list: (path) => fs.promises.readdir(path),
+  listSync: (path) => fs.readdirSync(path),
   status: async (path) => {
     try {
       const stats = await fs.promises.stat(path);

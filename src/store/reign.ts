@@ -86,7 +86,23 @@ export class Reign {
       const state = newest(names);
       if (state !== undefined) return state;
     }
-    throw new StoreError(
+    throw this.#damaged(names);
+  }
+
+  /** The same without waiting, as `renewNow`. @returns undefined if the file system cannot */
+  readNow(): ReignState | undefined {
+    if (this.#fs.listSync === undefined) return undefined;
+    let names: string[] = [];
+    for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
+      names = this.#fs.listSync(this.#dir);
+      const state = newest(names);
+      if (state !== undefined) return state;
+    }
+    throw this.#damaged(names);
+  }
+
+  #damaged(names: readonly string[]): StoreError {
+    return new StoreError(
       'damaged',
       `${this.#dir} should hold one file whose name is the state of the reign, and holds ${
         names.length === 0 ? 'nothing' : names.join(', ')
