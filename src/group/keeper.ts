@@ -1,6 +1,8 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { StoreError } from '../store/errors.js';
-import { type Reign, type ReignState, sameReign } from '../store/reign.js';
+import type { Reign, ReignState } from '../store/reign.js';
+import { RenewalRounds } from './renewal-rounds.js';
+import { RENEWALS_PER_LEASE, renew } from './renewal-rules.js';
 
 export interface KeeperOptions {
   clock: Clock;
@@ -35,32 +37,15 @@ export interface ReignKeeper {
 
 export type KeepReign = (options: KeeperOptions) => ReignKeeper;
 
-/** Of the lease: how often the reign is renewed when nothing is written. */
-const RENEWALS_PER_LEASE = 3;
-
-/** By another thread, with the way there and back. */
-const QUICK_MS = 0.25;
-/** After so many quick ones they are done at once. */
-const QUICK_IN_ROW = 10;
-/** At once. */
-const SLOW_MS = 1;
-/** Quick ones that it takes more after a slow one. */
-const PENALTY = 1_000;
-const DONE = Promise.resolve();
-
+/** Keeps the reign on the event loop of the caller, by the caller's clock and file system. See also renewal-thread.ts. */
 export const keepReign: KeepReign = (options) => new Keeper(options);
 
-/** Keeps the reign on the event loop of the caller, by the caller's clock and file system. */
 class Keeper implements ReignKeeper {
   renewedMs: number;
   renewalMs = 0;
-  /** Renewals by another thread that took no longer than the way there and back. */
-  #quickInRow = 0;
   readonly #options: KeeperOptions;
+  readonly #rounds = new RenewalRounds(() => this.#renew());
   #state: ReignState;
-  #running: Promise<void> | undefined;
-  /** Begins when the running one has ended: whoever asks meanwhile gets this one. */
-  #next: Promise<void> | undefined;
   #timer: Timer | undefined;
   #lost: Error | undefined;
   #isEnded = false;
@@ -73,19 +58,12 @@ class Keeper implements ReignKeeper {
   }
 
   fence(): Promise<void> {
-    // It has not begun yet, so it is late enough.
-    if (this.#next !== undefined) return this.#next;
-    if (this.#running === undefined) return this.#renewAtOnce() ? DONE : this.#begin();
-    this.#next = this.#running.then(
-      () => this.#begin(),
-      () => this.#begin(),
-    );
-    return this.#next;
+    return this.#rounds.ask();
   }
 
   async release(): Promise<boolean> {
     this.stop();
-    await this.#running?.catch(() => {});
+    await this.#rounds.ended();
     if (this.#lost !== undefined) return false;
     return (await this.#options.reign.release(this.#state)) !== 'lost';
   }
@@ -95,68 +73,18 @@ class Keeper implements ReignKeeper {
     this.#timer?.cancel();
   }
 
-  /**
-   * On a local disk a rename takes microseconds, and handing it to another thread ten times that: so it is done here as
-   * long as that is so. On a network mount it never is, and nothing waits for it.
-   *
-   * @returns whether it was done
-   */
-  #renewAtOnce(): boolean {
-    if (this.#quickInRow < QUICK_IN_ROW || this.#lost !== undefined || this.#isEnded) return false;
-    const { clock, reign } = this.#options;
-    const begunMs = clock.monotonicMs();
-    let next: ReignState | 'lost' | undefined;
-    try {
-      next = reign.renewNow(this.#state);
-    } catch {
-      // The other way finds the same, and says what it is.
-    }
-    if (next === undefined || next === 'lost') {
-      this.#quickInRow = Number.NEGATIVE_INFINITY;
-      return false;
-    }
-    this.#renewed(next, begunMs);
-    if (this.renewalMs > SLOW_MS) this.#quickInRow = -PENALTY;
-    return true;
-  }
-
-  #renewed(next: ReignState, begunMs: number): void {
-    this.#state = next;
-    this.renewedMs = begunMs;
-    this.renewalMs = this.#options.clock.monotonicMs() - begunMs;
-  }
-
-  #begin(): Promise<void> {
-    this.#next = undefined;
-    const running = this.#renew().finally(() => {
-      if (this.#running === running) this.#running = undefined;
-    });
-    this.#running = running;
-    return running;
-  }
-
   async #renew(): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost;
-    if (this.#isEnded) throw new StoreError('lost', 'The reign has been given up');
+    if (this.#isEnded) throw givenUp();
     const { clock, reign } = this.#options;
     const begunMs = clock.monotonicMs();
-    let next: ReignState | 'lost';
     try {
-      next = await reign.renew(this.#state);
+      this.#state = await renew(reign, this.#state);
     } catch (error) {
-      throw this.#lose(
-        new Error(`The reign cannot be renewed: ${(error as Error).message}`, { cause: error }),
-      );
+      throw this.#lose(error as Error);
     }
-    if (next === 'lost') {
-      // A network file system may have done it, lost the answer, and asked again. Nobody else makes this name.
-      const wanted = { ...this.#state, counter: this.#state.counter + 1 };
-      const now = await reign.read().catch(() => undefined);
-      if (now === undefined || !sameReign(now, wanted)) throw this.#lose(lostTo(now));
-      next = wanted;
-    }
-    this.#renewed(next, begunMs);
-    this.#quickInRow = this.renewalMs < QUICK_MS ? this.#quickInRow + 1 : Math.min(0, this.#quickInRow);
+    this.renewedMs = begunMs;
+    this.renewalMs = clock.monotonicMs() - begunMs;
   }
 
   #lose(error: Error): Error {
@@ -180,8 +108,7 @@ class Keeper implements ReignKeeper {
   }
 }
 
-/** What a holder says that has found another's name. */
-function lostTo(now: ReignState | undefined): StoreError {
-  const by = now === undefined ? 'somebody' : `${now.holder} in epoch ${now.epoch}`;
-  return new StoreError('lost', `The reign has been taken over by ${by}`);
+/** What a fence says after `release` or `stop`. */
+export function givenUp(): StoreError {
+  return new StoreError('lost', 'The reign has been given up');
 }

@@ -16,9 +16,10 @@ import { Reign } from '../store/reign.js';
 import { newStoreId } from '../store/store-id.js';
 import { activeService } from './active-service.js';
 import { AttachedPlace } from './attached-place.js';
-import { keepReign } from './keeper.js';
+import type { KeepReign } from './keeper.js';
 import { Member } from './member.js';
 import { MemberNode } from './member-node.js';
+import { RenewalThread } from './renewal-thread.js';
 import type { MemberStatus } from './status.js';
 import { groupSubjects } from './subjects.js';
 
@@ -55,6 +56,7 @@ class RunningMember implements RunningBroker {
   #http: HttpServer | undefined;
   #natsServer: SupervisedServer | undefined;
   #place: AttachedPlace | undefined;
+  #renewals: RenewalThread | undefined;
   #member: Member | undefined;
   #holder = '';
   #isStopping = false;
@@ -102,6 +104,8 @@ class RunningMember implements RunningBroker {
       });
       nats = { ...nats, servers: [this.#natsServer.url] };
     }
+    const renewals = await RenewalThread.start(dir, log.child({ component: 'renewals' }));
+    this.#renewals = renewals;
     const processes = machineProcesses(nodeFs, hostname(), process.pid);
     this.#holder = holderOf(config.nodeName, await processes.self());
     // The two need each other: the place is asked only once it is there.
@@ -126,7 +130,7 @@ class RunningMember implements RunningBroker {
       onLinkDown: (reason) => this.#node.linkDown(reason),
     });
     this.#place = place;
-    member = this.#makeMember(place, (holder) => {
+    member = this.#makeMember(place, renewals.keep, (holder) => {
       const parsed = parseHolder(holder);
       return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
     });
@@ -152,13 +156,18 @@ class RunningMember implements RunningBroker {
   async close(): Promise<void> {
     this.#isStopping = true;
     await this.#member?.stop();
+    await this.#renewals?.close();
     await this.#place?.close();
     await this.#natsServer?.stop();
     await this.#http?.close();
     this.#onNeverReady(new Error('stopped before it was ready'));
   }
 
-  #makeMember(place: AttachedPlace, isDead: (holder: string) => Promise<boolean>): Member {
+  #makeMember(
+    place: AttachedPlace,
+    keepReign: KeepReign,
+    isDead: (holder: string) => Promise<boolean>,
+  ): Member {
     const config = this.#config;
     const log = this.#log;
     const { clusterId, discoverPrefix, nodeName, group } = config;

@@ -3,6 +3,7 @@ import type { ReignState } from '../store/reign.js';
 import type { ReignKeeper } from './keeper.js';
 import type { MemberParts } from './member-parts.js';
 import type { PlaceLink } from './nats-place.js';
+import { STUCK_LEASES } from './renewal-rules.js';
 import type { Service } from './service.js';
 
 /** How a reign ends: given away, lost to another, cut off from NATS, or failed by itself. */
@@ -12,8 +13,6 @@ export interface TenureEnd {
   why: string;
 }
 
-/** Leases without a renewal after which the store counts as lost. */
-const STUCK_LEASES = 5;
 /** In a row, until the store counts as lost. */
 const STALE_LOOKS = 3;
 /** Files that a hung store does not close are not waited for. */

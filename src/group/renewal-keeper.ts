@@ -1,0 +1,178 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { Timer } from '../clock/clock.js';
+import { StoreError } from '../store/errors.js';
+import { givenUp, type KeeperOptions, type ReignKeeper } from './keeper.js';
+import { RENEW, type WorkerReport } from './renewal-messages.js';
+import { RenewalRounds } from './renewal-rounds.js';
+import { RENEWALS_PER_LEASE } from './renewal-rules.js';
+import type { SharedReign } from './renewal-shared.js';
+
+const NS_PER_MS = 1e6;
+/** As on a local disk. A network mount takes several times that. */
+const QUICK_NS = 100_000n;
+/** Renewals by the worker, each quick, after which the fence renews in its own thread. */
+const QUICK_IN_ROW = 10;
+const MAX_QUICK_IN_ROW = 1_000;
+/** One of its own that took so long had the event loop wait. */
+const SLOW_NS = 1_000_000n;
+const DONE = Promise.resolve();
+
+/** Keeps the reign together with a worker, which renews when this thread's event loop does not come to it. */
+export class RenewalKeeper implements ReignKeeper {
+  readonly #options: KeeperOptions;
+  readonly #shared: SharedReign;
+  readonly #port: MessagePort;
+  /** What to add to `process.hrtime` to have the clock's time. */
+  readonly #offsetMs: number;
+  readonly #rounds = new RenewalRounds(() => this.#askWorker());
+  #answer: { resolve(): void; reject(error: Error): void } | undefined;
+  #onClosed: (() => void) | undefined;
+  #timer: Timer | undefined;
+  #quickInRow = 0;
+  #quickWanted = QUICK_IN_ROW;
+  #ownSinceSlow = 0;
+  #lost: Error | undefined;
+  #isEnded = false;
+
+  /** @param port to the worker that has the same reign */
+  constructor(options: KeeperOptions, shared: SharedReign, port: MessagePort) {
+    this.#options = options;
+    this.#shared = shared;
+    this.#port = port;
+    this.#offsetMs = clockOffsetMs(options);
+    port.on('message', (report: WorkerReport) => this.#onReport(report));
+    port.once('close', () => {
+      this.#onClosed?.();
+      if (!this.#isEnded) {
+        shared.lose();
+        this.#lose(new Error('The thread that renews the reign has ended'));
+      }
+    });
+    port.unref();
+    this.#tick();
+  }
+
+  get renewedMs(): number {
+    return Number(this.#shared.begunNs) / NS_PER_MS + this.#offsetMs;
+  }
+
+  get renewalMs(): number {
+    return Number(this.#shared.tookNs) / NS_PER_MS;
+  }
+
+  fence(): Promise<void> {
+    const shared = this.#shared;
+    if (shared.isLost) this.#hearReports();
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    if (this.#isEnded) return Promise.reject(givenUp());
+    // Where a rename takes microseconds, handing it to another thread would take ten times that.
+    if (this.#quickInRow >= this.#quickWanted && !this.#rounds.isBusy) {
+      if (shared.renew('main', (error) => this.#lose(error))) {
+        this.#rateOwn(shared.tookNs);
+        return DONE;
+      }
+      if (this.#lost !== undefined) return Promise.reject(this.#lost);
+      // The worker is renewing. That may have begun too early, so it is asked for the next one.
+    }
+    return this.#rounds.ask();
+  }
+
+  async release(): Promise<boolean> {
+    this.#end();
+    await this.#rounds.ended();
+    await this.#closed();
+    if (this.#shared.isLost) this.#hearReports();
+    this.#port.close();
+    if (this.#lost !== undefined) return false;
+    return (await this.#options.reign.release(this.#shared.state)) !== 'lost';
+  }
+
+  stop(): void {
+    this.#end();
+    this.#shared.close();
+    this.#answer?.reject(givenUp());
+    this.#port.close();
+  }
+
+  #end(): void {
+    this.#isEnded = true;
+    this.#timer?.cancel();
+  }
+
+  /** Ends when no renewal is under way, and none will begin. */
+  async #closed(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#onClosed = resolve;
+    });
+    if (!this.#shared.close()) await closed;
+  }
+
+  #askWorker(): Promise<void> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    if (this.#isEnded) return Promise.reject(givenUp());
+    return new Promise((resolve, reject) => {
+      this.#answer = { resolve, reject };
+      this.#port.postMessage(RENEW);
+    });
+  }
+
+  #onReport(report: WorkerReport): void {
+    switch (report.kind) {
+      case 'renewed': {
+        const isQuick = this.#shared.tookNs < QUICK_NS;
+        this.#quickInRow = isQuick ? this.#quickInRow + 1 : 0;
+        this.#answer?.resolve();
+        this.#answer = undefined;
+        return;
+      }
+      case 'lost':
+        this.#lose(report.isTaken ? new StoreError('lost', report.why) : new Error(report.why));
+        return;
+      case 'closed':
+        this.#onClosed?.();
+        return;
+    }
+  }
+
+  /** Now, though the event loop has not come to them. */
+  #hearReports(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port) as { message: WorkerReport } | undefined;
+      if (received === undefined) return;
+      this.#onReport(received.message);
+    }
+  }
+
+  /** A slow one may be chance, or the store has become slow: the worker finds out, and takes the longer the more there are. */
+  #rateOwn(tookNs: bigint): void {
+    if (tookNs < SLOW_NS) {
+      if (++this.#ownSinceSlow === MAX_QUICK_IN_ROW) this.#quickWanted = QUICK_IN_ROW;
+      return;
+    }
+    if (this.#ownSinceSlow < MAX_QUICK_IN_ROW)
+      this.#quickWanted = Math.min(this.#quickWanted * 2, MAX_QUICK_IN_ROW);
+    this.#quickInRow = this.#ownSinceSlow = 0;
+  }
+
+  #lose(error: Error): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = error;
+    this.#timer?.cancel();
+    this.#answer?.reject(error);
+    this.#answer = undefined;
+    // Not in the middle of the fence that found it.
+    if (!this.#isEnded) queueMicrotask(() => this.#options.onLost(error));
+  }
+
+  /** Shows the worker that this event loop turns. */
+  #tick(): void {
+    const { clock, leaseMs } = this.#options;
+    this.#shared.tick();
+    this.#timer = clock.setTimer(leaseMs / RENEWALS_PER_LEASE, () => this.#tick());
+  }
+}
+
+/** What to add to `process.hrtime` milliseconds to have those of the clock. */
+export function clockOffsetMs({ clock }: Pick<KeeperOptions, 'clock'>): number {
+  return clock.monotonicMs() - Number(process.hrtime.bigint()) / NS_PER_MS;
+}

@@ -1,0 +1,30 @@
+import type { MessagePort } from 'node:worker_threads';
+
+/** What the worker is started with. */
+export interface WorkerSettings {
+  /** Of the store. */
+  dir: string;
+}
+
+/** A reign for the worker to renew until it is over. Its port is for it alone. */
+export interface Assignment {
+  port: MessagePort;
+  memory: SharedArrayBuffer;
+  epoch: number;
+  holder: string;
+  leaseMs: number;
+}
+
+/** To the worker: renew now, and say when that is done. */
+export const RENEW = 'renew';
+
+/** From the worker. */
+export type WorkerReport =
+  | { kind: 'renewed' }
+  /** @param isTaken by another holder; else the store cannot be reached */
+  | { kind: 'lost'; why: string; isTaken: boolean }
+  /** The last renewal has ended, and none will follow. */
+  | { kind: 'closed' };
+
+/** The worker's first message to its process: it has begun. */
+export const STARTED = 'started';
