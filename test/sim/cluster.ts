@@ -1,0 +1,270 @@
+import type { ChannelLimits } from '../../src/channel/limits.js';
+import { activeService } from '../../src/group/active-service.js';
+import { type KeepReign, keepReign } from '../../src/group/keeper.js';
+import { Member } from '../../src/group/member.js';
+import { groupSubjects } from '../../src/group/subjects.js';
+import type { Logger } from '../../src/log/logger.js';
+import { stanSubjects } from '../../src/protocol/subjects.js';
+import type { CandidateLock } from '../../src/store/candidate-lock.js';
+import type { StoreFs } from '../../src/store/fs.js';
+import { checkIdentity } from '../../src/store/identity.js';
+import { Reign } from '../../src/store/reign.js';
+import { Disk } from './disk.js';
+import { Host, SimMount, type StorageKind } from './mount.js';
+import { SimNats } from './nats.js';
+import { SimPlace } from './place.js';
+import { SimProcess } from './process.js';
+import type { World } from './world.js';
+
+export const CLUSTER_ID = 'sim';
+export const DIR = '/store';
+const GROUP = 'g';
+
+/** How the real thing is made wrong on purpose, to see whether the checks notice. */
+export interface Mutation {
+  fs?(real: StoreFs, node: SimNode): StoreFs;
+  keepReign?(real: KeepReign, node: SimNode): KeepReign;
+  reign?(real: Reign, node: SimNode): Reign;
+}
+
+export interface ClusterOptions {
+  nodes: number;
+  leaseMs: number;
+  storage: StorageKind;
+  limitsFor(channel: string): ChannelLimits;
+  mutation: Mutation;
+}
+
+/** The machines, the disk and the network of a run, with a member on each machine. */
+export class Cluster {
+  readonly world: World;
+  readonly options: ClusterOptions;
+  readonly disk = new Disk();
+  readonly nats: SimNats;
+  readonly nodes: SimNode[] = [];
+  /** Processes by the name they hold the reign under. */
+  readonly processes = new Map<string, SimProcess>();
+  /** What no fault explains. */
+  readonly problems: string[] = [];
+  takeovers = 0;
+
+  constructor(world: World, options: ClusterOptions) {
+    this.world = world;
+    this.options = options;
+    this.nats = new SimNats(world);
+    const shared = options.storage.isNetwork ? undefined : new Host(world, this.disk, options.storage);
+    for (let i = 0; i < options.nodes; i++) {
+      this.nodes.push(new SimNode(this, `n${i}`, shared ?? new Host(world, this.disk, options.storage)));
+    }
+  }
+
+  get active(): SimNode | undefined {
+    return this.nodes.find(
+      ({ isStarted, process, member }) => isStarted && !process.isDead && member.role === 'active',
+    );
+  }
+
+  /** The one machine that all are on loses its power. */
+  powerLoss(): void {
+    const { world, disk, options } = this;
+    for (const node of this.nodes) node.process.kill();
+    this.nodes[0]!.host.crash();
+    disk.crash(() => world.chance(0.5));
+    const host = new Host(world, disk, options.storage);
+    for (const node of this.nodes) node.host = host;
+  }
+}
+
+/** A machine that runs a member: what dies on it is started again. */
+export class SimNode {
+  readonly cluster: Cluster;
+  readonly name: string;
+  host: Host;
+  process!: SimProcess;
+  mount!: SimMount;
+  place!: SimPlace;
+  member!: Member;
+  /** It has begun and not ended by itself. */
+  isStarted = false;
+  isStopping = false;
+  #incarnation = 0;
+
+  constructor(cluster: Cluster, name: string, host: Host) {
+    this.cluster = cluster;
+    this.name = name;
+    this.host = host;
+  }
+
+  start(): void {
+    const { cluster } = this;
+    const { world, options } = cluster;
+    const holder = `${this.name}@h@${++this.#incarnation}`;
+    const process = new SimProcess(world, holder, {
+      rate: world.chance(0.5) ? 1 : world.between(0.98, 1.02),
+      wallSkewMs: world.chance(0.5) ? 0 : world.between(-60_000, 60_000),
+    });
+    this.process = process;
+    cluster.processes.set(holder, process);
+    this.mount = new SimMount(this.host, process);
+    const { mutation } = options;
+    const fs = mutation.fs?.(this.mount, this) ?? this.mount;
+    const subjects = groupSubjects(CLUSTER_ID, GROUP);
+    this.place = new SimPlace({
+      nats: cluster.nats,
+      process,
+      subjects,
+      handler: () => this.member.handler,
+      onHandOver: () => void this.member.handOver(),
+    });
+    const { clock } = process;
+    const log = this.#logger();
+    const reign = new Reign(fs, DIR);
+    this.member = new Member(
+      {
+        options: { name: GROUP, nodeName: this.name, leaseMs: options.leaseMs },
+        holder,
+        dir: DIR,
+        clock,
+        log,
+        reign: mutation.reign?.(reign, this) ?? reign,
+        lock: this.#lock(fs),
+        keepReign: mutation.keepReign?.(keepReign, this) ?? keepReign,
+        isDead: async (other) => this.#isDeadHere(other),
+        readIdentity: () => checkIdentity(fs, DIR, CLUSTER_ID),
+        place: this.place,
+        openService: activeService({
+          store: {
+            fs,
+            clock,
+            random: (size) => this.#random(size),
+            dir: DIR,
+            clusterId: CLUSTER_ID,
+            warn: (message) => world.note(() => `${holder} warns: ${message}`),
+            journalBytes: 1024 * 1024,
+            blockBytes: 256 * 1024,
+            cacheBytes: 64 * 1024,
+            loadedBytes: 256 * 1024,
+            maxOpenSegments: 4,
+          },
+          broker: {
+            options: {
+              clusterId: CLUSTER_ID,
+              discoverPrefix: '_STAN.discover',
+              heartbeatIntervalMs: 5_000,
+              heartbeatTimeoutMs: 1_000,
+              heartbeatFailCount: 20,
+              maxChannels: 100,
+              limitsFor: (channel) => options.limitsFor(channel),
+              maxPendingBytes: 64 * 1024 * 1024,
+              replaceDurable: false,
+            },
+            clock,
+            log,
+            pinger: this.place.pinger,
+            hashSeed: world.random.below(2 ** 32),
+            defer: (callback) => process.after(0, callback),
+          },
+        }),
+      },
+      stanSubjects(CLUSTER_ID),
+    );
+    const { member } = this;
+    member.onFatal = (error) => this.#ended(process, error);
+    let role = member.role;
+    member.onChanged = () => {
+      world.note(() => `${holder} is ${member.role}, epoch ${member.epoch}`);
+      if (member.role === 'active' && role !== 'active') cluster.takeovers++;
+      role = member.role;
+    };
+    this.isStarted = true;
+    this.isStopping = false;
+    this.place.start();
+    member.start().catch((error: Error) => this.#ended(process, error));
+  }
+
+  /** SIGTERM. */
+  stop(): void {
+    if (this.isStopping || this.process.isDead) return;
+    this.isStopping = true;
+    const { process, member } = this;
+    process.deliver(() => {
+      member.stop().then(
+        () => this.#ended(process, undefined),
+        (error: Error) => this.#ended(process, error),
+      );
+    });
+  }
+
+  /** SIGKILL, or the machine with it. */
+  kill(isMachine: boolean): void {
+    if (this.process.isDead) return;
+    this.process.kill();
+    this.place.isolate('reset');
+    if (!isMachine) {
+      this.host.writeBackLater();
+      return;
+    }
+    this.host.crash();
+    this.host = new Host(this.cluster.world, this.cluster.disk, this.cluster.options.storage);
+  }
+
+  /** It exits, as a program does that cannot go on. */
+  #ended(process: SimProcess, error: Error | undefined): void {
+    if (process.isDead) return;
+    this.cluster.world.note(() => `${process.name} ends: ${error?.message ?? 'stopped'}`);
+    process.kill();
+    this.place.isolate('reset');
+    this.isStarted = false;
+    if (process === this.process) this.host.writeBackLater();
+  }
+
+  #isDeadHere(holder: string): boolean {
+    const process = this.cluster.processes.get(holder);
+    if (process === undefined) return false;
+    const isHere = !this.cluster.options.storage.isNetwork || holder.startsWith(`${this.name}@`);
+    return isHere && process.isDead;
+  }
+
+  /** As `candidateLock`, over the simulated file system. */
+  #lock(fs: StoreFs): CandidateLock {
+    const directory = `${DIR}/reign.locks`;
+    return async (epoch) => {
+      await fs.makeDirectory(directory);
+      const path = `${directory}/${epoch}`;
+      try {
+        await (await fs.open(path, 'create')).close();
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+        throw error;
+      }
+      return () => fs.unlink(path).catch(() => {});
+    };
+  }
+
+  #random(size: number): Buffer {
+    const bytes = Buffer.alloc(size);
+    for (let i = 0; i < size; i++) bytes[i] = this.cluster.world.random.below(256);
+    return bytes;
+  }
+
+  #logger(): Logger {
+    const { world } = this.cluster;
+    const { process } = this;
+    const say =
+      (level: string) =>
+      (fields: Record<string, unknown>, message: string): void => {
+        world.note(() => `${process.name} ${level}: ${message} ${JSON.stringify(fields)}`);
+        // What the code itself calls a bug.
+        if (message.startsWith('a bug'))
+          this.cluster.problems.push(`${process.name}: ${message} ${String(fields.err)}`);
+      };
+    const logger: Logger = {
+      debug: () => {},
+      info: say('info'),
+      warn: say('warn'),
+      error: say('error'),
+      child: () => logger,
+    };
+    return logger;
+  }
+}

@@ -1,0 +1,228 @@
+import type { PlaceLink } from '../../src/group/nats-place.js';
+import { OutBuffer } from '../../src/link/writer.js';
+import type { SimProcess } from './process.js';
+import type { World } from './world.js';
+
+export const SERVERS = 3;
+
+export interface SimMessage {
+  subject: string;
+  reply: string;
+  payload: Buffer;
+}
+
+interface Interest {
+  sid: number;
+  pattern: string;
+  /** When servers know of it: its own, and the others. */
+  ownAtMs: number;
+  routedAtMs: number;
+  onMessage: (sid: number, message: SimMessage) => void;
+}
+
+const HOP_MS = [0.05, 0.5] as const;
+const SLOW_HOP_MS = [1, 60] as const;
+
+/** NATS: servers joined by routes, that carry each message once or not at all. */
+export class SimNats {
+  readonly connections = new Set<SimConnection>();
+  readonly world: World;
+  /** Pairs of servers whose route is cut. */
+  readonly #cutRoutes = new Set<string>();
+  readonly #downServers = new Set<number>();
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  cutRoute(a: number, b: number): void {
+    this.#cutRoutes.add(routeOf(a, b));
+  }
+
+  healRoutes(): void {
+    this.#cutRoutes.clear();
+  }
+
+  stopServer(server: number): void {
+    this.#downServers.add(server);
+    for (const connection of [...this.connections])
+      if (connection.server === server) connection.drop('its server has stopped');
+  }
+
+  startServers(): void {
+    this.#downServers.clear();
+  }
+
+  isUp(server: number): boolean {
+    return !this.#downServers.has(server);
+  }
+
+  reaches(a: number, b: number): boolean {
+    return a === b || !this.#cutRoutes.has(routeOf(a, b));
+  }
+
+  /** From a connection that is up to all that want it. */
+  publish(from: SimConnection, message: SimMessage): void {
+    const { world } = this;
+    if (from.isSilent) {
+      world.count('message swallowed');
+      return;
+    }
+    const leftMs = this.hop();
+    for (const to of this.connections) {
+      if (!this.reaches(from.server, to.server)) continue;
+      const atMs = Math.max(
+        world.nowMs + leftMs + (from.server === to.server ? 0 : this.hop()),
+        to.lastFrom.get(from) ?? 0,
+      );
+      let isWanted = false;
+      for (const interest of to.interests.values())
+        if (matches(interest.pattern, message.subject)) isWanted = true;
+      if (!isWanted) continue;
+      to.lastFrom.set(from, atMs);
+      const isRouted = from.server !== to.server;
+      world.after(atMs - world.nowMs, () => to.arrived(message, isRouted));
+    }
+  }
+
+  hop(): number {
+    const { world } = this;
+    return world.chance(0.01) ? world.between(...SLOW_HOP_MS) : world.between(...HOP_MS);
+  }
+}
+
+function routeOf(a: number, b: number): string {
+  return `${Math.min(a, b)}-${Math.max(a, b)}`;
+}
+
+export function matches(pattern: string, subject: string): boolean {
+  if (pattern === subject) return true;
+  const last = pattern.at(-1);
+  if (last !== '>' && last !== '*') return false;
+  const prefix = pattern.slice(0, -1);
+  if (!subject.startsWith(prefix) || subject.length === prefix.length) return false;
+  return last === '>' || !subject.slice(prefix.length).includes('.');
+}
+
+/** One TCP connection to one server. When it is gone, another one is made. */
+export class SimConnection {
+  readonly nats: SimNats;
+  readonly server: number;
+  readonly process: SimProcess;
+  readonly interests = new Map<number, Interest>();
+  /** What comes from one connection to another keeps its order. */
+  readonly lastFrom = new Map<SimConnection, number>();
+  isUp = true;
+  /** It looks well and carries nothing. */
+  isSilent = false;
+  #nextSid = 1;
+  readonly #onDown: (reason: string) => void;
+
+  constructor(nats: SimNats, server: number, process: SimProcess, onDown: (reason: string) => void) {
+    this.nats = nats;
+    this.server = server;
+    this.process = process;
+    this.#onDown = onDown;
+    nats.connections.add(this);
+  }
+
+  subscribe(pattern: string, onMessage: Interest['onMessage']): number {
+    const { world } = this.nats;
+    const sid = this.#nextSid++;
+    const ownAtMs = world.nowMs + this.nats.hop();
+    this.interests.set(sid, { sid, pattern, ownAtMs, routedAtMs: ownAtMs + this.nats.hop(), onMessage });
+    return sid;
+  }
+
+  unsubscribe(sid: number): void {
+    this.interests.delete(sid);
+  }
+
+  publish(message: SimMessage): void {
+    this.process.strike('send');
+    // Struck in the middle of its work, it says the rest when it wakes up.
+    this.process.deliver(() => {
+      if (this.isUp) this.nats.publish(this, message);
+    });
+  }
+
+  flush(): Promise<void> {
+    if (!this.isUp) return Promise.reject(new Error('no connection'));
+    return new Promise((resolve, reject) => {
+      const { world } = this.nats;
+      const look = (): void => {
+        if (!this.isUp) reject(new Error('the connection is gone'));
+        else if (this.isSilent) world.after(100, look);
+        else this.process.deliver(resolve);
+      };
+      world.after(this.nats.hop() * 2, look);
+    });
+  }
+
+  /** The server hands a message over. */
+  arrived(message: SimMessage, isRouted: boolean): void {
+    const { world } = this.nats;
+    if (!this.isUp || this.isSilent) return;
+    this.process.deliver(() => {
+      if (!this.isUp) return;
+      for (const interest of [...this.interests.values()]) {
+        if (world.nowMs < (isRouted ? interest.routedAtMs : interest.ownAtMs)) continue;
+        if (matches(interest.pattern, message.subject)) interest.onMessage(interest.sid, message);
+      }
+    });
+  }
+
+  /** It breaks: both ends are told, what was on its way is lost. */
+  drop(reason: string): void {
+    if (!this.isUp) return;
+    this.close();
+    this.process.deliver(() => this.#onDown(reason));
+  }
+
+  close(): void {
+    this.isUp = false;
+    this.nats.connections.delete(this);
+  }
+}
+
+/** The data link over a connection, as brokers use it. */
+export class SimLink implements PlaceLink {
+  readonly maxPayload = 1024 * 1024;
+  readonly isCongested = false;
+  readonly #connection: SimConnection;
+  readonly #onMessage: (sid: number, message: SimMessage) => void;
+
+  constructor(connection: SimConnection, onMessage: (sid: number, message: SimMessage) => void) {
+    this.#connection = connection;
+    this.#onMessage = onMessage;
+  }
+
+  subscribe(subject: string): number {
+    return this.#connection.subscribe(subject, this.#onMessage);
+  }
+
+  unsubscribe(sid: number): void {
+    this.#connection.unsubscribe(sid);
+  }
+
+  flush(): Promise<void> {
+    return this.#connection.flush();
+  }
+
+  takeBuffer(): OutBuffer {
+    return new OutBuffer();
+  }
+
+  send(out: OutBuffer): void {
+    const bytes = out.buf.subarray(0, out.length);
+    for (let at = 0; at < bytes.length; ) {
+      const lineEnd = bytes.indexOf('\r\n', at);
+      const words = bytes.toString('latin1', at, lineEnd).split(' ');
+      const size = Number(words.at(-1));
+      const start = lineEnd + 2;
+      const payload = Buffer.from(bytes.subarray(start, start + size));
+      this.#connection.publish({ subject: words[1]!, reply: words.length > 3 ? words[2]! : '', payload });
+      at = start + size + 2;
+    }
+  }
+}

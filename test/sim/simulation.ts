@@ -1,0 +1,279 @@
+import type { ChannelLimits } from '../../src/channel/limits.js';
+import { storeVerify } from '../../src/store/verify.js';
+import { NO_LIMITS } from '../broker/in-memory.js';
+import { SimClient, SimPublisher, SimSubscriber } from './clients.js';
+import { Cluster, DIR, type Mutation } from './cluster.js';
+import { type FaultKind, Faults, type FaultWeights } from './faults.js';
+import { Ledger, type StoredMessage } from './ledger.js';
+import { Host, SimMount, type StorageKind } from './mount.js';
+import { SimProcess } from './process.js';
+import { World } from './world.js';
+
+export interface SimulationResult {
+  seed: number;
+  violations: string[];
+  takeovers: number;
+  acked: number;
+  faults: Record<string, number>;
+  /** Of simulated time. */
+  ms: number;
+  trace: string[];
+}
+
+export interface SimulationOptions {
+  mutation?: Mutation;
+  isTraced?: boolean;
+}
+
+const LEASE_MS = 600;
+const FAULTS_MS = [6_000, 20_000] as const;
+/** Without faults, publishing goes on for so long. */
+const CALM_MS = 3_000;
+/** After that everything must be where it belongs. */
+const SETTLE_MS = 60_000;
+const LIMITED = 'limited';
+const KEPT = 40;
+
+/** One run: a group, clients and faults, all by the seed; then what must be true of it. */
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
+  const world = new World(seed, options.isTraced);
+  const ledger = new Ledger(world);
+  const cluster = new Cluster(world, {
+    nodes: world.chance(0.2) ? 2 : 3,
+    leaseMs: LEASE_MS,
+    storage: storageKind(world),
+    limitsFor: (channel): ChannelLimits =>
+      channel === LIMITED ? { ...NO_LIMITS, maxMessages: KEPT } : NO_LIMITS,
+    mutation: options.mutation ?? {},
+  });
+  const onRejection = (reason: unknown): void =>
+    ledger.violation(
+      `nobody handles a rejection: ${reason instanceof Error ? reason.stack : String(reason)}`,
+    );
+  process.on('unhandledRejection', onRejection);
+  try {
+    await run(world, cluster, ledger);
+  } finally {
+    process.off('unhandledRejection', onRejection);
+  }
+  for (const problem of cluster.problems) ledger.violation(problem);
+  return {
+    seed,
+    violations: ledger.violations,
+    takeovers: cluster.takeovers,
+    acked: [...ledger.acked.values()].reduce((sum, { size }) => sum + size, 0),
+    faults: world.faults,
+    ms: world.nowMs,
+    trace: world.trace,
+  };
+}
+
+async function run(world: World, cluster: Cluster, ledger: Ledger): Promise<void> {
+  for (const node of cluster.nodes) world.after(world.between(0, 500), () => node.start());
+  await world.run(5_000, () => cluster.active !== undefined);
+  const { publishers, subscribers } = startClients(world, cluster, ledger);
+  const faults = new Faults(cluster, faultWeights(world), world.between(250, 2_500));
+  await world.run(world.nowMs + world.between(...FAULTS_MS));
+  faults.heal();
+  await world.run(world.nowMs + CALM_MS);
+  const acksBefore = publishers.map(({ acks }) => acks);
+  await world.run(world.nowMs + SETTLE_MS, () =>
+    publishers.every(({ acks }, i) => acks > acksBefore[i]! + 3),
+  );
+  publishers.forEach(({ acks, client }, i) => {
+    // Invariant 6.
+    if (acks <= acksBefore[i]! + 3)
+      ledger.violation(`${client.id} gets no acks, and all is well: ${state(cluster)}`);
+    publishers[i]!.isStopped = true;
+  });
+  await world.run(world.nowMs + SETTLE_MS, () => publishers.every(({ pendingCount }) => pendingCount === 0));
+  const last = await lastSequences(world, cluster, ledger);
+  await checkReceived(world, subscribers, last, ledger);
+  await restartAll(world, cluster);
+  await checkStored(world, cluster, ledger);
+  await checkFiles(world, cluster, ledger);
+}
+
+function storageKind(world: World): StorageKind {
+  const isNetwork = world.chance(0.6);
+  return {
+    isNetwork,
+    cacheMs: isNetwork ? world.random.pick([0, 1_000, 3_000, 30_000])! : 0,
+    lostAnswers: isNetwork ? world.random.pick([0, 0.002, 0.02])! : 0,
+    slowTails: world.random.pick([0, 0.002, 0.02])!,
+  };
+}
+
+/** Each run has some kinds of faults, and not others: so that rare meetings of two kinds come about. */
+function faultWeights(world: World): FaultWeights {
+  const weights: FaultWeights = {
+    kill: 3,
+    'machine dies': 2,
+    pause: 3,
+    freeze: 3,
+    strike: 6,
+    terminate: 2,
+    'hand over': 2,
+    'nats reset': 2,
+    'nats silent': 2,
+    'nats server stops': 1,
+    'route cut': 2,
+    'storage hangs': 3,
+    'storage slow': 2,
+    'write error': 1,
+    'disk full': 1,
+    'wall clock jumps': 1,
+    'power loss': 1,
+  };
+  for (const kind of Object.keys(weights) as FaultKind[]) if (world.chance(0.4)) weights[kind] = 0;
+  weights.strike += 1;
+  return weights;
+}
+
+function startClients(
+  world: World,
+  cluster: Cluster,
+  ledger: Ledger,
+): {
+  publishers: SimPublisher[];
+  subscribers: SimSubscriber[];
+} {
+  const { nats } = cluster;
+  const client = (id: string): SimClient => new SimClient(nats, ledger, id);
+  const channels = ['a', 'b', LIMITED];
+  const payloadBytes = world.random.pick([50, 500, 30_000])!;
+  const publisher = (id: string, everyMs: number, retryForMs: number): SimPublisher =>
+    new SimPublisher(client(id), { channels, everyMs, retryForMs, payloadBytes });
+  const publishers = [
+    publisher('p1', world.between(5, 40), 8_000),
+    publisher('p2', world.between(5, 40), 8_000),
+    publisher('legacy', world.between(10, 60), 0),
+  ];
+  const common = { channel: 'a', queueGroup: '', durableName: '', ackShare: 0.97 };
+  const group = new Set<number>();
+  const small = (): number => 1 + world.random.below(200);
+  const subscribers = [
+    new SimSubscriber(client('regular'), { ...common, maxInFlight: small() }),
+    new SimSubscriber(client('durable'), { ...common, durableName: 'd', maxInFlight: small() }),
+    new SimSubscriber(
+      client('q1'),
+      { ...common, channel: 'b', queueGroup: 'q', maxInFlight: small() },
+      group,
+    ),
+    new SimSubscriber(
+      client('q2'),
+      { ...common, channel: 'b', queueGroup: 'q', maxInFlight: small() },
+      group,
+    ),
+    new SimSubscriber(client('limits'), { ...common, channel: LIMITED, maxInFlight: small() }),
+  ];
+  return { publishers, subscribers };
+}
+
+/** By channel, as the active has them. */
+async function lastSequences(world: World, cluster: Cluster, ledger: Ledger): Promise<Map<string, number>> {
+  const last = new Map<string, number>();
+  await world.run(world.nowMs + SETTLE_MS, () => cluster.active?.member.broker !== undefined);
+  const broker = cluster.active?.member.broker;
+  if (broker === undefined) ledger.violation(`nobody is active, and all is well: ${state(cluster)}`);
+  for (const channel of broker?.channels.all() ?? []) last.set(channel.name, channel.log.lastSequence);
+  return last;
+}
+
+/** Invariant 5: everything comes to everybody, and nobody had to do anything for it. */
+async function checkReceived(
+  world: World,
+  subscribers: readonly SimSubscriber[],
+  last: ReadonlyMap<string, number>,
+  ledger: Ledger,
+): Promise<void> {
+  const missing = ({ got, options }: SimSubscriber): number[] => {
+    const end = last.get(options.channel) ?? 0;
+    const all = Array.from({ length: end }, (_, i) => i + 1);
+    // What a limit has dropped need not have come.
+    return all.filter(
+      (sequence) => !got.has(sequence) && (options.channel !== LIMITED || sequence > end - KEPT),
+    );
+  };
+  await world.run(world.nowMs + SETTLE_MS, () =>
+    subscribers.every((subscriber) => missing(subscriber).length === 0),
+  );
+  for (const subscriber of subscribers) {
+    const { client, options } = subscriber;
+    const left = missing(subscriber);
+    if (left.length > 0)
+      ledger.violation(
+        `${client.id} did not get ${left.length} of ${last.get(options.channel)} messages of ${options.channel}: ${left.slice(0, 5)}`,
+      );
+  }
+}
+
+async function restartAll(world: World, cluster: Cluster): Promise<void> {
+  const isKilled = world.chance(0.5);
+  for (const node of cluster.nodes) {
+    if (isKilled) node.kill(false);
+    else node.stop();
+  }
+  // They are started again by whoever keeps them alive.
+  await world.run(world.nowMs + 5_000);
+  await world.run(world.nowMs + SETTLE_MS, () => cluster.active !== undefined);
+}
+
+/** Reads everything that there is. */
+async function checkStored(world: World, cluster: Cluster, ledger: Ledger): Promise<void> {
+  const last = await lastSequences(world, cluster, ledger);
+  for (const channel of new Set([...last.keys(), ...ledger.acked.keys()])) {
+    const stored = new Map<number, StoredMessage>();
+    const end = last.get(channel) ?? 0;
+    const reader = new SimClient(cluster.nats, ledger, `reader-${channel}`);
+    const subscriber = new SimSubscriber(reader, {
+      channel,
+      queueGroup: '',
+      durableName: '',
+      maxInFlight: 1_000,
+      ackShare: 1,
+    });
+    subscriber.onMessage = ({ sequence, timestamp }, guid) =>
+      stored.set(sequence, { sequence, guid, timestamp });
+    await world.run(world.nowMs + SETTLE_MS, () => end === 0 || stored.has(end));
+    // Redeliveries of what was lost on the way.
+    await world.run(world.nowMs + 3_000);
+    if (end > 0 && !stored.has(end))
+      ledger.violation(`${channel}: a new reader does not get to the end, ${end}`);
+    const sorted = [...stored.values()].sort((x, y) => x.sequence - y.sequence);
+    ledger.checkStored(channel, sorted, channel === LIMITED);
+  }
+}
+
+/** Every CRC of every file. */
+async function checkFiles(world: World, cluster: Cluster, ledger: Ledger): Promise<void> {
+  for (const node of cluster.nodes) node.kill(false);
+  const host = cluster.options.storage.isNetwork
+    ? new Host(world, cluster.disk, cluster.options.storage)
+    : cluster.nodes[0]!.host;
+  const verifier = new SimProcess(world, 'verify', { rate: 1, wallSkewMs: 0 });
+  const mount = new SimMount(host, verifier);
+  let isDone = false;
+  storeVerify({ fs: mount, clock: verifier.clock, dir: DIR }).then(
+    ({ damages }) => {
+      isDone = true;
+      for (const { path, offset, what } of damages)
+        ledger.violation(`${path} is damaged at ${offset}: ${what}`);
+    },
+    (error: Error) => {
+      isDone = true;
+      ledger.violation(`the store cannot be verified: ${error.message}`);
+    },
+  );
+  await world.run(world.nowMs + SETTLE_MS, () => isDone);
+  if (!isDone) ledger.violation('verifying the store has no end');
+}
+
+function state(cluster: Cluster): string {
+  return cluster.nodes
+    .map(({ name, member, process, place }) => {
+      const role = process.isDead ? 'dead' : `${member.role}, epoch ${member.epoch}`;
+      return `${name}: ${role}${place.link === undefined ? ', no NATS' : ''}${member.trouble === undefined ? '' : `, ${member.trouble}`}`;
+    })
+    .join('; ');
+}

@@ -1,0 +1,107 @@
+import { SeededRandom } from '../broker/model-random.js';
+
+interface Event {
+  atMs: number;
+  order: number;
+  run: () => void;
+}
+
+/**
+ * The time and the chance of one simulated run: everything that happens is an event here, one after the other, so that a
+ * seed gives the same run each time. Between two events all promises that can be settled are.
+ */
+export class World {
+  nowMs = 0;
+  readonly random: SeededRandom;
+  readonly trace: string[] = [];
+  readonly isTraced: boolean;
+  /** What went wrong in this run, and how often. */
+  readonly faults: Record<string, number> = {};
+  #order = 0;
+  /** A heap, earliest first. */
+  readonly #events: Event[] = [];
+
+  constructor(seed: number, isTraced = false) {
+    this.random = new SeededRandom(seed);
+    this.isTraced = isTraced;
+  }
+
+  /** From `min` to below `max`, with three digits behind the point. */
+  between(min: number, max: number): number {
+    return min + this.random.below(Math.max(1, Math.round((max - min) * 1000))) / 1000;
+  }
+
+  chance(probability: number): boolean {
+    return this.random.below(1_000_000) < probability * 1_000_000;
+  }
+
+  /** A fault has happened. */
+  count(fault: string): void {
+    this.faults[fault] = (this.faults[fault] ?? 0) + 1;
+  }
+
+  note(text: () => string): void {
+    if (this.isTraced) this.trace.push(`${this.nowMs.toFixed(3).padStart(10)}  ${text()}`);
+  }
+
+  /** Runs `run` in `delayMs`; of two for the same time the one that was asked for first. */
+  after(delayMs: number, run: () => void): void {
+    this.#push({ atMs: this.nowMs + Math.max(0, delayMs), order: this.#order++, run });
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.after(ms, resolve));
+  }
+
+  /** Lets the events happen, up to `untilMs` or until `isDone`. */
+  async run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
+    await settled();
+    for (;;) {
+      const next = this.#events[0];
+      if (next === undefined || next.atMs > untilMs) break;
+      this.#pop();
+      this.nowMs = next.atMs;
+      next.run();
+      await settled();
+      if (isDone()) return;
+    }
+    this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  #push(event: Event): void {
+    const events = this.#events;
+    let at = events.push(event) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (isEarlier(events[parent]!, event)) break;
+      events[at] = events[parent]!;
+      at = parent;
+    }
+    events[at] = event;
+  }
+
+  #pop(): void {
+    const events = this.#events;
+    const last = events.pop()!;
+    if (events.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= events.length) break;
+      if (child + 1 < events.length && isEarlier(events[child + 1]!, events[child]!)) child++;
+      if (isEarlier(last, events[child]!)) break;
+      events[at] = events[child]!;
+      at = child;
+    }
+    events[at] = last;
+  }
+}
+
+function isEarlier(a: Event, b: Event): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
+
+/** No macrotask of the code under test is left out of the world, so after one turn all its promises rest. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
