@@ -48,6 +48,7 @@ export class RenewalKeeper implements ReignKeeper {
         this.#lose(new Error('The thread that renews the reign has ended'));
       }
     });
+    // It keeps the process alive only while somebody waits for an answer.
     port.unref();
     this.#tick();
   }
@@ -79,7 +80,7 @@ export class RenewalKeeper implements ReignKeeper {
 
   async release(): Promise<boolean> {
     this.#end();
-    await this.#rounds.ended();
+    if (this.#rounds.isBusy) await this.#rounds.ended();
     await this.#closed();
     if (this.#shared.isLost) this.#hearReports();
     this.#port.close();
@@ -104,16 +105,20 @@ export class RenewalKeeper implements ReignKeeper {
     const closed = new Promise<void>((resolve) => {
       this.#onClosed = resolve;
     });
-    if (!this.#shared.close()) await closed;
+    if (this.#shared.close()) return;
+    this.#port.ref();
+    await closed;
   }
 
   #askWorker(): Promise<void> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     if (this.#isEnded) return Promise.reject(givenUp());
-    return new Promise((resolve, reject) => {
+    const answered = new Promise<void>((resolve, reject) => {
       this.#answer = { resolve, reject };
-      this.#port.postMessage(RENEW);
     });
+    this.#port.ref();
+    this.#port.postMessage(RENEW);
+    return answered.finally(() => this.#port.unref());
   }
 
   #onReport(report: WorkerReport): void {
