@@ -1,6 +1,6 @@
 import type { BatchHeader } from './batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
-import { StoreError } from './errors.js';
+import { isMissing, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
 import { readUsed, readWhole } from './file-io.js';
 import type { FileLogOwner } from './file-log.js';
@@ -48,8 +48,22 @@ export interface Recovery {
   checkpoint: FileId | undefined;
 }
 
+/** A reign that is over may be closing its files, or has just removed what its last checkpoint replaced. */
+const ATTEMPTS = 5;
+
 /** Reads a store: the newest checkpoint, then the journals behind it. Changes none of them. */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await recoverListed(options);
+    } catch (error) {
+      if (!isMissing(error) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** @throws Error with ENOENT if a file is gone that was there to be listed */
+async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   const { fs, dir, warn, reign } = options;
   const list = (name: string): Promise<string[]> =>
     reign === undefined
@@ -115,7 +129,8 @@ async function replay(
     nextIndex = scan.nextIndex;
     epoch = journal.epoch;
     journalBytes += scan.end - Math.max(journal.from, FILE_HEADER_BYTES);
-    accepted.push({ epoch, number: journal.number, end: scan.end });
+    // One that was only prepared goes when its reign ends, which may be after this.
+    if (scan.end > FILE_HEADER_BYTES) accepted.push({ epoch, number: journal.number, end: scan.end });
     if (scan.tornBytes > 0) {
       warn(
         `${journal.path}: a batch of ${scan.tornBytes} bytes at byte ${scan.end} was torn by a crash and is not read`,

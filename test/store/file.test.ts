@@ -105,6 +105,44 @@ describe('a file store that is opened again', () => {
     assert.deepEqual(await readAll(last.store.recovered.logs[0]!), ['m1', 'm2', 'm3', 'm4', 'm5', 'm6']);
   });
 
+  it('does not need what its predecessor had only prepared, and removes when it finds that it is over', async (t) => {
+    const reigns = new Reigns(t);
+    const slept = await reigns.open();
+    slept.store.createLog('foo', NO_LIMITS).append(pubMsg('foo', 'm1'), 1);
+    await slept.host.commit();
+    const prepared = path.join(reigns.dir, 'journal', '00000001.000002.log');
+    await until(() => fs.existsSync(prepared), 'the next file is prepared');
+    const next = await reigns.open();
+    await slept.store.close();
+    assert.equal(fs.existsSync(prepared), false);
+    next.store.recovered.logs[0]!.append(pubMsg('foo', 'm2'), 1);
+    await next.host.commit();
+    await next.store.close();
+    const last = await reigns.open();
+    assert.deepEqual(await readAll(last.store.recovered.logs[0]!), ['m1', 'm2']);
+  });
+
+  it('looks again if its predecessor removes that in the middle of the recovery', async (t) => {
+    const wakes: (() => Promise<void>)[] = [];
+    const reigns = new Reigns(t, {
+      ...nodeFs,
+      list: async (directory) => {
+        const names = await nodeFs.list(directory);
+        if (names.includes('00000001.000002.log')) await wakes.pop()?.();
+        return names;
+      },
+    });
+    const slept = await reigns.open();
+    slept.store.createLog('foo', NO_LIMITS).append(pubMsg('foo', 'm1'), 1);
+    await slept.host.commit();
+    const prepared = path.join(reigns.dir, 'journal', '00000001.000002.log');
+    await until(() => fs.existsSync(prepared), 'the next file is prepared');
+    wakes.push(() => slept.store.close());
+    const next = await reigns.open();
+    assert.equal(wakes.length, 0);
+    assert.deepEqual(await readAll(next.store.recovered.logs[0]!), ['m1']);
+  });
+
   it('is refused under an epoch that is not above all before', async (t) => {
     const reigns = new Reigns(t);
     await reigns.open();
