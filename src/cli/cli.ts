@@ -1,6 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { parseFlags } from '../config/argv.js';
 import { ConfigError } from '../config/error.js';
+import { addDrillCommand } from './drill.js';
 import type { StartBroker } from './running.js';
 import { serve } from './serve.js';
 import { addServeHelp } from './serve-help.js';
@@ -50,7 +51,8 @@ async function dispatch(args: readonly string[], programs: Programs): Promise<nu
   const onExitCode = (code: number): void => {
     exitCode = code;
   };
-  const base = addStatusCommand(addUpCommand(baseParser(forYargs), onExitCode), onExitCode);
+  const groups = addDrillCommand(addUpCommand(baseParser(forYargs), onExitCode), onExitCode);
+  const base = addStatusCommand(groups, onExitCode);
   const parser = addStoreCommands(base, onExitCode).command(
     'serve',
     'Run one broker',

@@ -15,6 +15,11 @@ export interface LocalGroupOptions {
   group: string;
   /** More flags of `serve`. */
   flags: readonly string[];
+  /**
+   * For drills: each broker knows the nats-server beside it and no other, so that whoever stops one cuts off one broker. Clients
+   * have one more nats-server, which is beside none.
+   */
+  isCuttable?: boolean;
   log: Logger;
   onLine(node: string, line: string): void;
 }
@@ -27,9 +32,11 @@ const NO_CREDENTIALS = { user: undefined, pass: undefined, token: undefined };
  * other. The nats-servers are this process's, so that the death of a broker takes no client's connection along.
  */
 export class LocalGroup {
+  /** Beside the brokers: `servers[i]` beside `brokers[i]`. */
   readonly servers: SupervisedServer[] = [];
   readonly brokers: BrokerProcess[] = [];
   readonly #options: LocalGroupOptions;
+  #clientServer: SupervisedServer | undefined;
 
   private constructor(options: LocalGroupOptions) {
     this.#options = options;
@@ -47,8 +54,9 @@ export class LocalGroup {
     return group;
   }
 
+  /** Where clients connect. */
   get urls(): string[] {
-    return this.servers.map(({ url }) => url);
+    return this.#clientServer === undefined ? this.servers.map(({ url }) => url) : [this.#clientServer.url];
   }
 
   /** Brokers first, one after the other, then the nats-servers. @param last the node that goes last: the active */
@@ -56,40 +64,47 @@ export class LocalGroup {
     const others = this.brokers.filter(({ node }) => node !== last);
     await Promise.all(others.map((broker) => broker.stop()));
     await Promise.all(this.brokers.map((broker) => broker.stop()));
-    await Promise.all(this.servers.map((server) => server.stop()));
+    await Promise.all([...this.servers, this.#clientServer].map((server) => server?.stop()));
   }
 
   async #start(): Promise<void> {
-    const { nodes, port, httpPort, log } = this.#options;
+    const { nodes, port, httpPort, isCuttable = false } = this.#options;
     const numbers = Array.from({ length: nodes }, (_, i) => i);
     for (const i of numbers) {
       if (port > 0) await checkPortIsFree(port + i, `nats-server ${i + 1} of the group`);
       if (httpPort !== undefined && httpPort > 0)
         await checkPortIsFree(httpPort + i, `HTTP of broker ${i + 1}`);
     }
-    const clusterPorts = await Promise.all(numbers.map(() => freePort()));
+    const serverCount = isCuttable ? nodes + 1 : nodes;
+    const clusterPorts = await Promise.all(Array.from({ length: serverCount }, () => freePort()));
     const routes = clusterPorts.map((clusterPort) => `nats://${HOST}:${clusterPort}`);
-    for (const i of numbers) {
-      const config: NatsServerConfig = {
-        binary: 'nats-server',
-        host: HOST,
-        port: port > 0 ? port + i : 0,
-        clusterUrl: routes[i],
-        clusterName: 'stanchion-local',
-        routes: routes.filter((_, other) => other !== i),
-        configFile: undefined,
-        flags: [],
-      };
-      this.servers.push(await SupervisedServer.start({ config, credentials: NO_CREDENTIALS, logger: log }));
-    }
+    for (const i of numbers) this.servers.push(await this.#startServer(port > 0 ? port + i : 0, routes, i));
+    if (isCuttable) this.#clientServer = await this.#startServer(0, routes, nodes);
     for (const i of numbers) this.brokers.push(this.#startBroker(i));
   }
 
+  #startServer(port: number, routes: readonly string[], i: number): Promise<SupervisedServer> {
+    const { isCuttable = false, log } = this.#options;
+    const config: NatsServerConfig = {
+      binary: 'nats-server',
+      host: HOST,
+      port,
+      clusterUrl: routes[i],
+      clusterName: 'stanchion-local',
+      routes: routes.filter((_, other) => other !== i),
+      configFile: undefined,
+      // Else brokers would learn of the other servers.
+      flags: isCuttable ? ['--no_advertise'] : [],
+    };
+    return SupervisedServer.start({ config, credentials: NO_CREDENTIALS, logger: log });
+  }
+
   #startBroker(i: number): BrokerProcess {
-    const { dir, httpPort, clusterId, group, flags, onLine } = this.#options;
+    const { dir, httpPort, clusterId, group, flags, isCuttable = false, onLine } = this.#options;
     const node = `stan-${i + 1}`;
+    const urls = this.servers.map(({ url }) => url);
     // Its own server first; the others are where it goes when that one is gone.
-    const servers = [...this.urls.slice(i), ...this.urls.slice(0, i)];
+    const servers = isCuttable ? [urls[i]!] : [...urls.slice(i), ...urls.slice(0, i)];
     const argv = [
       ...[
         '--cluster-id',

@@ -1,0 +1,278 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionOptions } from 'nats';
+import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
+import { ChannelCheck } from './channel-check.js';
+import { GroupError } from './group-view.js';
+import { Ledger } from './ledger.js';
+import { Outage } from './outage.js';
+import { RUN_LENGTH } from './payload.js';
+import { Publisher } from './publisher.js';
+import { readBack } from './read-back.js';
+import { StanClient } from './stan-client.js';
+import { SubscriptionCheck } from './subscription-check.js';
+
+export interface LoadOptions {
+  nats: ConnectionOptions;
+  clusterId: string;
+  /** Messages a second of all publishers but the probe. */
+  rate: number;
+}
+
+/** A subscription of the drill. Each of its members is a client. */
+interface Subscribed {
+  name: string;
+  members: number;
+  request: Partial<SubscriptionRequest>;
+}
+
+const TICK_MS = 5;
+const PUBLISHERS = 4;
+/** In flight, of each of them: an outage of some seconds at the default rate. */
+const WINDOW = 4_096;
+const RETRY_MS = 500;
+const ACK_TIMEOUT_MS = 30_000;
+/** The retry of the publisher that outages are measured by. */
+const PROBE_RETRY_MS = 100;
+const PRELOAD_WINDOW = 8_192;
+const PRELOAD_RETRY_MS = 5_000;
+const PRELOAD_PAUSE_MS = 1;
+const PRELOAD_REPORT_MS = 1_000;
+/** Without any ack for this time, it is of no use to go on. */
+const STUCK_MS = 30_000;
+const SUBSCRIPTION: Partial<SubscriptionRequest> = {
+  startPosition: StartPosition.FIRST,
+  maxInFlight: 2_048,
+  ackWaitSeconds: 5,
+};
+const SUBSCRIBED: readonly Subscribed[] = [
+  { name: 'durable', members: 1, request: { durableName: 'drill' } },
+  { name: 'queue group', members: 2, request: { queueGroup: 'drill' } },
+  { name: 'regular', members: 1, request: {} },
+];
+
+/** All clients of a drill: who fills the store, who publishes, who subscribes, and the probe that outages are measured by. */
+export class Load {
+  /** Part of all names: tells this drill from others in the same store. */
+  readonly run = randomBytes(RUN_LENGTH / 2).toString('hex');
+  readonly channels: ChannelCheck[] = [];
+  readonly subscriptions: SubscriptionCheck[] = [];
+  /** Of the probe. */
+  readonly outage = new Outage(performance.now());
+  /** Longest time that this process itself was held up, milliseconds: no outage is known better than that. */
+  ownPauseMs = 0;
+
+  readonly #options: LoadOptions;
+  readonly #clients: StanClient[] = [];
+  readonly #publishers: Publisher[] = [];
+  #stored!: Publisher;
+  #probe!: Publisher;
+  #load: Publisher[] = [];
+  #ticker: NodeJS.Timeout | undefined;
+  #isSending = false;
+  #lastTickMs = 0;
+  /** What the load may send by its rate, and has not yet. */
+  #credit = 0;
+
+  private constructor(options: LoadOptions) {
+    this.#options = options;
+  }
+
+  /** @throws Error if NATS or the broker cannot be reached, or refuses */
+  static async connect(options: LoadOptions): Promise<Load> {
+    const load = new Load(options);
+    try {
+      await load.#connect();
+    } catch (error) {
+      await load.close();
+      throw error;
+    }
+    return load;
+  }
+
+  get ledgers(): Ledger[] {
+    return this.#publishers.map(({ ledger }) => ledger);
+  }
+
+  /** Messages that were given up without an ack. */
+  get unackedCount(): number {
+    return this.#publishers.reduce((sum, { unacked }) => sum + unacked, 0);
+  }
+
+  get ackedCount(): number {
+    return this.ledgers.reduce((sum, { ackedCount }) => sum + ackedCount, 0);
+  }
+
+  /** Stores so many messages, as fast as it goes. @throws GroupError if they are not taken */
+  async preload(count: number, onProgress: (acked: number) => void, signal: AbortSignal): Promise<void> {
+    const publisher = this.#stored;
+    const { ledger } = publisher;
+    let before = { acked: -1, atMs: 0, reportedMs: 0 };
+    while (ledger.sent < count || !publisher.isIdle) {
+      // What is under way gets its ack: it is needed to know what must be there.
+      if (signal.aborted && publisher.isIdle) return;
+      const nowMs = performance.now();
+      if (!signal.aborted) publisher.send(count - ledger.sent, nowMs);
+      publisher.tick(nowMs);
+      if (ledger.ackedCount !== before.acked) before = { ...before, acked: ledger.ackedCount, atMs: nowMs };
+      else if (nowMs - before.atMs > STUCK_MS) throw notTaken(ledger);
+      if (nowMs - before.reportedMs >= PRELOAD_REPORT_MS) {
+        before.reportedMs = nowMs;
+        onProgress(ledger.ackedCount);
+      }
+      await sleep(PRELOAD_PAUSE_MS);
+    }
+  }
+
+  /** From now on it publishes, until `finish`. */
+  start(): void {
+    this.#isSending = true;
+    this.#lastTickMs = performance.now();
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.outage.ack(this.#lastTickMs);
+    this.outage.begin();
+  }
+
+  /** What is sent and received from now on is counted apart. */
+  beginPhase(): void {
+    for (const { ledger } of this.#publishers) ledger.beginPhase();
+    for (const subscription of this.subscriptions) subscription.beginPhase();
+    this.outage.begin();
+  }
+
+  /**
+   * Stops publishing, waits for the last acks, then reads all that is stored, and waits until the subscriptions have it.
+   *
+   * @throws GroupError if that cannot be done
+   */
+  async finish(): Promise<void> {
+    this.#isSending = false;
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
+    await this.#idle();
+    for (const channel of this.channels) {
+      const publisher = this.#publishers.find(({ ledger }) => channel.ledgers.includes(ledger))!;
+      if (channel.ledgers.every(({ sent }) => sent === 0)) continue;
+      // Behind everything else, so that the reader knows when it has all.
+      publisher.send(1, performance.now());
+      await this.#idle();
+      const last = publisher.ledger.sent - 1;
+      if (!publisher.ledger.isAcked(last)) throw notTaken(publisher.ledger);
+      const reader = await this.#client('reader');
+      await readBack(reader, channel, () => publisher.ledger.isStored(last));
+    }
+    await this.#subscriptionsHaveAll();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#ticker);
+    await Promise.all(this.#clients.map((client) => client.close()));
+  }
+
+  async #connect(): Promise<void> {
+    const { run } = this;
+    const channel = (name: string, ledgers: Ledger[]): ChannelCheck => {
+      const check = new ChannelCheck(`drill.${run}.${name}`, run, ledgers);
+      this.channels.push(check);
+      return check;
+    };
+    const probe = new Ledger('probe', 1);
+    const stored = new Ledger('stored before', 2);
+    const ledgers = Array.from({ length: PUBLISHERS }, (_, i) => new Ledger(`publisher ${i + 1}`, 3 + i));
+    const loaded = channel('load', ledgers);
+    const probed = channel('probe', [probe]);
+    const before = channel('stored', [stored]);
+
+    for (const { name, members, request } of SUBSCRIBED) {
+      const check = new SubscriptionCheck(name, loaded, members);
+      this.subscriptions.push(check);
+      for (let member = 0; member < members; member++) {
+        const client = await this.#client(`${name.replace(' ', '-')}-${member + 1}`);
+        await client.subscribe(
+          { ...SUBSCRIPTION, ...request, subject: loaded.channel },
+          (sequence, isRedelivered, buffer, start, end) =>
+            check.received(member, sequence, isRedelivered, buffer, start, end),
+        );
+      }
+    }
+    this.#probe = await this.#publisher(probe, probed, {
+      window: 1,
+      retryMs: PROBE_RETRY_MS,
+      ackTimeoutMs: Number.POSITIVE_INFINITY,
+      onAck: (nowMs) => this.outage.ack(nowMs),
+    });
+    this.#stored = await this.#publisher(stored, before, {
+      window: PRELOAD_WINDOW,
+      retryMs: PRELOAD_RETRY_MS,
+      ackTimeoutMs: STUCK_MS,
+    });
+    for (const ledger of ledgers) {
+      const options = { window: WINDOW, retryMs: RETRY_MS, ackTimeoutMs: ACK_TIMEOUT_MS };
+      this.#load.push(await this.#publisher(ledger, loaded, options));
+    }
+  }
+
+  async #client(name: string): Promise<StanClient> {
+    const { nats, clusterId } = this.#options;
+    const clientId = `drill-${this.run}-${name}`;
+    const known = this.#clients.find((client) => client.clientId === clientId);
+    if (known !== undefined) return known;
+    const client = await StanClient.connect({ nats, clusterId, clientId });
+    this.#clients.push(client);
+    return client;
+  }
+
+  async #publisher(
+    ledger: Ledger,
+    { channel }: ChannelCheck,
+    options: { window: number; retryMs: number; ackTimeoutMs: number; onAck?(nowMs: number): void },
+  ): Promise<Publisher> {
+    const client = await this.#client(ledger.name.replace(' ', '-'));
+    const publisher = new Publisher({ client, channel, run: this.run, ledger, ...options });
+    this.#publishers.push(publisher);
+    return publisher;
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    const sinceMs = nowMs - this.#lastTickMs;
+    this.#lastTickMs = nowMs;
+    this.ownPauseMs = Math.max(this.ownPauseMs, sinceMs - TICK_MS);
+    if (this.#isSending) {
+      if (this.#probe.isIdle) this.#probe.send(1, nowMs);
+      this.#credit += (this.#options.rate * sinceMs) / 1000;
+      for (const [i, publisher] of this.#load.entries()) {
+        const share = Math.floor(this.#credit / (this.#load.length - i));
+        publisher.send(share, nowMs);
+        // What has no room is not made up for later: it would not be this rate.
+        this.#credit -= share;
+      }
+    }
+    for (const publisher of this.#publishers) publisher.tick(nowMs);
+  }
+
+  async #idle(): Promise<void> {
+    const untilMs = performance.now() + ACK_TIMEOUT_MS + STUCK_MS;
+    while (!this.#publishers.every(({ isIdle }) => isIdle)) {
+      if (performance.now() > untilMs) throw notTaken(this.#publishers.find(({ isIdle }) => !isIdle)!.ledger);
+      await sleep(TICK_MS);
+    }
+  }
+
+  /** Or have got nothing for long. What is missing then, the report tells. */
+  async #subscriptionsHaveAll(): Promise<void> {
+    const [loaded] = this.channels;
+    const received = (): number => this.subscriptions.reduce((sum, check) => sum + check.receivedCount, 0);
+    let before = { received: received(), atMs: performance.now() };
+    while (this.subscriptions.some(({ receivedCount }) => receivedCount < loaded!.storedCount)) {
+      const nowMs = performance.now();
+      if (received() !== before.received) before = { received: received(), atMs: nowMs };
+      else if (nowMs - before.atMs > STUCK_MS) return;
+      await sleep(TICK_MS);
+    }
+  }
+}
+
+function notTaken({ name, lastRefusal }: Ledger): GroupError {
+  const why = lastRefusal === '' ? '' : `. The last answer was: ${lastRefusal}`;
+  return new GroupError(`what the drill publishes (${name}) is not acknowledged${why}`);
+}

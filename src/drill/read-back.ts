@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StartPosition } from '../protocol/messages.js';
+import type { ChannelCheck } from './channel-check.js';
+import { GroupError } from './group-view.js';
+import type { StanClient } from './stan-client.js';
+
+const MAX_IN_FLIGHT = 16_384;
+const ACK_WAIT_SECONDS = 60;
+const LOOK_MS = 5;
+/** Without a message for this time, it is of no use to go on. */
+const STUCK_MS = 30_000;
+
+/**
+ * Reads all that is stored in a channel as a new subscriber gets it, and tells the check.
+ *
+ * @param isLast whether the message that is known to be the last one has come
+ * @throws GroupError if messages stop coming before that
+ */
+export async function readBack(
+  client: StanClient,
+  check: ChannelCheck,
+  isLast: () => boolean,
+): Promise<void> {
+  let aliveMs = performance.now();
+  await client.subscribe(
+    {
+      subject: check.channel,
+      startPosition: StartPosition.FIRST,
+      maxInFlight: MAX_IN_FLIGHT,
+      ackWaitSeconds: ACK_WAIT_SECONDS,
+    },
+    (sequence, _isRedelivered, buffer, start, end) => {
+      aliveMs = performance.now();
+      // It is one subscription: what comes again is what it has had.
+      if (sequence > check.lastSequence) check.stored(sequence, buffer, start, end);
+    },
+  );
+  while (!isLast()) {
+    if (performance.now() - aliveMs > STUCK_MS) {
+      throw new GroupError(
+        `reading back ${check.channel} stands still at sequence ${check.lastSequence}: what is stored behind it is not known`,
+      );
+    }
+    await sleep(LOOK_MS);
+  }
+}

@@ -1,0 +1,270 @@
+import type { Load } from './load.js';
+import type { DrillOptions, FaultKind } from './options.js';
+import type { Takeover } from './takeover.js';
+
+/** Nearest-rank percentiles, milliseconds. */
+export interface Percentiles {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** What was counted in the time of one kind of fault, or without any. */
+export interface ReportRow {
+  /** Undefined: before the first fault. */
+  readonly fault: FaultKind | undefined;
+  readonly takeovers: number;
+  /** Of each takeover, the longest time without an ack. */
+  readonly outageMs: Percentiles | undefined;
+  /** Of each takeover, the recovery of the store, as the new active tells it. */
+  readonly recoveryMs: Percentiles | undefined;
+  /** Of each takeover, from the fault until the new active served. */
+  readonly servedAfterMs: Percentiles | undefined;
+  readonly sent: number;
+  readonly acked: number;
+  readonly lost: number;
+  readonly storedTwice: number;
+  /** Stored in another order than they were sent, or given to a subscriber so. */
+  readonly outOfOrder: number;
+  /** Given to a subscriber again without being marked as redelivered. */
+  readonly cameTwice: number;
+  /** Takeovers that nobody asked for. */
+  readonly unexpected: number;
+}
+
+export interface ChannelReport {
+  readonly channel: string;
+  readonly stored: number;
+  /** By limits of the channel. */
+  readonly removed: number;
+  readonly gaps: number;
+  readonly damaged: number;
+  readonly neverSent: number;
+  /** Sequences that had two messages. */
+  readonly twoMeanings: number;
+  /** Given to a subscriber, and not stored. */
+  readonly shownAndGone: number;
+}
+
+export interface SubscriptionReport {
+  readonly name: string;
+  readonly received: number;
+  readonly redelivered: number;
+  readonly cameTwice: number;
+  readonly outOfOrder: number;
+  readonly missing: number;
+}
+
+/** What a drill has found out. JSON. */
+export interface DrillReport {
+  readonly verdict: 'passed' | 'failed' | 'interrupted';
+  /** Why it failed. */
+  readonly failures: readonly string[];
+  /** What is worth knowing, and no failure. */
+  readonly remarks: readonly string[];
+  readonly clusterId: string;
+  readonly group: string;
+  readonly members: number;
+  readonly storedBefore: number;
+  readonly rate: number;
+  /** Whether all that is stored was read back: else what is lost is not known. */
+  readonly isChecked: boolean;
+  readonly rows: readonly ReportRow[];
+  readonly total: ReportRow;
+  readonly channels: readonly ChannelReport[];
+  readonly subscriptions: readonly SubscriptionReport[];
+  readonly takeovers: readonly Takeover[];
+}
+
+/** What a report is made of. */
+export interface DrillRecord {
+  options: DrillOptions;
+  clusterId: string;
+  group: string;
+  members: number;
+  load: Load;
+  /** By phase, the fault that it began with. */
+  phases: readonly (FaultKind | undefined)[];
+  takeovers: readonly Takeover[];
+  /** Before the first fault, and after the last. */
+  epochs: { first: number; last: number };
+  isInterrupted: boolean;
+  isChecked: boolean;
+  failures: readonly string[];
+}
+
+export function makeReport(record: DrillRecord): DrillReport {
+  const { load, phases, takeovers, isChecked, isInterrupted, options } = record;
+  const kinds = [...new Set(phases)];
+  const rows = kinds.map((kind) => rowOf(record, kind));
+  const asked = phases.length - 1;
+  const unexpected = takeovers.reduce((sum, takeover) => sum + takeover.unexpectedEpochs, 0);
+  const total: ReportRow = {
+    ...rowOf(record, undefined),
+    takeovers: takeovers.length,
+    outageMs: percentiles(takeovers.map(({ outageMs }) => outageMs)),
+    recoveryMs: percentiles(takeovers.map(({ recoveryMs }) => recoveryMs)),
+    servedAfterMs: undefined,
+    ...sum(rows),
+    // Also those of a fault that came to no good end.
+    unexpected: Math.max(unexpected, record.epochs.last - record.epochs.first - asked),
+  };
+  const channels = load.channels.map((channel) => ({
+    channel: channel.channel,
+    stored: channel.storedCount,
+    removed: channel.removed,
+    gaps: channel.gaps,
+    damaged: channel.damaged,
+    neverSent: channel.neverSent,
+    twoMeanings: channel.twoMeanings,
+    shownAndGone: isChecked ? channel.shownAndGone : 0,
+  }));
+  const subscriptions = load.subscriptions.map((subscription) => ({
+    name: subscription.name,
+    received: subscription.receivedCount,
+    redelivered: subscription.redelivered,
+    cameTwice: subscription.phases.reduce((count, { cameTwice }) => count + cameTwice, 0),
+    outOfOrder: subscription.phases.reduce((count, { outOfOrder }) => count + outOfOrder, 0),
+    missing: isChecked ? subscription.missing : 0,
+  }));
+  const failures = [...record.failures, ...troubles(record, total, channels, subscriptions)];
+  const verdict = failures.length > 0 ? 'failed' : isInterrupted ? 'interrupted' : 'passed';
+  return {
+    verdict,
+    failures,
+    remarks: remarks(record, total),
+    clusterId: record.clusterId,
+    group: record.group,
+    members: record.members,
+    storedBefore: options.messages,
+    rate: options.rate,
+    isChecked,
+    rows,
+    total,
+    channels,
+    subscriptions,
+    takeovers,
+  };
+}
+
+type CountName = 'sent' | 'acked' | 'lost' | 'storedTwice' | 'outOfOrder' | 'cameTwice' | 'unexpected';
+type Counts = Record<CountName, number>;
+
+function rowOf({ load, phases, takeovers, isChecked }: DrillRecord, fault: FaultKind | undefined): ReportRow {
+  const isOfKind = (_: unknown, phase: number): boolean => phases[phase] === fault;
+  const mine = takeovers.filter((takeover) => takeover.fault === fault);
+  const counts: Counts = {
+    sent: 0,
+    acked: 0,
+    lost: 0,
+    storedTwice: 0,
+    outOfOrder: 0,
+    cameTwice: 0,
+    unexpected: mine.reduce((count, { unexpectedEpochs }) => count + unexpectedEpochs, 0),
+  };
+  for (const channel of load.channels) {
+    for (const phase of channel.ledgers.flatMap((ledger) => ledger.counts().filter(isOfKind))) {
+      counts.sent += phase.sent;
+      counts.acked += phase.acked;
+      counts.storedTwice += phase.storedTwice;
+      counts.outOfOrder += phase.outOfOrder;
+      // What limits may have removed is told apart: nobody lost it.
+      if (isChecked && channel.removed === 0) counts.lost += phase.lost;
+    }
+  }
+  for (const phase of load.subscriptions.flatMap((subscription) => subscription.phases.filter(isOfKind))) {
+    counts.outOfOrder += phase.outOfOrder;
+    counts.cameTwice += phase.cameTwice;
+  }
+  const served = mine.map(({ servedAfterMs }) => servedAfterMs).filter((ms) => ms !== null);
+  return {
+    fault,
+    takeovers: mine.length,
+    outageMs: percentiles(mine.map(({ outageMs }) => outageMs)),
+    recoveryMs: percentiles(mine.map(({ recoveryMs }) => recoveryMs)),
+    servedAfterMs: percentiles(served),
+    ...counts,
+  };
+}
+
+function sum(rows: readonly Counts[]): Counts {
+  const of = (count: (row: Counts) => number): number => rows.reduce((all, row) => all + count(row), 0);
+  return {
+    sent: of((row) => row.sent),
+    acked: of((row) => row.acked),
+    lost: of((row) => row.lost),
+    storedTwice: of((row) => row.storedTwice),
+    outOfOrder: of((row) => row.outOfOrder),
+    cameTwice: of((row) => row.cameTwice),
+    unexpected: of((row) => row.unexpected),
+  };
+}
+
+/** Whatever no group may do. */
+function troubles(
+  { load, isChecked }: DrillRecord,
+  total: ReportRow,
+  channels: readonly ChannelReport[],
+  subscriptions: readonly SubscriptionReport[],
+): string[] {
+  const found: string[] = [];
+  const note = (count: number, text: string): void => {
+    if (count > 0) found.push(`${count} ${text}`);
+  };
+  const examples = (of: 'lost' | 'storedTwice'): string =>
+    load.ledgers
+      .filter((ledger) => ledger.examples[of].length > 0)
+      .map(({ name, examples }) => `${name}: ${examples[of].join(', ')}`)
+      .join('; ');
+  if (isChecked) note(total.lost, `acknowledged and lost (${examples('lost')}, ...)`);
+  note(total.storedTwice, `stored twice (${examples('storedTwice')}, ...)`);
+  for (const channel of channels) {
+    const where = `in ${channel.channel}`;
+    note(channel.twoMeanings, `times a sequence meant two messages ${where}`);
+    note(channel.shownAndGone, `shown to a subscriber and not stored ${where}`);
+    note(channel.damaged, `with bytes that nobody sent ${where}`);
+    note(channel.neverSent, `that nobody sent ${where}`);
+    note(channel.gaps, `sequences between others that hold nothing ${where}`);
+    note(
+      channel.removed,
+      `removed by the limits of ${channel.channel}: what was acknowledged cannot be checked. Raise max-msgs, max-bytes and ` +
+        'max-age for it, or use fewer --messages',
+    );
+  }
+  for (const { name, missing } of subscriptions) note(missing, `never given to the ${name} subscription`);
+  return found;
+}
+
+function remarks({ load, isChecked }: DrillRecord, total: ReportRow): string[] {
+  const found: string[] = [];
+  const note = (count: number, text: string): void => {
+    if (count > 0) found.push(`${count} ${text}`);
+  };
+  if (!isChecked) found.push('What is stored was not read back: nothing is known of what is lost.');
+  note(
+    total.unexpected,
+    'takeovers that nobody asked for: the lease may be too short for what this machine does.',
+  );
+  note(
+    total.cameTwice,
+    'given to a subscriber twice without the mark, as may be within milliseconds of a death.',
+  );
+  note(total.outOfOrder, 'out of order.');
+  note(load.unackedCount, 'given up without an ack: these may be stored, or not.');
+  for (const { name, refusals, lastRefusal } of load.ledgers) {
+    if (refusals > 0) found.push(`${refusals} answers to ${name} were errors, the last: ${lastRefusal}`);
+  }
+  found.push(`The drill itself was held up for up to ${Math.round(load.ownPauseMs)} ms.`);
+  return found;
+}
+
+function percentiles(values: readonly number[]): Percentiles | undefined {
+  if (values.length === 0) return undefined;
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number): number => rounded(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!);
+  return { p50: at(0.5), p99: at(0.99), max: at(1) };
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

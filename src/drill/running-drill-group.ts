@@ -1,0 +1,117 @@
+import { hostname } from 'node:os';
+import { type ConnectionOptions, connect } from 'nats';
+import { ConfigError } from '../config/error.js';
+import { askStatus } from '../group/ask.js';
+import type { MemberStatus } from '../group/status.js';
+import { nodeFs } from '../store/fs.js';
+import { machineProcesses, parseHolder } from '../store/process-identity.js';
+import type { DrillGroup } from './drill-group.js';
+import { GroupError } from './group-view.js';
+import type { FaultKind, PlannedFault, RunningTarget } from './options.js';
+
+const CONNECT_MS = 5_000;
+/** Faults that are signals to the processes of members. */
+const SIGNALS: ReadonlySet<FaultKind> = new Set(['term', 'kill', 'pause']);
+
+/** A group that serves already. The drill asks, and signals only what it was allowed to. */
+export class RunningDrillGroup implements DrillGroup {
+  readonly clusterId: string;
+  readonly name: string;
+  readonly memberCount: number;
+  readonly nats: ConnectionOptions;
+
+  private constructor(target: RunningTarget, name: string, memberCount: number) {
+    this.clusterId = target.clusterId;
+    this.name = name;
+    this.memberCount = memberCount;
+    this.nats = natsOptions(target);
+  }
+
+  /**
+   * Looks who is there, and changes nothing.
+   *
+   * @throws ConfigError if the plan cannot be carried out on this group; Error if there is no group that could take over
+   */
+  static async find(target: RunningTarget, plan: readonly PlannedFault[]): Promise<RunningDrillGroup> {
+    const members = await ask(target);
+    const where = `cluster "${target.clusterId}"${target.group === undefined ? '' : `, group "${target.group}"`}`;
+    if (members.length === 0) throw new Error(`no member of ${where} answers at ${target.servers.join(',')}`);
+    const groups = [...new Set(members.map(({ group }) => group))];
+    if (groups.length > 1)
+      throw new ConfigError(`${where} has the groups ${groups.join(', ')}: choose one by --ft-group`);
+    if (members.length === 1)
+      throw new Error(`${where} has one member, ${members[0]!.node}: nobody could take over`);
+    const signals = plan.filter(({ kind }) => SIGNALS.has(kind));
+    if (signals.length > 0) await checkAllAreHere(members, signals[0]!.kind);
+    return new RunningDrillGroup(target, groups[0]!, members.length);
+  }
+
+  /** Members come and go: the active may be one that was not there at the beginning. */
+  async checkReach(member: MemberStatus): Promise<void> {
+    if (!(await isHere(member)))
+      throw new GroupError(`the active, ${member.node} on ${member.host}, is not a process of this machine`);
+  }
+
+  signal(member: MemberStatus, signal: NodeJS.Signals): void {
+    try {
+      process.kill(member.pid, signal);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new GroupError(`${signal} to ${member.node} (pid ${member.pid}) is not possible: ${code}`);
+    }
+  }
+
+  signalServer(): void {
+    throw new GroupError('the nats-servers of a running group are left alone');
+  }
+
+  async close(): Promise<undefined> {}
+}
+
+function natsOptions({ servers, user, pass, token }: RunningTarget): ConnectionOptions {
+  return {
+    servers: [...servers],
+    timeout: CONNECT_MS,
+    ...(user !== undefined && { user }),
+    ...(pass !== undefined && { pass }),
+    ...(token !== undefined && { token }),
+  };
+}
+
+async function ask(target: RunningTarget): Promise<MemberStatus[]> {
+  const nats = await connect(natsOptions(target)).catch((error: Error) => {
+    throw new Error(`cannot connect to NATS at ${target.servers.join(',')}: ${error.message}`);
+  });
+  try {
+    return await askStatus(nats, target.clusterId, target.group);
+  } finally {
+    await nats.close();
+  }
+}
+
+async function checkAllAreHere(members: readonly MemberStatus[], kind: FaultKind): Promise<void> {
+  const elsewhere: string[] = [];
+  for (const member of members)
+    if (!(await isHere(member))) elsewhere.push(`${member.node} (${member.host})`);
+  if (elsewhere.length === 0) return;
+  throw new ConfigError(
+    `--faults ${kind} signals processes of this machine and container, and ${elsewhere.join(', ')} cannot be seen here. ` +
+      'Run the drill there, or with --faults handover',
+  );
+}
+
+/** Whether the process can be seen from here: a process id of another machine or container means another process here. */
+async function isHere({ host, pid, member }: MemberStatus): Promise<boolean> {
+  const processes = machineProcesses(nodeFs, hostname(), process.pid);
+  const { start } = await processes.self();
+  // Boot and container, then the start of the process.
+  const world = start.slice(0, start.lastIndexOf('-') + 1);
+  const identity = parseHolder(member)?.identity;
+  return (
+    host === hostname() &&
+    world !== '' &&
+    identity?.pid === pid &&
+    identity.start.startsWith(world) &&
+    !(await processes.isDead({ ...identity, host }))
+  );
+}

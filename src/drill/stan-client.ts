@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ConnectionOptions, connect, createInbox, Events, type NatsConnection } from 'nats';
+import {
+  decodeConnectResponse,
+  decodeSubscriptionResponse,
+  encodeAck,
+  encodeCloseRequest,
+  encodeConnectRequest,
+  encodeSubscriptionRequest,
+  type SubscriptionRequest,
+} from '../protocol/messages.js';
+import { decodeMsgProtoView, newMsgProtoView } from '../protocol/msgproto.js';
+import { stanSubjects } from '../protocol/subjects.js';
+import { GroupError } from './group-view.js';
+
+export interface StanClientOptions {
+  /** Servers and credentials. */
+  nats: ConnectionOptions;
+  clusterId: string;
+  clientId: string;
+}
+
+/** A message as it is given to a subscriber. The payload is `buffer[dataStart, dataEnd)`, during the call only. */
+export type OnDelivery = (
+  sequence: number,
+  isRedelivered: boolean,
+  buffer: Buffer,
+  dataStart: number,
+  dataEnd: number,
+) => void;
+
+const REQUEST_MS = 2_000;
+/** For connecting and subscribing: a takeover may be under way. */
+const MAX_TRIES = 10;
+const RETRY_MS = 100;
+const RECONNECT_MS = 50;
+const CLOSE_MS = 1_000;
+/** A bool of MsgProto, which this broker and the Go server write behind the data. */
+const REDELIVERED_TAG = 6 << 3;
+
+/** A client of the STAN protocol: as little of one as a drill needs, and nothing between it and what the broker says. */
+export class StanClient {
+  readonly clientId: string;
+  readonly connId = randomBytes(16);
+  readonly nats: NatsConnection;
+  /** Messages go to `<prefix>.<channel>`. */
+  publishPrefix = '';
+  #isConnected = true;
+  readonly #clusterId: string;
+
+  private constructor(nats: NatsConnection, { clusterId, clientId }: StanClientOptions) {
+    this.nats = nats;
+    this.#clusterId = clusterId;
+    this.clientId = clientId;
+    void this.#watchConnection();
+  }
+
+  /** @throws Error if NATS cannot be reached; GroupError if no broker answers, or it refuses */
+  static async connect(options: StanClientOptions): Promise<StanClient> {
+    const nats = await connect({
+      ...options.nats,
+      name: `stanchion drill ${options.clientId}`,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_MS,
+    });
+    const client = new StanClient(nats, options);
+    try {
+      await client.#join();
+    } catch (error) {
+      await nats.close();
+      throw error;
+    }
+    return client;
+  }
+
+  /** Whether what is published now leaves now. */
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** Subscribes and acknowledges all that comes. @throws GroupError if it is refused, or nobody answers */
+  async subscribe(request: Partial<SubscriptionRequest>, onDelivery: OnDelivery): Promise<void> {
+    const inbox = createInbox();
+    const view = newMsgProtoView();
+    const { subject = '' } = request;
+    let ackInbox = '';
+    this.nats.subscribe(inbox, {
+      callback: (error, { data }) => {
+        if (error !== null) return;
+        const buffer = Buffer.from(data.buffer, data.byteOffset, data.length);
+        if (!decodeMsgProtoView(buffer, 0, buffer.length, view)) return;
+        const { sequence } = view;
+        onDelivery(sequence, isRedelivered(buffer, view.dataEnd), buffer, view.dataStart, view.dataEnd);
+        // What comes before the answer comes again after its ack wait.
+        if (ackInbox !== '') this.nats.publish(ackInbox, encodeAck({ subject, sequence }));
+      },
+    });
+    const payload = encodeSubscriptionRequest({ ...request, clientId: this.clientId, inbox });
+    const { subscribe } = stanSubjects(this.#clusterId);
+    const response = decodeSubscriptionResponse(await this.#request(subscribe, payload));
+    if (response.error !== '')
+      throw new GroupError(`client ${this.clientId} cannot subscribe to ${subject}: ${response.error}`);
+    ackInbox = response.ackInbox;
+  }
+
+  /** Tells the broker, if there is one, and disconnects. */
+  async close(): Promise<void> {
+    const { close } = stanSubjects(this.#clusterId);
+    const payload = encodeCloseRequest({ clientId: this.clientId });
+    if (this.#isConnected) await this.nats.request(close, payload, { timeout: CLOSE_MS }).catch(() => {});
+    await this.nats.close();
+  }
+
+  async #join(): Promise<void> {
+    const heartbeatInbox = createInbox();
+    this.nats.subscribe(heartbeatInbox, {
+      callback: (error, message) => {
+        if (error === null) message.respond();
+      },
+    });
+    const { clientId, connId } = this;
+    const payload = encodeConnectRequest({
+      clientId,
+      connId,
+      heartbeatInbox,
+      protocol: 1,
+      pingInterval: 5,
+      pingMaxOut: 3,
+    });
+    const { discover } = stanSubjects(this.#clusterId);
+    const response = decodeConnectResponse(await this.#request(discover, payload));
+    if (response.error !== '')
+      throw new GroupError(
+        `client ${clientId} cannot connect to cluster "${this.#clusterId}": ${response.error}`,
+      );
+    this.publishPrefix = response.pubPrefix;
+  }
+
+  /** Connect and subscription requests may be repeated: the same one gets the same answer. */
+  async #request(subject: string, payload: Uint8Array): Promise<Uint8Array> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return (await this.nats.request(subject, payload, { timeout: REQUEST_MS })).data;
+      } catch (error) {
+        if (tries === MAX_TRIES || this.nats.isClosed()) {
+          const reason = (error as Error).message;
+          throw new GroupError(`no broker of cluster "${this.#clusterId}" answers on ${subject}: ${reason}`);
+        }
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  async #watchConnection(): Promise<void> {
+    for await (const { type } of this.nats.status()) {
+      if (type === Events.Disconnect) this.#isConnected = false;
+      else if (type === Events.Reconnect) this.#isConnected = true;
+    }
+    this.#isConnected = false;
+  }
+}
+
+/** Looks at what stands behind the data: a timestamp, then perhaps the mark. */
+function isRedelivered(buffer: Buffer, dataEnd: number): boolean {
+  let pos = dataEnd;
+  while (pos < buffer.length) {
+    const tag = buffer[pos++]!;
+    if (tag === REDELIVERED_TAG) return buffer[pos] !== 0;
+    // Only numbers follow the data; one ends with a byte below 0x80.
+    while (pos < buffer.length && buffer[pos]! >= 0x80) pos++;
+    pos++;
+  }
+  return false;
+}
