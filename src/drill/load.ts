@@ -61,6 +61,8 @@ export class Load {
   readonly outage = new Outage(performance.now());
   /** Longest time that this process itself was held up, milliseconds: no outage is known better than that. */
   ownPauseMs = 0;
+  /** Longest time without an ack before the first fault, milliseconds. */
+  calmMs = 0;
 
   readonly #options: LoadOptions;
   readonly #clients: StanClient[] = [];
@@ -137,6 +139,7 @@ export class Load {
   beginPhase(): void {
     for (const { ledger } of this.#publishers) ledger.beginPhase();
     for (const subscription of this.subscriptions) subscription.beginPhase();
+    this.calmMs ||= this.outage.longestMs(performance.now());
     this.outage.begin();
   }
 

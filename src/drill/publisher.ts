@@ -65,7 +65,8 @@ export class Publisher {
     this.#payloadAt = this.#template.indexOf(data);
     client.nats.subscribe(this.#ackInbox, {
       callback: (error, message) => {
-        if (error === null) this.#acked(message.data);
+        // Without a byte it is NATS, and says that nobody listens: as good as no answer.
+        if (error === null && message.data.length > 0) this.#acked(message.data);
       },
     });
   }

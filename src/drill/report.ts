@@ -82,7 +82,7 @@ export interface DrillRecord {
   clusterId: string;
   group: string;
   members: number;
-  load: Load;
+  load: Pick<Load, 'channels' | 'subscriptions' | 'ledgers' | 'unackedCount' | 'ownPauseMs' | 'calmMs'>;
   /** By phase, the fault that it began with. */
   phases: readonly (FaultKind | undefined)[];
   takeovers: readonly Takeover[];
@@ -254,7 +254,10 @@ function remarks({ load, isChecked }: DrillRecord, total: ReportRow): string[] {
   for (const { name, refusals, lastRefusal } of load.ledgers) {
     if (refusals > 0) found.push(`${refusals} answers to ${name} were errors, the last: ${lastRefusal}`);
   }
-  found.push(`The drill itself was held up for up to ${Math.round(load.ownPauseMs)} ms.`);
+  found.push(
+    `Before the first fault the longest time without an ack was ${Math.round(load.calmMs)} ms. ` +
+      `The drill itself was held up for up to ${Math.round(load.ownPauseMs)} ms.`,
+  );
   return found;
 }
 
