@@ -25,6 +25,8 @@ export interface Mutation {
   fs?(real: StoreFs, node: SimNode): StoreFs;
   keepReign?(real: KeepReign, node: SimNode): KeepReign;
   reign?(real: Reign, node: SimNode): Reign;
+  /** It uses the global clock and timers. */
+  ownsTime?: boolean;
 }
 
 export interface ClusterOptions {

@@ -46,8 +46,12 @@ export class SimProcess {
   /** Something comes to the process, now. */
   deliver(run: () => void): void {
     if (this.isDead) return;
-    if (this.#paused !== undefined) this.#waiting.push(run);
-    else run();
+    if (this.#paused !== undefined) {
+      this.#waiting.push(run);
+      return;
+    }
+    this.world.current = this;
+    run();
   }
 
   /** Something will come to it. */

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { MUTANTS } from './mutants.js';
 import { simulate } from './simulation.js';
 
 const { values } = parseArgs({
@@ -6,6 +7,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '200' },
     first: { type: 'string', default: '1' },
     seed: { type: 'string' },
+    mutant: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
 });
@@ -16,8 +18,10 @@ let takeovers = 0;
 const faults: Record<string, number> = {};
 const begun = performance.now();
 for (let seed = first; seed < first + count; seed++) {
-  const result = await simulate(seed, { isTraced: values.trace });
+  const mutation = values.mutant === undefined ? {} : Object.values(MUTANTS)[Number(values.mutant)]!();
+  const result = await simulate(seed, { isTraced: values.trace, mutation });
   takeovers += result.takeovers;
+  if (process.env.V) console.log(seed, result.takeovers, result.ms, Math.round(performance.now() - begun));
   for (const [kind, n] of Object.entries(result.faults)) faults[kind] = (faults[kind] ?? 0) + n;
   if (values.trace) console.log(result.trace.join('\n'));
   if (result.violations.length > 0) {

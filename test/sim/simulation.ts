@@ -6,6 +6,7 @@ import { Cluster, DIR, type Mutation } from './cluster.js';
 import { type FaultKind, Faults, type FaultWeights } from './faults.js';
 import { Ledger, type StoredMessage } from './ledger.js';
 import { Host, SimMount, type StorageKind } from './mount.js';
+import { ownTime } from './own-time.js';
 import { SimProcess } from './process.js';
 import { World } from './world.js';
 
@@ -51,9 +52,11 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
       `nobody handles a rejection: ${reason instanceof Error ? reason.stack : String(reason)}`,
     );
   process.on('unhandledRejection', onRejection);
+  const giveBackTime = options.mutation?.ownsTime ? ownTime(world) : () => {};
   try {
     await run(world, cluster, ledger);
   } finally {
+    giveBackTime();
     process.off('unhandledRejection', onRejection);
   }
   for (const problem of cluster.problems) ledger.violation(problem);

@@ -1,4 +1,5 @@
 import { SeededRandom } from '../broker/model-random.js';
+import type { SimProcess } from './process.js';
 
 interface Event {
   atMs: number;
@@ -12,6 +13,8 @@ interface Event {
  */
 export class World {
   nowMs = 0;
+  /** Whose code runs. */
+  current: SimProcess | undefined;
   readonly random: SeededRandom;
   readonly trace: string[] = [];
   readonly isTraced: boolean;
