@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { DrillReport } from '../../src/drill/report.js';
+import { Broker } from '../harness/broker.js';
+import { waitFor } from '../harness/wait.js';
+import { NatsProcess } from '../nats/nats-process.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Ended {
+  exitCode: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The build if it is one of these sources, else the sources: slower, since each broker has to read them too. */
+async function mainScript(): Promise<string[]> {
+  const path = pathToFileURL(join(ROOT, 'scripts', 'setup', 'build.mjs')).href;
+  const build = (await import(path)) as { buildIsCurrent(root: string): boolean };
+  return build.buildIsCurrent(ROOT)
+    ? [join(ROOT, 'dist', 'cli', 'main.js')]
+    : ['--import', 'tsx', join(ROOT, 'src', 'cli', 'main.ts')];
+}
+const MAIN = await mainScript();
+
+/** The command, as an operator runs it. */
+class Command {
+  readonly ended: Promise<Ended>;
+  stderr = '';
+  readonly #child: ChildProcess;
+
+  constructor(...args: string[]) {
+    const child = spawn(process.execPath, [...MAIN, 'drill', ...args], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // Of its own, as at a terminal: Ctrl-C is for all of it.
+      detached: true,
+    });
+    this.#child = child;
+    let stdout = '';
+    child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
+      stdout += chunk;
+    });
+    child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
+      this.stderr += chunk;
+    });
+    this.ended = new Promise((resolve) => {
+      child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr: this.stderr }));
+    });
+  }
+
+  /** What a terminal does with Ctrl-C. */
+  interrupt(): void {
+    process.kill(-this.#child.pid!, 'SIGINT');
+  }
+}
+
+async function drill(...args: string[]): Promise<Ended> {
+  return await new Command(...args).ended;
+}
+
+function reportOf({ stdout, stderr }: Ended): DrillReport {
+  assert.ok(stdout.startsWith('{'), `a report in JSON: ${stdout}\n${stderr}`);
+  return JSON.parse(stdout) as DrillReport;
+}
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stanchion-drill-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () => {
+  it('does each fault once, and finds everything where it should be', { timeout: 120_000 }, async () => {
+    const dir = join(folder, 'new');
+    const ended = await drill(
+      ...['--takeovers', '1', '--messages', '3000', '--rate', '300', '--pause', '2s', '--settle', '200ms'],
+      ...['--dir', dir, '--json'],
+    );
+    const report = reportOf(ended);
+    assert.deepEqual([ended.exitCode, report.verdict, report.failures], [0, 'passed', []], ended.stderr);
+    assert.deepEqual(
+      report.takeovers.map(({ fault }) => fault),
+      ['term', 'kill', 'pause', 'handover', 'cut'],
+    );
+    for (const { fault, outageMs, from, to, epoch, recoveryMs, servedAfterMs, reason } of report.takeovers) {
+      assert.notEqual(from, to, fault);
+      assert.ok(epoch >= 2 && recoveryMs > 0 && reason !== '' && servedAfterMs! > 0, fault);
+      // No ack can come from nobody: whoever was paused or cut off is missed for a lease at least.
+      assert.ok(outageMs > (fault === 'pause' || fault === 'cut' ? 500 : 5), `${fault}: ${outageMs}`);
+    }
+    for (const { fault, takeovers, outageMs, acked, lost } of report.rows.slice(1)) {
+      assert.ok(takeovers === 1 && acked > 0 && lost === 0, fault);
+      assert.equal(outageMs!.max, outageMs!.p50, fault);
+    }
+    const [load, probe, stored] = report.channels;
+    assert.equal(stored!.stored, 3_001, 'what was stored before, and the last message');
+    assert.ok(load!.stored > 1_000 && probe!.stored > 100);
+    assert.equal(load!.stored + probe!.stored + stored!.stored, report.total.acked);
+    assert.deepEqual(
+      report.subscriptions.map(({ name, received, missing }) => [name, received, missing]),
+      ['durable', 'queue group', 'regular'].map((name) => [name, load!.stored, 0]),
+    );
+    assert.match(ended.stderr, /^kill 1 of 1: stan-\d to stan-\d, \d+ ms without an ack; \d+ acked$/m);
+    // It keeps the files in a folder that was named, for it alone.
+    assert.deepEqual(readdirSync(dir).sort(), ['.stanchion-drill', 'logs', 'store']);
+    assert.match(readFileSync(join(dir, 'logs', 'stan-1.log'), 'utf8'), /Standby: watching/);
+  });
+
+  it('ends at Ctrl-C with what it knows, and lets nobody stand still', { timeout: 60_000 }, async () => {
+    const dir = join(folder, 'new');
+    const command = new Command('--faults', 'handover=1,pause=1', '--settle', '100ms', '--dir', dir);
+    await waitFor(() => command.stderr.includes('handover 1 of 1'), 'the first fault is over', 30_000);
+    // In the middle of the pause.
+    await waitFor(
+      () => /taking over in epoch 3/.test(logs(dir)),
+      () => `another one takes over: ${logs(dir)}`,
+      30_000,
+    );
+    command.interrupt();
+    const { exitCode, stdout, stderr } = await command.ended;
+    assert.equal(exitCode, 130, stderr);
+    assert.match(stdout, /^handover +1 +\d+ /m);
+    assert.match(stdout, /^INTERRUPTED: nothing is wrong after \d takeovers?, but not all was tried\.$/m);
+    assert.deepEqual(processesWith(dir), [], 'no broker is left');
+  });
+
+  it('touches no folder that is not its own', async () => {
+    const note = join(folder, 'note.txt');
+    writeFileSync(note, 'mine');
+    const { exitCode, stderr } = await drill('--dir', folder);
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /--dir .* is not empty, and no drill made what is in it/);
+    assert.deepEqual(readdirSync(folder), ['note.txt']);
+    writeFileSync(join(folder, '.stanchion-drill'), `${process.pid}\n`);
+    assert.match((await drill('--dir', folder)).stderr, /the drill of process \d+ works there/);
+    assert.ok(existsSync(note));
+  });
+});
+
+describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
+  let nats: NatsProcess;
+  let brokers: Broker[] = [];
+  before(async () => {
+    nats = await NatsProcess.start();
+  });
+  after(() => nats.stop());
+  afterEach(async () => {
+    await Promise.all(brokers.map((broker) => broker.destroy()));
+    brokers = [];
+  });
+
+  async function startGroup(...flags: string[]): Promise<void> {
+    const start = (node: string): Promise<Broker> =>
+      Broker.start({
+        natsUrl: nats.url,
+        clusterId: 'live',
+        store: 'file',
+        dir: join(folder, 'store'),
+        flags: ['--ft-group', 'g', '--node-name', node, ...flags],
+      });
+    brokers = await Promise.all([start('a'), start('b')]);
+  }
+
+  const live = (...args: string[]): Promise<Ended> =>
+    drill('--nats-server', nats.url, '--cluster-id', 'live', '--settle', '100ms', '--rate', '200', ...args);
+
+  it('asks it to hand over, and signals nobody', { timeout: 60_000 }, async () => {
+    await startGroup();
+    const ended = await live('--takeovers', '2', '--messages', '100', '--json');
+    const report = reportOf(ended);
+    assert.deepEqual([ended.exitCode, report.verdict], [0, 'passed'], ended.stderr);
+    assert.deepEqual([report.clusterId, report.group, report.members], ['live', 'g', 2]);
+    assert.deepEqual(
+      report.takeovers.map(({ fault }) => fault),
+      ['handover', 'handover'],
+    );
+    assert.equal(report.total.unexpected, 0);
+    assert.ok(
+      brokers.every(({ hasExited }) => !hasExited),
+      'both processes are those that were there before',
+    );
+  });
+
+  it('pauses a process of this machine if it is told that it may', { timeout: 60_000 }, async () => {
+    await startGroup();
+    const refused = await live('--faults', 'pause');
+    assert.equal(refused.exitCode, 2);
+    assert.match(refused.stderr, /add --allow-signals .* Without it only handover is possible/);
+    const pause = ['--faults', 'pause', '--takeovers', '1', '--pause', '1500ms', '--messages', '0'];
+    const { exitCode, stdout, stderr } = await live(...pause, '--allow-signals');
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /^pause +1 +\d+ +\d+ +\d+ .* 0 +0 +\d+ +\d+ +0$/m);
+    assert.match(stdout, /^PASSED: \d+ messages were acknowledged, and each is stored once/m);
+  });
+
+  it('fails if acknowledged messages are gone: here a limit has removed them', {
+    timeout: 60_000,
+  }, async () => {
+    await startGroup('--max-msgs', '50');
+    const { exitCode, stdout } = await live('--takeovers', '1', '--messages', '100');
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^FAILED: .*51 removed by the limits of drill\.\w+\.stored/m);
+  });
+
+  it('says who is missing', async () => {
+    const { exitCode, stderr } = await live();
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /no member of cluster "live" answers/);
+    const nowhere = await drill('--nats-server', 'nats://127.0.0.1:1');
+    assert.equal(nowhere.exitCode, 1);
+    assert.match(nowhere.stderr, /cannot connect to NATS at nats:\/\/127\.0\.0\.1:1/);
+  });
+});
+
+/** What the members of a drill's group have logged. */
+function logs(dir: string): string {
+  const folder = join(dir, 'logs');
+  if (!existsSync(folder)) return '';
+  return readdirSync(folder)
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('');
+}
+
+/** Command lines that name the folder. Where there is no /proc, none is seen. */
+function processesWith(dir: string): string[] {
+  if (!existsSync('/proc')) return [];
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+      } catch {
+        return '';
+      }
+    })
+    .filter((line) => line.includes(dir));
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type DrillArgs, drillOptions } from '../../src/cli/drill-options.js';
+import { ConfigError } from '../../src/config/error.js';
+import type { DrillOptions } from '../../src/drill/options.js';
+
+function options(flags: Record<string, unknown>): DrillOptions {
+  return drillOptions({ 'allow-signals': false, ...flags } as DrillArgs);
+}
+
+const RUNNING = { 'nats-server': 'nats://a:4222,nats://b:4222' };
+
+describe('the flags of stanchion drill', () => {
+  it('may all be left out', () => {
+    assert.deepEqual(options({}), {
+      target: { kind: 'local', nodes: 3, dir: undefined },
+      plan: ['term', 'kill', 'pause', 'handover', 'cut'].map((kind) => ({ kind, takeovers: 3 })),
+      messages: 10_000,
+      rate: 1_000,
+      pauseMs: 10_000,
+      settleMs: 2_000,
+      timeoutMs: 60_000,
+    });
+  });
+
+  it('name faults, with a number for all or for each', () => {
+    assert.deepEqual(options({ faults: 'kill=10, cut', takeovers: '2' }).plan, [
+      { kind: 'kill', takeovers: 10 },
+      { kind: 'cut', takeovers: 2 },
+    ]);
+  });
+
+  it('name a running group, which only hands over unless it may be signalled', () => {
+    const { target, plan } = options({ ...RUNNING, 'cluster-id': 'c', 'ft-group': 'g', auth: 't' });
+    assert.deepEqual(target, {
+      kind: 'running',
+      servers: ['nats://a:4222', 'nats://b:4222'],
+      clusterId: 'c',
+      group: 'g',
+      user: undefined,
+      pass: undefined,
+      token: 't',
+      allowSignals: false,
+    });
+    assert.deepEqual(plan, [{ kind: 'handover', takeovers: 3 }]);
+    assert.deepEqual(
+      options({ ...RUNNING, 'allow-signals': true }).plan.map(({ kind }) => kind),
+      ['term', 'kill', 'pause', 'handover'],
+    );
+  });
+
+  const WRONG: [flags: Record<string, unknown>, says: RegExp][] = [
+    [{ faults: 'kil' }, /--faults: there is no "kil", did you mean kill\? There are term, kill, pause/],
+    [{ faults: '' }, /--faults is empty/],
+    [{ faults: 'kill,' }, /--faults: there is no ""/],
+    [{ faults: 'kill=0' }, /--faults kill= must be a whole number from 1 to 1000, and is "0"/],
+    [{ faults: 'kill=1=2' }, /--faults: "kill=1=2" must be kill or kill=NUMBER/],
+    [{ faults: 'kill,term,kill' }, /--faults names kill twice/],
+    [{ takeovers: '1.5' }, /--takeovers must be a whole number from 1 to 1000, and is "1\.5"/],
+    [{ messages: '-1' }, /--messages must be a whole number from 0 to 20000000/],
+    [{ rate: 'fast' }, /--rate must be a whole number from 1 to 50000, and is "fast"/],
+    [{ rate: ['1', '2'] }, /--rate is given more than once/],
+    [{ nodes: '1' }, /--nodes must be a whole number from 2 to 9/],
+    [{ pause: '10' }, /--pause must be a duration from 1s to 1h, as 2s or 500ms, and is "10"/],
+    [{ settle: '2h' }, /--settle must be a duration from 0s to 1h/],
+    [{ timeout: '10ms' }, /--timeout must be a duration from 1s to 1h/],
+    [{ 'ft-group': 'g' }, /--ft-group is for a running group: name it by --nats-server/],
+    [{ 'allow-signals': true }, /--allow-signals is for a running group/],
+    [{ ...RUNNING, dir: 'd' }, /--dir is for a local group, and --nats-server names a running one/],
+    [{ ...RUNNING, nodes: '3' }, /--nodes is for a local group/],
+    [{ 'nats-server': 'nats://a,' }, /--nats-server must be URLs/],
+    [{ ...RUNNING, faults: 'term' }, /--faults term signals the processes .* Without it only handover/],
+    [{ ...RUNNING, faults: 'cut', 'allow-signals': true }, /--faults cut is for a local group/],
+  ];
+  for (const [flags, says] of WRONG) {
+    it(`refuse ${JSON.stringify(flags)}`, () => {
+      assert.throws(
+        () => options(flags),
+        (error) => error instanceof ConfigError && says.test(error.message),
+      );
+    });
+  }
+});
