@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
-import { LINES, REST_LINES } from './lines.js';
+import { FENCE_LINES, LINES, REST_LINES } from './lines.js';
+
+const IDS = [...LINES, ...FENCE_LINES, ...REST_LINES].map(({ id }) => id);
 
 export interface Flags {
   json: boolean;
@@ -32,7 +34,7 @@ const HELP = `npm run bench -- [flags]
   --broker-arg ARG   a further argument for the broker; several times for several
   --json             print JSON instead of tables
 
-lines: ${[...LINES, ...REST_LINES].map((line) => line.id).join(' ')}
+lines: ${IDS.join(' ')}
 `;
 
 /** Ends the process after `--help` (0) and wrong flags (2). */
@@ -62,7 +64,7 @@ export function parseFlags(args: string[]): Flags {
     const rounds = count('rounds', values.rounds);
     const only = values.profile === undefined ? values.only : [values.profile];
     for (const part of only) {
-      if (![...LINES, ...REST_LINES].some((line) => line.id.includes(part))) {
+      if (!IDS.some((id) => id.includes(part))) {
         throw new Error(`no line's id contains ${JSON.stringify(part)}`);
       }
     }

@@ -47,6 +47,18 @@ export const LINES: readonly Line[] = (['memory', 'file'] as const).flatMap((sto
   })),
 );
 
+/** Of the messages per second of a broker alone. */
+const FENCE_SHARE_TARGET = 0.95;
+
+/** What the fence costs: a load on a broker alone, which has none, and on a group of one, which renews after each sync. */
+export const FENCE_LINES: readonly Line[] = LINES.filter(({ id }) =>
+  ['file-one-in-flight', 'file-async-4'].includes(id),
+).map((line) => ({
+  ...line,
+  id: line.id.replace('file-', 'fence-'),
+  shareTarget: FENCE_SHARE_TARGET,
+}));
+
 /** Memory at rest: so many channels with all messages stored among them, file store. */
 export interface RestLine {
   id: string;

@@ -6,6 +6,7 @@ import type { LoadResult, LoadSpec } from './load/spec.js';
 import {
   CLUSTER_ID,
   FLOOR_CLUSTER_ID,
+  GROUP_CLUSTER_ID,
   type NatsServer,
   runLoad,
   startBroker,
@@ -28,6 +29,13 @@ export interface Measured {
   broker: LoadResult[];
 }
 
+/** What a broker alone and a group of one did under the same load. */
+export interface Fenced {
+  line: Line;
+  alone: LoadResult[];
+  group: LoadResult[];
+}
+
 export interface Rested {
   line: RestLine;
   messages: number;
@@ -35,6 +43,12 @@ export interface Rested {
   afterLoadBytes: number;
   /** The same after it was stopped and started again. */
   afterRestartBytes: number;
+}
+
+interface MeasuredSide {
+  child: Child;
+  clusterId: string;
+  results: LoadResult[];
 }
 
 let runs = 0;
@@ -50,7 +64,7 @@ export async function measureLine(
   const measured: Measured = { line, floor: [], broker: [] };
   const children: Child[] = [];
   try {
-    const sides: { child: Child; clusterId: string; results: LoadResult[] }[] = [];
+    const sides: MeasuredSide[] = [];
     if (!flags.brokerOnly) {
       const journalPath = line.store === 'file' ? join(dir, 'floor.journal') : undefined;
       const child = await startFloor(
@@ -63,6 +77,7 @@ export async function measureLine(
     if (!flags.floorOnly) {
       const child = await startBroker({
         natsPort: nats.port,
+        clusterId: CLUSTER_ID,
         store: line.store,
         dir: join(dir, 'store'),
         command: flags.broker,
@@ -72,23 +87,60 @@ export async function measureLine(
       children.push(child);
       sides.push({ child, clusterId: CLUSTER_ID, results: measured.broker });
     }
-    const messages = flags.quick ? Math.ceil(line.messages / QUICK_DIVISOR) : line.messages;
-    for (let round = 0; round < flags.rounds; round++) {
-      for (const { child, clusterId, results } of sides) {
-        const result = await runLoad({
-          ...loadOf(line, nats, clusterId, child.pid, flags.window),
-          // The first round finds code that is not compiled yet.
-          warmupMessages: round === 0 ? messages : Math.ceil(messages / WARMUP_DIVISOR),
-          messages,
-          maxSeconds: MAX_ROUND_SECONDS,
-        });
-        results.push(result);
-        await untilIdle(child.pid);
-      }
-    }
+    for (let round = 0; round < flags.rounds; round++) await measureRound(round, sides, line, flags, nats);
     return measured;
   } finally {
     for (const child of children) await child.stop();
+  }
+}
+
+/** A broker alone and a group of one, both running all the time. */
+export async function measureFence(line: Line, flags: Flags, nats: NatsServer, dir: string): Promise<Fenced> {
+  const fenced: Fenced = { line, alone: [], group: [] };
+  const start = (clusterId: string, args: string[]) =>
+    startBroker({
+      natsPort: nats.port,
+      clusterId,
+      store: line.store,
+      dir: join(dir, clusterId),
+      command: undefined,
+      args: [...args, ...flags.brokerArgs],
+      nodeArgs: [],
+    });
+  const sides: MeasuredSide[] = [];
+  try {
+    const alone = await start(CLUSTER_ID, []);
+    sides.push({ child: alone, clusterId: CLUSTER_ID, results: fenced.alone });
+    const group = await start(GROUP_CLUSTER_ID, ['--ft-group', 'bench']);
+    sides.push({ child: group, clusterId: GROUP_CLUSTER_ID, results: fenced.group });
+    for (let round = 0; round < flags.rounds; round++) {
+      // The difference is small: neither has always the place behind the other.
+      await measureRound(round, round % 2 === 0 ? sides : sides.toReversed(), line, flags, nats);
+    }
+    return fenced;
+  } finally {
+    for (const { child } of sides) await child.stop();
+  }
+}
+
+async function measureRound(
+  round: number,
+  sides: readonly MeasuredSide[],
+  line: Line,
+  flags: Flags,
+  nats: NatsServer,
+): Promise<void> {
+  const messages = flags.quick ? Math.ceil(line.messages / QUICK_DIVISOR) : line.messages;
+  for (const { child, clusterId, results } of sides) {
+    const result = await runLoad({
+      ...loadOf(line, nats, clusterId, child.pid, flags.window),
+      // The first round finds code that is not compiled yet.
+      warmupMessages: round === 0 ? messages : Math.ceil(messages / WARMUP_DIVISOR),
+      messages,
+      maxSeconds: MAX_ROUND_SECONDS,
+    });
+    results.push(result);
+    await untilIdle(child.pid);
   }
 }
 
@@ -102,6 +154,7 @@ export async function measureRest(
   const start = () =>
     startBroker({
       natsPort: nats.port,
+      clusterId: CLUSTER_ID,
       store: 'file',
       dir: join(dir, 'store'),
       command: flags.broker,

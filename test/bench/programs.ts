@@ -16,6 +16,7 @@ const brokerMain = join(root, 'dist', 'cli', 'main.js');
 const START_MS = 30_000;
 const LOAD_MARGIN_MS = 60_000;
 export const CLUSTER_ID = 'bench';
+export const GROUP_CLUSTER_ID = 'bench-group';
 export const FLOOR_CLUSTER_ID = 'floor';
 
 /** @throws Error with the compiler's output if there is nothing to run after it */
@@ -60,6 +61,7 @@ export async function startFloor(spec: FloorSpec, nodeArgs: string[]): Promise<C
 
 export interface BrokerOptions {
   natsPort: number;
+  clusterId: string;
   store: StoreKind;
   dir: string;
   /** Another broker's command line, with placeholders. */
@@ -86,12 +88,12 @@ export async function startBroker(options: BrokerOptions): Promise<Child> {
       options.store === 'file'
         ? ['--store', 'file', '--dir', options.dir, ...ALL_MESSAGES]
         : ['--store', 'memory'];
-    const attach = ['serve', '--nats-server', url, '--cluster-id', CLUSTER_ID];
+    const attach = ['serve', '--nats-server', url, '--cluster-id', options.clusterId];
     args = [...options.nodeArgs, brokerMain, ...attach, ...store, ...MANY_CHANNELS, ...options.args];
   } else {
     const values: Record<string, string> = {
       url,
-      cluster: CLUSTER_ID,
+      cluster: options.clusterId,
       store: options.store,
       dir: options.dir,
     };

@@ -1,7 +1,7 @@
 import { CPU_RATIO_TARGET } from './lines.js';
 import type { LoadResult } from './load/spec.js';
 import type { Machine } from './machine.js';
-import type { Measured, Rested } from './measure.js';
+import type { Fenced, Measured, Rested } from './measure.js';
 
 /** More than that at the start, and the figures are not the program's alone. */
 const QUIET_LOAD = 0.5;
@@ -27,9 +27,21 @@ export interface Side {
   redelivered: number;
 }
 
+/** The same of a broker alone, and of a group of one. */
+export interface FenceSummary {
+  id: string;
+  title: string;
+  rounds: number;
+  alone: Side;
+  group: Side;
+  share: number;
+  shareTarget: number;
+}
+
 export interface Report {
   machine: Machine;
   lines: Summary[];
+  fence: FenceSummary[];
   rest: Rested[];
   missed: string[];
   failed: string[];
@@ -49,7 +61,19 @@ export function summarize({ line, floor, broker }: Measured): Summary {
   };
 }
 
-export function missedTargets(lines: Summary[], rest: Rested[]): string[] {
+export function summarizeFence({ line, alone, group }: Fenced): FenceSummary {
+  return {
+    id: line.id,
+    title: line.title,
+    rounds: alone.length,
+    alone: side(alone)!,
+    group: side(group)!,
+    share: ratio(group, alone, (result) => result.messagesPerSecond)!,
+    shareTarget: line.shareTarget,
+  };
+}
+
+export function missedTargets({ lines, fence, rest }: Pick<Report, 'lines' | 'fence' | 'rest'>): string[] {
   const missed: string[] = [];
   for (const { id, share, shareTarget, cpuRatio, cpuRatioTarget } of lines) {
     if (share !== undefined && share < shareTarget) {
@@ -63,6 +87,13 @@ export function missedTargets(lines: Summary[], rest: Rested[]): string[] {
       );
     }
   }
+  for (const { id, share, shareTarget } of fence) {
+    if (share < shareTarget) {
+      missed.push(
+        `${id}: in a group ${percent(share)} of the messages per second without one, should be ${percent(shareTarget)}`,
+      );
+    }
+  }
   for (const { line, afterLoadBytes, afterRestartBytes } of rest) {
     const bytes = Math.max(afterLoadBytes, afterRestartBytes);
     if (bytes > line.maxBytes)
@@ -71,7 +102,7 @@ export function missedTargets(lines: Summary[], rest: Rested[]): string[] {
   return missed;
 }
 
-export function formatReport({ machine, lines, rest, missed, failed }: Report): string {
+export function formatReport({ machine, lines, fence, rest, missed, failed }: Report): string {
   const parts: string[] = [];
   parts.push(
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.os}, ${machine.fileSystem}; ` +
@@ -83,9 +114,10 @@ export function formatReport({ machine, lines, rest, missed, failed }: Report): 
     );
   }
   if (lines.length > 0) parts.push(speedTable(lines), coresTable(lines));
+  if (fence.length > 0) parts.push(fenceTable(fence));
   if (rest.length > 0) parts.push(restTable(rest));
   if (missed.length > 0) parts.push(`Targets missed:\n${missed.map((text) => `- ${text}`).join('\n')}`);
-  else if (lines.some((line) => line.share !== undefined) || rest.length > 0)
+  else if (lines.some((line) => line.share !== undefined) || fence.length > 0 || rest.length > 0)
     parts.push('All targets reached.');
   if (failed.length > 0) parts.push(`Failed:\n${failed.map((text) => `- ${text}`).join('\n')}`);
   return `${parts.join('\n\n')}\n`;
@@ -126,6 +158,28 @@ function coresTable(lines: Summary[]): string {
         ? ['-', '-', '-']
         : [measured.cores.self, measured.cores.nats, measured.cores.load].map((cores) => cores.toFixed(2)),
     ),
+  ]);
+  return table(head, rows);
+}
+
+function fenceTable(lines: FenceSummary[]): string {
+  const head = [
+    'what the fence costs',
+    'alone msg/s',
+    'group of one msg/s',
+    'share',
+    'target',
+    'alone CPU us/msg',
+    'group CPU us/msg',
+  ];
+  const rows = lines.map(({ title, alone, group, share, shareTarget }) => [
+    title,
+    thousands(alone.messagesPerSecond),
+    thousands(group.messagesPerSecond),
+    percent(share),
+    percent(shareTarget),
+    micros(alone.cpuMicros),
+    micros(group.cpuMicros),
   ]);
   return table(head, rows);
 }

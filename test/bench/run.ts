@@ -6,12 +6,12 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseFlags } from './flags.js';
-import { LINES, REST_LINES } from './lines.js';
+import { FENCE_LINES, LINES, REST_LINES } from './lines.js';
 import { describeMachine, fileSystemOf } from './machine.js';
-import { measureLine, measureRest } from './measure.js';
+import { measureFence, measureLine, measureRest } from './measure.js';
 import { formatProfile, profileArgs } from './profile.js';
 import { compile, compiledDir, startNatsServer } from './programs.js';
-import { formatReport, missedTargets, type Report, summarize } from './report.js';
+import { formatReport, missedTargets, type Report, summarize, summarizeFence } from './report.js';
 
 const PROFILE_ROWS = 45;
 const IN_MEMORY = new Set(['tmpfs', 'ramfs']);
@@ -70,7 +70,8 @@ async function profile(parent: string): Promise<void> {
 }
 
 async function measure(parent: string): Promise<Report> {
-  const report: Report = { machine: describeMachine(parent), lines: [], rest: [], missed: [], failed: [] };
+  const machine = describeMachine(parent);
+  const report: Report = { machine, lines: [], fence: [], rest: [], missed: [], failed: [] };
   const nats = await startNatsServer();
   const attempt = async (id: string, work: (dir: string) => Promise<void>) => {
     if (!isWanted(id)) return;
@@ -88,6 +89,12 @@ async function measure(parent: string): Promise<Report> {
         report.lines.push(summarize(await measureLine(line, flags, nats, dir)));
       });
     }
+    // Another broker has no such thing.
+    for (const line of flags.floorOnly || flags.broker !== undefined ? [] : FENCE_LINES) {
+      await attempt(line.id, async (dir) => {
+        report.fence.push(summarizeFence(await measureFence(line, flags, nats, dir)));
+      });
+    }
     for (const line of flags.floorOnly ? [] : REST_LINES) {
       await attempt(line.id, async (dir) => {
         report.rest.push(await measureRest(line, flags, nats, dir));
@@ -96,7 +103,7 @@ async function measure(parent: string): Promise<Report> {
   } finally {
     await nats.child.stop();
   }
-  report.missed = missedTargets(report.lines, report.rest);
+  report.missed = missedTargets(report);
   return report;
 }
 
