@@ -137,6 +137,8 @@ export interface PublisherOptions {
 }
 
 const PUBLISH_RETRY_MS = 150;
+/** Of a publisher that sends once: an ack may come late. */
+const PATIENCE_MS = 20_000;
 
 /** Publishes on and on. */
 export class SimPublisher {
@@ -180,7 +182,7 @@ export class SimPublisher {
     const size = world.random.below(payloadBytes);
     const data = Buffer.concat([Buffer.from(`${guid}|`), Buffer.alloc(size, this.#count & 0xff)]);
     ledger.publishSent(channel, guid);
-    this.#pending.set(guid, { channel, untilMs: world.nowMs + Math.max(retryForMs, 1_000) });
+    this.#pending.set(guid, { channel, untilMs: world.nowMs + (retryForMs || PATIENCE_MS) });
     const message = encodePubMsg({
       clientId: id,
       connId: Buffer.from(`conn-${id}`),

@@ -19,6 +19,7 @@ export type FaultKind =
   | 'route cut'
   | 'storage hangs'
   | 'storage slow'
+  | 'data slow'
   | 'write error'
   | 'disk full'
   | 'wall clock jumps'
@@ -52,7 +53,7 @@ export class Faults {
       node.process.strike = () => {};
       node.process.resume();
       node.place.heal();
-      Object.assign(node.host, { failNext: undefined, isFull: false, slowness: 1 });
+      Object.assign(node.host, { failNext: undefined, isFull: false, slowness: 1, dataDelayMs: 0 });
       node.host.heal();
       this.#keepAlive(node);
     }
@@ -150,6 +151,13 @@ export class Faults {
       host.slowness = this.#world.between(5, 60);
       this.#undoLater([500, 4_000], () => {
         host.slowness = 1;
+      });
+      return true;
+    },
+    'data slow': ({ host }) => {
+      host.dataDelayMs = this.#world.between(300, 4_000);
+      this.#undoLater([1_000, 6_000], () => {
+        host.dataDelayMs = 0;
       });
       return true;
     },

@@ -50,6 +50,8 @@ export class Host {
   isFull = false;
   /** Operations take so many times as long. */
   slowness = 1;
+  /** What is read or written takes so much longer, and changes of names do not: they have servers of their own. */
+  dataDelayMs = 0;
   readonly world: World;
   readonly disk: Disk;
   readonly kind: StorageKind;
@@ -91,7 +93,8 @@ export class Host {
       return world.between(...TAIL_MS);
     }
     const [min, max] = LATENCY[kind.isNetwork ? 'network' : 'local'][what];
-    return world.between(min, max) * this.slowness;
+    const delayMs = what === 'name' ? 0 : world.between(0, this.dataDelayMs);
+    return world.between(min, max) * this.slowness + delayMs;
   }
 
   /** This machine has changed names in a directory: what it remembered of it is void. */

@@ -83,7 +83,9 @@ export class SimProcess {
   }
 
   #setTimer(delayMs: number, callback: () => void): Timer {
-    const dueMs = this.#monotonicMs() + delayMs;
+    // As in Node: whole milliseconds, rounded down, and at least one.
+    const waitMs = Math.max(1, Math.trunc(delayMs));
+    const dueMs = this.#monotonicMs() + waitMs;
     let isOver = false;
     const look = (): void => {
       if (isOver) return;
@@ -96,7 +98,7 @@ export class SimProcess {
       isOver = true;
       callback();
     };
-    this.after(delayMs / this.#rate, look);
+    this.after(waitMs / this.#rate, look);
     return {
       cancel: () => {
         isOver = true;

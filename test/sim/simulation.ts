@@ -123,6 +123,7 @@ function faultWeights(world: World): FaultWeights {
     'route cut': 2,
     'storage hangs': 3,
     'storage slow': 2,
+    'data slow': 2,
     'write error': 1,
     'disk full': 1,
     'wall clock jumps': 1,
@@ -257,7 +258,11 @@ async function checkFiles(world: World, cluster: Cluster, ledger: Ledger): Promi
   const verifier = new SimProcess(world, 'verify', { rate: 1, wallSkewMs: 0 });
   const mount = new SimMount(host, verifier);
   let isDone = false;
-  storeVerify({ fs: mount, clock: verifier.clock, dir: DIR }).then(
+  storeVerify({
+    fs: cluster.options.mutation.fs?.(mount, cluster.nodes[0]!) ?? mount,
+    clock: verifier.clock,
+    dir: DIR,
+  }).then(
     ({ damages }) => {
       isDone = true;
       for (const { path, offset, what } of damages)

@@ -1,6 +1,9 @@
 import { SeededRandom } from '../broker/model-random.js';
 import type { SimProcess } from './process.js';
 
+/** Many times what a run takes: something goes round and round. */
+const MAX_EVENTS = 5_000_000;
+
 interface Event {
   atMs: number;
   order: number;
@@ -20,6 +23,7 @@ export class World {
   readonly isTraced: boolean;
   /** What went wrong in this run, and how often. */
   readonly faults: Record<string, number> = {};
+  eventCount = 0;
   #order = 0;
   /** A heap, earliest first. */
   readonly #events: Event[] = [];
@@ -64,6 +68,7 @@ export class World {
       if (next === undefined || next.atMs > untilMs) break;
       this.#pop();
       this.nowMs = next.atMs;
+      if (++this.eventCount > MAX_EVENTS) throw new Error(`no end: ${MAX_EVENTS} events by ${this.nowMs} ms`);
       next.run();
       await settled();
       if (isDone()) return;
