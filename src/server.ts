@@ -5,9 +5,8 @@ import type { RunningBroker, StopReason } from './cli/running.js';
 import { VERSION } from './cli/version.js';
 import { systemClock } from './clock/clock.js';
 import { limitsFor, type ServeConfig } from './config/serve-config.js';
-import { startMember } from './group/running-member.js';
 import { BrokerNode } from './http/broker-node.js';
-import { HttpServer } from './http/server.js';
+import type { HttpServer } from './http/server.js';
 import type { Link } from './link/link.js';
 import type { Logger } from './log/logger.js';
 import { NatsAttachment } from './nats/connection.js';
@@ -35,6 +34,7 @@ const LAST_FLUSH_MS = 1_000;
 export async function startBroker(config: ServeConfig, options: { log: Logger }): Promise<RunningBroker> {
   const { group, store } = config;
   if (group !== undefined && store.kind === 'file') {
+    const { startMember } = await import('./group/running-member.js');
     return startMember({ ...config, group, store }, options.log);
   }
   const assembly = new Assembly(config, options.log);
@@ -156,6 +156,8 @@ class Assembly implements RunningBroker {
   async #startHttp(): Promise<void> {
     const { httpPort, httpAddress, metricsMaxChannels } = this.#config;
     if (httpPort === undefined) return;
+    // Loaded only where it is asked for.
+    const { HttpServer } = await import('./http/server.js');
     this.#http = await HttpServer.start({
       host: httpAddress,
       port: httpPort,

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { resolveServeConfig } from '../config/resolve.js';
+import {
+  NO_CONFIG_FILE,
+  namesConfigFile,
+  type ReadConfigFile,
+  resolveServeConfig,
+} from '../config/resolve.js';
 import type { LogConfig } from '../config/serve-config.js';
 import { createLogger, type RootLogger } from '../log/logger.js';
 import { descriptorOutput, fileOutput } from '../log/output.js';
@@ -20,7 +25,7 @@ const STOP_WHILE_STARTING_MS = 1_000;
  * @throws ConfigError, and Error if the log cannot be written
  */
 export async function serve(argv: readonly string[], startBroker: StartBroker): Promise<number> {
-  const config = resolveServeConfig(argv, process.env, (path) => readFileSync(path, 'utf8'));
+  const config = resolveServeConfig(argv, process.env, await configFileReader(argv));
   const log = openLog(config.log);
   endOnUncaught(log);
   onDebugSignal(log);
@@ -47,6 +52,13 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
     logError(log, error);
     return 1;
   }
+}
+
+/** What parses config files would stay in memory, a tenth of a broker: it is loaded if one is named. */
+async function configFileReader(argv: readonly string[]): Promise<ReadConfigFile> {
+  if (!namesConfigFile(argv, process.env)) return () => NO_CONFIG_FILE;
+  const { parseConfigFile } = await import('../config/file.js');
+  return (path) => parseConfigFile(path, readFileSync(path, 'utf8'));
 }
 
 function delay(ms: number): Promise<undefined> {

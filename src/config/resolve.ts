@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { parseFlags, type RawValue } from './argv.js';
 import { type Environment, readEnvironment } from './env.js';
 import { ConfigError } from './error.js';
-import { type ConfigFile, parseConfigFile } from './file.js';
+import type { ConfigFile } from './file.js';
 import { ChannelLimitsTable, isLiteral } from './limits.js';
 import { natsConfigOf, natsServerConfigOf } from './nats.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
@@ -14,18 +14,32 @@ export interface Choices {
   readonly where: ReadonlyMap<OptionName, string>;
 }
 
+export type ReadConfigFile = (path: string) => ConfigFile;
+
+/** What there is without one. */
+export const NO_CONFIG_FILE: ConfigFile = { values: [], channels: [], warnings: [] };
+
+/** Whether flags or environment name a config file. */
+export function namesConfigFile(argv: readonly string[], env: Environment): boolean {
+  return configValues([...readEnvironment(env).values, ...parseFlags(argv).values]).length > 0;
+}
+
+function configValues(values: readonly RawValue[]): RawValue[] {
+  return values.filter((value) => value.name === 'config');
+}
+
 /**
  * Brings together what the command line, the environment and the config file say: a flag beats the environment, that
  * the file, and that the default.
  *
  * @param argv what follows `serve`
- * @param readFile of the config file; throws if it cannot be read
+ * @param readFile reads the config file of this path; throws if it cannot be read, and `ConfigError` if something in it is wrong
  * @throws ConfigError naming what is wrong, and where
  */
 export function resolveServeConfig(
   argv: readonly string[],
   env: Environment,
-  readFile: (path: string) => string,
+  readFile: ReadConfigFile,
 ): ServeConfig {
   const flags = parseFlags(argv);
   const environment = readEnvironment(env);
@@ -35,25 +49,24 @@ export function resolveServeConfig(
   return { ...buildConfig(choices, file), warnings };
 }
 
-function readConfigFile(values: readonly RawValue[], readFile: (path: string) => string): ConfigFile {
-  const named = values.filter((value) => value.name === 'config');
+function readConfigFile(values: readonly RawValue[], readFile: ReadConfigFile): ConfigFile {
+  const named = configValues(values);
   const last = named.at(-1);
-  if (last === undefined) return { values: [], channels: [], warnings: [] };
+  if (last === undefined) return NO_CONFIG_FILE;
   const other = named.find((value) => value.text !== last.text && isFlag(value) && isFlag(last));
   if (other) {
     throw new ConfigError(
       `${other.where} and ${last.where} both name the config file of stanchion. Give that of nats-server with --nats-config`,
     );
   }
-  let content: string;
   try {
-    content = readFile(last.text);
+    return readFile(last.text);
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError(
       `${last.where}: cannot read ${last.text}: ${error instanceof Error ? error.message : error}`,
     );
   }
-  return parseConfigFile(last.text, content);
 }
 
 function isFlag(value: RawValue): boolean {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Environment } from '../../src/config/env.js';
 import { ConfigError } from '../../src/config/error.js';
+import { parseConfigFile } from '../../src/config/file.js';
 import { resolveServeConfig } from '../../src/config/resolve.js';
 import type { ServeConfig } from '../../src/config/serve-config.js';
 
@@ -8,7 +9,7 @@ import type { ServeConfig } from '../../src/config/serve-config.js';
 export function resolve(commandLine: string, env: Environment = {}, file?: string): ServeConfig {
   return resolveServeConfig(commandLine.split(' ').filter(Boolean), env, (path) => {
     if (file === undefined) throw new Error(`no such file: ${path}`);
-    return file;
+    return parseConfigFile(path, file);
   });
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { connect, type NatsConnection } from 'nats';
-import { resolveServeConfig } from '../../src/config/resolve.js';
+import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import type { MemberStatus } from '../../src/group/status.js';
 import { groupSubjects } from '../../src/group/subjects.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
@@ -65,7 +65,7 @@ describe('a group of brokers on one store', () => {
     const argv = Object.entries(all).flatMap(([name, value]) => (value === '' ? [] : [`--${name}`, value]));
     const story = new Story();
     const broker = await startBroker(
-      resolveServeConfig(argv, {}, () => ''),
+      resolveServeConfig(argv, {}, () => NO_CONFIG_FILE),
       { log: story },
     );
     const member = { broker, story };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Broker } from '../../src/broker/broker.js';
-import { resolveServeConfig } from '../../src/config/resolve.js';
+import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import { BrokerNode } from '../../src/http/broker-node.js';
 import { ManualClock } from '../clock/manual-clock.js';
 import { Broker as BrokerProcess } from '../harness/broker.js';
@@ -81,7 +81,7 @@ describe('/healthz and /readyz', () => {
 });
 
 describe('The health of a broker', () => {
-  const config = resolveServeConfig([], {}, () => '');
+  const config = resolveServeConfig([], {}, () => NO_CONFIG_FILE);
   const newNode = (): BrokerNode => new BrokerNode(config, 'id', new ManualClock());
   const recovered = (store: Partial<Broker['store']> = {}): Broker =>
     ({ store: { fullReason: undefined, pendingBytes: 0, ...store }, options: config }) as unknown as Broker;

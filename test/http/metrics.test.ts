@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { openChannel } from '../../src/broker/open-channel.js';
-import { resolveServeConfig } from '../../src/config/resolve.js';
+import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import { BrokerNode } from '../../src/http/broker-node.js';
 import { ChannelsByName } from '../../src/http/channels-by-name.js';
 import { Metrics } from '../../src/metrics/metrics.js';
@@ -233,7 +233,7 @@ describe('A scrape of ten thousand channels', () => {
       const name = Buffer.from(`channel.${i}`);
       openChannel(broker, name, 0, name.length);
     }
-    const config = resolveServeConfig([], {}, () => '');
+    const config = resolveServeConfig([], {}, () => NO_CONFIG_FILE);
     const node = new BrokerNode(config, 'id', broker.clock);
     node.recovered(broker);
     const metrics = new Metrics(node, new ChannelsByName(), 10_000);
