@@ -34,6 +34,7 @@ export class SimClient {
   readonly #nats: SimNats;
   readonly #process: SimProcess;
   readonly #handlers = new Map<string, (payload: Buffer, reply: string) => void>();
+  readonly #sids = new Map<string, number>();
   #connection: SimConnection | undefined;
   #replies = 0;
 
@@ -53,6 +54,13 @@ export class SimClient {
     this.#subscribe(subject);
   }
 
+  #unlisten(subject: string): void {
+    this.#handlers.delete(subject);
+    const sid = this.#sids.get(subject);
+    if (sid !== undefined) this.#connection?.unsubscribe(sid);
+    this.#sids.delete(subject);
+  }
+
   send(subject: string, payload: Uint8Array, reply = ''): void {
     this.#connection?.publish({ subject, reply, payload: Buffer.from(payload) });
   }
@@ -64,6 +72,7 @@ export class SimClient {
     this.listen(reply, (answer) => {
       if (isAnswered) return;
       isAnswered = true;
+      this.#unlisten(reply);
       onAnswer(answer);
     });
     const ask = (): void => {
@@ -122,9 +131,10 @@ export class SimClient {
   }
 
   #subscribe(subject: string): void {
-    this.#connection?.subscribe(subject, (_, { payload, reply }) =>
-      this.#handlers.get(subject)!(payload, reply),
+    const sid = this.#connection?.subscribe(subject, (_, { payload, reply }) =>
+      this.#handlers.get(subject)?.(payload, reply),
     );
+    if (sid !== undefined) this.#sids.set(subject, sid);
   }
 }
 

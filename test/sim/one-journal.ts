@@ -89,8 +89,13 @@ class OneJournalFs {
     const own = this.#regions.filter(({ epoch }) => epoch === Number(match[2]));
     const last = own.at(-1);
     if (last !== undefined) return last.base + last.bytes;
-    const { sectors } = this.#node.cluster.disk.find(path);
-    return (Math.max(-1, ...sectors.keys()) + 1) * SECTOR_BYTES;
+    const sectors = [...this.#node.cluster.disk.find(path).sectors.keys()];
+    for (const { base, bytes } of this.#regions.toReversed()) {
+      const used = sectors.filter((at) => at * SECTOR_BYTES >= base && at * SECTOR_BYTES < base + bytes);
+      // More than its header: files are made before they are needed.
+      if (used.length > 1) return (Math.max(...used) + 1) * SECTOR_BYTES;
+    }
+    return 0;
   }
 
   #find(match: RegExpExecArray, path: string): Region {

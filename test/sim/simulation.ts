@@ -16,6 +16,7 @@ export interface SimulationResult {
   takeovers: number;
   acked: number;
   faults: Record<string, number>;
+  eventCount: number;
   /** Of simulated time. */
   ms: number;
   trace: string[];
@@ -27,7 +28,7 @@ export interface SimulationOptions {
 }
 
 const LEASE_MS = 600;
-const FAULTS_MS = [6_000, 20_000] as const;
+const FAULTS_MS = [5_000, 15_000] as const;
 /** Without faults, publishing goes on for so long. */
 const CALM_MS = 3_000;
 /** After that everything must be where it belongs. */
@@ -67,6 +68,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     acked: [...ledger.acked.values()].reduce((sum, { size }) => sum + size, 0),
     faults: world.faults,
     ms: world.nowMs,
+    eventCount: world.eventCount,
     trace: world.trace,
   };
 }
@@ -75,7 +77,7 @@ async function run(world: World, cluster: Cluster, ledger: Ledger): Promise<void
   for (const node of cluster.nodes) world.after(world.between(0, 500), () => node.start());
   await world.run(5_000, () => cluster.active !== undefined);
   const { publishers, subscribers } = startClients(world, cluster, ledger);
-  const faults = new Faults(cluster, faultWeights(world), world.between(250, 2_500));
+  const faults = new Faults(cluster, faultWeights(world), world.between(200, 2_000));
   await world.run(world.nowMs + world.between(...FAULTS_MS));
   faults.heal();
   await world.run(world.nowMs + CALM_MS);
@@ -146,12 +148,13 @@ function startClients(
   const client = (id: string): SimClient => new SimClient(nats, ledger, id);
   const channels = ['a', 'b', LIMITED];
   const payloadBytes = world.random.pick([50, 500, 30_000])!;
+  const pace = payloadBytes > 1_000 ? 3 : 1;
   const publisher = (id: string, everyMs: number, retryForMs: number): SimPublisher =>
     new SimPublisher(client(id), { channels, everyMs, retryForMs, payloadBytes });
   const publishers = [
-    publisher('p1', world.between(5, 40), 8_000),
-    publisher('p2', world.between(5, 40), 8_000),
-    publisher('legacy', world.between(10, 60), 0),
+    publisher('p1', pace * world.between(5, 40), 8_000),
+    publisher('p2', pace * world.between(5, 40), 8_000),
+    publisher('legacy', pace * world.between(10, 60), 0),
   ];
   const common = { channel: 'a', queueGroup: '', durableName: '', ackShare: 0.97 };
   const group = new Set<number>();
