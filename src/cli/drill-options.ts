@@ -72,6 +72,8 @@ function runningTarget(flags: Flags, allowSignals: boolean): RunningTarget {
   const servers = flags.text('nats-server')!.split(',');
   if (servers.includes(''))
     throw new ConfigError('--nats-server must be URLs, by commas: nats://127.0.0.1:4222');
+  if (flags.text('pass') !== undefined && flags.text('user') === undefined)
+    throw new ConfigError('--pass needs --user');
   return {
     kind: 'running',
     servers,

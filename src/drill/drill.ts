@@ -43,7 +43,7 @@ export async function drill(
     hasFailed = report?.verdict === 'failed';
     return report;
   } catch (error) {
-    if (signal.aborted) return undefined;
+    if (signal.aborted && !run.hasBegun) return undefined;
     throw error;
   } finally {
     await run.close();
@@ -56,6 +56,8 @@ export async function drill(
 class DrillRun {
   /** Node of the last active that is known. */
   active: string | undefined;
+  /** There is something to tell. */
+  hasBegun = false;
   readonly #options: DrillOptions;
   readonly #group: DrillGroup;
   readonly #say: OnProgress;
@@ -85,6 +87,7 @@ class DrillRun {
     const first = await this.#whole();
     const load = await Load.connect({ nats, clusterId, rate });
     this.#load = load;
+    this.hasBegun = true;
 
     const failures: string[] = [];
     try {

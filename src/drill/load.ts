@@ -70,6 +70,7 @@ export class Load {
   #stored!: Publisher;
   #probe!: Publisher;
   #load: Publisher[] = [];
+  #reader!: StanClient;
   #ticker: NodeJS.Timeout | undefined;
   #isSending = false;
   #lastTickMs = 0;
@@ -160,8 +161,7 @@ export class Load {
       await this.#idle();
       const last = publisher.ledger.sent - 1;
       if (!publisher.ledger.isAcked(last)) throw notTaken(publisher.ledger);
-      const reader = await this.#client('reader');
-      await readBack(reader, channel, () => publisher.ledger.isStored(last));
+      await readBack(this.#reader, channel, () => publisher.ledger.isStored(last));
     }
     await this.#subscriptionsHaveAll();
   }
@@ -212,13 +212,12 @@ export class Load {
       const options = { window: WINDOW, retryMs: RETRY_MS, ackTimeoutMs: ACK_TIMEOUT_MS };
       this.#load.push(await this.#publisher(ledger, loaded, options));
     }
+    this.#reader = await this.#client('reader');
   }
 
   async #client(name: string): Promise<StanClient> {
     const { nats, clusterId } = this.#options;
     const clientId = `drill-${this.run}-${name}`;
-    const known = this.#clients.find((client) => client.clientId === clientId);
-    if (known !== undefined) return known;
     const client = await StanClient.connect({ nats, clusterId, clientId });
     this.#clients.push(client);
     return client;

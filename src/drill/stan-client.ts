@@ -8,6 +8,7 @@ import {
   encodeCloseRequest,
   encodeConnectRequest,
   encodeSubscriptionRequest,
+  encodeUnsubscribeRequest,
   type SubscriptionRequest,
 } from '../protocol/messages.js';
 import { decodeMsgProtoView, newMsgProtoView } from '../protocol/msgproto.js';
@@ -48,6 +49,8 @@ export class StanClient {
   publishPrefix = '';
   #isConnected = true;
   readonly #clusterId: string;
+  /** Requests that end what it has subscribed to. */
+  readonly #unsubscribes: Uint8Array[] = [];
 
   private constructor(nats: NatsConnection, { clusterId, clientId }: StanClientOptions) {
     this.nats = nats;
@@ -102,14 +105,24 @@ export class StanClient {
     if (response.error !== '')
       throw new GroupError(`client ${this.clientId} cannot subscribe to ${subject}: ${response.error}`);
     ackInbox = response.ackInbox;
+    const { clientId } = this;
+    const { durableName = '' } = request;
+    this.#unsubscribes.push(
+      encodeUnsubscribeRequest({ clientId, subject, inbox: response.ackInbox, durableName }),
+    );
   }
 
-  /** Tells the broker, if there is one, and disconnects. */
+  /** Leaves nothing behind, if a broker is there to hear it, and disconnects. */
   async close(): Promise<void> {
-    const { close } = stanSubjects(this.#clusterId);
-    const payload = encodeCloseRequest({ clientId: this.clientId });
-    if (this.#isConnected) await this.nats.request(close, payload, { timeout: CLOSE_MS }).catch(() => {});
+    const { close, unsubscribe } = stanSubjects(this.#clusterId);
+    const requests = this.#unsubscribes.map((payload) => this.#tell(unsubscribe, payload));
+    await Promise.all(requests);
+    await this.#tell(close, encodeCloseRequest({ clientId: this.clientId }));
     await this.nats.close();
+  }
+
+  async #tell(subject: string, payload: Uint8Array): Promise<void> {
+    if (this.#isConnected) await this.nats.request(subject, payload, { timeout: CLOSE_MS }).catch(() => {});
   }
 
   async #join(): Promise<void> {

@@ -79,7 +79,7 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
   it('does each fault once, and finds everything where it should be', { timeout: 120_000 }, async () => {
     const dir = join(folder, 'new');
     const ended = await drill(
-      ...['--takeovers', '1', '--messages', '3000', '--rate', '300', '--pause', '2s', '--settle', '200ms'],
+      ...['--takeovers', '1', '--messages', '3000', '--rate', '300', '--pause', '1s', '--settle', '200ms'],
       ...['--dir', dir, '--json'],
     );
     const report = reportOf(ended);
@@ -95,7 +95,7 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
       assert.ok(outageMs > (fault === 'pause' || fault === 'cut' ? 500 : 5), `${fault}: ${outageMs}`);
     }
     for (const { fault, takeovers, outageMs, acked, lost } of report.rows.slice(1)) {
-      assert.ok(takeovers === 1 && acked > 0 && lost === 0, fault);
+      assert.ok(takeovers === 1 && acked > 0 && lost === 0, `${fault}: ${takeovers} ${acked} ${lost}`);
       assert.equal(outageMs!.max, outageMs!.p50, fault);
     }
     const [load, probe, stored] = report.channels;
@@ -206,6 +206,19 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     const { exitCode, stdout } = await live('--takeovers', '1', '--messages', '100');
     assert.equal(exitCode, 1);
     assert.match(stdout, /^FAILED: .*51 removed by the limits of drill\.\w+\.stored/m);
+  });
+
+  it('fails if nobody takes over in time, and wakes who was paused', { timeout: 60_000 }, async () => {
+    await startGroup('--ft-lease', '30s');
+    const pause = ['--faults', 'pause', '--takeovers', '1', '--timeout', '1s', '--messages', '0'];
+    const { exitCode, stdout, stderr } = await live(...pause, '--allow-signals');
+    assert.equal(exitCode, 1, stderr);
+    assert.match(
+      stdout,
+      /^FAILED: a takeover from [ab] after pause: not within 1 s\. Members that answer: [ab] standby/m,
+    );
+    // It could be read back: the one that was paused serves again.
+    assert.match(stdout, /^all +0 .* \d+ +0 +0 +0 +0 +0$/m);
   });
 
   it('says who is missing', async () => {

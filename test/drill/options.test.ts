@@ -68,6 +68,7 @@ describe('the flags of stanchion drill', () => {
     [{ 'allow-signals': true }, /--allow-signals is for a running group/],
     [{ ...RUNNING, dir: 'd' }, /--dir is for a local group, and --nats-server names a running one/],
     [{ ...RUNNING, nodes: '3' }, /--nodes is for a local group/],
+    [{ ...RUNNING, pass: 'p' }, /--pass needs --user/],
     [{ 'nats-server': 'nats://a,' }, /--nats-server must be URLs/],
     [{ ...RUNNING, faults: 'term' }, /--faults term signals the processes .* Without it only handover/],
     [{ ...RUNNING, faults: 'cut', 'allow-signals': true }, /--faults cut is for a local group/],
