@@ -181,7 +181,7 @@ class RunningMember implements RunningBroker {
         dir,
         clock,
         log,
-        reign: new Reign(fs, dir),
+        reign: new Reign(fs, dir, true),
         lock: candidateLock(fs, dir),
         keepReign,
         isDead,

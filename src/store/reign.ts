@@ -2,6 +2,7 @@ import { isMissing, StoreError } from './errors.js';
 import { removeIfThere } from './file-io.js';
 import { REIGN_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
+import { makeApart } from './inode-distance.js';
 
 /**
  * The state of the reign: the name of the one file in `reign/`. Whoever knows the exact name can change it, once.
@@ -40,11 +41,14 @@ export function holderName(text: string): string {
 export class Reign {
   readonly #fs: StoreFs;
   readonly #parent: string;
+  readonly #isApart: boolean;
   readonly #dir: string;
 
-  constructor(fs: StoreFs, dir: string) {
+  /** @param isApart where it is made, it is made apart from other files, for it is to be renamed often: see inode-distance.ts */
+  constructor(fs: StoreFs, dir: string, isApart = false) {
     this.#fs = fs;
     this.#parent = dir;
+    this.#isApart = isApart;
     this.#dir = `${dir}/${REIGN_DIRECTORY}`;
   }
 
@@ -58,11 +62,14 @@ export class Reign {
     await this.#fs.makeDirectory(this.#parent);
     const prepared = `${this.#parent}/${REIGN_DIRECTORY}.${holderName(unique)}`;
     const first = `${prepared}/${reignFileName({ epoch: 0, counter: 0, holder: RELEASED })}`;
-    await this.#fs.makeDirectory(prepared);
-    try {
+    const prepare = async (): Promise<void> => {
+      await this.#fs.makeDirectory(prepared);
       const file = await this.#fs.open(first, 'create');
       await file.sync();
       await file.close();
+    };
+    try {
+      await (this.#isApart ? makeApart(this.#fs, `${prepared}.room`, prepare) : prepare());
       await this.#fs.syncDirectory(prepared);
       await this.#fs.rename(prepared, this.#dir);
     } catch (error) {

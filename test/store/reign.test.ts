@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock/clock.js';
 import { candidateLock } from '../../src/store/candidate-lock.js';
 import { type ClaimOptions, claimStore, type StoreClaim } from '../../src/store/exclusive.js';
-import { nodeFs } from '../../src/store/fs.js';
+import { nodeFs, type StoreFs } from '../../src/store/fs.js';
 import { holderOf, machineProcesses, type Processes } from '../../src/store/process-identity.js';
 import { parseReignFileName, RELEASED, Reign, reignFileName } from '../../src/store/reign.js';
 
@@ -33,9 +33,26 @@ describe('the reign', () => {
     assert.deepEqual(fs.readdirSync(dir), ['reign'], 'nothing else is left');
   });
 
+  it('is made apart from files made later, if it is to be renamed often, and nothing else is left', async (t) => {
+    const dir = directory(t);
+    let made = 0;
+    const counting: StoreFs = {
+      ...nodeFs,
+      open: (path, mode) => {
+        if (mode === 'create') made++;
+        return nodeFs.open(path, mode);
+      },
+    };
+    await new Reign(counting, dir, true).create('one');
+    assert.ok(made > 32, `${made} files were made`);
+    assert.deepEqual(fs.readdirSync(dir), ['reign']);
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
+  });
+
   it('is made once by many at the same time', async (t) => {
     const dir = directory(t);
-    await Promise.all(Array.from({ length: 10 }, (_, i) => new Reign(nodeFs, dir).create(`candidate-${i}`)));
+    const reigns = Array.from({ length: 10 }, (_, i) => new Reign(nodeFs, dir, i % 2 === 0));
+    await Promise.all(reigns.map((reign, i) => reign.create(`candidate-${i}`)));
     assert.deepEqual(fs.readdirSync(dir), ['reign']);
     assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
   });
