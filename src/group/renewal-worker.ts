@@ -2,6 +2,7 @@
  * The thread that renews the reign while the event loop of the main thread is busy, and wherever a rename takes its time.
  * It renews with synchronous calls in its own thread: the pool that Node has for files may be full of syncs.
  */
+import os from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { StoreError } from '../store/errors.js';
 import { nodeFs } from '../store/fs.js';
@@ -77,6 +78,18 @@ class Renewer {
   }
 }
 
+/** It needs microseconds, but in time, whatever else the machine does. */
+function rise(): void {
+  // Elsewhere this is of the process, not of the thread.
+  if (process.platform !== 'linux') return;
+  try {
+    os.setPriority(os.constants.priority.PRIORITY_HIGH);
+  } catch {
+    // Not everybody may.
+  }
+}
+
+rise();
 const { dir } = workerData as WorkerSettings;
 const reign = new Reign(nodeFs, dir);
 parentPort!.on('message', (assignment: Assignment) => new Renewer(reign, assignment));
