@@ -4,7 +4,8 @@ import type { SegmentReader } from './segment-files.js';
 const WINDOW_BYTES = 256 * 1024;
 /** Larger reads gain nothing from a window. */
 const MAX_WINDOWED_BYTES = 32 * 1024;
-const MAX_WINDOWS = 16;
+/** Of one merge: each has a window, and that is all the memory that a merge reads into. */
+export const MAX_MERGED_SEGMENTS = 16;
 
 interface Window {
   buffer: Buffer;
@@ -15,10 +16,10 @@ interface Window {
 /**
  * Reads segments through a window each. A merge goes through all its segments from front to back at the same pace, in
  * pieces as small as the extents: with a thousand channels, a read of the disk for each would cost more than all else.
+ * For at most `MAX_MERGED_SEGMENTS`.
  */
 export class MergeReader implements SegmentReader {
   readonly #files: SegmentReader;
-  /** In order of last use. */
   readonly #windows = new Map<Segment, Window>();
 
   constructor(files: SegmentReader) {
@@ -36,14 +37,11 @@ export class MergeReader implements SegmentReader {
   }
 
   async #fill(segment: Segment, position: number): Promise<Window> {
-    const window = this.#windows.get(segment) ?? {
-      buffer: Buffer.allocUnsafeSlow(WINDOW_BYTES),
-      start: 0,
-      end: 0,
-    };
-    this.#windows.delete(segment);
-    if (this.#windows.size >= MAX_WINDOWS) this.#windows.delete(this.#windows.keys().next().value!);
-    this.#windows.set(segment, window);
+    let window = this.#windows.get(segment);
+    if (window === undefined) {
+      window = { buffer: Buffer.allocUnsafeSlow(WINDOW_BYTES), start: 0, end: 0 };
+      this.#windows.set(segment, window);
+    }
     // The rows of an extent are read first, and lie behind its records.
     window.start = Math.max(0, position - WINDOW_BYTES / 2);
     window.end = window.start;

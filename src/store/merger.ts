@@ -3,7 +3,7 @@ import type { FileLog } from './file-log.js';
 import { type FileId, SEGMENT_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
 import { readRows } from './head-rows.js';
-import { MergeReader } from './merge-reader.js';
+import { MAX_MERGED_SEGMENTS, MergeReader } from './merge-reader.js';
 import { checkRecord } from './record.js';
 import type { Extent, Segment } from './segment.js';
 import type { SegmentFiles, SegmentReader } from './segment-files.js';
@@ -197,7 +197,7 @@ function bounded(segments: readonly Segment[]): Set<Segment> {
   let bytes = 0;
   for (const segment of segments) {
     bytes += segment.liveBytes;
-    if (chosen.size > 0 && bytes > MAX_MERGE_BYTES) break;
+    if (chosen.size === MAX_MERGED_SEGMENTS || (chosen.size > 0 && bytes > MAX_MERGE_BYTES)) break;
     chosen.add(segment);
   }
   return chosen;
