@@ -3,18 +3,12 @@ import type { Timer } from '../clock/clock.js';
 import { StoreError } from '../store/errors.js';
 import { givenUp, type KeeperOptions, type ReignKeeper } from './keeper.js';
 import { RENEW, type WorkerReport } from './renewal-messages.js';
+import { RenewalPace } from './renewal-pace.js';
 import { RenewalRounds } from './renewal-rounds.js';
 import { RENEWALS_PER_LEASE } from './renewal-rules.js';
 import type { SharedReign } from './renewal-shared.js';
 
 const NS_PER_MS = 1e6;
-/** As on a local disk. A network mount takes several times that. */
-const QUICK_NS = 100_000n;
-/** Renewals by the worker, each quick, after which the fence renews in its own thread. */
-const QUICK_IN_ROW = 10;
-const MAX_QUICK_IN_ROW = 1_000;
-/** One of its own that took so long had the event loop wait. */
-const SLOW_NS = 1_000_000n;
 const DONE = Promise.resolve();
 
 /** Keeps the reign together with a worker, which renews when this thread's event loop does not come to it. */
@@ -28,9 +22,7 @@ export class RenewalKeeper implements ReignKeeper {
   #answer: { resolve(): void; reject(error: Error): void } | undefined;
   #onClosed: (() => void) | undefined;
   #timer: Timer | undefined;
-  #quickInRow = 0;
-  #quickWanted = QUICK_IN_ROW;
-  #ownSinceSlow = 0;
+  readonly #pace = new RenewalPace();
   #lost: Error | undefined;
   #isEnded = false;
 
@@ -67,9 +59,10 @@ export class RenewalKeeper implements ReignKeeper {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     if (this.#isEnded) return Promise.reject(givenUp());
     // Where a rename takes microseconds, handing it to another thread would take ten times that.
-    if (this.#quickInRow >= this.#quickWanted && !this.#rounds.isBusy) {
+    const { clock } = this.#options;
+    if (!this.#rounds.isBusy && this.#pace.mayWait(clock.monotonicMs())) {
       if (shared.renew('main', (error) => this.#lose(error))) {
-        this.#rateOwn(shared.tookNs);
+        this.#pace.add(this.renewalMs, true, clock.monotonicMs());
         return DONE;
       }
       if (this.#lost !== undefined) return Promise.reject(this.#lost);
@@ -123,13 +116,11 @@ export class RenewalKeeper implements ReignKeeper {
 
   #onReport(report: WorkerReport): void {
     switch (report.kind) {
-      case 'renewed': {
-        const isQuick = this.#shared.tookNs < QUICK_NS;
-        this.#quickInRow = isQuick ? this.#quickInRow + 1 : 0;
+      case 'renewed':
+        this.#pace.add(this.renewalMs, false, this.#options.clock.monotonicMs());
         this.#answer?.resolve();
         this.#answer = undefined;
         return;
-      }
       case 'lost':
         this.#lose(report.isTaken ? new StoreError('lost', report.why) : new Error(report.why));
         return;
@@ -146,17 +137,6 @@ export class RenewalKeeper implements ReignKeeper {
       if (received === undefined) return;
       this.#onReport(received.message);
     }
-  }
-
-  /** A slow one may be chance, or the store has become slow: the worker finds out, and takes the longer the more there are. */
-  #rateOwn(tookNs: bigint): void {
-    if (tookNs < SLOW_NS) {
-      if (++this.#ownSinceSlow === MAX_QUICK_IN_ROW) this.#quickWanted = QUICK_IN_ROW;
-      return;
-    }
-    if (this.#ownSinceSlow < MAX_QUICK_IN_ROW)
-      this.#quickWanted = Math.min(this.#quickWanted * 2, MAX_QUICK_IN_ROW);
-    this.#quickInRow = this.#ownSinceSlow = 0;
   }
 
   #lose(error: Error): void {

@@ -8,6 +8,9 @@ import { SharedReign } from './renewal-shared.js';
 
 /** One that waits for a hung store does not end. */
 const CLOSE_MS = 1_000;
+/** What it leaves behind are messages: room for more would be memory for nothing. Sources take more than the build. */
+const YOUNG_MB = 2;
+const OLD_MB = 64;
 const NS_PER_MS = 1e6;
 
 /**
@@ -64,6 +67,7 @@ export class RenewalThread {
       workerData: settings,
       // What the process was started with is for its main thread: profilers, hooks.
       execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, maxOldGenerationSizeMb: OLD_MB },
     });
     this.#worker = worker;
     worker.on('error', (error) =>
