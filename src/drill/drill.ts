@@ -180,6 +180,7 @@ class DrillRun {
     await this.#pass(settleMs);
     const now = await this.#whole();
     takeover.outageMs = load.outage.longestMs(performance.now());
+    takeover.drillPauseMs = load.ownPauseMs;
     takeover.unexpectedEpochs = now.epoch - active.epoch - 1;
     return takeover;
   }
@@ -224,6 +225,7 @@ function takeoverOf(
     fault: kind,
     atMs,
     outageMs,
+    drillPauseMs: 0,
     from: before.node,
     to: after.node,
     epoch: after.epoch,

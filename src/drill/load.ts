@@ -59,7 +59,7 @@ export class Load {
   readonly subscriptions: SubscriptionCheck[] = [];
   /** Of the probe. */
   readonly outage = new Outage(performance.now());
-  /** Longest time that this process itself was held up, milliseconds: no outage is known better than that. */
+  /** Longest time in this phase that this process itself was held up, milliseconds: no outage is known better than that. */
   ownPauseMs = 0;
   /** Longest time without an ack before the first fault, milliseconds. */
   calmMs = 0;
@@ -141,6 +141,7 @@ export class Load {
     for (const { ledger } of this.#publishers) ledger.beginPhase();
     for (const subscription of this.subscriptions) subscription.beginPhase();
     this.calmMs ||= this.outage.longestMs(performance.now());
+    this.ownPauseMs = 0;
     this.outage.begin();
   }
 
@@ -238,8 +239,8 @@ export class Load {
     const nowMs = performance.now();
     const sinceMs = nowMs - this.#lastTickMs;
     this.#lastTickMs = nowMs;
-    this.ownPauseMs = Math.max(this.ownPauseMs, sinceMs - TICK_MS);
     if (this.#isSending) {
+      this.ownPauseMs = Math.max(this.ownPauseMs, sinceMs - TICK_MS);
       if (this.#probe.isIdle) this.#probe.send(1, nowMs);
       this.#credit += (this.#options.rate * sinceMs) / 1000;
       for (const [i, publisher] of this.#load.entries()) {

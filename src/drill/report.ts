@@ -82,7 +82,7 @@ export interface DrillRecord {
   clusterId: string;
   group: string;
   members: number;
-  load: Pick<Load, 'channels' | 'subscriptions' | 'ledgers' | 'unackedCount' | 'ownPauseMs' | 'calmMs'>;
+  load: Pick<Load, 'channels' | 'subscriptions' | 'ledgers' | 'unackedCount' | 'calmMs'>;
   /** By phase, the fault that it began with. */
   phases: readonly (FaultKind | undefined)[];
   takeovers: readonly Takeover[];
@@ -235,7 +235,7 @@ function troubles(
   return found;
 }
 
-function remarks({ load, isChecked }: DrillRecord, total: ReportRow): string[] {
+function remarks({ load, isChecked, takeovers }: DrillRecord, total: ReportRow): string[] {
   const found: string[] = [];
   const note = (count: number, text: string): void => {
     if (count > 0) found.push(`${count} ${text}`);
@@ -254,10 +254,13 @@ function remarks({ load, isChecked }: DrillRecord, total: ReportRow): string[] {
   for (const { name, refusals, lastRefusal } of load.ledgers) {
     if (refusals > 0) found.push(`${refusals} answers to ${name} were errors, the last: ${lastRefusal}`);
   }
-  found.push(
-    `Before the first fault the longest time without an ack was ${Math.round(load.calmMs)} ms. ` +
-      `The drill itself was held up for up to ${Math.round(load.ownPauseMs)} ms.`,
-  );
+  found.push(`Before the first fault the longest time without an ack was ${Math.round(load.calmMs)} ms.`);
+  const pauses = percentiles(takeovers.map(({ drillPauseMs }) => drillPauseMs));
+  if (pauses !== undefined) {
+    found.push(
+      `In the time of a takeover the drill itself was held up for ${Math.round(pauses.p50)} ms (p50), ${Math.round(pauses.max)} ms (max) at a time.`,
+    );
+  }
   return found;
 }
 

@@ -7,6 +7,8 @@ export interface Takeover {
   readonly atMs: number;
   /** Longest time without an ack from the fault on, until the next. */
   outageMs: number;
+  /** Longest time in that in which the drill itself was held up: the outage may be shorter by so much. */
+  drillPauseMs: number;
   readonly from: string;
   readonly to: string;
   readonly epoch: number;

@@ -262,7 +262,6 @@ function recordOf(scene: Scene): Parameters<typeof makeReport>[0] {
       subscriptions: [scene.regular],
       ledgers: [scene.a, scene.b],
       unackedCount: 0,
-      ownPauseMs: 1,
       calmMs: 1,
     },
     phases: [undefined],
