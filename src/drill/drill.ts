@@ -129,10 +129,11 @@ class DrillRun {
   }
 
   async #strikeAll(): Promise<void> {
+    let active = await this.#whole();
     for (const { kind, takeovers } of this.#options.plan) {
       for (let i = 1; i <= takeovers; i++) {
-        const takeover = await this.#strike(kind);
-        const { from, to, outageMs } = takeover;
+        active = await this.#strike(kind, active);
+        const { from, to, outageMs } = this.#takeovers.at(-1)!;
         const acked = this.#load!.ackedCount;
         this.#say(
           `${kind} ${i} of ${takeovers}: ${from} to ${to}, ${Math.round(outageMs)} ms without an ack; ${acked} acked`,
@@ -141,10 +142,10 @@ class DrillRun {
     }
   }
 
-  async #strike(kind: FaultKind): Promise<Takeover> {
+  /** @returns the active after it, when the group has worked undisturbed for a while */
+  async #strike(kind: FaultKind, active: MemberStatus): Promise<MemberStatus> {
     const { pauseMs, timeoutMs, settleMs } = this.#options;
     const load = this.#load!;
-    const active = await this.#whole();
     load.beginPhase();
     this.#phases.push(kind);
     const atMs = Date.now();
@@ -182,7 +183,7 @@ class DrillRun {
     takeover.outageMs = load.outage.longestMs(performance.now());
     takeover.drillPauseMs = load.ownPauseMs;
     takeover.unexpectedEpochs = now.epoch - active.epoch - 1;
-    return takeover;
+    return now;
   }
 
   /** Waits until the group is whole. @returns the active */

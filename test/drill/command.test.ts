@@ -209,7 +209,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
   });
 
   it('fails if nobody takes over in time, and wakes who was paused', { timeout: 60_000 }, async () => {
-    await startGroup('--ft-lease', '30s');
+    await startGroup('--ft-lease', '5s');
     const pause = ['--faults', 'pause', '--takeovers', '1', '--timeout', '1s', '--messages', '0'];
     const { exitCode, stdout, stderr } = await live(...pause, '--allow-signals');
     assert.equal(exitCode, 1, stderr);
