@@ -3,8 +3,11 @@ import { OutBuffer } from './writer.js';
 
 /** Buffers kept for reuse. More than are ever under way on a link that is not congested. */
 const MAX_POOLED = 8;
-/** A buffer that has grown beyond this is not kept. */
-const MAX_POOLED_BYTES = 512 * 1024;
+/**
+ * Of all of them. The answers of one batch take a mebibyte under load, and there are two such buffers: one fills while the other
+ * is being sent. Growing one anew for each batch leaves twice its size to the garbage collector.
+ */
+const MAX_POOLED_BYTES = 4 * 1024 * 1024;
 
 /** Belongs to one connection for ever: what was written for one is never sent on another. */
 class PooledBuffer extends OutBuffer {
@@ -23,6 +26,7 @@ export class Sender {
   backlogBytes = 0;
 
   private readonly pool: PooledBuffer[] = [];
+  private pooledBytes = 0;
   private readonly queue: PooledBuffer[] = [];
   private hasWrittenInTurn = false;
   private isStopped = false;
@@ -33,7 +37,10 @@ export class Sender {
   ) {}
 
   take(): OutBuffer {
-    return this.pool.pop() ?? new PooledBuffer(this);
+    const out = this.pool.pop();
+    if (out === undefined) return new PooledBuffer(this);
+    this.pooledBytes -= out.buf.length;
+    return out;
   }
 
   send(out: OutBuffer): void {
@@ -83,7 +90,9 @@ export class Sender {
 
   private recycle(out: PooledBuffer): void {
     out.reset();
-    if (!this.isStopped && this.pool.length < MAX_POOLED && out.buf.length <= MAX_POOLED_BYTES)
-      this.pool.push(out);
+    const bytes = this.pooledBytes + out.buf.length;
+    if (this.isStopped || this.pool.length === MAX_POOLED || bytes > MAX_POOLED_BYTES) return;
+    this.pooledBytes = bytes;
+    this.pool.push(out);
   }
 }

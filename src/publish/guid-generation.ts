@@ -126,14 +126,14 @@ export class GuidGeneration {
     this.#slots.fill(0);
   }
 
-  /** Copies of the newest entries: those from `sinceMs` on, and not many more than `atMost`. Oldest first. */
+  /** The newest entries: those from `sinceMs` on, and not many more than `atMost`. Oldest first, valid until one is added. */
   runs(atMost: number, sinceMs: number): GuidRun[] {
     const runs: GuidRun[] = [];
     let end = this.#used;
     for (let i = this.#marks.length - 1; i >= 0; i--) {
       const { ms, count, offset } = this.#marks[i]!;
       if (ms < sinceMs || this.count - count > atMost) break;
-      runs.push({ ms, entries: Buffer.from(this.#bytes.subarray(offset, end)) });
+      runs.push({ ms, entries: this.#bytes.subarray(offset, end) });
       end = offset;
     }
     return runs.reverse();

@@ -122,7 +122,7 @@ export class RecentGuids {
     }
   }
 
-  /** Copies of what a checkpoint should keep, oldest first. */
+  /** What a checkpoint should keep, oldest first. Valid until a guid is added. */
   runs(): GuidRun[] {
     this.enter();
     const sinceMs = this.#newestMs - GUID_MEMORY_MS;

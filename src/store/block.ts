@@ -58,6 +58,9 @@ export class Block {
   }
 }
 
+/** As many as checkpoints let go at once under load: without them, each would be followed by as much new memory. */
+const MAX_SPARE = 4;
+
 /** The journal's newest blocks, oldest first: those not yet in segments, and before them a cache within a budget. */
 export class BlockQueue {
   readonly blockBytes: number;
@@ -113,7 +116,7 @@ export class BlockQueue {
     while (this.#bytes > this.#cacheBytes && this.#firstId + count < this.#pinnedFrom) {
       const { buffer } = this.#blocks[count]!;
       this.#bytes -= buffer.length;
-      if (buffer.length === this.blockBytes && this.#spare.length < 1) this.#spare.push(buffer);
+      if (buffer.length === this.blockBytes && this.#spare.length < MAX_SPARE) this.#spare.push(buffer);
       count++;
     }
     if (count === 0) return;

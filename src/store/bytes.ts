@@ -1,14 +1,27 @@
+/** A buffer that has grown beyond this is not kept for the next use. */
+const MAX_KEPT_BYTES = 4 * 1024 * 1024;
+
 /** Writes little-endian fields into a buffer that grows. For what is rare; messages have code of their own. */
 export class ByteWriter {
   buffer: Buffer;
   length = 0;
 
+  readonly #firstBytes: number;
+
   constructor(bytes = 4096) {
+    this.#firstBytes = bytes;
     this.buffer = Buffer.allocUnsafe(bytes);
   }
 
+  /** Empties it for its next use. */
   reset(): void {
     this.length = 0;
+    if (this.buffer.length > MAX_KEPT_BYTES) this.buffer = Buffer.allocUnsafe(this.#firstBytes);
+  }
+
+  /** What has been written, as it is until the next `reset`. */
+  written(): Buffer {
+    return this.buffer.subarray(0, this.length);
   }
 
   u8(value: number): void {

@@ -1,6 +1,6 @@
 import type { GuidRun } from '../publish/guid-generation.js';
 import { ByteReader, ByteWriter } from './bytes.js';
-import { crc32 } from './crc.js';
+import { crc32, crc32Of } from './crc.js';
 import { damaged } from './errors.js';
 import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
 import type { FileId } from './file-names.js';
@@ -64,14 +64,19 @@ export interface Checkpoint extends CheckpointIds {
   recentGuids: GuidRun[];
 }
 
-/** Collects clients, subscriptions and recent guids, encoded as they come. */
+/** Collects clients, subscriptions and recent guids, encoded as they come. For one checkpoint after the other. */
 export class SnapshotWriter implements SnapshotSink {
   readonly #clients = new ByteWriter(16 * 1024);
   readonly #subscriptions = new ByteWriter(16 * 1024);
+  readonly #guids = new ByteWriter(16 * 1024);
   #clientCount = 0;
   #subscriptionCount = 0;
-  readonly #guids: Buffer[] = [];
   #guidRuns = 0;
+
+  reset(): void {
+    for (const writer of [this.#clients, this.#subscriptions, this.#guids]) writer.reset();
+    this.#clientCount = this.#subscriptionCount = this.#guidRuns = 0;
+  }
 
   client(record: ClientRecord): void {
     this.#clientCount++;
@@ -86,20 +91,19 @@ export class SnapshotWriter implements SnapshotSink {
 
   recentGuids({ ms, entries }: GuidRun): void {
     this.#guidRuns++;
-    const w = new ByteWriter(16);
-    w.f64(ms);
-    w.varint(entries.length);
-    this.#guids.push(w.buffer.subarray(0, w.length), entries);
+    this.#guids.f64(ms);
+    this.#guids.bytes(entries);
   }
 
+  /** Valid until `reset`. */
   parts(): Buffer[] {
     return [
       count(this.#clientCount),
-      this.#clients.buffer.subarray(0, this.#clients.length),
+      this.#clients.written(),
       count(this.#subscriptionCount),
-      this.#subscriptions.buffer.subarray(0, this.#subscriptions.length),
+      this.#subscriptions.written(),
       count(this.#guidRuns),
-      ...this.#guids,
+      this.#guids.written(),
     ];
   }
 }
@@ -107,15 +111,16 @@ export class SnapshotWriter implements SnapshotSink {
 function count(value: number): Buffer {
   const w = new ByteWriter(8);
   w.varint(value);
-  return w.buffer.subarray(0, w.length);
+  return w.written();
 }
 
-/** Writes all but what the snapshot holds. */
+/** Writes all but what the snapshot holds. For one checkpoint after the other. */
 export class CheckpointWriter {
   readonly #w = new ByteWriter(64 * 1024);
 
   begin(position: JournalPosition, ids: CheckpointIds, segments: readonly FileId[], channels: number): void {
     const w = this.#w;
+    w.reset();
     w.varint(position.epoch);
     w.varint(position.number);
     w.varint(position.offset);
@@ -150,12 +155,12 @@ export class CheckpointWriter {
     }
   }
 
-  /** The whole file, in pieces. */
+  /** The whole file, in pieces. Valid until the next `begin`. */
   finish(id: FileId, storeId: string, snapshot: SnapshotWriter): Buffer[] {
-    const body = Buffer.concat([this.#w.buffer.subarray(0, this.#w.length), ...snapshot.parts()]);
+    const body = [this.#w.written(), ...snapshot.parts()];
     const crc = Buffer.alloc(4);
-    crc.writeUInt32LE(crc32(body, 0, body.length));
-    return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), body, crc];
+    crc.writeUInt32LE(crc32Of(body));
+    return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), ...body, crc];
   }
 }
 

@@ -81,6 +81,9 @@ export class Checkpointer {
   #running: Promise<void> | undefined;
   #retryTimer: Timer | undefined;
   #number = 0;
+  // Kept from one checkpoint to the next, as are their buffers: those are as large as the checkpoint.
+  readonly #snapshot = new SnapshotWriter();
+  readonly #writer = new CheckpointWriter();
   #isClosed = false;
   #orphansRemoved = false;
 
@@ -95,7 +98,8 @@ export class Checkpointer {
   /** Everything appended lies before `position`: takes the snapshot now, does the rest behind the scenes. */
   begin(position: JournalPosition, batch: BatchId, blockId: number): void {
     const source = this.#source;
-    const snapshot = new SnapshotWriter();
+    const snapshot = this.#snapshot;
+    snapshot.reset();
     source.snapshot(snapshot);
     const logs: LogCapture[] = [];
     for (const log of source.logs()) {
@@ -221,7 +225,7 @@ export class Checkpointer {
         segments.push(segment);
       }
     }
-    const writer = new CheckpointWriter();
+    const writer = this.#writer;
     const names = segments.map(({ id }) => id);
     writer.begin(capture.position, capture.ids, names, capture.logs.length);
     for (const { log, firstSequence, lastSequence, byteCount, lastActivityMs, extents } of capture.logs) {

@@ -27,7 +27,12 @@ export function crc32(buffer: Buffer, start: number, end: number): number {
   return ~crc >>> 0;
 }
 
-/** The same, begun with a secret of the file: bytes that a client made up do not pass for the store's own. */
+/** Of all of them, as if they lay one behind the other. */
+export function crc32Of(parts: readonly Buffer[]): number {
+  return parts.reduce((crc, part) => nativeCrc32(part, crc), 0);
+}
+
+/** CRC-32 begun with a secret of the file: bytes that a client made up do not pass for the store's own. */
 export function saltedCrc32(buffer: Buffer, start: number, end: number, salt: number): number {
   return nativeCrc32(buffer.subarray(start, end), salt);
 }

@@ -32,7 +32,8 @@ export async function readWhole(fs: StoreFs, path: string): Promise<Buffer> {
 }
 
 const PIECE_BYTES = 1024 * 1024;
-const ZERO_PIECE = Buffer.alloc(PIECE_BYTES);
+/** A mebibyte of nothing. */
+export const ZEROS = Buffer.alloc(PIECE_BYTES);
 
 /** The content of a file up to where nothing but zeros follow. Preallocated room costs no memory then. */
 export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
@@ -63,7 +64,7 @@ export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
 }
 
 function isAllZero(buffer: Buffer, start: number, end: number): boolean {
-  return buffer.subarray(start, end).equals(ZERO_PIECE.subarray(0, end - start));
+  return buffer.subarray(start, end).equals(ZEROS.subarray(0, end - start));
 }
 
 /** Makes a file, synced. Nothing is left of it if that fails. */

@@ -1,14 +1,12 @@
 import { isNoSpace, StoreError } from './errors.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
-import { writeAll } from './file-io.js';
+import { writeAll, ZEROS } from './file-io.js';
 import { type FileId, journalName } from './file-names.js';
 import type { StoreFile, StoreFs } from './fs.js';
 import type { RandomBytes } from './store-id.js';
 
 /** The smallest journal file: below it a store makes no sense. */
 export const MIN_JOURNAL_BYTES = 1024 * 1024;
-const STEP_BYTES = 1024 * 1024;
-const ZEROS = Buffer.alloc(STEP_BYTES);
 
 /** A journal file that is ready to be written: full of zeros, so that a write changes no metadata and finds its room. */
 export interface JournalFile {
@@ -59,8 +57,8 @@ async function allocate(options: JournalFileOptions, id: FileId, bytes: number):
       const header = encodeFileHeader(Magic.journal, { ...id, storeId, salt });
       await writeAll(file, header, 0, header.length, 0);
       // Synced step by step, so that the batches written meanwhile do not wait behind one large sync.
-      for (let at = FILE_HEADER_BYTES; at < bytes; at += STEP_BYTES) {
-        await writeAll(file, ZEROS, 0, Math.min(STEP_BYTES, bytes - at), at);
+      for (let at = FILE_HEADER_BYTES; at < bytes; at += ZEROS.length) {
+        await writeAll(file, ZEROS, 0, Math.min(ZEROS.length, bytes - at), at);
         await file.sync();
       }
     } finally {

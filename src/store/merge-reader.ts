@@ -21,9 +21,17 @@ interface Window {
 export class MergeReader implements SegmentReader {
   readonly #files: SegmentReader;
   readonly #windows = new Map<Segment, Window>();
+  /** Of the merges before. */
+  readonly #spare: Buffer[] = [];
 
   constructor(files: SegmentReader) {
     this.#files = files;
+  }
+
+  /** The next merge reads other segments. */
+  reset(): void {
+    for (const { buffer } of this.#windows.values()) this.#spare.push(buffer);
+    this.#windows.clear();
   }
 
   async read(segment: Segment, buffer: Buffer, position: number): Promise<number> {
@@ -39,7 +47,7 @@ export class MergeReader implements SegmentReader {
   async #fill(segment: Segment, position: number): Promise<Window> {
     let window = this.#windows.get(segment);
     if (window === undefined) {
-      window = { buffer: Buffer.allocUnsafeSlow(WINDOW_BYTES), start: 0, end: 0 };
+      window = { buffer: this.#spare.pop() ?? Buffer.allocUnsafeSlow(WINDOW_BYTES), start: 0, end: 0 };
       this.#windows.set(segment, window);
     }
     // The rows of an extent are read first, and lie behind its records.

@@ -6,7 +6,7 @@ import { readRows } from './head-rows.js';
 import { MAX_MERGED_SEGMENTS, MergeReader } from './merge-reader.js';
 import { checkRecord } from './record.js';
 import type { Extent, Segment } from './segment.js';
-import type { SegmentFiles, SegmentReader } from './segment-files.js';
+import type { SegmentFiles } from './segment-files.js';
 import { ROW_BYTES, rowOffset, rowSize, rowTimestampMs } from './segment-format.js';
 import { SegmentWriter } from './segment-writer.js';
 
@@ -46,11 +46,15 @@ interface MergeRun {
  */
 export class Merger {
   readonly #source: MergeSource;
+  // Both kept from one merge to the next: what is allocated for each lies about until the garbage collector comes by.
+  readonly #reader: MergeReader;
+  readonly #records = Buffer.allocUnsafeSlow(READ_BYTES);
   #running: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(source: MergeSource) {
     this.#source = source;
+    this.#reader = new MergeReader(source.files);
   }
 
   get isBusy(): boolean {
@@ -89,29 +93,35 @@ export class Merger {
     const directory = `${source.dir}/${SEGMENT_DIRECTORY}`;
     const writer = await SegmentWriter.create(source.fs, directory, source.nextSegmentId(), source.storeId);
     try {
-      const reader = new MergeReader(source.files);
       for (const run of runs) {
-        if (!run.log.isDeleted) await this.#copy(writer, reader, run);
+        if (!run.log.isDeleted) await this.#copy(writer, run);
       }
       await writer.finish();
     } catch (error) {
       await writer.abandon();
       throw error;
+    } finally {
+      this.#reader.reset();
     }
     source.segments.add(writer.segment);
     replace(runs, writer);
     source.checkpoint();
   }
 
-  async #copy(writer: SegmentWriter, reader: SegmentReader, { log, extents }: MergeRun): Promise<void> {
+  async #copy(writer: SegmentWriter, { log, extents }: MergeRun): Promise<void> {
     let sequence = Math.max(extents[0]!.first, log.firstSequence);
     if (sequence > extents.at(-1)!.last) return;
     writer.startExtent(log.id, sequence);
     for (const extent of extents) {
       while (sequence <= extent.last) {
         if (this.#isClosed) throw new StoreError('closed', 'The store is closed');
-        const rows = await readRows(reader, extent, sequence, Math.min(ROWS, extent.last - sequence + 1));
-        await this.#copyRecords(writer, reader, extent, sequence, rows);
+        const rows = await readRows(
+          this.#reader,
+          extent,
+          sequence,
+          Math.min(ROWS, extent.last - sequence + 1),
+        );
+        await this.#copyRecords(writer, extent, sequence, rows);
         sequence += rows.length / ROW_BYTES;
       }
     }
@@ -119,13 +129,7 @@ export class Merger {
   }
 
   /** The records of consecutive rows, read piece by piece. */
-  async #copyRecords(
-    writer: SegmentWriter,
-    reader: SegmentReader,
-    extent: Extent,
-    first: number,
-    rows: Buffer,
-  ): Promise<void> {
+  async #copyRecords(writer: SegmentWriter, extent: Extent, first: number, rows: Buffer): Promise<void> {
     let row = 0;
     while (row < rows.length) {
       const start = rowOffset(rows, row);
@@ -140,13 +144,14 @@ export class Merger {
         if (isLast) end = extent.recordBytes;
         else if (row + ROW_BYTES < rows.length) end = rowOffset(rows, row + ROW_BYTES);
         else {
-          const next = await readRows(reader, extent, first + row / ROW_BYTES + 1, 1);
+          const next = await readRows(this.#reader, extent, first + row / ROW_BYTES + 1, 1);
           end = rowOffset(next, 0);
         }
         until = row + ROW_BYTES;
       }
-      const buffer = Buffer.allocUnsafe(end - start);
-      const bytes = await reader.read(extent.segment, buffer, extent.offset + start);
+      const room = end - start <= READ_BYTES ? this.#records : Buffer.allocUnsafeSlow(end - start);
+      const buffer = room.subarray(0, end - start);
+      const bytes = await this.#reader.read(extent.segment, buffer, extent.offset + start);
       let pos = 0;
       for (; row < until; row += ROW_BYTES) {
         const recordEnd = rowOffset(rows, row) - start === pos ? checkRecord(buffer, pos, bytes) : -1;
@@ -156,7 +161,7 @@ export class Merger {
         writer.message(buffer, pos, recordEnd, rowSize(rows, row), rowTimestampMs(rows, row));
         pos = recordEnd;
       }
-      // What was added refers to `buffer`, which is new each time, so waiting here is safe.
+      // What was added refers to `buffer`, which the next piece goes into.
       await writer.drain();
     }
   }

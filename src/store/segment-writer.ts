@@ -18,6 +18,12 @@ const MAX_SPARE = 4;
 /** Written buffers, for the next segment: allocating them anew made the garbage collector run for each segment. */
 const spare: Buffer[] = [];
 
+const FIRST_ROWS_BYTES = 4096;
+/** Rows of an extent that has more are not kept. */
+const MAX_SPARE_ROWS_BYTES = 1024 * 1024;
+/** The rows of the last writer, which have grown to what an extent has: a store writes one or two segments at a time. */
+let spareRows: Buffer | undefined;
+
 /** An extent of a segment that is being written, with its channel. */
 export interface WrittenExtent {
   channelId: number;
@@ -41,7 +47,7 @@ export class SegmentWriter {
   #filePosition = 0;
   /** Bytes that have been put, written or not. */
   #position = 0;
-  #rows = Buffer.allocUnsafe(4096);
+  #rows = takeRows();
   #rowCount = 0;
   #channelId = 0;
   #first = 0;
@@ -87,7 +93,7 @@ export class SegmentWriter {
       this.startExtent(this.#channelId, next);
     }
     if ((this.#rowCount + 1) * ROW_BYTES > this.#rows.length) {
-      const rows = Buffer.allocUnsafe(this.#rows.length * 2);
+      const rows = Buffer.allocUnsafeSlow(this.#rows.length * 2);
       this.#rows.copy(rows);
       this.#rows = rows;
     }
@@ -143,9 +149,10 @@ export class SegmentWriter {
     this.#put(entries, 0, entries.length);
     const footer = encodeFooter(this.extents.length, directoryOffset);
     this.#put(footer, 0, footer.length);
-    this.#full.push(this.#out.subarray(0, this.#outUsed));
-    this.#outUsed = 0;
     await this.drain();
+    await writeAll(this.#file, this.#out, 0, this.#outUsed, this.#filePosition);
+    giveBuffer(this.#out);
+    giveRows(this.#rows);
     await this.#file.sync();
     await this.#file.close();
     await this.#fs.syncDirectory(this.#directory);
@@ -187,6 +194,16 @@ function takeBuffer(): Buffer {
 }
 
 function giveBuffer(buffer: Buffer): void {
-  // The last one of a segment is cut to what it holds.
-  if (buffer.length === OUT_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
+  if (spare.length < MAX_SPARE) spare.push(buffer);
+}
+
+function takeRows(): Buffer {
+  const rows = spareRows ?? Buffer.allocUnsafeSlow(FIRST_ROWS_BYTES);
+  spareRows = undefined;
+  return rows;
+}
+
+function giveRows(rows: Buffer): void {
+  if (rows.length <= MAX_SPARE_ROWS_BYTES && !(spareRows !== undefined && spareRows.length > rows.length))
+    spareRows = rows;
 }

@@ -131,7 +131,7 @@ export interface RecoveredState {
 export interface SnapshotSink {
   client(record: ClientRecord): void;
   subscription(record: SubscriptionRecord, pending: SequenceRanges): void;
-  /** Guids of messages stored not long ago: oldest first. The bytes are the sink's to keep. */
+  /** Guids of messages stored not long ago: oldest first. Its entries are valid during the call. */
   recentGuids(run: GuidRun): void;
 }
 
