@@ -82,7 +82,10 @@ export async function checkIdentity(
   const status = await fs.status(dir);
   if (status === undefined) return undefined;
   if (!status.isDirectory) throw new StoreError('foreign', `${dir} is not a directory. Give another --dir`);
-  const foreign = (await fs.list(dir)).filter((name) => !isHarmless(name));
+  const names = await fs.list(dir);
+  // It was made a moment ago, and this mount remembers that there was none. Whoever makes one now finds it by its link.
+  if (names.includes(IDENTITY_FILE)) return undefined;
+  const foreign = names.filter((name) => !isHarmless(name));
   if (foreign.length === 0) return undefined;
   throw new StoreError(
     'foreign',

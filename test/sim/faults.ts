@@ -155,8 +155,8 @@ export class Faults {
       return true;
     },
     'data slow': ({ host }) => {
-      host.dataDelayMs = this.#world.between(300, 4_000);
-      this.#undoLater([1_000, 6_000], () => {
+      host.dataDelayMs = this.#world.between(300, 8_000);
+      this.#undoLater([2_000, 8_000], () => {
         host.dataDelayMs = 0;
       });
       return true;

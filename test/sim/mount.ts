@@ -93,7 +93,7 @@ export class Host {
       return world.between(...TAIL_MS);
     }
     const [min, max] = LATENCY[kind.isNetwork ? 'network' : 'local'][what];
-    const delayMs = what === 'name' ? 0 : world.between(0, this.dataDelayMs);
+    const delayMs = what === 'name' ? 0 : world.between(0.3, 1) * this.dataDelayMs;
     return world.between(min, max) * this.slowness + delayMs;
   }
 
@@ -302,7 +302,9 @@ export class SimMount implements StoreFs {
     const { host, process } = this;
     const { world } = host;
     const ms = host.latency(latency);
-    world.after(ms / 2, () =>
+    // Now the question takes longer, now the answer.
+    const effectMs = ms * world.between(0.05, 0.95);
+    world.after(effectMs, () =>
       host.perform(() => {
         let value: T | undefined;
         let error: Error | undefined;
@@ -311,7 +313,7 @@ export class SimMount implements StoreFs {
         } catch (cause) {
           error = cause as Error;
         }
-        world.after(ms / 2, () => process.deliver(() => done(error, value)));
+        world.after(ms - effectMs, () => process.deliver(() => done(error, value)));
       }),
     );
   }

@@ -1,6 +1,7 @@
 import type { KeeperOptions, ReignKeeper } from '../../src/group/keeper.js';
 import type { StoreFile, StoreFs } from '../../src/store/fs.js';
 import type { Mutation, SimNode } from './cluster.js';
+import type { FaultWeights } from './faults.js';
 import { oneJournal } from './one-journal.js';
 import { staleLockfile } from './stale-lockfile.js';
 
@@ -38,15 +39,16 @@ const leaseByClock = withFence(async (real, { clock, leaseMs }) => {
 /** The renewal runs beside the write, and not after it: it looks like a saving. */
 function earlyFence(): Mutation {
   const keepers = new WeakMap<object, ReignKeeper>();
+  /** The renewal that began with the write that ended last. */
   const begun = new WeakMap<object, Promise<void>>();
   const fence: Fence = (real, _, { process }) => begun.get(process) ?? real.fence();
   return {
     ...withFence(fence, (real, { process }) => keepers.set(process, real)),
     fs: (real, { process }) => {
-      const onWrite = (): void => {
+      const onWrite = (): (() => void) => {
         const renewal = keepers.get(process)?.fence();
         renewal?.catch(() => {});
-        if (renewal !== undefined) begun.set(process, renewal);
+        return () => renewal !== undefined && begun.set(process, renewal);
       };
       const open: StoreFs['open'] = async (path, mode) => {
         const file = await real.open(path, mode);
@@ -65,16 +67,20 @@ function earlyFence(): Mutation {
 
 class WatchedFile implements StoreFile {
   readonly #file: StoreFile;
-  readonly #onWrite: () => void;
+  /** Called when a write begins; what it gives, when that write has ended. */
+  readonly #onWrite: () => () => void;
 
-  constructor(file: StoreFile, onWrite: () => void) {
+  constructor(file: StoreFile, onWrite: () => () => void) {
     this.#file = file;
     this.#onWrite = onWrite;
   }
 
-  write(...args: Parameters<StoreFile['write']>): void {
-    this.#onWrite();
-    this.#file.write(...args);
+  write(...[buffer, start, end, position, done]: Parameters<StoreFile['write']>): void {
+    const onWritten = this.#onWrite();
+    this.#file.write(buffer, start, end, position, (error, written) => {
+      onWritten();
+      done(error, written);
+    });
   }
 
   read(...args: Parameters<StoreFile['read']>): Promise<number> {
@@ -94,11 +100,23 @@ class WatchedFile implements StoreFile {
   }
 }
 
-/** Ways to do it wrong, which the simulation must find. Made anew for each run. */
-export const MUTANTS: Record<string, () => Mutation> = {
-  'no fence': () => noFence,
-  'a fence begun before the sync has ended': earlyFence,
-  'no epoch in the names of files': () => ({ fs: oneJournal() }),
-  'a lease by the clock instead of the fence': () => leaseByClock,
-  "proper-lockfile's takeover of stale locks": () => ({ reign: staleLockfile(), ownsTime: true }),
+/** A way to do it wrong, and the faults that bring it out: all kinds do, these do it soon. */
+export interface Mutant {
+  /** Made anew for each run. */
+  make(): Mutation;
+  faults: Partial<FaultWeights>;
+}
+
+const SLEEP: Partial<FaultWeights> = { pause: 2, freeze: 2, kill: 1 };
+
+/** What the simulation must find. */
+export const MUTANTS: Record<string, Mutant> = {
+  'no fence': { make: () => noFence, faults: SLEEP },
+  'a fence begun before the sync has ended': { make: earlyFence, faults: { freeze: 2, 'data slow': 2 } },
+  'no epoch in the names of files': { make: () => ({ fs: oneJournal() }), faults: SLEEP },
+  'a lease by the clock instead of the fence': { make: () => leaseByClock, faults: { freeze: 1 } },
+  "proper-lockfile's takeover of stale locks": {
+    make: () => ({ reign: staleLockfile(), ownsTime: true }),
+    faults: SLEEP,
+  },
 };

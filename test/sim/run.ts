@@ -18,8 +18,11 @@ let takeovers = 0;
 const faults: Record<string, number> = {};
 const begun = performance.now();
 for (let seed = first; seed < first + count; seed++) {
-  const mutation = values.mutant === undefined ? {} : Object.values(MUTANTS)[Number(values.mutant)]!();
-  const result = await simulate(seed, { isTraced: values.trace, mutation });
+  const mutant = values.mutant === undefined ? undefined : Object.values(MUTANTS)[Number(values.mutant)]!;
+  const result = await simulate(seed, {
+    isTraced: values.trace,
+    ...(mutant && { mutation: mutant.make(), faults: mutant.faults }),
+  });
   takeovers += result.takeovers;
   if (process.env.V) console.log(seed, result.takeovers, result.ms, Math.round(performance.now() - begun));
   for (const [kind, n] of Object.entries(result.faults)) faults[kind] = (faults[kind] ?? 0) + n;

@@ -24,6 +24,8 @@ export interface SimulationResult {
 
 export interface SimulationOptions {
   mutation?: Mutation;
+  /** These kinds of faults, and no others; by chance otherwise. */
+  faults?: Partial<FaultWeights>;
   isTraced?: boolean;
 }
 
@@ -55,7 +57,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   process.on('unhandledRejection', onRejection);
   const giveBackTime = options.mutation?.ownsTime ? ownTime(world) : () => {};
   try {
-    await run(world, cluster, ledger);
+    await run(world, cluster, ledger, options.faults);
   } finally {
     giveBackTime();
     process.off('unhandledRejection', onRejection);
@@ -73,11 +75,16 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   };
 }
 
-async function run(world: World, cluster: Cluster, ledger: Ledger): Promise<void> {
+async function run(
+  world: World,
+  cluster: Cluster,
+  ledger: Ledger,
+  only: Partial<FaultWeights> | undefined,
+): Promise<void> {
   for (const node of cluster.nodes) world.after(world.between(0, 500), () => node.start());
   await world.run(5_000, () => cluster.active !== undefined);
   const { publishers, subscribers } = startClients(world, cluster, ledger);
-  const faults = new Faults(cluster, faultWeights(world), world.between(200, 2_000));
+  const faults = new Faults(cluster, faultWeights(world, only), world.between(200, 2_000));
   await world.run(world.nowMs + world.between(...FAULTS_MS));
   faults.heal();
   await world.run(world.nowMs + CALM_MS);
@@ -109,30 +116,35 @@ function storageKind(world: World): StorageKind {
   };
 }
 
+const WEIGHTS: FaultWeights = {
+  kill: 3,
+  'machine dies': 2,
+  pause: 3,
+  freeze: 3,
+  strike: 6,
+  terminate: 2,
+  'hand over': 2,
+  'nats reset': 2,
+  'nats silent': 2,
+  'nats server stops': 1,
+  'route cut': 2,
+  'storage hangs': 3,
+  'storage slow': 2,
+  'data slow': 2,
+  'write error': 1,
+  'disk full': 1,
+  'wall clock jumps': 1,
+  'power loss': 1,
+};
+
 /** Each run has some kinds of faults, and not others: so that rare meetings of two kinds come about. */
-function faultWeights(world: World): FaultWeights {
-  const weights: FaultWeights = {
-    kill: 3,
-    'machine dies': 2,
-    pause: 3,
-    freeze: 3,
-    strike: 6,
-    terminate: 2,
-    'hand over': 2,
-    'nats reset': 2,
-    'nats silent': 2,
-    'nats server stops': 1,
-    'route cut': 2,
-    'storage hangs': 3,
-    'storage slow': 2,
-    'data slow': 2,
-    'write error': 1,
-    'disk full': 1,
-    'wall clock jumps': 1,
-    'power loss': 1,
-  };
-  for (const kind of Object.keys(weights) as FaultKind[]) if (world.chance(0.4)) weights[kind] = 0;
-  weights.strike += 1;
+function faultWeights(world: World, only: Partial<FaultWeights> | undefined): FaultWeights {
+  const weights = { ...WEIGHTS };
+  for (const kind of Object.keys(weights) as FaultKind[]) {
+    if (only !== undefined) weights[kind] = only[kind] ?? 0;
+    else if (world.chance(0.4)) weights[kind] = 0;
+  }
+  if (only === undefined) weights.strike += 1;
   return weights;
 }
 
