@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
-import { askStatus } from '../group/ask.js';
 import type { MemberStatus } from '../group/status.js';
+import { groupSubjects } from '../group/subjects.js';
 
 /** The group did not do in time what was expected of it. The message is for people. */
 export class GroupError extends Error {
@@ -9,6 +9,8 @@ export class GroupError extends Error {
 }
 
 const LOOK_MS = 50;
+/** Members answer within this time, or are not there. */
+const ANSWER_MS = 500;
 
 /** A group as its members tell it over NATS. */
 export class GroupView {
@@ -22,9 +24,27 @@ export class GroupView {
     this.group = group;
   }
 
-  /** Those that answer. */
-  async members(): Promise<MemberStatus[]> {
-    return await askStatus(this.#nats, this.#clusterId, this.group).catch(() => []);
+  /**
+   * Those that answer.
+   *
+   * @param isEnough whether those that have answered until now will do: else it has to wait whether there are more
+   */
+  async members(
+    isEnough: (members: readonly MemberStatus[]) => boolean = () => false,
+  ): Promise<MemberStatus[]> {
+    const { status } = groupSubjects(this.#clusterId, this.group);
+    const members: MemberStatus[] = [];
+    try {
+      const answers = await this.#nats.requestMany(status, undefined, { maxWait: ANSWER_MS });
+      for await (const answer of answers) {
+        if (answer instanceof Error || answer.data.length === 0) continue;
+        members.push(answer.json<MemberStatus>());
+        if (isEnough(members)) break;
+      }
+    } catch {
+      // Nobody listens, or there is no connection at the moment.
+    }
+    return members;
   }
 
   /**
@@ -43,7 +63,7 @@ export class GroupView {
     const untilMs = performance.now() + timeoutMs;
     for (;;) {
       signal.throwIfAborted();
-      const members = await this.members();
+      const members = await this.members((some) => find(some) !== undefined);
       const found = find(members);
       if (found !== undefined) return found;
       if (performance.now() > untilMs)
