@@ -1,5 +1,4 @@
 import type { Argv } from 'yargs';
-import { ConfigError } from '../config/error.js';
 import { drill } from '../drill/drill.js';
 import { FAULTS } from '../drill/options.js';
 import { Progress } from '../drill/progress.js';
@@ -53,9 +52,9 @@ export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => 
   );
 }
 
-/** Read here and not by yargs, which takes what is no number for one. */
-function text(describe: string): { type: 'string'; requiresArg: true; describe: string } {
-  return { type: 'string', requiresArg: true, describe };
+/** Numbers, and whether there is any, are looked at by `drillOptions`: yargs takes what is no number for one. */
+function text(describe: string): { type: 'string'; describe: string } {
+  return { type: 'string', describe };
 }
 
 async function run(options: ReturnType<typeof drillOptions>, wantsJson: boolean): Promise<number> {
@@ -77,8 +76,7 @@ async function run(options: ReturnType<typeof drillOptions>, wantsJson: boolean)
     process.stdout.write(`${output}\n`);
     if (report.verdict === 'interrupted') return INTERRUPTED;
     return report.verdict === 'passed' ? 0 : FAILED;
-  } catch (error) {
+  } finally {
     progress.end();
-    throw error instanceof ConfigError ? new ConfigError(`drill: ${error.message}`) : error;
   }
 }

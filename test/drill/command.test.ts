@@ -132,6 +132,17 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
     assert.deepEqual(processesWith(dir), [], 'no broker is left');
   });
 
+  it('takes no flag that it does not know, and none without its value', async () => {
+    for (const [flag, says] of [
+      ['--bogus', /Unknown argument: bogus/],
+      ['--rate', /--rate is empty/],
+    ] as const) {
+      const { exitCode, stdout, stderr } = await drill(flag);
+      assert.deepEqual([exitCode, stdout], [2, '']);
+      assert.match(stderr, says);
+    }
+  });
+
   it('touches no folder that is not its own', async () => {
     const note = join(folder, 'note.txt');
     writeFileSync(note, 'mine');
