@@ -25,6 +25,12 @@ export type FaultKind =
   | 'wall clock jumps'
   | 'power loss';
 
+/** Shorter than a lease, about as long, and much longer. */
+const PAUSES_MS = [
+  [1, 500],
+  [500, 2_000],
+  [2_000, 9_000],
+] as const;
 const RESTART_MS = [100, 3_000] as const;
 
 /** Brings one fault after the other upon a cluster, and undoes what can be undone. */
@@ -155,8 +161,8 @@ export class Faults {
       return true;
     },
     'data slow': ({ host }) => {
-      host.dataDelayMs = this.#world.between(300, 8_000);
-      this.#undoLater([2_000, 8_000], () => {
+      host.dataDelayMs = this.#world.between(300, 5_000);
+      this.#undoLater([3_000, 12_000], () => {
         host.dataDelayMs = 0;
       });
       return true;
@@ -215,7 +221,8 @@ export class Faults {
   }
 
   #pauseMs(): number {
-    return this.#world.chance(0.5) ? this.#world.between(1, 700) : this.#world.between(700, 8_000);
+    const [min, max] = this.#world.random.pick(PAUSES_MS)!;
+    return this.#world.between(min, max);
   }
 
   #isolate({ place }: SimNode, kind: 'reset' | 'silent'): boolean {

@@ -112,7 +112,7 @@ const SLEEP: Partial<FaultWeights> = { pause: 2, freeze: 2, kill: 1 };
 /** What the simulation must find. */
 export const MUTANTS: Record<string, Mutant> = {
   'no fence': { make: () => noFence, faults: SLEEP },
-  'a fence begun before the sync has ended': { make: earlyFence, faults: { freeze: 2, 'data slow': 2 } },
+  'a fence begun before the sync has ended': { make: earlyFence, faults: { freeze: 3, 'data slow': 2 } },
   'no epoch in the names of files': { make: () => ({ fs: oneJournal() }), faults: SLEEP },
   'a lease by the clock instead of the fence': { make: () => leaseByClock, faults: { freeze: 1 } },
   "proper-lockfile's takeover of stale locks": {

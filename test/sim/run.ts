@@ -1,35 +1,62 @@
 import { parseArgs } from 'node:util';
-import { MUTANTS } from './mutants.js';
+import { runSeeds } from './crew.js';
 import { simulate } from './simulation.js';
+import { Tally } from './tally.js';
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '200' },
-    first: { type: 'string', default: '1' },
-    seed: { type: 'string' },
-    mutant: { type: 'string' },
-    trace: { type: 'boolean', default: false },
-  },
-});
-const first = Number(values.seed ?? values.first);
-const count = values.seed === undefined ? Number(values.seeds) : 1;
-let bad = 0;
-let takeovers = 0;
-const faults: Record<string, number> = {};
-const begun = performance.now();
-for (let seed = first; seed < first + count; seed++) {
-  const mutant = values.mutant === undefined ? undefined : Object.values(MUTANTS)[Number(values.mutant)]!;
-  const result = await simulate(seed, {
-    isTraced: values.trace,
-    ...(mutant && { mutation: mutant.make(), faults: mutant.faults }),
+const USAGE = `npm run sim -- [--seeds 200] [--first 1]   runs so many seeds, from the first on
+npm run sim -- --seed N                    replays one, and tells what happened, line by line`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '200' },
+      first: { type: 'string', default: '1' },
+      seed: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
   });
-  takeovers += result.takeovers;
-  if (process.env.V) console.log(seed, result.takeovers, result.ms, Math.round(performance.now() - begun));
-  for (const [kind, n] of Object.entries(result.faults)) faults[kind] = (faults[kind] ?? 0) + n;
-  if (values.trace) console.log(result.trace.join('\n'));
-  if (result.violations.length > 0) {
-    bad++;
-    console.log(`seed ${seed}:\n  ${result.violations.slice(0, 6).join('\n  ')}`);
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
   }
+  if (values.seed !== undefined) return replay(whole('seed', values.seed));
+  const first = whole('first', values.first);
+  const count = whole('seeds', values.seeds);
+  const tally = new Tally();
+  const begunMs = performance.now();
+  await runSeeds(
+    Array.from({ length: count }, (_, i) => first + i),
+    (report) => {
+      for (const line of tally.add(report)) console.log(line);
+      if (process.stderr.isTTY)
+        process.stderr.write(`\r${tally.seeds} of ${count} seeds, ${tally.failed.length} failed `);
+    },
+  );
+  if (process.stderr.isTTY) process.stderr.write('\n');
+  console.log(tally.report((performance.now() - begunMs) / 1000));
+  return tally.failed.length === 0 ? 0 : 1;
 }
-console.log({ count, bad, takeovers, faults, s: (performance.now() - begun) / 1000 });
+
+/** The same run again, with its story. */
+async function replay(seed: number): Promise<number> {
+  const { trace, violations } = await simulate(seed, { isTraced: true });
+  console.log(trace.join('\n'));
+  console.log(violations.length === 0 ? 'No violations.' : `VIOLATIONS\n  ${violations.join('\n  ')}`);
+  return violations.length === 0 ? 0 : 1;
+}
+
+function whole(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${flag} must be a whole number from 1`);
+  return value;
+}
+
+main().then(
+  (exitCode) => {
+    process.exitCode = exitCode;
+  },
+  (error: Error) => {
+    console.error(`${error.message}\n${USAGE}`);
+    process.exitCode = 2;
+  },
+);
