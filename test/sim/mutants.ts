@@ -107,7 +107,7 @@ export interface Mutant {
   faults: Partial<FaultWeights>;
 }
 
-const SLEEP: Partial<FaultWeights> = { pause: 2, freeze: 2, kill: 1 };
+const SLEEP: Partial<FaultWeights> = { pause: 1, freeze: 1 };
 
 /** What the simulation must find. */
 export const MUTANTS: Record<string, Mutant> = {

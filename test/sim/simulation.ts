@@ -27,9 +27,12 @@ export interface SimulationOptions {
   /** These kinds of faults, and no others; by chance otherwise. */
   faults?: Partial<FaultWeights>;
   isTraced?: boolean;
+  /** The first violation is enough. */
+  endsAtViolation?: boolean;
 }
 
 const LEASE_MS = 600;
+const STARTED_MS = 500;
 const FAULTS_MS = [5_000, 15_000] as const;
 /** Without faults, publishing goes on for so long. */
 const CALM_MS = 3_000;
@@ -42,6 +45,7 @@ const KEPT = 40;
 export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
   const world = new World(seed, options.isTraced);
   const ledger = new Ledger(world);
+  if (options.endsAtViolation) world.isOver = () => ledger.violations.length > 0;
   const cluster = new Cluster(world, {
     nodes: world.chance(0.2) ? 2 : 3,
     leaseMs: LEASE_MS,
@@ -81,7 +85,8 @@ async function run(
   ledger: Ledger,
   only: Partial<FaultWeights> | undefined,
 ): Promise<void> {
-  for (const node of cluster.nodes) world.after(world.between(0, 500), () => node.start());
+  for (const node of cluster.nodes) world.after(world.between(0, STARTED_MS - 1), () => node.start());
+  await world.run(STARTED_MS);
   await world.run(5_000, () => cluster.active !== undefined);
   const { publishers, subscribers } = startClients(world, cluster, ledger);
   const faults = new Faults(cluster, faultWeights(world, only), world.between(200, 2_000));

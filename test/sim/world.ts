@@ -24,6 +24,8 @@ export class World {
   /** What went wrong in this run, and how often. */
   readonly faults: Record<string, number> = {};
   eventCount = 0;
+  /** Nothing happens any more. */
+  isOver: () => boolean = () => false;
   #order = 0;
   /** A heap, earliest first. */
   readonly #events: Event[] = [];
@@ -63,7 +65,7 @@ export class World {
   /** Lets the events happen, up to `untilMs` or until `isDone`. */
   async run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
     await settled();
-    for (;;) {
+    while (!this.isOver()) {
       const next = this.#events[0];
       if (next === undefined || next.atMs > untilMs) break;
       this.#pop();
@@ -71,7 +73,7 @@ export class World {
       if (++this.eventCount > MAX_EVENTS) throw new Error(`no end: ${MAX_EVENTS} events by ${this.nowMs} ms`);
       next.run();
       await settled();
-      if (isDone()) return;
+      if (isDone() || this.isOver()) return;
     }
     this.nowMs = Math.max(this.nowMs, untilMs);
   }
