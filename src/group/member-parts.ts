@@ -31,6 +31,8 @@ export interface MemberParts {
   isDead: (holder: string) => Promise<boolean>;
   /** Whose store it is; undefined while it is empty. @throws StoreError if it is none, or another cluster's */
   readIdentity: () => Promise<StoreIdentity | undefined>;
+  /** Tries whether the file system can do what a takeover needs. @throws StoreError if not */
+  testStore: (epoch: number) => Promise<void>;
   place: NatsPlace;
   openService: OpenService;
 }

@@ -142,6 +142,12 @@ export class Member {
     const mismatch = await this.#confirmMismatch();
     if (mismatch !== undefined) throw mismatch;
     await reign.create(holder);
+    const { epoch } = await reign.read();
+    await this.#parts.testStore(epoch).catch((error: unknown) => {
+      // It can wait and watch. There may be room by the time it has to take over.
+      if (!(error instanceof StoreError && error.code === 'no-space')) throw error;
+      this.#hasTrouble(error.message);
+    });
     this.#become('standby');
     this.#beat();
     this.#running = this.#run();

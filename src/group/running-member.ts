@@ -13,6 +13,7 @@ import { nodeFs } from '../store/fs.js';
 import { checkIdentity } from '../store/identity.js';
 import { holderOf, machineProcesses, parseHolder } from '../store/process-identity.js';
 import { Reign } from '../store/reign.js';
+import { testFileSystem } from '../store/self-test.js';
 import { newStoreId } from '../store/store-id.js';
 import { activeService } from './active-service.js';
 import { AttachedPlace } from './attached-place.js';
@@ -186,6 +187,7 @@ class RunningMember implements RunningBroker {
         keepReign,
         isDead,
         readIdentity: () => checkIdentity(fs, dir, clusterId),
+        testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
         place,
         openService: activeService({
           store: {
@@ -195,6 +197,7 @@ class RunningMember implements RunningBroker {
             dir,
             clusterId,
             sync,
+            isTested: true,
             warn: (message) => log.warn({}, message),
           },
           broker: {

@@ -23,6 +23,8 @@ export interface FileStoreOptions {
   fence?: () => Promise<void>;
   /** false: nothing is synced; a crash of the machine may lose or damage what was acknowledged. Default true. */
   sync?: boolean;
+  /** The file system has been tried since this process began (see self-test.ts): a takeover need not wait for it. */
+  isTested?: boolean;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
   /** Size of journal files, bytes: what recovery may have to replay is twice that. Default 8 MiB. */
@@ -69,7 +71,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   // A directory that is not ours is refused before anything is tried there.
   await checkIdentity(fs, dir, options.clusterId);
   await fs.makeDirectory(dir);
-  await testFileSystem(fs, dir, epoch, unique);
+  if (!options.isTested) await testFileSystem(fs, dir, epoch, unique);
   const { storeId } = await openIdentity({ ...options, fs });
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
     await fs.makeDirectory(`${dir}/${name}`);

@@ -2,6 +2,7 @@ import { errorCode, isMissing, isNoSpace, StoreError } from './errors.js';
 import { removeIfThere, writeAll } from './file-io.js';
 import type { StoreFs } from './fs.js';
 
+const ATTEMPTS = 3;
 const NAME = /^self-test\.(\d+)\./;
 
 /** A file or folder that a self-test made, or left behind when its process died. */
@@ -18,8 +19,19 @@ export function isSelfTestFile(name: string): boolean {
  * @throws StoreError `unsupported`, `no-space`
  */
 export async function testFileSystem(fs: StoreFs, dir: string, epoch: number, unique: string): Promise<void> {
-  const prefix = `self-test.${epoch}.${unique}`;
   await removeLeftOvers(fs, dir, epoch);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await testOnce(fs, dir, `self-test.${epoch}.${unique}.${attempt}`);
+    } catch (error) {
+      // A network file system may do a thing, lose its answer, and ask again: that looks as if it could not do it. And
+      // a member of a later epoch may have taken the files for left over.
+      if (attempt === ATTEMPTS || (error instanceof StoreError && error.code === 'no-space')) throw error;
+    }
+  }
+}
+
+async function testOnce(fs: StoreFs, dir: string, prefix: string): Promise<void> {
   try {
     await testFiles(fs, dir, prefix);
     await testFolders(fs, dir, prefix);

@@ -9,6 +9,7 @@ import type { CandidateLock } from '../../src/store/candidate-lock.js';
 import type { StoreFs } from '../../src/store/fs.js';
 import { checkIdentity } from '../../src/store/identity.js';
 import { Reign } from '../../src/store/reign.js';
+import { testFileSystem } from '../../src/store/self-test.js';
 import { Disk } from './disk.js';
 import { Host, SimMount, type StorageKind } from './mount.js';
 import { SimNats } from './nats.js';
@@ -133,6 +134,7 @@ export class SimNode {
         keepReign: mutation.keepReign?.(keepReign, this) ?? keepReign,
         isDead: async (other) => this.#isDeadHere(other),
         readIdentity: () => checkIdentity(fs, DIR, CLUSTER_ID),
+        testStore: (epoch) => testFileSystem(fs, DIR, epoch, this.#random(6).toString('hex')),
         place: this.place,
         openService: activeService({
           store: {
@@ -141,6 +143,7 @@ export class SimNode {
             random: (size) => this.#random(size),
             dir: DIR,
             clusterId: CLUSTER_ID,
+            isTested: true,
             warn: (message) => world.note(() => `${holder} warns: ${message}`),
             journalBytes: 1024 * 1024,
             blockBytes: 256 * 1024,
