@@ -58,3 +58,8 @@ export function isNoSpace(error: unknown): boolean {
 export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT';
 }
+
+/** Somebody else has removed the file: before it was opened, or, as a network mount says it, while it was open. */
+export function isGone(error: unknown): boolean {
+  return isMissing(error) || errorCode(error) === 'ESTALE';
+}

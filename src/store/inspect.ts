@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import { type DamageError, isMissing, StoreError } from './errors.js';
+import { type DamageError, isGone, StoreError } from './errors.js';
 import { LogOwner } from './file.js';
 import {
   CHECKPOINT_DIRECTORY,
@@ -129,7 +129,7 @@ export async function recoverReadOnly(
       return recovery;
     } catch (error) {
       const isDamage = error instanceof StoreError && error.code === 'damaged';
-      if ((!isMissing(error) && !isDamage) || attempt === ATTEMPTS) throw error;
+      if ((!isGone(error) && !isDamage) || attempt === ATTEMPTS) throw error;
     } finally {
       owner.files.close();
     }

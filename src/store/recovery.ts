@@ -1,6 +1,6 @@
 import type { BatchHeader } from './batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
-import { isMissing, StoreError } from './errors.js';
+import { isGone, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
 import { readUsed, readWhole } from './file-io.js';
 import type { FileLogOwner } from './file-log.js';
@@ -57,7 +57,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     try {
       return await recoverListed(options);
     } catch (error) {
-      if (!isMissing(error) || attempt === ATTEMPTS) throw error;
+      if (!isGone(error) || attempt === ATTEMPTS) throw error;
     }
   }
 }

@@ -1,6 +1,6 @@
 import { readMsgProtoSequence } from '../protocol/msgproto.js';
 import { decodeCheckpoint } from './checkpoint-format.js';
-import { DamageError, damaged, isMissing, StoreError } from './errors.js';
+import { DamageError, damaged, isGone, StoreError } from './errors.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
 import { readUsed, readWhole } from './file-io.js';
 import type { StoreFile, StoreFs } from './fs.js';
@@ -47,7 +47,7 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
     try {
       await work();
     } catch (error) {
-      if (isMissing(error)) return;
+      if (isGone(error)) return;
       note(result, error);
     }
     result.files++;
