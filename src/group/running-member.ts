@@ -8,6 +8,7 @@ import { HttpServer } from '../http/server.js';
 import type { Logger } from '../log/logger.js';
 import { SupervisedServer } from '../nats/server.js';
 import { stanSubjects } from '../protocol/subjects.js';
+import { rehearseGuids } from '../publish/rehearsal.js';
 import { candidateLock } from '../store/candidate-lock.js';
 import { nodeFs } from '../store/fs.js';
 import { checkIdentity } from '../store/identity.js';
@@ -142,6 +143,7 @@ class RunningMember implements RunningBroker {
     };
     await place.start();
     if (!this.#isStopping) await member.start();
+    rehearseGuids(setImmediate);
   }
 
   async stop(): Promise<void> {
