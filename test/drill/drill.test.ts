@@ -73,18 +73,13 @@ describe('a drill with real processes', () => {
   let clientNats: NatsProcess;
   let nc: NatsConnection;
   const members: Member[] = [];
+  /** Of the routes between nats-servers. */
+  let ports: number[];
   const clients: StanClient[] = [];
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'stanchion-drill-'));
-    const ports = await Promise.all(Array.from({ length: MEMBERS + 1 }, () => freePort()));
-    const startNats = (i: number): Promise<NatsProcess> => {
-      const routes = ports.filter((_, other) => other !== i).map((port) => `nats://127.0.0.1:${port}`);
-      const own = `nats://127.0.0.1:${ports[i]}`;
-      return NatsProcess.start({
-        args: ['--cluster', own, '--cluster_name', 'drill', '--routes', routes.join(',')],
-      });
-    };
+    ports = await Promise.all(Array.from({ length: MEMBERS + 1 }, () => freePort()));
     clientNats = await startNats(MEMBERS);
     nc = await connect({ servers: clientNats.url });
     for (let i = 0; i < MEMBERS; i++) {
@@ -110,6 +105,16 @@ describe('a drill with real processes', () => {
     await clientNats.stop();
     await rm(dir, { recursive: true });
   });
+
+  /** @param port for clients; any that is free if there is none yet */
+  function startNats(i: number, port = -1): Promise<NatsProcess> {
+    const routes = ports.filter((_, other) => other !== i).map((other) => `nats://127.0.0.1:${other}`);
+    const own = `nats://127.0.0.1:${ports[i]}`;
+    return NatsProcess.start({
+      port,
+      args: ['--cluster', own, '--cluster_name', 'drill', '--routes', routes.join(',')],
+    });
+  }
 
   async function client(id: string): Promise<StanClient> {
     const connected = await StanClient.connect(clientNats.url, 'drill', id, { ackTimeout: ACK_TIMEOUT_MS });
@@ -153,6 +158,12 @@ describe('a drill with real processes', () => {
       await settled(epoch, 1);
       broker.signal('SIGCONT');
     },
+    // It finds another one, so this is no takeover.
+    'loses its nats-server, which is killed': async (member) => {
+      const { port } = member.nats;
+      await member.nats.stop();
+      member.nats = await startNats(members.indexOf(member), port);
+    },
     'is cut off from NATS by its silent nats-server': async ({ nats }, epoch) => {
       nats.signal('SIGSTOP');
       await settled(epoch, 1);
@@ -177,8 +188,8 @@ describe('a drill with real processes', () => {
     }
     for (const flow of flows) flow.start();
 
-    const [kill, stop, pause, cut] = Object.keys(faults) as [string, string, string, string];
-    for (const name of [kill, stop, pause, cut, kill, stop, pause, kill, stop, pause]) {
+    const [kill, stop, pause, lose, cut] = Object.keys(faults) as [string, string, string, string, string];
+    for (const name of [kill, stop, pause, cut, lose, kill, stop, pause, kill, stop, pause]) {
       const active = await settled(0, 2);
       const acked = flows.map((flow) => flow.acked.length);
       await faults[name]!(memberOf(active), active.epoch);

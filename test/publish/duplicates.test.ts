@@ -133,6 +133,8 @@ describe('a publish that comes again on the file store', () => {
     const fence = new Fence();
     const [world, store] = await serve(new Reigns(t), fence);
     await connectOn(world, 'a');
+    // Else the fence that is waited for may be that of the connection.
+    await until(() => store.committed === store.gathering - 1, 'the commit of the connection');
     fence.isHeld = true;
     publish(world, { guid: '1' });
     const original = store.gathering;
