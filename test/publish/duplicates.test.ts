@@ -133,11 +133,11 @@ describe('a publish that comes again on the file store', () => {
     const fence = new Fence();
     const [world, store] = await serve(new Reigns(t), fence);
     await connectOn(world, 'a');
-    // Else the fence that is waited for may be that of the connection.
+    // Else the fence that is waited for may be that of the connection, and the batch another.
     await until(() => store.committed === store.gathering - 1, 'the commit of the connection');
     fence.isHeld = true;
-    publish(world, { guid: '1' });
     const original = store.gathering;
+    publish(world, { guid: '1' });
     await until(() => fence.isWaitedFor, 'the fence');
     assert.notEqual(store.gathering, original, 'the original is written');
     publish(world, { guid: '1' });
