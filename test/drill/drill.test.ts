@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type NatsConnection } from 'nats';
 import { askStatus } from '../../src/group/ask.js';
 import type { MemberStatus } from '../../src/group/status.js';
@@ -12,60 +11,16 @@ import { Broker } from '../harness/broker.js';
 import { StanClient, type StanSubscription } from '../harness/stan-client.js';
 import { waitFor } from '../harness/wait.js';
 import { NatsProcess } from '../nats/nats-process.js';
+import { Flow } from './flow.js';
 
 const MEMBERS = 3;
 const CHANNEL = 'orders';
-const PUBLISH_EVERY_MS = 3;
 const ACK_TIMEOUT_MS = 3_000;
 const SETTLE_MS = 30_000;
 
 interface Member {
   broker: Broker;
   nats: NatsProcess;
-}
-
-/** Publishes on and on, and keeps what was acknowledged. */
-class Flow {
-  readonly acked: string[] = [];
-  readonly sent = new Set<string>();
-  readonly #client: StanClient;
-  readonly #prefix: string;
-  readonly #waiting = new Set<Promise<void>>();
-  #isStopping = false;
-  #running: Promise<void> | undefined;
-
-  constructor(client: StanClient, prefix: string) {
-    this.#client = client;
-    this.#prefix = prefix;
-  }
-
-  start(): void {
-    this.#running = this.#run();
-  }
-
-  /** Resolves when every publish has its ack, or its timeout. */
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    await this.#running;
-    await Promise.all(this.#waiting);
-  }
-
-  async #run(): Promise<void> {
-    for (let i = 0; !this.#isStopping; i++) {
-      const data = `${this.#prefix}-${i}`;
-      this.sent.add(data);
-      const waiting = this.#client
-        .publish(CHANNEL, data)
-        .then(
-          () => void this.acked.push(data),
-          // A timeout: it may be stored, or not.
-          () => {},
-        )
-        .finally(() => this.#waiting.delete(waiting));
-      this.#waiting.add(waiting);
-      await sleep(PUBLISH_EVERY_MS);
-    }
-  }
 }
 
 describe('a drill with real processes', () => {
@@ -173,7 +128,7 @@ describe('a drill with real processes', () => {
 
   it('loses nothing that was acknowledged, in ten takeovers', { timeout: 240_000 }, async () => {
     await settled(0, 2);
-    const flows = [new Flow(await client('p1'), 'a'), new Flow(await client('p2'), 'b')];
+    const flows = [new Flow(await client('p1'), CHANNEL, 'a'), new Flow(await client('p2'), CHANNEL, 'b')];
     const durable = await (await client('s1')).subscribe(CHANNEL, {
       durableName: 'd',
       all: true,
