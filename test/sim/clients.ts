@@ -33,7 +33,7 @@ export class SimClient {
   onConnected: () => void = () => {};
   readonly #nats: SimNats;
   readonly #process: SimProcess;
-  readonly #handlers = new Map<string, (payload: Buffer, reply: string) => void>();
+  readonly #handlers = new Map<string, (payload: Buffer, reply: string, origin: string) => void>();
   readonly #sids = new Map<string, number>();
   #connection: SimConnection | undefined;
   #replies = 0;
@@ -49,7 +49,7 @@ export class SimClient {
     this.#connect();
   }
 
-  listen(subject: string, handle: (payload: Buffer, reply: string) => void): void {
+  listen(subject: string, handle: (payload: Buffer, reply: string, origin: string) => void): void {
     this.#handlers.set(subject, handle);
     this.#subscribe(subject);
   }
@@ -62,7 +62,7 @@ export class SimClient {
   }
 
   send(subject: string, payload: Uint8Array, reply = ''): void {
-    this.#connection?.publish({ subject, reply, payload: Buffer.from(payload) });
+    this.#connection?.publish(subject, Buffer.from(payload), reply);
   }
 
   /** Asks until somebody answers. */
@@ -131,8 +131,8 @@ export class SimClient {
   }
 
   #subscribe(subject: string): void {
-    const sid = this.#connection?.subscribe(subject, (_, { payload, reply }) =>
-      this.#handlers.get(subject)?.(payload, reply),
+    const sid = this.#connection?.subscribe(subject, (_, { payload, reply, origin }) =>
+      this.#handlers.get(subject)?.(payload, reply, origin),
     );
     if (sid !== undefined) this.#sids.set(subject, sid);
   }
@@ -238,18 +238,30 @@ export class SimSubscriber {
   /** Of those that share a queue group, what all of them got. */
   readonly got: Set<number>;
   onMessage: (message: MsgProto, guid: string) => void = () => {};
+  readonly #highest = new Map<string, number>();
   #ackInbox = '';
 
   constructor(client: SimClient, options: SubscriberOptions, got = new Set<number>()) {
     this.client = client;
     this.options = options;
     this.got = got;
-    client.listen(this.#inbox, (payload) => this.#received(decodeMsgProto(payload)));
+    client.listen(this.#inbox, (payload, _, origin) => this.#received(decodeMsgProto(payload), origin));
     client.onConnected = () => this.#subscribe();
   }
 
   get #inbox(): string {
     return `_INBOX.${this.client.id}.msgs`;
+  }
+
+  /** What one reign gives out as new comes in the order of the channel. What another one gave out before may come again. */
+  #checkOrder(sequence: number, origin: string): void {
+    const { client, options } = this;
+    const highest = this.#highest.get(origin) ?? 0;
+    if (sequence <= highest)
+      client.ledger.violation(
+        `${client.id}: ${options.channel} ${sequence} came as new after ${highest}, both from ${origin}`,
+      );
+    this.#highest.set(origin, Math.max(highest, sequence));
   }
 
   #subscribe(): void {
@@ -272,9 +284,10 @@ export class SimSubscriber {
     });
   }
 
-  #received(message: MsgProto): void {
+  #received(message: MsgProto, origin: string): void {
     const { client, options } = this;
     const { sequence, subject, data } = message;
+    if (!message.redelivered) this.#checkOrder(sequence, origin);
     const text = Buffer.from(data).toString('latin1');
     const guid = text.slice(0, text.indexOf('|'));
     client.ledger.shown(client.id, subject, sequence, guid);

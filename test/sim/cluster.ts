@@ -174,6 +174,7 @@ export class SimNode {
       stanSubjects(CLUSTER_ID),
     );
     const { member } = this;
+    process.origin = () => `${holder} in epoch ${member.epoch}`;
     member.onFatal = (error) => this.#ended(process, error);
     let role = member.role;
     member.onChanged = () => {

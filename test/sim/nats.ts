@@ -9,6 +9,8 @@ export interface SimMessage {
   subject: string;
   reply: string;
   payload: Buffer;
+  /** Of which reign of which process it comes. */
+  origin: string;
 }
 
 interface Interest {
@@ -138,8 +140,9 @@ export class SimConnection {
     this.interests.delete(sid);
   }
 
-  publish(message: SimMessage): void {
+  publish(subject: string, payload: Buffer, reply = ''): void {
     this.process.strike('send');
+    const message = { subject, reply, payload, origin: this.process.origin() };
     // Struck in the middle of its work, it says the rest when it wakes up.
     this.process.deliver(() => {
       if (this.isUp) this.nats.publish(this, message);
@@ -221,7 +224,7 @@ export class SimLink implements PlaceLink {
       const size = Number(words.at(-1));
       const start = lineEnd + 2;
       const payload = Buffer.from(bytes.subarray(start, start + size));
-      this.#connection.publish({ subject: words[1]!, reply: words.length > 3 ? words[2]! : '', payload });
+      this.#connection.publish(words[1]!, payload, words.length > 3 ? words[2] : '');
       at = start + size + 2;
     }
   }

@@ -36,7 +36,7 @@ export class SimPlace implements NatsPlace {
 
   say(payload: Uint8Array): void {
     const { subjects } = this.#options;
-    this.#talk?.publish({ subject: subjects.talk, reply: '', payload: Buffer.from(payload) });
+    this.#talk?.publish(subjects.talk, Buffer.from(payload));
   }
 
   leaveServer(why: string): void {
@@ -108,7 +108,7 @@ export class SimPlace implements NatsPlace {
         data.unsubscribe(sid);
         resolve(true);
       });
-      data.publish({ subject: inbox, reply, payload: Buffer.alloc(0) });
+      data.publish(inbox, Buffer.alloc(0), reply);
       process.clock.setTimer(timeoutMs, () => {
         data.unsubscribe(sid);
         resolve(false);

@@ -17,6 +17,8 @@ export class SimProcess {
   isDead = false;
   /** Called at what may be the last thing that the process does for a while. */
   strike: (at: string) => void = () => {};
+  /** Names what it does at the moment: who reigns tells one reign from the next. */
+  origin: () => string = () => this.name;
   #paused: PauseKind | undefined;
   #pausedAtMs = 0;
   #frozenMs = 0;
