@@ -2,10 +2,11 @@ import { ErrorCode, type NatsConnection } from 'nats';
 import type { MemberStatus } from './status.js';
 import { groupSubjects } from './subjects.js';
 
-/** Members answer within this time, or are not there. */
+/**
+ * Members answer within this time, or are not there. All of it is waited for: nobody knows how many there are, and one whose
+ * event loop is busy answers long after the others.
+ */
 const ANSWER_MS = 500;
-/** When no more answers have come for this time, all have. */
-const STALL_MS = 200;
 const MAX_MEMBERS = 1_000;
 
 /**
@@ -22,12 +23,11 @@ export async function askStatus(
   const found: MemberStatus[] = [];
   const answers = await nc.requestMany(group === undefined ? statusOfAll : status, undefined, {
     maxWait: ANSWER_MS,
-    jitter: STALL_MS,
-    maxMessages: MAX_MEMBERS,
   });
   try {
     for await (const answer of answers) {
       if (!(answer instanceof Error) && answer.data.length > 0) found.push(answer.json<MemberStatus>());
+      if (found.length === MAX_MEMBERS) break;
     }
   } catch (error) {
     // Nobody listens: there is no member.
