@@ -133,7 +133,8 @@ export class SupervisedServer {
     const [command, allArgs] = this.deathSignalWrapper
       ? [this.deathSignalWrapper, ['--pdeathsig', 'KILL', this.binary, ...args]]
       : [this.binary, args];
-    const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // In a process group of its own: at Ctrl-C the broker still needs it, to answer and to hand over, and then stops it.
+    const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const log = new ServerLog(this.logger);
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write(chunk));
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.write(chunk));
