@@ -1,6 +1,5 @@
 import { ConfigError } from '../config/error.js';
 import { nearestWord } from '../config/suggest.js';
-import { parseDurationMs } from '../config/units.js';
 import {
   type DrillOptions,
   FAULTS,
@@ -9,6 +8,7 @@ import {
   type PlannedFault,
   type RunningTarget,
 } from '../drill/options.js';
+import { Flags, wholeNumber } from './flags.js';
 
 type TextFlag =
   | 'faults'
@@ -39,7 +39,7 @@ const HOUR_MS = 3_600_000;
 
 /** @throws ConfigError naming the flag that is wrong, and what it may be */
 export function drillOptions(args: DrillArgs): DrillOptions {
-  const flags = new Flags(args);
+  const flags = new Flags<TextFlag>(args);
   const isLocal = flags.text('nats-server') === undefined;
   const target = isLocal ? localTarget(flags) : runningTarget(flags, args['allow-signals']);
   if (isLocal && args['allow-signals'])
@@ -56,7 +56,7 @@ export function drillOptions(args: DrillArgs): DrillOptions {
   };
 }
 
-function localTarget(flags: Flags): LocalTarget {
+function localTarget(flags: Flags<TextFlag>): LocalTarget {
   for (const flag of ['cluster-id', 'ft-group', 'user', 'pass', 'auth'] as const) {
     if (flags.text(flag) !== undefined)
       throw new ConfigError(`--${flag} is for a running group: name it by --nats-server`);
@@ -64,7 +64,7 @@ function localTarget(flags: Flags): LocalTarget {
   return { kind: 'local', nodes: flags.number('nodes', 3, MIN_NODES, MAX_NODES), dir: flags.text('dir') };
 }
 
-function runningTarget(flags: Flags, allowSignals: boolean): RunningTarget {
+function runningTarget(flags: Flags<TextFlag>, allowSignals: boolean): RunningTarget {
   for (const flag of ['nodes', 'dir'] as const) {
     if (flags.text(flag) !== undefined)
       throw new ConfigError(`--${flag} is for a local group, and --nats-server names a running one`);
@@ -105,7 +105,7 @@ function plan(
     if (rest.length > 0) throw new ConfigError(`--faults: "${item}" must be ${kind} or ${kind}=NUMBER`);
     return {
       kind,
-      takeovers: count === undefined ? takeovers : whole(`--faults ${kind}=`, count, 1, MAX_TAKEOVERS),
+      takeovers: count === undefined ? takeovers : wholeNumber(`--faults ${kind}=`, count, 1, MAX_TAKEOVERS),
     };
   });
   const twice = planned.find(({ kind }, i) => planned.findIndex((other) => other.kind === kind) !== i);
@@ -126,43 +126,4 @@ function whyNot(kind: FaultKind): string {
     `--faults ${kind} signals the processes of a running group: add --allow-signals if they are on this machine, something ` +
     'starts them again, and you mean it. Without it only handover is possible'
   );
-}
-
-class Flags {
-  readonly #args: DrillArgs;
-
-  constructor(args: DrillArgs) {
-    this.#args = args;
-  }
-
-  text(flag: TextFlag): string | undefined {
-    const value = this.#args[flag];
-    if (value === undefined) return undefined;
-    if (typeof value !== 'string') throw new ConfigError(`--${flag} is given more than once`);
-    if (value === '') throw new ConfigError(`--${flag} is empty`);
-    return value;
-  }
-
-  number(flag: TextFlag, unlessGiven: number, min: number, max: number): number {
-    const value = this.text(flag);
-    return value === undefined ? unlessGiven : whole(`--${flag}`, value, min, max);
-  }
-
-  durationMs(flag: TextFlag, unlessGiven: number, min: number, max: number): number {
-    const value = this.text(flag);
-    if (value === undefined) return unlessGiven;
-    const ms = parseDurationMs(value);
-    if (ms === undefined || ms < min || ms > max) {
-      const bounds = `from ${min / 1000}s to ${max / HOUR_MS}h`;
-      throw new ConfigError(`--${flag} must be a duration ${bounds}, as 2s or 500ms, and is "${value}"`);
-    }
-    return ms;
-  }
-}
-
-function whole(what: string, text: string, min: number, max: number): number {
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= min && value <= max))
-    throw new ConfigError(`${what} must be a whole number from ${min} to ${max}, and is "${text}"`);
-  return value;
 }

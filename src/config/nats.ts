@@ -3,7 +3,8 @@ import { OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 import type { Choices } from './resolve.js';
 import type { NatsConfig, NatsServerConfig, NatsTlsConfig } from './serve-config.js';
 
-interface Credentials {
+/** User and password, or a token, or none of them. */
+export interface Credentials {
   user: string | undefined;
   pass: string | undefined;
   token: string | undefined;
@@ -12,14 +13,14 @@ interface Credentials {
 /** How to connect to NATS. */
 export function natsConfigOf(choices: Choices): NatsConfig {
   const { values } = choices;
-  const urls = (values['nats-server'] ?? []).map((text) =>
-    parseServerUrl(text, choices.where.get('nats-server')!),
+  const { servers, inUrls } = parseServers(
+    values['nats-server'] ?? [],
+    choices.where.get('nats-server') ?? '',
   );
-  const credentials = credentialsOf(choices, urls);
   if (values.creds !== undefined && values.nkey !== undefined) throw bothGiven(choices, 'creds', 'nkey');
   return {
-    servers: urls.map((url) => `${url.protocol}//${url.hostname}:${url.port || DEFAULT_PORT}`),
-    ...credentials,
+    servers,
+    ...credentialsOf(choices, inUrls),
     credsFile: values.creds,
     nkeyFile: values.nkey,
     tls: tlsOf(choices),
@@ -54,26 +55,41 @@ function parseServerUrl(text: string, where: string): URL {
   return url;
 }
 
-/** From the options, else from the URLs: `nats://user:pass@host`, `nats://token@host`. */
-function credentialsOf(choices: Choices, urls: readonly URL[]): Credentials {
+/**
+ * The servers without user and password, and these: `nats://user:pass@host`, `nats://token@host`.
+ *
+ * @param where they were given, for people
+ * @throws ConfigError if one is no URL of a NATS server, or if they have different credentials
+ */
+export function parseServers(
+  texts: readonly string[],
+  where: string,
+): { servers: string[]; inUrls: Credentials | undefined } {
+  const urls = texts.map((text) => parseServerUrl(text, where));
+  const [first, ...others] = urls.filter((url) => url.username !== '').map(credentialsInUrl);
+  if (
+    first !== undefined &&
+    others.some((each) => each.user !== first.user || each.pass !== first.pass || each.token !== first.token)
+  ) {
+    throw new ConfigError('--nats-server: all URLs must have the same user and password');
+  }
+  const servers = urls.map((url) => `${url.protocol}//${url.hostname}:${url.port || DEFAULT_PORT}`);
+  return { servers, inUrls: first };
+}
+
+/** From the options, else from the URLs. */
+function credentialsOf(choices: Choices, inUrls: Credentials | undefined): Credentials {
   const { values } = choices;
   if (values.auth !== undefined && values.user !== undefined) throw bothGiven(choices, 'auth', 'user');
   if (values.pass !== undefined && values.user === undefined) {
     throw new ConfigError(`${choices.where.get('pass')} needs --user`);
   }
   const given = { user: values.user, pass: values.pass, token: values.auth };
-  const inUrls = urls.filter((url) => url.username !== '').map(credentialsInUrl);
-  const [first] = inUrls;
-  if (first === undefined) return given;
+  if (inUrls === undefined) return given;
   if (values.user !== undefined || values.auth !== undefined) {
     throw new ConfigError('--nats-server has credentials in its URLs: leave them out, or --user and --auth');
   }
-  if (
-    inUrls.some((each) => each.user !== first.user || each.pass !== first.pass || each.token !== first.token)
-  ) {
-    throw new ConfigError('--nats-server: all URLs must have the same user and password');
-  }
-  return first;
+  return inUrls;
 }
 
 function credentialsInUrl(url: URL): Credentials {
