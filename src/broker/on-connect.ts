@@ -10,6 +10,9 @@ import { isInboxValid, MAX_CONN_ID_BYTES, MAX_NAME_BYTES } from './names.js';
 const OWNER_ANSWER_MS = 500;
 const PROTOCOL_LEVEL = 1;
 
+/** What a client that asks is told of its guids: each is stored once, and those that it used before are known or not. */
+const GuidMemory = { newConnection: 1, sameConnection: 2 } as const;
+
 /** Connect requests: registers a client, unless another one that is alive has its id. */
 export class ConnectHandler {
   readonly #context: BrokerContext;
@@ -93,7 +96,7 @@ export class ConnectHandler {
     const context = this.#context;
     // Its first request may not be durable yet: the answer waits as that one's does.
     context.store.putClient(client.record);
-    answerAfterCommit(context, request.reply, this.#response(connect));
+    answerAfterCommit(context, request.reply, this.#response(connect, GuidMemory.sameConnection));
   }
 
   #register(request: Request, connect: ConnectRequest): void {
@@ -110,11 +113,11 @@ export class ConnectHandler {
     context.clients.add(client);
     context.store.putClient(client.record);
     context.wheel.arm(client, context.options.heartbeatIntervalMs);
-    answerAfterCommit(context, request.reply, this.#response(connect));
+    answerAfterCommit(context, request.reply, this.#response(connect, GuidMemory.newConnection));
     context.log.debug({ clientId: client.id }, 'client connected');
   }
 
-  #response(connect: ConnectRequest): Uint8Array {
+  #response(connect: ConnectRequest, guidMemory: number): Uint8Array {
     const { subjects } = this.#context;
     const speaksPings = connect.protocol >= PROTOCOL_LEVEL;
     return encodeConnectResponse({
@@ -129,6 +132,7 @@ export class ConnectHandler {
         pingInterval: connect.pingInterval,
         pingMaxOut: connect.pingMaxOut,
       }),
+      ...(connect.wantsGuidMemory && { guidMemory }),
     });
   }
 

@@ -1,9 +1,12 @@
 import yargs, { type Argv } from 'yargs';
 import { ConfigError } from '../config/error.js';
+import { addBenchCommand, withLongDashes } from './bench.js';
 import { addDrillCommand } from './drill.js';
+import { addPubCommand } from './pub.js';
 import { addServeHelp } from './serve-help.js';
 import { addStatusCommand } from './status.js';
 import { addStoreCommands } from './store.js';
+import { addSubCommand } from './sub.js';
 import { addUpCommand } from './up.js';
 import { VERSION } from './version.js';
 
@@ -19,9 +22,18 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   const onExitCode = (code: number): void => {
     exitCode = code;
   };
-  const groups = addDrillCommand(addUpCommand(baseParser(args), onExitCode), onExitCode);
-  const base = addStatusCommand(groups, onExitCode);
-  await addStoreCommands(base, onExitCode)
+  const parser = baseParser(args[0] === 'bench' ? withLongDashes(args) : args);
+  const adders = [
+    addUpCommand,
+    addDrillCommand,
+    addStatusCommand,
+    addPubCommand,
+    addSubCommand,
+    addBenchCommand,
+    addStoreCommands,
+  ];
+  await adders
+    .reduce((base, add) => add(base, onExitCode), parser)
     .command('serve', 'Run one broker', (command) => addServeHelp(command))
     .parseAsync();
   return exitCode;

@@ -1,11 +1,11 @@
 import type { Argv } from 'yargs';
 import { drill } from '../drill/drill.js';
 import { FAULTS } from '../drill/options.js';
-import { Progress } from '../drill/progress.js';
 import { reportText } from '../drill/report-text.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
 import { type DrillArgs, drillOptions } from './drill-options.js';
+import { Progress } from './progress.js';
 import { onStopSignal } from './signals.js';
 
 const STDERR = 2;

@@ -1,4 +1,4 @@
-/** How far the drill is, on standard error: one line that changes on a terminal, lines elsewhere. */
+/** How far a command is, on standard error: one line that changes on a terminal, lines elsewhere. */
 export class Progress {
   readonly #out: NodeJS.WriteStream;
   #isShown = false;

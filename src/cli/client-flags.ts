@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import type { Argv, Options } from 'yargs';
+import { ConfigError } from '../config/error.js';
+import { parseServers } from '../config/nats.js';
+import type { NatsConfig } from '../config/serve-config.js';
+import type { ConnectOptions } from '../index.js';
+import { authenticators, controlTls } from '../nats/credentials.js';
+import { Flags } from './flags.js';
+
+const CONNECTION_FLAGS = {
+  'nats-server': flag('NATS servers, by commas [default: nats://127.0.0.1:4222]', ['s']),
+  'cluster-id': flag('Cluster id of the broker or the group [default: test-cluster]', ['c']),
+  'client-id': flag('Client id [default: one that nobody has]', ['id']),
+  'connect-timeout': flag('For the broker to answer [default: 5s]'),
+  'ack-timeout': flag('For the ack of a message that was published [default: 30s]'),
+  user: flag('User in NATS'),
+  pass: flag('Password in NATS'),
+  auth: flag('Token in NATS'),
+  creds: flag('Credentials file (JWT and nkey)'),
+  nkey: flag('File with the seed of an nkey'),
+  'tls-ca': flag('CA certificate that the servers are checked with'),
+  'tls-cert': flag("The client's own certificate"),
+  'tls-key': flag('Its private key'),
+  config: flag('File with any of these flags, in YAML or JSON'),
+} as const satisfies Record<string, Options>;
+
+export type ConnectionFlag = keyof typeof CONNECTION_FLAGS;
+
+const MAX_TIMEOUT_MS = 3_600_000;
+const CONNECT_MS = 5_000;
+const ACK_MS = 30_000;
+
+/**
+ * A flag with a value. Numbers are looked at by `Flags`: yargs takes what is no number for one.
+ *
+ * @param alias further names, in the spelling of other tools
+ */
+export function flag(describe: string, alias: string[] = []): Options {
+  return { type: 'string', requiresArg: true, describe, alias };
+}
+
+/** A flag without a value. It has no default, so that the environment can give it. */
+export function flagSwitch(describe: string, alias: string[] = []): Options {
+  return { type: 'boolean', describe, alias };
+}
+
+/** Adds a command's own flags, and those that tell how to connect. */
+export function addClientFlags(command: Argv, own: Record<string, Options>): Argv {
+  return command.options(own).options(CONNECTION_FLAGS).group(Object.keys(CONNECTION_FLAGS), 'Connection:');
+}
+
+/** The flags of a client's command, wherever they were given. */
+export function clientFlags<Own extends string>(
+  args: Readonly<Record<string, unknown>>,
+  own: readonly Own[],
+): Flags<Own | ConnectionFlag> {
+  const names = [...own, ...(Object.keys(CONNECTION_FLAGS) as ConnectionFlag[])];
+  const { env: environment } = process;
+  const configFile = new Flags<'config'>(args, [], { environment }).text('config');
+  return new Flags(args, names, { environment, configFile });
+}
+
+/**
+ * How to connect.
+ *
+ * @param tool name of the command: it is part of the client id if none is given
+ * @throws ConfigError on what cannot be
+ */
+export function connectOptions(flags: Flags<ConnectionFlag>, tool: string): ConnectOptions {
+  const nats = natsConfig(flags);
+  const tls = controlTls(nats, false);
+  return {
+    servers: [...nats.servers],
+    authenticator: authenticators(nats),
+    ...(tls !== undefined && { tls }),
+    name: `stanchion ${tool}`,
+    clusterId: flags.text('cluster-id') ?? 'test-cluster',
+    clientId: flags.text('client-id') ?? `stanchion-${tool}-${randomBytes(6).toString('hex')}`,
+    connectTimeout: flags.durationMs('connect-timeout', CONNECT_MS, 1, MAX_TIMEOUT_MS),
+    ackTimeout: flags.durationMs('ack-timeout', ACK_MS, 1, MAX_TIMEOUT_MS),
+  };
+}
+
+function natsConfig(flags: Flags<ConnectionFlag>): NatsConfig {
+  const urls = (flags.text('nats-server') ?? DEFAULT_SERVER).split(',');
+  const { servers, inUrls } = parseServers(
+    urls.map((url) => url.trim()),
+    '--nats-server',
+  );
+  const given = { user: flags.text('user'), pass: flags.text('pass'), token: flags.text('auth') };
+  const credsFile = flags.text('creds');
+  const nkeyFile = flags.text('nkey');
+  const caFile = flags.text('tls-ca');
+  const certFile = flags.text('tls-cert');
+  const keyFile = flags.text('tls-key');
+  if (given.pass !== undefined && given.user === undefined) throw new ConfigError('--pass needs --user');
+  if (given.user !== undefined && given.token !== undefined)
+    throw new ConfigError('--user and --auth exclude each other: give one');
+  if (credsFile !== undefined && nkeyFile !== undefined)
+    throw new ConfigError('--creds and --nkey exclude each other: give one');
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw new ConfigError('--tls-cert and --tls-key belong together: give both, or none');
+  const hasTls = caFile !== undefined || certFile !== undefined;
+  const isGiven = given.user !== undefined || given.token !== undefined;
+  return {
+    servers,
+    ...(isGiven || inUrls === undefined ? given : inUrls),
+    credsFile,
+    nkeyFile,
+    tls: hasTls ? { caFile, certFile, keyFile, serverName: undefined, skipVerify: false } : undefined,
+  };
+}
+
+const DEFAULT_SERVER = 'nats://127.0.0.1:4222';

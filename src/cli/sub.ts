@@ -1,0 +1,246 @@
+import { isUtf8 } from 'node:buffer';
+import type { Argv, Options } from 'yargs';
+import { ConfigError } from '../config/error.js';
+import { connect, type Message, type StartAt, type Subscription } from '../index.js';
+import { createLogger } from '../log/logger.js';
+import { descriptorOutput } from '../log/output.js';
+import {
+  addClientFlags,
+  type ConnectionFlag,
+  clientFlags,
+  connectOptions,
+  flag,
+  flagSwitch,
+} from './client-flags.js';
+import type { Flags } from './flags.js';
+import { lines } from './lines.js';
+import { onStopSignal } from './signals.js';
+import { endQuietlyOnBrokenPipe, writeOut } from './standard-output.js';
+
+const SUB_FLAGS = {
+  start: flag('Where to begin: new, last (the newest message first) or all [default: new]'),
+  'start-sequence': flag('Begin with this sequence'),
+  'start-time': flag('Begin with what was stored at this time or later: 2026-01-31T12:00:00Z'),
+  since: flag('Begin with what was stored so long ago: 15m'),
+  durable: flag('Name of a durable: it goes on where it was left'),
+  queue: flag('Queue group: each message goes to one of its members', ['qgroup']),
+  'manual-ack': flagSwitch(
+    'Acknowledge by hand: an empty line on standard input acks the oldest message, a number the one with that sequence',
+  ),
+  'ack-wait': flag('A message without an ack comes again after this [default: 30s]'),
+  'max-in-flight': flag('Messages without an ack at a time [default: 1024]'),
+  unsubscribe: flagSwitch('Remove the durable at the end, instead of keeping its place'),
+  count: flag('End after so many messages'),
+  timeout: flag('End after this time; exit code 1 if --count is not reached'),
+  output: flag('text, json (a line for each message) or raw (the bytes and nothing else) [default: text]', [
+    'o',
+  ]),
+} as const satisfies Record<string, Options>;
+
+type SubFlag = keyof typeof SUB_FLAGS;
+
+const STARTS = ['new', 'last', 'all'] as const;
+const OUTPUTS = ['text', 'json', 'raw'] as const;
+type Output = (typeof OUTPUTS)[number];
+
+const STDERR = 2;
+const MAX_COUNT = Number.MAX_SAFE_INTEGER;
+const DAY_MS = 24 * 3_600_000;
+const MAX_MS = 365 * DAY_MS;
+/** Of a line that acknowledges. */
+const MAX_ACK_LINE_BYTES = 64;
+
+/** `stanchion sub`: prints the messages of a channel. */
+export function addSubCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
+  return parser.command(
+    'sub <subject>',
+    'Print the messages of a channel. Ends with Ctrl-C, after --count or --timeout',
+    (command) =>
+      addClientFlags(command, SUB_FLAGS)
+        .positional('subject', { type: 'string', describe: 'Channel' })
+        .example('$0 sub orders --start all', 'everything that is stored, and what comes')
+        .example('$0 sub orders --start last --count 1 -o raw', 'the newest message, its bytes only')
+        .example('$0 sub orders --client-id billing --durable ledger', 'go on where this durable was left')
+        .example('$0 sub orders --queue workers -o json', 'a share of the messages, for programs'),
+    async (args) => onExitCode(await sub(args)),
+  );
+}
+
+async function sub(args: Readonly<Record<string, unknown>>): Promise<number> {
+  const flags = clientFlags(args, Object.keys(SUB_FLAGS) as SubFlag[]);
+  const subject = String(args.subject);
+  const count = flags.number('count', 0, 1, MAX_COUNT);
+  const timeoutMs = flags.durationMs('timeout', 0, 1, MAX_MS);
+  const output = flags.oneOf('output', OUTPUTS, 'text');
+  const durable = flags.text('durable');
+  const queue = flags.text('queue');
+  const isAckedByHand = flags.flag('manual-ack');
+  const unsubscribe = flags.flag('unsubscribe');
+  if (durable !== undefined && queue === undefined && flags.text('client-id') === undefined)
+    throw new ConfigError('--durable needs --client-id: a durable belongs to its client id');
+  if (unsubscribe && durable === undefined) throw new ConfigError('--unsubscribe is for a --durable');
+  const options = {
+    startAt: startAt(flags),
+    ackWait: flags.durationMs('ack-wait', 30_000, 1_000, DAY_MS),
+    maxInFlight: flags.number('max-in-flight', 1_024, 1, 1_000_000),
+    // What has been printed is acked, and nothing else: not what was under way when the tool ends.
+    manualAck: true,
+    ...(durable !== undefined && { durable }),
+    ...(queue !== undefined && { queue }),
+  };
+
+  const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
+  const connection = await connect(connectOptions(flags, 'sub'));
+  try {
+    const subscription = await connection.subscribe(subject, options);
+    const end = new AbortController();
+    onStopSignal(log, () => end.abort());
+    endQuietlyOnBrokenPipe(() => end.abort());
+    const timer = timeoutMs === 0 ? undefined : setTimeout(() => end.abort(), timeoutMs);
+    const acks = isAckedByHand ? new AcksByHand(process.stdin) : undefined;
+    const printed = await print(subscription, { count, output, acks, end: end.signal });
+    clearTimeout(timer);
+    acks?.close();
+    if (unsubscribe) await subscription.unsubscribe();
+    else await subscription.close();
+    if (count === 0 || printed === count) return 0;
+    process.stderr.write(`${printed} of ${count} messages came\n`);
+    return 1;
+  } finally {
+    await connection.close();
+  }
+}
+
+interface Printing {
+  /** 0 is no end. */
+  count: number;
+  output: Output;
+  acks: AcksByHand | undefined;
+  end: AbortSignal;
+}
+
+/**
+ * Prints messages until there are enough of them or the signal says so, and acknowledges each.
+ *
+ * @returns how many
+ * @throws what ended the subscription, if it was an error
+ */
+async function print(subscription: Subscription, { count, output, acks, end }: Printing): Promise<number> {
+  const messages = subscription[Symbol.asyncIterator]();
+  const ended = new Promise<undefined>((resolve) => {
+    end.addEventListener('abort', () => resolve(undefined), { once: true });
+    if (end.aborted) resolve(undefined);
+  });
+  let printed = 0;
+  while (count === 0 || printed < count) {
+    const next = await Promise.race([messages.next(), ended]);
+    if (next === undefined || next.done === true) return printed;
+    await writeOut(FORMATS[output](next.value));
+    printed++;
+    if (acks === undefined) next.value.ack();
+    else acks.add(next.value);
+  }
+  if (acks !== undefined) await Promise.race([acks.whenDone(), ended]);
+  return printed;
+}
+
+/** Acknowledges what standard input says: an empty line the oldest, a number the message with that sequence. */
+class AcksByHand {
+  readonly #input: NodeJS.ReadStream;
+  readonly #waiting = new Map<number, Message>();
+  #hasEnded = false;
+  #onChange: (() => void) | undefined;
+
+  constructor(input: NodeJS.ReadStream) {
+    this.#input = input;
+    void this.#read();
+  }
+
+  add(message: Message): void {
+    this.#waiting.set(message.sequence, message);
+  }
+
+  /** All is acknowledged, or nobody is there any more who could. */
+  async whenDone(): Promise<void> {
+    while (this.#waiting.size > 0 && !this.#hasEnded) {
+      await new Promise<void>((resolve) => {
+        this.#onChange = resolve;
+      });
+    }
+  }
+
+  close(): void {
+    this.#input.destroy();
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for await (const line of lines(this.#input, MAX_ACK_LINE_BYTES)) this.#ack(line.toString().trim());
+    } catch (error) {
+      if (!this.#input.destroyed) process.stderr.write(`standard input: ${(error as Error).message}\n`);
+    }
+    this.#hasEnded = true;
+    this.#onChange?.();
+  }
+
+  #ack(line: string): void {
+    const sequence = line === '' ? this.#waiting.keys().next().value : Number(line);
+    const message = sequence === undefined ? undefined : this.#waiting.get(sequence);
+    if (message === undefined) {
+      process.stderr.write(
+        line === '' ? 'nothing waits for an ack\n' : `no message ${line} waits for an ack\n`,
+      );
+      return;
+    }
+    this.#waiting.delete(message.sequence);
+    message.ack();
+    this.#onChange?.();
+  }
+}
+
+function startAt(flags: Flags<SubFlag | ConnectionFlag>): StartAt {
+  const given = (['start', 'start-sequence', 'start-time', 'since'] as const).filter(
+    (name) => flags.text(name) !== undefined,
+  );
+  if (given.length > 1)
+    throw new ConfigError(`${given.map((name) => `--${name}`).join(' and ')} exclude each other: give one`);
+  switch (given[0]) {
+    case 'start-sequence':
+      return { sequence: flags.number('start-sequence', 1, 1, MAX_COUNT) };
+    case 'start-time':
+      return { time: timeOf(flags.text('start-time')!) };
+    case 'since':
+      return { timeAgo: flags.durationMs('since', 0, 0, MAX_MS) };
+    default:
+      return flags.oneOf('start', STARTS, 'new');
+  }
+}
+
+function timeOf(text: string): Date {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime()))
+    throw new ConfigError(`--start-time must be a time as 2026-01-31T12:00:00Z, and is "${text}"`);
+  return time;
+}
+
+const FORMATS: Record<Output, (message: Message) => string | Uint8Array> = {
+  raw: ({ data }) => data,
+  text: (message) => {
+    const again = message.redelivered ? `, redelivered ${message.redeliveryCount}` : '';
+    return `[#${message.sequence} ${message.timestamp.toISOString()}${again}] ${message.string()}\n`;
+  },
+  json: (message) => {
+    const { subject, sequence, timestampNanos, redelivered, redeliveryCount } = message;
+    const data = isUtf8(message.data)
+      ? { data: message.string() }
+      : { dataBase64: Buffer.from(message.data).toString('base64') };
+    const timestamp = timeText(timestampNanos);
+    return `${JSON.stringify({ subject, sequence, timestamp, redelivered, redeliveryCount, ...data })}\n`;
+  },
+};
+
+/** To the nanosecond, as Go has it. */
+function timeText(nanos: bigint): string {
+  const seconds = new Date(Number(nanos / 1_000_000n)).toISOString().slice(0, 19);
+  return `${seconds}.${String(nanos % 1_000_000_000n).padStart(9, '0')}Z`;
+}

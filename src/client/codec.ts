@@ -1,0 +1,46 @@
+import { StanError } from './errors.js';
+
+/** How values become bytes and back. */
+export interface Codec<T> {
+  /** @throws anything: the publish fails with it */
+  encode(value: T): Uint8Array;
+  /** @throws anything: `decode` of the message fails with it */
+  decode(data: Uint8Array): T;
+}
+
+/** What can be published as it is; anything else goes through a codec, JSON unless told otherwise. */
+export type Payload = Uint8Array | string | undefined;
+
+const EMPTY = new Uint8Array(0);
+
+/** @param T of the values; nothing checks that a message has that shape */
+export function jsonCodec<T = unknown>(): Codec<T> {
+  return {
+    encode: (value) => Buffer.from(JSON.stringify(value) ?? 'null'),
+    decode: (data) => JSON.parse(textOf(data)) as T,
+  };
+}
+
+export function stringCodec(): Codec<string> {
+  return { encode: (value) => Buffer.from(value), decode: textOf };
+}
+
+/** Bytes and strings as they are, everything else through the codec. */
+export function encodeWith(codec: Codec<unknown>, value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value === undefined) return EMPTY;
+  try {
+    return codec.encode(value);
+  } catch (cause) {
+    throw new StanError(`the payload cannot be encoded: ${(cause as Error).message}`, {
+      code: 'CODEC_FAILED',
+      hint: 'Publish bytes, a string, or what the codec takes',
+      cause,
+    });
+  }
+}
+
+export function textOf(data: Uint8Array): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.length).toString();
+}

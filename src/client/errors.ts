@@ -1,0 +1,96 @@
+/** What kind of error it is, for programs. */
+export type StanErrorCode =
+  | 'INVALID_OPTION'
+  | 'INVALID_SUBJECT'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'CONNECT_TIMEOUT'
+  | 'CONNECT_REFUSED'
+  | 'CONNECTION_LOST'
+  | 'CONNECTION_CLOSED'
+  | 'PUBLISH_REFUSED'
+  | 'PUBLISH_QUEUE_FULL'
+  | 'ACK_TIMEOUT'
+  | 'REQUEST_TIMEOUT'
+  | 'SUBSCRIBE_REFUSED'
+  | 'SUBSCRIPTION_CLOSED'
+  | 'CALLBACK_FAILED'
+  | 'CODEC_FAILED'
+  | 'ABORTED';
+
+export interface StanErrorOptions {
+  readonly code: StanErrorCode;
+  /** What to do about it. */
+  readonly hint: string;
+  /** The server's words, letter by letter. */
+  readonly serverText?: string;
+  readonly cause?: unknown;
+}
+
+/** Everything that this library throws. The message says what happened, and what to do. */
+export class StanError extends Error {
+  readonly code: StanErrorCode;
+  readonly hint: string;
+  readonly serverText: string | undefined;
+
+  constructor(what: string, { code, hint, serverText, cause }: StanErrorOptions) {
+    super(`${what}. ${hint}`, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.hint = hint;
+    this.serverText = serverText;
+  }
+}
+
+/** An option that cannot be, or a subject that cannot be a channel. Nothing was sent. */
+export class InvalidOptionError extends StanError {
+  constructor(what: string, hint: string, code: 'INVALID_OPTION' | 'INVALID_SUBJECT' = 'INVALID_OPTION') {
+    super(what, { code, hint });
+  }
+}
+
+/** `connect` did not succeed: the server refused (`serverText`), or nobody answered. */
+export class ConnectError extends StanError {}
+
+/** The message is not stored: it was refused, or never left. */
+export class PublishError extends StanError {
+  /** Of the message. */
+  readonly guid: string;
+
+  constructor(what: string, guid: string, options: StanErrorOptions) {
+    super(what, options);
+    this.guid = guid;
+  }
+}
+
+/** No ack came within the ack timeout. */
+export class AckTimeoutError extends PublishError {
+  /** It was sent, and nobody knows whether it arrived. False: it has never left, and is not stored. */
+  readonly mayBeStored: boolean;
+
+  constructor(what: string, guid: string, mayBeStored: boolean, options: Omit<StanErrorOptions, 'code'>) {
+    super(what, guid, { ...options, code: 'ACK_TIMEOUT' });
+    this.mayBeStored = mayBeStored;
+  }
+}
+
+/** A subscription was refused (`serverText`), or nobody answered. */
+export class SubscribeError extends StanError {}
+
+/** The server knows this client no more, or has not answered its pings. What waited for an ack may be stored or not. */
+export class ConnectionLostError extends StanError {
+  constructor(what: string, hint: string, serverText?: string, cause?: unknown) {
+    super(what, {
+      code: 'CONNECTION_LOST',
+      hint,
+      ...(serverText !== undefined && { serverText }),
+      ...(cause !== undefined && { cause }),
+    });
+  }
+}
+
+/** The connection, or the subscription, has been closed by this program. */
+export class ClosedError extends StanError {
+  constructor(what: string, code: 'CONNECTION_CLOSED' | 'SUBSCRIPTION_CLOSED' = 'CONNECTION_CLOSED') {
+    super(what, { code, hint: 'It has been closed by this program: open another one' });
+  }
+}

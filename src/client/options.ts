@@ -1,0 +1,167 @@
+import type { ConnectionOptions, NatsConnection } from 'nats';
+import { DEFAULT_DISCOVER_PREFIX, isClientIdValid } from '../protocol/subjects.js';
+import { type Codec, jsonCodec } from './codec.js';
+import { InvalidOptionError } from './errors.js';
+
+/** What of the NATS connection is not named otherwise here: authentication, TLS, reconnecting, its own pings. */
+export type NatsOptions = Omit<ConnectionOptions, 'servers' | 'timeout' | 'pingInterval' | 'maxPingOut'>;
+
+/** All times are in milliseconds. */
+export interface ConnectOptions extends NatsOptions {
+  /** Of the broker, or of the group. */
+  clusterId: string;
+  /** Letters, digits, `-` and `_`. One connection at a time has it. */
+  clientId: string;
+  /** NATS servers to connect to: `nats://host:4222`. */
+  servers?: string | string[];
+  /** A NATS connection to use instead: it stays open when this one is closed. */
+  natsConnection?: NatsConnection;
+  /** For NATS to connect, and then for the broker to answer [2,000]. */
+  connectTimeout?: number;
+  /** For the ack of a publish, from the call on [30,000]. */
+  ackTimeout?: number;
+  /** Subject of connect requests, without the cluster id [_STAN.discover]. */
+  discoverPrefix?: string;
+  /** Publishes without an ack at a time; more wait, in order [16,384]. */
+  maxPubAcksInFlight?: number;
+  /** The same in bytes [64 MiB]. */
+  maxPubBytesInFlight?: number;
+  /** Bytes of publishes that may wait to be sent; beyond it they fail with PUBLISH_QUEUE_FULL [256 MiB]. */
+  maxQueuedBytes?: number;
+  /** Time between pings of the broker: whole seconds [5,000]. */
+  pingInterval?: number;
+  /** So many pings without an answer, and the connection is lost [3]. */
+  pingMaxOut?: number;
+  /** Time between pings of the NATS server. */
+  natsPingInterval?: number;
+  /** So many pings without an answer, and the NATS server is given up. */
+  natsMaxPingOut?: number;
+  /** For what is published that is neither bytes nor a string, and for `decode` of messages [JSON]. */
+  codec?: Codec<unknown>;
+  /**
+   * Send a publish again under the same guid while there is no ack: `auto` if the broker says that it stores a guid once
+   * [auto]; `true` always: another broker may store the message twice.
+   */
+  retry?: boolean | 'auto';
+  /** Connect again by itself when the connection is lost, and subscribe again [false]. */
+  resume?: boolean;
+}
+
+/** Options with their defaults, checked. */
+export interface ResolvedOptions {
+  readonly clusterId: string;
+  readonly clientId: string;
+  readonly natsConnection: NatsConnection | undefined;
+  readonly natsOptions: ConnectionOptions;
+  readonly connectTimeout: number;
+  readonly ackTimeout: number;
+  readonly discoverPrefix: string;
+  readonly maxPubAcksInFlight: number;
+  readonly maxPubBytesInFlight: number;
+  readonly maxQueuedBytes: number;
+  readonly pingIntervalSeconds: number;
+  readonly pingMaxOut: number;
+  readonly codec: Codec<unknown>;
+  readonly retry: boolean | 'auto';
+  readonly resume: boolean;
+}
+
+const MIB = 1024 * 1024;
+const MAX_MS = 2 ** 31 - 1;
+const CONNECT_MS = 2_000;
+const ACK_MS = 30_000;
+const PING_MS = 5_000;
+const PING_MAX_OUT = 3;
+const RECONNECT_MS = 100;
+
+/** @throws InvalidOptionError naming the first option that cannot be */
+export function resolveOptions(options: ConnectOptions): ResolvedOptions {
+  const {
+    clusterId,
+    clientId,
+    servers,
+    natsConnection,
+    connectTimeout = CONNECT_MS,
+    ackTimeout = ACK_MS,
+    discoverPrefix = DEFAULT_DISCOVER_PREFIX,
+    maxPubAcksInFlight = 16_384,
+    maxPubBytesInFlight = 64 * MIB,
+    maxQueuedBytes = 256 * MIB,
+    pingInterval = PING_MS,
+    pingMaxOut = PING_MAX_OUT,
+    natsPingInterval,
+    natsMaxPingOut,
+    codec = jsonCodec(),
+    retry = 'auto',
+    resume = false,
+    ...nats
+  } = options;
+  checkName('clusterId', clusterId);
+  if (typeof clientId !== 'string' || !isClientIdValid(clientId))
+    throw new InvalidOptionError(
+      `clientId ${quote(clientId)} cannot be`,
+      'It must have letters, digits, "-" and "_", and nothing else',
+    );
+  checkName('discoverPrefix', discoverPrefix);
+  checkNumber('connectTimeout', connectTimeout, 1, MAX_MS);
+  checkNumber('ackTimeout', ackTimeout, 1, MAX_MS);
+  checkNumber('maxPubAcksInFlight', maxPubAcksInFlight, 1, 2 ** 24);
+  checkNumber('maxPubBytesInFlight', maxPubBytesInFlight, 1, Number.MAX_SAFE_INTEGER);
+  checkNumber('maxQueuedBytes', maxQueuedBytes, 0, Number.MAX_SAFE_INTEGER);
+  checkNumber('pingInterval', pingInterval, 1_000, MAX_MS);
+  checkNumber('pingMaxOut', pingMaxOut, 1, 2 ** 31 - 1);
+  if (retry !== 'auto' && typeof retry !== 'boolean')
+    throw new InvalidOptionError(`retry ${quote(retry)} cannot be`, 'It is true, false or "auto"');
+  if (natsConnection !== undefined && servers !== undefined)
+    throw new InvalidOptionError(
+      'servers and natsConnection are both given',
+      'Give the servers to connect to, or the connection to use',
+    );
+  return {
+    clusterId,
+    clientId,
+    natsConnection,
+    natsOptions: {
+      name: `stanchion ${clientId}`,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_MS,
+      ...nats,
+      ...(servers !== undefined && { servers }),
+      ...(natsPingInterval !== undefined && { pingInterval: natsPingInterval }),
+      ...(natsMaxPingOut !== undefined && { maxPingOut: natsMaxPingOut }),
+      timeout: connectTimeout,
+    },
+    connectTimeout,
+    ackTimeout,
+    discoverPrefix,
+    maxPubAcksInFlight,
+    maxPubBytesInFlight,
+    maxQueuedBytes,
+    pingIntervalSeconds: Math.round(pingInterval / 1000),
+    pingMaxOut,
+    codec,
+    retry,
+    resume,
+  };
+}
+
+/** @throws InvalidOptionError unless it is a whole number in these bounds */
+export function checkNumber(name: string, value: unknown, min: number, max: number): void {
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max)
+    throw new InvalidOptionError(
+      `${name} ${quote(value)} cannot be`,
+      `It must be a whole number from ${min} to ${max}`,
+    );
+}
+
+function checkName(name: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '' || /[\s*>]|^\.|\.\.|\.$/.test(value))
+    throw new InvalidOptionError(
+      `${name} ${quote(value)} cannot be`,
+      'It is part of NATS subjects: no spaces, no wildcards, no empty parts between dots',
+    );
+}
+
+export function quote(value: unknown): string {
+  return typeof value === 'string' ? `"${value.slice(0, 100)}"` : String(value);
+}

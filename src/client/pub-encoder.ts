@@ -1,0 +1,94 @@
+import { isChannelNameStringValid } from '../protocol/subjects.js';
+import { varintSize, writeVarint } from '../protocol/wire.js';
+import { InvalidOptionError } from './errors.js';
+import { quote } from './options.js';
+
+const CLIENT_ID_TAG = 0x0a;
+const GUID_TAG = 0x12;
+const SUBJECT_TAG = 0x1a;
+const DATA_TAG = 0x2a;
+const CONN_ID_TAG = 0x32;
+/** So many channels are remembered; with more it begins anew. */
+const MAX_CHANNELS = 4_096;
+
+/** Of a channel: what is the same in all its messages. */
+export interface EncodedChannel {
+  /** In NATS. */
+  readonly subject: string;
+  /** Tag, length and name. */
+  readonly field: Buffer;
+}
+
+/** Encodes PubMsgs: all but guid and data is the same from message to message, and kept as bytes. */
+export class PubEncoder {
+  readonly #prefix: string;
+  readonly #clientField: Buffer;
+  readonly #connField: Buffer;
+  readonly #channels = new Map<string, EncodedChannel>();
+
+  /** @param prefix of the NATS subjects of messages */
+  constructor(prefix: string, clientId: string, connId: Uint8Array) {
+    this.#prefix = prefix;
+    this.#clientField = fieldOf(CLIENT_ID_TAG, Buffer.from(clientId));
+    this.#connField = fieldOf(CONN_ID_TAG, connId);
+  }
+
+  /** @throws InvalidOptionError if that cannot be a channel */
+  channel(name: string): EncodedChannel {
+    const known = this.#channels.get(name);
+    if (known !== undefined) return known;
+    checkChannelName(name);
+    const channel = { subject: `${this.#prefix}.${name}`, field: fieldOf(SUBJECT_TAG, Buffer.from(name)) };
+    if (this.#channels.size >= MAX_CHANNELS) this.#channels.clear();
+    this.#channels.set(name, channel);
+    return channel;
+  }
+
+  /** @param guid ASCII. @returns bytes that share nothing with `data` */
+  encode(channel: EncodedChannel, guid: string, data: Uint8Array): Buffer {
+    const client = this.#clientField;
+    const conn = this.#connField;
+    const { field } = channel;
+    const dataLength = data.length;
+    const size =
+      client.length +
+      2 +
+      guid.length +
+      field.length +
+      (dataLength === 0 ? 0 : 1 + varintSize(dataLength) + dataLength) +
+      conn.length;
+    const bytes = Buffer.allocUnsafe(size);
+    bytes.set(client, 0);
+    let pos = client.length;
+    bytes[pos++] = GUID_TAG;
+    bytes[pos++] = guid.length;
+    for (let i = 0; i < guid.length; i++) bytes[pos++] = guid.charCodeAt(i);
+    bytes.set(field, pos);
+    pos += field.length;
+    if (dataLength > 0) {
+      bytes[pos++] = DATA_TAG;
+      pos = writeVarint(bytes, pos, dataLength);
+      bytes.set(data, pos);
+      pos += dataLength;
+    }
+    bytes.set(conn, pos);
+    return bytes;
+  }
+}
+
+/** @throws InvalidOptionError if that cannot be a channel */
+export function checkChannelName(name: string): void {
+  if (typeof name !== 'string' || !isChannelNameStringValid(name) || /[\s]/.test(name))
+    throw new InvalidOptionError(
+      `${quote(name)} cannot be a channel`,
+      'A name has no spaces, no "/", no wildcards ("*", ">"), and no empty parts between dots',
+      'INVALID_SUBJECT',
+    );
+}
+
+function fieldOf(tag: number, value: Uint8Array): Buffer {
+  const field = Buffer.alloc(1 + varintSize(value.length) + value.length);
+  field[0] = tag;
+  field.set(value, writeVarint(field, 1, value.length));
+  return field;
+}

@@ -1,0 +1,431 @@
+import { createInbox, type Msg, type NatsConnection, nuid, type Subscription } from 'nats';
+import { decodePubAck } from '../protocol/messages.js';
+import { isNobody } from './ask.js';
+import { AckTimeoutError, PublishError, type StanError } from './errors.js';
+import type { ResolvedOptions } from './options.js';
+import type { PubEncoder } from './pub-encoder.js';
+import type { StatusFeed } from './status.js';
+
+/** Called once for each message: with an error if it is not known to be stored. */
+export type OnAck = (error: StanError | undefined, guid: string) => void;
+
+/** A message on its way. */
+interface Pending {
+  readonly guid: string;
+  /** In NATS. */
+  readonly subject: string;
+  readonly bytes: Buffer;
+  readonly deadlineMs: number;
+  readonly onAck: OnAck;
+  isSent: boolean;
+}
+
+/**
+ * Flowing: what is published leaves at once. Stalled: nobody serves, or nothing is acknowledged; the oldest message is sent
+ * again now and then, to find out when that changes. Settling: an ack has come, and others may be on their way.
+ * Resending: what is still without an ack is sent again, in order.
+ */
+type Phase = 'flowing' | 'stalled' | 'settling' | 'resending';
+
+/** Without any ack while messages wait for one. */
+const SILENCE_MS = 250;
+const FIRST_PROBE_MS = 50;
+const MAX_PROBE_MS = 1_000;
+const PROBE_JITTER = 0.2;
+/** After the first ack: no other one has come for so long. */
+const SETTLE_MS = 20;
+/** Sent again at once, before acks are looked at. */
+const RESEND_BATCH = 256;
+const TICK_MS = 50;
+const QUICK_TICK_MS = 10;
+const GUID_TAG = 0x0a;
+// Works on any bytes, and spares an object for each ack.
+const { latin1Slice } = Buffer.prototype;
+
+/**
+ * Publishes with acks: so many ahead of them, the others wait in order. A message without an ack is sent again under its guid
+ * until its time is over; as far as the broker tells a guid that it has stored, nothing is stored twice.
+ *
+ * Messages leave in the order of the calls, also over a takeover: while older ones may have been lost, none that is new is
+ * sent.
+ */
+export class Publisher {
+  /** Whether what has no ack is sent again. */
+  canRetry = false;
+  /** The server cannot be reached for now: the connection is being resumed. */
+  #isHeld = false;
+  readonly #nats: NatsConnection;
+  readonly #options: ResolvedOptions;
+  readonly #status: StatusFeed;
+  #encoder: PubEncoder;
+  readonly #inbox = createInbox();
+  readonly #acks: Subscription;
+  readonly #reply: { reply: string };
+  /** Sent and without an ack, oldest first. */
+  readonly #inFlight = new Map<string, Pending>();
+  #inFlightBytes = 0;
+  /** Not sent yet. */
+  readonly #queue: Pending[] = [];
+  #queueHead = 0;
+  #queuedBytes = 0;
+  #phase: Phase = 'flowing';
+  #lastAckMs = 0;
+  #probeAtMs = 0;
+  #probeMs = FIRST_PROBE_MS;
+  #resend: Pending[] = [];
+  #resendNext = 0;
+  #sentAgain = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #onIdle: (() => void)[] = [];
+
+  constructor(nats: NatsConnection, options: ResolvedOptions, status: StatusFeed, encoder: PubEncoder) {
+    this.#nats = nats;
+    this.#options = options;
+    this.#status = status;
+    this.#encoder = encoder;
+    this.#reply = { reply: this.#inbox };
+    this.#acks = nats.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (error === null) this.#onAnswer(message);
+      },
+    });
+  }
+
+  /** Publishes that are not answered. */
+  get pending(): number {
+    return this.#inFlight.size + this.#queue.length - this.#queueHead;
+  }
+
+  /**
+   * @returns the guid
+   * @throws StanError if the message cannot be sent at all; then `onAck` is not called
+   */
+  publish(channelName: string, data: Uint8Array, onAck: OnAck): string {
+    const channel = this.#encoder.channel(channelName);
+    const guid = nuid.next();
+    const bytes = this.#encoder.encode(channel, guid, data);
+    const maxPayload = this.#nats.info?.max_payload;
+    if (maxPayload !== undefined && bytes.length > maxPayload) {
+      throw new PublishError(
+        `a message of ${data.length} bytes to "${channelName}" is too large: the NATS server takes ${maxPayload} bytes with all that goes with it`,
+        guid,
+        { code: 'PAYLOAD_TOO_LARGE', hint: 'Publish less at once, or raise max_payload of the NATS servers' },
+      );
+    }
+    const nowMs = performance.now();
+    const pending: Pending = {
+      guid,
+      subject: channel.subject,
+      bytes,
+      deadlineMs: nowMs + this.#options.ackTimeout,
+      onAck,
+      isSent: false,
+    };
+    if (this.#phase === 'flowing' && this.#queueHead === this.#queue.length && this.#hasRoom(bytes.length)) {
+      this.#send(pending, nowMs);
+    } else {
+      this.#enqueue(pending, channelName);
+    }
+    if (this.#timer === undefined) this.#startTimer();
+    return guid;
+  }
+
+  /** Ends when everything that was published until now is answered. */
+  whenIdle(): Promise<void> {
+    if (this.pending === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** NATS is gone: what is under way may be lost. */
+  disconnected(): void {
+    if (this.canRetry) this.#stall('NATS is disconnected');
+  }
+
+  reconnected(): void {
+    if (this.#phase === 'stalled') this.#probe(performance.now());
+  }
+
+  /** Nothing is sent until `release`. */
+  hold(reason: string): void {
+    this.#isHeld = true;
+    this.#stall(reason);
+  }
+
+  /**
+   * The server is there again.
+   *
+   * @param isSameSession it tells what it has stored of this connection's guids. If not, nothing that was sent is sent again.
+   * @param error for what was sent and is not known to be stored
+   */
+  release(encoder: PubEncoder, isSameSession: boolean, error: () => StanError): void {
+    this.#isHeld = false;
+    this.#encoder = encoder;
+    if (!isSameSession) {
+      for (const pending of [...this.#inFlight.values()]) this.#answer(pending, error());
+    }
+    this.#probe(performance.now());
+  }
+
+  /** Fails everything that waits. */
+  close(error: () => StanError): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#acks.unsubscribe();
+    const all = [...this.#inFlight.values(), ...this.#queue.slice(this.#queueHead)];
+    this.#inFlight.clear();
+    this.#queue.length = this.#queueHead = 0;
+    for (const pending of all) tell(pending, error());
+    this.#idle();
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const { maxPubAcksInFlight, maxPubBytesInFlight } = this.#options;
+    const { size } = this.#inFlight;
+    // One message may be larger than the bound: it goes alone.
+    return size < maxPubAcksInFlight && (size === 0 || this.#inFlightBytes + bytes <= maxPubBytesInFlight);
+  }
+
+  #enqueue(pending: Pending, channelName: string): void {
+    const { maxQueuedBytes } = this.#options;
+    const bytes = this.#queuedBytes + pending.bytes.length;
+    if (bytes > maxQueuedBytes) {
+      throw new PublishError(
+        `${this.pending} messages wait to be published, and one more to "${channelName}" has no room: ${maxQueuedBytes} bytes may wait`,
+        pending.guid,
+        {
+          code: 'PUBLISH_QUEUE_FULL',
+          hint: 'Wait for acks before publishing more (`await publish`), or raise maxQueuedBytes',
+        },
+      );
+    }
+    this.#queuedBytes = bytes;
+    this.#queue.push(pending);
+  }
+
+  #send(pending: Pending, nowMs: number): void {
+    if (this.#inFlight.size === 0) this.#lastAckMs = nowMs;
+    pending.isSent = true;
+    this.#inFlight.set(pending.guid, pending);
+    this.#inFlightBytes += pending.bytes.length;
+    this.#nats.publish(pending.subject, pending.bytes, this.#reply);
+  }
+
+  #sendQueued(): void {
+    if (this.#phase !== 'flowing' || this.#queueHead === this.#queue.length) return;
+    const nowMs = performance.now();
+    while (this.#queueHead < this.#queue.length) {
+      const next = this.#queue[this.#queueHead]!;
+      if (!this.#hasRoom(next.bytes.length)) break;
+      this.#dequeue();
+      this.#send(next, nowMs);
+    }
+  }
+
+  #dequeue(): Pending | undefined {
+    const next = this.#queue[this.#queueHead];
+    if (next === undefined) return undefined;
+    this.#queueHead++;
+    this.#queuedBytes -= next.bytes.length;
+    // Taking each from the front would move all the others.
+    if (this.#queueHead === this.#queue.length) this.#queue.length = this.#queueHead = 0;
+    else if (this.#queueHead > 1024 && this.#queueHead * 2 > this.#queue.length) {
+      this.#queue.splice(0, this.#queueHead);
+      this.#queueHead = 0;
+    }
+    return next;
+  }
+
+  #onAnswer(message: Msg): void {
+    if (isNobody(message)) {
+      if (this.canRetry) this.#stall('nobody serves the channel');
+      return;
+    }
+    const { data } = message;
+    const length = data[1]!;
+    let guid: string;
+    let serverText = '';
+    if (data[0] === GUID_TAG && data.length === length + 2) {
+      // What every ack is: the guid, and no error.
+      guid = latin1Slice.call(data as Buffer, 2);
+    } else {
+      try {
+        const ack = decodePubAck(data);
+        guid = ack.guid;
+        serverText = ack.error;
+      } catch {
+        return;
+      }
+    }
+    const pending = this.#inFlight.get(guid);
+    // Of what was sent twice, the second ack.
+    if (pending === undefined) return;
+    this.#lastAckMs = performance.now();
+    if (this.#phase === 'stalled' && !this.#isHeld) this.#phase = 'settling';
+    this.#answer(
+      pending,
+      serverText === ''
+        ? undefined
+        : new PublishError(`the message was refused: ${serverText}`, guid, {
+            code: 'PUBLISH_REFUSED',
+            serverText,
+            hint: hintFor(serverText),
+          }),
+    );
+    if (this.#phase === 'flowing') this.#sendQueued();
+    else if (this.#phase === 'resending') this.#resendMore();
+  }
+
+  #answer(pending: Pending, error: StanError | undefined): void {
+    this.#inFlight.delete(pending.guid);
+    this.#inFlightBytes -= pending.bytes.length;
+    tell(pending, error);
+    if (this.#inFlight.size === 0 && this.#queue.length === 0) this.#idle();
+  }
+
+  #idle(): void {
+    if (this.#onIdle.length > 0 && this.pending === 0)
+      for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  // What follows is for when acks do not come.
+
+  #startTimer(): void {
+    const ms = this.#phase === 'flowing' ? TICK_MS : QUICK_TICK_MS;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#tick(performance.now());
+      if (this.pending > 0 && this.#timer === undefined) this.#startTimer();
+    }, ms);
+  }
+
+  #tick(nowMs: number): void {
+    this.#expire(nowMs);
+    switch (this.#phase) {
+      case 'flowing':
+        if (this.canRetry && this.#inFlight.size > 0 && nowMs - this.#lastAckMs >= SILENCE_MS)
+          this.#stall(`no ack for ${SILENCE_MS} ms`);
+        return;
+      case 'stalled':
+        if (nowMs >= this.#probeAtMs && !this.#isHeld) this.#probe(nowMs);
+        return;
+      case 'settling':
+        if (nowMs - this.#lastAckMs >= SETTLE_MS || this.#inFlight.size === 0) this.#beginResend();
+        return;
+      case 'resending':
+        if (nowMs - this.#lastAckMs >= SILENCE_MS) this.#stall(`no ack for ${SILENCE_MS} ms`);
+        return;
+    }
+  }
+
+  /** All have the same time to live, so the oldest are the first to go. */
+  #expire(nowMs: number): void {
+    for (const pending of this.#inFlight.values()) {
+      if (pending.deadlineMs > nowMs) break;
+      this.#answer(pending, this.#timeoutError(pending));
+    }
+    while (this.#queueHead < this.#queue.length && this.#queue[this.#queueHead]!.deadlineMs <= nowMs) {
+      const pending = this.#dequeue()!;
+      tell(pending, this.#timeoutError(pending));
+    }
+    this.#sendQueued();
+    this.#idle();
+  }
+
+  #timeoutError({ guid, subject, isSent }: Pending): StanError {
+    const { ackTimeout } = this.#options;
+    const what = isSent ? 'it may be stored or not' : 'it was never sent, and is not stored';
+    return new AckTimeoutError(
+      `no ack within ${ackTimeout} ms for message ${guid} on ${subject}: ${what}`,
+      guid,
+      isSent,
+      { hint: 'Is a broker active? `stanchion status` tells. A longer ackTimeout rides out longer outages' },
+    );
+  }
+
+  #stall(reason: string): void {
+    if (this.#phase === 'stalled') return;
+    const wasFlowing = this.#phase === 'flowing';
+    this.#phase = 'stalled';
+    this.#resend = [];
+    this.#probeMs = FIRST_PROBE_MS;
+    this.#planProbe(performance.now());
+    if (wasFlowing) {
+      this.#sentAgain = 0;
+      this.#status.tell({ type: 'publishingPaused', reason });
+    }
+    clearTimeout(this.#timer);
+    this.#startTimer();
+  }
+
+  #planProbe(nowMs: number): void {
+    this.#probeAtMs = nowMs + this.#probeMs * (1 + PROBE_JITTER * (2 * Math.random() - 1));
+    this.#probeMs = Math.min(MAX_PROBE_MS, this.#probeMs * 2);
+  }
+
+  /** One message tells whether somebody serves: more would flood who is only slow. */
+  #probe(nowMs: number): void {
+    this.#planProbe(nowMs);
+    const [oldest] = this.#inFlight.values();
+    if (oldest !== undefined) {
+      this.#sentAgain++;
+      this.#nats.publish(oldest.subject, oldest.bytes, this.#reply);
+      return;
+    }
+    const next = this.#dequeue();
+    if (next !== undefined) this.#send(next, nowMs);
+    else this.#flow();
+  }
+
+  #beginResend(): void {
+    this.#phase = 'resending';
+    this.#resend = [...this.#inFlight.values()];
+    this.#resendNext = 0;
+    this.#resendMore();
+  }
+
+  /** No more than a batch without an ack at a time. */
+  #resendMore(): void {
+    const resend = this.#resend;
+    const rest = resend.length - this.#resendNext;
+    const outstanding = this.#inFlight.size - rest;
+    if (rest > 0 && outstanding >= RESEND_BATCH / 2) return;
+    const end = Math.min(resend.length, this.#resendNext + RESEND_BATCH);
+    for (; this.#resendNext < end; this.#resendNext++) {
+      const pending = resend[this.#resendNext]!;
+      if (!this.#inFlight.has(pending.guid)) continue;
+      this.#sentAgain++;
+      this.#nats.publish(pending.subject, pending.bytes, this.#reply);
+    }
+    if (this.#resendNext === resend.length) this.#flow();
+  }
+
+  #flow(): void {
+    this.#phase = 'flowing';
+    this.#resend = [];
+    this.#lastAckMs = performance.now();
+    this.#status.tell({ type: 'publishingResumed', sentAgain: this.#sentAgain });
+    this.#sendQueued();
+  }
+}
+
+/** What the program throws in its callback is its own affair, and must not keep others from their acks. */
+function tell({ onAck, guid }: Pending, error: StanError | undefined): void {
+  try {
+    onAck(error, guid);
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
+  }
+}
+
+function hintFor(serverText: string): string {
+  if (serverText.includes('invalid publish request'))
+    return 'The server does not know this client any more, or the subject cannot be a channel';
+  if (serverText.includes('store is full'))
+    return 'Make room on the disk of the store, then publish it again';
+  if (serverText.includes('wait for the disk'))
+    return 'Publish more slowly: the disk of the store cannot follow';
+  if (serverText.includes('too many channels')) return 'Raise --max-channels, or use fewer channels';
+  return 'It is not stored: publish it again once the cause is gone';
+}

@@ -1,0 +1,49 @@
+import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
+import { InvalidOptionError } from './errors.js';
+import { quote } from './options.js';
+
+/**
+ * Where a subscription begins: with what is published from now on, with the newest message, with the first one that is stored, with
+ * a sequence, with what was stored at a time or later, or with what was stored so many milliseconds ago or later.
+ */
+export type StartAt =
+  | 'new'
+  | 'last'
+  | 'all'
+  | { readonly sequence: number }
+  | { readonly time: Date }
+  | { readonly timeAgo: number };
+
+type StartFields = Pick<SubscriptionRequest, 'startPosition' | 'startSequence' | 'startTimeDelta'>;
+
+const NONE = { startSequence: 0, startTimeDelta: 0n };
+const NS_PER_MS = 1_000_000;
+
+/** @throws InvalidOptionError */
+export function startFields(startAt: StartAt, nowMs = Date.now()): StartFields {
+  switch (startAt) {
+    case 'new':
+      return { ...NONE, startPosition: StartPosition.NEW_ONLY };
+    case 'last':
+      return { ...NONE, startPosition: StartPosition.LAST_RECEIVED };
+    case 'all':
+      return { ...NONE, startPosition: StartPosition.FIRST };
+  }
+  if (typeof startAt === 'object' && startAt !== null) {
+    if ('sequence' in startAt && Number.isSafeInteger(startAt.sequence) && startAt.sequence >= 0)
+      return { ...NONE, startPosition: StartPosition.SEQUENCE_START, startSequence: startAt.sequence };
+    // The server counts back from its own present.
+    if ('timeAgo' in startAt && startAt.timeAgo >= 0) return timeDelta(startAt.timeAgo);
+    if ('time' in startAt && startAt.time instanceof Date && !Number.isNaN(startAt.time.getTime()))
+      return timeDelta(Math.max(0, nowMs - startAt.time.getTime()));
+  }
+  throw new InvalidOptionError(
+    `startAt ${typeof startAt === 'object' ? JSON.stringify(startAt) : quote(startAt)} cannot be`,
+    'It is "new", "last", "all", { sequence }, { time: Date } or { timeAgo: milliseconds }',
+  );
+}
+
+function timeDelta(milliseconds: number): StartFields {
+  const startTimeDelta = BigInt(Math.round(milliseconds)) * BigInt(NS_PER_MS);
+  return { ...NONE, startPosition: StartPosition.TIME_DELTA_START, startTimeDelta };
+}

@@ -1,0 +1,84 @@
+import type { Codec } from './codec.js';
+import { InvalidOptionError, type StanError } from './errors.js';
+import type { Message } from './message.js';
+import { checkNumber, quote } from './options.js';
+import { type StartAt, startFields } from './start-at.js';
+
+/**
+ * Takes the messages, one after the other: the next one comes when the promise of the last has ended. In auto mode a message
+ * is acked when this is over without an error.
+ *
+ * @param error set once, when the subscription has ended by an error; there is no message then
+ */
+export type MessageCallback = (error: StanError | undefined, message: Message) => void | Promise<void>;
+
+/** All times are in milliseconds. */
+export interface SubscribeOptions {
+  /** Queue group: each message goes to one of its members. */
+  queue?: string;
+  /** Name under which the server keeps the place when the subscription is closed. With `queue`: a durable queue group. */
+  durable?: string;
+  /** Where it begins, unless it is a durable that has begun [new]. */
+  startAt?: StartAt;
+  /** The program acks each message by `ack()` [false: after it has been handled]. */
+  manualAck?: boolean;
+  /** A message without an ack comes again after this: whole seconds [30,000]. */
+  ackWait?: number;
+  /** Messages without an ack at a time: more do not come [1,024]. */
+  maxInFlight?: number;
+  /** Takes the messages. Without it they are read by `for await`. */
+  callback?: MessageCallback;
+  /** For `decode` of its messages [that of the connection]. */
+  codec?: Codec<unknown>;
+}
+
+export interface ResolvedSubscribeOptions {
+  readonly queue: string;
+  readonly durable: string;
+  readonly startAt: StartAt;
+  readonly manualAck: boolean;
+  readonly ackWaitSeconds: number;
+  readonly maxInFlight: number;
+  readonly callback: MessageCallback | undefined;
+  readonly codec: Codec<unknown>;
+}
+
+const ACK_WAIT_MS = 30_000;
+const MAX_INT32 = 2 ** 31 - 1;
+
+/** @throws InvalidOptionError naming the first option that cannot be */
+export function resolveSubscribeOptions(
+  options: SubscribeOptions,
+  defaultCodec: Codec<unknown>,
+): ResolvedSubscribeOptions {
+  const {
+    queue = '',
+    durable = '',
+    startAt = 'new',
+    manualAck = false,
+    ackWait = ACK_WAIT_MS,
+    maxInFlight = 1_024,
+    callback,
+    codec = defaultCodec,
+  } = options;
+  startFields(startAt);
+  checkNumber('ackWait', ackWait, 1_000, MAX_INT32);
+  checkNumber('maxInFlight', maxInFlight, 1, MAX_INT32);
+  if (callback !== undefined && typeof callback !== 'function')
+    throw new InvalidOptionError(`callback ${quote(callback)} cannot be`, 'It is a function');
+  if (queue !== '' && durable.includes(':'))
+    throw new InvalidOptionError(
+      `durable ${quote(durable)} cannot be`,
+      'The name of a durable queue group has no ":"',
+    );
+  return {
+    queue,
+    durable,
+    startAt,
+    manualAck,
+    ackWaitSeconds: Math.round(ackWait / 1_000),
+    maxInFlight,
+    callback,
+    codec,
+  };
+}

@@ -1,0 +1,341 @@
+import { createInbox, type NatsConnection, type Subscription as NatsSubscription } from 'nats';
+import {
+  decodeSubscriptionResponse,
+  encodeSubscriptionRequest,
+  encodeUnsubscribeRequest,
+} from '../protocol/messages.js';
+import { AckEncoder } from './ack-encoder.js';
+import { ask } from './ask.js';
+import { ClosedError, InvalidOptionError, StanError, SubscribeError } from './errors.js';
+import { type Message, ReceivedMessage } from './message.js';
+import { startFields } from './start-at.js';
+import type { StatusFeed } from './status.js';
+import type { ResolvedSubscribeOptions } from './subscribe-options.js';
+
+/** A subscription: read it by `for await`, unless it has a callback. */
+export interface Subscription extends AsyncIterable<Message>, AsyncDisposable {
+  readonly subject: string;
+  /** '' if it is of no queue group. */
+  readonly queue: string;
+  /** '' if it is no durable. */
+  readonly durable: string;
+  /** Ends when it is over: with an error if that was not asked for. */
+  readonly closed: Promise<StanError | undefined>;
+  isClosed(): boolean;
+  /** Messages that have come and wait to be handled. */
+  getPending(): number;
+  /** Messages that have been handed out. */
+  getDelivered(): number;
+  /** Ends it. A durable keeps its place. @throws SubscribeError if the server did not take it */
+  close(): Promise<void>;
+  /** Ends it, and a durable for good. @throws SubscribeError if the server did not take it */
+  unsubscribe(): Promise<void>;
+}
+
+/** What a subscription needs of its connection. */
+export interface SubscriptionHost {
+  readonly nats: NatsConnection;
+  readonly clientId: string;
+  readonly events: StatusFeed;
+  /** For a request to be answered, ms. */
+  readonly requestTimeoutMs: number;
+  /** In NATS. `subscriptionClose` is '' if the server cannot. */
+  readonly subjects: { subscribe: string; unsubscribe: string; subscriptionClose: string };
+  /** Whether a request may be sent twice: this broker gives the same answer, others may subscribe twice. */
+  readonly canRepeat: boolean;
+  forget(subscription: StanSubscription): void;
+}
+
+const REPEAT_MS = 500;
+
+export class StanSubscription implements Subscription {
+  readonly subject: string;
+  readonly queue: string;
+  readonly durable: string;
+  readonly closed: Promise<StanError | undefined>;
+  readonly #host: SubscriptionHost;
+  readonly #options: ResolvedSubscribeOptions;
+  readonly #acks: AckEncoder;
+  #nats: NatsSubscription | undefined;
+  #ackInbox = '';
+  /** Come and not handed out, oldest first. What comes before the subscription is answered waits here too. */
+  readonly #waiting: ReceivedMessage[] = [];
+  #delivered = 0;
+  #lastSequence = 0;
+  #isHandling = false;
+  #hasReader = false;
+  #wake: (() => void) | undefined;
+  #isClosed = false;
+  #error: StanError | undefined;
+  #onClosed!: (error: StanError | undefined) => void;
+
+  private constructor(host: SubscriptionHost, subject: string, options: ResolvedSubscribeOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.subject = subject;
+    this.queue = options.queue;
+    this.durable = options.durable;
+    this.#acks = new AckEncoder(subject);
+    this.closed = new Promise((resolve) => {
+      this.#onClosed = resolve;
+    });
+  }
+
+  /** @throws SubscribeError if the server refuses, or does not answer */
+  static async open(
+    host: SubscriptionHost,
+    subject: string,
+    options: ResolvedSubscribeOptions,
+  ): Promise<StanSubscription> {
+    const subscription = new StanSubscription(host, subject, options);
+    await subscription.#subscribe();
+    return subscription;
+  }
+
+  isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  getPending(): number {
+    return this.#waiting.length;
+  }
+
+  getDelivered(): number {
+    return this.#delivered;
+  }
+
+  close(): Promise<void> {
+    const { subscriptionClose } = this.#host.subjects;
+    if (subscriptionClose === '') {
+      return Promise.reject(
+        new SubscribeError(`the subscription to "${this.subject}" cannot be closed: this server is too old`, {
+          code: 'SUBSCRIBE_REFUSED',
+          hint: 'Use unsubscribe(), which ends a durable for good, or close the connection',
+        }),
+      );
+    }
+    return this.#leave(subscriptionClose);
+  }
+
+  unsubscribe(): Promise<void> {
+    return this.#leave(this.#host.subjects.unsubscribe);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isClosed) await this.close();
+  }
+
+  /**
+   * Messages in order. In auto mode each is acked when the next one is asked for, or by `ack()`; what is being handled when the
+   * loop is left is not acked and comes again.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<Message> {
+    if (this.#options.callback !== undefined)
+      throw new InvalidOptionError('the subscription has a callback', 'Use it, or subscribe without one');
+    if (this.#hasReader)
+      throw new InvalidOptionError('the subscription is being read already', 'Subscribe once per loop');
+    this.#hasReader = true;
+    let last: Message | undefined;
+    return {
+      next: async () => {
+        if (last !== undefined && !this.#options.manualAck) last.ack();
+        for (;;) {
+          last = this.#isClosed ? undefined : this.#waiting.shift();
+          if (last !== undefined) {
+            this.#delivered++;
+            return { done: false, value: last };
+          }
+          if (this.#error !== undefined) throw this.#error;
+          if (this.#isClosed) return { done: true, value: undefined };
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+      },
+      return: async () => {
+        this.#hasReader = false;
+        if (!this.#isClosed) await this.close();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  /** The server has forgotten it, and the connection is there again. @throws SubscribeError */
+  async resume(): Promise<void> {
+    this.#nats?.unsubscribe();
+    this.#ackInbox = '';
+    // They come again, and can no longer be acked.
+    this.#waiting.length = 0;
+    await this.#subscribe();
+  }
+
+  /** It is over, without the server. */
+  end(error: StanError | undefined): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#error = error;
+    this.#nats?.unsubscribe();
+    this.#waiting.length = 0;
+    this.#host.forget(this);
+    this.#wake?.();
+    this.#onClosed(error);
+    if (error === undefined) return;
+    const { callback } = this.#options;
+    if (callback !== undefined) void this.#call(callback, error, undefined as never);
+  }
+
+  async #subscribe(): Promise<void> {
+    const { subject, queue, durable } = this;
+    const { nats, clientId, subjects, requestTimeoutMs, canRepeat } = this.#host;
+    const { startAt, maxInFlight, ackWaitSeconds } = this.#options;
+    const inbox = createInbox();
+    const natsSubscription = nats.subscribe(inbox, {
+      callback: (error, { data }) => {
+        if (error === null) this.#onMessage(data);
+      },
+    });
+    this.#nats = natsSubscription;
+    // A subscription that is not durable goes on behind what it has seen: its place is known here only.
+    const from = this.#lastSequence > 0 ? { sequence: this.#lastSequence + 1 } : startAt;
+    const payload = encodeSubscriptionRequest({
+      clientId,
+      subject,
+      queueGroup: queue,
+      inbox,
+      maxInFlight,
+      ackWaitSeconds,
+      durableName: durable,
+      ...startFields(from),
+    });
+    const answer = await ask(nats, subjects.subscribe, payload, {
+      timeout: requestTimeoutMs,
+      ...(canRepeat && { repeatMs: REPEAT_MS }),
+    }).catch((cause: unknown) => {
+      natsSubscription.unsubscribe();
+      throw cause;
+    });
+    const problem = answerProblem(answer, `the subscription to "${subject}"`, requestTimeoutMs);
+    if (problem !== undefined) {
+      natsSubscription.unsubscribe();
+      throw problem;
+    }
+    this.#ackInbox = decodeSubscriptionResponse(answer!).ackInbox;
+    if (this.#options.callback !== undefined) void this.#handle(this.#options.callback);
+  }
+
+  readonly #sendAck = (sequence: number): void => {
+    // After the end nobody takes it, and the message comes again to whoever subscribes next.
+    if (this.#isClosed || this.#host.nats.isClosed()) return;
+    this.#host.nats.publish(this.#ackInbox, this.#acks.encode(sequence));
+  };
+
+  #onMessage(data: Uint8Array): void {
+    if (this.#isClosed) return;
+    const message = ReceivedMessage.from(this.subject, data, this.#options.codec, this.#sendAck);
+    if (message === undefined) return;
+    // It waited too long here, and came again: once is enough.
+    if (message.redelivered && this.#waiting.some(({ sequence }) => sequence === message.sequence)) return;
+    if (message.sequence > this.#lastSequence) this.#lastSequence = message.sequence;
+    this.#waiting.push(message);
+    const { callback } = this.#options;
+    if (callback === undefined) this.#wake?.();
+    else if (!this.#isHandling && this.#ackInbox !== '') void this.#handle(callback);
+  }
+
+  /** One message after the other, without waiting where the callback does not. */
+  async #handle(callback: NonNullable<ResolvedSubscribeOptions['callback']>): Promise<void> {
+    if (this.#isHandling) return;
+    this.#isHandling = true;
+    try {
+      for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
+        this.#delivered++;
+        const result = this.#call(callback, undefined, message);
+        const isHandled = typeof result === 'boolean' ? result : await result;
+        if (isHandled && !this.#options.manualAck) message.ack();
+      }
+    } finally {
+      this.#isHandling = false;
+    }
+  }
+
+  /** @returns whether it ended without an error */
+  #call(
+    callback: NonNullable<ResolvedSubscribeOptions['callback']>,
+    error: StanError | undefined,
+    message: Message,
+  ): boolean | Promise<boolean> {
+    try {
+      const result = callback(error, message);
+      if (!(result instanceof Promise)) return true;
+      return result.then(
+        () => true,
+        (thrown: unknown) => this.#onCallbackError(thrown, message),
+      );
+    } catch (thrown) {
+      return this.#onCallbackError(thrown, message);
+    }
+  }
+
+  #onCallbackError(thrown: unknown, message: Message | undefined): false {
+    const which = message === undefined ? '' : ` with message ${message.sequence}`;
+    const error = new StanError(
+      `the callback of the subscription to "${this.subject}" failed${which}: ${(thrown as Error)?.message ?? thrown}`,
+      {
+        code: 'CALLBACK_FAILED',
+        hint: 'The message is not acked and comes again after ackWait',
+        cause: thrown,
+      },
+    );
+    this.#host.events.tell({ type: 'error', error });
+    return false;
+  }
+
+  async #leave(subject: string): Promise<void> {
+    if (this.#isClosed)
+      throw new ClosedError(`the subscription to "${this.subject}" is closed`, 'SUBSCRIPTION_CLOSED');
+    const { nats, clientId, requestTimeoutMs, canRepeat } = this.#host;
+    const inbox = this.#ackInbox;
+    this.end(undefined);
+    const payload = encodeUnsubscribeRequest({ clientId, subject: this.subject, inbox });
+    const answer = await ask(nats, subject, payload, {
+      timeout: requestTimeoutMs,
+      ...(canRepeat && { repeatMs: REPEAT_MS }),
+    });
+    const problem = answerProblem(
+      answer,
+      `the end of the subscription to "${this.subject}"`,
+      requestTimeoutMs,
+    );
+    if (problem !== undefined) throw problem;
+  }
+}
+
+function answerProblem(
+  answer: Uint8Array | undefined,
+  what: string,
+  timeoutMs: number,
+): SubscribeError | undefined {
+  if (answer === undefined) {
+    return new SubscribeError(`${what} was not answered within ${timeoutMs} ms`, {
+      code: 'REQUEST_TIMEOUT',
+      hint: 'Is a broker active? `stanchion status` tells. A longer connectTimeout waits longer',
+    });
+  }
+  const { error: serverText } = decodeSubscriptionResponse(answer);
+  if (serverText === '') return undefined;
+  return new SubscribeError(`${what} was refused: ${serverText}`, {
+    code: 'SUBSCRIBE_REFUSED',
+    serverText,
+    hint: hintFor(serverText),
+  });
+}
+
+function hintFor(serverText: string): string {
+  if (serverText.includes('duplicate durable'))
+    return 'Another subscription of this client id uses the durable: close that one first';
+  if (serverText.includes('too many subscriptions')) return 'Raise --max-subs of the broker';
+  if (serverText.includes('too many channels')) return 'Raise --max-channels of the broker';
+  if (serverText.includes('unknown clientID'))
+    return 'The server does not know this client any more: connect again, or use the option resume';
+  return 'Change what the server names';
+}

@@ -1,0 +1,20 @@
+export { type Codec, jsonCodec, type Payload, stringCodec } from './client/codec.js';
+export { connect, type PublishOptions, type StanConnection } from './client/connection.js';
+export {
+  AckTimeoutError,
+  ClosedError,
+  ConnectError,
+  ConnectionLostError,
+  InvalidOptionError,
+  PublishError,
+  StanError,
+  type StanErrorCode,
+  SubscribeError,
+} from './client/errors.js';
+export type { Message } from './client/message.js';
+export type { ConnectOptions, NatsOptions } from './client/options.js';
+export type { OnAck } from './client/publisher.js';
+export type { StartAt } from './client/start-at.js';
+export type { Status } from './client/status.js';
+export type { MessageCallback, SubscribeOptions } from './client/subscribe-options.js';
+export type { Subscription } from './client/subscription.js';
