@@ -17,7 +17,9 @@ interface Pending {
   readonly bytes: Buffer;
   readonly deadlineMs: number;
   readonly onAck: OnAck;
-  isSent: boolean;
+  /** Number of its last sending, of all of the connection; 0 before the first. */
+  sending: number;
+  sentMs: number;
 }
 
 /**
@@ -32,6 +34,8 @@ const SILENCE_MS = 250;
 const FIRST_PROBE_MS = 50;
 const MAX_PROBE_MS = 1_000;
 const PROBE_JITTER = 0.2;
+/** Acks come in the order of the messages: one that is overtaken for so long was lost, or its ack. */
+const OVERTAKEN_MS = 100;
 /** After the first ack: no other one has come for so long. */
 const SETTLE_MS = 20;
 /** Sent again at once, before acks are looked at. */
@@ -69,6 +73,9 @@ export class Publisher {
   #queueHead = 0;
   #queuedBytes = 0;
   #phase: Phase = 'flowing';
+  #sendings = 0;
+  /** The last sending of a message that is acked. */
+  #ackedSending = 0;
   #lastAckMs = 0;
   #probeAtMs = 0;
   #probeMs = FIRST_PROBE_MS;
@@ -119,7 +126,8 @@ export class Publisher {
       bytes,
       deadlineMs: nowMs + this.#options.ackTimeout,
       onAck,
-      isSent: false,
+      sending: 0,
+      sentMs: 0,
     };
     if (this.#phase === 'flowing' && this.#queueHead === this.#queue.length && this.#hasRoom(bytes.length)) {
       this.#send(pending, nowMs);
@@ -204,10 +212,20 @@ export class Publisher {
 
   #send(pending: Pending, nowMs: number): void {
     if (this.#inFlight.size === 0) this.#lastAckMs = nowMs;
-    pending.isSent = true;
     this.#inFlight.set(pending.guid, pending);
     this.#inFlightBytes += pending.bytes.length;
+    this.#transmit(pending, nowMs);
+  }
+
+  #transmit(pending: Pending, nowMs: number): void {
+    pending.sending = ++this.#sendings;
+    pending.sentMs = nowMs;
     this.#nats.publish(pending.subject, pending.bytes, this.#reply);
+  }
+
+  #transmitAgain(pending: Pending, nowMs: number): void {
+    this.#sentAgain++;
+    this.#transmit(pending, nowMs);
   }
 
   #sendQueued(): void {
@@ -260,6 +278,8 @@ export class Publisher {
     // Of what was sent twice, the second ack.
     if (pending === undefined) return;
     this.#lastAckMs = performance.now();
+    // A refusal does not wait for the disk, and overtakes.
+    if (serverText === '' && pending.sending > this.#ackedSending) this.#ackedSending = pending.sending;
     if (this.#phase === 'stalled' && !this.#isHeld) this.#phase = 'settling';
     this.#answer(
       pending,
@@ -302,8 +322,9 @@ export class Publisher {
     this.#expire(nowMs);
     switch (this.#phase) {
       case 'flowing':
-        if (this.canRetry && this.#inFlight.size > 0 && nowMs - this.#lastAckMs >= SILENCE_MS)
-          this.#stall(`no ack for ${SILENCE_MS} ms`);
+        if (!this.canRetry || this.#inFlight.size === 0) return;
+        if (nowMs - this.#lastAckMs >= SILENCE_MS) this.#stall(`no ack for ${SILENCE_MS} ms`);
+        else this.#sendOvertaken(nowMs);
         return;
       case 'stalled':
         if (nowMs >= this.#probeAtMs && !this.#isHeld) this.#probe(nowMs);
@@ -314,6 +335,14 @@ export class Publisher {
       case 'resending':
         if (nowMs - this.#lastAckMs >= SILENCE_MS) this.#stall(`no ack for ${SILENCE_MS} ms`);
         return;
+    }
+  }
+
+  /** A takeover that was quick: a few messages went with the former active, and the next one acks what came after them. */
+  #sendOvertaken(nowMs: number): void {
+    for (const pending of this.#inFlight.values()) {
+      const isOvertaken = pending.sending < this.#ackedSending && nowMs - pending.sentMs >= OVERTAKEN_MS;
+      if (isOvertaken) this.#transmitAgain(pending, nowMs);
     }
   }
 
@@ -331,8 +360,9 @@ export class Publisher {
     this.#idle();
   }
 
-  #timeoutError({ guid, subject, isSent }: Pending): StanError {
+  #timeoutError({ guid, subject, sending }: Pending): StanError {
     const { ackTimeout } = this.#options;
+    const isSent = sending > 0;
     const what = isSent ? 'it may be stored or not' : 'it was never sent, and is not stored';
     return new AckTimeoutError(
       `no ack within ${ackTimeout} ms for message ${guid} on ${subject}: ${what}`,
@@ -367,8 +397,7 @@ export class Publisher {
     this.#planProbe(nowMs);
     const [oldest] = this.#inFlight.values();
     if (oldest !== undefined) {
-      this.#sentAgain++;
-      this.#nats.publish(oldest.subject, oldest.bytes, this.#reply);
+      this.#transmitAgain(oldest, nowMs);
       return;
     }
     const next = this.#dequeue();
@@ -390,11 +419,10 @@ export class Publisher {
     const outstanding = this.#inFlight.size - rest;
     if (rest > 0 && outstanding >= RESEND_BATCH / 2) return;
     const end = Math.min(resend.length, this.#resendNext + RESEND_BATCH);
+    const nowMs = performance.now();
     for (; this.#resendNext < end; this.#resendNext++) {
       const pending = resend[this.#resendNext]!;
-      if (!this.#inFlight.has(pending.guid)) continue;
-      this.#sentAgain++;
-      this.#nats.publish(pending.subject, pending.bytes, this.#reply);
+      if (this.#inFlight.has(pending.guid)) this.#transmitAgain(pending, nowMs);
     }
     if (this.#resendNext === resend.length) this.#flow();
   }
