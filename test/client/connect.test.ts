@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { connect as connectNats } from 'nats';
+import {
+  ConnectError,
+  ConnectionLostError,
+  type ConnectOptions,
+  connect,
+  InvalidOptionError,
+  type StanConnection,
+  type Status,
+} from '../../src/index.js';
+import { waitFor } from '../harness/wait.js';
+import { ClientRig, texts } from './client-rig.js';
+
+describe('connecting', () => {
+  const rig = new ClientRig();
+
+  it('says which option cannot be, before anything is sent', async () => {
+    const good = { clusterId: 'c', clientId: 'me', servers: 'nats://127.0.0.1:1' };
+    const bad: [Partial<Record<keyof ConnectOptions, unknown>>, RegExp][] = [
+      [{ clusterId: '' }, /clusterId ""/],
+      [{ clusterId: 'a b' }, /clusterId "a b"/],
+      [{ clientId: 'a.b' }, /clientId "a.b".*letters, digits/],
+      [{ connectTimeout: 0 }, /connectTimeout 0.*from 1 to/],
+      [{ ackTimeout: 1.5 }, /ackTimeout 1.5/],
+      [{ maxPubAcksInFlight: 0 }, /maxPubAcksInFlight 0/],
+      [{ pingInterval: 999 }, /pingInterval 999.*from 1000/],
+      [{ pingMaxOut: 0 }, /pingMaxOut 0/],
+      [{ discoverPrefix: 'a.>' }, /discoverPrefix "a.>"/],
+      [{ retry: 'yes' }, /retry "yes"/],
+      [{ natsConnection: {} }, /servers and natsConnection/],
+    ];
+    for (const [options, message] of bad) {
+      await assert.rejects(
+        connect({ ...good, ...options } as ConnectOptions),
+        (error: InvalidOptionError) => {
+          assert.ok(error instanceof InvalidOptionError, `${JSON.stringify(options)}: ${error}`);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+    }
+  });
+
+  it('says that NATS cannot be reached, and where', async () => {
+    await assert.rejects(
+      connect({ clusterId: 'c', clientId: 'me', servers: 'nats://127.0.0.1:1' }),
+      (error: ConnectError) => {
+        assert.ok(error instanceof ConnectError);
+        assert.match(
+          error.message,
+          /NATS cannot be reached at nats:\/\/127\.0\.0\.1:1.*Is a nats-server there/,
+        );
+        return true;
+      },
+    );
+  });
+
+  it('says that no broker answers, within its time', async () => {
+    await assert.rejects(rig.connect({ clusterId: 'nobody', connectTimeout: 200 }), (error: ConnectError) => {
+      assert.equal(error.code, 'CONNECT_TIMEOUT');
+      assert.match(error.message, /cluster id "nobody".*200 ms.*stanchion status --cluster-id nobody/);
+      return true;
+    });
+  });
+
+  it('waits for a broker that is being started', async () => {
+    const settings = rig.rig.settings();
+    const connecting = rig.connect({ clusterId: settings.clusterId, connectTimeout: 20_000 });
+    await rig.rig.startBroker(settings);
+    const connection = await connecting;
+    await connection.publish(rig.channel(), 'x');
+  });
+
+  it("is refused a client id that is in use, in the server's words", async () => {
+    const first = await rig.connect();
+    await assert.rejects(rig.connect({ clientId: first.clientId }), (error: ConnectError) => {
+      assert.equal(error.code, 'CONNECT_REFUSED');
+      assert.equal(error.serverText, 'stan: clientID already registered');
+      return true;
+    });
+    await first.close();
+    await (await rig.connect({ clientId: first.clientId })).publish(rig.channel(), 'x');
+  });
+
+  it('finds a broker behind another discover prefix', async () => {
+    const broker = await rig.rig.startBroker({ flags: ['--discover-prefix', 'other.place'] });
+    const connection = await rig.connect({ clusterId: broker.clusterId, discoverPrefix: 'other.place' });
+    await connection.publish(rig.channel(), 'x');
+  });
+
+  it('uses a NATS connection that it is given, and leaves it open', async () => {
+    const nats = await connectNats({ servers: rig.rig.nats.url });
+    const connection = await rig.connect({ natsConnection: nats });
+    assert.equal(connection.natsConnection, nats);
+    await connection.publish(rig.channel(), 'x');
+    await connection.close();
+    assert.equal(nats.isClosed(), false);
+    // It has left nothing in it.
+    assert.equal(
+      (nats as unknown as { protocol: { subscriptions: { size(): number } } }).protocol.subscriptions.size(),
+      0,
+    );
+    await nats.close();
+  });
+
+  it('closes the NATS connection that it made, and tells that it is closed', async () => {
+    const connection = await rig.connect();
+    assert.equal(connection.isClosed(), false);
+    await connection.close();
+    await connection.close();
+    assert.equal(connection.isClosed(), true);
+    assert.equal(connection.natsConnection.isClosed(), true);
+    assert.equal(await connection.closed(), undefined);
+  });
+
+  it('is closed at the end of its block', async () => {
+    let kept: StanConnection;
+    {
+      await using connection = await rig.connect();
+      await connection.publish(rig.channel(), 'x');
+      kept = connection;
+    }
+    assert.equal(kept.isClosed(), true);
+  });
+
+  it('answers heartbeats, and stays', async () => {
+    const broker = await rig.rig.startBroker({
+      flags: ['--hb-interval', '100ms', '--hb-timeout', '100ms', '--hb-fail-count', '1'],
+    });
+    const connection = await rig.connect({ clusterId: broker.clusterId });
+    const until = performance.now() + 800;
+    await waitFor(() => performance.now() > until, 'several heartbeats');
+    await connection.publish(rig.channel(), 'x');
+  });
+
+  it('is lost when the server has another client under its id', async () => {
+    const { broker } = rig.rig;
+    const connection = await rig.connect({ pingInterval: 1_000 });
+    const statuses = collect(connection);
+    const waiting = connection.subscribe(rig.channel(), {});
+    const subscription = await waiting;
+    // Somebody else says goodbye in its name.
+    const raw = await rig.rig.raw(broker);
+    await raw.close(connection.clientId);
+    const error = await connection.closed();
+    assert.ok(error instanceof ConnectionLostError);
+    assert.equal(error.serverText, 'client has been replaced or is no longer registered');
+    assert.equal(await subscription.closed, error);
+    await assert.rejects(subscription[Symbol.asyncIterator]().next(), ConnectionLostError);
+    await assert.rejects(connection.publish(rig.channel(), 'x'), { code: 'CONNECTION_CLOSED' });
+    assert.deepEqual(
+      statuses.map(({ type }) => type),
+      ['connectionLost'],
+    );
+  });
+
+  it('is lost when the server answers no pings, and fails what waits for an ack', async () => {
+    const connection = await rig.connect({ pingInterval: 1_000, pingMaxOut: 1 });
+    rig.rig.broker.signal('SIGSTOP');
+    try {
+      const publish = connection.publish(rig.channel(), 'x');
+      await assert.rejects(publish, ConnectionLostError);
+      assert.match(String(await connection.closed()), /has not answered 1 pings in 1 s/);
+    } finally {
+      rig.rig.broker.signal('SIGCONT');
+    }
+  });
+
+  it('comes back by itself, with its subscriptions, if it is told to', async () => {
+    const connection = await rig.connect({ pingInterval: 1_000, resume: true });
+    const statuses = collect(connection);
+    const channel = rig.channel();
+    const durable = await connection.subscribe(channel, { durable: 'd', startAt: 'all' });
+    const regular = await connection.subscribe(channel, { startAt: 'new' });
+    const [ofDurable, ofRegular] = [durable[Symbol.asyncIterator](), regular[Symbol.asyncIterator]()];
+    await connection.publish(channel, '1');
+    assert.deepEqual(await texts(ofDurable, 1), ['1']);
+    assert.deepEqual(await texts(ofRegular, 1), ['1']);
+    const raw = await rig.rig.raw();
+    await raw.close(connection.clientId);
+    const other = await rig.connect();
+    // Stored while it is away.
+    await other.publish(channel, '2');
+    await waitFor(() => statuses.some(({ type }) => type === 'resumed'), 'it is back');
+    await connection.publish(channel, '3');
+    const [first, ...rest] = await texts(ofDurable, 3);
+    // What was not acked yet comes again.
+    assert.deepEqual(first === '1' ? rest : [first, ...rest.slice(0, 1)], ['2', '3']);
+    assert.deepEqual(await texts(ofRegular, 2), ['2', '3']);
+    assert.equal(connection.isClosed(), false);
+  });
+
+  it('goes on when its nats-server is restarted', async () => {
+    const connection = await rig.connect();
+    const statuses = collect(connection);
+    const channel = rig.channel();
+    const subscription = await connection.subscribe(channel);
+    const messages = subscription[Symbol.asyncIterator]();
+    await connection.publish(channel, '1');
+    await rig.rig.nats.stop();
+    await waitFor(() => statuses.some(({ type }) => type === 'disconnect'), 'it notices');
+    const waiting = [connection.publish(channel, '2'), connection.publish(channel, '3')];
+    await rig.rig.nats.start();
+    await Promise.all(waiting);
+    assert.deepEqual(await texts(messages, 3), ['1', '2', '3']);
+    assert.ok(statuses.some(({ type }) => type === 'reconnect'));
+  });
+});
+
+function collect(connection: StanConnection): Status[] {
+  const statuses: Status[] = [];
+  void (async () => {
+    for await (const status of connection.status()) statuses.push(status);
+  })();
+  return statuses;
+}

@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { connect as connectNats } from 'nats';
+import {
+  AckTimeoutError,
+  ClosedError,
+  InvalidOptionError,
+  PublishError,
+  type StanError,
+  stringCodec,
+} from '../../src/index.js';
+import { stanSubjects } from '../../src/protocol/subjects.js';
+import { waitFor } from '../harness/wait.js';
+import { ClientRig, texts, watch } from './client-rig.js';
+
+describe('publishing', () => {
+  const rig = new ClientRig();
+
+  it('ends with the guid once the message is stored', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const guids = [await connection.publish(channel, 'one'), await connection.publish(channel, 'two')];
+    assert.equal(new Set(guids).size, 2);
+    for (const guid of guids) assert.match(guid, /^\w{22}$/);
+    const subscription = await connection.subscribe(channel, { startAt: 'all' });
+    assert.deepEqual(await texts(subscription[Symbol.asyncIterator](), 2), ['one', 'two']);
+  });
+
+  it('takes bytes, strings, nothing, and values through the codec', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    await connection.publish(channel, new Uint8Array([1, 2, 255]));
+    await connection.publish(channel, 'text');
+    await connection.publish(channel);
+    await connection.publish(channel, { a: [1, null] });
+    await connection.publish(channel, 7, {
+      codec: { encode: (n) => Buffer.from(`<${n}>`), decode: () => 0 },
+    });
+    const messages = (await connection.subscribe(channel, { startAt: 'all' }))[Symbol.asyncIterator]();
+    const data: Uint8Array[] = [];
+    while (data.length < 5) data.push((await messages.next()).value.data);
+    assert.deepEqual([...data[0]!], [1, 2, 255]);
+    assert.deepEqual(
+      data.slice(1).map((bytes) => Buffer.from(bytes).toString()),
+      ['text', '', '{"a":[1,null]}', '<7>'],
+    );
+  });
+
+  it('decodes by the codec of the connection, or of the subscription', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    await connection.publish(channel, { n: 1 });
+    const json = (await connection.subscribe(channel, { startAt: 'all' }))[Symbol.asyncIterator]();
+    const { value } = await json.next();
+    assert.deepEqual(value.decode(), { n: 1 });
+    assert.deepEqual(value.json(), { n: 1 });
+    const text = await connection.subscribe(channel, { startAt: 'all', codec: stringCodec() });
+    assert.equal((await text[Symbol.asyncIterator]().next()).value.decode(), '{"n":1}');
+  });
+
+  it('copies what it is given: the bytes can be used again at once', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const bytes = Buffer.from('a');
+    const first = connection.publish(channel, bytes);
+    bytes.write('b');
+    await Promise.all([first, connection.publish(channel, bytes)]);
+    const subscription = await connection.subscribe(channel, { startAt: 'all' });
+    assert.deepEqual(await texts(subscription[Symbol.asyncIterator](), 2), ['a', 'b']);
+  });
+
+  it('gives the guid at once and calls back with it, never before it returns', async () => {
+    const connection = await rig.connect();
+    const acked: string[] = [];
+    const guid = connection.publishAsync(rig.channel(), 'x', (error, of) => {
+      assert.equal(error, undefined);
+      acked.push(of);
+    });
+    assert.deepEqual(acked, []);
+    await connection.flush();
+    assert.deepEqual(acked, [guid]);
+  });
+
+  for (const limit of [{ maxPubAcksInFlight: 3 }, { maxPubBytesInFlight: 300 }]) {
+    it(`waits, in order, at ${JSON.stringify(limit)}`, async () => {
+      const connection = await rig.connect(limit);
+      const channel = rig.channel();
+      const all = Array.from({ length: 500 }, (_, i) => connection.publish(channel, String(i)));
+      assert.equal(new Set(await Promise.all(all)).size, 500);
+      const subscription = await connection.subscribe(channel, { startAt: 'all' });
+      assert.deepEqual(
+        await texts(subscription[Symbol.asyncIterator](), 500),
+        all.map((_, i) => String(i)),
+      );
+    });
+  }
+
+  it('never has more without an ack than it may', async () => {
+    // Nobody answers here: what leaves can be counted.
+    const nats = await connectNats({ servers: rig.rig.nats.url });
+    const { publish } = stanSubjects(rig.rig.broker.clusterId);
+    const connection = await rig.connect({ maxPubAcksInFlight: 5, ackTimeout: 400, retry: false });
+    rig.rig.broker.signal('SIGSTOP');
+    try {
+      const channel = rig.channel();
+      let seen = 0;
+      nats.subscribe(`${publish}.${channel}`, { callback: () => void seen++ });
+      await nats.flush();
+      const all = Array.from({ length: 12 }, () => connection.publish(channel, 'x'));
+      all.push(...all.map((each) => each.catch(() => 'failed')));
+      await waitFor(() => seen === 5, 'five are on their way');
+      const [first, last] = await Promise.allSettled([all[0], all[11]]);
+      assert.ok(first?.status === 'rejected' && first.reason instanceof AckTimeoutError);
+      assert.equal(first.reason.mayBeStored, true);
+      assert.match(first.reason.message, /no ack within 400 ms/);
+      assert.ok(last?.status === 'rejected');
+    } finally {
+      rig.rig.broker.signal('SIGCONT');
+      await nats.close();
+    }
+  });
+
+  it('has room for so many bytes that wait, and says so beyond', async () => {
+    const connection = await rig.connect({ maxPubAcksInFlight: 1, maxQueuedBytes: 1_000 });
+    const channel = rig.channel();
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, () => connection.publish(channel, Buffer.alloc(100))),
+    );
+    const failed = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason);
+    assert.ok(failed.length > 0 && failed.length < 20);
+    assert.ok(
+      failed.every((reason) => reason instanceof PublishError && reason.code === 'PUBLISH_QUEUE_FULL'),
+    );
+    await connection.publish(channel, 'there is room again');
+  });
+
+  it('refuses what cannot be a channel, before anything is sent', async () => {
+    const connection = await rig.connect();
+    for (const name of ['', 'a b', 'a.*', 'a.>', '.a', 'a..b', 'a.', 'a/b']) {
+      await assert.rejects(connection.publish(name, 'x'), (error: StanError) => {
+        assert.ok(error instanceof InvalidOptionError, name);
+        assert.equal(error.code, 'INVALID_SUBJECT');
+        return true;
+      });
+    }
+  });
+
+  it('refuses what is larger than the NATS server takes, and lives', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    await assert.rejects(connection.publish(channel, Buffer.alloc(1024 * 1024)), {
+      code: 'PAYLOAD_TOO_LARGE',
+      name: 'PublishError',
+    });
+    await connection.publish(channel, 'small');
+  });
+
+  it("gives the server's own words when it refuses", async () => {
+    const broker = await rig.rig.startBroker({ flags: ['--max-channels', '1'] });
+    const connection = await rig.connect({ clusterId: broker.clusterId });
+    await connection.publish('first', 'x');
+    await assert.rejects(connection.publish('second', 'x'), (error: PublishError) => {
+      assert.equal(error.code, 'PUBLISH_REFUSED');
+      assert.equal(error.serverText, 'too many channels');
+      assert.match(error.message, /--max-channels/);
+      assert.match(error.guid, /^\w{22}$/);
+      return true;
+    });
+  });
+
+  it('can be given up by a signal', async () => {
+    const connection = await rig.connect();
+    const abort = new AbortController();
+    rig.rig.broker.signal('SIGSTOP');
+    try {
+      const publish = connection.publish(rig.channel(), 'x', { signal: abort.signal });
+      abort.abort(new Error('enough'));
+      await assert.rejects(publish, (error: StanError) => {
+        assert.equal(error.code, 'ABORTED');
+        assert.equal((error.cause as Error).message, 'enough');
+        return true;
+      });
+      await assert.rejects(connection.publish(rig.channel(), 'x', { signal: abort.signal }), {
+        code: 'ABORTED',
+      });
+    } finally {
+      rig.rig.broker.signal('SIGCONT');
+    }
+    await connection.flush();
+  });
+
+  it('waits for acks when it is closed', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const all = Array.from({ length: 1_000 }, (_, i) => connection.publish(channel, String(i)));
+    const closing = connection.close();
+    assert.equal(new Set(await Promise.all(all)).size, 1_000);
+    await closing;
+    await assert.rejects(connection.publish(channel, 'x'), ClosedError);
+    assert.throws(() => connection.publishAsync(channel, 'x', () => {}), { code: 'CONNECTION_CLOSED' });
+  });
+
+  it('keeps what a callback throws away from other messages', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const thrown = new Promise((resolve) => process.once('uncaughtException', resolve));
+    connection.publishAsync(channel, '1', () => {
+      throw new Error("the program's own");
+    });
+    const second = connection.publish(channel, '2');
+    await second;
+    assert.match(String(await thrown), /the program's own/);
+  });
+
+  it('sends a message again under its guid while there is no ack, and it is stored once', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    await connection.publish(channel, 'before');
+    const paused: string[] = [];
+    void (async () => {
+      for await (const status of connection.status()) paused.push(status.type);
+    })();
+    rig.rig.broker.signal('SIGSTOP');
+    const waiting = Array.from({ length: 50 }, (_, i) => connection.publish(channel, String(i)));
+    const isOver = watch(Promise.all(waiting));
+    await waitFor(() => paused.includes('publishingPaused'), 'it finds out');
+    assert.equal(isOver(), false);
+    rig.rig.broker.signal('SIGCONT');
+    await Promise.all(waiting);
+    await waitFor(() => paused.includes('publishingResumed'), 'it goes on');
+    await connection.publish(channel, 'after');
+    const subscription = await connection.subscribe(channel, { startAt: 'all' });
+    assert.deepEqual(await texts(subscription[Symbol.asyncIterator](), 52), [
+      'before',
+      ...waiting.map((_, i) => String(i)),
+      'after',
+    ]);
+    assert.equal(subscription.getPending(), 0);
+  });
+
+  it('sends nothing twice when it is told not to', async () => {
+    const nats = await connectNats({ servers: rig.rig.nats.url });
+    const connection = await rig.connect({ retry: false });
+    const channel = rig.channel();
+    let seen = 0;
+    nats.subscribe(`${stanSubjects(rig.rig.broker.clusterId).publish}.${channel}`, {
+      callback: () => void seen++,
+    });
+    await nats.flush();
+    rig.rig.broker.signal('SIGSTOP');
+    const waiting = connection.publish(channel, 'x');
+    const until = performance.now() + 600;
+    await waitFor(() => performance.now() > until, 'the time of several tries');
+    rig.rig.broker.signal('SIGCONT');
+    await waiting;
+    assert.equal(seen, 1);
+    await nats.close();
+  });
+});
