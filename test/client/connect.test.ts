@@ -199,12 +199,14 @@ describe('connecting', () => {
     const subscription = await connection.subscribe(channel);
     const messages = subscription[Symbol.asyncIterator]();
     await connection.publish(channel, '1');
+    // What is on its way when a nats-server dies comes again after its ack wait: not now.
+    assert.deepEqual(await texts(messages, 1), ['1']);
     await rig.rig.nats.stop();
     await waitFor(() => statuses.some(({ type }) => type === 'disconnect'), 'it notices');
     const waiting = [connection.publish(channel, '2'), connection.publish(channel, '3')];
     await rig.rig.nats.start();
     await Promise.all(waiting);
-    assert.deepEqual(await texts(messages, 3), ['1', '2', '3']);
+    assert.deepEqual(await texts(messages, 2), ['2', '3']);
     assert.ok(statuses.some(({ type }) => type === 'reconnect'));
   });
 });
