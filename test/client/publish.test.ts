@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { connect as connectNats } from 'nats';
 import {
   AckTimeoutError,
@@ -10,6 +11,7 @@ import {
   stringCodec,
 } from '../../src/index.js';
 import { stanSubjects } from '../../src/protocol/subjects.js';
+import { Child } from '../harness/child.js';
 import { waitFor } from '../harness/wait.js';
 import { ClientRig, texts, watch } from './client-rig.js';
 
@@ -201,15 +203,11 @@ describe('publishing', () => {
   });
 
   it('keeps what a callback throws away from other messages', async () => {
-    const connection = await rig.connect();
-    const channel = rig.channel();
-    const thrown = new Promise((resolve) => process.once('uncaughtException', resolve));
-    connection.publishAsync(channel, '1', () => {
-      throw new Error("the program's own");
-    });
-    const second = connection.publish(channel, '2');
-    await second;
-    assert.match(String(await thrown), /the program's own/);
+    const { broker, nats } = rig.rig;
+    const script = fileURLToPath(new URL('throwing-callback.ts', import.meta.url));
+    const child = new Child(process.execPath, ['--import', 'tsx', script, nats.url, broker.clusterId]);
+    await child.exit;
+    assert.deepEqual(child.output.trim().split('\n').sort(), ['acked: 22', "uncaught: the program's own"]);
   });
 
   it('sends a message again under its guid while there is no ack, and it is stored once', async () => {
