@@ -8,7 +8,10 @@ export function endQuietlyOnBrokenPipe(onBroken: () => void = () => process.exit
   });
 }
 
-/** Writes, and waits while the other side does not read. */
+/** Writes, and waits while the other side does not read. What nobody reads any more is dropped. */
 export async function writeOut(bytes: string | Uint8Array): Promise<void> {
-  if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+  if (process.stdout.write(bytes)) return;
+  await once(process.stdout, 'drain').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 }

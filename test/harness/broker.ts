@@ -145,8 +145,8 @@ function underscored(arg: string): string {
   return arg.startsWith('--') ? `--${arg.slice(2).replaceAll('-', '_')}` : arg;
 }
 
-/** The build if it is one of these sources, else the sources. */
-async function mainScript(): Promise<string[]> {
+/** Arguments of node that run the command line: the build if it is one of these sources, else the sources. */
+export async function mainScript(): Promise<string[]> {
   buildIsCurrent ??= await checkBuild();
   if (buildIsCurrent) return [join(root, 'dist', 'cli', 'main.js')];
   return [

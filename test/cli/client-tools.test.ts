@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { before, describe, it } from 'node:test';
+import type { BenchReport } from '../../src/bench/bench.js';
+import { mainScript } from '../harness/broker.js';
+import { Rig } from '../harness/rig.js';
+import { waitFor } from '../harness/wait.js';
+
+interface Result {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+describe('the tools', () => {
+  const rig = new Rig({ store: 'memory' });
+  let main: string[];
+  before(async () => {
+    main = await mainScript();
+  });
+
+  function start(args: readonly string[], env: Record<string, string> = {}): ChildProcessWithoutNullStreams {
+    return spawn(process.execPath, [...main, ...args], {
+      env: {
+        ...process.env,
+        STANCHION_NATS_SERVER: rig.nats.url,
+        STANCHION_CLUSTER_ID: rig.broker.clusterId,
+        ...env,
+      },
+    });
+  }
+
+  async function run(args: readonly string[], input = '', env: Record<string, string> = {}): Promise<Result> {
+    const child = start(args, env);
+    child.stdin.end(input);
+    const [stdout, stderr, code] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      new Promise<number | null>((resolve) => child.on('close', resolve)),
+    ]);
+    return { code, stdout, stderr };
+  }
+
+  async function contentOf(channel: string, ...flags: string[]): Promise<string[]> {
+    const { stdout } = await run([
+      'sub',
+      channel,
+      '--start',
+      'all',
+      '-o',
+      'json',
+      '--timeout',
+      '1s',
+      ...flags,
+    ]);
+    return stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line).data);
+  }
+
+  describe('stanchion pub', () => {
+    it('publishes its argument', async () => {
+      const channel = rig.name('channel');
+      const { code, stdout, stderr } = await run(['pub', channel, 'one espresso']);
+      assert.deepEqual([code, stdout, stderr], [0, '', `published 1 message to ${channel}\n`]);
+      assert.deepEqual(await contentOf(channel), ['one espresso']);
+    });
+
+    it('publishes standard input line by line, the last one without an end too', async () => {
+      const channel = rig.name('channel');
+      const { code, stderr } = await run(['pub', channel], 'a\n\nb\r\nc');
+      assert.deepEqual([code, stderr], [0, `published 4 messages to ${channel}\n`]);
+      assert.deepEqual(await contentOf(channel), ['a', '', 'b', 'c']);
+    });
+
+    it('publishes a file as one message, byte by byte, as often as it is told', async () => {
+      const channel = rig.name('channel');
+      const file = join(rig.folder(), 'bytes');
+      writeFileSync(file, Buffer.from([0, 10, 13, 255]));
+      assert.equal((await run(['pub', channel, '--file', file, '--count', '2', '-q'])).stderr, '');
+      const { stdout } = await run(['sub', channel, '--start', 'all', '--count', '2', '-o', 'json']);
+      const [first] = stdout.split('\n');
+      assert.equal(JSON.parse(first!).dataBase64, 'AAoN/w==');
+    });
+
+    it('tells programs the guid of each message', async () => {
+      const channel = rig.name('channel');
+      const { stdout } = await run(['pub', channel, '--json'], 'a\nbb\n');
+      const lines = stdout.trim().split('\n');
+      assert.deepEqual(
+        lines.map((line) => JSON.parse(line)).map(({ subject, bytes }) => [subject, bytes]),
+        [
+          [channel, 1],
+          [channel, 2],
+        ],
+      );
+    });
+
+    it('says what is wrong, in one line and by its exit code', async () => {
+      const cases: [string[], number, RegExp][] = [
+        [['pub', 'a b', 'x'], 1, /"a b" cannot be a channel/],
+        [
+          ['pub', 'foo', 'x', '--cluster-id', 'nobody', '--connect-timeout', '200ms'],
+          1,
+          /no broker of cluster id "nobody"/,
+        ],
+        [['pub', 'foo', 'x', '--file', 'y'], 2, /the message or --file/],
+        [['pub', 'foo', '--file', '/no/such/file'], 2, /cannot read \/no\/such\/file/],
+        [['pub', 'foo', 'x', '--count', '0'], 2, /--count must be a whole number from 1/],
+        [['pub', 'foo', 'x', '--nonsense'], 2, /[Uu]nknown argument/],
+        [['pub', 'foo', 'x', '--retry', 'maybe'], 2, /--retry must be one of auto, always, never/],
+        [['pub', 'foo', 'x', '--user', 'u', '--auth', 't'], 2, /--user and --auth/],
+        [['pub'], 2, /Not enough non-option arguments/],
+      ];
+      for (const [args, code, message] of cases) {
+        const result = await run(args);
+        assert.match(result.stderr, message, args.join(' '));
+        assert.equal(result.code, code, args.join(' '));
+        assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
+      }
+    });
+
+    it('takes its flags from the environment and from a file too', async () => {
+      const channel = rig.name('channel');
+      const config = join(rig.folder(), 'flags.yaml');
+      writeFileSync(config, `cluster_id: ${rig.broker.clusterId}\nclient-id: from-file\n`);
+      const env = { STANCHION_CLUSTER_ID: '', STANCHION_CONFIG: config };
+      assert.equal((await run(['pub', channel, 'x'], '', env)).code, 0);
+      writeFileSync(config, 'cluster: x\n');
+      assert.match((await run(['pub', channel, 'x'], '', env)).stderr, /has "cluster", which is no flag/);
+    });
+  });
+
+  describe('stanchion sub', () => {
+    it('prints text, or raw bytes', async () => {
+      const channel = rig.name('channel');
+      await run(['pub', channel], 'a\nb\n');
+      const asText = await run(['sub', channel, '--start', 'all', '--count', '2']);
+      assert.match(asText.stdout, /^\[#1 \d{4}-\d\d-\d\dT[\d:.]+Z\] a\n\[#2 .*\] b\n$/);
+      const raw = await run(['sub', channel, '--start', 'all', '--count', '2', '-o', 'raw']);
+      assert.equal(raw.stdout, 'ab');
+    });
+
+    it('begins where it is told', async () => {
+      const channel = rig.name('channel');
+      await run(['pub', channel], '1\n2\n3\n');
+      assert.deepEqual(await contentOf(channel, '--count', '3'), ['1', '2', '3']);
+      const starts: [string[], string[]][] = [
+        [['--start', 'last'], ['3']],
+        [
+          ['--start-sequence', '2'],
+          ['2', '3'],
+        ],
+        [
+          ['--since', '1h'],
+          ['1', '2', '3'],
+        ],
+        [
+          ['--start-time', '2020-01-01T00:00:00Z'],
+          ['1', '2', '3'],
+        ],
+      ];
+      for (const [flags, expected] of starts) {
+        const { stdout } = await run(['sub', channel, ...flags, '-o', 'raw', '--timeout', '1s']);
+        assert.equal(stdout, expected.join(''), flags.join(' '));
+      }
+      const both = await run(['sub', channel, '--since', '1h', '--start', 'all']);
+      assert.deepEqual([both.code, /exclude each other/.test(both.stderr)], [2, true]);
+    });
+
+    it('fails if less comes than it was to wait for', async () => {
+      const { code, stderr } = await run(['sub', rig.name('channel'), '--count', '1', '--timeout', '200ms']);
+      assert.deepEqual([code, stderr], [1, '0 of 1 messages came\n']);
+    });
+
+    it('has acked what it printed, and goes on behind it as a durable', async () => {
+      const channel = rig.name('channel');
+      await run(['pub', channel], '1\n2\n3\n');
+      const flags = [
+        'sub',
+        channel,
+        '--client-id',
+        'billing',
+        '--durable',
+        'd',
+        '--start',
+        'all',
+        '-o',
+        'raw',
+      ];
+      assert.equal((await run([...flags, '--count', '1'])).stdout, '1');
+      assert.equal((await run([...flags, '--count', '2'])).stdout, '23');
+      await run([...flags, '--timeout', '200ms', '--unsubscribe']);
+      assert.equal((await run([...flags, '--count', '3'])).stdout, '123');
+      const { code, stderr } = await run(['sub', channel, '--durable', 'd']);
+      assert.deepEqual([code, /--durable needs --client-id/.test(stderr)], [2, true]);
+    });
+
+    it('acks by hand: line by line, or by number', async () => {
+      const channel = rig.name('channel');
+      await run(['pub', channel], '1\n2\n3\n');
+      const flags = ['sub', channel, '--queue', 'q', '--durable', 'd', '--start', 'all', '-o', 'raw'];
+      const child = start([...flags, '--manual-ack', '--count', '3']);
+      let out = '';
+      child.stdout.on('data', (chunk) => {
+        out += chunk;
+      });
+      await waitFor(() => out === '123', 'all are printed');
+      // The third and the oldest. The second one is left.
+      child.stdin.end('3\n\n');
+      assert.equal(await new Promise((resolve) => child.on('close', resolve)), 0);
+      assert.equal((await run([...flags, '--timeout', '1s'])).stdout, '2');
+    });
+
+    it('ends with Ctrl-C, and when nobody reads what it prints', async () => {
+      const channel = rig.name('channel');
+      await run(['pub', channel], '1\n2\n');
+      for (const end of ['SIGINT', 'pipe'] as const) {
+        const child = start(['sub', channel, '--start', 'all']);
+        await new Promise((resolve) => child.stdout.once('data', resolve));
+        const closed = new Promise((resolve) => child.on('close', resolve));
+        if (end === 'SIGINT') child.kill('SIGINT');
+        else {
+          child.stdout.destroy();
+          await run(['pub', channel], '3\n4\n');
+        }
+        assert.equal(await closed, 0, end);
+      }
+    });
+  });
+
+  describe('stanchion bench', () => {
+    it('measures both sides, and tells programs', async () => {
+      const channel = rig.name('channel');
+      const { code, stdout } = await run([
+        'bench',
+        channel,
+        '-np',
+        '2',
+        '-ns',
+        '2',
+        '-n',
+        '1001',
+        '-ms',
+        '64',
+        '--json',
+      ]);
+      assert.equal(code, 0);
+      const report = JSON.parse(stdout) as BenchReport;
+      assert.equal(report.messages, 1001);
+      assert.equal(report.all.messages, 3003);
+      assert.deepEqual(
+        report.publishers!.clients.map(({ messages }) => messages),
+        [501, 500],
+      );
+      assert.deepEqual(
+        report.subscribers!.clients.map(({ messages }) => messages),
+        [1001, 1001],
+      );
+      for (const side of [report.publishers!, report.subscribers!]) {
+        const { p50, p99, p999, max } = side.latencyMicros!;
+        assert.ok(p50 > 0 && p50 <= p99 && p99 <= p999 && p999 <= max);
+        assert.ok(side.messagesPerSecond > 0 && side.bytesPerSecond === side.messagesPerSecond * 64);
+      }
+    });
+
+    it('prints a table, and writes a line for each client to a file', async () => {
+      const csv = join(rig.folder(), 'bench.csv');
+      const { stdout } = await run([
+        'bench',
+        rig.name('channel'),
+        '-np',
+        '2',
+        '-n',
+        '100',
+        '-sync',
+        '-csv',
+        csv,
+      ]);
+      assert.match(stdout, /^ +messages +msg\/s +bytes\/s +p50 ms +p99 +p99.9 +max\npublishers +100 /);
+      const lines = readFileSync(csv, 'utf8').trim().split('\n');
+      assert.equal(lines.length, 3);
+      assert.match(lines[1]!, /^publishers,[\w-]+-pub-1,50,[\d.]+,\d+,\d+,\d+,\d+,\d+,\d+$/);
+    });
+
+    it('lets the members of a queue group share the messages, and reads what is stored', async () => {
+      const channel = rig.name('channel');
+      const shared = await run([
+        'bench',
+        channel,
+        '-ns',
+        '3',
+        '-n',
+        '300',
+        '-qgroup',
+        'q',
+        '-mpa',
+        '10',
+        '--json',
+      ]);
+      assert.equal((JSON.parse(shared.stdout) as BenchReport).subscribers!.messages, 300);
+      const stored = await run(['bench', channel, '--publishers', '0', '-ns', '1', '-n', '300', '--json']);
+      const report = JSON.parse(stored.stdout) as BenchReport;
+      assert.equal(report.subscribers!.messages, 300);
+      assert.equal(report.subscribers!.latencyMicros, null);
+      assert.equal(report.publishers, null);
+    });
+
+    it('gives up when nothing comes any more, and says how far it was', async () => {
+      const { code, stderr } = await run([
+        'bench',
+        rig.name('channel'),
+        '-np',
+        '0',
+        '-ns',
+        '1',
+        '-n',
+        '1',
+        '--timeout',
+        '1s',
+      ]);
+      assert.deepEqual(
+        [code, stderr],
+        [1, 'stanchion: nothing came for 1 s: 0 of 1 acks and messages are here\n'],
+      );
+    });
+
+    it('says what cannot be', async () => {
+      assert.match((await run(['bench', '-np', '0'])).stderr, /nothing to measure/);
+      assert.match((await run(['bench', '-ms', 'x'])).stderr, /--size must be bytes/);
+    });
+  });
+});
