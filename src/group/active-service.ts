@@ -1,6 +1,7 @@
 import { Broker, type BrokerParts } from '../broker/broker.js';
 import type { FileStore } from '../store/file.js';
 import { type FileStoreOptions, openFileStore } from '../store/open-file.js';
+import type { RecoveryReport } from '../store/recovery-report.js';
 import type { PlaceLink } from './nats-place.js';
 import type { OpenService, Service, ServiceOptions } from './service.js';
 
@@ -27,6 +28,7 @@ export function activeService(options: ActiveServiceOptions): OpenService {
 
 class ActiveService implements Service {
   readonly storeId: string;
+  readonly report: RecoveryReport;
   readonly broker: Broker;
   readonly #store: FileStore;
   readonly #options: ActiveServiceOptions;
@@ -35,6 +37,7 @@ class ActiveService implements Service {
     this.#options = options;
     this.#store = store;
     this.storeId = store.storeId;
+    this.report = store.report;
     this.broker = new Broker({ ...options.broker, store, onFailed });
   }
 

@@ -2,6 +2,7 @@ import { ackSubject, type Broker, publishSubject } from '../broker/broker.js';
 import type { Timer } from '../clock/clock.js';
 import type { StanSubjects } from '../protocol/subjects.js';
 import { StoreError } from '../store/errors.js';
+import { parseHolder } from '../store/process-identity.js';
 import { RELEASED, type ReignState, sameReign } from '../store/reign.js';
 import { Listening } from './listening.js';
 import type { MemberParts } from './member-parts.js';
@@ -13,8 +14,10 @@ import {
   type MemberRole,
 } from './messages.js';
 import type { PlaceHandler, PlaceLink } from './nats-place.js';
+import { type TakeoverStory, takeoverParts } from './story.js';
+import { TakeoverHistory } from './takeover-history.js';
 import { Tenure } from './tenure.js';
-import { ReignWatch } from './watch.js';
+import { type Opportunity, ReignWatch } from './watch.js';
 
 /** Of the lease. */
 const HEARTBEATS_PER_LEASE = 3;
@@ -36,14 +39,15 @@ const NEW_STORE_LOOK_MS = 50;
 /** The same trouble is logged once in this time. */
 const TROUBLE_MS = 10_000;
 
-/** Of a member, what others are told of the last change that brought it to reign. */
-export interface TakeoverStory {
-  readonly reason: string;
-  readonly epoch: number;
-  /** From the decision to the first moment at which clients were served. */
-  readonly tookMs: number;
-  readonly recoveryMs: number;
-  readonly atWallMs: number;
+/** What a member knows when it has just taken the reign. Monotonic milliseconds. */
+interface Opening {
+  opportunity: Opportunity;
+  /** Node of the former active. */
+  from: string | null;
+  /** Its last sign. */
+  signMs: number | undefined;
+  decidedMs: number;
+  takenMs: number;
 }
 
 /**
@@ -57,7 +61,9 @@ export class Member {
   /** Why it cannot be part of the group, if that turns out after the start. Called once; the member has stopped. */
   onFatal: ((error: Error) => void) | undefined;
   takeovers = 0;
+  /** Its own. */
   lastTakeover: TakeoverStory | undefined;
+  readonly history = new TakeoverHistory();
   /** What keeps it from doing its part, for people. */
   trouble: string | undefined;
 
@@ -179,11 +185,11 @@ export class Member {
     const lookMs = Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, options.leaseMs / LOOKS_PER_LEASE));
     while (!this.#isStopping) {
       try {
-        const why = await this.#look();
+        const opportunity = await this.#look();
         const mismatch = await this.#confirmMismatch();
         if (mismatch !== undefined) return this.#leave(mismatch);
-        if (why !== undefined && clock.monotonicMs() >= this.#notBeforeMs && !this.#isStopping) {
-          await this.#contend(this.#watch.state!, why);
+        if (opportunity !== undefined && clock.monotonicMs() >= this.#notBeforeMs && !this.#isStopping) {
+          await this.#contend(this.#watch.state!, opportunity);
         }
       } catch (error) {
         this.#hasTrouble(`the store in ${this.#parts.dir} cannot be watched: ${(error as Error).message}`);
@@ -201,7 +207,7 @@ export class Member {
   }
 
   /** @returns why the reign may be taken, if it may */
-  async #look(): Promise<string | undefined> {
+  async #look(): Promise<Opportunity | undefined> {
     const { clock, reign, holder, isDead, place } = this.#parts;
     const watch = this.#watch;
     const begunMs = clock.monotonicMs();
@@ -223,8 +229,10 @@ export class Member {
     return watch.judge(nowMs);
   }
 
-  async #contend(known: ReignState, why: string): Promise<void> {
+  async #contend(known: ReignState, opportunity: Opportunity): Promise<void> {
     const { clock, log, reign, lock, holder, options } = this.#parts;
+    const { why } = opportunity;
+    const { signMs, active } = this.#watch;
     const decidedMs = clock.monotonicMs();
     this.#epoch = Math.max(this.#epoch, known.epoch) + 1;
     const epoch = this.#epoch;
@@ -253,7 +261,8 @@ export class Member {
       }
       log.warn({ epoch, from: known.holder, reason: why }, `taking over in epoch ${epoch}: ${why}`);
       tenure = new Tenure(this.#parts, state, takenMs);
-      await this.#reign(tenure, why, decidedMs);
+      const from = active === undefined ? null : (parseHolder(active)?.nodeName ?? null);
+      await this.#reign(tenure, { opportunity, from, signMs, decidedMs, takenMs: clock.monotonicMs() });
     } finally {
       // The epoch is still to be had, and its lock free again.
       if (tenure === undefined) this.#epoch = epoch - 1;
@@ -261,39 +270,68 @@ export class Member {
     }
   }
 
-  async #reign(tenure: Tenure, why: string, decidedMs: number): Promise<void> {
+  async #reign(tenure: Tenure, opening: Opening): Promise<void> {
     const { clock, log, place } = this.#parts;
     this.#tenure = tenure;
     this.#become('recovering');
     try {
-      const recoveryMs = await tenure.open();
+      const { recoveryMs, fenceMs } = await tenure.open();
+      const recoveredMs = clock.monotonicMs();
       const service = tenure.service!;
       this.#storeId = service.storeId;
       if (place.link === undefined) tenure.linkDown('it was lost during the takeover');
       // Links may come and go meanwhile.
+      let heard = 0;
       while (!tenure.isEnded && place.link !== undefined && place.link !== this.#servedLink) {
-        await this.#serve(place.link);
+        heard += await this.#serve(place.link);
       }
       if (!tenure.isEnded) {
         this.#penaltyMs = FIRST_PENALTY_MS;
-        const tookMs = clock.monotonicMs() - decidedMs;
-        this.takeovers++;
-        this.lastTakeover = {
-          reason: why,
-          epoch: tenure.epoch,
-          tookMs,
+        const nowMs = clock.monotonicMs();
+        const { opportunity, from, signMs, decidedMs, takenMs } = opening;
+        const { report, broker } = service;
+        let messages = 0;
+        for (const { log } of broker.channels.all()) messages += log.messageCount;
+        const times = {
+          claimMs: takenMs - decidedMs,
           recoveryMs,
+          fenceMs,
+          servingMs: nowMs - recoveredMs,
+        };
+        const story: TakeoverStory = {
+          reason: opportunity.why,
+          reasonKind: opportunity.kind,
+          epoch: tenure.epoch,
+          node: this.#parts.options.nodeName,
+          from,
+          outageMs: signMs === undefined ? null : nowMs - signMs,
+          detectionMs: signMs === undefined ? null : decidedMs - signMs,
+          tookMs: nowMs - decidedMs,
+          recoveryMs,
+          parts: takeoverParts(report, times),
+          found: {
+            journalBytes: report.journalBytes,
+            journalMessages: report.journalMessages,
+            messages,
+            channels: broker.channels.size,
+            clients: broker.clients.size,
+            subscriptions: broker.subscriptions.size,
+            heard,
+          },
           atWallMs: Number(clock.wallNs() / 1_000_000n),
         };
+        this.takeovers++;
+        this.lastTakeover = story;
+        this.history.told(story);
         this.#become('active');
         log.info(
           {
             epoch: tenure.epoch,
-            reason: why,
-            tookMs: Math.round(tookMs),
+            reason: story.reason,
+            tookMs: Math.round(story.tookMs),
             recoveryMs: Math.round(recoveryMs),
-            channels: service.broker.channels.size,
-            clients: service.broker.clients.size,
+            channels: broker.channels.size,
+            clients: broker.clients.size,
             nats: place.server,
           },
           'Streaming Server is ready',
@@ -322,6 +360,7 @@ export class Member {
       }
       this.#servedLink = undefined;
       this.#tenure = undefined;
+      this.#watch.reigned(this.#parts.holder, clock.monotonicMs());
       if (!this.#isStopping) this.#become('standby');
     }
   }
@@ -351,11 +390,11 @@ export class Member {
     this.#penaltyMs = Math.min(MAX_PENALTY_MS, this.#penaltyMs * 2);
   }
 
-  /** The broker serves on this link; what was heard before goes to it first. */
-  async #serve(link: PlaceLink): Promise<void> {
+  /** The broker serves on this link; what was heard before goes to it first. @returns how many messages that were */
+  async #serve(link: PlaceLink): Promise<number> {
     const tenure = this.#tenure;
     const broker = tenure?.service?.broker;
-    if (tenure === undefined || broker === undefined || tenure.isEnded) return;
+    if (tenure === undefined || broker === undefined || tenure.isEnded) return 0;
     const listening = this.#listening?.link === link ? this.#listening : undefined;
     this.#listening = undefined;
     this.#servedLink = link;
@@ -364,6 +403,7 @@ export class Member {
     if (count > 0) this.#parts.log.info({ count }, 'what clients said during the takeover is taken in');
     // If it goes down meanwhile, the next link brings the next try.
     await up.catch(() => {});
+    return count;
   }
 
   #listen(): void {
@@ -414,6 +454,7 @@ export class Member {
       case 'heartbeat':
         this.#checkStore(message);
         this.#watch.heard(message, clock.monotonicMs());
+        this.#learn(message);
         return;
       case 'offer':
         void this.#answerOffer(message.epoch);
@@ -429,6 +470,12 @@ export class Member {
         this.#watch.left(message.member);
         return;
     }
+  }
+
+  #learn({ role, epoch, node, forMs, story }: Heartbeat): void {
+    if (role !== 'active') return;
+    if (story !== undefined) this.history.told(story);
+    else this.history.saw(epoch, node, Number(this.#parts.clock.wallNs() / 1_000_000n) - forMs);
   }
 
   async #answerOffer(epoch: number): Promise<void> {
@@ -500,6 +547,7 @@ export class Member {
       storeId: this.#storeId,
       storeDir: dir,
       server: place.server,
+      story: this.#role === 'active' ? this.lastTakeover : undefined,
     });
     this.#tenure?.checkRenewals();
     this.#checkEcho();

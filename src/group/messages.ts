@@ -1,3 +1,5 @@
+import { isTakeoverStory, type TakeoverStory } from './story.js';
+
 /** What a member is doing. */
 export type MemberRole = 'starting' | 'standby' | 'recovering' | 'active' | 'stopping';
 
@@ -18,6 +20,8 @@ export interface Heartbeat {
   readonly storeDir: string;
   /** `host:port` of its NATS server. */
   readonly server: string;
+  /** How its reign began, while it is active. */
+  readonly story?: TakeoverStory | undefined;
 }
 
 /** The active is about to give the reign away: who may be next should listen to publishers from now on. */
@@ -68,12 +72,14 @@ export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefine
   if (typeof kind !== 'string' || !KINDS.has(kind) || typeof member !== 'string') return undefined;
   if (kind !== 'leaving' && typeof epoch !== 'number') return undefined;
   if (kind === 'heartbeat') {
-    const { node, role, forMs, storeId, storeDir, server } = value as Record<string, unknown>;
+    const { node, role, forMs, storeId, storeDir, server, story } = value as Record<string, unknown>;
     if (
       ![node, role, storeId, storeDir, server].every((field) => typeof field === 'string') ||
       typeof forMs !== 'number'
     )
       return undefined;
+    // Another version's may differ: the heartbeat counts all the same.
+    if (story !== undefined && !isTakeoverStory(story)) return { ...(value as Heartbeat), story: undefined };
   }
   return value as GroupMessage;
 }

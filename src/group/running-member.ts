@@ -252,6 +252,7 @@ class RunningMember implements RunningBroker {
       messages,
       takeovers: member.takeovers,
       lastTakeover: lastTakeover ?? null,
+      takeoverHistory: member.history.all,
       trouble: member.trouble ?? null,
     };
   }

@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.js';
+import type { RecoveryReport } from '../store/recovery-report.js';
 import type { PlaceLink } from './nats-place.js';
 
 export interface ServiceOptions {
@@ -12,6 +13,7 @@ export interface ServiceOptions {
 /** What an active runs: the store under its epoch, and the broker on it. */
 export interface Service {
   readonly storeId: string;
+  readonly report: RecoveryReport;
   readonly broker: Broker;
   /** Makes the next recovery short. Resolves when that is done, or cannot be. */
   checkpoint(): Promise<void>;

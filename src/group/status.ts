@@ -1,5 +1,5 @@
-import type { TakeoverStory } from './member.js';
 import type { MemberRole } from './messages.js';
+import type { KnownTakeover, TakeoverStory } from './story.js';
 
 /** What a member answers when it is asked how it is. JSON. */
 export interface MemberStatus {
@@ -27,7 +27,10 @@ export interface MemberStatus {
   readonly messages: number;
   /** Since the process started. */
   readonly takeovers: number;
+  /** Its own. */
   readonly lastTakeover: TakeoverStory | null;
+  /** The last 20 of the group that this member knows of, its own among them, oldest first. */
+  readonly takeoverHistory: readonly KnownTakeover[];
   /** What keeps it from doing its part. */
   readonly trouble: string | null;
 }

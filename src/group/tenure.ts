@@ -51,8 +51,8 @@ export class Tenure {
     return this.#isEnded;
   }
 
-  /** Recovers the store. @returns how long it took, milliseconds. @throws StoreError */
-  async open(): Promise<number> {
+  /** Recovers the store. @returns how long that took with the fence behind it, and the fence, milliseconds. @throws StoreError */
+  async open(): Promise<{ recoveryMs: number; fenceMs: number }> {
     const { clock } = this.#parts;
     const begunMs = clock.monotonicMs();
     this.service = await this.#parts.openService({
@@ -61,8 +61,10 @@ export class Tenure {
       onFailed: (error) => this.end({ kind: 'failed', why: error.message }),
     });
     // What was accepted is on record before anything of it is said: a successor will accept the same.
+    const openedMs = clock.monotonicMs();
     await this.keeper.fence();
-    return clock.monotonicMs() - begunMs;
+    const endedMs = clock.monotonicMs();
+    return { recoveryMs: endedMs - begunMs, fenceMs: endedMs - openedMs };
   }
 
   /** The first end counts. From this moment nothing is said, but for a handover. */

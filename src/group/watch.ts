@@ -1,8 +1,13 @@
 import { RELEASED, type ReignState, sameReign } from '../store/reign.js';
 import type { Heartbeat } from './messages.js';
+import type { TakeoverReason } from './story.js';
 
-/** Why the reign may be taken. For people. */
-export type Opportunity = string;
+/** Why the reign may be taken. */
+export interface Opportunity {
+  kind: TakeoverReason;
+  /** For people. */
+  why: string;
+}
 
 interface Peer {
   heartbeat: Heartbeat;
@@ -31,6 +36,8 @@ export class ReignWatch {
   #untilMs = 0;
   /** The holder of the state, as it was heard. */
   #heardMs: number;
+  #signMs: number | undefined;
+  #active: string | undefined;
   #isDead = false;
 
   constructor(self: string, leaseMs: number, nowMs: number) {
@@ -43,11 +50,30 @@ export class ReignWatch {
     return this.#state;
   }
 
+  /** When somebody was last seen to reign, by a heartbeat or a renewal; undefined if nobody ever was. */
+  get signMs(): number | undefined {
+    return this.#signMs;
+  }
+
+  /** The member that was last seen to reign; undefined if none ever was. */
+  get active(): string | undefined {
+    return this.#active;
+  }
+
+  /** A sign that a member reigns. This one is told of its own reign too. */
+  reigned(member: string, nowMs: number): void {
+    this.#active = member;
+    this.#signMs = nowMs;
+  }
+
   /** The reign as a look that took from `begunMs` to `endedMs` found it. @param isDead the holder's process is gone */
   saw(state: ReignState, isDead: boolean, begunMs: number, endedMs: number): void {
     if (this.#state === undefined || !sameReign(this.#state, state)) {
       // Another holder has not been heard yet: it has the lease to show itself.
       if (this.#state?.holder !== state.holder) this.#heardMs = Math.max(this.#heardMs, begunMs);
+      // The first look may find what is years old.
+      if (state.holder !== RELEASED && this.#state !== undefined) this.reigned(state.holder, begunMs);
+      else if (state.holder !== RELEASED) this.#active ??= state.holder;
       this.#state = state;
       this.#sinceMs = endedMs;
     }
@@ -58,6 +84,7 @@ export class ReignWatch {
   heard(heartbeat: Heartbeat, nowMs: number): void {
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
     const reigns = heartbeat.role === 'active' || heartbeat.role === 'recovering';
+    if (reigns && heartbeat.epoch >= (this.#state?.epoch ?? 0)) this.reigned(heartbeat.member, nowMs);
     if (reigns && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
   }
 
@@ -84,20 +111,34 @@ export class ReignWatch {
   judge(nowMs: number): Opportunity | undefined {
     const state = this.#state;
     if (state === undefined) return undefined;
-    if (state.holder === RELEASED) return state.epoch === 0 ? 'nobody has ever had it' : 'it was given back';
-    if (state.holder === this.#self) return 'it was left behind by this member';
-    if (this.#isDead) return 'the process that holds it has died';
+    if (state.holder === RELEASED) {
+      return state.epoch === 0
+        ? { kind: 'first', why: 'nobody has ever had it' }
+        : { kind: 'handover', why: 'it was given back' };
+    }
+    if (state.holder === this.#self)
+      return { kind: 'lease_expired', why: 'it was left behind by this member' };
+    if (this.#isDead) return { kind: 'process_died', why: 'the process that holds it has died' };
     const leaseMs = this.#leaseMs;
     const sameMs = this.#untilMs - this.#sinceMs;
     const silentMs = nowMs - this.#heardMs;
     if (sameMs >= leaseMs && silentMs >= leaseMs) {
-      return `not renewed for ${Math.round(sameMs)} ms, and not heard for ${Math.round(silentMs)} ms`;
+      return {
+        kind: 'lease_expired',
+        why: `not renewed for ${Math.round(sameMs)} ms, and not heard for ${Math.round(silentMs)} ms`,
+      };
     }
     if (sameMs >= leaseMs * STUCK_LEASES) {
-      return `not renewed for ${Math.round(sameMs)} ms, though its holder is heard`;
+      return {
+        kind: 'lease_expired',
+        why: `not renewed for ${Math.round(sameMs)} ms, though its holder is heard`,
+      };
     }
     if (silentMs >= leaseMs * STUCK_LEASES && this.#hearsMost(nowMs)) {
-      return `its holder is cut off: not heard for ${Math.round(silentMs)} ms by most members, though it renews`;
+      return {
+        kind: 'cut_off',
+        why: `its holder is cut off: not heard for ${Math.round(silentMs)} ms by most members, though it renews`,
+      };
     }
     return undefined;
   }

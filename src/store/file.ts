@@ -15,6 +15,7 @@ import { Merger } from './merger.js';
 import type { FileStoreSettings } from './open-file.js';
 import { RecordEncoder, sealRecord } from './record.js';
 import type { Recovery } from './recovery.js';
+import type { RecoveryReport } from './recovery-report.js';
 import type { Segment } from './segment.js';
 import { SegmentFiles } from './segment-files.js';
 import { randomSeed } from './store-id.js';
@@ -93,6 +94,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   onClosed: (() => Promise<void>) | undefined;
   readonly storeId: string;
   readonly recovered: RecoveredState;
+  readonly report: RecoveryReport;
   readonly fs;
   readonly dir: string;
   readonly epoch: number;
@@ -144,6 +146,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#nextSession = state.nextSession;
     this.#nextSubscriptionId = state.nextSubscriptionId;
     this.#sealedBytes = recovery.journalBytes;
+    this.report = recovery.report;
     this.recovered = recoveredState(state, randomSeed(settings.random));
     logOwner.time.raise(state.newestNs);
     const directory = `${settings.dir}/${JOURNAL_DIRECTORY}`;

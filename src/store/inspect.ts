@@ -124,7 +124,7 @@ export async function recoverReadOnly(
       maxOpenSegments: 8,
     });
     try {
-      const recovery = await recover({ fs, dir, storeId, owner, warn });
+      const recovery = await recover({ fs, clock, dir, storeId, owner, warn });
       warnings.push(...found);
       return recovery;
     } catch (error) {

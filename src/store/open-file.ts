@@ -93,6 +93,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const owner = new LogOwner(settings);
   const recovery = await recover({
     fs,
+    clock: options.clock,
     dir,
     storeId,
     owner,

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock/clock.js';
 import type { BatchHeader } from './batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
 import { isGone, StoreError } from './errors.js';
@@ -17,11 +18,13 @@ import type { StoreFs } from './fs.js';
 import { planJournals } from './journal-plan.js';
 import { openJournalContent, scanJournal } from './journal-reader.js';
 import { recordEnd } from './record.js';
+import type { RecoveryReport } from './recovery-report.js';
 import type { AcceptedJournal } from './reign-record.js';
 import { StoreState } from './store-state.js';
 
 export interface RecoveryOptions {
   fs: StoreFs;
+  clock: Clock;
   dir: string;
   storeId: string;
   owner: FileLogOwner;
@@ -46,6 +49,7 @@ export interface Recovery {
   /** The highest epoch in the name of any file. */
   highestEpoch: number;
   checkpoint: FileId | undefined;
+  report: RecoveryReport;
 }
 
 /** A reign that is over may be closing its files, or has just removed what its last checkpoint replaced. */
@@ -64,7 +68,8 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
 
 /** @throws Error with ENOENT if a file is gone that was there to be listed */
 async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
-  const { fs, dir, warn, reign } = options;
+  const { fs, clock, dir, warn, reign } = options;
+  const begunMs = clock.monotonicMs();
   const list = (name: string): Promise<string[]> =>
     reign === undefined
       ? fs.list(`${dir}/${name}`)
@@ -75,15 +80,18 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   // Nothing is read from this listing but the epochs.
   const segments = parseNames(await fs.list(`${dir}/${SEGMENT_DIRECTORY}`), 'seg');
   const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
+  const listMs = clock.monotonicMs() - begunMs;
   let firstError: StoreError | undefined;
   for (const id of checkpoints) {
     const path = `${dir}/${CHECKPOINT_DIRECTORY}/${checkpointName(id)}`;
     try {
+      const readMs = clock.monotonicMs();
       const checkpoint = decodeCheckpoint(path, await readWhole(fs, path), options.storeId);
-      const recovery = await replay(options, journals, checkpoint);
+      const checkpointMs = clock.monotonicMs() - readMs;
+      const { report, ...recovery } = await replay(options, journals, checkpoint);
       if (firstError !== undefined)
         warn(`${firstError.message}. The checkpoint before it, ${path}, was used`);
-      return { ...recovery, highestEpoch, checkpoint: id };
+      return { ...recovery, highestEpoch, checkpoint: id, report: { ...report, listMs, checkpointMs } };
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'damaged') throw error;
       // The newest damage is the one to tell: older checkpoints have lost their journals in the course of things.
@@ -91,15 +99,26 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
     }
   }
   if (firstError !== undefined) throw firstError;
-  return { ...(await replay(options, journals, undefined)), highestEpoch, checkpoint: undefined };
+  const { report, ...recovery } = await replay(options, journals, undefined);
+  return {
+    ...recovery,
+    highestEpoch,
+    checkpoint: undefined,
+    report: { ...report, listMs, checkpointMs: 0 },
+  };
+}
+
+interface Replay extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes'> {
+  report: Pick<RecoveryReport, 'journalMs' | 'journalBytes' | 'journalMessages'>;
 }
 
 async function replay(
   options: RecoveryOptions,
   journals: readonly FileId[],
   checkpoint: Checkpoint | undefined,
-): Promise<Pick<Recovery, 'state' | 'accepted' | 'journalBytes'>> {
-  const { fs, dir, storeId, owner, warn } = options;
+): Promise<Replay> {
+  const { fs, clock, dir, storeId, owner, warn } = options;
+  const begunMs = clock.monotonicMs();
   const plan = await planJournals(fs, dir, storeId, journals, checkpoint?.position);
   const state = new StoreState(owner);
   if (checkpoint !== undefined) state.load(checkpoint, dir);
@@ -137,5 +156,7 @@ async function replay(
       );
     }
   }
-  return { state, accepted, journalBytes };
+  const journalMs = clock.monotonicMs() - begunMs;
+  const report = { journalMs, journalBytes, journalMessages: state.guids.messages };
+  return { state, accepted, journalBytes, report };
 }

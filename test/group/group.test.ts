@@ -6,6 +6,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { connect, type NatsConnection } from 'nats';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import type { MemberStatus } from '../../src/group/status.js';
+import type { TakeoverStory } from '../../src/group/story.js';
 import { groupSubjects } from '../../src/group/subjects.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
 import { type RunningBroker, startBroker } from '../../src/server.js';
@@ -121,6 +122,43 @@ describe('a group of brokers on one store', () => {
   it('starts on an empty store all at once', async () => {
     await Promise.all([start('a'), start('b'), start('c')]);
     await settled(2);
+  });
+
+  it('tells the story of each takeover, and every member knows of it', async () => {
+    const stories = async (): Promise<(TakeoverStory | null)[][]> =>
+      (await statuses()).map(({ takeoverHistory }) => takeoverHistory.map(({ story }) => story));
+    await start('a');
+    const first = await settled(0);
+    await start('b');
+    await settled(1);
+    const publisher = await client('p');
+    for (let i = 0; i < 10; i++) await publisher.publish('foo', `${i}`);
+    await waitFor(
+      async () => (await stories())[1]!.length === 1,
+      () => 'the standby knows of the first',
+    );
+    await nc.request(groupSubjects('c', 'g').handover, undefined, { timeout: 2_000 });
+    await waitFor(
+      async () => (await settled(1)).node === 'b',
+      () => 'the other is active',
+    );
+    await waitFor(
+      async () => (await stories()).every((known) => known.length === 2 && !known.includes(null)),
+      () => 'both know of both',
+    );
+    for (const [opened, handedOver] of await stories()) {
+      assert.equal(opened!.reasonKind, 'first');
+      assert.equal(opened!.node, first.node);
+      assert.deepEqual([opened!.from, opened!.outageMs, opened!.detectionMs], [null, null, null]);
+      assert.equal(handedOver!.reasonKind, 'handover');
+      assert.deepEqual([handedOver!.from, handedOver!.node, handedOver!.epoch], ['a', 'b', 2]);
+      const { outageMs, detectionMs, tookMs, recoveryMs, parts, found } = handedOver!;
+      assert.ok(Math.abs(outageMs! - detectionMs! - tookMs) < 0.01, 'the outage is detection and takeover');
+      assert.ok(recoveryMs < tookMs);
+      const sum = Object.values(parts).reduce((total, part) => total + part, 0);
+      assert.ok(Math.abs(sum - tookMs) < 5, `${sum} ms of parts in ${tookMs} ms`);
+      assert.deepEqual([found.messages, found.channels, found.clients], [10, 1, 1]);
+    }
   });
 
   it('hands over when somebody asks, and clients go on', async () => {

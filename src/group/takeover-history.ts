@@ -1,0 +1,33 @@
+import type { KnownTakeover, TakeoverStory } from './story.js';
+
+const MAX_TAKEOVERS = 20;
+
+/** The last takeovers of a group that one member knows of, oldest first: one for each epoch. */
+export class TakeoverHistory {
+  readonly #known: KnownTakeover[] = [];
+
+  get all(): readonly KnownTakeover[] {
+    return this.#known;
+  }
+
+  /** The member that made it tells it. */
+  told(story: TakeoverStory): void {
+    const { epoch, node, atWallMs } = story;
+    this.#put({ epoch, node, atWallMs, story });
+  }
+
+  /** Somebody is seen to serve in an epoch. What was told of it stays. */
+  saw(epoch: number, node: string, atWallMs: number): void {
+    if (!this.#known.some((known) => known.epoch === epoch)) {
+      this.#put({ epoch, node, atWallMs, story: null });
+    }
+  }
+
+  #put(takeover: KnownTakeover): void {
+    const known = this.#known;
+    let at = known.length;
+    while (at > 0 && known[at - 1]!.epoch >= takeover.epoch) at--;
+    known.splice(at, known[at]?.epoch === takeover.epoch ? 1 : 0, takeover);
+    if (known.length > MAX_TAKEOVERS) known.shift();
+  }
+}
