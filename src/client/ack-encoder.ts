@@ -3,11 +3,15 @@ import { varintSize, writeVarint } from '../protocol/wire.js';
 const SUBJECT_TAG = 0x0a;
 const SEQUENCE_TAG = 0x10;
 const MAX_SEQUENCE_BYTES = 8;
+const SLAB_BYTES = 16 * 1024;
 
-/** Encodes the Acks of one channel. */
+/** Encodes the Acks of one channel, one behind the other in pieces of memory that are never used again. */
 export class AckEncoder {
   /** All but the sequence. */
   readonly #prefix: Buffer;
+  #slab = new ArrayBuffer(0);
+  #bytes = new Uint8Array(this.#slab);
+  #used = 0;
 
   constructor(channel: string) {
     const name = Buffer.from(channel);
@@ -19,10 +23,17 @@ export class AckEncoder {
     this.#prefix[this.#prefix.length - 1] = SEQUENCE_TAG;
   }
 
-  encode(sequence: number): Buffer {
+  encode(sequence: number): Uint8Array {
     const prefix = this.#prefix;
-    const bytes = Buffer.allocUnsafe(prefix.length + MAX_SEQUENCE_BYTES);
-    bytes.set(prefix, 0);
-    return bytes.subarray(0, writeVarint(bytes, prefix.length, sequence));
+    const size = prefix.length + MAX_SEQUENCE_BYTES;
+    if (this.#used + size > this.#slab.byteLength) {
+      this.#slab = new ArrayBuffer(Math.max(SLAB_BYTES, size));
+      this.#bytes = new Uint8Array(this.#slab);
+      this.#used = 0;
+    }
+    const start = this.#used;
+    this.#bytes.set(prefix, start);
+    this.#used = writeVarint(this.#bytes, start + prefix.length, sequence);
+    return new Uint8Array(this.#slab, start, this.#used - start);
   }
 }

@@ -1,4 +1,13 @@
-import { MALFORMED, readTag, readVarint, skipValue, varintToBigInt, wire } from '../protocol/wire.js';
+import {
+  LENGTH_DELIMITED,
+  MALFORMED,
+  readTag,
+  readVarint,
+  skipValue,
+  VARINT,
+  varintToBigInt,
+  wire,
+} from '../protocol/wire.js';
 import { type Codec, textOf } from './codec.js';
 
 /** A message of a channel. */
@@ -25,8 +34,12 @@ export interface Message {
   ack(): void;
 }
 
-/** Sends the ack of one message. */
-export type SendAck = (sequence: number) => void;
+/** What a message needs of its subscription. */
+export interface MessageSource {
+  readonly subject: string;
+  readonly codec: Codec<unknown>;
+  ack(sequence: number): void;
+}
 
 const SEQUENCE = 1;
 const DATA = 4;
@@ -34,89 +47,39 @@ const TIMESTAMP = 5;
 const REDELIVERED = 6;
 const REDELIVERY_COUNT = 7;
 const NS_PER_MS = 1_000_000n;
-const EMPTY = new Uint8Array(0);
 
-/** What a MsgProto says, with a view of its data: no copy. */
+/** What a MsgProto says: where its parts lie, looked at when somebody asks. */
 export class ReceivedMessage implements Message {
-  readonly subject: string;
-  readonly sequence: number;
-  readonly data: Uint8Array;
-  readonly redelivered: boolean;
-  readonly redeliveryCount: number;
+  sequence = 0;
+  redelivered = false;
+  redeliveryCount = 0;
+  readonly #source: MessageSource;
   readonly #bytes: Uint8Array;
-  readonly #timestampStart: number;
-  readonly #timestampEnd: number;
-  readonly #codec: Codec<unknown>;
-  readonly #sendAck: SendAck;
+  #dataStart = 0;
+  #dataEnd = 0;
+  #timestampStart = 0;
+  #timestampEnd = 0;
+  #data: Uint8Array | undefined;
   #isAcked = false;
 
-  private constructor(
-    subject: string,
-    bytes: Uint8Array,
-    fields: {
-      sequence: number;
-      dataStart: number;
-      dataEnd: number;
-      redelivered: boolean;
-      redeliveryCount: number;
-    },
-    timestampStart: number,
-    timestampEnd: number,
-    codec: Codec<unknown>,
-    sendAck: SendAck,
-  ) {
-    this.subject = subject;
-    this.sequence = fields.sequence;
-    this.data = fields.dataEnd === 0 ? EMPTY : bytes.subarray(fields.dataStart, fields.dataEnd);
-    this.redelivered = fields.redelivered;
-    this.redeliveryCount = fields.redeliveryCount;
+  private constructor(source: MessageSource, bytes: Uint8Array) {
+    this.#source = source;
     this.#bytes = bytes;
-    this.#timestampStart = timestampStart;
-    this.#timestampEnd = timestampEnd;
-    this.#codec = codec;
-    this.#sendAck = sendAck;
   }
 
   /** @returns undefined if the bytes are not a MsgProto */
-  static from(
-    subject: string,
-    bytes: Uint8Array,
-    codec: Codec<unknown>,
-    sendAck: SendAck,
-  ): ReceivedMessage | undefined {
-    const fields = { sequence: 0, dataStart: 0, dataEnd: 0, redelivered: false, redeliveryCount: 0 };
-    let timestampStart = 0;
-    let timestampEnd = 0;
-    const end = bytes.length;
-    for (let pos = 0; pos < end; ) {
-      pos = readTag(bytes, pos, end);
-      if (pos === MALFORMED) return undefined;
-      const { fieldNumber } = wire;
-      const start = pos;
-      if (fieldNumber === DATA) {
-        pos = readVarint(bytes, pos, end);
-        if (pos === MALFORMED || wire.value > end - pos) return undefined;
-        fields.dataStart = pos;
-        fields.dataEnd = pos += wire.value;
-        continue;
-      }
-      pos = skipValue(bytes, pos, end);
-      if (pos === MALFORMED) return undefined;
-      if (fieldNumber === TIMESTAMP) {
-        timestampStart = start;
-        timestampEnd = pos;
-      } else if (
-        fieldNumber === SEQUENCE ||
-        fieldNumber === REDELIVERED ||
-        fieldNumber === REDELIVERY_COUNT
-      ) {
-        readVarint(bytes, start, end);
-        if (fieldNumber === SEQUENCE) fields.sequence = wire.value;
-        else if (fieldNumber === REDELIVERED) fields.redelivered = wire.value !== 0;
-        else fields.redeliveryCount = wire.value;
-      }
-    }
-    return new ReceivedMessage(subject, bytes, fields, timestampStart, timestampEnd, codec, sendAck);
+  static from(source: MessageSource, bytes: Uint8Array): ReceivedMessage | undefined {
+    const message = new ReceivedMessage(source, bytes);
+    return message.#read() ? message : undefined;
+  }
+
+  get subject(): string {
+    return this.#source.subject;
+  }
+
+  get data(): Uint8Array {
+    this.#data ??= this.#bytes.subarray(this.#dataStart, this.#dataEnd);
+    return this.#data;
   }
 
   get timestampNanos(): bigint {
@@ -125,10 +88,6 @@ export class ReceivedMessage implements Message {
 
   get timestamp(): Date {
     return new Date(Number(this.timestampNanos / NS_PER_MS));
-  }
-
-  get isAcked(): boolean {
-    return this.#isAcked;
   }
 
   string(): string {
@@ -140,12 +99,45 @@ export class ReceivedMessage implements Message {
   }
 
   decode<T = unknown>(): T {
-    return this.#codec.decode(this.data) as T;
+    return this.#source.codec.decode(this.data) as T;
   }
 
   ack(): void {
     if (this.#isAcked) return;
     this.#isAcked = true;
-    this.#sendAck(this.sequence);
+    this.#source.ack(this.sequence);
+  }
+
+  #read(): boolean {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    for (let pos = 0; pos < end; ) {
+      pos = readTag(bytes, pos, end);
+      if (pos === MALFORMED) return false;
+      const { fieldNumber, wireType } = wire;
+      if (wireType === LENGTH_DELIMITED) {
+        pos = readVarint(bytes, pos, end);
+        if (pos === MALFORMED || wire.value > end - pos) return false;
+        if (fieldNumber === DATA) {
+          this.#dataStart = pos;
+          this.#dataEnd = pos + wire.value;
+        }
+        pos += wire.value;
+      } else if (wireType === VARINT) {
+        const start = pos;
+        pos = readVarint(bytes, pos, end);
+        if (pos === MALFORMED) return false;
+        if (fieldNumber === SEQUENCE) this.sequence = wire.value;
+        else if (fieldNumber === TIMESTAMP) {
+          this.#timestampStart = start;
+          this.#timestampEnd = pos;
+        } else if (fieldNumber === REDELIVERED) this.redelivered = wire.value !== 0;
+        else if (fieldNumber === REDELIVERY_COUNT) this.redeliveryCount = wire.value;
+      } else {
+        pos = skipValue(bytes, pos, end);
+        if (pos === MALFORMED) return false;
+      }
+    }
+    return true;
   }
 }

@@ -6,11 +6,12 @@ import {
 } from '../protocol/messages.js';
 import { AckEncoder } from './ack-encoder.js';
 import { ask } from './ask.js';
+import type { Codec } from './codec.js';
 import { ClosedError, InvalidOptionError, StanError, SubscribeError } from './errors.js';
-import { type Message, ReceivedMessage } from './message.js';
+import { type Message, type MessageSource, ReceivedMessage } from './message.js';
 import { startFields } from './start-at.js';
 import type { StatusFeed } from './status.js';
-import type { ResolvedSubscribeOptions } from './subscribe-options.js';
+import type { MessageCallback, ResolvedSubscribeOptions } from './subscribe-options.js';
 
 /** A subscription: read it by `for await`, unless it has a callback. */
 export interface Subscription extends AsyncIterable<Message>, AsyncDisposable {
@@ -48,7 +49,7 @@ export interface SubscriptionHost {
 
 const REPEAT_MS = 500;
 
-export class StanSubscription implements Subscription {
+export class StanSubscription implements Subscription, MessageSource {
   readonly subject: string;
   readonly queue: string;
   readonly durable: string;
@@ -181,6 +182,7 @@ export class StanSubscription implements Subscription {
     this.#onClosed(error);
     if (error === undefined) return;
     const { callback } = this.#options;
+    // An end without a message is what the callback's type says.
     if (callback !== undefined) void this.#call(callback, error, undefined as never);
   }
 
@@ -220,47 +222,58 @@ export class StanSubscription implements Subscription {
       throw problem;
     }
     this.#ackInbox = decodeSubscriptionResponse(answer!).ackInbox;
-    if (this.#options.callback !== undefined) void this.#handle(this.#options.callback);
+    if (this.#options.callback !== undefined) this.#handle(this.#options.callback);
   }
 
-  readonly #sendAck = (sequence: number): void => {
+  get codec(): Codec<unknown> {
+    return this.#options.codec;
+  }
+
+  /** For its messages. */
+  ack(sequence: number): void {
     // After the end nobody takes it, and the message comes again to whoever subscribes next.
     if (this.#isClosed || this.#host.nats.isClosed()) return;
     this.#host.nats.publish(this.#ackInbox, this.#acks.encode(sequence));
-  };
+  }
 
   #onMessage(data: Uint8Array): void {
     if (this.#isClosed) return;
-    const message = ReceivedMessage.from(this.subject, data, this.#options.codec, this.#sendAck);
+    const message = ReceivedMessage.from(this, data);
     if (message === undefined) return;
     // It waited too long here, and came again: once is enough.
     if (message.redelivered && this.#waiting.some(({ sequence }) => sequence === message.sequence)) return;
     if (message.sequence > this.#lastSequence) this.#lastSequence = message.sequence;
-    this.#waiting.push(message);
     const { callback } = this.#options;
+    this.#waiting.push(message);
     if (callback === undefined) this.#wake?.();
-    else if (!this.#isHandling && this.#ackInbox !== '') void this.#handle(callback);
+    else this.#handle(callback);
   }
 
   /** One message after the other, without waiting where the callback does not. */
-  async #handle(callback: NonNullable<ResolvedSubscribeOptions['callback']>): Promise<void> {
-    if (this.#isHandling) return;
+  #handle(callback: MessageCallback): void {
+    if (this.#isHandling || this.#ackInbox === '') return;
     this.#isHandling = true;
-    try {
-      for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
-        this.#delivered++;
-        const result = this.#call(callback, undefined, message);
-        const isHandled = typeof result === 'boolean' ? result : await result;
-        if (isHandled && !this.#options.manualAck) message.ack();
+    for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
+      this.#delivered++;
+      const isHandled = this.#call(callback, undefined, message);
+      if (typeof isHandled !== 'boolean') {
+        void this.#goOn(callback, message, isHandled);
+        return;
       }
-    } finally {
-      this.#isHandling = false;
+      if (isHandled && !this.#options.manualAck) message.ack();
     }
+    this.#isHandling = false;
+  }
+
+  async #goOn(callback: MessageCallback, message: Message, isHandled: Promise<boolean>): Promise<void> {
+    if ((await isHandled) && !this.#options.manualAck) message.ack();
+    this.#isHandling = false;
+    this.#handle(callback);
   }
 
   /** @returns whether it ended without an error */
   #call(
-    callback: NonNullable<ResolvedSubscribeOptions['callback']>,
+    callback: MessageCallback,
     error: StanError | undefined,
     message: Message,
   ): boolean | Promise<boolean> {

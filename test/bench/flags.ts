@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { FENCE_LINES, LINES, REST_LINES } from './lines.js';
+import { CLIENT_LINES, FENCE_LINES, LINES, REST_LINES } from './lines.js';
 
-const IDS = [...LINES, ...FENCE_LINES, ...REST_LINES].map(({ id }) => id);
+const IDS = [...LINES, ...FENCE_LINES, ...CLIENT_LINES, ...REST_LINES].map(({ id }) => id);
 
 export interface Flags {
   json: boolean;

@@ -47,6 +47,22 @@ export const LINES: readonly Line[] = (['memory', 'file'] as const).flatMap((sto
   })),
 );
 
+/** What one client of each library does against the same broker, in the memory store. */
+export interface ClientLine {
+  id: string;
+  title: string;
+  side: 'publish' | 'receive';
+  /** Per round. */
+  messages: number;
+  /** Times the rate of node-nats-streaming. */
+  target: number;
+}
+
+export const CLIENT_LINES: readonly ClientLine[] = [
+  { id: 'client-publish', title: 'async publish', side: 'publish', messages: 300_000, target: 1.5 },
+  { id: 'client-receive', title: 'receive, auto ack', side: 'receive', messages: 500_000, target: 1.5 },
+];
+
 /** Of the messages per second of a broker alone. */
 const FENCE_SHARE_TARGET = 0.95;
 

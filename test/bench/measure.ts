@@ -1,13 +1,15 @@
 import { join } from 'node:path';
 import type { Child } from './child.js';
+import type { ClientResult, ClientSpec } from './client/spec.js';
 import type { Flags } from './flags.js';
-import { channelNames, type Line, type RestLine } from './lines.js';
+import { type ClientLine, channelNames, type Line, type RestLine } from './lines.js';
 import type { LoadResult, LoadSpec } from './load/spec.js';
 import {
   CLUSTER_ID,
   FLOOR_CLUSTER_ID,
   GROUP_CLUSTER_ID,
   type NatsServer,
+  runClient,
   runLoad,
   startBroker,
   startFloor,
@@ -34,6 +36,13 @@ export interface Fenced {
   line: Line;
   alone: LoadResult[];
   group: LoadResult[];
+}
+
+/** What a client of this library and one of node-nats-streaming did in turns. */
+export interface MeasuredClients {
+  line: ClientLine;
+  own: ClientResult[];
+  legacy: ClientResult[];
 }
 
 export interface Rested {
@@ -120,6 +129,44 @@ export async function measureFence(line: Line, flags: Flags, nats: NatsServer, d
     return fenced;
   } finally {
     for (const { child } of sides) await child.stop();
+  }
+}
+
+/** Both libraries in turns against one broker; who receives reads the same messages. */
+export async function measureClients(
+  line: ClientLine,
+  flags: Flags,
+  nats: NatsServer,
+  dir: string,
+): Promise<MeasuredClients> {
+  const measured: MeasuredClients = { line, own: [], legacy: [] };
+  const messages = flags.quick ? Math.ceil(line.messages / QUICK_DIVISOR) : line.messages;
+  const broker = await startBroker({
+    natsPort: nats.port,
+    clusterId: CLUSTER_ID,
+    store: 'memory',
+    dir,
+    command: flags.broker,
+    args: flags.brokerArgs,
+    nodeArgs: [],
+  });
+  try {
+    const spec: Omit<ClientSpec, 'library'> = {
+      side: line.side,
+      natsPort: nats.port,
+      clusterId: CLUSTER_ID,
+      channel: 'bench',
+      messages,
+      payloadBytes: PAYLOAD_BYTES,
+    };
+    if (line.side === 'receive') await runClient({ ...spec, library: 'stanchion', side: 'publish' });
+    for (let round = 0; round < flags.rounds; round++) {
+      measured.own.push(await runClient({ ...spec, library: 'stanchion' }));
+      measured.legacy.push(await runClient({ ...spec, library: 'node-nats-streaming' }));
+    }
+    return measured;
+  } finally {
+    await broker.stop();
   }
 }
 

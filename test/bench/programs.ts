@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.js';
+import type { ClientResult, ClientSpec } from './client/spec.js';
 import { FLOOR_READY, type FloorSpec } from './floor/spec.js';
 import type { StoreKind } from './lines.js';
 import type { LoadResult, LoadSpec } from './load/spec.js';
@@ -114,6 +115,12 @@ export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
   return JSON.parse(await child.completed(spec.maxSeconds * 1_000 + LOAD_MARGIN_MS)) as LoadResult;
 }
 
-function compiled(part: 'floor' | 'load'): string {
+/** @throws Error saying what went wrong */
+export async function runClient(spec: ClientSpec): Promise<ClientResult> {
+  const child = new Child('the client', process.execPath, [compiled('client'), JSON.stringify(spec)]);
+  return JSON.parse(await child.completed(LOAD_MARGIN_MS)) as ClientResult;
+}
+
+function compiled(part: 'floor' | 'load' | 'client'): string {
   return join(compiledDir, 'test', 'bench', part, 'main.js');
 }

@@ -1,7 +1,7 @@
 import { CPU_RATIO_TARGET } from './lines.js';
 import type { LoadResult } from './load/spec.js';
 import type { Machine } from './machine.js';
-import type { Fenced, Measured, Rested } from './measure.js';
+import type { Fenced, Measured, MeasuredClients, Rested } from './measure.js';
 
 /** More than that at the start, and the figures are not the program's alone. */
 const QUIET_LOAD = 0.5;
@@ -38,10 +38,22 @@ export interface FenceSummary {
   shareTarget: number;
 }
 
+/** Messages per second and CPU time of one client of each library. */
+export interface ClientSummary {
+  id: string;
+  title: string;
+  rounds: number;
+  own: { messagesPerSecond: number; cpuMicros: number };
+  legacy: { messagesPerSecond: number; cpuMicros: number };
+  times: number;
+  target: number;
+}
+
 export interface Report {
   machine: Machine;
   lines: Summary[];
   fence: FenceSummary[];
+  clients: ClientSummary[];
   rest: Rested[];
   missed: string[];
   failed: string[];
@@ -73,7 +85,28 @@ export function summarizeFence({ line, alone, group }: Fenced): FenceSummary {
   };
 }
 
-export function missedTargets({ lines, fence, rest }: Pick<Report, 'lines' | 'fence' | 'rest'>): string[] {
+export function summarizeClients({ line, own, legacy }: MeasuredClients): ClientSummary {
+  const of = (results: typeof own): ClientSummary['own'] => ({
+    messagesPerSecond: median(results.map((result) => result.messagesPerSecond)),
+    cpuMicros: median(results.map((result) => result.cpuMicros)),
+  });
+  return {
+    id: line.id,
+    title: line.title,
+    rounds: own.length,
+    own: of(own),
+    legacy: of(legacy),
+    times: median(own.map((result, round) => result.messagesPerSecond / legacy[round]!.messagesPerSecond)),
+    target: line.target,
+  };
+}
+
+export function missedTargets({
+  lines,
+  fence,
+  clients,
+  rest,
+}: Pick<Report, 'lines' | 'fence' | 'clients' | 'rest'>): string[] {
   const missed: string[] = [];
   for (const { id, share, shareTarget, cpuRatio, cpuRatioTarget } of lines) {
     if (share !== undefined && share < shareTarget) {
@@ -94,6 +127,10 @@ export function missedTargets({ lines, fence, rest }: Pick<Report, 'lines' | 'fe
       );
     }
   }
+  for (const { id, times, target } of clients) {
+    if (times < target)
+      missed.push(`${id}: ${times.toFixed(2)} times the rate of node-nats-streaming, should be ${target}`);
+  }
   for (const { line, afterLoadBytes, afterRestartBytes } of rest) {
     const bytes = Math.max(afterLoadBytes, afterRestartBytes);
     if (bytes > line.maxBytes)
@@ -102,7 +139,7 @@ export function missedTargets({ lines, fence, rest }: Pick<Report, 'lines' | 'fe
   return missed;
 }
 
-export function formatReport({ machine, lines, fence, rest, missed, failed }: Report): string {
+export function formatReport({ machine, lines, fence, clients, rest, missed, failed }: Report): string {
   const parts: string[] = [];
   parts.push(
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.os}, ${machine.fileSystem}; ` +
@@ -115,12 +152,40 @@ export function formatReport({ machine, lines, fence, rest, missed, failed }: Re
   }
   if (lines.length > 0) parts.push(speedTable(lines), coresTable(lines));
   if (fence.length > 0) parts.push(fenceTable(fence));
+  if (clients.length > 0) parts.push(clientTable(clients));
   if (rest.length > 0) parts.push(restTable(rest));
   if (missed.length > 0) parts.push(`Targets missed:\n${missed.map((text) => `- ${text}`).join('\n')}`);
-  else if (lines.some((line) => line.share !== undefined) || fence.length > 0 || rest.length > 0)
+  else if (
+    lines.some((line) => line.share !== undefined) ||
+    fence.length > 0 ||
+    clients.length > 0 ||
+    rest.length > 0
+  )
     parts.push('All targets reached.');
   if (failed.length > 0) parts.push(`Failed:\n${failed.map((text) => `- ${text}`).join('\n')}`);
   return `${parts.join('\n\n')}\n`;
+}
+
+function clientTable(clients: ClientSummary[]): string {
+  const head = [
+    'one client, memory store',
+    'node-nats-streaming msg/s',
+    'stanchion msg/s',
+    'times',
+    'target',
+    'node-nats-streaming CPU us/msg',
+    'stanchion CPU us/msg',
+  ];
+  const rows = clients.map(({ title, legacy, own, times, target }) => [
+    title,
+    thousands(legacy.messagesPerSecond),
+    thousands(own.messagesPerSecond),
+    times.toFixed(2),
+    String(target),
+    legacy.cpuMicros.toFixed(2),
+    own.cpuMicros.toFixed(2),
+  ]);
+  return table(head, rows);
 }
 
 function speedTable(lines: Summary[]): string {

@@ -6,12 +6,19 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseFlags } from './flags.js';
-import { FENCE_LINES, LINES, REST_LINES } from './lines.js';
+import { CLIENT_LINES, FENCE_LINES, LINES, REST_LINES } from './lines.js';
 import { describeMachine, fileSystemOf } from './machine.js';
-import { measureFence, measureLine, measureRest } from './measure.js';
+import { measureClients, measureFence, measureLine, measureRest } from './measure.js';
 import { formatProfile, profileArgs } from './profile.js';
 import { compile, compiledDir, startNatsServer } from './programs.js';
-import { formatReport, missedTargets, type Report, summarize, summarizeFence } from './report.js';
+import {
+  formatReport,
+  missedTargets,
+  type Report,
+  summarize,
+  summarizeClients,
+  summarizeFence,
+} from './report.js';
 
 const PROFILE_ROWS = 45;
 const IN_MEMORY = new Set(['tmpfs', 'ramfs']);
@@ -71,7 +78,7 @@ async function profile(parent: string): Promise<void> {
 
 async function measure(parent: string): Promise<Report> {
   const machine = describeMachine(parent);
-  const report: Report = { machine, lines: [], fence: [], rest: [], missed: [], failed: [] };
+  const report: Report = { machine, lines: [], fence: [], clients: [], rest: [], missed: [], failed: [] };
   const nats = await startNatsServer();
   const attempt = async (id: string, work: (dir: string) => Promise<void>) => {
     if (!isWanted(id)) return;
@@ -93,6 +100,11 @@ async function measure(parent: string): Promise<Report> {
     for (const line of flags.floorOnly || flags.broker !== undefined ? [] : FENCE_LINES) {
       await attempt(line.id, async (dir) => {
         report.fence.push(summarizeFence(await measureFence(line, flags, nats, dir)));
+      });
+    }
+    for (const line of flags.floorOnly ? [] : CLIENT_LINES) {
+      await attempt(line.id, async (dir) => {
+        report.clients.push(summarizeClients(await measureClients(line, flags, nats, dir)));
       });
     }
     for (const line of flags.floorOnly ? [] : REST_LINES) {
