@@ -112,17 +112,30 @@ export class ReceivedMessage implements Message {
     const bytes = this.#bytes;
     const end = bytes.length;
     for (let pos = 0; pos < end; ) {
-      pos = readTag(bytes, pos, end);
-      if (pos === MALFORMED) return false;
-      const { fieldNumber, wireType } = wire;
+      const tag = bytes[pos]!;
+      let fieldNumber = tag >>> 3;
+      let wireType = tag & 7;
+      // What every server sends: a tag of one byte, and mostly a length of one.
+      if (tag < 0x80 && fieldNumber > 0) pos++;
+      else {
+        pos = readTag(bytes, pos, end);
+        if (pos === MALFORMED) return false;
+        ({ fieldNumber, wireType } = wire);
+      }
       if (wireType === LENGTH_DELIMITED) {
-        pos = readVarint(bytes, pos, end);
-        if (pos === MALFORMED || wire.value > end - pos) return false;
+        let length = pos < end ? bytes[pos]! : 0x80;
+        if (length < 0x80) pos++;
+        else {
+          pos = readVarint(bytes, pos, end);
+          if (pos === MALFORMED) return false;
+          length = wire.value;
+        }
+        if (length > end - pos) return false;
         if (fieldNumber === DATA) {
           this.#dataStart = pos;
-          this.#dataEnd = pos + wire.value;
+          this.#dataEnd = pos + length;
         }
-        pos += wire.value;
+        pos += length;
       } else if (wireType === VARINT) {
         const start = pos;
         pos = readVarint(bytes, pos, end);
@@ -134,6 +147,7 @@ export class ReceivedMessage implements Message {
         } else if (fieldNumber === REDELIVERED) this.redelivered = wire.value !== 0;
         else if (fieldNumber === REDELIVERY_COUNT) this.redeliveryCount = wire.value;
       } else {
+        wire.wireType = wireType;
         pos = skipValue(bytes, pos, end);
         if (pos === MALFORMED) return false;
       }

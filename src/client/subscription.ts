@@ -244,16 +244,16 @@ export class StanSubscription implements Subscription, MessageSource {
     if (message.redelivered && this.#waiting.some(({ sequence }) => sequence === message.sequence)) return;
     if (message.sequence > this.#lastSequence) this.#lastSequence = message.sequence;
     const { callback } = this.#options;
-    this.#waiting.push(message);
-    if (callback === undefined) this.#wake?.();
-    else this.#handle(callback);
+    if (callback === undefined || this.#isHandling || this.#ackInbox === '') {
+      this.#waiting.push(message);
+      this.#wake?.();
+    } else this.#handle(callback, message);
   }
 
   /** One message after the other, without waiting where the callback does not. */
-  #handle(callback: MessageCallback): void {
-    if (this.#isHandling || this.#ackInbox === '') return;
+  #handle(callback: MessageCallback, first = this.#waiting.shift()): void {
     this.#isHandling = true;
-    for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
+    for (let message = first; message !== undefined; message = this.#waiting.shift()) {
       this.#delivered++;
       const isHandled = this.#call(callback, undefined, message);
       if (typeof isHandled !== 'boolean') {
@@ -267,7 +267,6 @@ export class StanSubscription implements Subscription, MessageSource {
 
   async #goOn(callback: MessageCallback, message: Message, isHandled: Promise<boolean>): Promise<void> {
     if ((await isHandled) && !this.#options.manualAck) message.ack();
-    this.#isHandling = false;
     this.#handle(callback);
   }
 
