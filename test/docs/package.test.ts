@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Rig } from '../harness/rig.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+const BODY = `
+const connection = await connect({ servers: process.argv[2], clusterId: process.argv[3], clientId: process.argv[4] });
+const guid = await connection.publish('pack', { n: 1 });
+const subscription = await connection.subscribe('pack', { startAt: 'last' });
+for await (const message of subscription) {
+  console.log(guid.length, message.json().n);
+  break;
+}
+await connection.close();
+`;
+
+const TYPED = `
+const use = async (): Promise<void> => {
+  const connection: StanConnection = await connect({ clusterId: 'c', clientId: 'me', user: 'u', pass: 'p' });
+  const guid: string = await connection.publish('a', new Uint8Array(1));
+  await connection.subscribe(guid, { startAt: { timeAgo: 1 }, callback: (_error, message: Message) => message.ack() });
+  // @ts-expect-error: it is a number
+  connection.subscribe('a', { ackWait: '1s' });
+};
+const start: (config: ServeConfig, options: { log: never }) => Promise<unknown> = startBroker;
+console.log(use, start);
+`;
+
+describe('the package, as npm installs it', () => {
+  const rig = new Rig({ store: 'memory' });
+  let folder: string;
+  let packed: { filename: string; files: { path: string }[] };
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'stanchion-package-'));
+    const [first] = JSON.parse(
+      execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+        cwd: ROOT,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).toString(),
+    );
+    packed = first;
+    writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true }\n');
+    const types = join(ROOT, 'node_modules', '@types', 'node');
+    const install = [
+      'install',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      join(folder, packed.filename),
+      types,
+    ];
+    execFileSync('npm', install, { cwd: folder, stdio: 'ignore' });
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('holds the build, and no tests, sources or maps', () => {
+    const paths = packed.files.map(({ path }) => path);
+    for (const path of [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/server.d.ts',
+      'README.md',
+      'LICENSE',
+      'package.json',
+    ])
+      assert.ok(paths.includes(path), path);
+    const unwanted = paths.filter((path) => /(^|\/)test|\.map$|(?<!\.d)\.ts$|^src/.test(path));
+    assert.deepEqual(unwanted, []);
+  });
+
+  for (const [name, file, head] of [
+    ['an ES module', 'esm.mjs', "import { connect } from 'stanchion';"],
+    ['CommonJS', 'cjs.cjs', "const { connect } = require('stanchion');"],
+  ] as const) {
+    it(`works from ${name}`, () => {
+      const body = file.endsWith('.cjs') ? `(async () => {${BODY}})();` : BODY;
+      writeFileSync(join(folder, file), `${head}\n${body}`);
+      const args = [file, rig.nats.url, rig.broker.clusterId, rig.name('client')];
+      assert.equal(execFileSync(process.execPath, args, { cwd: folder }).toString(), '22 1\n');
+    });
+  }
+
+  it('carries types, for either kind of module', () => {
+    const head = [
+      "import { connect, type Message, type StanConnection } from 'stanchion';",
+      "import { startBroker, type ServeConfig } from 'stanchion/server';",
+    ].join('\n');
+    for (const file of ['typed.mts', 'typed.cts']) writeFileSync(join(folder, file), `${head}\n${TYPED}`);
+    const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+    const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+    const args = [tsc, ...flags, 'typed.mts', 'typed.cts'];
+    try {
+      execFileSync(process.execPath, args, { cwd: folder });
+    } catch (error) {
+      assert.fail((error as { stdout: Buffer }).stdout.toString());
+    }
+  });
+
+  it('has the command', () => {
+    const command = join(folder, 'node_modules', '.bin', 'stanchion');
+    assert.match(execFileSync(command, ['--version'], { cwd: folder }).toString(), /^\d+\.\d+\.\d+\n$/);
+  });
+});
