@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Authenticator, TlsOptions } from 'nats';
 import type { Argv, Options } from 'yargs';
 import { ConfigError } from '../config/error.js';
 import { parseServers } from '../config/nats.js';
@@ -7,12 +8,8 @@ import type { ConnectOptions } from '../index.js';
 import { authenticators, controlTls } from '../nats/credentials.js';
 import { Flags } from './flags.js';
 
-const CONNECTION_FLAGS = {
+const NATS_FLAGS = {
   'nats-server': flag('NATS servers, by commas [default: nats://127.0.0.1:4222]', ['s']),
-  'cluster-id': flag('Cluster id of the broker or the group [default: test-cluster]', ['c']),
-  'client-id': flag('Client id [default: one that nobody has]', ['id']),
-  'connect-timeout': flag('For the broker to answer [default: 5s]'),
-  'ack-timeout': flag('For the ack of a message that was published [default: 30s]'),
   user: flag('User in NATS'),
   pass: flag('Password in NATS'),
   auth: flag('Token in NATS'),
@@ -24,7 +21,23 @@ const CONNECTION_FLAGS = {
   config: flag('File with any of these flags, in YAML or JSON'),
 } as const satisfies Record<string, Options>;
 
-export type ConnectionFlag = keyof typeof CONNECTION_FLAGS;
+const CLIENT_FLAGS = {
+  'cluster-id': flag('Cluster id of the broker or the group [default: test-cluster]', ['c']),
+  'client-id': flag('Client id [default: one that nobody has]', ['id']),
+  'connect-timeout': flag('For the broker to answer [default: 5s]'),
+  'ack-timeout': flag('For the ack of a message that was published [default: 30s]'),
+} as const satisfies Record<string, Options>;
+
+/** How to connect to NATS. */
+export type NatsFlag = keyof typeof NATS_FLAGS;
+/** How to connect to a broker. */
+export type ConnectionFlag = NatsFlag | keyof typeof CLIENT_FLAGS;
+
+export interface NatsConnectOptions {
+  servers: string[];
+  authenticator: Authenticator[];
+  tls?: TlsOptions;
+}
 
 const MAX_TIMEOUT_MS = 3_600_000;
 const CONNECT_MS = 5_000;
@@ -44,35 +57,53 @@ export function flagSwitch(describe: string, alias: string[] = []): Options {
   return { type: 'boolean', describe, alias };
 }
 
-/** Adds a command's own flags, and those that tell how to connect. */
-export function addClientFlags(command: Argv, own: Record<string, Options>): Argv {
-  return command.options(own).options(CONNECTION_FLAGS).group(Object.keys(CONNECTION_FLAGS), 'Connection:');
+/** Adds a command's own flags, and those that tell how to connect to NATS. */
+export function addNatsFlags(command: Argv, own: Record<string, Options>): Argv {
+  return command.options(own).options(NATS_FLAGS).group(Object.keys(NATS_FLAGS), 'Connection:');
 }
 
-/** The flags of a client's command, wherever they were given. */
+/** Adds a command's own flags, and those that tell how to connect to a broker. */
+export function addClientFlags(command: Argv, own: Record<string, Options>): Argv {
+  return addNatsFlags(command, own)
+    .options(CLIENT_FLAGS)
+    .group([...Object.keys(NATS_FLAGS), ...Object.keys(CLIENT_FLAGS)], 'Connection:');
+}
+
+/** The flags of a command that connects, wherever they were given. */
 export function clientFlags<Own extends string>(
   args: Readonly<Record<string, unknown>>,
   own: readonly Own[],
 ): Flags<Own | ConnectionFlag> {
-  const names = [...own, ...(Object.keys(CONNECTION_FLAGS) as ConnectionFlag[])];
+  const names = [...own, ...(Object.keys({ ...NATS_FLAGS, ...CLIENT_FLAGS }) as ConnectionFlag[])];
   const { env: environment } = process;
   const configFile = new Flags<'config'>(args, [], { environment }).text('config');
   return new Flags(args, names, { environment, configFile });
 }
 
 /**
- * How to connect.
+ * How to connect to NATS.
  *
- * @param tool name of the command: it is part of the client id if none is given
  * @throws ConfigError on what cannot be
  */
-export function connectOptions(flags: Flags<ConnectionFlag>, tool: string): ConnectOptions {
+export function natsOptions(flags: Flags<NatsFlag>): NatsConnectOptions {
   const nats = natsConfig(flags);
   const tls = controlTls(nats, false);
   return {
     servers: [...nats.servers],
     authenticator: authenticators(nats),
     ...(tls !== undefined && { tls }),
+  };
+}
+
+/**
+ * How to connect to a broker.
+ *
+ * @param tool name of the command: it is part of the client id if none is given
+ * @throws ConfigError on what cannot be
+ */
+export function connectOptions(flags: Flags<ConnectionFlag>, tool: string): ConnectOptions {
+  return {
+    ...natsOptions(flags),
     name: `stanchion ${tool}`,
     clusterId: flags.text('cluster-id') ?? 'test-cluster',
     clientId: flags.text('client-id') ?? `stanchion-${tool}-${randomBytes(6).toString('hex')}`,
@@ -81,7 +112,7 @@ export function connectOptions(flags: Flags<ConnectionFlag>, tool: string): Conn
   };
 }
 
-function natsConfig(flags: Flags<ConnectionFlag>): NatsConfig {
+function natsConfig(flags: Flags<NatsFlag>): NatsConfig {
   const urls = (flags.text('nats-server') ?? DEFAULT_SERVER).split(',');
   const { servers, inUrls } = parseServers(
     urls.map((url) => url.trim()),

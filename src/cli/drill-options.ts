@@ -38,8 +38,8 @@ const MAX_NODES = 9;
 const HOUR_MS = 3_600_000;
 
 /** @throws ConfigError naming the flag that is wrong, and what it may be */
-export function drillOptions(args: DrillArgs): DrillOptions {
-  const flags = new Flags<TextFlag>(args);
+export function drillOptions(args: DrillArgs, environment: NodeJS.ProcessEnv = {}): DrillOptions {
+  const flags = new Flags<TextFlag>(args, [], { environment });
   const isLocal = flags.text('nats-server') === undefined;
   const target = isLocal ? localTarget(flags) : runningTarget(flags, args['allow-signals']);
   if (isLocal && args['allow-signals'])

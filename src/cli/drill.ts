@@ -48,7 +48,7 @@ export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => 
         .example('$0 drill', 'a local group of three, each fault three times')
         .example('$0 drill --faults kill=10,cut=5 --messages 1000000', 'with a million messages stored')
         .example('$0 drill --nats-server nats://127.0.0.1:4222', 'a running group hands over'),
-    async (args) => onExitCode(await run(drillOptions(args as DrillArgs), args.json)),
+    async (args) => onExitCode(await run(drillOptions(args as DrillArgs, process.env), args.json)),
   );
 }
 

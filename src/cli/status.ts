@@ -1,18 +1,17 @@
 import { connect } from 'nats';
-import type { Argv } from 'yargs';
+import type { Argv, Options } from 'yargs';
 import { askStatus } from '../group/ask.js';
 import type { MemberStatus } from '../group/status.js';
+import { addNatsFlags, clientFlags, flag, flagSwitch, natsOptions } from './client-flags.js';
 import { table } from './table.js';
 
-interface StatusArgs {
-  'nats-server': string;
-  'cluster-id': string;
-  'ft-group': string | undefined;
-  user: string | undefined;
-  pass: string | undefined;
-  auth: string | undefined;
-  json: boolean;
-}
+const STATUS_FLAGS = {
+  'cluster-id': flag('Cluster id of the group [default: test-cluster]', ['c']),
+  'ft-group': flag('Name of the group [default: all of the cluster id]'),
+  json: flagSwitch('For programs'),
+} as const satisfies Record<string, Options>;
+
+type StatusFlag = keyof typeof STATUS_FLAGS;
 
 const CONNECT_MS = 5_000;
 
@@ -22,52 +21,29 @@ export function addStatusCommand(parser: Argv, onExitCode: (exitCode: number) =>
     'status',
     'Show the members of a group. Exit code 1 unless exactly one is active',
     (command) =>
-      command
-        .option('nats-server', {
-          type: 'string',
-          default: 'nats://127.0.0.1:4222',
-          requiresArg: true,
-          describe: 'NATS servers, by commas',
-        })
-        .option('cluster-id', {
-          type: 'string',
-          default: 'test-cluster',
-          requiresArg: true,
-          describe: 'Cluster id of the group',
-        })
-        .option('ft-group', {
-          type: 'string',
-
-          requiresArg: true,
-          describe: 'Name of the group; all of the cluster id',
-        })
-        .option('user', { type: 'string', requiresArg: true, describe: 'User in NATS' })
-        .option('pass', { type: 'string', requiresArg: true, describe: 'Password in NATS' })
-        .option('auth', { type: 'string', requiresArg: true, describe: 'Token in NATS' })
-        .option('json', { type: 'boolean', default: false, describe: 'For programs' })
-        .example('$0 status --nats-server nats://127.0.0.1:4222', 'who is active, and how old its lease is'),
+      addNatsFlags(command, STATUS_FLAGS).example(
+        '$0 status --nats-server nats://127.0.0.1:4222',
+        'who is active, and how old its lease is',
+      ),
     async (args) => onExitCode(await status(args)),
   );
 }
 
-async function status(args: StatusArgs): Promise<number> {
-  const { user, pass, auth } = args;
-  const nc = await connect({
-    servers: args['nats-server'].split(','),
-    timeout: CONNECT_MS,
-    ...(user !== undefined && { user }),
-    ...(pass !== undefined && { pass }),
-    ...(auth !== undefined && { token: auth }),
-  }).catch((error: Error) => {
-    throw new Error(`cannot connect to NATS at ${args['nats-server']}: ${error.message}`);
+async function status(args: Readonly<Record<string, unknown>>): Promise<number> {
+  const flags = clientFlags(args, Object.keys(STATUS_FLAGS) as StatusFlag[]);
+  const clusterId = flags.text('cluster-id') ?? 'test-cluster';
+  const group = flags.text('ft-group');
+  const options = natsOptions(flags);
+  const nc = await connect({ ...options, timeout: CONNECT_MS }).catch((error: Error) => {
+    throw new Error(`cannot connect to NATS at ${options.servers.join(', ')}: ${error.message}`);
   });
   let found: MemberStatus[];
   try {
-    found = await askStatus(nc, args['cluster-id'], args['ft-group']);
+    found = await askStatus(nc, clusterId, group);
   } finally {
     await nc.close();
   }
-  if (args.json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
+  if (flags.flag('json')) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
   else process.stdout.write(`${found.length === 0 ? 'No member has answered.' : text(found)}\n`);
   const groups = new Map<string, number>();
   for (const { group, role } of found)

@@ -1,23 +1,26 @@
 import { connect } from 'nats';
-import type { Argv } from 'yargs';
+import type { Argv, Options } from 'yargs';
 import { askStatus } from '../group/ask.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
+import { flag } from './client-flags.js';
+import { Flags } from './flags.js';
 import { onStopSignal } from './signals.js';
 
-interface UpArgs {
-  nodes: number;
-  dir: string;
-  port: number;
-  'http-port': number;
-  'cluster-id': string;
-  'ft-group': string;
-}
+const UP_FLAGS = {
+  nodes: flag('Brokers, and nats-servers [default: 3]'),
+  dir: flag('Folder of the store they share [default: ./data]'),
+  port: flag('Of the first nats-server; the others follow [default: 4222]'),
+  'http-port': flag('Of the first broker; the others follow [default: 8222]'),
+  'cluster-id': flag('Name that clients connect to [default: test-cluster]'),
+  'ft-group': flag('Name of the group [default: local]'),
+} as const satisfies Record<string, Options>;
 
 const STDOUT = 1;
 const ASK_MS = 500;
 const MAX_NODES = 9;
+const MAX_PORT = 65_535 - MAX_NODES;
 
 /** `stanchion up`: a group on this machine, as `npm start` runs it. */
 export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
@@ -26,53 +29,19 @@ export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => voi
     'Run a local group: brokers on one store, each beside a nats-server',
     (command) =>
       command
-        .option('nodes', {
-          type: 'number',
-          default: 3,
-          requiresArg: true,
-          describe: `Brokers, and nats-servers: 1 to ${MAX_NODES}`,
-        })
-        .option('dir', {
-          type: 'string',
-          default: './data',
-          requiresArg: true,
-          describe: 'Folder of the store they share',
-        })
-        .option('port', {
-          type: 'number',
-          default: 4222,
-          requiresArg: true,
-          describe: 'Of the first nats-server; the others follow',
-        })
-        .option('http-port', {
-          type: 'number',
-          default: 8222,
-          requiresArg: true,
-          describe: 'Of the first broker; the others follow',
-        })
-        .option('cluster-id', {
-          type: 'string',
-          default: 'test-cluster',
-          requiresArg: true,
-          describe: 'Name that clients connect to',
-        })
-        .option('ft-group', {
-          type: 'string',
-          default: 'local',
-          requiresArg: true,
-          describe: 'Name of the group',
-        })
-        .check(({ nodes }) => {
-          if (!Number.isInteger(nodes) || nodes < 1 || nodes > MAX_NODES)
-            throw new Error(`--nodes must be from 1 to ${MAX_NODES}`);
-          return true;
-        })
+        .options(UP_FLAGS)
         .example('$0 up --nodes 3 --dir ./data', 'then kill the active one, and watch'),
     async (args) => onExitCode(await up(args)),
   );
 }
 
-async function up(args: UpArgs): Promise<number> {
+async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
+  const flags = new Flags<keyof typeof UP_FLAGS>(args, [], { environment: process.env });
+  const clusterId = flags.text('cluster-id') ?? 'test-cluster';
+  const groupName = flags.text('ft-group') ?? 'local';
+  const nodes = flags.number('nodes', 3, 1, MAX_NODES);
+  const port = flags.number('port', 4222, 0, MAX_PORT);
+  const httpPort = flags.number('http-port', 8222, 0, MAX_PORT);
   const log = createLogger({
     level: 'warn',
     format: process.stdout.isTTY ? 'pretty' : 'json',
@@ -82,14 +51,13 @@ async function up(args: UpArgs): Promise<number> {
   });
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const stopAsked = new Promise<void>((resolve) => onStopSignal(log, resolve));
-  const clusterId = args['cluster-id'];
   const group = await LocalGroup.start({
-    nodes: args.nodes,
-    dir: args.dir,
-    port: args.port,
-    httpPort: args['http-port'],
+    nodes,
+    dir: flags.text('dir') ?? './data',
+    port,
+    httpPort,
     clusterId,
-    group: args['ft-group'],
+    group: groupName,
     flags: process.stdout.isTTY ? ['--log-format', 'pretty'] : ['--log-format', 'json'],
     log,
     onLine: (node, line) => say(process.stdout.isTTY ? `${node} | ${line}` : line),
@@ -104,7 +72,7 @@ async function up(args: UpArgs): Promise<number> {
     });
     let epoch = 0;
     while (!isStopping) {
-      const found = await askStatus(nc, clusterId, args['ft-group']).catch(() => []);
+      const found = await askStatus(nc, clusterId, groupName).catch(() => []);
       const now = found.find(({ role }) => role === 'active');
       if (now !== undefined && now.epoch !== epoch) {
         ({ epoch } = now);
