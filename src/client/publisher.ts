@@ -42,6 +42,8 @@ const SETTLE_MS = 20;
 const RESEND_BATCH = 256;
 const TICK_MS = 50;
 const QUICK_TICK_MS = 10;
+/** A tick so late tells that the event loop was busy. */
+const BUSY_MS = 50;
 const GUID_TAG = 0x0a;
 // Works on any bytes, and spares an object for each ack.
 const { latin1Slice } = Buffer.prototype;
@@ -83,6 +85,7 @@ export class Publisher {
   #resendNext = 0;
   #sentAgain = 0;
   #timer: NodeJS.Timeout | undefined;
+  #tickDueMs = 0;
   #onIdle: (() => void)[] = [];
 
   constructor(nats: NatsConnection, options: ResolvedOptions, status: StatusFeed, encoder: PubEncoder) {
@@ -311,6 +314,7 @@ export class Publisher {
 
   #startTimer(): void {
     const ms = this.#phase === 'flowing' ? TICK_MS : QUICK_TICK_MS;
+    this.#tickDueMs = performance.now() + ms;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#tick(performance.now());
@@ -319,6 +323,8 @@ export class Publisher {
   }
 
   #tick(nowMs: number): void {
+    // A program that kept the event loop busy has not read its acks: that is no silence.
+    if (nowMs - this.#tickDueMs > BUSY_MS) this.#lastAckMs = nowMs;
     this.#expire(nowMs);
     switch (this.#phase) {
       case 'flowing':
