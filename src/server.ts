@@ -88,6 +88,7 @@ class Assembly implements RunningBroker {
     this.#store = await openStore(config, {
       clock: systemClock,
       log,
+      measures: this.#node.measures,
       onLost: (error) => this.#fail(error),
     });
     let nats = config.nats;
@@ -186,6 +187,7 @@ class Assembly implements RunningBroker {
       store,
       clock: systemClock,
       log,
+      measures: this.#node.measures,
       pinger: this.#pinger,
       hashSeed: randomBytes(4).readUInt32LE(),
       defer: setImmediate,

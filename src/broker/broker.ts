@@ -5,6 +5,7 @@ import { Delivery } from '../delivery/delivery.js';
 import type { LinkHandler } from '../link/types.js';
 import type { Logger } from '../log/logger.js';
 import { RateLimitedLog } from '../log/rate-limited.js';
+import { Measures } from '../metrics/measures.js';
 import { type StanSubjects, stanSubjects } from '../protocol/subjects.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
 import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../store/types.js';
@@ -48,6 +49,8 @@ export interface BrokerParts {
   store: Store;
   clock: Clock;
   log: Logger;
+  /** Where waits of publishers and subscribers are noted. Default: nowhere. */
+  measures?: Measures;
   pinger: ClientPinger;
   /** Any number, hard to guess. */
   hashSeed: number;
@@ -67,7 +70,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly store: Store;
-  readonly gate = new CommitGate();
+  readonly gate: CommitGate;
   readonly clients: Clients;
   readonly channels: Channels;
   readonly subscriptions = new Map<number, Subscription>();
@@ -102,6 +105,8 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.clock = parts.clock;
     this.wheel = new TimerWheel(parts.clock);
     this.store = store;
+    const measures = parts.measures ?? new Measures();
+    this.gate = new CommitGate(parts.clock, measures.publishAck);
     this.clients = new Clients(parts.hashSeed);
     this.channels = new Channels(parts.hashSeed);
     this.pinger = parts.pinger;
@@ -115,6 +120,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
       clock: parts.clock,
       wheel: this.wheel,
       counters: this.counters,
+      latency: measures.delivery,
       log: parts.log,
       defer: parts.defer,
       onDirty: () => store.commitLater(),

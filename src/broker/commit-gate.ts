@@ -1,5 +1,7 @@
 import type { Channel } from '../channel/channel.js';
+import type { Clock } from '../clock/clock.js';
 import type { OutBuffer } from '../link/writer.js';
+import type { Histogram } from '../metrics/histogram.js';
 import type { BatchId } from '../store/types.js';
 import type { BrokerLink } from './broker-link.js';
 
@@ -13,6 +15,14 @@ export class CommitGate {
   readonly #held: HeldBatch[] = [];
   readonly #free: HeldBatch[] = [];
   #newest: HeldBatch | undefined;
+  readonly #clock: Clock;
+  readonly #publishAck: Histogram;
+
+  /** @param publishAck see `Measures` */
+  constructor(clock: Clock, publishAck: Histogram) {
+    this.#clock = clock;
+    this.#publishAck = publishAck;
+  }
 
   linkUp(link: BrokerLink): void {
     this.#link = link;
@@ -32,6 +42,7 @@ export class CommitGate {
     if (newest !== undefined && newest.batch === batch) return newest;
     const held = this.#free.pop() ?? new HeldBatch();
     held.batch = batch;
+    held.begunMs = this.#clock.monotonicMs();
     held.answers = this.#link?.takeBuffer();
     this.#held.push(held);
     this.#newest = held;
@@ -65,7 +76,13 @@ export class CommitGate {
   release(batch: BatchId, onVisible: (channel: Channel) => void): void {
     while (this.#held.length > 0 && this.#held[0]!.batch <= batch) {
       const held = this.#held.shift()!;
-      if (held.answers !== undefined) this.#link?.send(held.answers);
+      if (held.answers !== undefined) {
+        this.#link?.send(held.answers);
+        const { messages } = held;
+        if (messages > 0) {
+          this.#publishAck.observe((this.#clock.monotonicMs() - held.begunMs) / 1e3, messages);
+        }
+      }
       const { channels, lastSequences } = held;
       for (let i = 0; i < channels.length; i++) {
         channels[i]!.visible = lastSequences[i]!;
@@ -82,6 +99,10 @@ export class CommitGate {
 /** One batch's share of the gate. */
 export class HeldBatch {
   batch: BatchId = 0;
+  /** On the monotonic clock. */
+  begunMs = 0;
+  /** From publishers. */
+  messages = 0;
   /** Where answers that must wait are written. Undefined without a link: nobody is there to hear them. */
   answers: OutBuffer | undefined;
   readonly channels: Channel[] = [];
@@ -90,6 +111,7 @@ export class HeldBatch {
 
   /** The channel got a message, `sequence`, in this batch. */
   appended(channel: Channel, sequence: number): void {
+    this.messages++;
     if (channel.gatedIn === this.batch) {
       this.lastSequences[channel.gatedAt] = sequence;
       return;
@@ -102,6 +124,7 @@ export class HeldBatch {
 
   clear(): void {
     this.answers = undefined;
+    this.messages = 0;
     this.channels.length = 0;
     this.lastSequences.length = 0;
     this.actions.length = 0;

@@ -22,6 +22,8 @@ export class Channel implements WheelTimer {
 
   /** Sequence up to which messages are durable and may be shown. */
   visible: number;
+  /** Sequence up to which messages have been delivered to somebody, or nobody was connected to get them. */
+  deliveredThrough: number;
   /** When it was last used, on the monotonic clock: a message, or the end of its last subscription. */
   usedAtMs = 0;
   /** Where it stands in the list of the batch that it last gained messages in. */
@@ -35,7 +37,7 @@ export class Channel implements WheelTimer {
     readonly limits: ChannelLimits,
     onInactive: (channel: Channel, nowMs: number) => void,
   ) {
-    this.visible = log.lastSequence;
+    this.visible = this.deliveredThrough = log.lastSequence;
     this.#onInactive = onInactive;
   }
 

@@ -5,7 +5,8 @@ import type { Clock } from '../clock/clock.js';
 import type { TimerWheel } from '../clock/timer-wheel.js';
 import type { OutBuffer } from '../link/writer.js';
 import type { Logger } from '../log/logger.js';
-import { appendRedelivered, redeliveredSize } from '../protocol/msgproto.js';
+import type { Histogram } from '../metrics/histogram.js';
+import { appendRedelivered, readMsgProtoTimestampNs, redeliveredSize } from '../protocol/msgproto.js';
 import type { MessageRef } from '../store/types.js';
 import type { QueueGroup } from '../subscription/queue-group.js';
 import type { Subscription } from '../subscription/subscription.js';
@@ -20,11 +21,15 @@ const READ_RETRY_MS = 5_000;
 const TOO_LARGE_QUIET_MS = 60_000;
 /** Ack waits that end this soon are treated as ended: fewer wake-ups. */
 const EXPIRY_SLACK_MS = 15;
+/** Of so many first deliveries one is measured, for all messages that went out by it. */
+const MEASURED_ONE_IN = 8;
 
 export interface DeliveryOptions {
   clock: Clock;
   wheel: TimerWheel;
   counters: Counters;
+  /** See `Measures`. */
+  latency: Histogram;
   log: Logger;
   /** Runs the callback soon, after I/O that is due: `setImmediate`. */
   defer: (callback: () => void) => void;
@@ -52,6 +57,8 @@ export class Delivery {
   readonly #clock: Clock;
   readonly #wheel: TimerWheel;
   readonly #counters: Counters;
+  readonly #latency: Histogram;
+  #firstDeliveries = 0;
   readonly #log: Logger;
   readonly #defer: (callback: () => void) => void;
   readonly #onDirty: () => void;
@@ -60,6 +67,7 @@ export class Delivery {
     this.#clock = options.clock;
     this.#wheel = options.wheel;
     this.#counters = options.counters;
+    this.#latency = options.latency;
     this.#log = options.log;
     this.#defer = options.defer;
     this.#onDirty = options.onDirty;
@@ -107,6 +115,9 @@ export class Delivery {
     const subscriptions = channel.subscriptions;
     for (let i = 0; i < subscriptions.length; i++) this.deliver(subscriptions[i]!);
     if (channel.groups.size > 0) for (const group of channel.groups.values()) this.deliverGroup(group);
+    if (channel.deliveredThrough < channel.visible && !channel.hasActiveSubscriptions) {
+      channel.deliveredThrough = channel.visible;
+    }
   }
 
   /** Gives a subscription what it has not had yet, as far as its window goes. */
@@ -116,6 +127,7 @@ export class Delivery {
     const log = channel.log;
     const visible = channel.visible;
     const deadlineMs = this.#nowMs + sub.ackWaitMs;
+    const sentBefore = sub.lastSent;
     let budget = MESSAGES_PER_TURN;
     while (sub.lastSent < visible && !sub.isStalled) {
       const sequence = Math.max(sub.lastSent + 1, log.firstSequence);
@@ -130,6 +142,8 @@ export class Delivery {
       sub.lastSent = sequence;
       sub.progress.addDelivered(sequence);
     }
+    const { lastSent } = sub;
+    if (lastSent > sentBefore && lastSent > channel.deliveredThrough) this.#firstDelivered(channel, lastSent);
     this.#afterSending(sub);
   }
 
@@ -172,6 +186,8 @@ export class Delivery {
       member.lastSent = sequence;
       this.#nowInFlight(member, sequence, 0);
     }
+    const { channel } = group;
+    if (group.lastSent > channel.deliveredThrough) this.#firstDelivered(channel, group.lastSent);
   }
 
   /** The first ack wait of the window may have ended: deliver again what is overdue. */
@@ -260,6 +276,18 @@ export class Delivery {
     if ('members' in owner) this.deliverGroup(owner);
     else if (owner.group !== undefined) this.deliverGroup(owner.group);
     else this.deliver(owner);
+  }
+
+  /** Messages up to `sequence` went out for the first time. Their wait is that of the last one. */
+  #firstDelivered(channel: Channel, sequence: number): void {
+    const count = sequence - channel.deliveredThrough;
+    channel.deliveredThrough = sequence;
+    if (this.#firstDeliveries++ % MEASURED_ONE_IN !== 0) return;
+    const ref = this.#ref;
+    if (!channel.log.find(sequence, ref)) return;
+    const waitNs = this.#clock.wallNs() - readMsgProtoTimestampNs(ref.buffer, ref.start, ref.end);
+    // The time in messages never goes back, the wall clock may.
+    this.#latency.observe(Math.max(0, Number(waitNs)) / 1e9, count);
   }
 
   #redeliverOne(sub: Subscription, sequence: number): void {

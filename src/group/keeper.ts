@@ -14,6 +14,8 @@ export interface KeeperOptions {
   leaseMs: number;
   /** The reign is another's, or the store cannot be reached: nothing more may be said. Called once, not after `release` or `stop`. */
   onLost(error: Error): void;
+  /** A renewal took so long, in whichever thread. */
+  onRenewed?(tookMs: number): void;
 }
 
 /** Holds the reign for the active: every change of the reign's name goes through it, one at a time. */
@@ -85,6 +87,7 @@ class Keeper implements ReignKeeper {
     }
     this.renewedMs = begunMs;
     this.renewalMs = clock.monotonicMs() - begunMs;
+    this.#options.onRenewed?.(this.renewalMs);
   }
 
   #lose(error: Error): Error {

@@ -1,10 +1,11 @@
 import type { Broker } from '../broker/broker.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
-import type { ServeConfig } from '../config/serve-config.js';
 import { storeTroubles } from '../http/broker-node.js';
-import type { Health, MonitoredNode, NatsStatus, ServerState } from '../http/node.js';
+import type { GroupStatus, Health, MonitoredNode, NatsStatus, ServerState } from '../http/node.js';
+import { Measures } from '../metrics/measures.js';
 import type { Member } from './member.js';
+import type { MemberConfig } from './running-member.js';
 
 /** A member of a group as HTTP and metrics see it: active or standby, the same paths answer. */
 export class MemberNode implements MonitoredNode {
@@ -13,25 +14,35 @@ export class MemberNode implements MonitoredNode {
   readonly serverId: string;
   readonly startedAtMs: number;
   readonly storeKind = 'file';
+  readonly storeDir: string;
+  readonly measures = new Measures();
   readonly maxChannels: number;
   readonly channelLimits: ChannelLimitsTable;
   /** Undefined before there is a place for it. */
   member: Member | undefined;
 
   readonly #clock: Clock;
+  readonly #group: MemberConfig['group'];
   #nats: NatsStatus;
   #natsLostBecause = '';
   #failure: string | undefined;
 
-  constructor(config: ServeConfig, serverId: string, clock: Clock) {
+  constructor(config: MemberConfig, serverId: string, clock: Clock) {
     this.clusterId = config.clusterId;
     this.name = config.nodeName;
     this.serverId = serverId;
+    this.storeDir = config.store.dir;
+    this.#group = config.group;
     this.maxChannels = config.maxChannels;
     this.channelLimits = config.channelLimits;
     this.#clock = clock;
     this.startedAtMs = this.#wallMs();
     this.#nats = { isConnected: false, server: '', sinceMs: this.startedAtMs, losses: 0 };
+  }
+
+  get group(): GroupStatus {
+    const { name, leaseMs } = this.#group;
+    return { name, leaseMs, member: this.member };
   }
 
   get broker(): Broker | undefined {

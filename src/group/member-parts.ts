@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { Logger } from '../log/logger.js';
+import type { Measures } from '../metrics/measures.js';
 import type { CandidateLock } from '../store/candidate-lock.js';
 import type { StoreIdentity } from '../store/identity.js';
 import type { Reign } from '../store/reign.js';
@@ -24,6 +25,8 @@ export interface MemberParts {
   dir: string;
   clock: Clock;
   log: Logger;
+  /** Where renewals are noted. Default: nowhere. */
+  measures?: Measures;
   reign: Reign;
   lock: CandidateLock;
   keepReign: KeepReign;

@@ -11,10 +11,11 @@ import {
   encodeGroupMessage,
   type GroupMessage,
   type Heartbeat,
+  MEMBER_ROLES,
   type MemberRole,
 } from './messages.js';
 import type { PlaceHandler, PlaceLink } from './nats-place.js';
-import { type TakeoverStory, takeoverParts } from './story.js';
+import { TAKEOVER_REASONS, type TakeoverStory, takeoverParts } from './story.js';
 import { TakeoverHistory } from './takeover-history.js';
 import { Tenure } from './tenure.js';
 import { type Opportunity, ReignWatch } from './watch.js';
@@ -28,6 +29,8 @@ const MAX_LOOK_MS = 250;
 const LOCK_LEASES = 0.5;
 /** After a handover: the successor has so long to take what was given. In leases. */
 const HANDOVER_LEASES = 3;
+/** Who is not heard for so many leases is not counted as there. */
+const HEARD_LEASES = 3;
 /** After a reign that failed by itself, before the next try: it doubles up to the longest. */
 const FIRST_PENALTY_MS = 2_000;
 const MAX_PENALTY_MS = 60_000;
@@ -38,6 +41,13 @@ const NEW_STORE_MS = 2_000;
 const NEW_STORE_LOOK_MS = 50;
 /** The same trouble is logged once in this time. */
 const TROUBLE_MS = 10_000;
+
+/** How a reign ends: given away, lost to another, or broken off since it could not go on. */
+export const REIGN_ENDS = ['handover', 'lost', 'failed'] as const;
+
+function countsOf<T extends string>(names: readonly T[]): Record<T, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<T, number>;
+}
 
 /** What a member knows when it has just taken the reign. Monotonic milliseconds. */
 interface Opening {
@@ -60,7 +70,10 @@ export class Member {
   onChanged: (() => void) | undefined;
   /** Why it cannot be part of the group, if that turns out after the start. Called once; the member has stopped. */
   onFatal: ((error: Error) => void) | undefined;
+  /** Reigns that it began to serve in. */
   takeovers = 0;
+  readonly takeoversBy = countsOf(TAKEOVER_REASONS);
+  readonly reignsEnded = countsOf(REIGN_ENDS);
   /** Its own. */
   lastTakeover: TakeoverStory | undefined;
   readonly history = new TakeoverHistory();
@@ -129,6 +142,19 @@ export class Member {
 
   get renewalMs(): number | undefined {
     return this.#tenure?.keeper.renewalMs;
+  }
+
+  /** How many members are in each role: this one, and those that were heard within the last leases. */
+  rolesHeard(): Readonly<Record<MemberRole, number>> {
+    const { clock, options } = this.#parts;
+    const counts = countsOf(MEMBER_ROLES);
+    counts[this.#role]++;
+    const withinMs = options.leaseMs * HEARD_LEASES;
+    for (const { role } of this.#watch.heardWithin(withinMs, clock.monotonicMs())) {
+      // Another version may have roles that this one does not know.
+      if (role in counts) counts[role]++;
+    }
+    return counts;
   }
 
   /** What other members said last. */
@@ -321,6 +347,7 @@ export class Member {
           atWallMs: Number(clock.wallNs() / 1_000_000n),
         };
         this.takeovers++;
+        this.takeoversBy[story.reasonKind]++;
         this.lastTakeover = story;
         this.history.told(story);
         this.#become('active');
@@ -338,6 +365,7 @@ export class Member {
         );
       }
       const end = await tenure.ended;
+      this.reignsEnded[end.kind === 'cut off' ? 'failed' : end.kind]++;
       log.warn(
         { epoch: tenure.epoch, reason: end.why },
         `the reign of epoch ${tenure.epoch} ends: ${end.why}`,
@@ -351,7 +379,9 @@ export class Member {
         { epoch: tenure.epoch, reason: (error as Error).message },
         'the store could not be recovered',
       );
-      await tenure.breakOff(!(error instanceof StoreError && error.code === 'lost'));
+      const isLost = error instanceof StoreError && error.code === 'lost';
+      this.reignsEnded[isLost ? 'lost' : 'failed']++;
+      await tenure.breakOff(!isLost);
       this.#hasTrouble((error as Error).message);
       this.#punish();
     } finally {

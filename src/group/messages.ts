@@ -1,7 +1,9 @@
 import { isTakeoverStory, type TakeoverStory } from './story.js';
 
 /** What a member is doing. */
-export type MemberRole = 'starting' | 'standby' | 'recovering' | 'active' | 'stopping';
+export const MEMBER_ROLES = ['starting', 'standby', 'recovering', 'active', 'stopping'] as const;
+
+export type MemberRole = (typeof MEMBER_ROLES)[number];
 
 /** What members tell each other, all on one subject, many times a second: small, and of no use when it is old. */
 export interface Heartbeat {

@@ -62,7 +62,9 @@ export class RenewalKeeper implements ReignKeeper {
     const { clock } = this.#options;
     if (!this.#rounds.isBusy && this.#pace.mayWait(clock.monotonicMs())) {
       if (shared.renew('main', (error) => this.#lose(error))) {
-        this.#pace.add(this.renewalMs, true, clock.monotonicMs());
+        const { renewalMs } = this;
+        this.#pace.add(renewalMs, true, clock.monotonicMs());
+        this.#options.onRenewed?.(renewalMs);
         return DONE;
       }
       if (this.#lost !== undefined) return Promise.reject(this.#lost);
@@ -118,8 +120,12 @@ export class RenewalKeeper implements ReignKeeper {
     switch (report.kind) {
       case 'renewed':
         this.#pace.add(this.renewalMs, false, this.#options.clock.monotonicMs());
+        this.#options.onRenewed?.(this.renewalMs);
         this.#answer?.resolve();
         this.#answer = undefined;
+        return;
+      case 'kept':
+        this.#options.onRenewed?.(report.tookMs);
         return;
       case 'lost':
         this.#lose(report.isTaken ? new StoreError('lost', report.why) : new Error(report.why));

@@ -21,6 +21,8 @@ export const RENEW = 'renew';
 /** From the worker. */
 export type WorkerReport =
   | { kind: 'renewed' }
+  /** Renewed because it was time: whoever has asked still waits for an answer. */
+  | { kind: 'kept'; tookMs: number }
   /** @param isTaken by another holder; else the store cannot be reached */
   | { kind: 'lost'; why: string; isTaken: boolean }
   /** The last renewal has ended, and none will follow. */

@@ -51,7 +51,10 @@ class Renewer {
     const dueMs = this.#restMs - Number(nowNs - begunNs) / NS_PER_MS;
     let nextMs = this.#restMs;
     if (dueMs > 0) nextMs = dueMs;
-    else if (this.#isMainAlive(nowNs) && !this.#renew()) nextMs = LOCKED_MS;
+    else if (this.#isMainAlive(nowNs)) {
+      if (this.#renew()) this.#say({ kind: 'kept', tookMs: Number(this.#shared.tookNs) / NS_PER_MS });
+      else nextMs = LOCKED_MS;
+    }
     if (!this.#shared.isOver) this.#timer = setTimeout(() => this.#look(), nextMs);
   }
 

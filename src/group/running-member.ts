@@ -177,6 +177,7 @@ class RunningMember implements RunningBroker {
     const { dir, sync } = config.store;
     const fs = nodeFs;
     const clock = systemClock;
+    const { measures } = this.#node;
     return new Member(
       {
         options: { name: group.name, nodeName, leaseMs: group.leaseMs },
@@ -184,6 +185,7 @@ class RunningMember implements RunningBroker {
         dir,
         clock,
         log,
+        measures,
         reign: new Reign(fs, dir, true),
         lock: candidateLock(fs, dir),
         keepReign,
@@ -201,6 +203,7 @@ class RunningMember implements RunningBroker {
             sync,
             isTested: true,
             warn: (message) => log.warn({}, message),
+            measures,
           },
           broker: {
             options: {
@@ -216,6 +219,7 @@ class RunningMember implements RunningBroker {
             },
             clock,
             log,
+            measures,
             pinger: place.pinger,
             hashSeed: randomBytes(4).readUInt32LE(),
             defer: setImmediate,

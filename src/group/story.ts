@@ -1,14 +1,12 @@
 import type { RecoveryReport } from '../store/recovery-report.js';
 
-const REASONS = ['first', 'handover', 'process_died', 'lease_expired', 'cut_off'] as const;
+export const TAKEOVER_REASONS = ['first', 'handover', 'process_died', 'lease_expired', 'cut_off'] as const;
 
 /**
  * Why a reign was taken: nobody ever had it; it was given back; the process that had it is gone; it was not renewed; its
  * holder renewed it and was heard by few.
  */
-export type TakeoverReason = (typeof REASONS)[number];
-
-export const TAKEOVER_REASONS: readonly TakeoverReason[] = REASONS;
+export type TakeoverReason = (typeof TAKEOVER_REASONS)[number];
 
 /** What a takeover's time went into, milliseconds, one after the other: from the decision to serving. */
 export interface TakeoverParts {
@@ -109,7 +107,7 @@ export function isTakeoverStory(value: unknown): value is TakeoverStory {
   const { reason, reasonKind, node, from, outageMs, detectionMs, parts, found } = value;
   return (
     typeof reason === 'string' &&
-    REASONS.some((known) => known === reasonKind) &&
+    TAKEOVER_REASONS.some((known) => known === reasonKind) &&
     typeof node === 'string' &&
     (from === null || typeof from === 'string') &&
     (outageMs === null || typeof outageMs === 'number') &&

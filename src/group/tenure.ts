@@ -44,6 +44,7 @@ export class Tenure {
       takenMs,
       leaseMs: options.leaseMs,
       onLost: (error) => this.end({ kind: 'lost', why: error.message }),
+      onRenewed: (tookMs) => parts.measures?.leaseRenewal.observe(tookMs / 1e3),
     });
   }
 

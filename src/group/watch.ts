@@ -88,6 +88,13 @@ export class ReignWatch {
     if (reigns && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
   }
 
+  /** What other members were heard to do within the last `withinMs`. */
+  *heardWithin(withinMs: number, nowMs: number): IterableIterator<Heartbeat> {
+    for (const { heartbeat, heardMs } of this.peers.values()) {
+      if (nowMs - heardMs <= withinMs) yield heartbeat;
+    }
+  }
+
   left(member: string): void {
     this.peers.delete(member);
   }

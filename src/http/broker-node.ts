@@ -2,6 +2,7 @@ import type { Broker } from '../broker/broker.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import type { ServeConfig } from '../config/serve-config.js';
+import { Measures } from '../metrics/measures.js';
 import type { Health, MonitoredNode, NatsStatus, ServerState } from './node.js';
 
 type Phase = 'starting' | 'serving' | 'cut off' | 'stopping' | 'failed';
@@ -13,6 +14,9 @@ export class BrokerNode implements MonitoredNode {
   readonly serverId: string;
   readonly startedAtMs: number;
   readonly storeKind: 'memory' | 'file';
+  readonly storeDir: string | undefined;
+  readonly group = undefined;
+  readonly measures = new Measures();
   readonly maxChannels: number;
   readonly channelLimits: ChannelLimitsTable;
 
@@ -28,6 +32,7 @@ export class BrokerNode implements MonitoredNode {
     this.name = config.nodeName;
     this.serverId = serverId;
     this.storeKind = config.store.kind;
+    this.storeDir = config.store.kind === 'file' ? config.store.dir : undefined;
     this.maxChannels = config.maxChannels;
     this.channelLimits = config.channelLimits;
     this.#clock = clock;

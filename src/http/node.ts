@@ -1,5 +1,7 @@
 import type { Broker } from '../broker/broker.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
+import type { Member } from '../group/member.js';
+import type { Measures } from '../metrics/measures.js';
 
 /** As the Go server calls them. A broker without a group is STANDALONE. */
 export type ServerState = 'STANDALONE' | 'FT_ACTIVE' | 'FT_STANDBY' | 'FAILED' | 'SHUTDOWN';
@@ -21,6 +23,19 @@ export interface MonitoredNode {
   readonly broker: Broker | undefined;
   readonly nats: NatsStatus;
   readonly health: Health;
+  readonly measures: Measures;
+  /** Of the file store; undefined without one. */
+  readonly storeDir: string | undefined;
+  /** Undefined for a broker without a group. */
+  readonly group: GroupStatus | undefined;
+}
+
+/** What a member of a group tells of it. */
+export interface GroupStatus {
+  readonly name: string;
+  readonly leaseMs: number;
+  /** Undefined before it has joined. */
+  readonly member: Member | undefined;
 }
 
 export interface NatsStatus {

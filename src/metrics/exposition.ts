@@ -2,6 +2,7 @@
 export class TextMetric {
   readonly #pieces: string[] = [];
   #lines: string;
+  #count = 0;
 
   constructor(
     readonly name: string,
@@ -11,9 +12,10 @@ export class TextMetric {
     this.#lines = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
   }
 
-  /** @param labels as `labelText` makes them */
+  /** @param labels as `labelText` makes them; '' for none */
   add(labels: string, value: number): void {
-    this.#lines += `${this.name}{${labels}} ${value}\n`;
+    this.#count++;
+    this.#lines += labels === '' ? `${this.name} ${value}\n` : `${this.name}{${labels}} ${value}\n`;
     if (this.#lines.length >= PIECE_LENGTH) this.#endPiece();
   }
 
@@ -21,6 +23,11 @@ export class TextMetric {
   pieces(): readonly string[] {
     if (this.#lines !== '') this.#endPiece();
     return this.#pieces;
+  }
+
+  /** All in one; '' if nothing has been added. */
+  text(): string {
+    return this.#count === 0 ? '' : this.pieces().join('');
   }
 
   #endPiece(): void {

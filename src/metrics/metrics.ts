@@ -1,8 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { systemClock } from '../clock/clock.js';
 import type { ChannelsByName } from '../http/channels-by-name.js';
 import type { MonitoredNode } from '../http/node.js';
 import { ChannelSeries } from './channel-series.js';
+import { diskSeries } from './disk-series.js';
+import { DiskUsage } from './disk-usage.js';
 import { watchEventLoopDelay } from './event-loop-delay.js';
+import { groupSeries } from './group-series.js';
+import { measuredSeries } from './measured-series.js';
 import { type Facts, SERVER_METRICS, type ServerMetric } from './server-series.js';
 import { Survey } from './survey.js';
 
@@ -22,6 +27,7 @@ export class Metrics {
   readonly #maxChannels: number;
   readonly #registry = new Registry();
   readonly #process = processRegistry();
+  readonly #disk: DiskUsage | undefined;
   #facts: Facts | undefined;
   #running: Promise<Scrape> | undefined;
 
@@ -30,6 +36,7 @@ export class Metrics {
     this.#node = node;
     this.#byName = byName;
     this.#maxChannels = maxChannels;
+    this.#disk = node.storeDir === undefined ? undefined : new DiskUsage(node.storeDir, systemClock);
     for (const metric of SERVER_METRICS) this.#register(metric);
   }
 
@@ -55,9 +62,19 @@ export class Metrics {
     };
     const server = await this.#registry.metrics();
     const aboutProcess = await this.#process.metrics();
+    const { measures, storeKind, group } = this.#node;
+    const measured = measuredSeries(measures, storeKind, group !== undefined);
+    const disk = diskSeries(await this.#disk?.figures());
     return {
       contentType: this.#registry.contentType,
-      pieces: [`${server}\n`, ...series.pieces(), `\n${aboutProcess}`],
+      pieces: [
+        `${server}\n`,
+        groupSeries(this.#node),
+        measured,
+        disk,
+        ...series.pieces(),
+        `\n${aboutProcess}`,
+      ],
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../clock/clock.js';
+import type { Measures } from '../metrics/measures.js';
 import type { BlockQueue } from './block.js';
 import { type CheckpointIds, CheckpointWriter, SnapshotWriter } from './checkpoint-format.js';
 import { isNoSpace } from './errors.js';
@@ -29,6 +30,7 @@ export interface CheckpointSource {
   readonly storeId: string;
   readonly epoch: number;
   readonly clock: Clock;
+  readonly measures: Measures;
   readonly blocks: BlockQueue;
   readonly segments: Set<Segment>;
   logs(): Iterable<FileLog>;
@@ -68,6 +70,7 @@ interface Capture {
   ids: CheckpointIds;
   snapshot: SnapshotWriter;
   logs: LogCapture[];
+  begunMs: number;
 }
 
 const RETRY_MS = 1000;
@@ -98,6 +101,7 @@ export class Checkpointer {
   /** Everything appended lies before `position`: takes the snapshot now, does the rest behind the scenes. */
   begin(position: JournalPosition, batch: BatchId, blockId: number): void {
     const source = this.#source;
+    const begunMs = source.clock.monotonicMs();
     const snapshot = this.#snapshot;
     snapshot.reset();
     source.snapshot(snapshot);
@@ -113,7 +117,7 @@ export class Checkpointer {
         extents: log.extents.slice(),
       });
     }
-    this.#start({ position, batch, blockId, ids: source.ids(), snapshot, logs });
+    this.#start({ position, batch, blockId, ids: source.ids(), snapshot, logs, begunMs });
   }
 
   /** Waits for the one that runs. None begins any more. */
@@ -127,7 +131,11 @@ export class Checkpointer {
     let retry = false;
     this.#running = this.#run(capture)
       .then(
-        () => this.#source.setTrouble(undefined),
+        () => {
+          const { clock, measures } = this.#source;
+          if (!this.#isClosed) measures.checkpoint.observe((clock.monotonicMs() - capture.begunMs) / 1e3);
+          this.#source.setTrouble(undefined);
+        },
         (error: Error) => {
           if (this.#isClosed) return;
           if (!isNoSpace(error)) {

@@ -1,3 +1,4 @@
+import type { Drops } from '../metrics/measures.js';
 import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../protocol/msgproto.js';
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
@@ -31,6 +32,7 @@ export interface FileLogOwner {
   readonly ages: AgeQueue;
   readonly files: SegmentFiles;
   readonly runs: LoadedRuns;
+  readonly drops: Drops;
   /** The log's oldest messages are gone: the first time since `isHeadRecorded` was set. */
   onHeadMoved(log: FileLog): void;
   /** No log refers to anything in it any more. */
@@ -124,6 +126,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     const end = encodeMsgProto(buffer, pos, sequence, time.varint, time.varintLength, message);
     sealRecord(buffer, start, end);
     block.used = end;
+    owner.journal.gatheredMessages++;
     this.added(block.id, start, end - pos, time.ms);
     if (sequence - this.firstSequence >= this.#maxMessages || this.byteCount > this.#maxBytes) this.#prune();
     if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) owner.ages.add(this);
@@ -181,7 +184,10 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   }
 
   dropExpired(nowMs: number): void {
-    while (this.headExpiresAtMs() <= nowMs) this.#dropHead();
+    while (this.headExpiresAtMs() <= nowMs) {
+      this.#owner.drops.age++;
+      this.#dropHead();
+    }
   }
 
   /** Recovery found that this is the oldest. */
@@ -357,6 +363,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       this.messageCount > 1 &&
       (this.messageCount > this.#maxMessages || this.byteCount > this.#maxBytes)
     ) {
+      if (this.messageCount > this.#maxMessages) this.#owner.drops.messages++;
+      else this.#owner.drops.bytes++;
       this.#dropHead();
     }
   }

@@ -1,4 +1,5 @@
 import type { Timer } from '../clock/clock.js';
+import { Drops, type Measures } from '../metrics/measures.js';
 import { RecentGuids } from '../publish/recent-guids.js';
 import { AgeQueue } from './age-queue.js';
 import { BatchTime } from './batch-time.js';
@@ -40,7 +41,8 @@ const DEAD_SEGMENT_MS = 30_000;
 export type LogOwnerSettings = Pick<
   FileStoreSettings,
   'fs' | 'clock' | 'warn' | 'blockBytes' | 'cacheBytes' | 'loadedBytes' | 'maxOpenSegments'
->;
+> &
+  Partial<Pick<FileStoreSettings, 'measures'>>;
 
 /** What logs need before there is a journal: recovery builds them first. */
 export class LogOwner implements FileLogOwner {
@@ -49,6 +51,7 @@ export class LogOwner implements FileLogOwner {
   readonly ages = new AgeQueue();
   readonly files: SegmentFiles;
   readonly runs: LoadedRuns;
+  readonly drops: Drops;
   readonly movedHeads: FileLog[] = [];
   readonly deadSegments = new Set<Segment>();
   /** Called when a segment has died. */
@@ -58,6 +61,7 @@ export class LogOwner implements FileLogOwner {
 
   constructor(settings: LogOwnerSettings) {
     this.#warn = settings.warn;
+    this.drops = settings.measures?.drops ?? new Drops();
     this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
     this.time = new BatchTime(settings.clock);
     this.files = new SegmentFiles(settings.fs, settings.maxOpenSegments);
@@ -99,6 +103,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   readonly dir: string;
   readonly epoch: number;
   readonly clock;
+  readonly measures: Measures;
   readonly blocks: BlockQueue;
   readonly segments: Set<Segment>;
   readonly deadSegments: Set<Segment>;
@@ -126,7 +131,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     settings: FileStoreSettings,
     storeId: string,
     logOwner: LogOwner,
-    recovery: Recovery,
+    recovery: Recovery & { report: RecoveryReport },
     first: JournalFile,
   ) {
     const { state } = recovery;
@@ -137,6 +142,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.dir = settings.dir;
     this.epoch = settings.epoch;
     this.clock = settings.clock;
+    this.measures = settings.measures;
     this.blocks = logOwner.blocks;
     this.segments = state.segments;
     this.deadSegments = logOwner.deadSegments;

@@ -1,4 +1,5 @@
 import type { Timer } from '../clock/clock.js';
+import type { Measures } from '../metrics/measures.js';
 import { BATCH_HEADER_BYTES, writeBatchHeader } from './batch-format.js';
 import type { BatchTime } from './batch-time.js';
 import type { Block, BlockQueue } from './block.js';
@@ -41,6 +42,7 @@ export interface JournalOwner {
 export interface JournalOptions extends JournalSupplyOptions {
   /** Ends when all that was synced before the call may be told. Fails when the reign is lost. */
   fence: (() => Promise<void>) | undefined;
+  measures: Measures;
 }
 
 interface ClosedBatch {
@@ -48,6 +50,7 @@ interface ClosedBatch {
   block: Block;
   start: number;
   end: number;
+  messages: number;
   timestampNs: bigint;
 }
 
@@ -64,6 +67,8 @@ export class Journal implements JournalSupplyOwner {
   gathering: BatchId = 1;
   committed: BatchId = 0;
   fullReason: string | undefined;
+  /** Messages in the gathering batch. */
+  gatheredMessages = 0;
   readonly #options: JournalOptions;
   readonly #owner: JournalOwner;
   readonly #blocks: BlockQueue;
@@ -80,6 +85,7 @@ export class Journal implements JournalSupplyOwner {
   #snapshotWanted = false;
   #writing = false;
   #written = 0;
+  #writeBegunMs = 0;
   #onIdle: (() => void) | undefined;
   #durable: BatchId = 0;
   #fencing = false;
@@ -143,7 +149,15 @@ export class Journal implements JournalSupplyOwner {
   #closeBatch(): void {
     const block = this.#block;
     const start = this.#batchStart;
-    this.#queue.push({ id: this.gathering++, block, start, end: block.used, timestampNs: this.#time.ns });
+    this.#queue.push({
+      id: this.gathering++,
+      block,
+      start,
+      end: block.used,
+      messages: this.gatheredMessages,
+      timestampNs: this.#time.ns,
+    });
+    this.gatheredMessages = 0;
     this.#queuedBytes += block.used - start;
     this.#batchStart = -1;
   }
@@ -265,6 +279,7 @@ export class Journal implements JournalSupplyOwner {
     const batch = this.#queue[0]!;
     this.#writing = true;
     this.#written = 0;
+    this.#writeBegunMs = this.#options.clock.monotonicMs();
     this.#file.file.write(batch.block.buffer, batch.start, batch.end, this.#file.offset, this.#onWritten);
   }
 
@@ -287,6 +302,7 @@ export class Journal implements JournalSupplyOwner {
       return;
     }
     this.#queue.shift();
+    this.#measure(batch);
     this.#queuedBytes -= this.#written;
     this.#file.offset += this.#written;
     this.#writing = false;
@@ -297,6 +313,13 @@ export class Journal implements JournalSupplyOwner {
     if (this.#wanted || this.#snapshotWanted || this.#queue.length > 0) this.#pump();
     this.#announce();
   };
+
+  #measure({ messages }: ClosedBatch): void {
+    const { clock, measures } = this.#options;
+    measures.journalWrite.observe((clock.monotonicMs() - this.#writeBegunMs) / 1e3);
+    measures.journalBatchBytes.observe(this.#written);
+    measures.journalBatchMessages.observe(messages);
+  }
 
   // Beyond preallocation, or on a file system that copies on write. The batch stays: same bytes, same offset, later.
   #onWriteError(error: Error): void {
@@ -315,7 +338,7 @@ export class Journal implements JournalSupplyOwner {
   }
 
   #announce(): void {
-    const { fence } = this.#options;
+    const { fence, clock, measures } = this.#options;
     if (fence === undefined) {
       this.#setCommitted(this.#durable);
       return;
@@ -323,9 +346,11 @@ export class Journal implements JournalSupplyOwner {
     if (this.#fencing || this.#durable === this.committed) return;
     this.#fencing = true;
     const covered = this.#durable;
+    const begunMs = clock.monotonicMs();
     fence().then(
       () => {
         this.#fencing = false;
+        measures.fence.observe((clock.monotonicMs() - begunMs) / 1e3);
         if (this.#stopped) return;
         this.#setCommitted(covered);
         this.#announce();

@@ -1,3 +1,4 @@
+import type { Drops } from '../metrics/measures.js';
 import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../protocol/msgproto.js';
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
@@ -10,6 +11,7 @@ export interface MemoryLogOwner {
   readonly time: BatchTime;
   readonly ages: AgeQueue;
   readonly chunks: ChunkPool;
+  readonly drops: Drops;
   /** Opens the batch if need be: takes its timestamp. */
   gather(): void;
 }
@@ -106,7 +108,10 @@ export class MemoryLog implements ChannelLog, Ageing {
   }
 
   dropExpired(nowMs: number): void {
-    while (this.headExpiresAtMs() <= nowMs) this.#dropHead();
+    while (this.headExpiresAtMs() <= nowMs) {
+      this.#owner.drops.age++;
+      this.#dropHead();
+    }
   }
 
   #chunkOf(sequence: number): Chunk | undefined {
@@ -143,6 +148,8 @@ export class MemoryLog implements ChannelLog, Ageing {
       this.messageCount > 1 &&
       (this.messageCount > this.#maxMessages || this.byteCount > this.#maxBytes)
     ) {
+      if (this.messageCount > this.#maxMessages) this.#owner.drops.messages++;
+      else this.#owner.drops.bytes++;
       this.#dropHead();
     }
   }

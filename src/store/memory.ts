@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../clock/clock.js';
+import { Measures } from '../metrics/measures.js';
 import { RecentGuids } from '../publish/recent-guids.js';
 import { AgeQueue } from './age-queue.js';
 import { BatchTime } from './batch-time.js';
@@ -20,6 +21,8 @@ import type {
 export interface MemoryStoreOptions {
   clock: Clock;
   random: RandomBytes;
+  /** Where what limits drop is noted. Default: nowhere. */
+  measures?: Measures;
 }
 
 /**
@@ -35,6 +38,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
   readonly time: BatchTime;
   readonly ages = new AgeQueue();
   readonly chunks = new ChunkPool();
+  readonly drops;
   gathering: BatchId = 1;
   committed: BatchId = 0;
   readonly #clock: Clock;
@@ -48,6 +52,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
 
   constructor(options: MemoryStoreOptions) {
     this.#clock = options.clock;
+    this.drops = (options.measures ?? new Measures()).drops;
     this.storeId = newStoreId(options.random);
     this.recovered = {
       clients: [],

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import { Measures } from '../metrics/measures.js';
 import { StoreError } from './errors.js';
 import { FileStore, LogOwner } from './file.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
@@ -27,6 +28,8 @@ export interface FileStoreOptions {
   isTested?: boolean;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
+  /** Where writes, fences, checkpoints and what limits drop are noted. Default: nowhere. */
+  measures?: Measures;
   /** Size of journal files, bytes: what recovery may have to replay is twice that. Default 8 MiB. */
   journalBytes?: number;
   /** Size of the pieces of memory that batches gather in, and so of a batch. Default 4 MiB. */
@@ -48,6 +51,7 @@ export interface FileStoreSettings {
   epoch: number;
   fence: (() => Promise<void>) | undefined;
   warn: (message: string) => void;
+  measures: Measures;
   journalBytes: number;
   blockBytes: number;
   cacheBytes: number;
@@ -65,7 +69,8 @@ const MIB = 1024 * 1024;
  *   that cannot do what is needed
  */
 export async function openFileStore(options: FileStoreOptions): Promise<FileStore> {
-  const { dir, epoch, warn, random } = options;
+  const { dir, epoch, warn, random, clock, measures = new Measures() } = options;
+  const begunMs = clock.monotonicMs();
   const fs = options.sync === false ? withoutSync(options.fs) : options.fs;
   const unique = Buffer.from(random(6)).toString('hex');
   // A directory that is not ours is refused before anything is tried there.
@@ -78,12 +83,13 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   await fs.syncDirectory(dir);
   const settings: FileStoreSettings = {
     fs,
-    clock: options.clock,
+    clock,
     random,
     dir,
     epoch,
     fence: options.fence,
     warn,
+    measures,
     journalBytes: Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 8 * MIB),
     blockBytes: options.blockBytes ?? 4 * MIB,
     cacheBytes: options.cacheBytes ?? 8 * MIB,
@@ -93,7 +99,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const owner = new LogOwner(settings);
   const recovery = await recover({
     fs,
-    clock: options.clock,
+    clock,
     dir,
     storeId,
     owner,
@@ -115,5 +121,9 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   );
   // From here on the older journals end where this reign has read them to end.
   await writeReignBatch(first, recovery.accepted, recovery.state.newestNs);
-  return new FileStore(settings, storeId, owner, recovery, first);
+  const { listMs, checkpointMs, journalMs } = recovery.report;
+  const readMs = listMs + checkpointMs + journalMs;
+  const report = { ...recovery.report, openMs: Math.max(0, clock.monotonicMs() - begunMs - readMs) };
+  measures.recovery = report;
+  return new FileStore(settings, storeId, owner, { ...recovery, report }, first);
 }

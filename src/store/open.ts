@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Clock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
+import type { Measures } from '../metrics/measures.js';
 import { candidateLock } from './candidate-lock.js';
 import { claimStore } from './exclusive.js';
 import { nodeFs } from './fs.js';
@@ -15,6 +16,7 @@ import type { Store } from './types.js';
 export interface OpenStoreOptions {
   clock: Clock;
   log: Logger;
+  measures: Measures;
   /** Another broker has taken the store, or it cannot be reached: nothing more may be said to clients. */
   onLost: (error: Error) => void;
 }
@@ -25,8 +27,8 @@ export interface OpenStoreOptions {
  * @throws StoreError saying what is in the way and what to do
  */
 export async function openStore(config: ServeConfig, options: OpenStoreOptions): Promise<Store> {
-  const { clock, log, onLost } = options;
-  if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes });
+  const { clock, log, measures, onLost } = options;
+  if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes, measures });
   const { dir } = config.store;
   const fs = nodeFs;
   const { clusterId, nodeName } = config;
@@ -55,6 +57,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
       fence: () => claim.confirm(),
       sync: config.store.sync,
       warn: (message) => log.warn({}, message),
+      measures,
     });
     store.onClosed = () => claim.release();
     return store;

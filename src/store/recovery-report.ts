@@ -1,4 +1,4 @@
-/** What opening a store took, milliseconds, and what was read. */
+/** What reading a store took, milliseconds, and what was read. */
 export interface RecoveryReport {
   /** Directories were listed. */
   readonly listMs: number;
@@ -6,6 +6,8 @@ export interface RecoveryReport {
   readonly checkpointMs: number;
   /** Journals behind it were read. */
   readonly journalMs: number;
+  /** The rest: what opening takes beside the reading, as the first journal of the reign. */
+  readonly openMs: number;
   /** Bytes of journals that were read. */
   readonly journalBytes: number;
   /** Messages that those hold. */

@@ -49,8 +49,10 @@ export interface Recovery {
   /** The highest epoch in the name of any file. */
   highestEpoch: number;
   checkpoint: FileId | undefined;
-  report: RecoveryReport;
+  report: ReadingReport;
 }
+
+type ReadingReport = Omit<RecoveryReport, 'openMs'>;
 
 /** A reign that is over may be closing its files, or has just removed what its last checkpoint replaced. */
 const ATTEMPTS = 5;
@@ -109,7 +111,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
 }
 
 interface Replay extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes'> {
-  report: Pick<RecoveryReport, 'journalMs' | 'journalBytes' | 'journalMessages'>;
+  report: Pick<ReadingReport, 'journalMs' | 'journalBytes' | 'journalMessages'>;
 }
 
 async function replay(

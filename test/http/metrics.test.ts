@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { openChannel } from '../../src/broker/open-channel.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
@@ -7,12 +6,10 @@ import { BrokerNode } from '../../src/http/broker-node.js';
 import { ChannelsByName } from '../../src/http/channels-by-name.js';
 import { Metrics } from '../../src/metrics/metrics.js';
 import { InMemoryBroker } from '../broker/in-memory.js';
-import type { Broker } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
-import { get, httpRig } from './http-rig.js';
-import { type ParsedMetrics, parseMetrics, sampleOf } from './prometheus-text.js';
-
-const GUIDE = new URL('../../docs/monitoring.md', import.meta.url);
+import { httpRig } from './http-rig.js';
+import { parseMetrics, sampleOf } from './prometheus-text.js';
+import { scrape } from './scrape.js';
 
 // Names and labels of the NATS exporter, before it dropped them.
 const SERVER = ['server_id'];
@@ -168,13 +165,6 @@ describe('/metrics', () => {
     assert.equal(sampleOf(metrics, 'nss_chan_subs_pending_count', { channel: odd, inbox }), 0);
   });
 
-  it('is explained: docs/monitoring.md has every metric that there is, and no other', async () => {
-    const { types } = await scrape(rig.broker);
-    const own = [...types.keys()].filter((name) => /^(stanchion|nss)_/.test(name)).toSorted();
-    const explained = new Set(readFileSync(GUIDE, 'utf8').match(/\b(stanchion|nss)_(?!\*)\w+/g));
-    assert.deepEqual([...explained].toSorted(), own);
-  });
-
   async function consumer(labels: Record<string, string>): Promise<Record<string, number>> {
     const metrics = await scrape(rig.broker);
     const of = (what: string): number => sampleOf(metrics, `stanchion_consumer_${what}`, labels);
@@ -251,10 +241,3 @@ describe('A scrape of ten thousand channels', () => {
     assert.equal(samples.filter(({ name }) => name === 'nss_chan_last_seq').length, 10_000);
   });
 });
-
-async function scrape(broker: Broker): Promise<ParsedMetrics> {
-  const { status, headers, text } = await get(broker, '/metrics');
-  assert.equal(status, 200);
-  assert.equal(headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
-  return parseMetrics(text);
-}

@@ -1,0 +1,92 @@
+import { readdir, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock/clock.js';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../store/file-names.js';
+
+/** Bytes. */
+export interface DiskFigures {
+  readonly journal: number;
+  readonly segments: number;
+  readonly checkpoints: number;
+  /** Of the file system: what this process may still take, and all there is. */
+  readonly freeBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** No look within so long after the last one, whoever asks. */
+const FRESH_MS = 5_000;
+/** A mount may hang: whoever asks waits no longer, and gets what was found before. */
+const PATIENCE_MS = 500;
+/** What was found so long ago says nothing any more. */
+const STALE_MS = 60_000;
+
+/** What a store takes on its disk, and what is left there. Looked up when somebody asks, on an active and on a standby. */
+export class DiskUsage {
+  readonly #dir: string;
+  readonly #clock: Clock;
+  #figures: DiskFigures | undefined;
+  #atMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | undefined;
+
+  constructor(dir: string, clock: Clock) {
+    this.#dir = dir;
+    this.#clock = clock;
+  }
+
+  /** @returns undefined if there is no store yet, or it has not answered for a minute */
+  async figures(): Promise<DiskFigures | undefined> {
+    const clock = this.#clock;
+    if (clock.monotonicMs() - this.#atMs > FRESH_MS) {
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined;
+      });
+      await this.#patiently(this.#looking);
+    }
+    return clock.monotonicMs() - this.#atMs < STALE_MS ? this.#figures : undefined;
+  }
+
+  async #look(): Promise<void> {
+    const dir = this.#dir;
+    try {
+      const [journal, segments, checkpoints, { bavail, blocks, bsize }] = await Promise.all([
+        bytesIn(join(dir, JOURNAL_DIRECTORY)),
+        bytesIn(join(dir, SEGMENT_DIRECTORY)),
+        bytesIn(join(dir, CHECKPOINT_DIRECTORY)),
+        statfs(dir),
+      ]);
+      this.#figures = {
+        journal,
+        segments,
+        checkpoints,
+        freeBytes: bavail * bsize,
+        sizeBytes: blocks * bsize,
+      };
+      this.#atMs = this.#clock.monotonicMs();
+    } catch {
+      // Whoever needs the store says what is wrong with it.
+    }
+  }
+
+  async #patiently(looking: Promise<void>): Promise<void> {
+    let stop = (): void => {};
+    const patience = new Promise<void>((resolve) => {
+      const timer = this.#clock.setTimer(PATIENCE_MS, resolve);
+      stop = () => timer.cancel();
+    });
+    await Promise.race([looking, patience]);
+    stop();
+  }
+}
+
+/** One after the other: a large store must not fill the pool that syncs need. */
+async function bytesIn(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory)) {
+    // It may have been removed meanwhile.
+    bytes += await stat(join(directory, name)).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  }
+  return bytes;
+}

@@ -1,0 +1,65 @@
+import { MEMBER_ROLES } from '../group/messages.js';
+import type { GroupStatus, MonitoredNode } from '../http/node.js';
+import { labelText, TextMetric } from './exposition.js';
+
+/** What a member tells of its group and of its own part in it, as text. '' without a group. */
+export function groupSeries({ clusterId, name: node, group }: MonitoredNode): string {
+  if (group === undefined) return '';
+  const { leaseMs, member } = group;
+  const role = member?.role ?? 'starting';
+  const roles = gauge('role', '1 for what the member is doing, 0 for the rest');
+  for (const each of MEMBER_ROLES) roles.add(`role="${each}"`, Number(each === role));
+  const info = gauge('group_info', 'Always 1');
+  info.add(labelText({ cluster_id: clusterId, group: group.name, node }), 1);
+  const lease = gauge('lease_seconds', 'How long an active may be silent before it is replaced');
+  lease.add('', leaseMs / 1e3);
+  return roles.text() + info.text() + lease.text() + memberText(member);
+}
+
+function memberText(member: GroupStatus['member']): string {
+  if (member === undefined) return '';
+  const members = gauge(
+    'group_members',
+    'Members by their role: this one, and those heard within three leases',
+  );
+  for (const [role, count] of Object.entries(member.rolesHeard())) members.add(`role="${role}"`, count);
+  const epoch = gauge('epoch', 'Of its reign, else the newest it knows of: grows with each takeover');
+  epoch.add('', member.epoch);
+  const age = gauge('lease_age_seconds', 'Since the reign was renewed; on an active only');
+  if (member.role === 'active') age.add('', (member.leaseAgeMs ?? 0) / 1e3);
+  const takeovers = counter(
+    'takeovers_total',
+    'Takeovers by this member since its process started, by reason',
+  );
+  for (const [reason, count] of Object.entries(member.takeoversBy))
+    takeovers.add(`reason="${reason}"`, count);
+  const ended = counter('reigns_ended_total', 'Reigns of this member that ended, by how');
+  for (const [kind, count] of Object.entries(member.reignsEnded)) ended.add(`kind="${kind}"`, count);
+  return (
+    members.text() + epoch.text() + age.text() + takeovers.text() + ended.text() + lastTakeoverText(member)
+  );
+}
+
+function lastTakeoverText({ lastTakeover }: NonNullable<GroupStatus['member']>): string {
+  if (lastTakeover === undefined) return '';
+  const { outageMs, detectionMs, tookMs, recoveryMs, parts, atWallMs } = lastTakeover;
+  const seconds = gauge(
+    'last_takeover_seconds',
+    'The last takeover by this member. total: from the last sign of the former active, or from the decision if none was seen, to serving',
+  );
+  seconds.add('part="total"', (outageMs ?? tookMs) / 1e3);
+  seconds.add('part="detection"', (detectionMs ?? 0) / 1e3);
+  seconds.add('part="recovery"', recoveryMs / 1e3);
+  seconds.add('part="serving"', parts.servingMs / 1e3);
+  const at = gauge('last_takeover_timestamp_seconds', 'When it began to serve, since 1970');
+  at.add('', atWallMs / 1e3);
+  return seconds.text() + at.text();
+}
+
+function gauge(name: string, help: string): TextMetric {
+  return new TextMetric(`stanchion_${name}`, help, 'gauge');
+}
+
+function counter(name: string, help: string): TextMetric {
+  return new TextMetric(`stanchion_${name}`, help, 'counter');
+}
