@@ -147,13 +147,16 @@ export class Publisher {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** NATS is gone: what is under way may be lost. */
+  /** NATS is gone: what is under way may be lost, and nothing new is sent. */
   disconnected(): void {
-    if (this.canRetry) this.#stall('NATS is disconnected');
+    this.#stall('NATS is disconnected');
   }
 
   reconnected(): void {
-    if (this.#phase === 'stalled') this.#probe(performance.now());
+    if (this.#phase !== 'stalled' || this.#isHeld) return;
+    if (this.canRetry) this.#probe(performance.now());
+    // What was under way may have arrived: it is not sent again.
+    else this.#flow();
   }
 
   /** Nothing is sent until `release`. */
@@ -174,7 +177,8 @@ export class Publisher {
     if (!isSameSession) {
       for (const pending of [...this.#inFlight.values()]) this.#answer(pending, error());
     }
-    this.#probe(performance.now());
+    if (this.canRetry) this.#probe(performance.now());
+    else this.#flow();
   }
 
   /** Fails everything that waits. */
@@ -283,7 +287,7 @@ export class Publisher {
     this.#lastAckMs = performance.now();
     // A refusal does not wait for the disk, and overtakes.
     if (serverText === '' && pending.sending > this.#ackedSending) this.#ackedSending = pending.sending;
-    if (this.#phase === 'stalled' && !this.#isHeld) this.#phase = 'settling';
+    if (this.#phase === 'stalled' && this.canRetry && !this.#isHeld) this.#phase = 'settling';
     this.#answer(
       pending,
       serverText === ''
@@ -333,7 +337,7 @@ export class Publisher {
         else this.#sendOvertaken(nowMs);
         return;
       case 'stalled':
-        if (nowMs >= this.#probeAtMs && !this.#isHeld) this.#probe(nowMs);
+        if (nowMs >= this.#probeAtMs && this.canRetry && !this.#isHeld) this.#probe(nowMs);
         return;
       case 'settling':
         if (nowMs - this.#lastAckMs >= SETTLE_MS || this.#inFlight.size === 0) this.#beginResend();

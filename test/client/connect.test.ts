@@ -10,6 +10,7 @@ import {
   type StanConnection,
   type Status,
 } from '../../src/index.js';
+import { isOtherServer } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
 import { ClientRig, texts } from './client-rig.js';
 
@@ -84,7 +85,7 @@ describe('connecting', () => {
     await (await rig.connect({ clientId: first.clientId })).publish(rig.channel(), 'x');
   });
 
-  it('finds a broker behind another discover prefix', async () => {
+  it('finds a broker behind another discover prefix', { skip: isOtherServer }, async () => {
     const broker = await rig.rig.startBroker({ flags: ['--discover-prefix', 'other.place'] });
     const connection = await rig.connect({ clusterId: broker.clusterId, discoverPrefix: 'other.place' });
     await connection.publish(rig.channel(), 'x');
@@ -192,7 +193,7 @@ describe('connecting', () => {
     assert.equal(connection.isClosed(), false);
   });
 
-  it('goes on when its nats-server is restarted', async () => {
+  it('goes on when its nats-server is restarted', { skip: isOtherServer }, async () => {
     const connection = await rig.connect();
     const statuses = collect(connection);
     const channel = rig.channel();
@@ -208,6 +209,27 @@ describe('connecting', () => {
     await Promise.all(waiting);
     assert.deepEqual(await texts(messages, 2), ['2', '3']);
     assert.ok(statuses.some(({ type }) => type === 'reconnect'));
+  });
+});
+
+describe('connecting to NATS with credentials', () => {
+  const rig = new ClientRig({
+    store: 'memory',
+    natsConfig: 'authorization { user: u, password: p }',
+    flags: ['--user', 'u', '--pass', 'p'],
+  });
+
+  it('hands on what the nats package takes', async () => {
+    const connection = await rig.connect({ user: 'u', pass: 'p' });
+    await connection.publish(rig.channel(), 'x');
+  });
+
+  it('says what is wrong with them', async () => {
+    await assert.rejects(rig.connect({ user: 'u', pass: 'wrong' }), (error: ConnectError) => {
+      assert.equal(error.code, 'CONNECT_REFUSED');
+      assert.match(error.message, /Authorization Violation.*user, password, token or TLS/i);
+      return true;
+    });
   });
 });
 
