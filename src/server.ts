@@ -128,6 +128,10 @@ class Assembly implements RunningBroker {
     if (attachment.link !== undefined) void this.#serve(attachment.link);
   }
 
+  reload(): void {
+    this.#http?.reload();
+  }
+
   async stop(): Promise<void> {
     if (!this.#isStopping) {
       this.#log.info({}, 'stopping');
@@ -155,13 +159,15 @@ class Assembly implements RunningBroker {
 
   /** First of all, so that whoever watches can tell a long recovery from a hang. */
   async #startHttp(): Promise<void> {
-    const { httpPort, httpAddress, metricsMaxChannels } = this.#config;
+    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = this.#config;
     if (httpPort === undefined) return;
     // Loaded only where it is asked for.
     const { HttpServer } = await import('./http/server.js');
     this.#http = await HttpServer.start({
       host: httpAddress,
       port: httpPort,
+      tls: httpTls,
+      access: httpAccess,
       node: this.#node,
       maxChannelSeries: metricsMaxChannels,
       log: this.#log.child({ component: 'http' }),

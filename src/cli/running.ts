@@ -14,6 +14,8 @@ export interface RunningBroker {
   readonly ready: Promise<void>;
   /** Resolves when everything is closed, whatever the reason. Never rejects. */
   readonly stopped: Promise<StopReason>;
+  /** Reads again what may change while it runs: the certificate of HTTP. */
+  reload(): void;
   /** Closes clients' state and store cleanly. Resolves when that is done. */
   stop(): Promise<void>;
 }

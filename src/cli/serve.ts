@@ -4,15 +4,19 @@ import {
   NO_CONFIG_FILE,
   namesConfigFile,
   type ReadConfigFile,
-  resolveServeConfig,
+  type ResolvedServe,
+  resolveServe,
 } from '../config/resolve.js';
 import type { LogConfig } from '../config/serve-config.js';
 import { createLogger, type RootLogger } from '../log/logger.js';
 import { descriptorOutput, fileOutput } from '../log/output.js';
+import { LogLevelSwitch } from './log-level.js';
 import { writePidFile } from './pid-file.js';
-import type { StartBroker } from './running.js';
-import { onDebugSignal, onStopSignal } from './signals.js';
+import { ConfigReload } from './reload.js';
+import type { RunningBroker, StartBroker } from './running.js';
+import { onDebugSignal, onReloadSignal, onStopSignal } from './signals.js';
 
+const STDIN = 0;
 const STDOUT = 1;
 /** For a start that is under way to come to its end, so that it can be undone in order. */
 const STOP_WHILE_STARTING_MS = 1_000;
@@ -25,17 +29,27 @@ const STOP_WHILE_STARTING_MS = 1_000;
  * @throws ConfigError, and Error if the log cannot be written
  */
 export async function serve(argv: readonly string[], startBroker: StartBroker): Promise<number> {
-  const config = resolveServeConfig(argv, process.env, await configFileReader(argv));
+  const readFile = await configFileReader(argv);
+  const resolve = (): ResolvedServe => resolveServe(argv, process.env, readFile);
+  const running = resolve();
+  const { config } = running;
   const log = openLog(config.log);
   endOnUncaught(log);
-  onDebugSignal(log);
+  const level = new LogLevelSwitch(log);
+  onDebugSignal(level);
+  let broker: RunningBroker | undefined;
+  const configReload = new ConfigReload(log, level, running, resolve);
+  onReloadSignal(log, isatty(STDIN), () => {
+    configReload.run();
+    broker?.reload();
+  });
   const stopAsked = new Promise<void>((resolve) => onStopSignal(log, resolve));
   for (const warning of config.warnings) log.warn({}, warning);
 
   try {
     if (config.pidFile !== undefined) writePidFile(config.pidFile);
     const starting = startBroker(config, { log });
-    const broker = await Promise.race([starting, stopAsked.then(() => delay(STOP_WHILE_STARTING_MS))]);
+    broker = await Promise.race([starting, stopAsked.then(() => delay(STOP_WHILE_STARTING_MS))]);
     if (broker === undefined) {
       // It waits for NATS, which may be for ever. Nobody was promised anything yet.
       starting.catch(() => {});
@@ -44,8 +58,9 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
     }
     // Whoever waits for `stopped` is told the reason there.
     broker.ready.catch(() => {});
-    void stopAsked.then(() => broker.stop());
-    const reason = await broker.stopped;
+    const { stopped } = broker;
+    void stopAsked.then(() => broker?.stop());
+    const reason = await stopped;
     if (reason.error) logError(log, reason.error);
     return reason.exitCode;
   } catch (error) {

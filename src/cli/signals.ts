@@ -1,4 +1,5 @@
 import type { RootLogger } from '../log/logger.js';
+import type { LogLevelSwitch } from './log-level.js';
 
 const SECOND_SIGNAL_EXIT_CODE = 1;
 
@@ -23,10 +24,22 @@ export function onStopSignal(log: RootLogger, stop: () => void): void {
 }
 
 /** SIGUSR2 turns debug messages on, and off again. */
-export function onDebugSignal(log: RootLogger): void {
-  const usual = log.level === 'debug' ? 'info' : log.level;
-  process.on('SIGUSR2', () => {
-    log.level = log.level === 'debug' ? usual : 'debug';
-    log.info({ level: log.level }, 'log level changed');
+export function onDebugSignal(level: LogLevelSwitch): void {
+  process.on('SIGUSR2', () => level.toggleDebug());
+}
+
+/**
+ * SIGHUP asks to read files again. On a terminal it says that the terminal is gone: it ends the process then, as SIGTERM does.
+ *
+ * @param isOnTerminal whether there is a terminal to lose
+ */
+export function onReloadSignal(log: RootLogger, isOnTerminal: boolean, reload: () => void): void {
+  process.on('SIGHUP', (signal) => {
+    if (isOnTerminal) {
+      process.kill(process.pid, 'SIGTERM');
+      return;
+    }
+    log.info({ signal }, 'asked to read files again');
+    reload();
   });
 }

@@ -360,6 +360,32 @@ export const OPTIONS = {
     section: 'process',
     describe: 'Address that it listens on; 0.0.0.0 is all. Whoever reaches it can read, and change nothing',
   },
+  'http-tls-cert': {
+    kind: kinds.path,
+    section: 'process',
+    describe: 'Certificate of HTTP, which is HTTPS then; read again when it changes',
+  },
+  'http-tls-key': {
+    kind: kinds.path,
+    section: 'process',
+    describe: 'Its private key',
+  },
+  'http-user': {
+    kind: kinds.text,
+    section: 'process',
+    describe: 'User that HTTP asks for; /livez, /healthz and /readyz stay open',
+  },
+  'http-pass': {
+    kind: kinds.text,
+    section: 'process',
+    describe: 'Password of --http-user; better in STANCHION_HTTP_PASS or the config file',
+  },
+  'http-token': {
+    kind: kinds.text,
+    section: 'process',
+    describe:
+      'Bearer token that HTTP takes, instead or besides; better in STANCHION_HTTP_TOKEN or the config file',
+  },
   'metrics-max-channels': {
     kind: kinds.count,
     default: '1000',

@@ -3,6 +3,7 @@ import { parseFlags, type RawValue } from './argv.js';
 import { type Environment, readEnvironment } from './env.js';
 import { ConfigError } from './error.js';
 import type { ConfigFile } from './file.js';
+import { httpAccessOf, httpTlsOf, httpWarnings } from './http.js';
 import { ChannelLimitsTable, isLiteral } from './limits.js';
 import { natsConfigOf, natsServerConfigOf } from './nats.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
@@ -41,12 +42,36 @@ export function resolveServeConfig(
   env: Environment,
   readFile: ReadConfigFile,
 ): ServeConfig {
+  return resolveServe(argv, env, readFile).config;
+}
+
+/** The configuration, and the choices that it was made of. */
+export interface ResolvedServe {
+  readonly config: ServeConfig;
+  readonly options: OptionValues;
+  /** Limits of single channels. */
+  readonly channels: ConfigFile['channels'];
+}
+
+/** As `resolveServeConfig`. */
+export function resolveServe(
+  argv: readonly string[],
+  env: Environment,
+  readFile: ReadConfigFile,
+): ResolvedServe {
   const flags = parseFlags(argv);
   const environment = readEnvironment(env);
   const file = readConfigFile([...environment.values, ...flags.values], readFile);
   const choices = choose([file.values, environment.values, flags.values]);
-  const warnings = [...flags.warnings, ...environment.warnings, ...file.warnings, ...withoutEffect(choices)];
-  return { ...buildConfig(choices, file), warnings };
+  const warnings = [
+    ...flags.warnings,
+    ...environment.warnings,
+    ...file.warnings,
+    ...withoutEffect(choices),
+    ...httpWarnings(choices.values),
+  ];
+  const config = { ...buildConfig(choices, file), warnings };
+  return { config, options: choices.values, channels: file.channels };
 }
 
 function readConfigFile(values: readonly RawValue[], readFile: ReadConfigFile): ConfigFile {
@@ -126,6 +151,8 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     natsServer: natsServerConfigOf(choices),
     httpPort: values['http-port'] === false ? undefined : values['http-port'],
     httpAddress: values['http-addr'],
+    httpTls: httpTlsOf(values),
+    httpAccess: httpAccessOf(values),
     metricsMaxChannels: values['metrics-max-channels'],
     log: {
       level: values.debug ? 'debug' : values['log-level'],
@@ -170,6 +197,16 @@ function checkChannelCount(maxChannels: number, file: ConfigFile): void {
   }
 }
 
+const HTTP_OPTIONS = [
+  'http-addr',
+  'http-tls-cert',
+  'http-tls-key',
+  'http-user',
+  'http-pass',
+  'http-token',
+  'metrics-max-channels',
+] as const satisfies readonly OptionName[];
+
 /** What was given and plays no part, given the rest. */
 function withoutEffect({ values, where }: Choices): string[] {
   const idle = (names: readonly OptionName[], why: string): string[] =>
@@ -177,7 +214,7 @@ function withoutEffect({ values, where }: Choices): string[] {
   const warnings: string[] = [];
   if (values.store === 'memory') warnings.push(...idle(['dir', 'file-sync'], 'with --store memory'));
   if (values['http-port'] === false) {
-    warnings.push(...idle(['http-addr', 'metrics-max-channels'], 'without --http-port'));
+    warnings.push(...idle([...HTTP_OPTIONS], 'without --http-port'));
   }
   if (values['nats-server'] !== undefined) {
     const started = OPTION_NAMES.filter((name) => optionOf(name).section === 'natsServer');

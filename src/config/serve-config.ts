@@ -29,6 +29,10 @@ export interface ServeConfig {
   /** 0: any that is free. Undefined: no HTTP. */
   readonly httpPort: number | undefined;
   readonly httpAddress: string;
+  /** Undefined: plain HTTP. */
+  readonly httpTls: HttpTlsConfig | undefined;
+  /** Undefined: whoever reaches the port may read. */
+  readonly httpAccess: HttpAccess | undefined;
   /** Channels that have series of their own in the metrics. 0: none. */
   readonly metricsMaxChannels: number;
   readonly log: LogConfig;
@@ -42,6 +46,18 @@ export interface GroupConfig {
   readonly name: string;
   /** How long an active may be silent before it is replaced. */
   readonly leaseMs: number;
+}
+
+/** Files in PEM. */
+export interface HttpTlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** What whoever asks over HTTP has to show: one of those that are set. */
+export interface HttpAccess {
+  readonly basic: { readonly user: string; readonly pass: string } | undefined;
+  readonly token: string | undefined;
 }
 
 export type StoreConfig =

@@ -86,11 +86,13 @@ class RunningMember implements RunningBroker {
     const { dir } = config.store;
     // A store that is not ours is not touched, and whoever has it not disturbed.
     await checkIdentity(nodeFs, dir, config.clusterId);
-    const { httpPort, httpAddress, metricsMaxChannels } = config;
+    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
     if (httpPort !== undefined) {
       this.#http = await HttpServer.start({
         host: httpAddress,
         port: httpPort,
+        tls: httpTls,
+        access: httpAccess,
         node: this.#node,
         maxChannelSeries: metricsMaxChannels,
         log: log.child({ component: 'http' }),
@@ -144,6 +146,10 @@ class RunningMember implements RunningBroker {
     await place.start();
     if (!this.#isStopping) await member.start();
     rehearseGuids(setImmediate);
+  }
+
+  reload(): void {
+    this.#http?.reload();
   }
 
   async stop(): Promise<void> {

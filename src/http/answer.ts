@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
 /** What a path needs of a request. */
 export interface HttpRequest {
@@ -16,7 +16,7 @@ export function sendText(
   response: ServerResponse,
   status: number,
   text: string,
-  headers: Record<string, string> = {},
+  headers: OutgoingHttpHeaders = {},
 ): void {
   send(response, status, TEXT, `${text}\n`, headers);
 }
@@ -31,7 +31,7 @@ export function send(
   status: number,
   type: string,
   body: string,
-  headers: Record<string, string> = {},
+  headers: OutgoingHttpHeaders = {},
 ): void {
   response.writeHead(status, {
     ...COMMON_HEADERS,

@@ -1,10 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../clock/clock.js';
+import type { HttpAccess, HttpTlsConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 import { RateLimitedLog } from '../log/rate-limited.js';
 import { Metrics } from '../metrics/metrics.js';
+import { AccessGuard } from './access.js';
 import { sendText } from './answer.js';
+import { Certificate } from './certificate.js';
 import { ChannelsByName } from './channels-by-name.js';
 import type { MonitoredNode } from './node.js';
 import { listOf, type Route, routesOf } from './routes.js';
@@ -14,6 +18,10 @@ export interface HttpServerOptions {
   host: string;
   /** 0: any that is free. */
   port: number;
+  /** Undefined: plain HTTP. */
+  tls: HttpTlsConfig | undefined;
+  /** Undefined: whoever reaches it may read. */
+  access: HttpAccess | undefined;
   node: MonitoredNode;
   /** Channels that have series of their own in /metrics. */
   maxChannelSeries: number;
@@ -33,25 +41,45 @@ const CHECK_INTERVAL_MS = 2_000;
 
 /** Health, metrics and monitoring. Nothing can be changed by it: it takes GET and HEAD, and reads no body. */
 export class HttpServer {
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
+  readonly #certificate: Certificate | undefined;
+  readonly #guard: AccessGuard | undefined;
+  /** Of those in a TLS handshake the server itself does not know yet. */
+  readonly #sockets = new Set<Socket>();
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #errors: RateLimitedLog;
 
   private constructor(options: HttpServerOptions) {
-    const { node, maxChannelSeries } = options;
+    const { node, maxChannelSeries, tls, access, log } = options;
     const byName = new ChannelsByName();
     this.#routes = routesOf({ node, byName, metrics: new Metrics(node, byName, maxChannelSeries) });
-    this.#errors = new RateLimitedLog(options.log, options.clock);
-    this.#server = createServer(
-      {
-        maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: REQUEST_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        connectionsCheckingInterval: CHECK_INTERVAL_MS,
-      },
-      (request, response) => void this.#handle(request, response),
-    );
+    this.#errors = new RateLimitedLog(log, options.clock);
+    this.#guard = access && new AccessGuard(access);
+    const settings = {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    };
+    const handle = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#handle(request, response);
+    if (tls === undefined) this.#server = createServer(settings, handle);
+    else {
+      const certificate = new Certificate(tls, log);
+      const { current } = certificate;
+      const server = createTlsServer(
+        { ...settings, ...current, handshakeTimeout: REQUEST_TIMEOUT_MS },
+        handle,
+      );
+      certificate.watch((pair) => server.setSecureContext(pair));
+      this.#certificate = certificate;
+      this.#server = server;
+    }
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.timeout = IDLE_TIMEOUT_MS;
@@ -60,22 +88,35 @@ export class HttpServer {
   /** @throws Error naming the address and what to do, if it cannot listen there */
   static async start(options: HttpServerOptions): Promise<HttpServer> {
     const http = new HttpServer(options);
-    await http.#listen(options.host, options.port);
+    try {
+      await http.#listen(options.host, options.port);
+    } catch (error) {
+      http.#certificate?.unwatch();
+      throw error;
+    }
     options.log.info({ url: http.url }, 'HTTP: health, metrics and monitoring');
     return http;
   }
 
   get url(): string {
     const { address, port, family } = this.#server.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+    const scheme = this.#certificate === undefined ? 'http' : 'https';
+    return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Reads its certificate again, if it has one. */
+  reload(): void {
+    this.#certificate?.reload();
   }
 
   /** Cuts off who is still being answered. Idempotent. */
   async close(): Promise<void> {
+    this.#certificate?.unwatch();
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
     this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
@@ -116,6 +157,11 @@ export class HttpServer {
         sendText(response, 400, 'the path of the request is no URL');
         return;
       }
+      if (!OPEN_PATHS.has(url.pathname) && this.#guard?.admits(message.headers.authorization) === false) {
+        const challenges = { 'WWW-Authenticate': [...this.#guard.challenges] };
+        sendText(response, 401, 'this needs a user and password, or a token', challenges);
+        return;
+      }
       const route = this.#routes.get(url.pathname);
       if (route === undefined) {
         sendText(response, 404, `there is no ${url.pathname}. There are:\n${listOf(this.#routes)}`);
@@ -131,6 +177,8 @@ export class HttpServer {
 }
 
 const BASE = 'http://localhost';
+/** For probes, which have no secrets. They tell the name of the node, of its cluster, and what is wrong. */
+const OPEN_PATHS = new Set(['/livez', '/healthz', '/readyz']);
 
 function explain(error: NodeJS.ErrnoException): string {
   switch (error.code) {

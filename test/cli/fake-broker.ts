@@ -30,6 +30,7 @@ async function startBroker(config: ServeConfig, { log }: { log: Logger }): Promi
   return {
     ready: Promise.resolve(),
     stopped,
+    reload: () => log.info({}, 'files read again'),
     stop: async () => {
       if (behaviour === 'never stop') return;
       log.info({}, 'store closed');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -140,6 +140,44 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     }
     process.signal('SIGTERM');
     assert.equal((await process.ended).exitCode, 0);
+  });
+
+  it('reads the log level again on SIGHUP, and says what else has changed and has to wait', async () => {
+    const file = join(folder, 'reload.yaml');
+    writeFileSync(file, 'log-level: info\nmax-msgs: 10\n');
+    const process = run(['serve', '--config', file]);
+    await process.prints('Streaming Server is ready');
+    writeFileSync(file, 'log-level: debug\nmax-msgs: 11\nchannels: { a: { max-bytes: 5 } }\n');
+    process.signal('SIGHUP');
+    await process.prints('"level":"debug","msg":"the configuration was read again"');
+    await process.prints(
+      '"options":["max-msgs","channels"],"msg":"changed in the configuration, and without',
+    );
+    await process.prints('files read again');
+    // Off means what the file now says.
+    process.signal('SIGUSR2');
+    await process.prints('"level":"info","msg":"log level changed"');
+    writeFileSync(file, 'log-level: warn\nmax-msgs: 10\n');
+    process.signal('SIGHUP');
+    process.signal('SIGTERM');
+    const { exitCode, stdout } = await process.ended;
+    assert.equal(exitCode, 0);
+    assert.doesNotMatch(stdout.slice(stdout.lastIndexOf('SIGHUP')), /without effect/);
+  });
+
+  it('stays as it is on SIGHUP if the configuration has become wrong, and says so', async () => {
+    const file = join(folder, 'wrong.yaml');
+    writeFileSync(file, 'log-level: info\n');
+    const process = run(['serve', '--config', file]);
+    await process.prints('Streaming Server is ready');
+    writeFileSync(file, 'log-level: loud\n');
+    process.signal('SIGHUP');
+    await process.prints('the configuration is wrong now');
+    await process.prints('files read again');
+    process.signal('SIGTERM');
+    const { exitCode, stdout } = await process.ended;
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /"loud" is not/);
   });
 
   it('logs what has no effect', async () => {
