@@ -33,8 +33,12 @@ export class ConfigReload {
       return;
     }
     const { level } = found.config.log;
+    const tell = (): void => this.#log.info({ level }, 'the configuration was read again');
+    // By the level that shows more of the two.
+    const isTold = this.#log.level === 'debug' || this.#log.level === 'info';
+    if (isTold) tell();
     this.#level.set(level);
-    this.#log.info({ level }, 'the configuration was read again');
+    if (!isTold) tell();
     const waiting = this.#changed(found);
     if (waiting.length === 0) return;
     this.#log.warn({ options: waiting }, 'changed in the configuration, and without effect before a restart');

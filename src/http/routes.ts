@@ -49,7 +49,9 @@ export function routesOf({ node, byName, metrics }: Sources): ReadonlyMap<string
     channelsz(node, byName, request, response),
   );
   add('/streaming/isFTActive', '200 on the active of a group, else 204', (_request, response) => {
-    response.writeHead(node.state === 'FT_ACTIVE' ? 200 : 204, { 'Cache-Control': 'no-store' }).end();
+    const isActive = node.state === 'FT_ACTIVE';
+    const length = isActive ? { 'Content-Length': 0 } : {};
+    response.writeHead(isActive ? 200 : 204, { 'Cache-Control': 'no-store', ...length }).end();
   });
   return routes;
 }

@@ -159,6 +159,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     await process.prints('"level":"info","msg":"log level changed"');
     writeFileSync(file, 'log-level: warn\nmax-msgs: 10\n');
     process.signal('SIGHUP');
+    await process.prints('"level":"warn","msg":"the configuration was read again"');
     process.signal('SIGTERM');
     const { exitCode, stdout } = await process.ended;
     assert.equal(exitCode, 0);
