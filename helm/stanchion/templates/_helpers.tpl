@@ -1,0 +1,143 @@
+{{- define "stanchion.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "stanchion.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "stanchion.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "stanchion.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "stanchion.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "stanchion.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "stanchion.image" -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+
+{{- define "stanchion.natsUrls" -}}
+{{- if .Values.nats.urls -}}
+{{- join "," .Values.nats.urls -}}
+{{- else if .Values.nats.enabled -}}
+nats://{{ .Release.Name }}-nats:4222
+{{- else -}}
+{{- fail "nats.urls is empty: name the NATS servers to attach to, as nats://nats.default:4222, or set nats.enabled" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "stanchion.claim" -}}
+{{- default (printf "%s-store" (include "stanchion.fullname" .)) .Values.persistence.existingClaim -}}
+{{- end -}}
+
+{{/* Credentials for NATS: environment, and where files are mounted. Of brokers, and of the test. */}}
+{{- define "stanchion.natsEnv" -}}
+- name: STANCHION_NATS_SERVER
+  value: {{ include "stanchion.natsUrls" . | quote }}
+- name: STANCHION_CLUSTER_ID
+  value: {{ .Values.clusterId | quote }}
+{{- with .Values.auth.existingSecret }}
+{{- $secret := . }}
+{{- range $variable, $key := dict "STANCHION_USER" "user" "STANCHION_PASS" "pass" "STANCHION_AUTH" "token" }}
+- name: {{ $variable }}
+  valueFrom:
+    secretKeyRef: { name: {{ $secret | quote }}, key: {{ $key }}, optional: true }
+{{- end }}
+{{- end }}
+{{- if .Values.auth.credsSecret }}
+- name: STANCHION_CREDS
+  value: /etc/stanchion/creds/user.creds
+{{- end }}
+{{- if .Values.auth.nkeySecret }}
+- name: STANCHION_NKEY
+  value: /etc/stanchion/nkey/seed
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+- name: STANCHION_TLS_CA
+  value: /etc/stanchion/tls/ca.crt
+{{- if .Values.tls.clientCertificate }}
+- name: STANCHION_TLS_CERT
+  value: /etc/stanchion/tls/tls.crt
+- name: STANCHION_TLS_KEY
+  value: /etc/stanchion/tls/tls.key
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "stanchion.natsMounts" -}}
+{{- if .Values.auth.credsSecret }}
+- { name: creds, mountPath: /etc/stanchion/creds, readOnly: true }
+{{- end }}
+{{- if .Values.auth.nkeySecret }}
+- { name: nkey, mountPath: /etc/stanchion/nkey, readOnly: true }
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+- { name: tls, mountPath: /etc/stanchion/tls, readOnly: true }
+{{- end }}
+{{- end -}}
+
+{{- define "stanchion.natsVolumes" -}}
+{{- with .Values.auth.credsSecret }}
+- name: creds
+  secret: { secretName: {{ . | quote }}, defaultMode: 0440 }
+{{- end }}
+{{- with .Values.auth.nkeySecret }}
+- name: nkey
+  secret: { secretName: {{ . | quote }}, defaultMode: 0440 }
+{{- end }}
+{{- with .Values.tls.existingSecret }}
+- name: tls
+  secret: { secretName: {{ . | quote }}, defaultMode: 0440 }
+{{- end }}
+{{- end -}}
+
+{{- define "stanchion.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{- define "stanchion.podSecurityContext" -}}
+runAsNonRoot: true
+seccompProfile: { type: RuntimeDefault }
+{{ toYaml .Values.podSecurityContext }}
+{{- end -}}
+
+{{/* Annotations so that what Prometheus' operator scrapes is told apart by group. */}}
+{{- define "stanchion.endpoint" -}}
+port: http
+path: /metrics
+{{- if .Values.http.tlsSecret }}
+scheme: https
+tlsConfig: { insecureSkipVerify: true }
+{{- end }}
+{{- with .Values.http.existingSecret }}
+{{- if $.Values.http.useToken }}
+authorization:
+  credentials: { name: {{ . | quote }}, key: token }
+{{- else }}
+basicAuth:
+  username: { name: {{ . | quote }}, key: user }
+  password: { name: {{ . | quote }}, key: pass }
+{{- end }}
+{{- end }}
+{{- end -}}
