@@ -17,6 +17,7 @@ import {
 import type { PlaceHandler, PlaceLink } from './nats-place.js';
 import { TAKEOVER_REASONS, type TakeoverStory, takeoverParts } from './story.js';
 import { TakeoverHistory } from './takeover-history.js';
+import { tellDecision, tellOther, tellTakeover } from './tell.js';
 import { Tenure } from './tenure.js';
 import { type Opportunity, ReignWatch } from './watch.js';
 
@@ -276,7 +277,10 @@ export class Member {
     }
     try {
       const now = await reign.readFresh(holder);
-      if (!sameReign(now, known)) return;
+      if (!sameReign(now, known)) {
+        log.debug({ epoch, reason: why }, 'no takeover: the reign has changed since it was decided');
+        return;
+      }
       const takenMs = clock.monotonicMs();
       let state = await reign.takeOver(known, epoch, holder);
       if (state === 'lost') {
@@ -285,9 +289,10 @@ export class Member {
         if (!sameReign(await reign.readFresh(holder), wanted)) return;
         state = wanted;
       }
-      log.warn({ epoch, from: known.holder, reason: why }, `taking over in epoch ${epoch}: ${why}`);
-      tenure = new Tenure(this.#parts, state, takenMs);
       const from = active === undefined ? null : (parseHolder(active)?.nodeName ?? null);
+      const silentMs = signMs === undefined ? undefined : decidedMs - signMs;
+      tellDecision(log, { epoch, from, reason: why, silentMs });
+      tenure = new Tenure(this.#parts, state, takenMs);
       await this.#reign(tenure, { opportunity, from, signMs, decidedMs, takenMs: clock.monotonicMs() });
     } finally {
       // The epoch is still to be had, and its lock free again.
@@ -351,6 +356,7 @@ export class Member {
         this.lastTakeover = story;
         this.history.told(story);
         this.#become('active');
+        tellTakeover(log, story);
         log.info(
           {
             epoch: tenure.epoch,
@@ -430,7 +436,6 @@ export class Member {
     this.#servedLink = link;
     const up = broker.linkUp(link, listening?.sids);
     const count = listening?.replay(broker) ?? 0;
-    if (count > 0) this.#parts.log.info({ count }, 'what clients said during the takeover is taken in');
     // If it goes down meanwhile, the next link brings the next try.
     await up.catch(() => {});
     return count;
@@ -504,8 +509,12 @@ export class Member {
 
   #learn({ role, epoch, node, forMs, story }: Heartbeat): void {
     if (role !== 'active') return;
-    if (story !== undefined) this.history.told(story);
-    else this.history.saw(epoch, node, Number(this.#parts.clock.wallNs() / 1_000_000n) - forMs);
+    const { clock, log } = this.#parts;
+    const news =
+      story === undefined
+        ? this.history.saw(epoch, node, Number(clock.wallNs() / 1_000_000n) - forMs)
+        : this.history.told(story);
+    if (news !== undefined) tellOther(log, news);
   }
 
   async #answerOffer(epoch: number): Promise<void> {

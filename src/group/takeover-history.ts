@@ -10,24 +10,25 @@ export class TakeoverHistory {
     return this.#known;
   }
 
-  /** The member that made it tells it. */
-  told(story: TakeoverStory): void {
+  /** The member that made it tells it. @returns it, if that is news */
+  told(story: TakeoverStory): KnownTakeover | undefined {
     const { epoch, node, atWallMs } = story;
-    this.#put({ epoch, node, atWallMs, story });
+    if (this.#known.some((known) => known.epoch === epoch && known.story !== null)) return undefined;
+    return this.#put({ epoch, node, atWallMs, story });
   }
 
-  /** Somebody is seen to serve in an epoch. What was told of it stays. */
-  saw(epoch: number, node: string, atWallMs: number): void {
-    if (!this.#known.some((known) => known.epoch === epoch)) {
-      this.#put({ epoch, node, atWallMs, story: null });
-    }
+  /** Somebody is seen to serve in an epoch. What was told of it stays. @returns it, if that is news */
+  saw(epoch: number, node: string, atWallMs: number): KnownTakeover | undefined {
+    if (this.#known.some((known) => known.epoch === epoch)) return undefined;
+    return this.#put({ epoch, node, atWallMs, story: null });
   }
 
-  #put(takeover: KnownTakeover): void {
+  #put(takeover: KnownTakeover): KnownTakeover {
     const known = this.#known;
     let at = known.length;
     while (at > 0 && known[at - 1]!.epoch >= takeover.epoch) at--;
     known.splice(at, known[at]?.epoch === takeover.epoch ? 1 : 0, takeover);
     if (known.length > MAX_TAKEOVERS) known.shift();
+    return takeover;
   }
 }
