@@ -112,7 +112,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     const sequence = this.lastSequence + 1;
     let guidBytes = message.guidEnd - message.guidStart;
     if (guidBytes > MAX_GUID_BYTES) guidBytes = 0;
-    const block = owner.journal.reserve(MESSAGE_HEADER_BYTES + guidBytes + maxMsgProtoSize(message));
+    const { journal } = owner;
+    const block = journal.reserve(MESSAGE_HEADER_BYTES + guidBytes + maxMsgProtoSize(message));
     const { buffer } = block;
     const start = block.used;
     buffer[start + 8] = RecordType.message;
@@ -126,7 +127,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     const end = encodeMsgProto(buffer, pos, sequence, time.varint, time.varintLength, message);
     sealRecord(buffer, start, end);
     block.used = end;
-    owner.journal.gatheredMessages++;
+    journal.gatheredMessages++;
     this.added(block.id, start, end - pos, time.ms);
     if (sequence - this.firstSequence >= this.#maxMessages || this.byteCount > this.#maxBytes) this.#prune();
     if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) owner.ages.add(this);

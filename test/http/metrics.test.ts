@@ -216,6 +216,29 @@ describe('/metrics with many channels', () => {
   });
 });
 
+describe('A scrape of many channels', () => {
+  const rig = httpRig({ flags: ['--max-channels', '0', '--metrics-max-channels', '5000'] });
+
+  it('is made while publishers go on', async () => {
+    const client = await rig.connect();
+    await Promise.all(Array.from({ length: 3000 }, (_, i) => client.publish(`channel.${i}`, 'x')));
+    let ackedMeanwhile = 0;
+    await waitFor(async () => {
+      let isOver = false;
+      const scraping = scrape(rig.broker).finally(() => {
+        isOver = true;
+      });
+      while (!isOver) {
+        await client.publish('channel.0', 'x');
+        if (!isOver) ackedMeanwhile++;
+      }
+      const { samples } = await scraping;
+      assert.equal(samples.filter(({ name }) => name === 'nss_chan_last_seq').length, 3000);
+      return ackedMeanwhile > 0;
+    }, 'an ack comes while a scrape is under way');
+  });
+});
+
 describe('A scrape of ten thousand channels', () => {
   it('gives way to messages, and two at a time are one', async () => {
     const { broker } = await InMemoryBroker.start();
