@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor';
+import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
+import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
+import { StatefulSet } from 'kubernetes-models/apps/v1/StatefulSet';
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
+import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import { PersistentVolumeClaim } from 'kubernetes-models/v1/PersistentVolumeClaim';
+import { Pod } from 'kubernetes-models/v1/Pod';
+import { Service } from 'kubernetes-models/v1/Service';
+import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
+import { parseAllDocuments } from 'yaml';
+import { parseConfigFile } from '../../src/config/file.js';
+import { resolveServeConfig } from '../../src/config/resolve.js';
+import { findTool, needs, runTool } from './tools.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CHART = join(ROOT, 'helm', 'stanchion');
+const VALUES = readdirSync(join(CHART, 'ci'));
+const HELM = needs('helm', 'https://helm.sh, or `go install helm.sh/helm/v3/cmd/helm@v3.16.4`');
+
+interface KubernetesObject {
+  kind: string;
+  apiVersion: string;
+  metadata: { name: string };
+}
+
+interface ChartScript {
+  copyChart(folder: string): string;
+  readmeWithValues(): string;
+  renderChart(helm: string, args: string[]): string;
+  renderManifests(helm: string): string;
+  manifestsPath: string;
+}
+
+/** By kind: each knows the schema that Kubernetes, or Prometheus' operator, has for it. */
+const MODELS: Record<string, new (data: never) => { validate(): void }> = {
+  ConfigMap,
+  NetworkPolicy,
+  PersistentVolumeClaim,
+  Pod,
+  PodDisruptionBudget,
+  PodMonitor,
+  PrometheusRule,
+  Service,
+  ServiceAccount,
+  ServiceMonitor,
+  StatefulSet,
+};
+
+describe('the chart', () => {
+  let script: ChartScript;
+  let folder: string;
+
+  before(async () => {
+    script = (await import(new URL('../../scripts/chart.mjs', import.meta.url).href)) as ChartScript;
+    folder = mkdtempSync(join(tmpdir(), 'stanchion-chart-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('tells of each of its values in its README (node scripts/chart.mjs readme)', () => {
+    assert.equal(readFileSync(join(CHART, 'README.md'), 'utf8'), script.readmeWithValues());
+  });
+
+  it('is what the plain manifests are made of (node scripts/chart.mjs manifests)', HELM, () => {
+    assert.equal(readFileSync(script.manifestsPath, 'utf8'), script.renderManifests(findTool('helm')!));
+  });
+
+  it('has plain manifests that Kubernetes takes', () => {
+    validate(readFileSync(script.manifestsPath, 'utf8'));
+  });
+
+  it('passes helm lint, with each set of values', HELM, () => {
+    const copy = script.copyChart(folder);
+    for (const values of VALUES) runTool('helm', ['lint', '--strict', copy, '-f', join(CHART, 'ci', values)]);
+  });
+
+  for (const values of VALUES) {
+    it(`makes objects that Kubernetes takes of ${values}`, HELM, () => {
+      const objects = validate(script.renderChart(findTool('helm')!, ['-f', join(CHART, 'ci', values)]));
+      assert.ok(objects.some(({ kind }) => kind === 'StatefulSet'));
+    });
+
+    it(`starts brokers by a command line that they take, with ${values}`, HELM, () => {
+      const objects = validate(script.renderChart(findTool('helm')!, ['-f', join(CHART, 'ci', values)]));
+      const { argv, env, config } = containerOf(objects);
+      const resolved = resolveServeConfig(argv, env, (path) => parseConfigFile(path, config));
+      assert.equal(resolved.store.kind, 'file');
+      assert.ok(resolved.group !== undefined);
+      assert.ok(resolved.httpPort !== undefined);
+      assert.ok(resolved.nats.servers.length > 0);
+    });
+  }
+
+  it('says what is missing, and what cannot be', HELM, () => {
+    const helm = findTool('helm')!;
+    assert.throws(() => script.renderChart(helm, []), /nats\.urls is empty: name the NATS servers/);
+    const bad = ['replicaCount=0', 'logLevel=loud', 'nats.urls={http://n}', 'group.lease=fast', 'nonsense=1'];
+    for (const value of bad) {
+      const args = ['--set', 'nats.urls={nats://n:4222}', '--set', value];
+      assert.throws(() => script.renderChart(helm, args), /values don't meet the specifications/, value);
+    }
+  });
+});
+
+/** @throws what Kubernetes would say */
+function validate(manifests: string): KubernetesObject[] {
+  const objects = parseAllDocuments(manifests)
+    .map((document) => document.toJS() as KubernetesObject | null)
+    .filter((object) => object !== null);
+  assert.ok(objects.length > 0);
+  for (const object of objects) {
+    const Model = MODELS[object.kind];
+    assert.ok(Model !== undefined, `a schema for ${object.kind}`);
+    try {
+      new Model(object as never).validate();
+    } catch (error) {
+      assert.fail(`${object.kind} ${object.metadata.name}: ${(error as Error).message}`);
+    }
+  }
+  return objects;
+}
+
+interface Container {
+  args: string[];
+  env: { name: string; value?: string }[];
+}
+
+/** How the first broker would be started. Secrets are left out. */
+function containerOf(objects: readonly KubernetesObject[]): {
+  argv: string[];
+  env: Record<string, string>;
+  config: string;
+} {
+  const set = objects.find(({ kind }) => kind === 'StatefulSet') as KubernetesObject & {
+    spec: { template: { spec: { containers: Container[] } } };
+  };
+  const map = objects.find(({ kind }) => kind === 'ConfigMap') as KubernetesObject & {
+    data: Record<string, string>;
+  };
+  const container = set.spec.template.spec.containers[0]!;
+  const env: Record<string, string> = { POD_NAME: `${set.metadata.name}-0` };
+  // Files of two kinds exclude each other; the chart leaves the choice to whoever fills in values.
+  for (const { name, value } of container.env)
+    if (value !== undefined && name !== 'STANCHION_NKEY') env[name] = value;
+  const [, ...args] = container.args;
+  const argv = args.map((arg) => arg.replaceAll('$(POD_NAME)', env.POD_NAME!));
+  return { argv, env, config: map.data['stanchion.yaml']! };
+}

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { needs, runTool } from './tools.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const DEBIAN = (name: string): string => `Debian's package ${name}`;
+
+describe('what is there for running it', () => {
+  it(
+    'has alert rules that fire when they should, and only then',
+    needs('promtool', DEBIAN('prometheus')),
+    () => {
+      const folder = join(ROOT, 'deploy', 'prometheus');
+      runTool('promtool', ['check', 'rules', join(folder, 'stanchion.rules.yaml')]);
+      runTool('promtool', ['test', 'rules', join(folder, 'tests', 'alerts.yaml')]);
+      runTool('promtool', ['check', 'config', '--syntax-only', join(folder, 'prometheus.yml')]);
+    },
+  );
+
+  it('tests each alert, and says what to do about it', () => {
+    const rules = parse(read('deploy/prometheus/stanchion.rules.yaml')) as {
+      groups: { rules: { alert: string; annotations: Record<string, string> }[] }[];
+    };
+    const tests = read('deploy/prometheus/tests/alerts.yaml');
+    const docs = read('docs/alerts.md');
+    for (const { alert, annotations } of rules.groups.flatMap((group) => group.rules)) {
+      assert.match(
+        tests,
+        new RegExp(`alertname: ${alert}, exp_alerts: \\[\\]`),
+        `${alert} is tested not firing`,
+      );
+      assert.match(
+        tests,
+        new RegExp(`alertname: ${alert}(\\n|, exp_alerts: \\[\\{)`),
+        `${alert} is tested firing`,
+      );
+      assert.match(docs, new RegExp(`^## ${alert}$`, 'm'), `docs/alerts.md has ${alert}`);
+      assert.equal(annotations.runbook, `docs/alerts.md#${alert.toLowerCase()}`);
+    }
+  });
+
+  it(
+    'has a compose file that docker-compose takes',
+    needs('docker-compose', DEBIAN('docker-compose')),
+    () => {
+      const config = runTool('docker-compose', ['-f', 'docker-compose.ft.yml', 'config'], ROOT);
+      const { services } = parse(config) as { services: Record<string, { read_only?: boolean }> };
+      assert.deepEqual(Object.keys(services).sort(), [
+        'grafana',
+        'nats-1',
+        'nats-2',
+        'nats-3',
+        'prometheus',
+        'stan-1',
+        'stan-2',
+        'stan-3',
+      ]);
+      assert.equal(services['stan-1']!.read_only, true);
+    },
+  );
+
+  it('has units that systemd takes', needs('systemd-analyze', 'systemd'), () => {
+    // What it runs is not installed here; everything else must be right.
+    const output =
+      runUnit('deploy/systemd/stanchion.service') + runUnit('deploy/systemd/srv-stanchion.mount');
+    const complaints = output.split('\n').filter((line) => line !== '' && !/is not executable/.test(line));
+    assert.deepEqual(complaints, []);
+  });
+});
+
+function runUnit(path: string): string {
+  try {
+    return runTool('systemd-analyze', ['verify', path], ROOT);
+  } catch (error) {
+    return (error as Error).message.split('\n').slice(1).join('\n');
+  }
+}
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
