@@ -51,7 +51,8 @@ function collect(map, prefix, rows) {
   map.items.forEach((pair, index) => {
     const name = `${prefix}${pair.key}`;
     // The comment before the first key of a map belongs to the map.
-    const comment = (isScalar(pair.key) && pair.key.commentBefore) || (index === 0 && map.commentBefore) || '';
+    const comment =
+      (isScalar(pair.key) && pair.key.commentBefore) || (index === 0 && map.commentBefore) || '';
     const about = /(?:^|\n) -- (.*)$/.exec(comment)?.[1];
     if (about === undefined) {
       collect(pair.value, `${name}.`, rows);

@@ -120,6 +120,7 @@ describe('Prometheus, watching a group through a takeover', TOOLS, () => {
     await active(first.epoch);
     // Something that is no message, for the metric that tells of such.
     nats.publish(`_STAN.pub.${CLUSTER_ID}.orders`, Buffer.from('no protobuf'));
+    await nats.flush();
     await nats.close();
     await waitFor(async () => (await value('sum(stanchion_bad_input_total)')) > 0, 'it is counted', LONG_MS);
     // A rate needs two scrapes of what has moved.
