@@ -18,6 +18,8 @@ export interface AttachedPlaceOptions {
   status: () => Uint8Array;
   /** Answers requests to hand over; undefined if another member is to answer. JSON. */
   handOver: () => Uint8Array | undefined;
+  /** Answers a dashboard; undefined if another member is to answer. JSON. */
+  view: (request: Uint8Array) => Promise<Uint8Array> | undefined;
   /** Beside what the handler is told. */
   onLinkUp(server: string): void;
   onLinkDown(reason: string): void;
@@ -93,12 +95,17 @@ export class AttachedPlace implements NatsPlace {
     this.#attachment.abandonServer(why);
   }
 
+  /** The control connection; undefined while there is none. */
+  get control(): NatsConnection | undefined {
+    return this.#attachment.isConnected ? this.#attachment.control : undefined;
+  }
+
   /** Subscriptions live as long as their connection object, over its reconnects. */
   #talk(): void {
     const { control } = this.#attachment;
     if (this.#talkingOn === control) return;
     this.#talkingOn = control;
-    const { subjects, handler, status, handOver } = this.#options;
+    const { subjects, handler, status, handOver, view } = this.#options;
     const listen = (subject: string, take: (message: Msg) => void): Subscription =>
       control.subscribe(subject, {
         callback: (error, message) => {
@@ -112,6 +119,9 @@ export class AttachedPlace implements NatsPlace {
     listen(subjects.handover, (message) => {
       const answer = handOver();
       if (answer !== undefined) message.respond(answer);
+    });
+    listen(subjects.view, (message) => {
+      void view(message.data)?.then((answer) => message.respond(answer));
     });
   }
 }

@@ -20,6 +20,8 @@ export class MemberNode implements MonitoredNode {
   readonly channelLimits: ChannelLimitsTable;
   /** Undefined before there is a place for it. */
   member: Member | undefined;
+  askMembers: GroupStatus['askMembers'];
+  askActive: GroupStatus['askActive'];
 
   readonly #clock: Clock;
   readonly #group: MemberConfig['group'];
@@ -42,7 +44,8 @@ export class MemberNode implements MonitoredNode {
 
   get group(): GroupStatus {
     const { name, leaseMs } = this.#group;
-    return { name, leaseMs, member: this.member };
+    const { member, askMembers, askActive } = this;
+    return { name, leaseMs, member, askMembers, askActive };
   }
 
   get broker(): Broker | undefined {

@@ -15,7 +15,7 @@ import {
   type MemberRole,
 } from './messages.js';
 import type { PlaceHandler, PlaceLink } from './nats-place.js';
-import { TAKEOVER_REASONS, type TakeoverStory, takeoverParts } from './story.js';
+import { type Opening, storyOf, TAKEOVER_REASONS, type TakeoverStory } from './story.js';
 import { TakeoverHistory } from './takeover-history.js';
 import { tellDecision, tellOther, tellTakeover } from './tell.js';
 import { Tenure } from './tenure.js';
@@ -48,17 +48,6 @@ export const REIGN_ENDS = ['handover', 'lost', 'failed'] as const;
 
 function countsOf<T extends string>(names: readonly T[]): Record<T, number> {
   return Object.fromEntries(names.map((name) => [name, 0])) as Record<T, number>;
-}
-
-/** What a member knows when it has just taken the reign. Monotonic milliseconds. */
-interface Opening {
-  opportunity: Opportunity;
-  /** Node of the former active. */
-  from: string | null;
-  /** Its last sign. */
-  signMs: number | undefined;
-  decidedMs: number;
-  takenMs: number;
 }
 
 /**
@@ -293,7 +282,9 @@ export class Member {
       const silentMs = signMs === undefined ? undefined : decidedMs - signMs;
       tellDecision(log, { epoch, from, reason: why, silentMs });
       tenure = new Tenure(this.#parts, state, takenMs);
-      await this.#reign(tenure, { opportunity, from, signMs, decidedMs, takenMs: clock.monotonicMs() });
+      const { kind: reasonKind } = opportunity;
+      const opening = { reason: why, reasonKind, from, signMs, decidedMs, takenMs: clock.monotonicMs() };
+      await this.#reign(tenure, opening);
     } finally {
       // The epoch is still to be had, and its lock free again.
       if (tenure === undefined) this.#epoch = epoch - 1;
@@ -305,6 +296,7 @@ export class Member {
     const { clock, log, place } = this.#parts;
     this.#tenure = tenure;
     this.#become('recovering');
+    let hasServed = false;
     try {
       const { recoveryMs, fenceMs } = await tenure.open();
       const recoveredMs = clock.monotonicMs();
@@ -318,39 +310,19 @@ export class Member {
       }
       if (!tenure.isEnded) {
         this.#penaltyMs = FIRST_PENALTY_MS;
-        const nowMs = clock.monotonicMs();
-        const { opportunity, from, signMs, decidedMs, takenMs } = opening;
-        const { report, broker } = service;
-        let messages = 0;
-        for (const { log } of broker.channels.all()) messages += log.messageCount;
-        const times = {
-          claimMs: takenMs - decidedMs,
-          recoveryMs,
-          fenceMs,
-          servingMs: nowMs - recoveredMs,
-        };
-        const story: TakeoverStory = {
-          reason: opportunity.why,
-          reasonKind: opportunity.kind,
+        hasServed = true;
+        const servedMs = clock.monotonicMs();
+        const course = {
           epoch: tenure.epoch,
           node: this.#parts.options.nodeName,
-          from,
-          outageMs: signMs === undefined ? null : nowMs - signMs,
-          detectionMs: signMs === undefined ? null : decidedMs - signMs,
-          tookMs: nowMs - decidedMs,
           recoveryMs,
-          parts: takeoverParts(report, times),
-          found: {
-            journalBytes: report.journalBytes,
-            journalMessages: report.journalMessages,
-            messages,
-            channels: broker.channels.size,
-            clients: broker.clients.size,
-            subscriptions: broker.subscriptions.size,
-            heard,
-          },
+          fenceMs,
+          servingMs: servedMs - recoveredMs,
+          heard,
+          servedMs,
           atWallMs: Number(clock.wallNs() / 1_000_000n),
         };
+        const story = storyOf(opening, course, service);
         this.takeovers++;
         this.takeoversBy[story.reasonKind]++;
         this.lastTakeover = story;
@@ -363,8 +335,8 @@ export class Member {
             reason: story.reason,
             tookMs: Math.round(story.tookMs),
             recoveryMs: Math.round(recoveryMs),
-            channels: broker.channels.size,
-            clients: broker.clients.size,
+            channels: story.found.channels,
+            clients: story.found.clients,
             nats: place.server,
           },
           'Streaming Server is ready',
@@ -396,7 +368,7 @@ export class Member {
       }
       this.#servedLink = undefined;
       this.#tenure = undefined;
-      this.#watch.reigned(this.#parts.holder, clock.monotonicMs());
+      if (hasServed) this.#watch.reigned(this.#parts.holder, clock.monotonicMs());
       if (!this.#isStopping) this.#become('standby');
     }
   }

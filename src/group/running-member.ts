@@ -4,6 +4,7 @@ import type { RunningBroker, StopReason } from '../cli/running.js';
 import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
 import { limitsFor, type ServeConfig } from '../config/serve-config.js';
+import { parseViewRequest, type ViewAnswer, type ViewRequest } from '../dashboard/view.js';
 import { HttpServer } from '../http/server.js';
 import type { Logger } from '../log/logger.js';
 import { SupervisedServer } from '../nats/server.js';
@@ -17,6 +18,7 @@ import { Reign } from '../store/reign.js';
 import { testFileSystem } from '../store/self-test.js';
 import { newStoreId } from '../store/store-id.js';
 import { activeService } from './active-service.js';
+import { askStatus } from './ask.js';
 import { AttachedPlace } from './attached-place.js';
 import type { KeepReign } from './keeper.js';
 import { Member } from './member.js';
@@ -24,6 +26,9 @@ import { MemberNode } from './member-node.js';
 import { RenewalThread } from './renewal-thread.js';
 import type { MemberStatus } from './status.js';
 import { groupSubjects } from './subjects.js';
+
+/** For the active to answer a dashboard. */
+const VIEW_MS = 1_000;
 
 /** What a member of a group is configured with. */
 export type MemberConfig = ServeConfig & {
@@ -130,6 +135,7 @@ class RunningMember implements RunningBroker {
       },
       status: () => Buffer.from(JSON.stringify(this.#status())),
       handOver: () => this.#handOver(),
+      view: (request) => this.#answerView(request),
       onLinkUp: (server) => this.#node.linkUp(server),
       onLinkDown: (reason) => this.#node.linkDown(reason),
     });
@@ -139,6 +145,8 @@ class RunningMember implements RunningBroker {
       return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
     });
     this.#member = this.#node.member = member;
+    this.#node.askMembers = () => this.#askMembers();
+    this.#node.askActive = (request) => this.#askActive(request);
     member.onFatal = (error) => this.#fail(error);
     member.onChanged = () => {
       if (member.role === 'active' || member.role === 'standby') this.#onReady();
@@ -265,6 +273,32 @@ class RunningMember implements RunningBroker {
       takeoverHistory: member.history.all,
       trouble: member.trouble ?? null,
     };
+  }
+
+  #answerView(data: Uint8Array): Promise<Uint8Array> | undefined {
+    const request = parseViewRequest(data);
+    const answer = request && this.#http?.dashboard.answer(request);
+    return answer?.then((view) => Buffer.from(JSON.stringify(view)));
+  }
+
+  #askMembers(): Promise<MemberStatus[]> {
+    const control = this.#place?.control;
+    const { clusterId, group } = this.#config;
+    return control === undefined
+      ? Promise.resolve([])
+      : askStatus(control, clusterId, group.name).catch(() => []);
+  }
+
+  async #askActive(request: ViewRequest): Promise<ViewAnswer | undefined> {
+    const { clusterId, group } = this.#config;
+    const { view } = groupSubjects(clusterId, group.name);
+    try {
+      const answer = await this.#place?.control?.request(view, JSON.stringify(request), { timeout: VIEW_MS });
+      return answer?.json<ViewAnswer>();
+    } catch {
+      // Nobody is active, or has not answered in time.
+      return undefined;
+    }
   }
 
   #handOver(): Uint8Array | undefined {

@@ -8,6 +8,8 @@ export interface GroupSubjects {
   readonly statusOfAll: string;
   /** Requests to hand over: the active answers. */
   readonly handover: string;
+  /** Requests of dashboards: the active answers. */
+  readonly view: string;
 }
 
 const PREFIX = '_STANCHION.group';
@@ -20,6 +22,7 @@ export function groupSubjects(clusterId: string, group: string): GroupSubjects {
     status: `${base}.status`,
     statusOfAll: `${cluster}.status`,
     handover: `${base}.handover`,
+    view: `${base}.view`,
   };
 }
 

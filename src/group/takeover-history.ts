@@ -13,14 +13,21 @@ export class TakeoverHistory {
   /** The member that made it tells it. @returns it, if that is news */
   told(story: TakeoverStory): KnownTakeover | undefined {
     const { epoch, node, atWallMs } = story;
-    if (this.#known.some((known) => known.epoch === epoch && known.story !== null)) return undefined;
+    if (this.#isOld(epoch) || this.#known.some((known) => known.epoch === epoch && known.story !== null)) {
+      return undefined;
+    }
     return this.#put({ epoch, node, atWallMs, story });
   }
 
   /** Somebody is seen to serve in an epoch. What was told of it stays. @returns it, if that is news */
   saw(epoch: number, node: string, atWallMs: number): KnownTakeover | undefined {
-    if (this.#known.some((known) => known.epoch === epoch)) return undefined;
+    if (this.#isOld(epoch) || this.#known.some((known) => known.epoch === epoch)) return undefined;
     return this.#put({ epoch, node, atWallMs, story: null });
+  }
+
+  /** There is no room for it any more. */
+  #isOld(epoch: number): boolean {
+    return this.#known.length === MAX_TAKEOVERS && epoch < this.#known[0]!.epoch;
   }
 
   #put(takeover: KnownTakeover): KnownTakeover {

@@ -50,17 +50,17 @@ export class ReignWatch {
     return this.#state;
   }
 
-  /** When somebody was last seen to reign, by a heartbeat or a renewal; undefined if nobody ever was. */
+  /** When somebody was last seen to serve, by a heartbeat or a renewal; undefined if nobody ever was. */
   get signMs(): number | undefined {
     return this.#signMs;
   }
 
-  /** The member that was last seen to reign; undefined if none ever was. */
+  /** The member that was last seen to serve; undefined if none ever was. */
   get active(): string | undefined {
     return this.#active;
   }
 
-  /** A sign that a member reigns. This one is told of its own reign too. */
+  /** A sign that a member serves. This one is told of its own reign too. */
   reigned(member: string, nowMs: number): void {
     this.#active = member;
     this.#signMs = nowMs;
@@ -72,8 +72,10 @@ export class ReignWatch {
       // Another holder has not been heard yet: it has the lease to show itself.
       if (this.#state?.holder !== state.holder) this.#heardMs = Math.max(this.#heardMs, begunMs);
       // The first look may find what is years old.
-      if (state.holder !== RELEASED && this.#state !== undefined) this.reigned(state.holder, begunMs);
-      else if (state.holder !== RELEASED) this.#active ??= state.holder;
+      if (state.holder !== RELEASED && this.#mayServe(state.holder)) {
+        if (this.#state === undefined) this.#active ??= state.holder;
+        else this.reigned(state.holder, begunMs);
+      }
       this.#state = state;
       this.#sinceMs = endedMs;
     }
@@ -84,7 +86,8 @@ export class ReignWatch {
   heard(heartbeat: Heartbeat, nowMs: number): void {
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
     const reigns = heartbeat.role === 'active' || heartbeat.role === 'recovering';
-    if (reigns && heartbeat.epoch >= (this.#state?.epoch ?? 0)) this.reigned(heartbeat.member, nowMs);
+    const isPresent = heartbeat.epoch >= (this.#state?.epoch ?? 0);
+    if (heartbeat.role === 'active' && isPresent) this.reigned(heartbeat.member, nowMs);
     if (reigns && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
   }
 
@@ -148,6 +151,13 @@ export class ReignWatch {
       };
     }
     return undefined;
+  }
+
+  /** It has not said that it does something else. Of its own reigns this member is told. */
+  #mayServe(holder: string): boolean {
+    if (holder === this.#self) return false;
+    const role = this.peers.get(holder)?.heartbeat.role;
+    return role === undefined || role === 'active';
   }
 
   /** More than half of the members that there were lately, this one and the silent holder counted. */

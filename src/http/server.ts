@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../clock/clock.js';
 import type { HttpAccess, HttpTlsConfig } from '../config/serve-config.js';
+import { Dashboard } from '../dashboard/dashboard.js';
 import type { Logger } from '../log/logger.js';
 import { RateLimitedLog } from '../log/rate-limited.js';
 import { Metrics } from '../metrics/metrics.js';
@@ -46,13 +47,17 @@ export class HttpServer {
   readonly #guard: AccessGuard | undefined;
   /** Of those in a TLS handshake the server itself does not know yet. */
   readonly #sockets = new Set<Socket>();
+  /** For other members: whoever serves answers the dashboards of all. */
+  readonly dashboard: Dashboard;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #errors: RateLimitedLog;
 
   private constructor(options: HttpServerOptions) {
     const { node, maxChannelSeries, tls, access, log } = options;
     const byName = new ChannelsByName();
-    this.#routes = routesOf({ node, byName, metrics: new Metrics(node, byName, maxChannelSeries) });
+    const metrics = new Metrics(node, byName, maxChannelSeries);
+    this.dashboard = new Dashboard(node);
+    this.#routes = routesOf({ node, byName, metrics, dashboard: this.dashboard });
     this.#errors = new RateLimitedLog(log, options.clock);
     this.#guard = access && new AccessGuard(access);
     const settings = {
@@ -90,6 +95,7 @@ export class HttpServer {
     const http = new HttpServer(options);
     try {
       await http.#listen(options.host, options.port);
+      http.dashboard.start();
     } catch (error) {
       http.#certificate?.unwatch();
       throw error;
@@ -112,6 +118,7 @@ export class HttpServer {
   /** Cuts off who is still being answered. Idempotent. */
   async close(): Promise<void> {
     this.#certificate?.unwatch();
+    this.dashboard.close();
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
@@ -158,6 +165,13 @@ export class HttpServer {
         return;
       }
       if (!OPEN_PATHS.has(url.pathname) && this.#guard?.admits(message.headers.authorization) === false) {
+        // Without any it is most often a browser that will ask its user.
+        if (message.headers.authorization !== undefined) {
+          this.#errors.note('an HTTP request came with a wrong secret', () => ({
+            from: message.socket.remoteAddress,
+            path: url.pathname,
+          }));
+        }
         const challenges = { 'WWW-Authenticate': [...this.#guard.challenges] };
         sendText(response, 401, 'this needs a user and password, or a token', challenges);
         return;

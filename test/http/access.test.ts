@@ -43,6 +43,11 @@ describe('HTTP with a user and a password', () => {
       assert.equal(headers.get('www-authenticate'), 'Basic realm="stanchion", charset="UTF-8"');
     }
     for (const init of others) assert.equal((await get(rig.broker, '/metrics', init)).status, 401);
+    // Once, however many there are, and not what they came with.
+    const told = rig.broker.output.match(/.*an HTTP request came with a wrong secret.*/g);
+    assert.equal(told?.length, 1);
+    assert.match(told[0]!, /"from":"127\.0\.0\.1","path":"\/metrics"/);
+    assert.doesNotMatch(rig.broker.output, /wrong:|Basic /);
   });
 
   it('answers with them, whatever the case of the scheme', async () => {

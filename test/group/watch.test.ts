@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Heartbeat, MemberRole } from '../../src/group/messages.js';
+import { ReignWatch } from '../../src/group/watch.js';
+import { RELEASED } from '../../src/store/reign.js';
+
+const LEASE_MS = 600;
+const SELF = 'me@host@1@x';
+const OTHER = 'other@host@2@y';
+
+function heartbeat(member: string, role: MemberRole, epoch: number): Heartbeat {
+  const node = member.split('@')[0]!;
+  const about = { forMs: 0, storeId: 's', storeDir: '/d', server: 'localhost:4222' };
+  return { kind: 'heartbeat', member, node, role, epoch, ...about };
+}
+
+describe('what a standby makes of what it sees', () => {
+  const held = (counter: number): { epoch: number; counter: number; holder: string } => ({
+    epoch: 3,
+    counter,
+    holder: OTHER,
+  });
+
+  it('is a first reign where nobody has ever had it', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw({ epoch: 0, counter: 0, holder: RELEASED }, false, 1, 2);
+    assert.equal(watch.judge(3)?.kind, 'first');
+    assert.equal(watch.signMs, undefined);
+    assert.equal(watch.active, undefined);
+  });
+
+  it('is a handover where it was given back, from whom it was seen to have', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 10, 11);
+    // The first look may find what is years old.
+    assert.equal(watch.signMs, undefined);
+    watch.saw(held(2), false, 60, 61);
+    assert.equal(watch.signMs, 60);
+    watch.saw({ epoch: 3, counter: 3, holder: RELEASED }, false, 110, 111);
+    assert.deepEqual(watch.judge(112), { kind: 'handover', why: 'it was given back' });
+    assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
+  });
+
+  it('is a dead process where the holder is gone', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), true, 10, 11);
+    assert.equal(watch.judge(12)?.kind, 'process_died');
+    assert.equal(watch.active, OTHER);
+  });
+
+  it('is an expired lease where the holder neither renews nor is heard', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3), 100);
+    watch.saw(held(1), false, 110, 111);
+    watch.saw(held(1), false, 700, 701);
+    assert.equal(watch.judge(702), undefined, 'its time has not come');
+    watch.saw(held(1), false, 712, 713);
+    assert.equal(watch.judge(714)?.kind, 'lease_expired');
+    assert.equal(watch.signMs, 100, 'the last sign was its heartbeat');
+  });
+
+  it('is an expired lease where the holder is heard, and has not renewed for long', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 0, 1);
+    watch.saw(held(1), false, 5 * LEASE_MS + 2, 5 * LEASE_MS + 3);
+    watch.heard(heartbeat(OTHER, 'active', 3), 5 * LEASE_MS + 3);
+    assert.equal(watch.judge(5 * LEASE_MS + 4)?.kind, 'lease_expired');
+  });
+
+  it('is a holder that is cut off where it renews, and most members do not hear it', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const endMs = 5 * LEASE_MS + 10;
+    for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
+    watch.heard(heartbeat(SELF, 'standby', 3), endMs);
+    watch.heard(heartbeat('third@host@3@z', 'standby', 3), endMs);
+    assert.equal(watch.judge(endMs + 1)?.kind, 'cut_off');
+  });
+
+  it('is no sign that anybody serves when the holder still recovers', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 10, 11);
+    watch.saw(held(2), false, 60, 61);
+    const next = 'third@host@3@z';
+    watch.heard(heartbeat(next, 'standby', 3), 70);
+    watch.saw({ epoch: 4, counter: 0, holder: next }, false, 80, 81);
+    watch.heard(heartbeat(next, 'recovering', 4), 90);
+    watch.saw({ epoch: 4, counter: 1, holder: next }, false, 100, 101);
+    assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
+    watch.heard(heartbeat(next, 'active', 4), 110);
+    assert.deepEqual([watch.active, watch.signMs], [next, 110]);
+  });
+
+  it('is no sign of a reign when somebody of an older epoch still says that he reigns', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 10, 11);
+    watch.saw(held(2), false, 60, 61);
+    watch.heard(heartbeat('old@host@4@w', 'active', 2), 80);
+    assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
+  });
+});
