@@ -15,9 +15,11 @@ export interface DiskFigures {
 
 /** No look within so long after the last one, whoever asks. */
 const FRESH_MS = 5_000;
+/** Nor within so many times what the last one took: a large store far away is asked seldom. */
+const RESTS = 20;
 /** A mount may hang: whoever asks waits no longer, and gets what was found before. */
 const PATIENCE_MS = 500;
-/** What was found so long ago says nothing any more. */
+/** What was found so long ago, and should have been found anew, says nothing any more. */
 const STALE_MS = 60_000;
 
 /** What a store takes on its disk, and what is left there. Looked up when somebody asks, on an active and on a standby. */
@@ -26,6 +28,7 @@ export class DiskUsage {
   readonly #clock: Clock;
   #figures: DiskFigures | undefined;
   #atMs = Number.NEGATIVE_INFINITY;
+  #restMs = FRESH_MS;
   #looking: Promise<void> | undefined;
 
   constructor(dir: string, clock: Clock) {
@@ -36,17 +39,18 @@ export class DiskUsage {
   /** @returns undefined if there is no store yet, or it has not answered for a minute */
   async figures(): Promise<DiskFigures | undefined> {
     const clock = this.#clock;
-    if (clock.monotonicMs() - this.#atMs > FRESH_MS) {
+    if (clock.monotonicMs() - this.#atMs > this.#restMs) {
       this.#looking ??= this.#look().finally(() => {
         this.#looking = undefined;
       });
       await this.#patiently(this.#looking);
     }
-    return clock.monotonicMs() - this.#atMs < STALE_MS ? this.#figures : undefined;
+    return clock.monotonicMs() - this.#atMs < this.#restMs + STALE_MS ? this.#figures : undefined;
   }
 
   async #look(): Promise<void> {
     const dir = this.#dir;
+    const begunMs = this.#clock.monotonicMs();
     try {
       const [journal, segments, checkpoints, { bavail, blocks, bsize }] = await Promise.all([
         bytesIn(join(dir, JOURNAL_DIRECTORY)),
@@ -62,6 +66,7 @@ export class DiskUsage {
         sizeBytes: blocks * bsize,
       };
       this.#atMs = this.#clock.monotonicMs();
+      this.#restMs = Math.max(FRESH_MS, (this.#atMs - begunMs) * RESTS);
     } catch {
       // Whoever needs the store says what is wrong with it.
     }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { connect } from 'nats';
+import { groupSubjects } from '../../src/group/subjects.js';
 import type { Broker } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
 import { httpRig } from './http-rig.js';
@@ -178,8 +180,25 @@ describe('/metrics of a group', () => {
     assert.ok(sampleOf(await metrics(), 'stanchion_checkpoint_seconds_count') >= 1);
   });
 
+  it('counts a handover on both sides', async () => {
+    const nats = await connect({ servers: rig.nats.url });
+    try {
+      await nats.request(groupSubjects('c', 'g').handover, undefined, { timeout: 2_000 });
+    } finally {
+      await nats.close();
+    }
+    await waitFor(
+      async () => sampleOf(await scrape(standby), 'stanchion_takeovers_total', { reason: 'handover' }) === 1,
+      'the other one has taken over',
+    );
+    const given = await scrape(active);
+    assert.equal(sampleOf(given, 'stanchion_reigns_ended_total', { kind: 'handover' }), 1);
+    // It has served in two epochs, and another one has served between.
+    assert.equal(sampleOf(await scrape(standby), 'stanchion_epoch'), 4);
+  });
+
   it('is explained: docs/monitoring.md has every metric that there is, and no other', async () => {
-    const { types } = await scrape(active);
+    const { types } = await scrape(standby);
     const own = [...types.keys()].filter((name) => /^(stanchion|nss)_/.test(name)).toSorted();
     const text = readFileSync(GUIDE, 'utf8').replaceAll(/_bucket\b/g, '');
     const explained = new Set(text.match(/\b(stanchion|nss)_(?!\*)\w+/g));
@@ -224,6 +243,21 @@ describe('/metrics of a broker without a group', () => {
     }
     assert.ok(sampleOf(metrics, 'stanchion_recovery_seconds', { part: 'open' }) > 0);
     assert.ok(sampleOf(metrics, 'stanchion_store_disk_bytes', { kind: 'journal' }) > 0);
+  });
+
+  it('counts what is dropped by limits on bytes and age, in both stores', async () => {
+    for (const rig of [memory, file]) {
+      const flags = ['--http-port', '-1', '--max-bytes', '500', '--max-age', '300ms'];
+      const broker = await rig.startBroker({ flags });
+      const client = await rig.connect('client', { broker });
+      await client.publishMany('orders', 50);
+      const dropped = async (limit: string): Promise<number> =>
+        sampleOf(await scrape(broker), 'stanchion_dropped_messages_total', { limit });
+      assert.ok((await dropped('bytes')) > 0);
+      await waitFor(async () => (await dropped('bytes')) + (await dropped('age')) === 50, 'all have gone');
+      assert.ok((await dropped('age')) > 0);
+      assert.equal(await dropped('messages'), 0);
+    }
   });
 
   it('does not count the wait of messages that nobody was connected for', async () => {

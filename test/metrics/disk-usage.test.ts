@@ -48,7 +48,7 @@ describe('the disk usage of a store', () => {
     rmSync(gone, { recursive: true });
     clock.advance(30_000);
     assert.notEqual(await usage.figures(), undefined);
-    clock.advance(31_000);
+    clock.advance(36_000);
     assert.equal(await usage.figures(), undefined);
   });
 });
