@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, SetupError, say } from './run.mjs';
 
@@ -26,8 +26,19 @@ export async function runBuild(root) {
   if ((await run(process.execPath, [tsc, '-p', 'tsconfig.json', '--noEmitOnError'], { cwd: root })) !== 0) {
     throw new SetupError('the build failed (see above). `npm run build` runs it alone');
   }
+  copyPages(root);
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(stampPath(root), built);
+}
+
+/**
+ * What a browser gets is no TypeScript, and goes as it is.
+ *
+ * @param {string} root
+ */
+export function copyPages(root) {
+  const page = join('dashboard', 'page');
+  cpSync(join(root, 'src', page), join(root, 'dist', page), { recursive: true });
 }
 
 /** @param {string} root */

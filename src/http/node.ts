@@ -1,6 +1,8 @@
 import type { Broker } from '../broker/broker.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
+import type { ViewAnswer, ViewRequest } from '../dashboard/view.js';
 import type { Member } from '../group/member.js';
+import type { MemberStatus } from '../group/status.js';
 import type { Measures } from '../metrics/measures.js';
 
 /** As the Go server calls them. A broker without a group is STANDALONE. */
@@ -36,6 +38,10 @@ export interface GroupStatus {
   readonly leaseMs: number;
   /** Undefined before it has joined. */
   readonly member: Member | undefined;
+  /** Asks all members how they are. Undefined before there is a place in NATS. */
+  readonly askMembers: (() => Promise<MemberStatus[]>) | undefined;
+  /** Asks the active one, for the dashboard. Ends with undefined if it has not answered. */
+  readonly askActive: ((request: ViewRequest) => Promise<ViewAnswer | undefined>) | undefined;
 }
 
 export interface NatsStatus {

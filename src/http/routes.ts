@@ -1,3 +1,5 @@
+import type { Dashboard } from '../dashboard/dashboard.js';
+import { dashboardRoutes } from '../dashboard/routes.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { type Handler, send, sendJson, sendPieces, sendText } from './answer.js';
 import type { ChannelsByName } from './channels-by-name.js';
@@ -18,16 +20,17 @@ export interface Sources {
   readonly node: MonitoredNode;
   readonly byName: ChannelsByName;
   readonly metrics: Metrics;
+  readonly dashboard: Dashboard;
 }
 
 /** Every path there is. All of them read, none changes anything. */
-export function routesOf({ node, byName, metrics }: Sources): ReadonlyMap<string, Route> {
+export function routesOf({ node, byName, metrics, dashboard }: Sources): ReadonlyMap<string, Route> {
   const routes = new Map<string, Route>();
   const page: Handler = (_request, response) => send(response, 200, HTML, indexPage(node.name, routes));
   const add = (path: string, about: string, handle: Handler): void => {
     routes.set(path, { about, handle });
   };
-  add('/', 'this list', page);
+  for (const [path, about, handle] of dashboardRoutes(dashboard)) add(path, about, handle);
   add('/livez', 'the process turns', (_request, response) => sendText(response, 200, 'ok'));
   add('/healthz', 'it does its part, or is about to', (_request, response) => healthz(node, response));
   add('/readyz', 'it does its part now', (_request, response) => readyz(node, response));

@@ -11,6 +11,7 @@ import { connect, type StanConnection } from '../../src/index.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { Child } from '../harness/child.js';
+import { freePorts } from '../harness/free-ports.js';
 import { freePort } from '../harness/nats-server.js';
 import { waitFor } from '../harness/wait.js';
 import { findTool, needs } from './tools.js';
@@ -191,14 +192,4 @@ function startPrometheus(folder: string, port: number, targets: readonly string[
     `--storage.tsdb.path=${join(folder, 'data')}`,
     `--web.listen-address=127.0.0.1:${port}`,
   ]);
-}
-
-/** The first of so many ports in a row that are free. */
-async function freePorts(count: number): Promise<number> {
-  const { checkPortIsFree } = await import('../../src/local-group/free-port.js');
-  for (;;) {
-    const first = await freePort();
-    const checks = Array.from({ length: count }, (_, i) => checkPortIsFree(first + i, 'a member'));
-    if ((await Promise.allSettled(checks)).every(({ status }) => status === 'fulfilled')) return first;
-  }
 }

@@ -1,0 +1,82 @@
+import type { ServerResponse } from 'node:http';
+import type { MonitoredNode } from '../http/node.js';
+import { EventFeed } from './event-feed.js';
+import { type GroupView, groupView } from './group-view.js';
+import { History, SAMPLE_MS } from './history.js';
+import { type Summary, View, type ViewAnswer, type ViewRequest } from './view.js';
+
+/**
+ * The dashboard of one node: samples whoever serves, this process or another one through NATS, and tells the pages that are
+ * open. It samples always, so that there is an hour to see, and that a takeover is a gap in it and not its end.
+ */
+export class Dashboard {
+  readonly #node: MonitoredNode;
+  readonly #view: View;
+  readonly #history = new History();
+  readonly #feed = new EventFeed();
+  #timer: NodeJS.Timeout | undefined;
+  #isSampling = false;
+  #summary: Summary | undefined;
+  #group: GroupView | undefined;
+
+  constructor(node: MonitoredNode) {
+    this.#node = node;
+    this.#view = new View(node.serverId, node.name, node.measures);
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#sample(), SAMPLE_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#feed.close();
+  }
+
+  /** Answers for the broker in this process. @returns undefined if there is none that serves */
+  answer(request: ViewRequest): Promise<ViewAnswer> | undefined {
+    const { broker, health } = this.#node;
+    return broker === undefined || !health.isReady ? undefined : this.#view.answer(broker, request);
+  }
+
+  /** Asks whoever serves. @returns undefined if nobody has answered */
+  async ask(request: ViewRequest): Promise<ViewAnswer | undefined> {
+    const own = this.answer(request);
+    return own === undefined ? await this.#node.group?.askActive?.(request) : await own;
+  }
+
+  /** All that a page needs at its start. */
+  async state(): Promise<unknown> {
+    this.#group = await this.#lookAtGroup();
+    return { group: this.#group, summary: this.#summary ?? null, history: this.#history.columns() };
+  }
+
+  /** From now on, until the page is closed. @returns false if there are too many */
+  follow(response: ServerResponse): boolean {
+    return this.#feed.add(response);
+  }
+
+  async #sample(): Promise<void> {
+    // The one before is still waiting for an answer.
+    if (this.#isSampling) return;
+    this.#isSampling = true;
+    try {
+      const answer = await this.ask({ kind: 'summary' });
+      this.#summary = answer !== undefined && 'messagesIn' in answer ? answer : undefined;
+      const point = this.#history.add(this.#summary, Date.now());
+      if (this.#feed.isEmpty) return;
+      this.#group = await this.#lookAtGroup();
+      this.#feed.tell('sample', { point, summary: this.#summary ?? null, group: this.#group });
+    } catch {
+      // The next one tells.
+    } finally {
+      this.#isSampling = false;
+    }
+  }
+
+  async #lookAtGroup(): Promise<GroupView> {
+    const { group } = this.#node;
+    return groupView(this.#node, group && ((await group.askMembers?.()) ?? []));
+  }
+}

@@ -1,0 +1,165 @@
+// The charts of the last hour. uPlot comes as a script of its own, and is global.
+import { bytes, short, time } from './format.js';
+
+const CHARTS = [
+  {
+    title: 'Messages per second',
+    a: ['published', 'published'],
+    b: ['delivered', 'delivered'],
+    format: short,
+  },
+  {
+    title: 'Bytes per second',
+    a: ['publishedBytes', 'published'],
+    b: ['deliveredBytes', 'delivered'],
+    format: bytes,
+  },
+  { title: 'Publish to ack', a: ['ackP50', 'p50'], b: ['ackP99', 'p99'], format: time },
+  { title: 'Publish to delivery', a: ['deliveryP50', 'p50'], b: ['deliveryP99', 'p99'], format: time },
+  { title: 'Not acknowledged', a: ['inFlight', 'in flight'], b: ['maxLag', 'largest lag'], format: short },
+  { title: 'Stored', a: ['bytes', 'bytes'], b: undefined, format: bytes },
+];
+const HEIGHT = 150;
+const HOUR_SECONDS = 3600;
+
+/** Draws all charts into an element, and goes on drawing what comes. */
+export class Charts {
+  #history = { time: [] };
+  #takeovers = [];
+  #charts = [];
+  #plots;
+
+  /** @param {HTMLElement} element */
+  constructor(element) {
+    this.#plots = element;
+    for (const chart of CHARTS) this.#charts.push(this.#add(chart));
+    new ResizeObserver(() => this.#resize()).observe(element);
+    // Colours are drawn, not styled.
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.redraw());
+  }
+
+  /** @param {Record<string, (number | null)[]>} history column by column */
+  begin(history) {
+    this.#history = history;
+    this.redraw();
+  }
+
+  /** @param {Record<string, number | null>} point */
+  add(point) {
+    for (const [name, column] of Object.entries(this.#history)) {
+      column.push(point[name] ?? null);
+      if (name !== 'time' && column.length > HOUR_SECONDS) column.shift();
+    }
+    const oldest = point.time - HOUR_SECONDS;
+    while (this.#history.time.length > 1 && this.#history.time[0] < oldest)
+      for (const column of Object.values(this.#history)) column.shift();
+    this.redraw();
+  }
+
+  /** @param {number[]} times of takeovers, seconds since 1970 */
+  mark(times) {
+    this.#takeovers = times;
+  }
+
+  redraw() {
+    for (const { plot, chart, caption } of this.#charts) {
+      const columns = [chart.a, chart.b].filter(Boolean).map(([name]) => this.#history[name] ?? []);
+      plot.setData([this.#history.time, ...columns]);
+      columns.forEach((column, i) => {
+        caption[i].textContent = chart.format(column.at(-1));
+      });
+    }
+  }
+
+  #add(chart) {
+    const figure = document.createElement('figure');
+    const text = document.createElement('figcaption');
+    const title = document.createElement('b');
+    title.textContent = chart.title;
+    text.append(title);
+    const caption = [chart.a, chart.b].filter(Boolean).map(([, label], i) => {
+      const entry = document.createElement('span');
+      const value = document.createElement('span');
+      entry.className = i === 0 ? 'a' : 'b';
+      entry.append(`${label} `, value);
+      text.append(entry);
+      return value;
+    });
+    const place = document.createElement('div');
+    place.className = 'plot';
+    place.setAttribute('role', 'img');
+    place.setAttribute('aria-label', `${chart.title}, the last hour`);
+    figure.append(text, place);
+    this.#plots.append(figure);
+    return { plot: this.#plot(chart, place), chart, caption, place };
+  }
+
+  #plot(chart, place) {
+    const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    // `light-dark()` is resolved where a colour is used.
+    const colour = (name) => {
+      place.style.color = `var(${name})`;
+      const resolved = getComputedStyle(place).color;
+      place.style.color = '';
+      return resolved || style(name);
+    };
+    const axis = {
+      stroke: () => colour('--soft'),
+      grid: { stroke: () => colour('--line'), width: 1 },
+      ticks: { show: false },
+    };
+    const series = [chart.a, chart.b].filter(Boolean).map(([, label], i) => ({
+      label,
+      stroke: () => colour(i === 0 ? '--accent' : '--second'),
+      width: 1.5,
+      dash: i === 0 ? undefined : [5, 3],
+      points: { show: false },
+    }));
+    const now = Date.now() / 1000;
+    return new uPlot(
+      {
+        width: Math.max(200, place.clientWidth),
+        height: HEIGHT,
+        legend: { show: false },
+        cursor: { y: false },
+        scales: {
+          x: {
+            range: (_plot, min, max) => (min === null ? [now - 60, now] : [min, Math.max(max, min + 60)]),
+          },
+          y: { range: (_plot, _min, max) => [0, max === null || max <= 0 ? 1 : max * 1.1] },
+        },
+        axes: [
+          { ...axis, values: '{HH}:{mm}', space: 60 },
+          { ...axis, size: 64, values: (_plot, ticks) => ticks.map((tick) => chart.format(tick)) },
+        ],
+        series: [{}, ...series],
+        hooks: { drawClear: [(plot) => this.#drawTakeovers(plot, colour('--warn'))] },
+      },
+      [[], ...series.map(() => [])],
+      place,
+    );
+  }
+
+  #drawTakeovers(plot, colour) {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = devicePixelRatio;
+    for (const at of this.#takeovers) {
+      const x = plot.valToPos(at, 'x', true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
+
+  #resize() {
+    for (const { plot, place } of this.#charts) {
+      const width = Math.max(200, place.clientWidth);
+      if (width !== plot.width) plot.setSize({ width, height: HEIGHT });
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { type Handler, send, sendJson, sendText } from '../http/answer.js';
+import { ChannelTable } from './channel-table.js';
+import type { Dashboard } from './dashboard.js';
+
+/** Nothing from anywhere else, and nobody may put it in a frame. */
+const HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+};
+
+const TYPES: Record<string, string> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+
+const NOBODY = 'nobody serves at the moment';
+
+/** What the dashboard adds: path, what it is for, and who answers. */
+export function dashboardRoutes(dashboard: Dashboard): [path: string, about: string, handle: Handler][] {
+  const { resolve } = createRequire(import.meta.url);
+  const own = (name: string): string => fileURLToPath(new URL(`page/${name}`, import.meta.url));
+  return [
+    ['/', 'the dashboard', page(() => own('index.html'))],
+    ['/dashboard/page.js', 'its script', page(() => own('page.js'))],
+    ['/dashboard/charts.js', 'its charts', page(() => own('charts.js'))],
+    ['/dashboard/channels.js', 'its table of channels', page(() => own('channels.js'))],
+    ['/dashboard/format.js', 'how it writes numbers', page(() => own('format.js'))],
+    ['/dashboard/page.css', 'its style', page(() => own('page.css'))],
+    ['/dashboard/uplot.js', 'uPlot, which draws', page(() => resolve('uplot/dist/uPlot.iife.min.js'))],
+    ['/dashboard/uplot.css', 'its style', page(() => resolve('uplot/dist/uPlot.min.css'))],
+    [
+      '/dashboard/state',
+      'JSON: the group, and the last hour',
+      async (_request, response) => sendJson(response, 200, await dashboard.state()),
+    ],
+    [
+      '/dashboard/events',
+      'server-sent events: a sample every two seconds',
+      (_request, response) => {
+        if (!dashboard.follow(response)) sendText(response, 503, 'too many dashboards are open: close one');
+      },
+    ],
+    [
+      '/dashboard/channels',
+      'JSON: channels: q, sort, order, offset, limit',
+      async ({ query }, response) => {
+        const request = ChannelTable.queryOf((name) => query.get(name));
+        const answer = await dashboard.ask({ kind: 'channels', ...request });
+        sendJson(response, answer === undefined ? 503 : 200, answer ?? { error: NOBODY });
+      },
+    ],
+    [
+      '/dashboard/channel',
+      'JSON: a channel and its subscriptions: name',
+      async ({ query }, response) => {
+        const answer = await dashboard.ask({ kind: 'channel', name: query.get('name') ?? '' });
+        const status = answer === undefined ? 503 : 'error' in answer ? 404 : 200;
+        sendJson(response, status, answer ?? { error: NOBODY });
+      },
+    ],
+  ];
+}
+
+/** A file that does not change while this runs. */
+function page(path: () => string): Handler {
+  let content: Promise<string> | undefined;
+  return async (_request, response) => {
+    content ??= readFile(path(), 'utf8');
+    const type = TYPES[path().split('.').at(-1)!]!;
+    send(response, 200, type, await content, HEADERS);
+  };
+}

@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { connect as connectNats } from 'nats';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { askStatus } from '../../src/group/ask.js';
+import type { MemberStatus } from '../../src/group/status.js';
+import { connect, type StanConnection } from '../../src/index.js';
+import { LocalGroup } from '../../src/local-group/local-group.js';
+import { silentLogger } from '../../src/log/logger.js';
+import { findTool } from '../deploy/tools.js';
+import { freePorts } from '../harness/free-ports.js';
+import { waitFor } from '../harness/wait.js';
+
+const CLUSTER_ID = 'seen';
+const CHANNELS = 120;
+const WAIT_MS = 30_000;
+/** Where pictures of the page go; nowhere unless it is said. */
+const PICTURES = process.env.DASHBOARD_PICTURES;
+const path = findTool('chromium');
+
+describe('the dashboard', {
+  skip: path === undefined && "there is no chromium here (Debian's package chromium)",
+}, () => {
+  let folder: string;
+  let group: LocalGroup;
+  let browser: Browser;
+  let page: Page;
+  let httpPort: number;
+  let connection: StanConnection;
+  let isStopping = false;
+  let publishing: Promise<void> = Promise.resolve();
+  /** What the page complained of, and what it asked others for. */
+  const complaints: string[] = [];
+  let isTroubleExpected = false;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'stanchion-dashboard-'));
+    httpPort = await freePorts(3);
+    group = await LocalGroup.start({
+      nodes: 3,
+      dir: join(folder, 'store'),
+      port: 0,
+      httpPort,
+      clusterId: CLUSTER_ID,
+      group: 'g',
+      flags: ['--max-channels', '0', '--log-level', 'warn'],
+      log: silentLogger,
+      onLine: () => {},
+    });
+    await active();
+    connection = await connect({
+      servers: group.urls,
+      clusterId: CLUSTER_ID,
+      clientId: 'load',
+      connectTimeout: 10_000,
+    });
+    for (let i = 0; i < CHANNELS; i++) await connection.publish(`channel.${String(i).padStart(3, '0')}`, 'x');
+    await connection.subscribe('orders', { durable: 'ledger', startAt: 'all', callback: () => {} });
+    await connection.subscribe('orders', { queue: 'slow', startAt: 'all', manualAck: true, maxInFlight: 2 });
+    publishing = publish();
+    browser = await chromium.launch({ executablePath: path!, args: ['--no-sandbox'] });
+    page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !isTroubleExpected) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('request', (request) => {
+      const url = new URL(request.url());
+      if (url.protocol !== 'data:' && url.hostname !== '127.0.0.1') complaints.push(`asked ${url.href}`);
+    });
+  });
+
+  after(async () => {
+    isStopping = true;
+    await publishing;
+    await browser?.close();
+    await connection?.close().catch(() => {});
+    await group?.stop();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function publish(): Promise<void> {
+    while (!isStopping) {
+      await connection.publish('orders', 'x'.repeat(100)).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  async function active(above = 0): Promise<MemberStatus> {
+    const nats = await connectNats({ servers: group.urls });
+    let found: MemberStatus | undefined;
+    await waitFor(
+      async () => {
+        const all = await askStatus(nats, CLUSTER_ID, 'g');
+        found = all.find(({ role, epoch }) => role === 'active' && epoch > above);
+        return found !== undefined;
+      },
+      'a member is active',
+      WAIT_MS,
+    );
+    await nats.close();
+    return found!;
+  }
+
+  function portOf(node: string): number {
+    return httpPort + Number(node.split('-')[1]) - 1;
+  }
+
+  async function text(selector: string): Promise<string> {
+    return (await page.locator(selector).textContent()) ?? '';
+  }
+
+  async function picture(name: string): Promise<void> {
+    if (PICTURES !== undefined)
+      await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
+  }
+
+  async function channelNames(): Promise<string[]> {
+    return page.locator('#channel-table tbody td.name').allTextContents();
+  }
+
+  it('shows, on a standby, who is active and who stands by', async () => {
+    const { node } = await active();
+    const standby = ['stan-1', 'stan-2', 'stan-3'].find((other) => other !== node)!;
+    await page.goto(`http://127.0.0.1:${portOf(standby)}/`);
+    await page.waitForFunction(() => document.querySelector('#live')?.textContent === 'live');
+    await waitFor(async () => (await text('#verdict')) === `${node} is active, 2 standing by`, 'the verdict');
+    assert.match(await text('#where'), new RegExp(`cluster seen, group g; this is ${standby}, standby`));
+    const roles = await page.locator('#members tbody tr td:nth-child(2)').allTextContents();
+    assert.deepEqual(roles.sort(), ['active', 'standby', 'standby']);
+    assert.match(await text('#members'), /\d+ of 600 ms/);
+  });
+
+  it('draws what is published, delivered and stored, from the samples that come', async () => {
+    await waitFor(async () => /Published \/s[1-9]/.test(await text('#totals')), 'a rate', WAIT_MS);
+    const captions = await page.locator('#charts figcaption').allTextContents();
+    assert.equal(captions.length, 6);
+    await waitFor(
+      async () => /p50 [\d.]+ (ms|µs)/.test((await page.locator('#charts figcaption').allTextContents())[2]!),
+      'the time from publish to ack',
+      WAIT_MS,
+    );
+    // Something is drawn: the canvas has more than one colour.
+    const colours = await page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>('#charts canvas')!;
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(
+        Array.from(
+          { length: data.length / 4 },
+          (_, i) => `${data[i * 4]},${data[i * 4 + 1]},${data[i * 4 + 3]}`,
+        ),
+      ).size;
+    });
+    assert.ok(colours > 3);
+  });
+
+  it('lists the channels, sorted and searched on the server, page by page', async () => {
+    await waitFor(async () => (await text('#found')) === '1 to 50 of 121', 'the first page');
+    assert.equal((await channelNames())[0], 'channel.000');
+    await page.locator('#next').click();
+    await waitFor(async () => (await channelNames())[0] === 'channel.050', 'the second page');
+    await page.locator('th[data-sort=messages] button').click();
+    await waitFor(async () => (await channelNames())[0] === 'orders', 'the largest first');
+    assert.equal(await page.locator('th[data-sort=messages]').getAttribute('aria-sort'), 'descending');
+    await page.keyboard.press('/');
+    await page.keyboard.type('l.11');
+    await waitFor(async () => (await text('#found')) === '1 to 10 of 10', 'what is found');
+    await page.keyboard.press('Escape');
+    await waitFor(async () => (await text('#found')) === '1 to 50 of 121', 'all again');
+  });
+
+  it('shows the subscriptions of a channel: how far behind, in flight, stalled', async () => {
+    await page.locator('#channel-table tbody tr', { hasText: 'orders' }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog[open] #subscriptions tbody tr:nth-child(2)');
+    const rows = await page.locator('#subscriptions tbody tr').allTextContents();
+    assert.ok(
+      rows.some((row) => /load.*durable.*ledger.*receiving/.test(row)),
+      rows.join('\n'),
+    );
+    assert.ok(
+      rows.some((row) => /load.*queue.*slow.*stalled.*2 of 2/.test(row)),
+      rows.join('\n'),
+    );
+    await picture('channel');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => !document.querySelector('dialog')!.open);
+  });
+
+  it('goes through a takeover: the new active, the outage, a gap and no end of the charts', async () => {
+    const before = await active();
+    isTroubleExpected = true;
+    process.kill(before.pid, 'SIGKILL');
+    const after = await active(before.epoch);
+    await waitFor(
+      async () => (await text('#verdict')).startsWith(`${after.node} is active`),
+      'the new active',
+      WAIT_MS,
+    );
+    const [newest] = await page.locator('#takeovers tbody tr').allTextContents();
+    assert.ok(newest!.includes(after.node), newest);
+    assert.match(newest!, /[\d.]+ (ms|s)/);
+    await waitFor(
+      async () => /Published \/s[1-9]/.test(await text('#totals')),
+      'publishing goes on',
+      WAIT_MS,
+    );
+    const times = await page.evaluate(async () => {
+      const response = await fetch('/dashboard/state');
+      return ((await response.json()) as { history: { time: number[] } }).history.time.length;
+    });
+    assert.ok(times > 3, 'the hour from before is there');
+    isTroubleExpected = false;
+    await picture('light');
+  });
+
+  it('is dark where one likes it, and remembers it', async () => {
+    const back = (): Promise<string> => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await back();
+    await page.locator('#theme').click();
+    assert.notEqual(await back(), light);
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector('#live')?.textContent === 'live');
+    assert.notEqual(await back(), light);
+    await waitFor(async () => /Published \/s[1-9]/.test(await text('#totals')), 'it is drawn');
+    await picture('dark');
+  });
+
+  it('fits on a phone', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 360, `${width} pixels wide`);
+    await page.waitForFunction(() => document.querySelector<HTMLElement>('.uplot')!.offsetWidth <= 340);
+    await picture('phone');
+  });
+
+  it('complains of nothing, and asks nobody else for anything', () => {
+    assert.deepEqual(complaints, []);
+  });
+});
