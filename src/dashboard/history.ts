@@ -23,6 +23,8 @@ export type SeriesName = (typeof SERIES)[number];
 export type Point = Record<SeriesName, number | null> & { readonly time: number };
 
 export const SAMPLE_MS = 2_000;
+/** Between two samples that a rate is made of. */
+const MAX_STEP_MS = 3 * SAMPLE_MS;
 const HOUR_SAMPLES = 3_600_000 / SAMPLE_MS;
 
 /** The last hour, sample by sample. */
@@ -63,8 +65,9 @@ function pointOf(
   point.inFlight = now.inFlight;
   point.maxLag = now.maxLag;
   point.clients = now.clients;
-  // Counters of another process do not follow on these.
+  // Counters of another process do not follow on these; nor is a pause of this one a sample's time.
   if (before === undefined || before.summary.serverId !== now.serverId) return point;
+  if (atMs - before.atMs > MAX_STEP_MS) return point;
   const was = before.summary;
   const seconds = (atMs - before.atMs) / 1_000;
   const rate = (of: (summary: Summary) => number): number | null => {

@@ -1,3 +1,5 @@
+// What runs in the page knows the browser.
+/// <reference lib="dom" />
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

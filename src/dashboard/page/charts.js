@@ -21,6 +21,8 @@ const CHARTS = [
 ];
 const HEIGHT = 150;
 const HOUR_SECONDS = 3600;
+/** Steps of an axis of bytes: powers of two, which make round numbers of KiB and MiB. */
+const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** Draws all charts into an element, and goes on drawing what comes. */
 export class Charts {
@@ -129,8 +131,17 @@ export class Charts {
           y: { range: (_plot, _min, max) => [0, max === null || max <= 0 ? 1 : max * 1.1] },
         },
         axes: [
-          { ...axis, values: '{HH}:{mm}', space: 60 },
-          { ...axis, size: 64, values: (_plot, ticks) => ticks.map((tick) => chart.format(tick)) },
+          {
+            ...axis,
+            values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step)),
+            space: 64,
+          },
+          {
+            ...axis,
+            size: 64,
+            values: (_plot, ticks) => ticks.map((tick) => chart.format(tick)),
+            ...(chart.format === bytes && { incrs: BYTE_STEPS }),
+          },
         ],
         series: [{}, ...series],
         hooks: { drawClear: [(plot) => this.#drawTakeovers(plot, colour('--warn'))] },
@@ -144,6 +155,7 @@ export class Charts {
     const { ctx, bbox } = plot;
     ctx.save();
     ctx.strokeStyle = colour;
+    ctx.setLineDash([]);
     ctx.lineWidth = devicePixelRatio;
     for (const at of this.#takeovers) {
       const x = plot.valToPos(at, 'x', true);
@@ -162,4 +174,11 @@ export class Charts {
       if (width !== plot.width) plot.setSize({ width, height: HEIGHT });
     }
   }
+}
+
+/** @param {number} seconds since 1970 @param {number} step to the next tick */
+function clock(seconds, step) {
+  const date = new Date(seconds * 1000);
+  const parts = [date.getHours(), date.getMinutes(), ...(step < 60 ? [date.getSeconds()] : [])];
+  return parts.map((part) => String(part).padStart(2, '0')).join(':');
 }
