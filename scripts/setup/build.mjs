@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, SetupError, say } from './run.mjs';
 
@@ -38,7 +38,8 @@ export async function runBuild(root) {
  */
 export function copyPages(root) {
   const page = join('dashboard', 'page');
-  cpSync(join(root, 'src', page), join(root, 'dist', page), { recursive: true });
+  const source = join(root, 'src', page);
+  if (existsSync(source)) cpSync(source, join(root, 'dist', page), { recursive: true });
 }
 
 /** @param {string} root */

@@ -85,6 +85,18 @@ describe('connecting', () => {
     await (await rig.connect({ clientId: first.clientId })).publish(rig.channel(), 'x');
   });
 
+  it('is told that guids are stored once if it asks, and others are not', {
+    skip: isOtherServer,
+  }, async () => {
+    const raw = await rig.rig.raw();
+    const clientId = rig.rig.name('client');
+    const request = { clientId, connId: Buffer.from(clientId), wantsGuidMemory: true };
+    assert.equal((await raw.connect(request)).guidMemory, 1);
+    // The same connection asks again: it is known, and so are its guids.
+    assert.equal((await raw.connect(request)).guidMemory, 2);
+    assert.equal((await raw.connect({ ...request, wantsGuidMemory: false })).guidMemory, 0);
+  });
+
   it('finds a broker behind another discover prefix', { skip: isOtherServer }, async () => {
     const broker = await rig.rig.startBroker({ flags: ['--discover-prefix', 'other.place'] });
     const connection = await rig.connect({ clusterId: broker.clusterId, discoverPrefix: 'other.place' });

@@ -30,6 +30,7 @@ for (const store of STORES) {
         pingMaxOut: 4,
         protocol: 1,
         publicKey: '',
+        guidMemory: 0,
         error: '',
       });
     });
