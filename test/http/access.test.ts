@@ -11,7 +11,14 @@ import { Certificates } from '../nats/certificates.js';
 import { get, httpRig } from './http-rig.js';
 
 const OPEN = ['/livez', '/healthz', '/readyz'];
-const GUARDED = ['/', '/metrics', '/streaming/serverz', '/streaming/channelsz', '/streaming/isFTActive'];
+const GUARDED = [
+  '/',
+  '/dashboard/anything',
+  '/metrics',
+  '/streaming/serverz',
+  '/streaming/channelsz',
+  '/streaming/isFTActive',
+];
 
 function basic(user: string, pass: string): RequestInit {
   return { headers: { authorization: `Basic ${Buffer.from(`${user}:${pass}`).toString('base64')}` } };
