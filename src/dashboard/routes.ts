@@ -43,7 +43,10 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
       '/dashboard/events',
       'server-sent events: a sample every two seconds',
       (_request, response) => {
-        if (!dashboard.follow(response)) sendText(response, 503, 'too many dashboards are open: close one');
+        // Whoever asks for the head alone does not wait for events.
+        if (response.req.method === 'HEAD') send(response, 200, 'text/event-stream', '');
+        else if (!dashboard.follow(response))
+          sendText(response, 503, 'too many dashboards are open: close one');
       },
     ],
     [

@@ -129,7 +129,15 @@ describe('the dashboard', {
     const standby = ['stan-1', 'stan-2', 'stan-3'].find((other) => other !== node)!;
     await page.goto(`http://127.0.0.1:${portOf(standby)}/`);
     await page.waitForFunction(() => document.querySelector('#live')?.textContent === 'live');
-    await waitFor(async () => (await text('#verdict')) === `${node} is active, 2 standing by`, 'the verdict');
+    let verdict = '';
+    await waitFor(
+      async () => {
+        verdict = await text('#verdict');
+        return verdict === `${node} is active, 2 standing by`;
+      },
+      () => `${standby} says that ${node} is active, and not: ${verdict}`,
+      WAIT_MS,
+    );
     assert.match(await text('#where'), new RegExp(`cluster seen, group g; this is ${standby}, standby`));
     const roles = await page.locator('#members tbody tr td:nth-child(2)').allTextContents();
     assert.deepEqual(roles.sort(), ['active', 'standby', 'standby']);

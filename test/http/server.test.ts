@@ -36,6 +36,12 @@ describe('The HTTP server', () => {
     }
   });
 
+  it('keeps nobody waiting who asks for the head of the events', async () => {
+    const { status, headers } = await get(rig.broker, '/dashboard/events', { method: 'HEAD' });
+    assert.equal(status, 200);
+    assert.equal(headers.get('content-type'), 'text/event-stream');
+  });
+
   it('lets nobody change anything', async () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       for (const path of ['/healthz', '/nothing']) {
@@ -73,7 +79,7 @@ describe('The HTTP server', () => {
   });
 
   it('lists its paths as links for a browser', async () => {
-    const { headers, text } = await get(rig.broker, '/');
+    const { headers, text } = await get(rig.broker, '/streaming');
     assert.match(headers.get('content-type')!, /^text\/html/);
     for (const path of PATHS) assert.ok(text.includes(`<a href="${path}">`), path);
   });

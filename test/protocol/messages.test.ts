@@ -23,6 +23,7 @@ describe('what node-nats-streaming sends is decoded:', () => {
       connId: new Uint8Array(Buffer.from('conn')),
       pingInterval: 5,
       pingMaxOut: 3,
+      wantsGuidMemory: false,
     });
   });
 
