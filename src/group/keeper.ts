@@ -31,6 +31,8 @@ export interface ReignKeeper {
   readonly renewedMs: number;
   /** How long that one took. */
   readonly renewalMs: number;
+  /** Of the reign's name, as that one left it or later. */
+  readonly counter: number;
   /** Gives the reign to whoever wants it. @returns false if it was lost already */
   release(): Promise<boolean>;
   /** Renews no more, and gives nothing back: the lease has to end. */
@@ -57,6 +59,10 @@ class Keeper implements ReignKeeper {
     this.#state = options.state;
     this.renewedMs = options.takenMs;
     this.#arm();
+  }
+
+  get counter(): number {
+    return this.#state.counter;
   }
 
   fence(): Promise<void> {

@@ -204,6 +204,8 @@ export class Member {
         const opportunity = await this.#look();
         const mismatch = await this.#confirmMismatch();
         if (mismatch !== undefined) return this.#leave(mismatch);
+        if (this.#watch.isAstray(clock.monotonicMs()))
+          return this.#leave(new Error(this.#astray(this.#watch.aheadOfStore!)));
         if (opportunity !== undefined && clock.monotonicMs() >= this.#notBeforeMs && !this.#isStopping) {
           await this.#contend(this.#watch.state!, opportunity);
         }
@@ -229,12 +231,14 @@ export class Member {
     const begunMs = clock.monotonicMs();
     const isFresh = this.#looksFresh || watch.isSuspicious(begunMs);
     this.#looksFresh = false;
+    watch.looks();
     const state = isFresh ? await reign.readFresh(holder) : await reign.read();
     const gone = state.holder !== RELEASED && state.holder !== holder && (await isDead(state.holder));
     const nowMs = clock.monotonicMs();
     watch.saw(state, gone, begunMs, nowMs);
     await this.#readStoreId();
-    this.trouble = undefined;
+    const ahead = watch.aheadOfStore;
+    this.trouble = ahead && this.#astray(ahead);
     if (watch.isSuspicious(nowMs)) this.#listen();
     else this.#stopListening();
     // Who cannot serve lets others try.
@@ -490,7 +494,7 @@ export class Member {
   }
 
   async #answerOffer(epoch: number): Promise<void> {
-    if (this.#role !== 'standby' || this.#isStopping) return;
+    if (this.#role !== 'standby' || this.#isStopping || this.#watch.aheadOfStore !== undefined) return;
     this.#listen();
     const listening = this.#listening;
     if (listening === undefined) return;
@@ -540,6 +544,17 @@ export class Member {
     );
   }
 
+  /** A copy has the store's identity, and no part in what becomes of it. */
+  #astray(ahead: Heartbeat): string {
+    const { options, dir } = this.#parts;
+    const { epoch, counter } = this.#watch.state!;
+    return (
+      `This member of group "${options.name}" does not see what its group writes: the store in ${dir} here (node ${options.nodeName}) is at ` +
+      `renewal ${counter} of epoch ${epoch}, that in ${ahead.storeDir} at node ${ahead.node} is at renewal ${ahead.counter ?? 0} of epoch ${ahead.epoch} or later. ` +
+      `Is ${dir} a copy or a restored backup, instead of the shared volume?`
+    );
+  }
+
   async #readStoreId(): Promise<void> {
     if (this.#storeId !== '') return;
     this.#storeId = (await this.#parts.readIdentity())?.storeId ?? '';
@@ -554,6 +569,7 @@ export class Member {
       node: options.nodeName,
       role: this.#role,
       epoch: this.epoch,
+      counter: this.#role === 'active' ? this.#tenure?.keeper.counter : undefined,
       forMs: Math.round(this.roleForMs),
       storeId: this.#storeId,
       storeDir: dir,

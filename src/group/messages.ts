@@ -14,6 +14,8 @@ export interface Heartbeat {
   readonly role: MemberRole;
   /** Of its reign, while it has one; else the newest that it has seen. */
   readonly epoch: number;
+  /** Of its reign, while it is active: how often it has been renewed. A member that sees less, sees another store, or an old one. */
+  readonly counter?: number | undefined;
   /** How long it has had this role, milliseconds. */
   readonly forMs: number;
   /** Identity of the store that it sees; '' while there is none. */
@@ -74,10 +76,11 @@ export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefine
   if (typeof kind !== 'string' || !KINDS.has(kind) || typeof member !== 'string') return undefined;
   if (kind !== 'leaving' && typeof epoch !== 'number') return undefined;
   if (kind === 'heartbeat') {
-    const { node, role, forMs, storeId, storeDir, server, story } = value as Record<string, unknown>;
+    const { node, role, forMs, storeId, storeDir, server, counter, story } = value as Record<string, unknown>;
     if (
       ![node, role, storeId, storeDir, server].every((field) => typeof field === 'string') ||
-      typeof forMs !== 'number'
+      typeof forMs !== 'number' ||
+      !['undefined', 'number'].includes(typeof counter)
     )
       return undefined;
     // Another version's may differ: the heartbeat counts all the same.

@@ -53,6 +53,10 @@ export class RenewalKeeper implements ReignKeeper {
     return Number(this.#shared.tookNs) / NS_PER_MS;
   }
 
+  get counter(): number {
+    return this.#shared.state.counter;
+  }
+
   fence(): Promise<void> {
     const shared = this.#shared;
     if (shared.isLost) this.#hearReports();

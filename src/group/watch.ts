@@ -1,5 +1,6 @@
 import { RELEASED, type ReignState, sameReign } from '../store/reign.js';
 import type { Heartbeat } from './messages.js';
+import { STUCK_LEASES } from './renewal-rules.js';
 import type { TakeoverReason } from './story.js';
 
 /** Why the reign may be taken. */
@@ -9,6 +10,12 @@ export interface Opportunity {
   why: string;
 }
 
+/** A reign at one of its renewals. */
+interface Reigned {
+  readonly epoch: number;
+  readonly counter?: number | undefined;
+}
+
 interface Peer {
   heartbeat: Heartbeat;
   heardMs: number;
@@ -16,8 +23,6 @@ interface Peer {
 
 /** Of the lease: how long a holder is not heard before a standby gets ready, just in case. */
 const SUSPICION = 0.55;
-/** Leases after which one sign of life alone no longer counts. */
-const STUCK_LEASES = 5;
 /** How long a member that is not heard counts as a member. */
 const MEMBER_MS = 10 * 60_000;
 
@@ -39,6 +44,11 @@ export class ReignWatch {
   #signMs: number | undefined;
   #active: string | undefined;
   #isDead = false;
+  /** What an active member has said of its reign, last, and when the present look began. */
+  #saidLast: Heartbeat | undefined;
+  #saidBefore: Heartbeat | undefined;
+  /** Begin of the first look that found less than that. */
+  #behindMs: number | undefined;
 
   constructor(self: string, leaseMs: number, nowMs: number) {
     this.#self = self;
@@ -60,10 +70,26 @@ export class ReignWatch {
     return this.#active;
   }
 
+  /** The member that has told of more than this one sees of the store, which no look explains yet. */
+  get aheadOfStore(): Heartbeat | undefined {
+    return this.#behindMs === undefined ? undefined : this.#saidBefore;
+  }
+
+  /** That has been so for longer than a mount remembers things: what this one sees is not the store of its group. */
+  isAstray(nowMs: number): boolean {
+    return this.#behindMs !== undefined && nowMs - this.#behindMs >= this.#leaseMs * STUCK_LEASES;
+  }
+
   /** A sign that a member serves. This one is told of its own reign too. */
   reigned(member: string, nowMs: number): void {
     this.#active = member;
     this.#signMs = nowMs;
+  }
+
+  /** A look begins: whatever was said before it must be in what it finds. */
+  looks(): void {
+    // What was not found stays the question until it is: the active says more every moment.
+    if (this.#behindMs === undefined) this.#saidBefore = this.#saidLast;
   }
 
   /** The reign as a look that took from `begunMs` to `endedMs` found it. @param isDead the holder's process is gone */
@@ -81,13 +107,18 @@ export class ReignWatch {
     }
     this.#untilMs = begunMs;
     this.#isDead = isDead;
+    const isBehind = this.#saidBefore !== undefined && isOlder(state, this.#saidBefore);
+    this.#behindMs = isBehind ? (this.#behindMs ?? begunMs) : undefined;
   }
 
   heard(heartbeat: Heartbeat, nowMs: number): void {
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
     const reigns = heartbeat.role === 'active' || heartbeat.role === 'recovering';
     const isPresent = heartbeat.epoch >= (this.#state?.epoch ?? 0);
-    if (heartbeat.role === 'active' && isPresent) this.reigned(heartbeat.member, nowMs);
+    if (heartbeat.role === 'active' && isPresent) {
+      this.reigned(heartbeat.member, nowMs);
+      if (this.#saidLast === undefined || !isOlder(heartbeat, this.#saidLast)) this.#saidLast = heartbeat;
+    }
     if (reigns && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
   }
 
@@ -114,13 +145,20 @@ export class ReignWatch {
   isSuspicious(nowMs: number): boolean {
     const state = this.#state;
     if (state === undefined || state.holder === this.#self) return false;
-    return state.holder === RELEASED || this.#isDead || nowMs - this.#heardMs > this.#leaseMs * SUSPICION;
+    return (
+      state.holder === RELEASED ||
+      this.#isDead ||
+      this.#behindMs !== undefined ||
+      nowMs - this.#heardMs > this.#leaseMs * SUSPICION
+    );
   }
 
   /** Whether the last look found something that may be taken. */
   judge(nowMs: number): Opportunity | undefined {
     const state = this.#state;
     if (state === undefined) return undefined;
+    // A copy of the store, perhaps: its reign is nobody's to take while another one's is alive.
+    if (this.#behindMs !== undefined) return undefined;
     if (state.holder === RELEASED) {
       return state.epoch === 0
         ? { kind: 'first', why: 'nobody has ever had it' }
@@ -175,4 +213,10 @@ export class ReignWatch {
     }
     return heard * 2 > all;
   }
+}
+
+/** Of one store: earlier than. */
+function isOlder(one: Reigned, other: Reigned): boolean {
+  if (one.epoch !== other.epoch) return one.epoch < other.epoch;
+  return (one.counter ?? 0) < (other.counter ?? 0);
 }

@@ -117,6 +117,8 @@ describe('Prometheus, watching a group through a takeover', TOOLS, () => {
       'a first scrape',
       LONG_MS,
     );
+    const before = 'min_over_time(max(stanchion_epoch > 0)[10m:5s])';
+    await waitFor(async () => (await value(before)) > 0, 'the epoch before it is known', LONG_MS);
     process.kill(first.pid, 'SIGKILL');
     await active(first.epoch);
     // Something that is no message, for the metric that tells of such.
@@ -171,7 +173,11 @@ describe('Prometheus, watching a group through a takeover', TOOLS, () => {
       rules.filter(({ health }) => health === 'err').map(({ name, lastError }) => `${name}: ${lastError}`),
       [],
     );
-    await waitFor(async () => (await value('count(ALERTS{alertname="StanchionTakeover"})')) > 0, 'the alert');
+    await waitFor(
+      async () => (await value('count(ALERTS{alertname="StanchionTakeover"})')) > 0,
+      'the alert',
+      LONG_MS,
+    );
     assert.ok(!((await value('count(ALERTS{alertname="StanchionTwoActives", alertstate="firing"})')) > 0));
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -231,6 +231,29 @@ describe('a group of brokers on one store', () => {
       return true;
     });
     await assert.rejects(readdir(other), { code: 'ENOENT' });
+  });
+
+  it('keeps no member that looks at a copy of the store, and lets it take nothing', async () => {
+    const first = await start('first');
+    await settled(0);
+    await first.broker.stop();
+    const other = join(dir, 'restored');
+    await cp(join(dir, 'store'), other, { recursive: true });
+    await start('a');
+    const { epoch } = await settled(0);
+    // In its own store the reign is free.
+    const member = await start('b', { dir: other });
+    const { exitCode, error } = await member.broker.stopped;
+    assert.equal(exitCode, 1);
+    assert.match(
+      error?.message ?? '',
+      /does not see what its group writes.*Is .*restored a copy or a restored backup/,
+    );
+    assert.equal(
+      member.story.lines.some((line) => line.includes('taking over')),
+      false,
+    );
+    assert.equal((await settled(0)).epoch, epoch);
   });
 
   it('shares a NATS server with another group', async () => {

@@ -8,10 +8,10 @@ const LEASE_MS = 600;
 const SELF = 'me@host@1@x';
 const OTHER = 'other@host@2@y';
 
-function heartbeat(member: string, role: MemberRole, epoch: number): Heartbeat {
+function heartbeat(member: string, role: MemberRole, epoch: number, counter?: number): Heartbeat {
   const node = member.split('@')[0]!;
   const about = { forMs: 0, storeId: 's', storeDir: '/d', server: 'localhost:4222' };
-  return { kind: 'heartbeat', member, node, role, epoch, ...about };
+  return { kind: 'heartbeat', member, node, role, epoch, counter, ...about };
 }
 
 describe('what a standby makes of what it sees', () => {
@@ -46,6 +46,44 @@ describe('what a standby makes of what it sees', () => {
     watch.saw(held(1), true, 10, 11);
     assert.equal(watch.judge(12)?.kind, 'process_died');
     assert.equal(watch.active, OTHER);
+  });
+
+  it('is that it looks at a copy where the active has told of more, even if the copy was given back', () => {
+    for (const state of [
+      held(5),
+      { ...held(5), holder: RELEASED },
+      { epoch: 2, counter: 90, holder: 'dead' },
+    ]) {
+      const watch = new ReignWatch(SELF, LEASE_MS, 0);
+      watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
+      for (let at = 110; at < 110 + 5 * LEASE_MS; at += 50) {
+        watch.looks();
+        watch.saw(state, state.holder !== OTHER, at, at + 1);
+        // It is told more and more meanwhile, until the active falls silent.
+        if (at < 1_000) watch.heard(heartbeat(OTHER, 'active', 3, 6 + at), at + 2);
+        assert.equal(watch.judge(at + 3), undefined, `${JSON.stringify(state)} at ${at}`);
+        assert.equal(watch.aheadOfStore?.counter, 6);
+        assert.equal(watch.isAstray(at + 3), false);
+      }
+      watch.looks();
+      watch.saw(state, false, 3_200, 3_201);
+      assert.equal(watch.isAstray(3_202), true);
+    }
+  });
+
+  it('is nothing of the kind where a mount remembered an older name for a while, or more was told during a look', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
+    watch.looks();
+    watch.saw(held(5), false, 110, 111);
+    assert.equal(watch.isSuspicious(112), true, 'it looks past what the mount remembers');
+    watch.looks();
+    watch.saw(held(6), false, 150, 151);
+    assert.equal(watch.aheadOfStore, undefined);
+    watch.looks();
+    watch.heard(heartbeat(OTHER, 'active', 3, 7), 161);
+    watch.saw(held(6), false, 160, 162);
+    assert.equal(watch.aheadOfStore, undefined);
   });
 
   it('is an expired lease where the holder neither renews nor is heard', () => {

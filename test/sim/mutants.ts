@@ -17,6 +17,9 @@ function withFence(fence: Fence, onKept: (real: ReignKeeper, node: SimNode) => v
         fence: () => fence(real, options, node),
         release: () => real.release(),
         stop: () => real.stop(),
+        get counter() {
+          return real.counter;
+        },
         get renewedMs() {
           return real.renewedMs;
         },
