@@ -72,7 +72,7 @@ function collect(map, prefix, rows) {
 export function renderChart(helm, args) {
   const folder = mkdtempSync(join(tmpdir(), 'stanchion-chart-'));
   try {
-    const copy = copyChart(folder);
+    const copy = copyChart(folder, helm);
     return execFileSync(helm, ['template', 'stanchion', copy, '--kube-version', KUBERNETES, ...args], {
       encoding: 'utf8',
     });
@@ -82,15 +82,19 @@ export function renderChart(helm, args) {
 }
 
 /**
+ * With the stand-in as a package in charts/, as `helm dependency build` leaves the real one.
+ *
  * @param {string} folder
+ * @param {string} helm
  * @returns the chart's copy in it, with all that helm looks for
  */
-export function copyChart(folder) {
+export function copyChart(folder, helm) {
   const copy = join(folder, 'stanchion');
   cpSync(chart, copy, { recursive: true, dereference: true });
-  const nats = join(copy, 'charts', 'nats');
+  const nats = join(folder, 'nats');
   mkdirSync(nats, { recursive: true });
   writeFileSync(join(nats, 'Chart.yaml'), 'apiVersion: v2\nname: nats\nversion: 1.0.0\n');
+  execFileSync(helm, ['package', nats, '--destination', join(copy, 'charts')]);
   return copy;
 }
 
