@@ -74,7 +74,7 @@ async function copy(channel) {
   // Closed, not unsubscribed: its place is kept.
   await subscription.close();
   const range = copied === 0 ? '' : `, sequences ${first} to ${last}`;
-  console.log(`${channel}: ${copied} messages copied${range}`);
+  console.log(`${channel}: ${copied} ${copied === 1 ? 'message' : 'messages'} copied${range}`);
 
   function wait() {
     if (idleMs > 0) idleTimer = setTimeout(becomeIdle, idleMs);
