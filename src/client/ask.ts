@@ -1,4 +1,5 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { say } from './say.js';
 
 const NOBODY_RETRY_MS = 50;
 const NO_RESPONDERS = 503;
@@ -40,7 +41,7 @@ export function ask(
         end(undefined);
         return;
       }
-      nats.publish(subject, payload, { reply: inbox });
+      say(nats, subject, payload, { reply: inbox });
       if (repeatMs !== undefined) timer = setTimeout(publish, repeatMs);
     };
     try {

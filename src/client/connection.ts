@@ -3,6 +3,7 @@ import {
   createInbox,
   Events,
   type NatsConnection,
+  type Status as NatsStatus,
   type Subscription as NatsSubscription,
   nuid,
 } from 'nats';
@@ -21,6 +22,7 @@ import { ClosedError, ConnectError, ConnectionLostError, StanError } from './err
 import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { checkChannelName, PubEncoder } from './pub-encoder.js';
 import { type OnAck, Publisher } from './publisher.js';
+import { say } from './say.js';
 import { type Status, StatusFeed } from './status.js';
 import { resolveSubscribeOptions, type SubscribeOptions } from './subscribe-options.js';
 import { StanSubscription, type Subscription, type SubscriptionHost } from './subscription.js';
@@ -69,6 +71,7 @@ export interface StanConnection extends AsyncDisposable {
 }
 
 const PROTOCOL_LEVEL = 1;
+const NO_DATA = new Uint8Array();
 const REPEAT_MS = 500;
 const FIRST_RESUME_MS = 100;
 const MAX_RESUME_MS = 5_000;
@@ -123,6 +126,7 @@ class Connection implements StanConnection {
   #pings: NatsSubscription | undefined;
   #pingsOut = 0;
   #isNatsUp = true;
+  #unwatchNats = (): void => {};
   #isResuming = false;
   #closing: Promise<void> | undefined;
   #isClosed = false;
@@ -140,7 +144,7 @@ class Connection implements StanConnection {
     this.#host = this.#newHost();
     this.#heartbeats = nats.subscribe(this.#heartbeatInbox, {
       callback: (error, message) => {
-        if (error === null) message.respond();
+        if (error === null && message.reply) say(nats, message.reply, NO_DATA);
       },
     });
   }
@@ -156,8 +160,7 @@ class Connection implements StanConnection {
     connection.#publisher = new Publisher(nats, options, connection.#events, connection.#newEncoder());
     connection.#publisher.canRetry = connection.#canRetry;
     connection.#startPings();
-    void connection.#watchNats();
-    void nats.closed().then((error) => connection.#onNatsClosed(error ?? undefined));
+    connection.#watchNats();
     return connection;
   }
 
@@ -168,7 +171,6 @@ class Connection implements StanConnection {
         abort();
         return;
       }
-      signal?.addEventListener('abort', abort, { once: true });
       const bytes = encodeWith(codec ?? this.#options.codec, data);
       this.#checkOpen();
       this.#publisher.publish(subject, bytes, (error, guid) => {
@@ -176,6 +178,7 @@ class Connection implements StanConnection {
         if (error === undefined) resolve(guid);
         else reject(error);
       });
+      signal?.addEventListener('abort', abort, { once: true });
     });
   }
 
@@ -198,7 +201,7 @@ class Connection implements StanConnection {
   }
 
   flush(): Promise<void> {
-    return this.#publisher.whenIdle();
+    return this.#publisher.flushed();
   }
 
   close(): Promise<void> {
@@ -323,7 +326,7 @@ class Connection implements StanConnection {
         return;
       }
       this.#pingsOut++;
-      this.natsConnection.publish(pingRequests, payload, { reply: inbox });
+      say(this.natsConnection, pingRequests, payload, { reply: inbox });
     }, pingInterval * 1_000);
   }
 
@@ -356,7 +359,6 @@ class Connection implements StanConnection {
       await sleep(waitMs * (1 + RESUME_JITTER * (2 * Math.random() - 1)));
       waitMs = Math.min(MAX_RESUME_MS, waitMs * 2);
     }
-    this.#isResuming = false;
     if (this.#isClosed || this.#closing !== undefined) return;
     this.#startPings();
     const isSameSession = this.#response.guidMemory === SAME_SESSION;
@@ -364,6 +366,7 @@ class Connection implements StanConnection {
     if (!isSameSession) await this.#resumeSubscriptions();
     this.#publisher.canRetry = this.#canRetry;
     this.#publisher.release(this.#newEncoder(), isSameSession, () => lost);
+    this.#isResuming = false;
     this.#events.tell({ type: 'resumed' });
   }
 
@@ -378,8 +381,23 @@ class Connection implements StanConnection {
     }
   }
 
-  async #watchNats(): Promise<void> {
-    for await (const { type, data } of this.natsConnection.status()) {
+  /** A borrowed connection may live much longer than this one, and must not keep it. */
+  #watchNats(): void {
+    // The package's iterators have a stop, which its types do not tell.
+    const feed: AsyncIterable<NatsStatus> & { stop?(): void } = this.natsConnection.status();
+    let watching: Connection | undefined = this;
+    this.#unwatchNats = () => {
+      watching = undefined;
+      feed.stop?.();
+    };
+    void this.natsConnection.closed().then((error) => {
+      if (watching !== undefined) watching.#onNatsClosed(error ?? undefined);
+    });
+    void this.#readNats(feed);
+  }
+
+  async #readNats(feed: AsyncIterable<NatsStatus>): Promise<void> {
+    for await (const { type, data } of feed) {
       if (this.#isClosed) return;
       if (type === Events.Disconnect) {
         this.#isNatsUp = false;
@@ -412,7 +430,7 @@ class Connection implements StanConnection {
     const { connectTimeout } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([
-      this.#publisher.whenIdle(),
+      this.#publisher.flushed(),
       new Promise<void>((resolve) => {
         timer = setTimeout(resolve, connectTimeout);
       }),
@@ -434,6 +452,7 @@ class Connection implements StanConnection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#pingTimer);
+    this.#unwatchNats();
     const reason = (): StanError =>
       error ?? new ClosedError(`the connection of client "${this.clientId}" was closed before the ack came`);
     this.#publisher.close(reason);

@@ -4,6 +4,7 @@ import { isNobody } from './ask.js';
 import { AckTimeoutError, PublishError, type StanError } from './errors.js';
 import type { ResolvedOptions } from './options.js';
 import type { PubEncoder } from './pub-encoder.js';
+import { say } from './say.js';
 import type { StatusFeed } from './status.js';
 
 /** Called once for each message: with an error if it is not known to be stored. */
@@ -11,6 +12,8 @@ export type OnAck = (error: StanError | undefined, guid: string) => void;
 
 /** A message on its way. */
 interface Pending {
+  /** In the order of the calls. */
+  readonly number: number;
   readonly guid: string;
   /** In NATS. */
   readonly subject: string;
@@ -20,6 +23,13 @@ interface Pending {
   /** Number of its last sending, of all of the connection; 0 before the first. */
   sending: number;
   sentMs: number;
+}
+
+/** Somebody waits until all up to a number is answered. */
+interface Flush {
+  readonly upTo: number;
+  left: number;
+  resolve(): void;
 }
 
 /**
@@ -86,7 +96,8 @@ export class Publisher {
   #sentAgain = 0;
   #timer: NodeJS.Timeout | undefined;
   #tickDueMs = 0;
-  #onIdle: (() => void)[] = [];
+  #published = 0;
+  #flushes: Flush[] = [];
 
   constructor(nats: NatsConnection, options: ResolvedOptions, status: StatusFeed, encoder: PubEncoder) {
     this.#nats = nats;
@@ -124,6 +135,7 @@ export class Publisher {
     }
     const nowMs = performance.now();
     const pending: Pending = {
+      number: this.#published + 1,
       guid,
       subject: channel.subject,
       bytes,
@@ -137,14 +149,16 @@ export class Publisher {
     } else {
       this.#enqueue(pending, channelName);
     }
+    this.#published++;
     if (this.#timer === undefined) this.#startTimer();
     return guid;
   }
 
   /** Ends when everything that was published until now is answered. */
-  whenIdle(): Promise<void> {
+  flushed(): Promise<void> {
     if (this.pending === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+    const { pending: left } = this;
+    return new Promise((resolve) => this.#flushes.push({ upTo: this.#published, left, resolve }));
   }
 
   /** NATS is gone: what is under way may be lost, and nothing new is sent. */
@@ -189,8 +203,7 @@ export class Publisher {
     const all = [...this.#inFlight.values(), ...this.#queue.slice(this.#queueHead)];
     this.#inFlight.clear();
     this.#queue.length = this.#queueHead = 0;
-    for (const pending of all) tell(pending, error());
-    this.#idle();
+    for (const pending of all) this.#tell(pending, error());
   }
 
   #hasRoom(bytes: number): boolean {
@@ -227,7 +240,7 @@ export class Publisher {
   #transmit(pending: Pending, nowMs: number): void {
     pending.sending = ++this.#sendings;
     pending.sentMs = nowMs;
-    this.#nats.publish(pending.subject, pending.bytes, this.#reply);
+    say(this.#nats, pending.subject, pending.bytes, this.#reply);
   }
 
   #transmitAgain(pending: Pending, nowMs: number): void {
@@ -305,13 +318,23 @@ export class Publisher {
   #answer(pending: Pending, error: StanError | undefined): void {
     this.#inFlight.delete(pending.guid);
     this.#inFlightBytes -= pending.bytes.length;
-    tell(pending, error);
-    if (this.#inFlight.size === 0 && this.#queue.length === 0) this.#idle();
+    this.#tell(pending, error);
   }
 
-  #idle(): void {
-    if (this.#onIdle.length > 0 && this.pending === 0)
-      for (const resolve of this.#onIdle.splice(0)) resolve();
+  #tell(pending: Pending, error: StanError | undefined): void {
+    // First, since the callback may ask for another one.
+    if (this.#flushes.length > 0) this.#countFlushes(pending);
+    tell(pending, error);
+  }
+
+  #countFlushes({ number }: Pending): void {
+    let isOver = false;
+    for (const flush of this.#flushes) {
+      if (number > flush.upTo || --flush.left > 0) continue;
+      flush.resolve();
+      isOver = true;
+    }
+    if (isOver) this.#flushes = this.#flushes.filter(({ left }) => left > 0);
   }
 
   // What follows is for when acks do not come.
@@ -364,10 +387,9 @@ export class Publisher {
     }
     while (this.#queueHead < this.#queue.length && this.#queue[this.#queueHead]!.deadlineMs <= nowMs) {
       const pending = this.#dequeue()!;
-      tell(pending, this.#timeoutError(pending));
+      this.#tell(pending, this.#timeoutError(pending));
     }
     this.#sendQueued();
-    this.#idle();
   }
 
   #timeoutError({ guid, subject, sending }: Pending): StanError {

@@ -1,4 +1,5 @@
 import type { StanError } from './errors.js';
+import { Wakeup } from './wakeup.js';
 
 /** What happens to a connection. */
 export type Status =
@@ -45,7 +46,7 @@ export class StatusFeed {
 class StatusReader implements AsyncIterableIterator<Status> {
   readonly #waiting: Status[] = [];
   readonly #onEnd: () => void;
-  #wake: (() => void) | undefined;
+  readonly #wakeup = new Wakeup();
   #isEnded = false;
 
   constructor(onEnd: () => void) {
@@ -55,13 +56,13 @@ class StatusReader implements AsyncIterableIterator<Status> {
   push(status: Status): void {
     if (this.#waiting.length === MAX_WAITING) this.#waiting.shift();
     this.#waiting.push(status);
-    this.#wake?.();
+    this.#wakeup.wake();
   }
 
   end(): void {
     this.#isEnded = true;
     this.#onEnd();
-    this.#wake?.();
+    this.#wakeup.wake();
   }
 
   async next(): Promise<IteratorResult<Status>> {
@@ -69,9 +70,7 @@ class StatusReader implements AsyncIterableIterator<Status> {
       const value = this.#waiting.shift();
       if (value !== undefined) return { done: false, value };
       if (this.#isEnded) return { done: true, value: undefined };
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await this.#wakeup.wait();
     }
   }
 

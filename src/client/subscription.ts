@@ -9,9 +9,11 @@ import { ask } from './ask.js';
 import type { Codec } from './codec.js';
 import { ClosedError, InvalidOptionError, StanError, SubscribeError } from './errors.js';
 import { type Message, type MessageSource, ReceivedMessage } from './message.js';
+import { say } from './say.js';
 import { startFields } from './start-at.js';
 import type { StatusFeed } from './status.js';
 import type { MessageCallback, ResolvedSubscribeOptions } from './subscribe-options.js';
+import { Wakeup } from './wakeup.js';
 
 /** A subscription: read it by `for await`, unless it has a callback. */
 export interface Subscription extends AsyncIterable<Message>, AsyncDisposable {
@@ -65,7 +67,7 @@ export class StanSubscription implements Subscription, MessageSource {
   #lastSequence = 0;
   #isHandling = false;
   #hasReader = false;
-  #wake: (() => void) | undefined;
+  readonly #wakeup = new Wakeup();
   #isClosed = false;
   #error: StanError | undefined;
   #onClosed!: (error: StanError | undefined) => void;
@@ -148,9 +150,7 @@ export class StanSubscription implements Subscription, MessageSource {
           }
           if (this.#error !== undefined) throw this.#error;
           if (this.#isClosed) return { done: true, value: undefined };
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
+          await this.#wakeup.wait();
         }
       },
       return: async () => {
@@ -178,7 +178,7 @@ export class StanSubscription implements Subscription, MessageSource {
     this.#nats?.unsubscribe();
     this.#waiting.length = 0;
     this.#host.forget(this);
-    this.#wake?.();
+    this.#wakeup.wake();
     this.#onClosed(error);
     if (error === undefined) return;
     const { callback } = this.#options;
@@ -232,8 +232,7 @@ export class StanSubscription implements Subscription, MessageSource {
   /** For its messages. */
   ack(sequence: number): void {
     // After the end nobody takes it, and the message comes again to whoever subscribes next.
-    if (this.#isClosed || this.#host.nats.isClosed()) return;
-    this.#host.nats.publish(this.#ackInbox, this.#acks.encode(sequence));
+    if (!this.#isClosed) say(this.#host.nats, this.#ackInbox, this.#acks.encode(sequence));
   }
 
   #onMessage(data: Uint8Array): void {
@@ -246,7 +245,7 @@ export class StanSubscription implements Subscription, MessageSource {
     const { callback } = this.#options;
     if (callback === undefined || this.#isHandling || this.#ackInbox === '') {
       this.#waiting.push(message);
-      this.#wake?.();
+      this.#wakeup.wake();
     } else this.#handle(callback, message);
   }
 

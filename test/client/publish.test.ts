@@ -5,6 +5,7 @@ import { connect as connectNats } from 'nats';
 import {
   AckTimeoutError,
   ClosedError,
+  ConnectionLostError,
   InvalidOptionError,
   PublishError,
   type StanError,
@@ -82,6 +83,45 @@ describe('publishing', () => {
     assert.deepEqual(acked, []);
     await connection.flush();
     assert.deepEqual(acked, [guid]);
+  });
+
+  it('flushes what was published until then, and not what comes after it', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    let isOver = false;
+    let acked = 0;
+    // There is always one under way.
+    const again = (): string => connection.publishAsync(channel, 'again', () => void (isOver || again()));
+    again();
+    for (let i = 0; i < 100; i++) connection.publishAsync(channel, 'x', () => acked++);
+    await connection.flush();
+    assert.equal(acked, 100);
+    isOver = true;
+    await connection.flush();
+    // A flush that begins in a callback does not count the message of the callback.
+    await new Promise<void>((resolve) => {
+      connection.publishAsync(channel, 'x', () => void connection.flush().then(resolve));
+      connection.publishAsync(channel, 'x', () => {});
+    });
+  });
+
+  it('tells what had no ack when the NATS connection that it borrowed is drained, and throws nowhere else', async () => {
+    const nats = await connectNats({ servers: rig.rig.nats.url });
+    const connection = await rig.connect({ natsConnection: nats });
+    const channel = rig.channel();
+    await connection.publish(channel, 'x');
+    rig.rig.broker.signal('SIGSTOP');
+    try {
+      const publishes = Array.from({ length: 5 }, (_, i) => connection.publish(channel, String(i)));
+      const ends = Promise.allSettled(publishes);
+      await nats.drain();
+      for (const end of await ends)
+        assert.ok(end.status === 'rejected' && end.reason instanceof ConnectionLostError);
+      assert.ok((await connection.closed()) instanceof ConnectionLostError);
+      await assert.rejects(connection.publish(channel, 'x'), ClosedError);
+    } finally {
+      rig.rig.broker.signal('SIGCONT');
+    }
   });
 
   for (const limit of [{ maxPubAcksInFlight: 3 }, { maxPubBytesInFlight: 300 }]) {

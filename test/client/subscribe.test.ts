@@ -23,6 +23,19 @@ describe('subscribing', () => {
     return channel;
   }
 
+  it('gives each of two readers that wait a message of its own', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const iterator = (await connection.subscribe(channel, { startAt: 'all' }))[Symbol.asyncIterator]();
+    const waiting = [iterator.next(), iterator.next()];
+    await connection.publish(channel, 'one');
+    await connection.publish(channel, 'two');
+    assert.deepEqual(
+      (await Promise.all(waiting)).map(({ value }) => value.string()),
+      ['one', 'two'],
+    );
+  });
+
   it('gives all that a message has', async () => {
     const connection = await rig.connect();
     const before = Date.now();
