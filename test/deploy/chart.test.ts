@@ -98,6 +98,19 @@ describe('the chart', () => {
     });
   }
 
+  it('makes a test that nothing takes for a broker', HELM, () => {
+    const objects = validate(script.renderChart(findTool('helm')!, ['-f', join(CHART, 'ci', 'all.yaml')]));
+    const labelsOf = (kind: string): Record<string, string> =>
+      (objects.find((object) => object.kind === kind)!.metadata as { labels?: Record<string, string> })
+        .labels ?? {};
+    const set = objects.find(({ kind }) => kind === 'StatefulSet') as KubernetesObject & {
+      spec: { selector: { matchLabels: Record<string, string> } };
+    };
+    const wanted = Object.entries(set.spec.selector.matchLabels);
+    assert.ok(wanted.every(([name, value]) => labelsOf('StatefulSet')[name] === value));
+    assert.ok(!wanted.every(([name, value]) => labelsOf('Pod')[name] === value));
+  });
+
   it('says what is missing, and what cannot be', HELM, () => {
     const helm = findTool('helm')!;
     assert.throws(() => script.renderChart(helm, []), /nats\.urls is empty: name the NATS servers/);
