@@ -128,6 +128,31 @@ export class View {
   }
 }
 
+/** As JSON, within so many bytes, which is what NATS carries at once: with as many rows as that allows. */
+export function encodeView(answer: ViewAnswer, maxBytes: number): Uint8Array {
+  let fitting = answer;
+  for (;;) {
+    const encoded = Buffer.from(JSON.stringify(fitting));
+    if (encoded.length <= maxBytes) return encoded;
+    const part = Math.min(0.9, (0.9 * maxBytes) / encoded.length);
+    if (
+      'subscriptions' in fitting &&
+      Array.isArray(fitting.subscriptions) &&
+      fitting.subscriptions.length > 0
+    ) {
+      const subscriptions = fitting.subscriptions.slice(0, Math.floor(fitting.subscriptions.length * part));
+      const leftOut = fitting.leftOut + fitting.subscriptions.length - subscriptions.length;
+      fitting = { ...fitting, subscriptions, leftOut };
+    } else if ('rows' in fitting && fitting.rows.length > 0) {
+      fitting = { ...fitting, rows: fitting.rows.slice(0, Math.floor(fitting.rows.length * part)) };
+    } else {
+      return Buffer.from(
+        JSON.stringify({ error: 'the answer is too large for the NATS server (max_payload)' }),
+      );
+    }
+  }
+}
+
 /** @returns undefined if it is none */
 export function parseViewRequest(data: Uint8Array): ViewRequest | undefined {
   try {

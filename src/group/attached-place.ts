@@ -1,10 +1,15 @@
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { ClientPinger } from '../broker/context.js';
+import { systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
+import { RateLimitedLog } from '../log/rate-limited.js';
 import { NatsAttachment } from '../nats/connection.js';
 import type { NatsPlace, PlaceHandler, PlaceLink } from './nats-place.js';
 import type { GroupSubjects } from './subjects.js';
+
+/** Of a NATS server that has not said. */
+const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 export interface AttachedPlaceOptions {
   config: NatsConfig;
@@ -14,12 +19,12 @@ export interface AttachedPlaceOptions {
   logger: Logger;
   subjects: GroupSubjects;
   handler: PlaceHandler;
-  /** Answers requests for the member's status. JSON. */
-  status: () => Uint8Array;
+  /** Answers requests for the member's status, within so many bytes. JSON. */
+  status: (maxBytes: number) => Uint8Array;
   /** Answers requests to hand over; undefined if another member is to answer. JSON. */
   handOver: () => Uint8Array | undefined;
-  /** Answers a dashboard; undefined if another member is to answer. JSON. */
-  view: (request: Uint8Array) => Promise<Uint8Array> | undefined;
+  /** Answers a dashboard, within so many bytes; undefined if another member is to answer. JSON. */
+  view: (request: Uint8Array, maxBytes: number) => Promise<Uint8Array> | undefined;
   /** Beside what the handler is told. */
   onLinkUp(server: string): void;
   onLinkDown(reason: string): void;
@@ -105,23 +110,32 @@ export class AttachedPlace implements NatsPlace {
     const { control } = this.#attachment;
     if (this.#talkingOn === control) return;
     this.#talkingOn = control;
-    const { subjects, handler, status, handOver, view } = this.#options;
-    const listen = (subject: string, take: (message: Msg) => void): Subscription =>
+    const { subjects, handler, status, handOver, view, logger } = this.#options;
+    // Whoever may publish in NATS may ask. No question may cost the process.
+    const failed = new RateLimitedLog(logger, systemClock);
+    const listen = (subject: string, take: (message: Msg) => void | Promise<void>): Subscription =>
       control.subscribe(subject, {
-        callback: (error, message) => {
-          if (error === null) take(message);
+        callback: async (error, message) => {
+          if (error !== null) return;
+          try {
+            await take(message);
+          } catch (failure) {
+            failed.note('a request of the group could not be answered', () => ({ subject, err: failure }));
+          }
         },
       });
+    const maxBytes = (): number => control.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
     listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
     for (const subject of [subjects.status, subjects.statusOfAll]) {
-      listen(subject, (message) => message.respond(status()));
+      listen(subject, (message) => void message.respond(status(maxBytes())));
     }
     listen(subjects.handover, (message) => {
       const answer = handOver();
       if (answer !== undefined) message.respond(answer);
     });
-    listen(subjects.view, (message) => {
-      void view(message.data)?.then((answer) => message.respond(answer));
+    listen(subjects.view, async (message) => {
+      const answer = await view(message.data, maxBytes());
+      if (answer !== undefined) message.respond(answer);
     });
   }
 }

@@ -4,7 +4,7 @@ import type { RunningBroker, StopReason } from '../cli/running.js';
 import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
 import { limitsFor, type ServeConfig } from '../config/serve-config.js';
-import { parseViewRequest, type ViewAnswer, type ViewRequest } from '../dashboard/view.js';
+import { encodeView, parseViewRequest, type ViewAnswer, type ViewRequest } from '../dashboard/view.js';
 import { HttpServer } from '../http/server.js';
 import type { Logger } from '../log/logger.js';
 import { SupervisedServer } from '../nats/server.js';
@@ -24,7 +24,7 @@ import type { KeepReign } from './keeper.js';
 import { Member } from './member.js';
 import { MemberNode } from './member-node.js';
 import { RenewalThread } from './renewal-thread.js';
-import type { MemberStatus } from './status.js';
+import { encodeStatus, type MemberStatus } from './status.js';
 import { groupSubjects } from './subjects.js';
 
 /** For the active to answer a dashboard. */
@@ -133,9 +133,9 @@ class RunningMember implements RunningBroker {
         onDrain: () => member!.handler.onDrain(),
         onGroupMessage: (payload) => member!.handler.onGroupMessage(payload),
       },
-      status: () => Buffer.from(JSON.stringify(this.#status())),
+      status: (maxBytes) => encodeStatus(this.#status(), maxBytes),
       handOver: () => this.#handOver(),
-      view: (request) => this.#answerView(request),
+      view: (request, maxBytes) => this.#answerView(request, maxBytes),
       onLinkUp: (server) => this.#node.linkUp(server),
       onLinkDown: (reason) => this.#node.linkDown(reason),
     });
@@ -275,10 +275,10 @@ class RunningMember implements RunningBroker {
     };
   }
 
-  #answerView(data: Uint8Array): Promise<Uint8Array> | undefined {
+  #answerView(data: Uint8Array, maxBytes: number): Promise<Uint8Array> | undefined {
     const request = parseViewRequest(data);
     const answer = request && this.#http?.dashboard.answer(request);
-    return answer?.then((view) => Buffer.from(JSON.stringify(view)));
+    return answer?.then((view) => encodeView(view, maxBytes));
   }
 
   #askMembers(): Promise<MemberStatus[]> {

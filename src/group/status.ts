@@ -34,3 +34,13 @@ export interface MemberStatus {
   /** What keeps it from doing its part. */
   readonly trouble: string | null;
 }
+
+/** As JSON, within so many bytes: the oldest takeovers are left out first. */
+export function encodeStatus(status: MemberStatus, maxBytes: number): Uint8Array {
+  const takeoverHistory = [...status.takeoverHistory];
+  for (;;) {
+    const encoded = Buffer.from(JSON.stringify({ ...status, takeoverHistory }));
+    if (encoded.length <= maxBytes || takeoverHistory.length === 0) return encoded;
+    takeoverHistory.shift();
+  }
+}

@@ -43,8 +43,13 @@ export class ChannelTable {
         this.#ask({ q: '', offset: 0 });
       }
     });
-    const named = decodeURIComponent(location.hash.replace(/^#channel=/, '\0'));
-    if (named.startsWith('\0')) this.#show(named.slice(1));
+    if (location.hash.startsWith('#channel=')) {
+      try {
+        this.#show(decodeURIComponent(location.hash.slice('#channel='.length)));
+      } catch {
+        // Typed by hand, and no name.
+      }
+    }
   }
 
   /** What is shown may have changed. */
