@@ -15,6 +15,7 @@ import {
   type MemberRole,
 } from './messages.js';
 import type { PlaceHandler, PlaceLink } from './nats-place.js';
+import { STUCK_LEASES } from './renewal-rules.js';
 import { type Opening, storyOf, TAKEOVER_REASONS, type TakeoverStory } from './story.js';
 import { TakeoverHistory } from './takeover-history.js';
 import { tellDecision, tellOther, tellTakeover } from './tell.js';
@@ -67,8 +68,6 @@ export class Member {
   /** Its own. */
   lastTakeover: TakeoverStory | undefined;
   readonly history = new TakeoverHistory();
-  /** What keeps it from doing its part, for people. */
-  trouble: string | undefined;
 
   readonly #parts: MemberParts;
   readonly #subjects: StanSubjects;
@@ -91,6 +90,9 @@ export class Member {
   /** Who has another store than this member. */
   #stranger: Heartbeat | undefined;
   #onReady: (() => void) | undefined;
+  #trouble: string | undefined;
+  /** Begin of the look at the store that has not ended. */
+  #lookingSinceMs: number | undefined;
   #troubleLoggedMs = Number.NEGATIVE_INFINITY;
   #heartbeatsUnheard = 0;
 
@@ -132,6 +134,16 @@ export class Member {
 
   get renewalMs(): number | undefined {
     return this.#tenure?.keeper.renewalMs;
+  }
+
+  /** What keeps it from doing its part, for people. */
+  get trouble(): string | undefined {
+    const { clock, options, dir } = this.#parts;
+    const silentMs = clock.monotonicMs() - (this.#lookingSinceMs ?? Number.POSITIVE_INFINITY);
+    // A mount that hangs throws nothing.
+    if (silentMs > options.leaseMs * STUCK_LEASES)
+      return `the store in ${dir} has not answered for ${Math.round(silentMs)} ms`;
+    return this.#trouble;
   }
 
   /** How many members are in each role: this one, and those that were heard within the last leases. */
@@ -212,6 +224,7 @@ export class Member {
       } catch (error) {
         this.#hasTrouble(`the store in ${this.#parts.dir} cannot be watched: ${(error as Error).message}`);
       }
+      this.#lookingSinceMs = undefined;
       if (!this.#isStopping) await this.#pass(lookMs);
     }
   }
@@ -229,21 +242,23 @@ export class Member {
     const { clock, reign, holder, isDead, place } = this.#parts;
     const watch = this.#watch;
     const begunMs = clock.monotonicMs();
+    this.#lookingSinceMs = begunMs;
     const isFresh = this.#looksFresh || watch.isSuspicious(begunMs);
     this.#looksFresh = false;
     watch.looks();
     const state = isFresh ? await reign.readFresh(holder) : await reign.read();
     const gone = state.holder !== RELEASED && state.holder !== holder && (await isDead(state.holder));
+    this.#lookingSinceMs = undefined;
     const nowMs = clock.monotonicMs();
     watch.saw(state, gone, begunMs, nowMs);
     await this.#readStoreId();
     const ahead = watch.aheadOfStore;
-    this.trouble = ahead && this.#astray(ahead);
+    this.#trouble = ahead && this.#astray(ahead);
     if (watch.isSuspicious(nowMs)) this.#listen();
     else this.#stopListening();
     // Who cannot serve lets others try.
     if (place.link === undefined) {
-      this.trouble = 'no connection to NATS';
+      this.#trouble = 'no connection to NATS';
       return undefined;
     }
     return watch.judge(nowMs);
@@ -611,7 +626,7 @@ export class Member {
   }
 
   #hasTrouble(trouble: string): void {
-    this.trouble = trouble;
+    this.#trouble = trouble;
     const { clock, log } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#troubleLoggedMs < TROUBLE_MS) return;

@@ -86,7 +86,12 @@ const OWN: readonly ServerMetric[] = [
       ],
     ],
   },
-  gauge('serving', '1 while clients are served', ({ node }) => Number(node.health.isReady)),
+  gauge('serving', '1 while it serves clients', ({ node }) =>
+    Number(node.health.isReady && node.state !== 'FT_STANDBY'),
+  ),
+  gauge('ready', '1 while it does its part: serves, or watches and could take over', ({ node }) =>
+    Number(node.health.isReady),
+  ),
   counter('received_messages', 'Messages from publishers, refused ones included', counted('messagesIn')),
   counter('received_bytes', 'Bytes of those messages, as they came', counted('bytesIn')),
   counter(
