@@ -89,8 +89,6 @@ class RunningMember implements RunningBroker {
     const config = this.#config;
     const log = this.#log;
     const { dir } = config.store;
-    // A store that is not ours is not touched, and whoever has it not disturbed.
-    await checkIdentity(nodeFs, dir, config.clusterId);
     const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
     if (httpPort !== undefined) {
       this.#http = await HttpServer.start({
@@ -104,6 +102,8 @@ class RunningMember implements RunningBroker {
         clock: systemClock,
       });
     }
+    // A store that is not ours is not touched, and whoever has it not disturbed. (A mount that hangs keeps it here.)
+    await checkIdentity(nodeFs, dir, config.clusterId);
     let nats = config.nats;
     if (config.natsServer !== undefined) {
       this.#natsServer = await SupervisedServer.start({

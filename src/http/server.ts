@@ -82,11 +82,16 @@ export class HttpServer {
       this.#server = server;
     }
     this.#server.on('connection', (socket: Socket) => {
+      // The oldest goes: refusing the new one would refuse a probe, and cost the process.
+      if (this.#sockets.size >= MAX_CONNECTIONS) {
+        const oldest = this.#sockets.values().next().value!;
+        this.#sockets.delete(oldest);
+        oldest.destroy();
+      }
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     });
     this.#server.maxHeadersCount = MAX_HEADERS;
-    this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.timeout = IDLE_TIMEOUT_MS;
   }
 

@@ -52,12 +52,11 @@ export class DiskUsage {
     const dir = this.#dir;
     const begunMs = this.#clock.monotonicMs();
     try {
-      const [journal, segments, checkpoints, { bavail, blocks, bsize }] = await Promise.all([
-        bytesIn(join(dir, JOURNAL_DIRECTORY)),
-        bytesIn(join(dir, SEGMENT_DIRECTORY)),
-        bytesIn(join(dir, CHECKPOINT_DIRECTORY)),
-        statfs(dir),
-      ]);
+      // One after the other: a large store, or a mount that hangs, must not fill the pool that syncs need.
+      const { bavail, blocks, bsize } = await statfs(dir);
+      const journal = await bytesIn(join(dir, JOURNAL_DIRECTORY));
+      const segments = await bytesIn(join(dir, SEGMENT_DIRECTORY));
+      const checkpoints = await bytesIn(join(dir, CHECKPOINT_DIRECTORY));
       this.#figures = {
         journal,
         segments,
@@ -83,7 +82,6 @@ export class DiskUsage {
   }
 }
 
-/** One after the other: a large store must not fill the pool that syncs need. */
 async function bytesIn(directory: string): Promise<number> {
   let bytes = 0;
   for (const name of await readdir(directory)) {

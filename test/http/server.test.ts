@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { describe, it } from 'node:test';
 import { Broker } from '../harness/broker.js';
 import { freePort } from '../harness/nats-server.js';
-import { within } from '../harness/wait.js';
+import { waitFor, within } from '../harness/wait.js';
 import { get, httpRig, urlOf } from './http-rig.js';
 
 const PATHS = [
@@ -111,6 +111,20 @@ describe('The HTTP port', () => {
     assert.doesNotMatch(broker.output, /HTTP/);
     const warned = await rig.startBroker({ flags: ['--http-addr', '0.0.0.0'] });
     assert.match(warned.output, /--http-addr has no effect without --http-port/);
+  });
+
+  it('answers a probe however many connections somebody holds: the oldest go', async () => {
+    const broker = await rig.startBroker({ flags: ['--http-port', '-1'] });
+    const url = new URL(urlOf(broker));
+    const held = Array.from({ length: 300 }, () => connect(Number(url.port), url.hostname));
+    let gone = 0;
+    for (const socket of held) socket.on('error', () => {}).on('close', () => gone++);
+    try {
+      await waitFor(() => gone >= 300 - 128, 'the oldest go');
+      assert.equal((await get(broker, '/livez')).status, 200);
+    } finally {
+      for (const socket of held) socket.destroy();
+    }
   });
 
   it('is closed with the broker, whoever is still connected', async () => {
