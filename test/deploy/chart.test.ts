@@ -98,6 +98,23 @@ describe('the chart', () => {
     });
   }
 
+  it('names the service of NATS as the chart of NATS does', HELM, () => {
+    const render = (...args: string[]): string =>
+      script.renderChart(findTool('helm')!, [
+        '--set',
+        'nats.enabled=true',
+        '--set',
+        'persistence.storageClass=nfs',
+        ...args,
+      ]);
+    const urlOf = (rendered: string): string | undefined => /value: "(nats:.*)"/.exec(rendered)?.[1];
+    assert.equal(urlOf(render()), 'nats://stanchion-nats:4222');
+    // A release whose name has it is not named twice.
+    assert.equal(urlOf(render('--set', 'nats.nameOverride=stan')), 'nats://stanchion:4222');
+    assert.equal(urlOf(render('--set', 'nats.fullnameOverride=bus')), 'nats://bus:4222');
+    assert.equal(urlOf(render('--set', 'nats.service.name=nats-service')), 'nats://nats-service:4222');
+  });
+
   it('makes a test that nothing takes for a broker', HELM, () => {
     const objects = validate(script.renderChart(findTool('helm')!, ['-f', join(CHART, 'ci', 'all.yaml')]));
     const labelsOf = (kind: string): Record<string, string> =>

@@ -39,10 +39,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.nats.urls -}}
 {{- join "," .Values.nats.urls -}}
 {{- else if .Values.nats.enabled -}}
-nats://{{ .Release.Name }}-nats:4222
+nats://{{ include "stanchion.natsService" . }}:4222
 {{- else -}}
 {{- fail "nats.urls is empty: name the NATS servers to attach to, as nats://nats.default:4222, or set nats.enabled" -}}
 {{- end -}}
+{{- end -}}
+
+{{/* As the chart of NATS names its service. */}}
+{{- define "stanchion.natsService" -}}
+{{- $nats := .Values.nats -}}
+{{- $name := default "nats" $nats.nameOverride -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- $full = default $full $nats.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- default $full ($nats.service).name -}}
 {{- end -}}
 
 {{- define "stanchion.claim" -}}
@@ -139,5 +148,26 @@ basicAuth:
   username: { name: {{ . | quote }}, key: user }
   password: { name: {{ . | quote }}, key: pass }
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where brokers may share a node. */}}
+{{- define "stanchion.podAntiAffinity" -}}
+{{- if eq .Values.podAntiAffinity "hard" }}
+podAntiAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    - topologyKey: kubernetes.io/hostname
+      labelSelector:
+        matchLabels:
+          {{- include "stanchion.selectorLabels" . | nindent 10 }}
+{{- else if eq .Values.podAntiAffinity "soft" }}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "stanchion.selectorLabels" . | nindent 12 }}
 {{- end }}
 {{- end -}}
