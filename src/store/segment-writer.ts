@@ -1,3 +1,4 @@
+import { copyBytes } from '../util/copy-bytes.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
 import { writeAll } from './file-io.js';
 import { type FileId, segmentName } from './file-names.js';
@@ -178,8 +179,7 @@ export class SegmentWriter {
     for (;;) {
       const room = this.#out.length - this.#outUsed;
       const count = Math.min(room, end - from);
-      buffer.copy(this.#out, this.#outUsed, from, from + count);
-      this.#outUsed += count;
+      this.#outUsed = copyBytes(this.#out, this.#outUsed, buffer, from, from + count);
       from += count;
       if (from === end) return;
       this.#full.push(this.#out);
