@@ -8,6 +8,7 @@ export function closeClient(context: BrokerContext, client: ClientSession): void
   client.isClosed = true;
   context.wheel.disarm(client);
   context.clients.remove(client);
+  context.recentGuids.forget(client.record.session);
   for (const sub of [...client.subscriptions] as Subscription[]) endSubscription(context, sub, 'close');
   context.store.removeClient(client.id);
   context.log.debug({ clientId: client.id }, 'client closed');

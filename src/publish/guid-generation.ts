@@ -26,6 +26,8 @@ export interface GuidRun {
 /**
  * Guids in the order in which they came, found by session and bytes: entries in one buffer, and a hash table of where they
  * lie. Open addressing, linear probing, at most half full. Nothing is ever taken out.
+ *
+ * The table is brought up to date when somebody looks: it lies all over memory, and most guids are never looked for.
  */
 export class GuidGeneration {
   /** Timestamp of the first entry, ms since 1970. */
@@ -35,8 +37,11 @@ export class GuidGeneration {
   readonly #bytes: Buffer;
   readonly #view: DataView;
   #used = 0;
-  readonly #slots: Int32Array;
+  readonly #seed: number;
+  #slots: Int32Array | undefined;
   readonly #mask: number;
+  /** Entries before it are in the table. */
+  #indexed = 0;
   /** The next mark comes with this entry, or at this time. */
   #nextMarkCount = 0;
   #nextMarkMs = 0;
@@ -45,12 +50,15 @@ export class GuidGeneration {
   /** Where stretches begin: timestamp of their first entry, and offset. */
   readonly #marks: { ms: number; count: number; offset: number }[] = [];
 
-  /** @param capacity entries, a power of 2 */
-  constructor(capacity: number) {
+  /**
+   * @param capacity entries, a power of 2
+   * @param seed of the hash
+   */
+  constructor(capacity: number, seed: number) {
     this.capacity = capacity;
+    this.#seed = seed;
     this.#bytes = Buffer.allocUnsafeSlow(capacity * GUID_ENTRY_BYTES);
     this.#view = viewOf(this.#bytes);
-    this.#slots = new Int32Array(capacity * 2 * SLOT_WORDS);
     this.#mask = capacity * 2 - 1;
   }
 
@@ -60,7 +68,7 @@ export class GuidGeneration {
 
   /** @returns the batch it came in; -1 if it is not here */
   find(hash: number, session: number, source: DataView, start: number, end: number): number {
-    const slots = this.#slots;
+    const slots = this.#index();
     const mask = this.#mask;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const place = slots[slot * 2 + 1]!;
@@ -74,16 +82,8 @@ export class GuidGeneration {
     }
   }
 
-  /** The last search was for this guid and did not find it, and there is room. */
-  add(
-    hash: number,
-    session: number,
-    source: DataView,
-    start: number,
-    end: number,
-    batch: number,
-    ms: number,
-  ): void {
+  /** It is not here, and there is room. */
+  add(session: number, source: DataView, start: number, end: number, batch: number, ms: number): void {
     const offset = this.#used;
     if (this.count === this.#nextMarkCount || ms >= this.#nextMarkMs) this.#mark(ms, offset);
     const view = this.#view;
@@ -96,14 +96,30 @@ export class GuidGeneration {
     for (; i < end; i++) view.setUint8(at++, source.getUint8(i));
     this.#used = at;
     this.count++;
+  }
+
+  /** The same where the last search was for this guid, which spares looking for its place. */
+  addFound(
+    hash: number,
+    session: number,
+    source: DataView,
+    start: number,
+    end: number,
+    batch: number,
+    ms: number,
+  ): void {
+    const offset = this.#used;
+    this.add(session, source, start, end, batch, ms);
+    const slots = this.#slots!;
     const slot = this.#freeSlot;
-    this.#slots[slot * 2] = hash;
-    this.#slots[slot * 2 + 1] = offset + 1;
+    slots[slot * 2] = hash;
+    slots[slot * 2 + 1] = offset + 1;
+    this.#indexed = this.#used;
   }
 
   /** The same guids with room for more. */
   grown(capacity: number): GuidGeneration {
-    const larger = new GuidGeneration(capacity);
+    const larger = new GuidGeneration(capacity, this.#seed);
     larger.firstMs = this.firstMs;
     larger.count = this.count;
     this.#bytes.copy(larger.#bytes, 0, 0, this.#used);
@@ -112,9 +128,12 @@ export class GuidGeneration {
     larger.#nextMarkCount = this.#nextMarkCount;
     larger.#nextMarkMs = this.#nextMarkMs;
     const slots = this.#slots;
+    if (slots === undefined) return larger;
+    const target = larger.#table();
     for (let i = 0; i < slots.length; i += SLOT_WORDS) {
-      if (slots[i + 1] !== 0) larger.#insert(slots[i]!, slots[i + 1]! - 1);
+      if (slots[i + 1] !== 0) larger.#insert(target, slots[i]!, slots[i + 1]! - 1);
     }
+    larger.#indexed = this.#indexed;
     return larger;
   }
 
@@ -123,7 +142,8 @@ export class GuidGeneration {
     this.#used = 0;
     this.#marks.length = 0;
     this.#nextMarkCount = 0;
-    this.#slots.fill(0);
+    this.#indexed = 0;
+    this.#slots?.fill(0);
   }
 
   /** The newest entries: those from `sinceMs` on, and not many more than `atMost`. Oldest first, valid until one is added. */
@@ -146,8 +166,26 @@ export class GuidGeneration {
     this.#nextMarkMs = ms + MARK_MS;
   }
 
-  #insert(hash: number, offset: number): void {
-    const slots = this.#slots;
+  #table(): Int32Array {
+    this.#slots ??= new Int32Array(this.capacity * 2 * SLOT_WORDS);
+    return this.#slots;
+  }
+
+  /** The table, with all entries in it. */
+  #index(): Int32Array {
+    const slots = this.#table();
+    const view = this.#view;
+    for (let at = this.#indexed; at < this.#used; ) {
+      const start = at + GUID_HEADER_BYTES;
+      const end = start + view.getUint8(at + 8);
+      this.#insert(slots, hashOf(this.#seed, view.getInt32(at + 4, true), view, start, end), at);
+      at = end;
+    }
+    this.#indexed = this.#used;
+    return slots;
+  }
+
+  #insert(slots: Int32Array, hash: number, offset: number): void {
     const mask = this.#mask;
     let slot = hash & mask;
     while (slots[slot * 2 + 1] !== 0) slot = (slot + 1) & mask;
@@ -171,4 +209,19 @@ export class GuidGeneration {
 
 export function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Four bytes at a time: guids of one publisher differ in the last few, and every bit of the hash must show it. */
+export function hashOf(seed: number, session: number, source: DataView, start: number, end: number): number {
+  let hash = Math.imul(seed ^ session, 0x9e3779b1);
+  hash ^= hash >>> 15;
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
+    hash = Math.imul(hash ^ source.getInt32(i, true), 0x85ebca6b);
+    hash ^= hash >>> 15;
+  }
+  for (; i < end; i++) hash = Math.imul(hash ^ source.getUint8(i), 0x01000193);
+  hash ^= hash >>> 13;
+  hash = Math.imul(hash, 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
 }

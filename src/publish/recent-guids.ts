@@ -1,4 +1,5 @@
-import { GUID_HEADER_BYTES, GuidGeneration, type GuidRun, viewOf } from './guid-generation.js';
+import { GUID_HEADER_BYTES, GuidGeneration, type GuidRun, hashOf, viewOf } from './guid-generation.js';
+import { NewestGuid } from './newest-guid.js';
 
 /** For so long a guid is remembered at least, ms, as long as the bound on their number allows. */
 export const GUID_MEMORY_MS = 120_000;
@@ -20,14 +21,21 @@ export const NEW_GUID = -1;
  * Two generations. The present one grows up to half of the bound; when that is full, or spans `GUID_MEMORY_MS`, it becomes
  * the one before, and the one before is forgotten. So between one and two of these times are remembered, and memory goes
  * back when less is published.
+ *
+ * A guid that is larger than all that its publisher has had is new without looking (see NewestGuid): looking is the dearest
+ * part of a publish, since the tables are larger than the processor's caches.
  */
 export class RecentGuids {
-  #present = new GuidGeneration(FIRST_CAPACITY);
+  #present: GuidGeneration;
   #before: GuidGeneration | undefined;
   #newestMs = 0;
   #fill: ((guids: RecentGuids) => void) | undefined;
-  /** Of what was last looked for. */
-  #hash = 0;
+  /** Of each publisher, since it was first seen; nothing that is remembered of it may be missing here. */
+  readonly #newest = new Map<number, NewestGuid>();
+  #lastSession = -1;
+  #lastNewest: NewestGuid | undefined;
+  /** Of what was last looked for; undefined if it was new without looking. */
+  #hash: number | undefined;
   /** What was last looked into: reads of words through a view cost a third of those of bytes. */
   #source = EMPTY;
   #view = viewOf(EMPTY);
@@ -40,6 +48,7 @@ export class RecentGuids {
    */
   constructor(seed: number, maxGuids = MAX_GUIDS) {
     this.#seed = seed;
+    this.#present = new GuidGeneration(FIRST_CAPACITY, seed);
     this.#maxCapacity = maxGuids / 2;
   }
 
@@ -56,6 +65,12 @@ export class RecentGuids {
       this.#view = viewOf(source);
     }
     const view = this.#view;
+    if (session !== this.#lastSession) {
+      this.#lastSession = session;
+      this.#lastNewest = this.#newest.get(session);
+    }
+    this.#hash = undefined;
+    if (this.#lastNewest?.isBefore(view, start, end)) return NEW_GUID;
     const hash = hashOf(this.#seed, session, view, start, end);
     this.#hash = hash;
     const batch = this.#present.find(hash, session, view, start, end);
@@ -72,13 +87,24 @@ export class RecentGuids {
   add(session: number, start: number, end: number, batch: number, ms: number): void {
     const size = end - start;
     if (size > MAX_GUID_BYTES) return;
+    const view = this.#view;
+    const hash = this.#hash;
     const present = this.#present;
     if (!present.hasRoom(size) || (ms - present.firstMs > GUID_MEMORY_MS && present.count > 0)) {
       this.#makeRoom(ms);
-      this.#present.find(this.#hash, session, this.#view, start, end);
+      if (hash !== undefined) this.#present.find(hash, session, view, start, end);
     }
     this.#newestMs = ms;
-    this.#present.add(this.#hash, session, this.#view, start, end, batch, ms);
+    if (hash === undefined) this.#present.add(session, view, start, end, batch, ms);
+    else this.#present.addFound(hash, session, view, start, end, batch, ms);
+    if (this.#lastNewest !== undefined) this.#lastNewest.note(view, start, end);
+    else this.#begin(session, start, end);
+  }
+
+  /** Its connection is over, and its session never comes again. */
+  forget(session: number): void {
+    this.#newest.delete(session);
+    if (session === this.#lastSession) this.#lastSession = -1;
   }
 
   /** Remembers a guid that recovery found in the store: its message is durable. */
@@ -106,7 +132,7 @@ export class RecentGuids {
     if (this.#present.count > 0) return;
     let capacity = FIRST_CAPACITY;
     while (capacity < guids && capacity < this.#maxCapacity) capacity *= 2;
-    this.#present = new GuidGeneration(capacity);
+    this.#present = new GuidGeneration(capacity, this.#seed);
   }
 
   /** @throws RangeError if the entries are not whole */
@@ -131,6 +157,14 @@ export class RecentGuids {
     return left > 0 && this.#before !== undefined ? [...this.#before.runs(left, sinceMs), ...runs] : runs;
   }
 
+  /** With the first guid of a publisher: its prefix is the one that counts. */
+  #begin(session: number, start: number, end: number): void {
+    const newest = NewestGuid.of(this.#view, start, end);
+    if (newest === undefined) return;
+    this.#newest.set(session, newest);
+    this.#lastNewest = newest;
+  }
+
   #makeRoom(ms: number): void {
     const present = this.#present;
     const isOld = ms - present.firstMs > GUID_MEMORY_MS;
@@ -144,22 +178,7 @@ export class RecentGuids {
       before.clear();
       this.#present = before;
     } else {
-      this.#present = new GuidGeneration(isOld ? FIRST_CAPACITY : present.capacity);
+      this.#present = new GuidGeneration(isOld ? FIRST_CAPACITY : present.capacity, this.#seed);
     }
   }
-}
-
-/** Four bytes at a time: guids of one publisher differ in the last few, and every bit of the hash must show it. */
-function hashOf(seed: number, session: number, source: DataView, start: number, end: number): number {
-  let hash = Math.imul(seed ^ session, 0x9e3779b1);
-  hash ^= hash >>> 15;
-  let i = start;
-  for (; i + 4 <= end; i += 4) {
-    hash = Math.imul(hash ^ source.getInt32(i, true), 0x85ebca6b);
-    hash ^= hash >>> 15;
-  }
-  for (; i < end; i++) hash = Math.imul(hash ^ source.getUint8(i), 0x01000193);
-  hash ^= hash >>> 13;
-  hash = Math.imul(hash, 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
 }

@@ -54,6 +54,33 @@ describe('recent guids', () => {
     assert.equal(has(guids, 0, 'guid-0'), false);
   });
 
+  it('a guid that is larger than all others of its publisher is new, and one between them is looked for', () => {
+    const guids = new RecentGuids(1);
+    const nuid = (n: number, prefix = 'PPPPPPPPPPPP'): string => prefix + String(n).padStart(10, '0');
+    for (const n of [5, 10, 300, 100_000]) assert.equal(store(guids, 1, nuid(n), n), true);
+    for (const n of [5, 10, 300, 100_000]) assert.equal(store(guids, 1, nuid(n)), false, `${n}`);
+    assert.equal(guids.find(1, Buffer.from(nuid(300)), 0, 22), 300);
+    for (const n of [0, 7, 299, 99_999]) assert.equal(store(guids, 1, nuid(n)), true);
+    for (const n of [0, 7, 299, 99_999]) assert.equal(store(guids, 1, nuid(n)), false);
+    // Another prefix of the same publisher, then the first again; another publisher with the same guids.
+    assert.equal(store(guids, 1, nuid(1, 'QQQQQQQQQQQQ')), true);
+    assert.equal(store(guids, 1, nuid(1, 'QQQQQQQQQQQQ')), false);
+    assert.equal(store(guids, 1, nuid(0, 'QQQQQQQQQQQQ')), true);
+    assert.equal(store(guids, 1, nuid(100_000)), false);
+    assert.equal(store(guids, 2, nuid(10)), true);
+    // Bytes beyond ASCII are in some order too.
+    for (const text of ['é', '\u007f', 'ÿ', 'a'])
+      assert.equal(
+        store(guids, 3, `PPPPPPPPPPPP${text.repeat(5)}`.padEnd(text > '\u007f' ? 17 : 22, '-')),
+        true,
+      );
+    for (const text of ['é', '\u007f', 'ÿ', 'a'])
+      assert.equal(
+        store(guids, 3, `PPPPPPPPPPPP${text.repeat(5)}`.padEnd(text > '\u007f' ? 17 : 22, '-')),
+        false,
+      );
+  });
+
   it('guids longer than usual are fewer, within the same memory', () => {
     const guids = new RecentGuids(1, 8192);
     for (let i = 0; i < 50_000; i++) store(guids, 1, `${i}`.padStart(255, '.'));
@@ -85,6 +112,10 @@ describe('recent guids', () => {
       guid: fc.oneof(
         fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom('a', 'b', '\0') }),
         fc.integer({ min: 0, max: 5000 }).map((n) => `guid-${n}`),
+        // As clients make them: a prefix, and a number that mostly grows.
+        fc
+          .tuple(fc.constantFrom('AAAAAAAAAAAA', 'zzzzzzzzzzzz'), fc.integer({ min: 0, max: 3000 }))
+          .map(([prefix, n]) => `${prefix}${String(n).padStart(10, '0')}`),
       ),
       times: fc.integer({ min: 1, max: 600 }),
     });
