@@ -156,8 +156,8 @@ describe('subscribing', () => {
         if (sequence === 1 && !redelivered) throw new Error('no');
       },
     });
-    await waitFor(() => seen.length === 3, 'it comes again');
-    assert.deepEqual(seen, ['1', '2', '1 again 1']);
+    await waitFor(() => seen.includes('1 again 1'), 'it comes again');
+    assert.deepEqual(seen.slice(0, 2), ['1', '2']);
     assert.equal(errors.length, 1);
     assert.equal(errors[0]!.code, 'CALLBACK_FAILED');
     assert.match(errors[0]!.message, /failed with message 1: no/);
@@ -169,21 +169,26 @@ describe('subscribing', () => {
     const subscription = await connection.subscribe(channel, {
       startAt: 'all',
       manualAck: true,
-      ackWait: 1_000,
+      ackWait: 2_000,
       maxInFlight: 2,
     });
     const messages = subscription[Symbol.asyncIterator]();
     const first: Message = (await messages.next()).value;
     const second: Message = (await messages.next()).value;
     assert.deepEqual([first.sequence, second.sequence], [1, 2]);
+    await connection.publish(rig.channel(), 'a round trip');
+    assert.equal(subscription.getPending(), 0, 'two are not acked, so there is no third');
     second.ack();
     second.ack();
-    const third: Message = (await messages.next()).value;
-    assert.equal(third.sequence, 3);
-    third.ack();
-    const again: Message = (await messages.next()).value;
-    assert.deepEqual([again.sequence, again.redelivered], [1, true]);
-    again.ack();
+    // Which comes first is a matter of time: the one that the ack made room for, or the one whose ack wait ends.
+    const later: Message[] = [];
+    while (!later.some(({ sequence }) => sequence === 3) || !later.some(({ sequence }) => sequence === 1)) {
+      const message: Message = (await messages.next()).value;
+      later.push(message);
+      message.ack();
+    }
+    assert.equal(later.find(({ sequence }) => sequence === 3)!.redelivered, false);
+    assert.equal(later.find(({ sequence }) => sequence === 1)!.redelivered, true);
   });
 
   it('does not pile up what comes again while it waits', async () => {
