@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { runCli } from './cli.js';
 import type { StartBroker } from './running.js';
+import { keepYoungGenerationSmall } from './young-generation.js';
 
 /** The other commands do without a broker's code. */
 const startBroker: StartBroker = async (config, options) => {
@@ -8,5 +8,8 @@ const startBroker: StartBroker = async (config, options) => {
   return await server.startBroker(config, options);
 };
 
+// Before anything is loaded, which makes it grow.
+if (process.argv[2] === 'serve') keepYoungGenerationSmall();
+const { runCli } = await import('./cli.js');
 // Not by `exitCode`: what still waits somewhere must not keep a stopped broker alive. The log is written already.
 process.exit(await runCli(process.argv.slice(2), { startBroker }));
