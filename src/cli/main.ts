@@ -8,8 +8,8 @@ const startBroker: StartBroker = async (config, options) => {
   return await server.startBroker(config, options);
 };
 
-// Before anything is loaded, which makes it grow.
-if (process.argv[2] === 'serve') keepYoungGenerationSmall();
+// Before anything is loaded, which makes it grow. (Flags alone are for `serve`.)
+if (/^(serve$|-)/.test(process.argv[2] ?? '')) keepYoungGenerationSmall();
 const { runCli } = await import('./cli.js');
 // Not by `exitCode`: what still waits somewhere must not keep a stopped broker alive. The log is written already.
 process.exit(await runCli(process.argv.slice(2), { startBroker }));

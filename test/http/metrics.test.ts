@@ -56,6 +56,14 @@ describe('/metrics', () => {
     );
   });
 
+  it('costs no memory for good: the young generation stays as it was', async () => {
+    const youngBytes = async (): Promise<number> =>
+      sampleOf(await scrape(rig.broker), 'nodejs_heap_space_size_total_bytes', { space: 'new' });
+    // More garbage than any young generation has room for.
+    for (let i = 0; i < 200; i++) await scrape(rig.broker);
+    assert.ok((await youngBytes()) <= 4 * 1024 * 1024, `${await youngBytes()} bytes`);
+  });
+
   it('counts what was published, delivered and acknowledged', async () => {
     const before = await scrape(rig.broker);
     const client = await rig.connect();
