@@ -15,7 +15,7 @@ export class LogLevelSwitch {
   toggleDebug(): void {
     const log = this.#log;
     log.level = log.level === 'debug' ? this.#usual : 'debug';
-    log.info({ level: log.level }, 'log level changed');
+    log.info({ logLevel: log.level }, 'log level changed');
   }
 
   set(level: LogLevel): void {

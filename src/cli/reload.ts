@@ -33,7 +33,7 @@ export class ConfigReload {
       return;
     }
     const { level } = found.config.log;
-    const tell = (): void => this.#log.info({ level }, 'the configuration was read again');
+    const tell = (): void => this.#log.info({ logLevel: level }, 'the configuration was read again');
     // By the level that shows more of the two.
     const isTold = this.#log.level === 'debug' || this.#log.level === 'info';
     if (isTold) tell();

@@ -8,8 +8,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['pretty', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** What an entry is about, as names and values. An error goes under `err`. */
-export type LogFields = Record<string, unknown>;
+/** What an entry is about, as names and values. An error goes under `err`. What each entry has anyway would be there twice. */
+export type LogFields = Record<string, unknown> & { level?: never; time?: never; msg?: never };
 
 /** Where the program tells people what it does. */
 export interface Logger {
