@@ -253,6 +253,27 @@ describe('the dashboard', {
     await picture('phone');
   });
 
+  it('follows again by itself after an answer that a browser takes for the last word', async () => {
+    const { origin } = new URL(page.url());
+    const release = new AbortController();
+    await page.goto('about:blank');
+    isTroubleExpected = true;
+    // As many as it takes; a page that has just gone may still be counted.
+    let status = 200;
+    while (status === 200)
+      status = (await fetch(`${origin}/dashboard/events`, { signal: release.signal })).status;
+    assert.equal(status, 503);
+    await page.goto(origin);
+    await page.waitForFunction(() => document.querySelector('#live')?.textContent?.includes('trying again'));
+    // What needs no events is there.
+    await waitFor(async () => (await text('#verdict')).includes('is active'), 'the group', WAIT_MS);
+    release.abort();
+    await page.waitForFunction(() => document.querySelector('#live')?.textContent === 'live', null, {
+      timeout: WAIT_MS,
+    });
+    isTroubleExpected = false;
+  });
+
   it('complains of nothing, and asks nobody else for anything', () => {
     assert.deepEqual(complaints, []);
   });

@@ -4,6 +4,8 @@ import { Charts } from './charts.js';
 import { bytes, count, lasting, moment, short, time } from './format.js';
 
 const SILENCE_MS = 8_000;
+/** Until it is tried again, where the browser would not. */
+const AGAIN_MS = 2_000;
 const ROLES = {
   active: 'good',
   alone: 'good',
@@ -150,26 +152,32 @@ async function begin() {
 }
 
 function follow() {
-  const events = new EventSource('/dashboard/events');
   let wasLost = false;
-  events.addEventListener('open', () => {
-    say('live', 'good');
-    // What happened meanwhile is in the state.
-    if (wasLost) begin().catch(() => {});
-    wasLost = false;
-  });
-  events.addEventListener('error', () => {
-    wasLost = true;
-    say('connection lost, trying again', 'bad');
-  });
-  events.addEventListener('sample', ({ data }) => {
-    heardMs = Date.now();
-    const { point, summary, group } = JSON.parse(data);
-    drawGroup(group, summary, point);
-    charts.add(point);
-    table.refresh();
-    say('live', 'good');
-  });
+  const listen = () => {
+    const events = new EventSource('/dashboard/events');
+    events.addEventListener('open', () => {
+      say('live', 'good');
+      // What happened meanwhile is in the state.
+      if (wasLost) begin().catch(() => {});
+      wasLost = false;
+    });
+    events.addEventListener('error', () => {
+      wasLost = true;
+      say('connection lost, trying again', 'bad');
+      // A connection that ends is made again by the browser. An answer that is no stream is final for it: that of a proxy whose
+      // broker is away, or of a broker with too many pages.
+      if (events.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+    });
+    events.addEventListener('sample', ({ data }) => {
+      heardMs = Date.now();
+      const { point, summary, group } = JSON.parse(data);
+      drawGroup(group, summary, point);
+      charts.add(point);
+      table.refresh();
+      say('live', 'good');
+    });
+  };
+  listen();
   setInterval(() => {
     if (Date.now() - heardMs > SILENCE_MS && !wasLost) say('nothing new is coming', 'warn');
   }, 1_000);
@@ -189,6 +197,13 @@ function chooseTheme() {
   });
 }
 
+function start() {
+  begin().catch((error) => {
+    say(error.message, 'bad');
+    setTimeout(start, AGAIN_MS);
+  });
+}
+
 chooseTheme();
-begin().catch((error) => say(error.message, 'bad'));
+start();
 follow();
