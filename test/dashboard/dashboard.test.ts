@@ -253,6 +253,26 @@ describe('the dashboard', {
     await picture('phone');
   });
 
+  it('shows on a phone all that there is of a subscription', async () => {
+    await page.goto(`${new URL(page.url()).origin}/#channel=orders`);
+    await page.reload();
+    await page.waitForSelector('dialog[open] #subscriptions tbody tr:nth-child(2)');
+    const outside = await page.evaluate(() =>
+      Array.from(document.querySelectorAll('#subscriptions tbody td'))
+        .filter((cell) => {
+          const { left, right } = cell.getBoundingClientRect();
+          return right <= left || left < 0 || right > window.innerWidth;
+        })
+        .map((cell) => cell.textContent),
+    );
+    assert.deepEqual(outside, []);
+    const heads = await page
+      .locator('#subscriptions tbody tr:first-child td')
+      .evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell, '::before').content));
+    assert.ok(heads.includes('"State"') && heads.includes('"In flight"'), heads.join());
+    if (PICTURES !== undefined) await page.screenshot({ path: join(PICTURES, 'phone-channel.png') });
+  });
+
   it('follows again by itself after an answer that a browser takes for the last word', async () => {
     const { origin } = new URL(page.url());
     const release = new AbortController();

@@ -162,6 +162,7 @@ export class ChannelTable {
     document
       .querySelector('#channel-facts')
       .replaceChildren(...facts.flatMap(([name, value]) => [fact(name, value)]));
+    const heads = [...document.querySelectorAll('#subscriptions th')].map((head) => head.textContent);
     const rows = answer.subscriptions.map((sub) => {
       const line = document.createElement('tr');
       line.append(
@@ -173,6 +174,10 @@ export class ChannelTable {
         cell(`${count(sub.inFlight)} of ${count(sub.maxInFlight)}`, 'number'),
         cell(count(sub.lastSent), 'number'),
       );
+      // A phone has no room for a head above: each says itself what it is.
+      heads.forEach((head, i) => {
+        line.cells[i].dataset.head = head;
+      });
       return line;
     });
     if (rows.length === 0) rows.push(emptyRow(7, 'Nobody is subscribed.'));

@@ -133,6 +133,7 @@ export class Charts {
         axes: [
           {
             ...axis,
+            size: 32,
             values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step)),
             space: 64,
           },
