@@ -47,6 +47,7 @@ function clientz(client: ClientSession, withSubscriptions: boolean): object {
   };
 }
 
+/** In the order of their names, as Go writes a map. */
 function byChannel(subscriptions: ClientSession['subscriptions']): object {
   const channels = new Map<string, Subscriptionz[]>();
   for (const sub of subscriptions) {
@@ -55,5 +56,5 @@ function byChannel(subscriptions: ClientSession['subscriptions']): object {
     if (list === undefined) channels.set(name, [subscriptionz(sub)]);
     else list.push(subscriptionz(sub));
   }
-  return Object.fromEntries(channels);
+  return Object.fromEntries([...channels].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

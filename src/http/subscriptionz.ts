@@ -34,7 +34,7 @@ export function subscriptionz(sub: Subscription): Subscriptionz {
     ack_wait: sub.ackWaitMs / 1000,
     last_sent: sub.lastSent,
     pending_count: sub.inFlight.size,
-    is_stalled: sub.isOnline && sub.isStalled,
+    is_stalled: sub.isStalled,
   };
 }
 

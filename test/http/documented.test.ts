@@ -168,13 +168,19 @@ describe('what /streaming answers', () => {
 
   it('keeps the fields of a durable that has gone offline, the client too', async () => {
     const other = await rig.connect('other');
-    await other.subscribe('off', { durableName: 'dur' });
+    await other.publishMany('off', 3);
+    // One that has gone at its MaxInflight still is, as in the Go server: `is_offline` says why nobody sees to it.
+    const durable = await other.subscribe('off', {
+      ...{ durableName: 'dur', all: true, manualAcks: true, maxInFlight: 2 },
+    });
+    await durable.got(2);
     const path = '/streaming/channelsz?channel=off&subs=1';
     const one = async (): Promise<Record<string, unknown>> => {
       const { subscriptions } = await getJson(rig.broker, path);
       return (subscriptions as Record<string, unknown>[])[0]!;
     };
     const online = await one();
+    assert.deepEqual([online.is_stalled, online.pending_count], [true, 2]);
     await other.close();
     await waitFor(async () => (await one()).is_offline === true, 'it is offline');
     assert.deepEqual(await one(), { ...online, is_offline: true });

@@ -142,9 +142,9 @@ describe('/streaming/clientsz', () => {
 
   it('shows one client, with its subscriptions by channel', async () => {
     const client = await rig.connect('one');
-    await client.subscribe('x');
-    await client.subscribe('x');
     await client.subscribe('y');
+    await client.subscribe('x');
+    await client.subscribe('x');
     const one = await getJson(rig.broker, '/streaming/clientsz?client=one');
     assert.deepEqual(Object.keys(one), CLIENTZ);
     assert.deepEqual([one.id, one.subs_count], ['one', 3]);
