@@ -164,7 +164,7 @@ export class HttpServer {
         );
         return;
       }
-      const url = URL.canParse(message.url ?? '', BASE) ? new URL(message.url!, BASE) : undefined;
+      const url = urlOf(message.url ?? '');
       if (url === undefined) {
         sendText(response, 400, 'the path of the request is no URL');
         return;
@@ -196,6 +196,12 @@ export class HttpServer {
 }
 
 const BASE = 'http://localhost';
+
+/** @returns undefined for what is none, and for `//healthz`, which would be the path `/` of a host called healthz */
+function urlOf(target: string): URL | undefined {
+  return !target.startsWith('//') && URL.canParse(target, BASE) ? new URL(target, BASE) : undefined;
+}
+
 /** For probes, which have no secrets. They tell the name of the node, of its cluster, and what is wrong. */
 const OPEN_PATHS = new Set(['/livez', '/healthz', '/readyz']);
 

@@ -54,14 +54,17 @@ describe('The HTTP server', () => {
 
   it('refuses what is no path', async () => {
     const { hostname, port } = new URL(urlOf(rig.broker));
-    const status = await new Promise((resolve, reject) => {
-      const message = request({ hostname, port, path: '//', method: 'GET' }, (response) => {
-        response.resume();
-        resolve(response.statusCode);
+    // The second is what a base URL with a slash at its end makes: a probe by it must not be answered with the dashboard.
+    for (const path of ['//', '//healthz']) {
+      const status = await new Promise((resolve, reject) => {
+        const message = request({ hostname, port, path, method: 'GET' }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        message.on('error', reject).end();
       });
-      message.on('error', reject).end();
-    });
-    assert.equal(status, 400);
+      assert.equal(status, 400, path);
+    }
   });
 
   it('takes no more headers than it has to', async () => {
