@@ -128,6 +128,26 @@ describe('the chart', () => {
     assert.ok(!wanted.every(([name, value]) => labelsOf('Pod')[name] === value));
   });
 
+  it('makes a test that can be pulled and placed as the brokers are', HELM, () => {
+    const objects = validate(script.renderChart(findTool('helm')!, ['-f', join(CHART, 'ci', 'all.yaml')]));
+    interface PodSpec {
+      imagePullSecrets?: unknown;
+      nodeSelector?: unknown;
+      tolerations?: unknown;
+    }
+    const placeOf = ({ imagePullSecrets, nodeSelector, tolerations }: PodSpec): unknown[] => [
+      imagePullSecrets,
+      nodeSelector,
+      tolerations,
+    ];
+    const pod = objects.find(({ kind }) => kind === 'Pod') as KubernetesObject & { spec: PodSpec };
+    const set = objects.find(({ kind }) => kind === 'StatefulSet') as KubernetesObject & {
+      spec: { template: { spec: PodSpec } };
+    };
+    assert.ok(placeOf(pod.spec).every((each) => each !== undefined));
+    assert.deepEqual(placeOf(pod.spec), placeOf(set.spec.template.spec));
+  });
+
   it('says what is missing, and what cannot be', HELM, () => {
     const helm = findTool('helm')!;
     assert.throws(() => script.renderChart(helm, []), /nats\.urls is empty: name the NATS servers/);
