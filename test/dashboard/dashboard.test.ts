@@ -206,6 +206,32 @@ describe('the dashboard', {
     await page.waitForFunction(() => !document.querySelector('dialog')!.open);
   });
 
+  it('opens the channel that its address names, also one that is typed while it is open', async () => {
+    const go = (name: string): Promise<void> =>
+      page.evaluate(
+        (hash) => {
+          location.hash = hash;
+        },
+        `#channel=${encodeURIComponent(name)}`,
+      );
+    await go('channel.0042');
+    await waitFor(async () => (await text('#channel-facts')).includes('Messages1'), 'the channel');
+    await go('orders');
+    await waitFor(async () => (await text('#subscriptions')).includes('ledger'), 'another one');
+    assert.equal(await text('#channel-name'), 'orders');
+    isTroubleExpected = true;
+    await go('no such');
+    await waitFor(
+      async () => (await text('#channel-note')) === 'there is no channel no such',
+      'one that is not',
+    );
+    assert.equal(await text('#subscriptions tbody'), '');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => !document.querySelector('dialog')!.open);
+    isTroubleExpected = false;
+    assert.equal(new URL(page.url()).hash, '');
+  });
+
   it('goes through a takeover: the new active, the outage, a gap and no end of the charts', async () => {
     const before = await active();
     isTroubleExpected = true;

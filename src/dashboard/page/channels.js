@@ -3,6 +3,8 @@ import { bytes, count, moment, short } from './format.js';
 
 const PAGE = 50;
 const TYPING_MS = 150;
+/** Before the name of a channel, in the address. */
+const ADDRESSED = '#channel=';
 
 export class ChannelTable {
   #query = { q: '', sort: 'name', order: 'asc', offset: 0 };
@@ -29,6 +31,8 @@ export class ChannelTable {
     this.#body.addEventListener('click', ({ target }) => this.#openRow(target.closest('tr')));
     this.#body.addEventListener('keydown', (event) => this.#onKey(event));
     this.#dialog.addEventListener('close', () => {
+      // It comes later than the closing, and another channel may be open by then.
+      if (this.#dialog.open) return;
       this.#open = '';
       history.replaceState(null, '', location.pathname);
     });
@@ -43,12 +47,17 @@ export class ChannelTable {
         this.#ask({ q: '', offset: 0 });
       }
     });
-    if (location.hash.startsWith('#channel=')) {
-      try {
-        this.#show(decodeURIComponent(location.hash.slice('#channel='.length)));
-      } catch {
-        // Typed by hand, and no name.
-      }
+    addEventListener('hashchange', () => this.#showAddressed());
+    this.#showAddressed();
+  }
+
+  /** The channel that the address of the page names, if it names one. */
+  #showAddressed() {
+    if (!location.hash.startsWith(ADDRESSED)) return;
+    try {
+      this.#show(decodeURIComponent(location.hash.slice(ADDRESSED.length)));
+    } catch {
+      // Typed by hand, and no name.
     }
   }
 
@@ -136,8 +145,13 @@ export class ChannelTable {
   }
 
   #show(name) {
+    if (name !== this.#open) {
+      // What there is of another one is not shown under this name.
+      document.querySelector('#channel-facts').replaceChildren();
+      document.querySelector('#subscriptions tbody').replaceChildren();
+    }
     this.#open = name;
-    history.replaceState(null, '', `#channel=${encodeURIComponent(name)}`);
+    history.replaceState(null, '', `${ADDRESSED}${encodeURIComponent(name)}`);
     document.querySelector('#channel-name').textContent = name;
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#look();
