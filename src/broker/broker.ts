@@ -9,6 +9,7 @@ import { Measures } from '../metrics/measures.js';
 import { type StanSubjects, stanSubjects } from '../protocol/subjects.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
 import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../store/types.js';
+import { AckInboxes } from '../subscription/ack-inboxes.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
 import type { BrokerLink } from './broker-link.js';
 import { ClientSession } from './client-session.js';
@@ -80,7 +81,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly counters = new Counters();
   readonly log: Logger;
   readonly badInput: RateLimitedLog;
-  readonly ackInboxPrefix: string;
+  readonly ackInboxes: AckInboxes;
   readonly ackWait: AckWaitHandler;
   nextSession: number;
   nextSubscriptionId: number;
@@ -112,7 +113,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.pinger = parts.pinger;
     this.log = parts.log;
     this.badInput = new RateLimitedLog(parts.log, parts.clock);
-    this.ackInboxPrefix = ackInboxPrefix(store.storeId);
+    this.ackInboxes = new AckInboxes(ackInboxPrefix(store.storeId));
     this.recentGuids = store.recovered.recentGuids;
     this.nextSession = store.recovered.nextSession;
     this.nextSubscriptionId = store.recovered.nextSubscriptionId;

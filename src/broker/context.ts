@@ -9,6 +9,7 @@ import type { RateLimitedLog } from '../log/rate-limited.js';
 import type { StanSubjects } from '../protocol/subjects.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
 import type { Store } from '../store/types.js';
+import type { AckInboxes } from '../subscription/ack-inboxes.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
 import type { BrokerLink } from './broker-link.js';
 import type { ClientSession } from './client-session.js';
@@ -69,8 +70,7 @@ export interface BrokerContext {
   /** It takes nothing more, and the store may be closed: whoever has waited for something lets it be. */
   readonly isDraining: boolean;
   readonly ackWait: AckWaitHandler;
-  /** What the ack inboxes of all subscriptions begin with; the subscription's id follows. */
-  readonly ackInboxPrefix: string;
+  readonly ackInboxes: AckInboxes;
 
   nextSession: number;
   nextSubscriptionId: number;

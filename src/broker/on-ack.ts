@@ -3,7 +3,7 @@ import type { QueueGroup } from '../subscription/queue-group.js';
 import type { Subscription } from '../subscription/subscription.js';
 import type { BrokerContext } from './context.js';
 
-/** The ack of a delivered message. It comes on the ack inbox of its subscription, whose last token is the subscription's id. */
+/** The ack of a delivered message. It comes on the ack inbox of its subscription, see `AckInboxes`. */
 export class AckHandler {
   readonly #context: BrokerContext;
   readonly #view = newAckView();
@@ -21,12 +21,14 @@ export class AckHandler {
     payloadEnd: number,
   ): void {
     const context = this.#context;
-    const id = lastTokenAsNumber(buffer, subjectStart, subjectEnd);
+    const { ackInboxes } = context;
+    if (!ackInboxes.read(buffer, subjectStart, subjectEnd)) return;
+    const { id } = ackInboxes;
     // Acks come in runs.
     const sub = id === this.#last?.id && this.#last.isStarted ? this.#last : context.subscriptions.get(id);
     this.#last = sub;
-    // The subscription has ended: its clients' last acks come late.
-    if (sub === undefined) return;
+    // The subscription has ended, or came back with another ack inbox: last acks come late.
+    if (sub === undefined || sub.activation !== ackInboxes.activation) return;
     if (!decodeAck(buffer, payloadStart, payloadEnd, this.#view)) {
       context.badInput.note('malformed Ack', () => ({ clientId: sub.clientId, channel: sub.channel.name }));
       return;
@@ -60,22 +62,4 @@ export class AckHandler {
       delivery.touch(group);
     }
   }
-}
-
-const DOT = 0x2e;
-const ZERO = 0x30;
-const MAX_ID_DIGITS = 10;
-
-/** @returns -1 if it is no number of up to ten digits */
-function lastTokenAsNumber(buffer: Buffer, start: number, end: number): number {
-  let value = 0;
-  let unit = 1;
-  let pos = end - 1;
-  for (; pos >= start && buffer[pos] !== DOT; pos--) {
-    const digit = buffer[pos]! - ZERO;
-    if (digit < 0 || digit > 9 || end - pos > MAX_ID_DIGITS) return -1;
-    value += digit * unit;
-    unit *= 10;
-  }
-  return pos < start || pos === end - 1 ? -1 : value;
 }

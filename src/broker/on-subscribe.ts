@@ -213,7 +213,7 @@ function create(
     channelId: channel.log.id,
     clientId: wanted.clientId,
     inbox: wanted.inbox,
-    ackInbox: ackInbox(context, id),
+    ackInbox: context.ackInboxes.nameOf(id, 0),
     queueGroup: groupName,
     durableName: groupName === '' ? wanted.durableName : '',
     isDurable,
@@ -230,16 +230,11 @@ function create(
 function resume(context: BrokerContext, durable: Subscription, wanted: SubscriptionRequest): Subscription {
   durable.resume(
     wanted.inbox,
-    ackInbox(context, durable.id),
+    context.ackInboxes.nameOf(durable.id, durable.activation + 1),
     wanted.maxInFlight,
     wanted.ackWaitSeconds * 1000,
   );
   return durable;
-}
-
-/** The acks of all subscriptions come on one wildcard subscription, over restarts and takeovers. */
-function ackInbox(context: BrokerContext, id: number): string {
-  return `${context.ackInboxPrefix}${id}`;
 }
 
 function activate(context: BrokerContext, sub: Subscription, client: ClientSession): void {

@@ -3,6 +3,7 @@ import type { Channel } from '../channel/channel.js';
 import type { WheelTimer } from '../clock/timer-wheel.js';
 import { pubPrefix } from '../link/writer.js';
 import type { SubscriptionRecord } from '../store/types.js';
+import { activationOf } from './ack-inboxes.js';
 import { InFlight } from './in-flight.js';
 import { Progress } from './progress.js';
 import type { QueueGroup } from './queue-group.js';
@@ -38,7 +39,7 @@ export class Subscription implements WheelTimer {
   /** Messages may go out: the answer to the subscription request is on its way before them. */
   isStarted = false;
   /** Which of its lives this is: a durable has a new one each time it comes back. */
-  activation = 0;
+  activation: number;
   /** New messages wait until what is pending has been delivered again. */
   isOnHold = false;
   /** A message is being read from disk for it. */
@@ -65,6 +66,7 @@ export class Subscription implements WheelTimer {
     this.clientId = record.clientId;
     this.inbox = record.inbox;
     this.ackInbox = record.ackInbox;
+    this.activation = activationOf(record.ackInbox);
     this.maxInFlight = record.maxInFlight;
     this.ackWaitMs = record.ackWaitSeconds * 1000;
     this.lastSent = record.lastSent;

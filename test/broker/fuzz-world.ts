@@ -75,7 +75,7 @@ export class FuzzedBroker {
     this.broker = base.broker;
     this.clock = base.clock;
     this.alive = base.alive;
-    this.ackSubject = `${base.broker.ackInboxPrefix}*`;
+    this.ackSubject = `${base.broker.ackInboxes.prefix}*`;
   }
 
   static async start(

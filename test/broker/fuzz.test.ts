@@ -84,7 +84,7 @@ const sequence = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.maxSafeNat());
 const connId = fc.oneof(fc.constantFrom('conn-a', 'conn-b', ''), name).map((text) => Buffer.from(text));
 
 // The store's id is made of the test's "random" bytes: all ack inboxes are known.
-const { ackInboxPrefix } = new InMemoryBroker().broker;
+const ackInboxPrefix = new InMemoryBroker().broker.ackInboxes.prefix;
 const ackInbox = fc.integer({ min: 0, max: 30 }).map((id) => `${ackInboxPrefix}${id}`);
 
 const messages: fc.Arbitrary<Uint8Array>[] = [
@@ -174,7 +174,7 @@ async function handAll(fuzzed: FuzzedBroker, all: readonly Handed[]): Promise<vo
   for (const { subject, bytes, ackId, withReply, endsRead } of all) {
     const reply = withReply ? `_R.fuzz.${++replies}` : '';
     if (subject === 'ack') {
-      fuzzed.hand(fuzzed.ackSubject, bytes, reply, `${fuzzed.broker.ackInboxPrefix}${ackId}`);
+      fuzzed.hand(fuzzed.ackSubject, bytes, reply, `${ackInboxPrefix}${ackId}`);
     } else fuzzed.hand(subject, bytes, reply);
     if (endsRead) await fuzzed.settle();
   }

@@ -208,8 +208,6 @@ export function end(world: ModelWorld, sub: ModelSubscription, how: 'close' | 'u
   const wasOnline = !sub.isEnded;
   world.note(`${how} ${sub.inbox}`);
   const isByInbox = !sub.isAnswered || world.random.chance(20);
-  // A durable that came back has the ack inbox that it had.
-  if (!wasOnline && sub.receiver.online.size > 0) return;
   if (wasOnline) world.subscriptionEnded(sub, how);
   world.send(
     how === 'close' ? '_STAN.subclose.c' : '_STAN.unsub.c',
@@ -230,8 +228,8 @@ export function ack(world: ModelWorld, sub: ModelSubscription, sequence: number)
   world.note(`ack ${sequence} of ${sub.inbox}`);
   const { receiver } = sub;
   for (const online of receiver.online) {
-    // A durable that came back has the ack inbox that it had.
-    if (online.ackInbox === sub.ackInbox || !receiver.kind.isGroup) receiver.acked(sequence);
+    // A durable that came back has another ack inbox than it had: acks to that one are nobody's.
+    if (online.ackInbox === sub.ackInbox) receiver.acked(sequence);
   }
   world.send(sub.ackInbox, encodeAck({ subject: receiver.channel.name, sequence }));
 }

@@ -150,6 +150,31 @@ for (const store of STORES) {
       assert.deepEqual(second.sequences, [1, 2, 3, 4, 5]);
     });
 
+    it('has another ack inbox when it comes back: the old one neither acknowledges for it nor ends it', async () => {
+      const channel = rig.name('channel');
+      const clientId = rig.name('client');
+      const client = await rig.raw();
+      await client.join(clientId);
+      const request = { clientId, subject: channel, durableName: 'dur', maxInFlight: 2 };
+      const first = await client.subscribe(request);
+      for (let i = 0; i < 3; i++) await client.publish({ clientId, subject: channel });
+      await first.got(2);
+      const old = { clientId, subject: channel, inbox: first.response.ackInbox };
+      await client.closeSubscription(old);
+
+      const second = await client.subscribe(request);
+      await second.got(2);
+      client.ack(old.inbox, channel, 1);
+      client.ack(old.inbox, channel, 2);
+      for (const end of ['closeSubscription', 'unsubscribe'] as const) {
+        assert.equal((await client[end](old)).error, STAN_ERROR.invalidSubscription);
+      }
+      assert.deepEqual(second.sequences, [1, 2]);
+      client.ack(second.response.ackInbox, channel, 1);
+      await second.got(3);
+      assert.deepEqual(second.sequences, [1, 2, 3]);
+    });
+
     it('does not get messages while it is closed, and all of them after', async () => {
       const channel = rig.name('channel');
       const client = await rig.connect();
@@ -208,6 +233,20 @@ for (const store of STORES) {
         ],
       );
       assert.deepEqual(first.sequences, [1]);
+    });
+
+    it('that was taken over is not ended by the end of the first subscription', async () => {
+      const channel = rig.name('channel');
+      const clientId = rig.name('client');
+      const client = await rig.raw();
+      await client.join(clientId);
+      const request = { clientId, subject: channel, durableName: 'dur' };
+      const first = await client.subscribe(request);
+      const second = await client.subscribe(request);
+      const old = { clientId, subject: channel, inbox: first.response.ackInbox };
+      assert.equal((await client.closeSubscription(old)).error, STAN_ERROR.invalidSubscription);
+      await client.publish({ clientId, subject: channel });
+      await second.got(1);
     });
   });
 }

@@ -212,6 +212,23 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       assert.deepEqual(again.sequences, [1]);
     });
 
+    it('gives a durable that comes back an ack inbox that it never had', async () => {
+      const channel = rig.name('channel');
+      const clientId = rig.name('client');
+      const client = await rig.raw();
+      await client.join(clientId);
+      const inboxes: string[] = [];
+      for (let life = 1; life <= 3; life++) {
+        const { response } = await client.subscribe({ clientId, subject: channel, durableName: 'dur' });
+        inboxes.push(response.ackInbox);
+        if (life === 1) await restart();
+        const end = { clientId, subject: channel, inbox: response.ackInbox };
+        assert.equal((await client.closeSubscription(end)).error, '');
+        if (life === 2) await restart();
+      }
+      assert.equal(new Set(inboxes).size, 3);
+    });
+
     it('keeps a durable that is in use, closed, or left by its client; and forgets an unsubscribed one', async () => {
       const channel = rig.name('channel');
       const clientId = rig.name('client');
