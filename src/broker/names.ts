@@ -15,6 +15,14 @@ export function isInboxValid(inbox: string): boolean {
   return inbox.length > 0 && Buffer.byteLength(inbox) <= MAX_NAME_BYTES && INBOX.test(inbox);
 }
 
+/**
+ * Whether a name is what the client sent in this payload. Decoding puts U+FFFD in place of bytes that are not UTF-8: two names
+ * that differ in such bytes only would be one, and their durables or queue groups too.
+ */
+export function isAsSent(name: string, payload: Buffer): boolean {
+  return !name.includes('\uFFFD') || payload.includes(name);
+}
+
 // Tokens between dots, without white space, control characters and wildcards.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const INBOX = /^[^\s\x00-\x20\x7f.*>]+(\.[^\s\x00-\x20\x7f.*>]+)*$/;

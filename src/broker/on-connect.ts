@@ -4,7 +4,7 @@ import { isClientIdValid } from '../protocol/subjects.js';
 import type { ClientSession } from './client-session.js';
 import { closeClient } from './close-client.js';
 import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
-import { isInboxValid, MAX_CONN_ID_BYTES, MAX_NAME_BYTES } from './names.js';
+import { isAsSent, isInboxValid, MAX_CONN_ID_BYTES, MAX_NAME_BYTES } from './names.js';
 
 /** How long the owner of a client id has to show that it is alive, when another one wants the id. The Go server's figure. */
 const OWNER_ANSWER_MS = 500;
@@ -29,6 +29,7 @@ export class ConnectHandler {
     if (
       connect === undefined ||
       !isInboxValid(connect.heartbeatInbox) ||
+      !isAsSent(connect.heartbeatInbox, request.payload) ||
       connect.connId.length > MAX_CONN_ID_BYTES
     ) {
       context.badInput.note('malformed ConnectRequest', () => ({

@@ -14,13 +14,16 @@ import type { ClientSession } from './client-session.js';
 import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
 import { endSubscription } from './end-subscription.js';
 import { watchInactivity } from './inactivity.js';
-import { isInboxValid, MAX_NAME_BYTES } from './names.js';
+import { isAsSent, isInboxValid, MAX_NAME_BYTES } from './names.js';
 import { openChannel } from './open-channel.js';
 
 /** Subscription requests: a new subscription, a durable that comes back, a member that joins its group. */
 export async function handleSubscribe(context: BrokerContext, request: Request): Promise<void> {
   const wanted = decode(request.payload);
-  const error = wanted === undefined ? STAN_ERROR.invalidSubscribeRequest : checkRequest(context, wanted);
+  const error =
+    wanted === undefined
+      ? STAN_ERROR.invalidSubscribeRequest
+      : checkRequest(context, wanted, request.payload);
   if (wanted === undefined || error !== undefined) {
     context.badInput.note('subscription refused', () => ({
       clientId: wanted?.clientId.slice(0, 100),
@@ -73,7 +76,11 @@ export async function handleSubscribe(context: BrokerContext, request: Request):
 const UNREADABLE = 'stanchion: the log of the channel cannot be read: see the log of the server';
 
 /** In the order of the Go server's checks, so that a request with several faults gets the same answer. */
-function checkRequest(context: BrokerContext, wanted: SubscriptionRequest): string | undefined {
+function checkRequest(
+  context: BrokerContext,
+  wanted: SubscriptionRequest,
+  payload: Buffer,
+): string | undefined {
   if (wanted.clientId === '') return STAN_ERROR.clientIdMissing;
   if (wanted.ackWaitSeconds <= 0) return STAN_ERROR.invalidAckWait;
   if (wanted.maxInFlight <= 0) return STAN_ERROR.invalidMaxInFlight;
@@ -85,10 +92,14 @@ function checkRequest(context: BrokerContext, wanted: SubscriptionRequest): stri
     return STAN_ERROR.invalidSubject;
   }
   if (!isChannelNameStringValid(wanted.subject)) return STAN_ERROR.invalidSubject;
+  if (!isAsSent(wanted.subject, payload)) return STAN_ERROR.invalidSubject;
   if (context.clients.get(wanted.clientId) === undefined) return STAN_ERROR.unknownClient;
   if (!isInboxValid(wanted.inbox)) return STAN_ERROR.invalidSubscribeRequest;
   if (Buffer.byteLength(wanted.queueGroup) > MAX_NAME_BYTES) return STAN_ERROR.invalidSubscribeRequest;
   if (Buffer.byteLength(wanted.durableName) > MAX_NAME_BYTES) return STAN_ERROR.invalidSubscribeRequest;
+  for (const name of [wanted.inbox, wanted.queueGroup, wanted.durableName]) {
+    if (!isAsSent(name, payload)) return STAN_ERROR.invalidSubscribeRequest;
+  }
   if (wanted.queueGroup !== '' && wanted.durableName.includes(':')) return STAN_ERROR.invalidDurableName;
   return undefined;
 }

@@ -8,6 +8,8 @@ import {
   decodeConnectResponse,
   decodePubAck,
   decodeSubscriptionResponse,
+  encodeConnectRequest,
+  encodeSubscriptionRequest,
 } from '../../src/protocol/messages.js';
 import { isOtherServer, Rig, STORES } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
@@ -166,6 +168,37 @@ for (const store of STORES) {
         const { error } = await client.requestSubscription({ ...request, ...change });
         assert.equal(error, STAN_ERROR.invalidSubscribeRequest, Object.keys(change)[0]);
       }
+    });
+
+    it('that are not UTF-8 are refused: two of them could look the same', {
+      skip: isOtherServer,
+    }, async () => {
+      const client = await rig.raw();
+      const clientId = rig.name('client');
+      await client.join(clientId);
+      const { discover, subscribe } = client.subjects;
+      // The same length as what stands for it in the request, so that only these bytes change.
+      const notUtf8 = (bytes: Uint8Array) =>
+        Buffer.from(Buffer.from(bytes).toString('latin1').replace('PLACE', 'caf\xe9s'), 'latin1');
+      const valid = {
+        clientId,
+        subject: rig.name('channel'),
+        inbox: 'inbox',
+        maxInFlight: 1,
+        ackWaitSeconds: 1,
+      };
+      for (const field of ['subject', 'inbox', 'durableName', 'queueGroup'] as const) {
+        const request = encodeSubscriptionRequest({ ...valid, [field]: 'PLACE' });
+        const { error } = decodeSubscriptionResponse(await client.request(subscribe, notUtf8(request)));
+        const expected = field === 'subject' ? STAN_ERROR.invalidSubject : STAN_ERROR.invalidSubscribeRequest;
+        assert.equal(error, expected, field);
+      }
+      const connect = encodeConnectRequest({ clientId: rig.name('client'), heartbeatInbox: 'PLACE' });
+      const { error } = decodeConnectResponse(await client.request(discover, notUtf8(connect)));
+      assert.equal(error, STAN_ERROR.invalidConnectRequest);
+      // The character itself may be in a name.
+      const named = { ...valid, durableName: 'caf\ufffd' };
+      assert.equal((await client.requestSubscription(named)).error, '');
     });
 
     it('that would break the lines of the NATS protocol are refused', { skip: isOtherServer }, async () => {
