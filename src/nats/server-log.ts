@@ -4,30 +4,40 @@ const MAX_LINE_CHARS = 4_096;
 const KEPT_LINES = 20;
 const LINE = /^\[\d+\] (?:\S+ \S+ )?\[(\w{3})\] (.*)$/;
 
+export type ServerStream = 'stdout' | 'stderr';
+
 /** Passes the lines of a nats-server's log to ours, and keeps the last ones to explain an early end. */
 export class ServerLog {
   readonly lastLines: string[] = [];
-  /** The fatal error, or the first line: before its log begins, a nats-server says what is wrong and then explains its flags. */
-  complaint = '';
-  private rest = '';
+  private fatal = '';
+  private readonly first: Record<ServerStream, string> = { stdout: '', stderr: '' };
+  private readonly rest: Record<ServerStream, string> = { stdout: '', stderr: '' };
 
   constructor(private readonly logger: Logger) {}
 
-  write(chunk: string): void {
-    const lines = (this.rest + chunk).split('\n');
-    this.rest = lines.pop()!.slice(0, MAX_LINE_CHARS);
-    for (const line of lines) this.line(line.trimEnd().slice(0, MAX_LINE_CHARS));
+  /** Why it ended: the fatal error, or what it said first. Its log and its complaints are on stderr, its usage is on stdout. */
+  get complaint(): string {
+    return this.fatal || this.first.stderr || this.first.stdout;
+  }
+
+  write(stream: ServerStream, chunk: string): void {
+    const lines = (this.rest[stream] + chunk).split('\n');
+    this.rest[stream] = lines.pop()!.slice(0, MAX_LINE_CHARS);
+    for (const line of lines) this.line(stream, line.trimEnd().slice(0, MAX_LINE_CHARS));
   }
 
   end(): void {
-    if (this.rest !== '') this.line(this.rest);
-    this.rest = '';
+    for (const stream of ['stderr', 'stdout'] as const) {
+      this.line(stream, this.rest[stream]);
+      this.rest[stream] = '';
+    }
   }
 
-  private line(line: string): void {
+  private line(stream: ServerStream, line: string): void {
     if (line === '') return;
     const [, level, text = ''] = LINE.exec(line) ?? [undefined, 'ERR', line];
-    if (level === 'FTL' || this.complaint === '') this.complaint = text;
+    if (level === 'FTL') this.fatal = text;
+    this.first[stream] ||= text;
     this.lastLines.push(text);
     if (this.lastLines.length > KEPT_LINES) this.lastLines.shift();
     if (level === 'INF') this.logger.info({}, text);

@@ -136,8 +136,8 @@ export class SupervisedServer {
     // In a process group of its own: at Ctrl-C the broker still needs it, to answer and to hand over, and then stops it.
     const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const log = new ServerLog(this.logger);
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write(chunk));
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.write(chunk));
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write('stdout', chunk));
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.write('stderr', chunk));
     const sinceMs = this.clock.monotonicMs();
     let isReady = false;
     const ended = new Promise<string>((resolve) => {
