@@ -269,7 +269,7 @@ for (const store of STORES) {
   });
 
   describe(`Heartbeats (${store} store)`, () => {
-    const flags = ['--hb-interval', '200ms', '--hb-timeout', '500ms', '--hb-fail-count', '1'];
+    const flags = ['--hb-interval', '200ms', '--hb-timeout', '1s', '--hb-fail-count', '1'];
     const rig = new Rig({ store, flags });
 
     for (const protocol of [0, 1]) {
