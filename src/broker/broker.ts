@@ -14,7 +14,7 @@ import type { AckWaitHandler, Subscription } from '../subscription/subscription.
 import type { BrokerLink } from './broker-link.js';
 import { ClientSession } from './client-session.js';
 import { Clients } from './clients.js';
-import { CommitGate } from './commit-gate.js';
+import { CommitGate, type GateOutput } from './commit-gate.js';
 import type { BrokerContext, BrokerOptions, ClientPinger, Request } from './context.js';
 import { Counters } from './counters.js';
 import { ExpiryTimer } from './expiry-timer.js';
@@ -256,7 +256,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   onCommitted(batch: BatchId): void {
     if (this.#isStopped) return;
     this.delivery.beginTurn();
-    this.gate.release(batch, this.#deliverChannel);
+    this.gate.release(batch, this.#gateOutput);
     this.#endTurn();
   }
 
@@ -274,9 +274,12 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     else this.log.error({ reason }, 'the store is full: publishers get an error until there is room');
   }
 
-  readonly #deliverChannel = (channel: Parameters<Delivery['deliverChannel']>[0]): void => {
-    channel.usedAtMs = this.delivery.nowMs;
-    this.delivery.deliverChannel(channel);
+  readonly #gateOutput: GateOutput = {
+    deliver: (channel) => {
+      channel.usedAtMs = this.delivery.nowMs;
+      this.delivery.deliverChannel(channel);
+    },
+    answer: (answers, isMoreToCome) => this.delivery.answer(answers, isMoreToCome),
   };
 
   #subscribe(request: Request): void {

@@ -64,36 +64,46 @@ export class CommitGate {
     return 'committed';
   }
 
-  /** Runs when the batch is durable, after its answers have been sent, in the order of the calls. */
+  /** Runs when the batch is durable, after its answers have been written, in the order of the calls. */
   afterCommit(batch: BatchId, action: () => void): void {
     this.hold(batch).actions.push(action);
   }
 
   /**
-   * All batches up to this one are durable: sends their answers, makes their messages visible.
-   * @param onVisible called for each channel that got messages
+   * All batches up to this one are durable: makes their messages visible, and sends their answers behind them. A client that
+   * publishes what it subscribes to has each message when the ack comes, and some ask no further then: the Go server's order.
    */
-  release(batch: BatchId, onVisible: (channel: Channel) => void): void {
+  release(batch: BatchId, output: GateOutput): void {
     while (this.#held.length > 0 && this.#held[0]!.batch <= batch) {
       const held = this.#held.shift()!;
-      if (held.answers !== undefined) {
-        this.#link?.send(held.answers);
-        const { messages } = held;
+      const { channels, lastSequences, answers, messages, actions } = held;
+      for (let i = 0; i < channels.length; i++) {
+        channels[i]!.visible = lastSequences[i]!;
+        output.deliver(channels[i]!);
+      }
+      if (answers !== undefined) {
+        output.answer(answers, actions.length > 0);
         if (messages > 0) {
           this.#publishAck.observe((this.#clock.monotonicMs() - held.begunMs) / 1e3, messages);
         }
       }
-      const { channels, lastSequences } = held;
-      for (let i = 0; i < channels.length; i++) {
-        channels[i]!.visible = lastSequences[i]!;
-        onVisible(channels[i]!);
-      }
-      for (const action of held.actions) action();
+      for (const action of actions) action();
       if (held === this.#newest) this.#newest = undefined;
       held.clear();
       this.#free.push(held);
     }
   }
+}
+
+/** Where what a batch held back goes. */
+export interface GateOutput {
+  /** The channel has new visible messages. */
+  deliver(channel: Channel): void;
+  /**
+   * Sends answers behind what was delivered, and takes the buffer over.
+   * @param isMoreToCome they are better sent together with what follows in this turn
+   */
+  answer(answers: OutBuffer, isMoreToCome: boolean): void;
 }
 
 /** One batch's share of the gate. */

@@ -15,6 +15,8 @@ import type { Subscription } from '../subscription/subscription.js';
 const MESSAGES_PER_TURN = 4096;
 /** Buffered output is handed to the link at this size, not only at the end of the turn. */
 const SEND_BYTES = 1024 * 1024;
+/** Answers of up to this size are copied behind the turn's messages, to leave by one write with them. */
+const COPIED_ANSWER_BYTES = 16 * 1024;
 /** A message that could not be read is tried again after this. */
 const READ_RETRY_MS = 5_000;
 /** A message too large to be delivered is told of once in this time: it comes round with every ack wait. */
@@ -100,6 +102,21 @@ export class Delivery {
   get out(): OutBuffer | undefined {
     if (this.#out === undefined && this.#link !== undefined) this.#out = this.#link.takeBuffer();
     return this.#out;
+  }
+
+  /**
+   * Sends answers behind what has been written in this turn, and takes the buffer over.
+   * @param isMoreToCome the turn will write more
+   */
+  answer(answers: OutBuffer, isMoreToCome: boolean): void {
+    const isAlone = !isMoreToCome && (this.#out === undefined || this.#out.length === 0);
+    if (!isAlone && answers.length <= COPIED_ANSWER_BYTES) {
+      this.out?.bytes(answers.buf, 0, answers.length);
+      answers.reset();
+    } else {
+      this.endTurn();
+    }
+    this.#link?.send(answers);
   }
 
   /** Sends what has been written. To be called at the end of each turn. */

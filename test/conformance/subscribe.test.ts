@@ -196,6 +196,30 @@ for (const store of STORES) {
       }
     });
 
+    it('has each message before the ack of its publish comes, if one client does both', async () => {
+      const channel = rig.name('channel');
+      const client = await rig.connect();
+      const plain = await client.subscribe(channel);
+      const queue = await client.subscribe(channel, { queueGroup: 'group', durableName: 'durable' });
+      for (let i = 1; i <= 50; i++) {
+        await client.publish(channel, 'one at a time');
+        assert.deepEqual([plain.messages.length, queue.messages.length], [i, i]);
+      }
+    });
+
+    it('has them so too when many are published at once', async () => {
+      const channel = rig.name('channel');
+      const client = await rig.connect();
+      const subscription = await client.subscribe(channel, { maxInFlight: 10_000 });
+      const late: number[] = [];
+      const acks = Array.from({ length: 5000 }, async (_, i) => {
+        await client.publish(channel, 'one of many');
+        if (subscription.messages.length <= i) late.push(i);
+      });
+      await Promise.all(acks);
+      assert.deepEqual(late, []);
+    });
+
     it('gets every message of its channel in order, while old ones are read and new ones come', async () => {
       const channel = rig.name('channel');
       const publisher = await rig.connect();
