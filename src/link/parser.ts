@@ -100,7 +100,7 @@ export class Parser {
 
     while (p < end && isBlank(buffer[p]!)) p++;
     const subjectStart = p;
-    while (p < end && buffer[p]! > SPACE) p++;
+    while (p < end && (buffer[p]! > SPACE || isControlOfName(buffer[p]!))) p++;
     const subjectEnd = p;
 
     while (p < end && isBlank(buffer[p]!)) p++;
@@ -110,7 +110,7 @@ export class Parser {
 
     while (p < end && isBlank(buffer[p]!)) p++;
     let replyStart = p;
-    while (p < end && buffer[p]! > SPACE) p++;
+    while (p < end && (buffer[p]! > SPACE || isControlOfName(buffer[p]!))) p++;
     let replyEnd = p;
 
     // One word less than there can be: no reply, and the word read last is a size.
@@ -230,6 +230,11 @@ export class Parser {
 
 function isBlank(byte: number): boolean {
   return byte === SPACE || byte === TAB;
+}
+
+/** nats-server ends a word at a blank or the end of the line, and takes every other control character for a part of a subject. */
+function isControlOfName(byte: number): boolean {
+  return byte < SPACE && byte !== TAB && byte !== CR && byte !== LF;
 }
 
 function isMessageWord(buffer: Buffer, at: number): boolean {

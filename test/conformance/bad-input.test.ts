@@ -116,6 +116,17 @@ for (const store of STORES) {
       assert.ok(!rig.broker.hasExited);
     });
 
+    it('may be in the name of a channel as control characters: it is one like others', async () => {
+      const client = await rig.raw();
+      const clientId = rig.name('client');
+      await client.join(clientId);
+      const connId = Buffer.from(clientId);
+      for (const subject of ['a\0b', 'a\x01b', 'a\x0bb', 'a\x7fb']) {
+        const { error } = await client.publish({ clientId, connId, subject, data: Buffer.from('x') });
+        assert.equal(error, '', JSON.stringify(subject));
+      }
+    });
+
     it('do not fill the log: what is said of them is limited', { skip: isOtherServer }, async () => {
       const broker = await rig.startBroker();
       const client = await rig.raw(broker);

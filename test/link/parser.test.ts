@@ -72,6 +72,13 @@ describe('the parser of the NATS client protocol', () => {
     assert.deepEqual(reading('HMSG a 1 77 1 2\r\nxy\r\n'), ['1 a 77 y']);
   });
 
+  it('takes control characters in subjects, as nats-server does', () => {
+    assert.deepEqual(reading('MSG a\0b 1 c\x01\x1fd 1\r\nx\r\nHMSG \x0be 2 12 13\r\nNATS/1.0\r\n\r\ny\r\n'), [
+      '1 a\0b c\x01\x1fd x',
+      '2 \x0be - y',
+    ]);
+  });
+
   it('takes operations in any case, and more than one blank', () => {
     assert.deepEqual(
       reading("msg a  1\t2 \r\nxx\r\nPing\r\npOnG\r\n+ok\r\n-err  'Slow Consumer'\r\ninfo {} \r\n"),
