@@ -1,5 +1,6 @@
 export { type Codec, jsonCodec, type Payload, stringCodec } from './client/codec.js';
-export { connect, type PublishOptions, type StanConnection } from './client/connection.js';
+export { connect } from './client/connect.js';
+export type { PublishOptions, StanConnection } from './client/connection.js';
 export {
   AckTimeoutError,
   ClosedError,
@@ -13,7 +14,7 @@ export {
 } from './client/errors.js';
 export type { Message } from './client/message.js';
 export type { ConnectOptions, NatsOptions } from './client/options.js';
-export type { OnAck } from './client/publisher.js';
+export type { OnAck } from './client/pending.js';
 export type { StartAt } from './client/start-at.js';
 export type { Status } from './client/status.js';
 export type { MessageCallback, SubscribeOptions } from './client/subscribe-options.js';

@@ -1,28 +1,12 @@
-import {
-  connect as connectNats,
-  createInbox,
-  Events,
-  type NatsConnection,
-  type Status as NatsStatus,
-  type Subscription as NatsSubscription,
-  nuid,
-} from 'nats';
-import {
-  type ConnectResponse,
-  decodeCloseResponse,
-  decodeConnectResponse,
-  decodePingResponse,
-  encodeCloseRequest,
-  encodeConnectRequest,
-  encodePing,
-} from '../protocol/messages.js';
-import { ask, isNobody } from './ask.js';
+import type { NatsConnection } from 'nats';
 import { type Codec, encodeWith } from './codec.js';
-import { ClosedError, ConnectError, ConnectionLostError, StanError } from './errors.js';
-import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './options.js';
-import { checkChannelName, PubEncoder } from './pub-encoder.js';
-import { type OnAck, Publisher } from './publisher.js';
-import { say } from './say.js';
+import { ClosedError, ConnectionLostError, StanError } from './errors.js';
+import { watchNats } from './nats-watch.js';
+import type { ResolvedOptions } from './options.js';
+import type { OnAck } from './pending.js';
+import { checkChannelName } from './pub-encoder.js';
+import { Publisher } from './publisher.js';
+import { Session } from './session.js';
 import { type Status, StatusFeed } from './status.js';
 import { resolveSubscribeOptions, type SubscribeOptions } from './subscribe-options.js';
 import { StanSubscription, type Subscription, type SubscriptionHost } from './subscription.js';
@@ -70,62 +54,20 @@ export interface StanConnection extends AsyncDisposable {
   status(): AsyncIterable<Status>;
 }
 
-const PROTOCOL_LEVEL = 1;
-const NO_DATA = new Uint8Array();
-const REPEAT_MS = 500;
 const FIRST_RESUME_MS = 100;
 const MAX_RESUME_MS = 5_000;
 const RESUME_JITTER = 0.2;
-/** What `ConnectResponse.guidMemory` says. */
-const SAME_SESSION = 2;
 
-/**
- * Connects to NATS, and to the broker of a cluster id.
- *
- * @throws ConnectError if nobody answers, or the server refuses (`serverText`: `stan: clientID already registered`);
- *   InvalidOptionError; what the `nats` package throws if NATS cannot be reached is the `cause`
- */
-export async function connect(options: ConnectOptions): Promise<StanConnection> {
-  const resolved = resolveOptions(options);
-  const nats = resolved.natsConnection ?? (await openNats(resolved));
-  try {
-    return await Connection.open(nats, resolved);
-  } catch (error) {
-    if (resolved.natsConnection === undefined) await nats.close();
-    throw error;
-  }
-}
-
-async function openNats({ natsOptions }: ResolvedOptions): Promise<NatsConnection> {
-  try {
-    return await connectNats(natsOptions);
-  } catch (cause) {
-    const servers = String(natsOptions.servers ?? '127.0.0.1:4222');
-    throw new ConnectError(`NATS cannot be reached at ${servers}: ${(cause as Error).message}`, {
-      code: 'CONNECT_REFUSED',
-      hint: 'Is a nats-server there, and are user, password, token or TLS right?',
-      cause,
-    });
-  }
-}
-
-class Connection implements StanConnection {
+export class Connection implements StanConnection {
   readonly clusterId: string;
   readonly clientId: string;
   readonly natsConnection: NatsConnection;
   readonly #options: ResolvedOptions;
   readonly #events = new StatusFeed();
-  readonly #connId = Buffer.from(nuid.next());
-  readonly #heartbeatInbox = createInbox();
-  readonly #heartbeats: NatsSubscription;
-  #response!: ConnectResponse;
+  readonly #session: Session;
   #publisher!: Publisher;
   readonly #host: SubscriptionHost;
   readonly #subscriptions = new Set<StanSubscription>();
-  #pingTimer: NodeJS.Timeout | undefined;
-  #pings: NatsSubscription | undefined;
-  #pingsOut = 0;
-  #isNatsUp = true;
   #unwatchNats = (): void => {};
   #isResuming = false;
   #closing: Promise<void> | undefined;
@@ -141,25 +83,22 @@ class Connection implements StanConnection {
     this.#closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
+    this.#session = new Session(nats, options, (what, serverText) => this.#lost(what, serverText));
     this.#host = this.#newHost();
-    this.#heartbeats = nats.subscribe(this.#heartbeatInbox, {
-      callback: (error, message) => {
-        if (error === null && message.reply) say(nats, message.reply, NO_DATA);
-      },
-    });
   }
 
   static async open(nats: NatsConnection, options: ResolvedOptions): Promise<Connection> {
     const connection = new Connection(nats, options);
+    const session = connection.#session;
     try {
-      connection.#response = await connection.#register();
+      await session.register();
     } catch (error) {
-      connection.#heartbeats.unsubscribe();
+      session.end();
       throw error;
     }
-    connection.#publisher = new Publisher(nats, options, connection.#events, connection.#newEncoder());
+    connection.#publisher = new Publisher(nats, options, connection.#events, session.newEncoder());
     connection.#publisher.canRetry = connection.#canRetry;
-    connection.#startPings();
+    session.startPings();
     connection.#watchNats();
     return connection;
   }
@@ -227,107 +166,29 @@ class Connection implements StanConnection {
 
   get #canRetry(): boolean {
     const { retry } = this.#options;
-    return retry === 'auto' ? this.#response.guidMemory > 0 : retry;
-  }
-
-  #newEncoder(): PubEncoder {
-    return new PubEncoder(this.#response.pubPrefix, this.clientId, this.#connId);
+    return retry === 'auto' ? this.#session.canRepeat : retry;
   }
 
   #newHost(): SubscriptionHost {
-    const connection = this;
+    const session = this.#session;
     return {
       nats: this.natsConnection,
       clientId: this.clientId,
       events: this.#events,
       requestTimeoutMs: this.#options.connectTimeout,
       get subjects() {
-        const { subRequests, unsubRequests, subCloseRequests } = connection.#response;
-        return { subscribe: subRequests, unsubscribe: unsubRequests, subscriptionClose: subCloseRequests };
+        return session.subjects;
       },
       get canRepeat() {
-        return connection.#response.guidMemory > 0;
+        return session.canRepeat;
       },
       forget: (subscription) => this.#subscriptions.delete(subscription),
     };
   }
 
-  /** @throws ConnectError */
-  async #register(): Promise<ConnectResponse> {
-    const { clusterId, clientId, discoverPrefix, connectTimeout, pingIntervalSeconds, pingMaxOut } =
-      this.#options;
-    const subject = `${discoverPrefix}.${clusterId}`;
-    const payload = encodeConnectRequest({
-      clientId,
-      heartbeatInbox: this.#heartbeatInbox,
-      protocol: PROTOCOL_LEVEL,
-      connId: this.#connId,
-      pingInterval: pingIntervalSeconds,
-      pingMaxOut,
-      wantsGuidMemory: true,
-    });
-    const answer = await ask(this.natsConnection, subject, payload, {
-      timeout: connectTimeout,
-      repeatMs: REPEAT_MS,
-    });
-    if (answer === undefined) {
-      throw new ConnectError(
-        `no broker of cluster id "${clusterId}" has answered on ${subject} within ${connectTimeout} ms`,
-        {
-          code: 'CONNECT_TIMEOUT',
-          hint: `Is a broker active that has this cluster id? \`stanchion status --cluster-id ${clusterId}\` tells`,
-        },
-      );
-    }
-    const response = decodeConnectResponse(answer);
-    const { error: serverText } = response;
-    if (serverText === '') return response;
-    throw new ConnectError(`client "${clientId}" was refused by cluster id "${clusterId}": ${serverText}`, {
-      code: 'CONNECT_REFUSED',
-      serverText,
-      hint: serverText.includes('already registered')
-        ? 'Another connection that is alive has this client id: choose another one, or close that one'
-        : 'Change what the server names',
-    });
-  }
-
   #checkOpen(): void {
     if (this.#isClosed || this.#closing !== undefined)
       throw new ClosedError(`the connection of client "${this.clientId}" is closed`);
-  }
-
-  // Pings tell whether the server still knows this connection. Heartbeats tell the server that it is alive.
-
-  #startPings(): void {
-    const { pingRequests, pingInterval, pingMaxOut } = this.#response;
-    clearInterval(this.#pingTimer);
-    this.#pings?.unsubscribe();
-    this.#pings = undefined;
-    this.#pingsOut = 0;
-    // A server of protocol level 0 has none.
-    if (pingRequests === '' || pingInterval <= 0) return;
-    const inbox = createInbox();
-    const pings = this.natsConnection.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error !== null || isNobody(message) || this.#pings !== pings) return;
-        const { error: serverText } = decodePingResponse(message.data);
-        if (serverText === '') this.#pingsOut = 0;
-        else this.#lost(`the server no longer knows client "${this.clientId}": ${serverText}`, serverText);
-      },
-    });
-    this.#pings = pings;
-    const payload = encodePing({ connId: this.#connId });
-    this.#pingTimer = setInterval(() => {
-      // While NATS is away, who says nothing has not been asked.
-      if (!this.#isNatsUp || this.natsConnection.isClosed()) return;
-      if (this.#pingsOut >= pingMaxOut) {
-        const seconds = pingInterval * pingMaxOut;
-        this.#lost(`the broker has not answered ${pingMaxOut} pings in ${seconds} s`, undefined);
-        return;
-      }
-      this.#pingsOut++;
-      say(this.natsConnection, pingRequests, payload, { reply: inbox });
-    }, pingInterval * 1_000);
   }
 
   #lost(what: string, serverText: string | undefined): void {
@@ -345,12 +206,12 @@ class Connection implements StanConnection {
   /** Registers again, as often as it takes. */
   async #resume(lost: ConnectionLostError): Promise<void> {
     this.#isResuming = true;
-    clearInterval(this.#pingTimer);
+    this.#session.stopPings();
     this.#publisher.hold(lost.message);
     let waitMs = FIRST_RESUME_MS;
     while (!this.#isClosed && this.#closing === undefined) {
       try {
-        this.#response = await this.#register();
+        await this.#session.register();
         break;
       } catch (error) {
         if (this.natsConnection.isClosed()) return;
@@ -360,12 +221,12 @@ class Connection implements StanConnection {
       waitMs = Math.min(MAX_RESUME_MS, waitMs * 2);
     }
     if (this.#isClosed || this.#closing !== undefined) return;
-    this.#startPings();
-    const isSameSession = this.#response.guidMemory === SAME_SESSION;
+    this.#session.startPings();
+    const isSameSession = this.#session.isSame;
     // A server that still knows the client has its subscriptions too.
     if (!isSameSession) await this.#resumeSubscriptions();
     this.#publisher.canRetry = this.#canRetry;
-    this.#publisher.release(this.#newEncoder(), isSameSession, () => lost);
+    this.#publisher.release(this.#session.newEncoder(), isSameSession, () => lost);
     this.#isResuming = false;
     this.#events.tell({ type: 'resumed' });
   }
@@ -381,35 +242,20 @@ class Connection implements StanConnection {
     }
   }
 
-  /** A borrowed connection may live much longer than this one, and must not keep it. */
   #watchNats(): void {
-    // The package's iterators have a stop, which its types do not tell.
-    const feed: AsyncIterable<NatsStatus> & { stop?(): void } = this.natsConnection.status();
-    let watching: Connection | undefined = this;
-    this.#unwatchNats = () => {
-      watching = undefined;
-      feed.stop?.();
-    };
-    void this.natsConnection.closed().then((error) => {
-      if (watching !== undefined) watching.#onNatsClosed(error ?? undefined);
-    });
-    void this.#readNats(feed);
-  }
-
-  async #readNats(feed: AsyncIterable<NatsStatus>): Promise<void> {
-    for await (const { type, data } of feed) {
-      if (this.#isClosed) return;
-      if (type === Events.Disconnect) {
-        this.#isNatsUp = false;
+    this.#unwatchNats = watchNats(this.natsConnection, {
+      onDisconnect: (server) => {
+        this.#session.natsDisconnected();
         this.#publisher.disconnected();
-        this.#events.tell({ type: 'disconnect', server: String(data) });
-      } else if (type === Events.Reconnect) {
-        this.#isNatsUp = true;
-        this.#pingsOut = 0;
-        this.#events.tell({ type: 'reconnect', server: String(data) });
+        this.#events.tell({ type: 'disconnect', server });
+      },
+      onReconnect: (server) => {
+        this.#session.natsReconnected();
+        this.#events.tell({ type: 'reconnect', server });
         this.#publisher.reconnected();
-      }
-    }
+      },
+      onClosed: (cause) => this.#onNatsClosed(cause),
+    });
   }
 
   #onNatsClosed(cause: Error | undefined): void {
@@ -436,14 +282,8 @@ class Connection implements StanConnection {
       }),
     ]);
     clearTimeout(timer);
-    let problem: StanError | undefined;
-    if (!this.natsConnection.isClosed() && !this.#isClosed) {
-      const payload = encodeCloseRequest({ clientId: this.clientId });
-      const answer = await ask(this.natsConnection, this.#response.closeRequests, payload, {
-        timeout: connectTimeout,
-      });
-      problem = closeProblem(this.clientId, answer, connectTimeout);
-    }
+    const canLeave = !this.natsConnection.isClosed() && !this.#isClosed;
+    const problem = canLeave ? await this.#session.leave() : undefined;
     await this.#end(undefined);
     if (problem !== undefined) throw problem;
   }
@@ -451,44 +291,17 @@ class Connection implements StanConnection {
   async #end(error: StanError | undefined): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearInterval(this.#pingTimer);
+    this.#session.end();
     this.#unwatchNats();
     const reason = (): StanError =>
       error ?? new ClosedError(`the connection of client "${this.clientId}" was closed before the ack came`);
     this.#publisher.close(reason);
     for (const subscription of [...this.#subscriptions]) subscription.end(error);
-    if (!this.natsConnection.isClosed()) {
-      this.#heartbeats.unsubscribe();
-      this.#pings?.unsubscribe();
-      if (this.#options.natsConnection === undefined) await this.natsConnection.close();
-    }
+    if (this.#options.natsConnection === undefined && !this.natsConnection.isClosed())
+      await this.natsConnection.close();
     this.#events.end();
     this.#onClosed(error);
   }
-}
-
-function closeProblem(
-  clientId: string,
-  answer: Uint8Array | undefined,
-  timeoutMs: number,
-): StanError | undefined {
-  const hint = 'The broker ends it by itself once its heartbeats are not answered';
-  if (answer === undefined) {
-    return new StanError(
-      `the broker has not answered within ${timeoutMs} ms that client "${clientId}" closes`,
-      {
-        code: 'REQUEST_TIMEOUT',
-        hint,
-      },
-    );
-  }
-  const { error: serverText } = decodeCloseResponse(answer);
-  if (serverText === '') return undefined;
-  return new StanError(`client "${clientId}" could not be closed: ${serverText}`, {
-    code: 'CONNECT_REFUSED',
-    serverText,
-    hint,
-  });
 }
 
 function aborted(subject: string, signal: AbortSignal | undefined): StanError {

@@ -1,36 +1,14 @@
 import { createInbox, type Msg, type NatsConnection, nuid, type Subscription } from 'nats';
 import { decodePubAck } from '../protocol/messages.js';
 import { isNobody } from './ask.js';
-import { AckTimeoutError, PublishError, type StanError } from './errors.js';
+import type { StanError } from './errors.js';
+import { Flushes } from './flushes.js';
 import type { ResolvedOptions } from './options.js';
+import { type OnAck, type Pending, refusedError, tell, timeoutError, tooLargeError } from './pending.js';
 import type { PubEncoder } from './pub-encoder.js';
+import { PublishQueue } from './publish-queue.js';
 import { say } from './say.js';
 import type { StatusFeed } from './status.js';
-
-/** Called once for each message: with an error if it is not known to be stored. */
-export type OnAck = (error: StanError | undefined, guid: string) => void;
-
-/** A message on its way. */
-interface Pending {
-  /** In the order of the calls. */
-  readonly number: number;
-  readonly guid: string;
-  /** In NATS. */
-  readonly subject: string;
-  readonly bytes: Buffer;
-  readonly deadlineMs: number;
-  readonly onAck: OnAck;
-  /** Number of its last sending, of all of the connection; 0 before the first. */
-  sending: number;
-  sentMs: number;
-}
-
-/** Somebody waits until all up to a number is answered. */
-interface Flush {
-  readonly upTo: number;
-  left: number;
-  resolve(): void;
-}
 
 /**
  * Flowing: what is published leaves at once. Stalled: nobody serves, or nothing is acknowledged; the oldest message is sent
@@ -81,9 +59,7 @@ export class Publisher {
   readonly #inFlight = new Map<string, Pending>();
   #inFlightBytes = 0;
   /** Not sent yet. */
-  readonly #queue: Pending[] = [];
-  #queueHead = 0;
-  #queuedBytes = 0;
+  readonly #queue: PublishQueue;
   #phase: Phase = 'flowing';
   #sendings = 0;
   /** The last sending of a message that is acked. */
@@ -97,13 +73,14 @@ export class Publisher {
   #timer: NodeJS.Timeout | undefined;
   #tickDueMs = 0;
   #published = 0;
-  #flushes: Flush[] = [];
+  readonly #flushes = new Flushes();
 
   constructor(nats: NatsConnection, options: ResolvedOptions, status: StatusFeed, encoder: PubEncoder) {
     this.#nats = nats;
     this.#options = options;
     this.#status = status;
     this.#encoder = encoder;
+    this.#queue = new PublishQueue(options.maxQueuedBytes);
     this.#reply = { reply: this.#inbox };
     this.#acks = nats.subscribe(this.#inbox, {
       callback: (error, message) => {
@@ -114,7 +91,7 @@ export class Publisher {
 
   /** Publishes that are not answered. */
   get pending(): number {
-    return this.#inFlight.size + this.#queue.length - this.#queueHead;
+    return this.#inFlight.size + this.#queue.length;
   }
 
   /**
@@ -127,11 +104,7 @@ export class Publisher {
     const bytes = this.#encoder.encode(channel, guid, data);
     const maxPayload = this.#nats.info?.max_payload;
     if (maxPayload !== undefined && bytes.length > maxPayload) {
-      throw new PublishError(
-        `a message of ${data.length} bytes to "${channelName}" is too large: the NATS server takes ${maxPayload} bytes with all that goes with it`,
-        guid,
-        { code: 'PAYLOAD_TOO_LARGE', hint: 'Publish less at once, or raise max_payload of the NATS servers' },
-      );
+      throw tooLargeError(guid, channelName, data.length, maxPayload);
     }
     const nowMs = performance.now();
     const pending: Pending = {
@@ -144,10 +117,10 @@ export class Publisher {
       sending: 0,
       sentMs: 0,
     };
-    if (this.#phase === 'flowing' && this.#queueHead === this.#queue.length && this.#hasRoom(bytes.length)) {
+    if (this.#phase === 'flowing' && this.#queue.length === 0 && this.#hasRoom(bytes.length)) {
       this.#send(pending, nowMs);
     } else {
-      this.#enqueue(pending, channelName);
+      this.#queue.add(pending, channelName);
     }
     this.#published++;
     if (this.#timer === undefined) this.#startTimer();
@@ -157,8 +130,7 @@ export class Publisher {
   /** Ends when everything that was published until now is answered. */
   flushed(): Promise<void> {
     if (this.pending === 0) return Promise.resolve();
-    const { pending: left } = this;
-    return new Promise((resolve) => this.#flushes.push({ upTo: this.#published, left, resolve }));
+    return this.#flushes.wait(this.#published, this.pending);
   }
 
   /** NATS is gone: what is under way may be lost, and nothing new is sent. */
@@ -200,9 +172,8 @@ export class Publisher {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#acks.unsubscribe();
-    const all = [...this.#inFlight.values(), ...this.#queue.slice(this.#queueHead)];
+    const all = [...this.#inFlight.values(), ...this.#queue.takeAll()];
     this.#inFlight.clear();
-    this.#queue.length = this.#queueHead = 0;
     for (const pending of all) this.#tell(pending, error());
   }
 
@@ -211,23 +182,6 @@ export class Publisher {
     const { size } = this.#inFlight;
     // One message may be larger than the bound: it goes alone.
     return size < maxPubAcksInFlight && (size === 0 || this.#inFlightBytes + bytes <= maxPubBytesInFlight);
-  }
-
-  #enqueue(pending: Pending, channelName: string): void {
-    const { maxQueuedBytes } = this.#options;
-    const bytes = this.#queuedBytes + pending.bytes.length;
-    if (bytes > maxQueuedBytes) {
-      throw new PublishError(
-        `${this.pending} messages wait to be published, and one more to "${channelName}" has no room: ${maxQueuedBytes} bytes may wait`,
-        pending.guid,
-        {
-          code: 'PUBLISH_QUEUE_FULL',
-          hint: 'Wait for acks before publishing more (`await publish`), or raise maxQueuedBytes',
-        },
-      );
-    }
-    this.#queuedBytes = bytes;
-    this.#queue.push(pending);
   }
 
   #send(pending: Pending, nowMs: number): void {
@@ -249,28 +203,13 @@ export class Publisher {
   }
 
   #sendQueued(): void {
-    if (this.#phase !== 'flowing' || this.#queueHead === this.#queue.length) return;
+    if (this.#phase !== 'flowing' || this.#queue.length === 0) return;
     const nowMs = performance.now();
-    while (this.#queueHead < this.#queue.length) {
-      const next = this.#queue[this.#queueHead]!;
+    for (let next = this.#queue.first; next !== undefined; next = this.#queue.first) {
       if (!this.#hasRoom(next.bytes.length)) break;
-      this.#dequeue();
+      this.#queue.take();
       this.#send(next, nowMs);
     }
-  }
-
-  #dequeue(): Pending | undefined {
-    const next = this.#queue[this.#queueHead];
-    if (next === undefined) return undefined;
-    this.#queueHead++;
-    this.#queuedBytes -= next.bytes.length;
-    // Taking each from the front would move all the others.
-    if (this.#queueHead === this.#queue.length) this.#queue.length = this.#queueHead = 0;
-    else if (this.#queueHead > 1024 && this.#queueHead * 2 > this.#queue.length) {
-      this.#queue.splice(0, this.#queueHead);
-      this.#queueHead = 0;
-    }
-    return next;
   }
 
   #onAnswer(message: Msg): void {
@@ -301,16 +240,7 @@ export class Publisher {
     // A refusal does not wait for the disk, and overtakes.
     if (serverText === '' && pending.sending > this.#ackedSending) this.#ackedSending = pending.sending;
     if (this.#phase === 'stalled' && this.canRetry && !this.#isHeld) this.#phase = 'settling';
-    this.#answer(
-      pending,
-      serverText === ''
-        ? undefined
-        : new PublishError(`the message was refused: ${serverText}`, guid, {
-            code: 'PUBLISH_REFUSED',
-            serverText,
-            hint: hintFor(serverText),
-          }),
-    );
+    this.#answer(pending, serverText === '' ? undefined : refusedError(guid, serverText));
     if (this.#phase === 'flowing') this.#sendQueued();
     else if (this.#phase === 'resending') this.#resendMore();
   }
@@ -323,18 +253,8 @@ export class Publisher {
 
   #tell(pending: Pending, error: StanError | undefined): void {
     // First, since the callback may ask for another one.
-    if (this.#flushes.length > 0) this.#countFlushes(pending);
+    if (!this.#flushes.isEmpty) this.#flushes.count(pending.number);
     tell(pending, error);
-  }
-
-  #countFlushes({ number }: Pending): void {
-    let isOver = false;
-    for (const flush of this.#flushes) {
-      if (number > flush.upTo || --flush.left > 0) continue;
-      flush.resolve();
-      isOver = true;
-    }
-    if (isOver) this.#flushes = this.#flushes.filter(({ left }) => left > 0);
   }
 
   // What follows is for when acks do not come.
@@ -381,27 +301,17 @@ export class Publisher {
 
   /** All have the same time to live, so the oldest are the first to go. */
   #expire(nowMs: number): void {
+    const { ackTimeout } = this.#options;
     for (const pending of this.#inFlight.values()) {
       if (pending.deadlineMs > nowMs) break;
-      this.#answer(pending, this.#timeoutError(pending));
+      this.#answer(pending, timeoutError(pending, ackTimeout));
     }
-    while (this.#queueHead < this.#queue.length && this.#queue[this.#queueHead]!.deadlineMs <= nowMs) {
-      const pending = this.#dequeue()!;
-      this.#tell(pending, this.#timeoutError(pending));
+    for (let next = this.#queue.first; next !== undefined; next = this.#queue.first) {
+      if (next.deadlineMs > nowMs) break;
+      this.#queue.take();
+      this.#tell(next, timeoutError(next, ackTimeout));
     }
     this.#sendQueued();
-  }
-
-  #timeoutError({ guid, subject, sending }: Pending): StanError {
-    const { ackTimeout } = this.#options;
-    const isSent = sending > 0;
-    const what = isSent ? 'it may be stored or not' : 'it was never sent, and is not stored';
-    return new AckTimeoutError(
-      `no ack within ${ackTimeout} ms for message ${guid} on ${subject}: ${what}`,
-      guid,
-      isSent,
-      { hint: 'Is a broker active? `stanchion status` tells. A longer ackTimeout rides out longer outages' },
-    );
   }
 
   #stall(reason: string): void {
@@ -432,7 +342,7 @@ export class Publisher {
       this.#transmitAgain(oldest, nowMs);
       return;
     }
-    const next = this.#dequeue();
+    const next = this.#queue.take();
     if (next !== undefined) this.#send(next, nowMs);
     else this.#flow();
   }
@@ -466,26 +376,4 @@ export class Publisher {
     this.#status.tell({ type: 'publishingResumed', sentAgain: this.#sentAgain });
     this.#sendQueued();
   }
-}
-
-/** What the program throws in its callback is its own affair, and must not keep others from their acks. */
-function tell({ onAck, guid }: Pending, error: StanError | undefined): void {
-  try {
-    onAck(error, guid);
-  } catch (thrown) {
-    queueMicrotask(() => {
-      throw thrown;
-    });
-  }
-}
-
-function hintFor(serverText: string): string {
-  if (serverText.includes('invalid publish request'))
-    return 'The server does not know this client any more, or the subject cannot be a channel';
-  if (serverText.includes('store is full'))
-    return 'Make room on the disk of the store, then publish it again';
-  if (serverText.includes('wait for the disk'))
-    return 'Publish more slowly: the disk of the store cannot follow';
-  if (serverText.includes('too many channels')) return 'Raise --max-channels, or use fewer channels';
-  return 'It is not stored: publish it again once the cause is gone';
 }

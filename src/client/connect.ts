@@ -1,0 +1,34 @@
+import { connect as connectNats, type NatsConnection } from 'nats';
+import { Connection, type StanConnection } from './connection.js';
+import { ConnectError } from './errors.js';
+import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './options.js';
+
+/**
+ * Connects to NATS, and to the broker of a cluster id.
+ *
+ * @throws ConnectError if nobody answers, or the server refuses (`serverText`: `stan: clientID already registered`);
+ *   InvalidOptionError; what the `nats` package throws if NATS cannot be reached is the `cause`
+ */
+export async function connect(options: ConnectOptions): Promise<StanConnection> {
+  const resolved = resolveOptions(options);
+  const nats = resolved.natsConnection ?? (await openNats(resolved));
+  try {
+    return await Connection.open(nats, resolved);
+  } catch (error) {
+    if (resolved.natsConnection === undefined) await nats.close();
+    throw error;
+  }
+}
+
+async function openNats({ natsOptions }: ResolvedOptions): Promise<NatsConnection> {
+  try {
+    return await connectNats(natsOptions);
+  } catch (cause) {
+    const servers = String(natsOptions.servers ?? '127.0.0.1:4222');
+    throw new ConnectError(`NATS cannot be reached at ${servers}: ${(cause as Error).message}`, {
+      code: 'CONNECT_REFUSED',
+      hint: 'Is a nats-server there, and are user, password, token or TLS right?',
+      cause,
+    });
+  }
+}

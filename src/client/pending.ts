@@ -1,0 +1,73 @@
+import { AckTimeoutError, PublishError, type StanError } from './errors.js';
+
+/** Called once for each message: with an error if it is not known to be stored. */
+export type OnAck = (error: StanError | undefined, guid: string) => void;
+
+/** A message on its way. */
+export interface Pending {
+  /** In the order of the calls. */
+  readonly number: number;
+  readonly guid: string;
+  /** In NATS. */
+  readonly subject: string;
+  readonly bytes: Buffer;
+  readonly deadlineMs: number;
+  readonly onAck: OnAck;
+  /** Number of its last sending, of all of the connection; 0 before the first. */
+  sending: number;
+  sentMs: number;
+}
+
+/** What the program throws in its callback is its own affair, and must not keep others from their acks. */
+export function tell({ onAck, guid }: Pending, error: StanError | undefined): void {
+  try {
+    onAck(error, guid);
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
+  }
+}
+
+export function timeoutError({ guid, subject, sending }: Pending, ackTimeoutMs: number): AckTimeoutError {
+  const isSent = sending > 0;
+  const what = isSent ? 'it may be stored or not' : 'it was never sent, and is not stored';
+  return new AckTimeoutError(
+    `no ack within ${ackTimeoutMs} ms for message ${guid} on ${subject}: ${what}`,
+    guid,
+    isSent,
+    { hint: 'Is a broker active? `stanchion status` tells. A longer ackTimeout rides out longer outages' },
+  );
+}
+
+export function tooLargeError(
+  guid: string,
+  channel: string,
+  bytes: number,
+  maxPayload: number,
+): PublishError {
+  return new PublishError(
+    `a message of ${bytes} bytes to "${channel}" is too large: the NATS server takes ${maxPayload} bytes with all that goes with it`,
+    guid,
+    { code: 'PAYLOAD_TOO_LARGE', hint: 'Publish less at once, or raise max_payload of the NATS servers' },
+  );
+}
+
+export function refusedError(guid: string, serverText: string): PublishError {
+  return new PublishError(`the message was refused: ${serverText}`, guid, {
+    code: 'PUBLISH_REFUSED',
+    serverText,
+    hint: hintFor(serverText),
+  });
+}
+
+function hintFor(serverText: string): string {
+  if (serverText.includes('invalid publish request'))
+    return 'The server does not know this client any more, or the subject cannot be a channel';
+  if (serverText.includes('store is full'))
+    return 'Make room on the disk of the store, then publish it again';
+  if (serverText.includes('wait for the disk'))
+    return 'Publish more slowly: the disk of the store cannot follow';
+  if (serverText.includes('too many channels')) return 'Raise --max-channels, or use fewer channels';
+  return 'It is not stored: publish it again once the cause is gone';
+}
