@@ -13,6 +13,7 @@ import { say } from './say.js';
 import { startFields } from './start-at.js';
 import type { StatusFeed } from './status.js';
 import type { MessageCallback, ResolvedSubscribeOptions } from './subscribe-options.js';
+import { WaitingMessages } from './waiting.js';
 import { Wakeup } from './wakeup.js';
 
 /** A subscription: read it by `for await`, unless it has a callback. */
@@ -62,7 +63,7 @@ export class StanSubscription implements Subscription, MessageSource {
   #nats: NatsSubscription | undefined;
   #ackInbox = '';
   /** Come and not handed out, oldest first. What comes before the subscription is answered waits here too. */
-  readonly #waiting: ReceivedMessage[] = [];
+  readonly #waiting = new WaitingMessages();
   #delivered = 0;
   #lastSequence = 0;
   #isHandling = false;
@@ -166,7 +167,7 @@ export class StanSubscription implements Subscription, MessageSource {
     this.#nats?.unsubscribe();
     this.#ackInbox = '';
     // They come again, and can no longer be acked.
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     await this.#subscribe();
   }
 
@@ -176,7 +177,7 @@ export class StanSubscription implements Subscription, MessageSource {
     this.#isClosed = true;
     this.#error = error;
     this.#nats?.unsubscribe();
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     this.#host.forget(this);
     this.#wakeup.wake();
     this.#onClosed(error);
@@ -240,10 +241,12 @@ export class StanSubscription implements Subscription, MessageSource {
     const message = ReceivedMessage.from(this, data);
     if (message === undefined) return;
     // It waited too long here, and came again: once is enough.
-    if (message.redelivered && this.#waiting.some(({ sequence }) => sequence === message.sequence)) return;
+    if (message.redelivered && this.#waiting.has(message.sequence)) return;
     if (message.sequence > this.#lastSequence) this.#lastSequence = message.sequence;
-    const { callback } = this.#options;
+    const { callback, maxInFlight } = this.#options;
     if (callback === undefined || this.#isHandling || this.#ackInbox === '') {
+      // The server has given up the oldest: the limits of the channel have removed them.
+      if (this.#waiting.length >= 2 * maxInFlight) this.#waiting.shift();
       this.#waiting.push(message);
       this.#wakeup.wake();
     } else this.#handle(callback, message);
