@@ -170,6 +170,7 @@ export class Connection implements StanConnection {
   }
 
   #newHost(): SubscriptionHost {
+    const connection = this;
     const session = this.#session;
     return {
       nats: this.natsConnection,
@@ -181,6 +182,9 @@ export class Connection implements StanConnection {
       },
       get canRepeat() {
         return session.canRepeat;
+      },
+      get isOpen() {
+        return !connection.#isClosed;
       },
       forget: (subscription) => this.#subscriptions.delete(subscription),
     };

@@ -30,9 +30,9 @@ export interface Subscription extends AsyncIterable<Message>, AsyncDisposable {
   getPending(): number;
   /** Messages that have been handed out. */
   getDelivered(): number;
-  /** Ends it. A durable keeps its place. @throws SubscribeError if the server did not take it */
+  /** Ends it. A durable keeps its place. @throws SubscribeError if the server did not take it; without an answer it can be tried again */
   close(): Promise<void>;
-  /** Ends it, and a durable for good. @throws SubscribeError if the server did not take it */
+  /** Ends it, and a durable for good. @throws SubscribeError if the server did not take it; without an answer it can be tried again */
   unsubscribe(): Promise<void>;
 }
 
@@ -47,10 +47,13 @@ export interface SubscriptionHost {
   readonly subjects: { subscribe: string; unsubscribe: string; subscriptionClose: string };
   /** Whether a request may be sent twice: this broker gives the same answer, others may subscribe twice. */
   readonly canRepeat: boolean;
+  /** Whether the connection is there, for all that is known. */
+  readonly isOpen: boolean;
   forget(subscription: StanSubscription): void;
 }
 
 const REPEAT_MS = 500;
+const INVALID_SUBSCRIPTION = 'stan: invalid subscription';
 
 export class StanSubscription implements Subscription, MessageSource {
   readonly subject: string;
@@ -70,6 +73,8 @@ export class StanSubscription implements Subscription, MessageSource {
   #hasReader = false;
   readonly #wakeup = new Wakeup();
   #isClosed = false;
+  /** The server has not answered that it is over. */
+  #isUnanswered = false;
   #error: StanError | undefined;
   #onClosed!: (error: StanError | undefined) => void;
 
@@ -220,10 +225,27 @@ export class StanSubscription implements Subscription, MessageSource {
     const problem = answerProblem(answer, `the subscription to "${subject}"`, requestTimeoutMs);
     if (problem !== undefined) {
       natsSubscription.unsubscribe();
+      if (answer === undefined) this.#takeBack(inbox);
       throw problem;
     }
     this.#ackInbox = decodeSubscriptionResponse(answer!).ackInbox;
     if (this.#options.callback !== undefined) this.#handle(this.#options.callback);
+  }
+
+  /**
+   * The request may still be answered, to nobody: a durable would then be in use until the connection is closed. Servers find a
+   * subscription by its inbox too.
+   */
+  #takeBack(inbox: string): void {
+    const { nats, clientId, subjects, requestTimeoutMs, canRepeat } = this.#host;
+    if (subjects.subscriptionClose === '') return;
+    const payload = encodeUnsubscribeRequest({ clientId, subject: this.subject, inbox });
+    ask(nats, subjects.subscriptionClose, payload, {
+      timeout: requestTimeoutMs,
+      ...(canRepeat && { repeatMs: REPEAT_MS }),
+    }).catch(() => {
+      // NATS is closed, and with it everything that is the client's.
+    });
   }
 
   get codec(): Codec<unknown> {
@@ -305,21 +327,28 @@ export class StanSubscription implements Subscription, MessageSource {
   }
 
   async #leave(subject: string): Promise<void> {
-    if (this.#isClosed)
-      throw new ClosedError(`the subscription to "${this.subject}" is closed`, 'SUBSCRIPTION_CLOSED');
     const { nats, clientId, requestTimeoutMs, canRepeat } = this.#host;
-    const inbox = this.#ackInbox;
+    if (this.#isClosed && !(this.#isUnanswered && this.#host.isOpen))
+      throw new ClosedError(`the subscription to "${this.subject}" is closed`, 'SUBSCRIPTION_CLOSED');
+    const startMs = performance.now();
+    const wasUnanswered = this.#isUnanswered;
+    this.#isUnanswered = false;
     this.end(undefined);
+    const inbox = this.#ackInbox;
     const payload = encodeUnsubscribeRequest({ clientId, subject: this.subject, inbox });
     const answer = await ask(nats, subject, payload, {
       timeout: requestTimeoutMs,
       ...(canRepeat && { repeatMs: REPEAT_MS }),
     });
+    this.#isUnanswered = answer === undefined;
+    const wasRepeated = wasUnanswered || (canRepeat && performance.now() - startMs >= REPEAT_MS);
     const problem = answerProblem(
       answer,
       `the end of the subscription to "${this.subject}"`,
       requestTimeoutMs,
     );
+    // The first try has ended it, and its answer was lost.
+    if (wasRepeated && problem?.serverText === INVALID_SUBSCRIPTION) return;
     if (problem !== undefined) throw problem;
   }
 }
@@ -332,7 +361,7 @@ function answerProblem(
   if (answer === undefined) {
     return new SubscribeError(`${what} was not answered within ${timeoutMs} ms`, {
       code: 'REQUEST_TIMEOUT',
-      hint: 'Is a broker active? `stanchion status` tells. A longer connectTimeout waits longer',
+      hint: 'Is a broker active? `stanchion status` tells. Try again, or wait longer with a longer connectTimeout',
     });
   }
   const { error: serverText } = decodeSubscriptionResponse(answer);
