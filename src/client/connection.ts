@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
 import { type Codec, encodeWith } from './codec.js';
 import { ClosedError, ConnectionLostError, StanError } from './errors.js';
@@ -69,7 +70,10 @@ export class Connection implements StanConnection {
   readonly #host: SubscriptionHost;
   readonly #subscriptions = new Set<StanSubscription>();
   #unwatchNats = (): void => {};
-  #isResuming = false;
+  #resuming: Promise<void> | undefined;
+  /** The server has it registered, for all that is known. */
+  #isRegistered = true;
+  readonly #ending = new AbortController();
   #closing: Promise<void> | undefined;
   #isClosed = false;
   readonly #closed: Promise<StanError | undefined>;
@@ -130,6 +134,10 @@ export class Connection implements StanConnection {
     this.#checkOpen();
     checkChannelName(subject);
     const resolved = resolveSubscribeOptions(options, this.#options.codec);
+    if (this.#resuming !== undefined) {
+      await this.#resuming;
+      this.#checkOpen();
+    }
     const subscription = await StanSubscription.open(this.#host, subject, resolved);
     if (this.#isClosed) {
       subscription.end(undefined);
@@ -186,63 +194,86 @@ export class Connection implements StanConnection {
       get isOpen() {
         return !connection.#isClosed;
       },
+      get isResuming() {
+        return connection.#resuming !== undefined;
+      },
       forget: (subscription) => this.#subscriptions.delete(subscription),
     };
   }
 
   #checkOpen(): void {
-    if (this.#isClosed || this.#closing !== undefined)
-      throw new ClosedError(`the connection of client "${this.clientId}" is closed`);
+    if (!this.#isOpen) throw new ClosedError(`the connection of client "${this.clientId}" is closed`);
   }
 
   #lost(what: string, serverText: string | undefined): void {
-    if (this.#isClosed || this.#isResuming || this.#closing !== undefined) return;
+    if (this.#isClosed || this.#resuming !== undefined || this.#closing !== undefined) return;
     const error = new ConnectionLostError(
       what,
       'Connect again, or use the option resume. What had no ack may be stored or not',
       serverText,
     );
     this.#events.tell({ type: 'connectionLost', error });
-    if (this.#options.resume) void this.#resume(error);
-    else this.#end(error);
+    if (!this.#options.resume) {
+      void this.#end(error);
+      return;
+    }
+    this.#session.stopPings();
+    this.#publisher.hold(error.message);
+    this.#isRegistered = false;
+    this.#resuming = this.#resume(error).finally(() => {
+      this.#resuming = undefined;
+      if (this.#isOpen) this.#events.tell({ type: 'resumed' });
+    });
   }
 
-  /** Registers again, as often as it takes. */
+  get #isOpen(): boolean {
+    return !this.#isClosed && this.#closing === undefined;
+  }
+
+  /** Registers again, with the subscriptions, as often as it takes. */
   async #resume(lost: ConnectionLostError): Promise<void> {
-    this.#isResuming = true;
-    this.#session.stopPings();
-    this.#publisher.hold(lost.message);
+    const missing = new Set<StanSubscription>();
+    let isSameSession = true;
     let waitMs = FIRST_RESUME_MS;
-    while (!this.#isClosed && this.#closing === undefined) {
+    while (this.#isOpen) {
       try {
         await this.#session.register();
+        this.#isRegistered = true;
+        // A server that still knows the client has its subscriptions too.
+        if (!this.#session.isSame) {
+          isSameSession = false;
+          for (const subscription of this.#subscriptions) missing.add(subscription);
+        }
+        await this.#resumeSubscriptions(missing);
         break;
       } catch (error) {
         if (this.natsConnection.isClosed()) return;
         this.#events.tell({ type: 'error', error: error as StanError });
       }
-      await sleep(waitMs * (1 + RESUME_JITTER * (2 * Math.random() - 1)));
+      await pause(waitMs * (1 + RESUME_JITTER * (2 * Math.random() - 1)), this.#ending.signal);
       waitMs = Math.min(MAX_RESUME_MS, waitMs * 2);
     }
-    if (this.#isClosed || this.#closing !== undefined) return;
+    if (!this.#isRegistered || this.#isClosed) return;
     this.#session.startPings();
-    const isSameSession = this.#session.isSame;
-    // A server that still knows the client has its subscriptions too.
-    if (!isSameSession) await this.#resumeSubscriptions();
     this.#publisher.canRetry = this.#canRetry;
     this.#publisher.release(this.#session.newEncoder(), isSameSession, () => lost);
-    this.#isResuming = false;
-    this.#events.tell({ type: 'resumed' });
   }
 
-  async #resumeSubscriptions(): Promise<void> {
-    for (const subscription of [...this.#subscriptions]) {
+  /** @throws SubscribeError if the server has not answered, or has forgotten the client again */
+  async #resumeSubscriptions(missing: Set<StanSubscription>): Promise<void> {
+    // The first member of a queue group says where it begins: it is the one that is the furthest behind.
+    const inOrder = [...missing].sort((a, b) => a.lastSequence - b.lastSequence);
+    for (const subscription of inOrder) {
+      if (!this.#isOpen) return;
       try {
-        await subscription.resume();
-      } catch (error) {
-        this.#events.tell({ type: 'error', error: error as StanError });
-        subscription.end(error as StanError);
+        if (!subscription.isClosed()) await subscription.resume();
+      } catch (thrown) {
+        const error = thrown as StanError;
+        if (error.code === 'REQUEST_TIMEOUT' || error.serverText?.includes('unknown clientID')) throw error;
+        this.#events.tell({ type: 'error', error });
+        subscription.end(error);
       }
+      missing.delete(subscription);
     }
   }
 
@@ -277,19 +308,24 @@ export class Connection implements StanConnection {
 
   async #close(): Promise<void> {
     if (this.#isClosed) return;
-    const { connectTimeout } = this.#options;
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      this.#publisher.flushed(),
-      new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, connectTimeout);
-      }),
-    ]);
-    clearTimeout(timer);
-    const canLeave = !this.natsConnection.isClosed() && !this.#isClosed;
-    const problem = canLeave ? await this.#session.leave() : undefined;
+    this.#ending.abort();
+    await this.#resuming;
+    // To a server that has forgotten it, the client of this id is by now somebody else.
+    const canLeave = this.#isRegistered;
+    if (canLeave) await this.#flushForClose();
+    const problem =
+      canLeave && !this.natsConnection.isClosed() && !this.#isClosed
+        ? await this.#session.leave()
+        : undefined;
     await this.#end(undefined);
     if (problem !== undefined) throw problem;
+  }
+
+  /** Not for longer than the connect timeout. */
+  async #flushForClose(): Promise<void> {
+    const done = new AbortController();
+    await Promise.race([this.#publisher.flushed(), pause(this.#options.connectTimeout, done.signal)]);
+    done.abort();
   }
 
   async #end(error: StanError | undefined): Promise<void> {
@@ -316,8 +352,7 @@ function aborted(subject: string, signal: AbortSignal | undefined): StanError {
   });
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
+/** Until the signal ends it. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
 }

@@ -43,6 +43,20 @@ export function startFields(startAt: StartAt, nowMs = Date.now()): StartFields {
   );
 }
 
+/**
+ * Where a subscription goes on that has begun so long ago and seen nothing yet: whatever was stored since then.
+ *
+ * @param elapsedMs since it was asked for
+ */
+export function laterStart(startAt: StartAt, elapsedMs: number): StartAt {
+  if (startAt === 'new') return { timeAgo: elapsedMs };
+  // The channel was empty.
+  if (startAt === 'last') return 'all';
+  return typeof startAt === 'object' && 'timeAgo' in startAt
+    ? { timeAgo: startAt.timeAgo + elapsedMs }
+    : startAt;
+}
+
 function timeDelta(milliseconds: number): StartFields {
   const startTimeDelta = BigInt(Math.round(milliseconds)) * BigInt(NS_PER_MS);
   return { ...NONE, startPosition: StartPosition.TIME_DELTA_START, startTimeDelta };

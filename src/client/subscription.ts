@@ -10,7 +10,7 @@ import type { Codec } from './codec.js';
 import { ClosedError, InvalidOptionError, StanError, SubscribeError } from './errors.js';
 import { type Message, type MessageSource, ReceivedMessage } from './message.js';
 import { say } from './say.js';
-import { startFields } from './start-at.js';
+import { laterStart, type StartAt, startFields } from './start-at.js';
 import type { StatusFeed } from './status.js';
 import type { MessageCallback, ResolvedSubscribeOptions } from './subscribe-options.js';
 import { WaitingMessages } from './waiting.js';
@@ -49,6 +49,8 @@ export interface SubscriptionHost {
   readonly canRepeat: boolean;
   /** Whether the connection is there, for all that is known. */
   readonly isOpen: boolean;
+  /** Whether the server has forgotten the client, and the connection is about to come back. */
+  readonly isResuming: boolean;
   forget(subscription: StanSubscription): void;
 }
 
@@ -68,13 +70,17 @@ export class StanSubscription implements Subscription, MessageSource {
   /** Come and not handed out, oldest first. What comes before the subscription is answered waits here too. */
   readonly #waiting = new WaitingMessages();
   #delivered = 0;
+  /** The highest that was handed out. */
   #lastSequence = 0;
+  #beganMs = 0;
   #isHandling = false;
   #hasReader = false;
   readonly #wakeup = new Wakeup();
   #isClosed = false;
   /** The server has not answered that it is over. */
   #isUnanswered = false;
+  /** It is being resumed. */
+  #resuming: Promise<void> | undefined;
   #error: StanError | undefined;
   #onClosed!: (error: StanError | undefined) => void;
 
@@ -97,7 +103,8 @@ export class StanSubscription implements Subscription, MessageSource {
     options: ResolvedSubscribeOptions,
   ): Promise<StanSubscription> {
     const subscription = new StanSubscription(host, subject, options);
-    await subscription.#subscribe();
+    subscription.#beganMs = performance.now();
+    await subscription.#subscribe(options.startAt);
     return subscription;
   }
 
@@ -122,6 +129,11 @@ export class StanSubscription implements Subscription, MessageSource {
           hint: 'Use unsubscribe(), which ends a durable for good, or close the connection',
         }),
       );
+    }
+    if (this.#host.isResuming && !this.#isClosed && this.#resuming === undefined) {
+      // The server has forgotten it, and is not told of it again.
+      this.end(undefined);
+      return Promise.resolve();
     }
     return this.#leave(subscriptionClose);
   }
@@ -151,7 +163,7 @@ export class StanSubscription implements Subscription, MessageSource {
         for (;;) {
           last = this.#isClosed ? undefined : this.#waiting.shift();
           if (last !== undefined) {
-            this.#delivered++;
+            this.#count(last);
             return { done: false, value: last };
           }
           if (this.#error !== undefined) throw this.#error;
@@ -167,13 +179,23 @@ export class StanSubscription implements Subscription, MessageSource {
     };
   }
 
+  /** The highest sequence that was handed out; 0 if there was none. */
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
   /** The server has forgotten it, and the connection is there again. @throws SubscribeError */
   async resume(): Promise<void> {
     this.#nats?.unsubscribe();
     this.#ackInbox = '';
     // They come again, and can no longer be acked.
     this.#waiting.clear();
-    await this.#subscribe();
+    this.#resuming = this.#subscribe(this.#laterStart());
+    try {
+      await this.#resuming;
+    } finally {
+      this.#resuming = undefined;
+    }
   }
 
   /** It is over, without the server. */
@@ -192,10 +214,10 @@ export class StanSubscription implements Subscription, MessageSource {
     if (callback !== undefined) void this.#call(callback, error, undefined as never);
   }
 
-  async #subscribe(): Promise<void> {
+  async #subscribe(startAt: StartAt): Promise<void> {
     const { subject, queue, durable } = this;
     const { nats, clientId, subjects, requestTimeoutMs, canRepeat } = this.#host;
-    const { startAt, maxInFlight, ackWaitSeconds } = this.#options;
+    const { maxInFlight, ackWaitSeconds } = this.#options;
     const inbox = createInbox();
     const natsSubscription = nats.subscribe(inbox, {
       callback: (error, { data }) => {
@@ -203,8 +225,6 @@ export class StanSubscription implements Subscription, MessageSource {
       },
     });
     this.#nats = natsSubscription;
-    // A subscription that is not durable goes on behind what it has seen: its place is known here only.
-    const from = this.#lastSequence > 0 ? { sequence: this.#lastSequence + 1 } : startAt;
     const payload = encodeSubscriptionRequest({
       clientId,
       subject,
@@ -213,7 +233,7 @@ export class StanSubscription implements Subscription, MessageSource {
       maxInFlight,
       ackWaitSeconds,
       durableName: durable,
-      ...startFields(from),
+      ...startFields(startAt),
     });
     const answer = await ask(nats, subjects.subscribe, payload, {
       timeout: requestTimeoutMs,
@@ -229,7 +249,16 @@ export class StanSubscription implements Subscription, MessageSource {
       throw problem;
     }
     this.#ackInbox = decodeSubscriptionResponse(answer!).ackInbox;
-    if (this.#options.callback !== undefined) this.#handle(this.#options.callback);
+    const { callback } = this.#options;
+    if (this.#isClosed) natsSubscription.unsubscribe();
+    else if (callback !== undefined && !this.#isHandling) this.#handle(callback);
+  }
+
+  /** The place of one that is not durable is known here only. */
+  #laterStart(): StartAt {
+    return this.#lastSequence > 0
+      ? { sequence: this.#lastSequence + 1 }
+      : laterStart(this.#options.startAt, performance.now() - this.#beganMs);
   }
 
   /**
@@ -264,7 +293,6 @@ export class StanSubscription implements Subscription, MessageSource {
     if (message === undefined) return;
     // It waited too long here, and came again: once is enough.
     if (message.redelivered && this.#waiting.has(message.sequence)) return;
-    if (message.sequence > this.#lastSequence) this.#lastSequence = message.sequence;
     const { callback, maxInFlight } = this.#options;
     if (callback === undefined || this.#isHandling || this.#ackInbox === '') {
       // The server has given up the oldest: the limits of the channel have removed them.
@@ -274,11 +302,17 @@ export class StanSubscription implements Subscription, MessageSource {
     } else this.#handle(callback, message);
   }
 
+  /** A message is handed out. */
+  #count({ sequence }: Message): void {
+    this.#delivered++;
+    if (sequence > this.#lastSequence) this.#lastSequence = sequence;
+  }
+
   /** One message after the other, without waiting where the callback does not. */
   #handle(callback: MessageCallback, first = this.#waiting.shift()): void {
     this.#isHandling = true;
     for (let message = first; message !== undefined; message = this.#waiting.shift()) {
-      this.#delivered++;
+      this.#count(message);
       const isHandled = this.#call(callback, undefined, message);
       if (typeof isHandled !== 'boolean') {
         void this.#goOn(callback, message, isHandled);
@@ -334,6 +368,7 @@ export class StanSubscription implements Subscription, MessageSource {
     const wasUnanswered = this.#isUnanswered;
     this.#isUnanswered = false;
     this.end(undefined);
+    await this.#resuming?.catch(() => {});
     const inbox = this.#ackInbox;
     const payload = encodeUnsubscribeRequest({ clientId, subject: this.subject, inbox });
     const answer = await ask(nats, subject, payload, {
