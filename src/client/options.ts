@@ -28,9 +28,9 @@ export interface ConnectOptions extends NatsOptions {
   maxPubBytesInFlight?: number;
   /** Bytes of publishes that may wait to be sent; beyond it they fail with PUBLISH_QUEUE_FULL [256 MiB]. */
   maxQueuedBytes?: number;
-  /** Time between pings of the broker: whole seconds [5,000]. */
+  /** Time between pings of the broker: whole seconds, rounded up [5,000]. */
   pingInterval?: number;
-  /** So many pings without an answer, and the connection is lost [3]. */
+  /** So many pings without an answer, and the connection is lost [88: after the ack timeout of whatever waits]. */
   pingMaxOut?: number;
   /** Time between pings of the NATS server. */
   natsPingInterval?: number;
@@ -71,7 +71,8 @@ const MAX_MS = 2 ** 31 - 1;
 const CONNECT_MS = 2_000;
 const ACK_MS = 30_000;
 const PING_MS = 5_000;
-const PING_MAX_OUT = 3;
+/** As the Go client: a broker that is away for less is ridden out. One that is there, and has forgotten the client, says so at once. */
+const PING_MAX_OUT = 88;
 const RECONNECT_MS = 100;
 
 /** @throws InvalidOptionError naming the first option that cannot be */
@@ -137,7 +138,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
     maxPubAcksInFlight,
     maxPubBytesInFlight,
     maxQueuedBytes,
-    pingIntervalSeconds: Math.round(pingInterval / 1000),
+    pingIntervalSeconds: Math.ceil(pingInterval / 1000),
     pingMaxOut,
     codec,
     retry,

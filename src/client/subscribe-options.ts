@@ -22,7 +22,7 @@ export interface SubscribeOptions {
   startAt?: StartAt;
   /** The program acks each message by `ack()` [false: after it has been handled]. */
   manualAck?: boolean;
-  /** A message without an ack comes again after this: whole seconds [30,000]. */
+  /** A message without an ack comes again after this: whole seconds, rounded up [30,000]. */
   ackWait?: number;
   /** Messages without an ack at a time: more do not come [1,024]. */
   maxInFlight?: number;
@@ -76,7 +76,7 @@ export function resolveSubscribeOptions(
     durable,
     startAt,
     manualAck,
-    ackWaitSeconds: Math.round(ackWait / 1_000),
+    ackWaitSeconds: Math.ceil(ackWait / 1_000),
     maxInFlight,
     callback,
     codec,

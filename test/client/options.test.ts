@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { waitFor } from '../harness/wait.js';
+import { ClientRig } from './client-rig.js';
+
+describe('the options of time', () => {
+  const rig = new ClientRig();
+
+  it('let a broker be away for many pings', async () => {
+    const connection = await rig.connect({ pingInterval: 1_000 });
+    rig.rig.broker.signal('SIGSTOP');
+    const publish = connection.publish(rig.channel(), 'x');
+    const until = performance.now() + 5_000;
+    await waitFor(() => performance.now() > until, 'five pings');
+    rig.rig.broker.signal('SIGCONT');
+    await publish;
+    assert.equal(connection.isClosed(), false);
+  });
+
+  it('round an ack wait up to whole seconds: nothing comes again before its time', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    await connection.publish(channel, 'x');
+    const subscription = await connection.subscribe(channel, {
+      startAt: 'all',
+      manualAck: true,
+      ackWait: 1_400,
+    });
+    const messages = subscription[Symbol.asyncIterator]();
+    await messages.next();
+    const startMs = performance.now();
+    assert.equal((await messages.next()).value.redelivered, true);
+    // The first one was on its way for a moment.
+    assert.ok(performance.now() - startMs > 1_300);
+  });
+});
