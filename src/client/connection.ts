@@ -46,7 +46,11 @@ export interface StanConnection extends AsyncDisposable {
   subscribe(subject: string, options?: SubscribeOptions): Promise<Subscription>;
   /** Ends when all that was published until now is acked, or has failed. */
   flush(): Promise<void>;
-  /** Waits for acks (up to the connect timeout), ends the subscriptions, keeps durables, and leaves. Idempotent. */
+  /**
+   * Waits for acks (up to the connect timeout), ends the subscriptions, keeps durables, and leaves. Idempotent.
+   *
+   * @throws StanError if the server did not take it; with `allowCloseRetry` it can be called again if there was no answer
+   */
   close(): Promise<void>;
   /** Ends when the connection does: with an error if that was not asked for. */
   closed(): Promise<StanError | undefined>;
@@ -75,6 +79,8 @@ export class Connection implements StanConnection {
   #isRegistered = true;
   readonly #ending = new AbortController();
   #closing: Promise<void> | undefined;
+  /** Nothing is published or received any more. */
+  #isStopped = false;
   #isClosed = false;
   readonly #closed: Promise<StanError | undefined>;
   #onClosed!: (error: StanError | undefined) => void;
@@ -139,7 +145,7 @@ export class Connection implements StanConnection {
       this.#checkOpen();
     }
     const subscription = await StanSubscription.open(this.#host, subject, resolved);
-    if (this.#isClosed) {
+    if (this.#isStopped) {
       subscription.end(undefined);
       this.#checkOpen();
     }
@@ -192,7 +198,7 @@ export class Connection implements StanConnection {
         return session.canRepeat;
       },
       get isOpen() {
-        return !connection.#isClosed;
+        return connection.#isOpen;
       },
       get isResuming() {
         return connection.#resuming !== undefined;
@@ -227,7 +233,7 @@ export class Connection implements StanConnection {
   }
 
   get #isOpen(): boolean {
-    return !this.#isClosed && this.#closing === undefined;
+    return !this.#isStopped && this.#closing === undefined;
   }
 
   /** Registers again, with the subscriptions, as often as it takes. */
@@ -281,13 +287,13 @@ export class Connection implements StanConnection {
     this.#unwatchNats = watchNats(this.natsConnection, {
       onDisconnect: (server) => {
         this.#session.natsDisconnected();
-        this.#publisher.disconnected();
+        if (!this.#isStopped) this.#publisher.disconnected();
         this.#events.tell({ type: 'disconnect', server });
       },
       onReconnect: (server) => {
         this.#session.natsReconnected();
         this.#events.tell({ type: 'reconnect', server });
-        this.#publisher.reconnected();
+        if (!this.#isStopped) this.#publisher.reconnected();
       },
       onClosed: (cause) => this.#onNatsClosed(cause),
     });
@@ -312,13 +318,20 @@ export class Connection implements StanConnection {
     await this.#resuming;
     // To a server that has forgotten it, the client of this id is by now somebody else.
     const canLeave = this.#isRegistered;
-    if (canLeave) await this.#flushForClose();
+    if (canLeave && !this.#isStopped) await this.#flushForClose();
     const problem =
       canLeave && !this.natsConnection.isClosed() && !this.#isClosed
         ? await this.#session.leave()
         : undefined;
+    if (problem?.code === 'REQUEST_TIMEOUT' && this.#options.allowCloseRetry) {
+      this.#stop(undefined);
+      this.#closing = undefined;
+      throw problem;
+    }
+    // The first try has ended it, and its answer was lost.
+    const isGone = this.#isStopped && problem?.serverText === 'stan: unknown clientID';
     await this.#end(undefined);
-    if (problem !== undefined) throw problem;
+    if (problem !== undefined && !isGone) throw problem;
   }
 
   /** Not for longer than the connect timeout. */
@@ -328,15 +341,24 @@ export class Connection implements StanConnection {
     done.abort();
   }
 
+  /** What waits for an ack fails, and subscriptions end. */
+  #stop(error: StanError | undefined): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#session.end();
+    this.#publisher.close(
+      () =>
+        error ??
+        new ClosedError(`the connection of client "${this.clientId}" was closed before the ack came`),
+    );
+    for (const subscription of [...this.#subscriptions]) subscription.end(error);
+  }
+
   async #end(error: StanError | undefined): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#session.end();
     this.#unwatchNats();
-    const reason = (): StanError =>
-      error ?? new ClosedError(`the connection of client "${this.clientId}" was closed before the ack came`);
-    this.#publisher.close(reason);
-    for (const subscription of [...this.#subscriptions]) subscription.end(error);
+    this.#stop(error);
     if (this.#options.natsConnection === undefined && !this.natsConnection.isClosed())
       await this.natsConnection.close();
     this.#events.end();

@@ -45,6 +45,8 @@ export interface ConnectOptions extends NatsOptions {
   retry?: boolean | 'auto';
   /** Connect again by itself when the connection is lost, and subscribe again [false]. */
   resume?: boolean;
+  /** A `close` without an answer leaves NATS connected, so that it can be called again [false]. */
+  allowCloseRetry?: boolean;
 }
 
 /** Options with their defaults, checked. */
@@ -64,6 +66,7 @@ export interface ResolvedOptions {
   readonly codec: Codec<unknown>;
   readonly retry: boolean | 'auto';
   readonly resume: boolean;
+  readonly allowCloseRetry: boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -95,6 +98,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
     codec = jsonCodec(),
     retry = 'auto',
     resume = false,
+    allowCloseRetry = false,
     ...nats
   } = options;
   checkName('clusterId', clusterId);
@@ -143,6 +147,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
     codec,
     retry,
     resume,
+    allowCloseRetry,
   };
 }
 

@@ -47,3 +47,34 @@ describe('a request of a subscription that is not answered in time', () => {
     await assert.rejects(subscription.close(), { code: 'SUBSCRIPTION_CLOSED' });
   });
 });
+
+describe('a connection whose close is not answered', () => {
+  const rig = new ClientRig();
+  afterEach(() => void rig.rig.broker.signal('SIGCONT'));
+
+  it('is closed all the same, and says so', async () => {
+    const connection = await rig.connect({ connectTimeout: 300 });
+    rig.rig.broker.signal('SIGSTOP');
+    await assert.rejects(connection.close(), { code: 'REQUEST_TIMEOUT' });
+    assert.equal(connection.isClosed(), true);
+    assert.equal(connection.natsConnection.isClosed(), true);
+  });
+
+  it('can be closed again if that is allowed', async () => {
+    const connection = await rig.connect({ connectTimeout: 300, allowCloseRetry: true });
+    const subscription = await connection.subscribe(rig.channel());
+    rig.rig.broker.signal('SIGSTOP');
+    const publish = assert.rejects(connection.publish(rig.channel(), 'x'), { code: 'CONNECTION_CLOSED' });
+    await assert.rejects(connection.close(), { code: 'REQUEST_TIMEOUT' });
+    await publish;
+    assert.equal(subscription.isClosed(), true);
+    assert.deepEqual([connection.isClosed(), connection.natsConnection.isClosed()], [false, false]);
+    await assert.rejects(connection.publish(rig.channel(), 'x'), { code: 'CONNECTION_CLOSED' });
+    rig.rig.broker.signal('SIGCONT');
+    await connection.close();
+    assert.equal(connection.isClosed(), true);
+    assert.equal(await connection.closed(), undefined);
+    await connection.close();
+    await (await rig.connect({ clientId: connection.clientId })).publish(rig.channel(), 'the id is free');
+  });
+});
