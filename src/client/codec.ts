@@ -9,14 +9,18 @@ export interface Codec<T> {
 }
 
 /** What can be published as it is; anything else goes through a codec, JSON unless told otherwise. */
-export type Payload = Uint8Array | string | undefined;
+export type Payload = ArrayBuffer | ArrayBufferView | string | undefined;
 
 const EMPTY = new Uint8Array(0);
 
 /** @param T of the values; nothing checks that a message has that shape */
 export function jsonCodec<T = unknown>(): Codec<T> {
   return {
-    encode: (value) => Buffer.from(JSON.stringify(value) ?? 'null'),
+    encode: (value) => {
+      const text = JSON.stringify(value);
+      if (text === undefined) throw new TypeError(`a ${typeof value} has no JSON`);
+      return Buffer.from(text);
+    },
     decode: (data) => JSON.parse(textOf(data)) as T,
   };
 }
@@ -25,11 +29,13 @@ export function stringCodec(): Codec<string> {
   return { encode: (value) => Buffer.from(value), decode: textOf };
 }
 
-/** Bytes and strings as they are, everything else through the codec. */
+/** Bytes of any kind and strings as they are, everything else through the codec. */
 export function encodeWith(codec: Codec<unknown>, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') return Buffer.from(value);
   if (value === undefined) return EMPTY;
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   try {
     return codec.encode(value);
   } catch (cause) {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
 import { type Codec, encodeWith } from './codec.js';
-import { ClosedError, ConnectionLostError, StanError } from './errors.js';
+import { ClosedError, ConnectionLostError, InvalidOptionError, StanError } from './errors.js';
 import { watchNats } from './nats-watch.js';
-import type { ResolvedOptions } from './options.js';
+import { quote, type ResolvedOptions } from './options.js';
 import type { OnAck } from './pending.js';
 import { checkChannelName } from './pub-encoder.js';
 import { Publisher } from './publisher.js';
@@ -132,6 +132,8 @@ export class Connection implements StanConnection {
   }
 
   publishAsync(subject: string, data: unknown, onAck: OnAck): string {
+    if (typeof onAck !== 'function')
+      throw new InvalidOptionError(`onAck ${quote(onAck)} cannot be`, 'It is a function');
     this.#checkOpen();
     return this.#publisher.publish(subject, encodeWith(this.#options.codec, data), onAck);
   }

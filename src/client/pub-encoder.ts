@@ -10,6 +10,10 @@ const DATA_TAG = 0x2a;
 const CONN_ID_TAG = 0x32;
 /** So many channels are remembered; with more it begins anew. */
 const MAX_CHANNELS = 4_096;
+/** nats-server takes lines of 4,096 bytes: the prefix, the reply and the size need room too. A server may take less, and says so. */
+const MAX_NAME_BYTES = 3_072;
+/** Spaces, control characters, and halves of a character, which have no bytes. */
+const UNFIT = /[\s\p{Cc}\p{Cs}]/u;
 
 /** Of a channel: what is the same in all its messages. */
 export interface EncodedChannel {
@@ -78,10 +82,16 @@ export class PubEncoder {
 
 /** @throws InvalidOptionError if that cannot be a channel */
 export function checkChannelName(name: string): void {
-  if (typeof name !== 'string' || !isChannelNameStringValid(name) || /[\s]/.test(name))
+  if (typeof name !== 'string' || !isChannelNameStringValid(name) || UNFIT.test(name))
     throw new InvalidOptionError(
       `${quote(name)} cannot be a channel`,
-      'A name has no spaces, no "/", no wildcards ("*", ">"), and no empty parts between dots',
+      'A name has no spaces, no control characters, no "/", no wildcards ("*", ">"), and no empty parts between dots',
+      'INVALID_SUBJECT',
+    );
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES)
+    throw new InvalidOptionError(
+      `${quote(name)}... cannot be a channel`,
+      `A name has at most ${MAX_NAME_BYTES} bytes: a NATS server closes the connection of who sends a longer line`,
       'INVALID_SUBJECT',
     );
 }

@@ -7,6 +7,7 @@ import {
   ClosedError,
   ConnectionLostError,
   InvalidOptionError,
+  type OnAck,
   PublishError,
   type StanError,
   stringCodec,
@@ -50,6 +51,24 @@ describe('publishing', () => {
     );
   });
 
+  it('takes bytes in any kind of view, and not what JSON has no text for', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const memory = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]).buffer;
+    for (const data of [memory, new DataView(memory, 1, 2), new Uint16Array(memory, 4, 1)])
+      await connection.publish(channel, data);
+    for (const data of [() => {}, Symbol('x'), 1n])
+      await assert.rejects(connection.publish(channel, data), { code: 'CODEC_FAILED' });
+    const messages = (await connection.subscribe(channel, { startAt: 'all' }))[Symbol.asyncIterator]();
+    const seen: number[][] = [];
+    while (seen.length < 3) seen.push([...(await messages.next()).value.data]);
+    assert.deepEqual(seen, [
+      [1, 2, 3, 4, 5, 6, 7, 8],
+      [2, 3],
+      [5, 6],
+    ]);
+  });
+
   it('decodes by the codec of the connection, or of the subscription', async () => {
     const connection = await rig.connect();
     const channel = rig.channel();
@@ -83,6 +102,15 @@ describe('publishing', () => {
     assert.deepEqual(acked, []);
     await connection.flush();
     assert.deepEqual(acked, [guid]);
+  });
+
+  it('says at once that a callback is none', async () => {
+    const connection = await rig.connect();
+    for (const onAck of [undefined, 7])
+      assert.throws(
+        () => connection.publishAsync(rig.channel(), 'x', onAck as unknown as OnAck),
+        InvalidOptionError,
+      );
   });
 
   it('flushes what was published until then, and not what comes after it', async () => {
@@ -179,7 +207,21 @@ describe('publishing', () => {
 
   it('refuses what cannot be a channel, before anything is sent', async () => {
     const connection = await rig.connect();
-    for (const name of ['', 'a b', 'a.*', 'a.>', '.a', 'a..b', 'a.', 'a/b']) {
+    const long = 'a'.repeat(3_073);
+    for (const name of [
+      '',
+      'a b',
+      'a.*',
+      'a.>',
+      '.a',
+      'a..b',
+      'a.',
+      'a/b',
+      'a\0b',
+      'a\x7f',
+      'a\ud800',
+      long,
+    ]) {
       await assert.rejects(connection.publish(name, 'x'), (error: StanError) => {
         assert.ok(error instanceof InvalidOptionError, name);
         assert.equal(error.code, 'INVALID_SUBJECT');
