@@ -6,11 +6,18 @@ import { benchCsv, benchText } from '../bench/report-text.js';
 import { ConfigError } from '../config/error.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
-import { addClientFlags, clientFlags, connectOptions, flag, flagSwitch } from './client-flags.js';
+import {
+  addClientFlags,
+  channelName,
+  clientFlags,
+  connectOptions,
+  flag,
+  flagSwitch,
+} from './client-flags.js';
 import { Progress } from './progress.js';
-import { onStopSignal } from './signals.js';
+import { INTERRUPTED, onStopSignal } from './signals.js';
 
-const BENCH_FLAGS = {
+export const BENCH_FLAGS = {
   publishers: flag('Publishers [default: 1]', ['np']),
   subscribers: flag('Subscribers; each gets all messages, unless --queue is given [default: 0]', ['ns']),
   messages: flag('Messages of all publishers together [default: 100000]', ['n']),
@@ -35,12 +42,7 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_WINDOW = 1_000_000;
 const HOUR_MS = 3_600_000;
 const STDERR = 2;
-/** As a shell has it for a program that was interrupted. */
-const INTERRUPTED = 130;
 const BAR_WIDTH = 40;
-
-/** Of stan-bench, which writes them with one dash. */
-const ONE_DASH = ['np', 'ns', 'ms', 'mpa', 'qgroup', 'io', 'sync', 'csv', 'id', 'creds'];
 
 /** `stanchion bench`: rates and latencies of publishers and subscribers. */
 export function addBenchCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
@@ -61,18 +63,10 @@ export function addBenchCommand(parser: Argv, onExitCode: (exitCode: number) => 
   );
 }
 
-/** The flags of stan-bench as yargs takes them: `-np 4` would be `-n -p 4`. */
-export function withLongDashes(args: readonly string[]): string[] {
-  return args.map((arg) => {
-    const name = /^-([a-z]{2,})(?:=|$)/.exec(arg)?.[1];
-    return name !== undefined && ONE_DASH.includes(name) ? `-${arg}` : arg;
-  });
-}
-
 async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
   const flags = clientFlags(args, Object.keys(BENCH_FLAGS) as BenchFlag[]);
   const options: BenchOptions = {
-    subject: String(args.subject),
+    subject: channelName(args.subject),
     publishers: flags.number('publishers', 1, 0, MAX_CLIENTS),
     subscribers: flags.number('subscribers', 0, 0, MAX_CLIENTS),
     messages: flags.number('messages', 100_000, 1, MAX_MESSAGES),

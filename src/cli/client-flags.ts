@@ -1,19 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import type { Authenticator, TlsOptions } from 'nats';
 import type { Argv, Options } from 'yargs';
+import { checkChannelName } from '../client/pub-encoder.js';
 import { ConfigError } from '../config/error.js';
 import { parseServers } from '../config/nats.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { ConnectOptions } from '../index.js';
 import { authenticators, controlTls } from '../nats/credentials.js';
+import { isClientIdValid } from '../protocol/subjects.js';
 import { Flags } from './flags.js';
 
-const NATS_FLAGS = {
-  'nats-server': flag('NATS servers, by commas [default: nats://127.0.0.1:4222]', ['s']),
-  user: flag('User in NATS'),
-  pass: flag('Password in NATS'),
+export const NATS_FLAGS = {
+  'nats-server': flag('NATS servers, by commas [default: nats://127.0.0.1:4222]', ['s', 'server']),
+  user: flag('User in NATS', ['u']),
+  pass: flag('Password in NATS', ['pw']),
   auth: flag('Token in NATS'),
-  creds: flag('Credentials file (JWT and nkey)'),
+  creds: flag('Credentials file (JWT and nkey)', ['cr']),
   nkey: flag('File with the seed of an nkey'),
   'tls-ca': flag('CA certificate that the servers are checked with'),
   'tls-cert': flag("The client's own certificate"),
@@ -21,9 +23,13 @@ const NATS_FLAGS = {
   config: flag('File with any of these flags, in YAML or JSON'),
 } as const satisfies Record<string, Options>;
 
-const CLIENT_FLAGS = {
-  'cluster-id': flag('Cluster id of the broker or the group [default: test-cluster]', ['c']),
-  'client-id': flag('Client id [default: one that nobody has]', ['id']),
+export const CLIENT_FLAGS = {
+  'cluster-id': flag('Cluster id of the broker or the group [default: test-cluster]', [
+    'c',
+    'cluster',
+    'cid',
+  ]),
+  'client-id': flag('Client id [default: one that nobody has]', ['id', 'clientid']),
   'connect-timeout': flag('For the broker to answer [default: 5s]'),
   'ack-timeout': flag('For the ack of a message that was published [default: 30s]'),
 } as const satisfies Record<string, Options>;
@@ -95,6 +101,17 @@ export function natsOptions(flags: Flags<NatsFlag>): NatsConnectOptions {
   };
 }
 
+/** @throws ConfigError if that cannot be a channel */
+export function channelName(subject: unknown): string {
+  const name = String(subject);
+  try {
+    checkChannelName(name);
+  } catch (error) {
+    throw new ConfigError((error as Error).message);
+  }
+  return name;
+}
+
 /**
  * How to connect to a broker.
  *
@@ -102,11 +119,19 @@ export function natsOptions(flags: Flags<NatsFlag>): NatsConnectOptions {
  * @throws ConfigError on what cannot be
  */
 export function connectOptions(flags: Flags<ConnectionFlag>, tool: string): ConnectOptions {
+  const clusterId = flags.text('cluster-id') ?? 'test-cluster';
+  if (/[\s*>]|^\.|\.\.|\.$/.test(clusterId))
+    throw new ConfigError(
+      `--cluster-id must have no spaces, no wildcards and no empty parts between dots, and is "${clusterId}"`,
+    );
+  const clientId = flags.text('client-id') ?? `stanchion-${tool}-${randomBytes(6).toString('hex')}`;
+  if (!isClientIdValid(clientId))
+    throw new ConfigError(`--client-id must have letters, digits, "-" and "_" only, and is "${clientId}"`);
   return {
     ...natsOptions(flags),
     name: `stanchion ${tool}`,
-    clusterId: flags.text('cluster-id') ?? 'test-cluster',
-    clientId: flags.text('client-id') ?? `stanchion-${tool}-${randomBytes(6).toString('hex')}`,
+    clusterId,
+    clientId,
     connectTimeout: flags.durationMs('connect-timeout', CONNECT_MS, 1, MAX_TIMEOUT_MS),
     ackTimeout: flags.durationMs('ack-timeout', ACK_MS, 1, MAX_TIMEOUT_MS),
   };

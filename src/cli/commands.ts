@@ -1,16 +1,28 @@
-import yargs, { type Argv } from 'yargs';
+import yargs, { type Argv, type Options } from 'yargs';
 import { ConfigError } from '../config/error.js';
-import { addBenchCommand, withLongDashes } from './bench.js';
-import { addDrillCommand } from './drill.js';
-import { addPubCommand } from './pub.js';
+import { addBenchCommand, BENCH_FLAGS } from './bench.js';
+import { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
+import { addDrillCommand, DRILL_FLAGS } from './drill.js';
+import { addPubCommand, PUB_FLAGS } from './pub.js';
 import { addServeHelp } from './serve-help.js';
-import { addStatusCommand } from './status.js';
+import { asYargsHasIt } from './spellings.js';
+import { addStatusCommand, STATUS_FLAGS } from './status.js';
 import { addStoreCommands } from './store.js';
-import { addSubCommand } from './sub.js';
-import { addUpCommand } from './up.js';
+import { addSubCommand, SUB_FLAGS } from './sub.js';
+import { addUpCommand, UP_FLAGS } from './up.js';
 import { VERSION } from './version.js';
 
 const MAX_HELP_WIDTH = 120;
+
+/** The flags of each command that takes more than one spelling of them. */
+const FLAG_TABLES: Readonly<Record<string, readonly Readonly<Record<string, Options>>[]>> = {
+  up: [UP_FLAGS],
+  drill: [DRILL_FLAGS],
+  status: [STATUS_FLAGS, NATS_FLAGS],
+  pub: [PUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
+  sub: [SUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
+  bench: [BENCH_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
+};
 
 /**
  * Runs a command other than `serve`, or explains one: of `serve` the help only.
@@ -22,7 +34,8 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   const onExitCode = (code: number): void => {
     exitCode = code;
   };
-  const parser = baseParser(args[0] === 'bench' ? withLongDashes(args) : args);
+  const tables = FLAG_TABLES[args[0] ?? ''];
+  const parser = baseParser(tables === undefined ? args : asYargsHasIt(args, tables));
   const adders = [
     addUpCommand,
     addDrillCommand,
@@ -40,26 +53,33 @@ export async function runCommand(args: readonly string[]): Promise<number> {
 }
 
 function baseParser(args: readonly string[]): Argv {
-  return yargs([...args])
-    .scriptName('stanchion')
-    .locale('en')
-    .usage(
-      '$0 COMMAND [flags]\n\nA NATS Streaming (STAN) server: existing clients work against it, unchanged.',
-    )
-    .example(
-      '$0 serve --store file --dir ./data',
-      'keep messages in ./data, start a nats-server on port 4222',
-    )
-    .demandCommand(1, 'Name a command. `stanchion --help` lists them')
-    .recommendCommands()
-    .strict()
-    .version(VERSION)
-    .alias('version', 'v')
-    .help()
-    .alias('help', 'h')
-    .wrap(Math.min(MAX_HELP_WIDTH, process.stdout.columns || MAX_HELP_WIDTH))
-    .exitProcess(false)
-    .fail((message, error) => {
-      throw error ?? new ConfigError(message);
-    });
+  return (
+    yargs([...args])
+      .scriptName('stanchion')
+      .locale('en')
+      .usage(
+        '$0 COMMAND [flags]\n\nA NATS Streaming (STAN) server: existing clients work against it, unchanged.',
+      )
+      .example(
+        '$0 serve --store file --dir ./data',
+        'keep messages in ./data, start a nats-server on port 4222',
+      )
+      .demandCommand(1, 'Name a command. `stanchion --help` lists them')
+      .recommendCommands()
+      .strict()
+      .version(VERSION)
+      .alias('version', 'v')
+      .help()
+      .alias('help', 'h')
+      .wrap(Math.min(MAX_HELP_WIDTH, process.stdout.columns || MAX_HELP_WIDTH))
+      .exitProcess(false)
+      // What is behind `--` may be a message: `007` is no 7.
+      .parserConfiguration({ 'parse-positional-numbers': false })
+      .fail((message, error) => {
+        // The parser's own words, of what is wrong with the command line.
+        throw error === undefined || error.name === 'YError'
+          ? new ConfigError(message.replace(/^Not enough arguments following: (\S+)$/, '--$1 needs a value'))
+          : error;
+      })
+  );
 }

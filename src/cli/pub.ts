@@ -1,14 +1,24 @@
 import { readFile } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { buffer as bytesOf } from 'node:stream/consumers';
 import type { Argv, Options } from 'yargs';
 import { ConfigError } from '../config/error.js';
 import { connect, type StanConnection } from '../index.js';
-import { addClientFlags, clientFlags, connectOptions, flag, flagSwitch } from './client-flags.js';
+import { createLogger } from '../log/logger.js';
+import { descriptorOutput } from '../log/output.js';
+import {
+  addClientFlags,
+  channelName,
+  clientFlags,
+  connectOptions,
+  flag,
+  flagSwitch,
+} from './client-flags.js';
 import { lines } from './lines.js';
+import { INTERRUPTED, onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe } from './standard-output.js';
 
-const PUB_FLAGS = {
+export const PUB_FLAGS = {
   file: flag('Publish what is in this file, as one message; "-" is standard input'),
   count: flag('Publish the message so many times [default: 1]'),
   retry: flag(
@@ -20,6 +30,7 @@ const PUB_FLAGS = {
 
 type PubFlag = keyof typeof PUB_FLAGS;
 
+const STDERR = 2;
 const MAX_COUNT = 1_000_000_000;
 /** Publishes that are waited for at once: the connection has its own limit, this one bounds what is read ahead. */
 const MAX_WAITING = 16_384;
@@ -45,7 +56,7 @@ export function addPubCommand(parser: Argv, onExitCode: (exitCode: number) => vo
 
 async function pub(args: Readonly<Record<string, unknown>>): Promise<number> {
   const flags = clientFlags(args, Object.keys(PUB_FLAGS) as PubFlag[]);
-  const subject = String(args.subject);
+  const subject = channelName(args.subject);
   const file = flags.text('file');
   const count = flags.number('count', 1, 1, MAX_COUNT);
   const retry = { auto: 'auto', always: true, never: false } as const;
@@ -55,19 +66,26 @@ async function pub(args: Readonly<Record<string, unknown>>): Promise<number> {
   };
   const isJson = flags.flag('json');
   const isQuiet = flags.flag('quiet');
-  if (args.message !== undefined && file !== undefined)
-    throw new ConfigError('give the message or --file, not both');
-  if (args.message === undefined && file === undefined && count > 1)
+  const text = messageOf(args);
+  if (text !== undefined && file !== undefined) throw new ConfigError('give the message or --file, not both');
+  if (text === undefined && file === undefined && count > 1)
     throw new ConfigError('--count is for a message or a file: standard input is published once');
   const content = file === undefined ? undefined : await contentOf(file);
+  const message = content ?? (text === undefined ? undefined : Buffer.from(text));
 
-  endQuietlyOnBrokenPipe();
+  const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
   const connection = await connect(options);
   try {
     const publisher = new Publisher(connection, subject, isJson);
-    const message = content ?? (args.message === undefined ? undefined : Buffer.from(String(args.message)));
+    // Who reads the guids has gone: the messages are published all the same.
+    endQuietlyOnBrokenPipe(() => publisher.stopPrinting());
+    let isInterrupted = false;
+    onStopSignal(log, () => {
+      isInterrupted = true;
+      publisher.stop();
+    });
     if (message === undefined) await publisher.lines(process.stdin);
-    else for (let i = 0; i < count; i++) await publisher.publish(message);
+    else await publisher.times(message, count);
     await publisher.end();
     if (!isQuiet && !isJson) {
       const { published } = publisher;
@@ -75,10 +93,19 @@ async function pub(args: Readonly<Record<string, unknown>>): Promise<number> {
         `published ${published} ${published === 1 ? 'message' : 'messages'} to ${subject}\n`,
       );
     }
-    return 0;
+    return isInterrupted ? INTERRUPTED : 0;
   } finally {
     await connection.close();
   }
+}
+
+/** An argument; behind `--` it may look like a flag. */
+function messageOf({ message, _: rest }: Readonly<Record<string, unknown>>): string | undefined {
+  const [, behindDashes, ...tooMany] = rest as string[];
+  const [surplus] = message === undefined ? tooMany : [behindDashes, ...tooMany];
+  if (surplus !== undefined) throw new ConfigError(`unexpected argument "${surplus}": one message at a time`);
+  const text = message ?? behindDashes;
+  return text === undefined ? undefined : String(text);
 }
 
 /** Publishes without waiting for each ack, and stops at the first error. */
@@ -86,7 +113,9 @@ class Publisher {
   published = 0;
   readonly #connection: StanConnection;
   readonly #subject: string;
-  readonly #isJson: boolean;
+  #isPrinting: boolean;
+  #isStopped = false;
+  readonly #stopped = new AbortController();
   #waiting = 0;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
@@ -94,26 +123,45 @@ class Publisher {
   constructor(connection: StanConnection, subject: string, isJson: boolean) {
     this.#connection = connection;
     this.#subject = subject;
-    this.#isJson = isJson;
+    this.#isPrinting = isJson;
   }
 
   /** Waits while too many are not acknowledged. */
   async publish(data: Buffer): Promise<void> {
     while (this.#waiting >= MAX_WAITING && this.#error === undefined) await this.#change();
     this.#throwError();
-    this.#waiting++;
+    // It may throw, and then there is no ack to wait for.
     this.#connection.publishAsync(this.#subject, data, (error, guid) =>
       this.#onAck(error, guid, data.length),
     );
+    this.#waiting++;
   }
 
+  async times(message: Buffer, count: number): Promise<void> {
+    for (let i = 0; i < count && !this.#isStopped; i++) await this.publish(message);
+  }
+
+  /** @throws Error naming the line that cannot be published; those before it are */
   async lines(input: Readable): Promise<void> {
-    for await (const line of lines(
-      input,
-      this.#connection.natsConnection.info?.max_payload ?? DEFAULT_PAYLOAD,
-    )) {
-      await this.publish(line);
+    const maxBytes = this.#connection.natsConnection.info?.max_payload ?? DEFAULT_PAYLOAD;
+    try {
+      for await (const line of lines(addAbortSignal(this.#stopped.signal, input), maxBytes))
+        await this.publish(line);
+    } catch (error) {
+      if (this.#isStopped) return;
+      await this.end();
+      throw this.#withCount(error as Error);
     }
+  }
+
+  /** Takes no more messages. What was taken is waited for. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#stopped.abort();
+  }
+
+  stopPrinting(): void {
+    this.#isPrinting = false;
   }
 
   /** @throws the first error there was */
@@ -126,7 +174,8 @@ class Publisher {
     this.#waiting--;
     if (error === undefined) {
       this.published++;
-      if (this.#isJson) process.stdout.write(`${JSON.stringify({ subject: this.#subject, guid, bytes })}\n`);
+      if (this.#isPrinting)
+        process.stdout.write(`${JSON.stringify({ subject: this.#subject, guid, bytes })}\n`);
     } else {
       this.#error ??= error;
     }
@@ -140,8 +189,11 @@ class Publisher {
   }
 
   #throwError(): void {
-    if (this.#error !== undefined)
-      throw new Error(`${this.#error.message} (${this.published} messages had been acknowledged before)`);
+    if (this.#error !== undefined) throw this.#withCount(this.#error);
+  }
+
+  #withCount({ message }: Error): Error {
+    return new Error(`${message} (acknowledged before: ${this.published})`);
   }
 }
 

@@ -1,6 +1,8 @@
 import type { RootLogger } from '../log/logger.js';
 import type { LogLevelSwitch } from './log-level.js';
 
+/** Exit code, as a shell has it for a program that was interrupted. */
+export const INTERRUPTED = 130;
 const SECOND_SIGNAL_EXIT_CODE = 1;
 
 /**

@@ -5,8 +5,8 @@ import type { MemberStatus } from '../group/status.js';
 import { addNatsFlags, clientFlags, flag, flagSwitch, natsOptions } from './client-flags.js';
 import { table } from './table.js';
 
-const STATUS_FLAGS = {
-  'cluster-id': flag('Cluster id of the group [default: test-cluster]', ['c']),
+export const STATUS_FLAGS = {
+  'cluster-id': flag('Cluster id of the group [default: test-cluster]', ['c', 'cluster', 'cid']),
   'ft-group': flag('Name of the group [default: all of the cluster id]'),
   json: flagSwitch('For programs'),
 } as const satisfies Record<string, Options>;

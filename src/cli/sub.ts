@@ -7,6 +7,7 @@ import { descriptorOutput } from '../log/output.js';
 import {
   addClientFlags,
   type ConnectionFlag,
+  channelName,
   clientFlags,
   connectOptions,
   flag,
@@ -17,9 +18,9 @@ import { lines } from './lines.js';
 import { onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe, writeOut } from './standard-output.js';
 
-const SUB_FLAGS = {
+export const SUB_FLAGS = {
   start: flag('Where to begin: new, last (the newest message first) or all [default: new]'),
-  'start-sequence': flag('Begin with this sequence'),
+  'start-sequence': flag('Begin with this sequence', ['seq']),
   'start-time': flag('Begin with what was stored at this time or later: 2026-01-31T12:00:00Z'),
   since: flag('Begin with what was stored so long ago: 15m'),
   durable: flag('Name of a durable: it goes on where it was left'),
@@ -29,7 +30,7 @@ const SUB_FLAGS = {
   ),
   'ack-wait': flag('A message without an ack comes again after this [default: 30s]'),
   'max-in-flight': flag('Messages without an ack at a time [default: 1024]'),
-  unsubscribe: flagSwitch('Remove the durable at the end, instead of keeping its place'),
+  unsubscribe: flagSwitch('Remove the durable at the end, instead of keeping its place', ['unsub']),
   count: flag('End after so many messages'),
   timeout: flag('End after this time; exit code 1 if --count is not reached'),
   output: flag('text, json (a line for each message) or raw (the bytes and nothing else) [default: text]', [
@@ -68,7 +69,7 @@ export function addSubCommand(parser: Argv, onExitCode: (exitCode: number) => vo
 
 async function sub(args: Readonly<Record<string, unknown>>): Promise<number> {
   const flags = clientFlags(args, Object.keys(SUB_FLAGS) as SubFlag[]);
-  const subject = String(args.subject);
+  const subject = channelName(args.subject);
   const count = flags.number('count', 0, 1, MAX_COUNT);
   const timeoutMs = flags.durationMs('timeout', 0, 1, MAX_MS);
   const output = flags.oneOf('output', OUTPUTS, 'text');

@@ -8,7 +8,7 @@ import { flag } from './client-flags.js';
 import { Flags } from './flags.js';
 import { onStopSignal } from './signals.js';
 
-const UP_FLAGS = {
+export const UP_FLAGS = {
   nodes: flag('Brokers, and nats-servers [default: 3]'),
   dir: flag('Folder of the store they share [default: ./data]'),
   port: flag('Of the first nats-server; the others follow [default: 4222]'),

@@ -102,7 +102,12 @@ describe('the tools', () => {
 
     it('says what is wrong, in one line and by its exit code', async () => {
       const cases: [string[], number, RegExp][] = [
-        [['pub', 'a b', 'x'], 1, /"a b" cannot be a channel/],
+        [['pub', 'a b', 'x'], 2, /"a b" cannot be a channel/],
+        [['pub', 'foo', 'x', '--client-id', 'a.b'], 2, /--client-id must have letters.*"a\.b"/],
+        [['pub', 'foo', 'x', '--cluster-id', 'a b'], 2, /--cluster-id must have.*"a b"/],
+        [['pub', 'foo', 'x', '--count'], 2, /--count needs a value/],
+        [['pub', 'foo', 'x', '-retrys', '3'], 2, /unknown flag -retrys: did you mean -retry\?/],
+        [['pub', 'foo', 'x', '--', 'y'], 2, /unexpected argument "y"/],
         [
           ['pub', 'foo', 'x', '--cluster-id', 'nobody', '--connect-timeout', '200ms'],
           1,
@@ -122,6 +127,63 @@ describe('the tools', () => {
         assert.equal(result.code, code, args.join(' '));
         assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
       }
+    });
+
+    it('takes its flags in the spellings of the Go tools too', async () => {
+      const channel = rig.name('channel');
+      const { clusterId } = rig.broker;
+      const env = { STANCHION_NATS_SERVER: '', STANCHION_CLUSTER_ID: '' };
+      for (const [server, cluster, id] of [
+        ['-s', '-c', '-id'],
+        ['-server', '-cluster', '-clientid'],
+        ['-nats_server', '-cid', '--client_id'],
+        ['--nats-server', '--cluster_id', '-client-id'],
+      ] as const) {
+        const flags = [server, rig.nats.url, cluster, clusterId, `${id}=spelled`];
+        assert.equal((await run(['pub', ...flags, channel, 'x'], '', env)).code, 0, server);
+      }
+      const { stdout } = await run(['sub', channel, '-seq', '3', '-count', '1', '-o=json']);
+      assert.equal(JSON.parse(stdout).sequence, 3);
+    });
+
+    it('publishes what looks like a flag, or like a number, as it is', async () => {
+      const channel = rig.name('channel');
+      for (const args of [['--', '-count'], ['--', '--5'], ['--', '007'], ['-5'], ['0x10']])
+        assert.equal((await run(['pub', channel, ...args])).code, 0);
+      assert.deepEqual(await contentOf(channel), ['-count', '--5', '007', '-5', '0x10']);
+    });
+
+    it('publishes the lines before one that it cannot, and says how many that are', async () => {
+      const channel = rig.name('channel');
+      for (const tooLong of [2 ** 20, 2 ** 20 + 1]) {
+        const { code, stderr } = await run(['pub', channel], `x\n${'y'.repeat(tooLong)}\nz\n`);
+        assert.deepEqual([code, /\(acknowledged before: 1\)/.test(stderr)], [1, true], stderr);
+      }
+      assert.deepEqual(await contentOf(channel), ['x', 'x']);
+    });
+
+    it('waits for the acks of what it has read when it is interrupted', async () => {
+      const channel = rig.name('channel');
+      const child = start(['pub', channel, '--json', '--client-id', 'interrupted']);
+      const [out, errors] = [text(child.stdout), text(child.stderr)];
+      child.stdin.write('1\n2\n');
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      child.kill('SIGINT');
+      assert.equal(await new Promise((resolve) => child.on('close', resolve)), 130, await errors);
+      assert.equal((await out).trim().split('\n').length, 2);
+      // It has left the broker: its id is free, or somebody would have to wait for its heartbeats.
+      assert.equal((await run(['pub', channel, '3', '--client-id', 'interrupted'])).code, 0);
+      assert.deepEqual(await contentOf(channel), ['1', '2', '3']);
+    });
+
+    it('publishes everything though nobody reads the guids any more', async () => {
+      const channel = rig.name('channel');
+      const child = start(['pub', channel, 'x', '--count', '50000', '--json']);
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      child.stdout.destroy();
+      assert.equal(await new Promise((resolve) => child.on('close', resolve)), 0);
+      const last = await run(['sub', channel, '--start', 'last', '--count', '1', '-o', 'json']);
+      assert.equal(JSON.parse(last.stdout).sequence, 50_000);
     });
 
     it('takes its flags from the environment and from a file too', async () => {

@@ -1,0 +1,44 @@
+import type { Options } from 'yargs';
+import { ConfigError } from '../config/error.js';
+import { didYouMean } from '../config/suggest.js';
+
+/** `-n1000` is a letter and its number. */
+const ONE_DASH = /^-([a-zA-Z][a-zA-Z_-]+)(=.*)?$/s;
+const LONG_FOR_ALL = new Set(['help', 'version']);
+const TWO_DASHES = /^--([a-zA-Z]\w*_[\w-]*)(=.*)?$/s;
+
+/**
+ * A command line as yargs takes it: flags may be written as the Go tools have them, with one dash and with underscores. `-np 4`
+ * would be `-n -p 4`. What is behind `--` is left alone.
+ *
+ * @param tables of the command's flags
+ * @throws ConfigError on a flag that there is not
+ */
+export function asYargsHasIt(
+  args: readonly string[],
+  tables: readonly Readonly<Record<string, Options>>[],
+): string[] {
+  const flags = new Set(
+    tables
+      .flatMap((table) => Object.entries(table))
+      .flatMap(([name, { alias = [] }]) => [name, ...(typeof alias === 'string' ? [alias] : alias)]),
+  );
+  const end = args.indexOf('--');
+  const before = end < 0 ? args : args.slice(0, end);
+  return [...before.map((arg) => withLongDashes(arg, flags)), ...args.slice(before.length)];
+}
+
+function withLongDashes(arg: string, flags: ReadonlySet<string>): string {
+  const [, underscored, itsValue = ''] = TWO_DASHES.exec(arg) ?? [];
+  if (underscored !== undefined) return `--${kebab(underscored)}${itsValue}`;
+  const [, given, value = ''] = ONE_DASH.exec(arg) ?? [];
+  if (given === undefined) return arg;
+  const name = kebab(given);
+  if (flags.has(name) || LONG_FOR_ALL.has(name)) return `--${name}${value}`;
+  const names = [...flags].filter((each) => each.length > 1).map((each) => `-${each}`);
+  throw new ConfigError(`unknown flag -${given}${didYouMean(`-${given}`, names)}`);
+}
+
+function kebab(name: string): string {
+  return name.replaceAll('_', '-');
+}
