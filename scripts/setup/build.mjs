@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeCommonJsTypes } from './commonjs-types.mjs';
 import { run, SetupError, say } from './run.mjs';
 
 /**
@@ -27,6 +28,7 @@ export async function runBuild(root) {
     throw new SetupError('the build failed (see above). `npm run build` runs it alone');
   }
   copyPages(root);
+  writeCommonJsTypes(root);
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(stampPath(root), built);
 }

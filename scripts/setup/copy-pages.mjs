@@ -1,5 +1,8 @@
 // The last part of `npm run build`.
 import { fileURLToPath } from 'node:url';
 import { copyPages } from './build.mjs';
+import { writeCommonJsTypes } from './commonjs-types.mjs';
 
-copyPages(fileURLToPath(new URL('../..', import.meta.url)));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+copyPages(root);
+writeCommonJsTypes(root);

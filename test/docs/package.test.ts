@@ -87,21 +87,28 @@ describe('the package, as npm installs it', () => {
     });
   }
 
-  it('carries types, for either kind of module', () => {
-    const head = [
-      "import { connect, type Message, type StanConnection } from 'stanchion';",
-      "import { startBroker, type ServeConfig } from 'stanchion/server';",
-    ].join('\n');
-    for (const file of ['typed.mts', 'typed.cts']) writeFileSync(join(folder, file), `${head}\n${TYPED}`);
-    const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-    const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
-    const args = [tsc, ...flags, 'typed.mts', 'typed.cts'];
-    try {
-      execFileSync(process.execPath, args, { cwd: folder });
-    } catch (error) {
-      assert.fail((error as { stdout: Buffer }).stdout.toString());
-    }
-  });
+  for (const [module, ...files] of [
+    ['nodenext', 'typed.mts', 'typed.cts'],
+    ['node16', 'typed.mts', 'typed.cts'],
+    // As bundlers resolve.
+    ['preserve', 'typed.mts'],
+  ] as const) {
+    it(`carries types, for either kind of module: ${module}`, () => {
+      const head = [
+        "import { connect, type Message, type StanConnection } from 'stanchion';",
+        "import { startBroker, type ServeConfig } from 'stanchion/server';",
+      ].join('\n');
+      for (const file of files) writeFileSync(join(folder, file), `${head}\n${TYPED}`);
+      const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+      const flags = ['--noEmit', '--strict', '--module', module, '--target', 'es2022', '--types', 'node'];
+      const args = [tsc, ...flags, ...files];
+      try {
+        execFileSync(process.execPath, args, { cwd: folder });
+      } catch (error) {
+        assert.fail((error as { stdout: Buffer }).stdout.toString());
+      }
+    });
+  }
 
   it('has the command', () => {
     const command = join(folder, 'node_modules', '.bin', 'stanchion');
