@@ -5,6 +5,7 @@ import {
   encodeUnsubscribeRequest,
 } from '../protocol/messages.js';
 import { AckEncoder } from './ack-encoder.js';
+import { answerProblem } from './answer-problem.js';
 import { ask } from './ask.js';
 import type { Codec } from './codec.js';
 import { ClosedError, InvalidOptionError, StanError, SubscribeError } from './errors.js';
@@ -386,34 +387,4 @@ export class StanSubscription implements Subscription, MessageSource {
     if (wasRepeated && problem?.serverText === INVALID_SUBSCRIPTION) return;
     if (problem !== undefined) throw problem;
   }
-}
-
-function answerProblem(
-  answer: Uint8Array | undefined,
-  what: string,
-  timeoutMs: number,
-): SubscribeError | undefined {
-  if (answer === undefined) {
-    return new SubscribeError(`${what} was not answered within ${timeoutMs} ms`, {
-      code: 'REQUEST_TIMEOUT',
-      hint: 'Is a broker active? `stanchion status` tells. Try again, or wait longer with a longer connectTimeout',
-    });
-  }
-  const { error: serverText } = decodeSubscriptionResponse(answer);
-  if (serverText === '') return undefined;
-  return new SubscribeError(`${what} was refused: ${serverText}`, {
-    code: 'SUBSCRIBE_REFUSED',
-    serverText,
-    hint: hintFor(serverText),
-  });
-}
-
-function hintFor(serverText: string): string {
-  if (serverText.includes('duplicate durable'))
-    return 'Another subscription of this client id uses the durable: close that one first';
-  if (serverText.includes('too many subscriptions')) return 'Raise --max-subs of the broker';
-  if (serverText.includes('too many channels')) return 'Raise --max-channels of the broker';
-  if (serverText.includes('unknown clientID'))
-    return 'The server does not know this client any more: connect again, or use the option resume';
-  return 'Change what the server names';
 }
