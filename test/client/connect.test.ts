@@ -140,7 +140,7 @@ describe('connecting', () => {
 
   it('answers heartbeats, and stays', async () => {
     const broker = await rig.rig.startBroker({
-      flags: ['--hb-interval', '100ms', '--hb-timeout', '100ms', '--hb-fail-count', '1'],
+      flags: ['--hb-interval', '100ms', '--hb-timeout', '1s', '--hb-fail-count', '1'],
     });
     const connection = await rig.connect({ clusterId: broker.clusterId });
     const until = performance.now() + 800;
