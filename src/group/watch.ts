@@ -203,15 +203,25 @@ export class ReignWatch {
     const holder = this.#state!.holder;
     let all = this.peers.has(holder) ? 0 : 1;
     let heard = 0;
-    for (const [member, { heardMs }] of this.peers) {
-      if (nowMs - heardMs > MEMBER_MS && member !== holder) {
+    for (const [member, peer] of this.peers) {
+      const silentMs = nowMs - peer.heardMs;
+      const isHeard = member === this.#self || silentMs < this.#leaseMs;
+      if (member !== holder && (silentMs > MEMBER_MS || (!isHeard && this.#hasComeBack(peer)))) {
         this.peers.delete(member);
         continue;
       }
       all++;
-      if (member === this.#self || nowMs - heardMs < this.#leaseMs) heard++;
+      if (isHeard) heard++;
     }
     return heard * 2 > all;
+  }
+
+  /** A process that was killed said no goodbye. Its node runs another one since: that one counts, and not both. */
+  #hasComeBack({ heartbeat: { member, node }, heardMs }: Peer): boolean {
+    for (const { heartbeat, heardMs: laterMs } of this.peers.values()) {
+      if (heartbeat.node === node && heartbeat.member !== member && laterMs > heardMs) return true;
+    }
+    return false;
   }
 }
 

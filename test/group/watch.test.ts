@@ -114,6 +114,22 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.judge(endMs + 1)?.kind, 'cut_off');
   });
 
+  it('counts a node once among those that do not hear the holder, however often its process was killed', () => {
+    const endMs = 5 * LEASE_MS + 10;
+    const watching = (...gone: string[]): ReignWatch => {
+      const watch = new ReignWatch(SELF, LEASE_MS, 0);
+      watch.heard(heartbeat(OTHER, 'active', 3), 1);
+      for (const member of gone) watch.heard(heartbeat(member, 'standby', 3), 2);
+      for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
+      watch.heard(heartbeat(SELF, 'standby', 3), endMs);
+      watch.heard(heartbeat('third@host@9@z', 'standby', 3), endMs);
+      return watch;
+    };
+    assert.equal(watching('third@host@3@z', 'third@host@4@z').judge(endMs + 1)?.kind, 'cut_off');
+    // Others that are silent may be with the holder, on the other side.
+    assert.equal(watching('fourth@host@3@z').judge(endMs + 1), undefined);
+  });
+
   it('is no sign that anybody serves when the holder still recovers', () => {
     const watch = new ReignWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
