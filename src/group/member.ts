@@ -280,11 +280,12 @@ export class Member {
     );
     if (unlock === undefined) {
       // Another candidate is at it. Should it have died there, the next epoch has a lock of its own.
-      await this.#pass(options.leaseMs * LOCK_LEASES);
+      if (!this.#isStopping) await this.#pass(options.leaseMs * LOCK_LEASES);
       return;
     }
     try {
       const now = await reign.readFresh(holder);
+      if (this.#isStopping) return;
       if (!sameReign(now, known)) {
         log.debug({ epoch, reason: why }, 'no takeover: the reign has changed since it was decided');
         return;
@@ -314,9 +315,14 @@ export class Member {
   async #reign(tenure: Tenure, opening: Opening): Promise<void> {
     const { clock, log, place } = this.#parts;
     this.#tenure = tenure;
-    this.#become('recovering');
     let hasServed = false;
     try {
+      if (this.#isStopping) {
+        // It was asked to stop while it took the reign: there was nothing to end yet, and nobody else would.
+        await this.#give(tenure);
+        return;
+      }
+      this.#become('recovering');
       const { recoveryMs, fenceMs } = await tenure.open();
       const recoveredMs = clock.monotonicMs();
       const service = tenure.service!;

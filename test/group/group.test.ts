@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ import { groupSubjects } from '../../src/group/subjects.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
 import { type RunningBroker, startBroker } from '../../src/server.js';
 import { StanClient } from '../harness/stan-client.js';
-import { waitFor } from '../harness/wait.js';
+import { waitFor, within } from '../harness/wait.js';
 import { NatsProcess } from '../nats/nats-process.js';
 
 /** Keeps what a member says. */
@@ -211,6 +212,24 @@ describe('a group of brokers on one store', () => {
     await settled(0);
     const answer = await nc.request(groupSubjects('c', 'g').handover, undefined, { timeout: 2_000 });
     assert.deepEqual(answer.json(), { ok: false, error: 'there is no standby' });
+  });
+
+  it('stops when it is asked to while it takes the reign, and leaves it to others', async (context) => {
+    const { rename } = fs.promises;
+    let stopping: Promise<void> | undefined;
+    const take = context.mock.method(fs.promises, 'rename', async (from: string, to: string) => {
+      if (/reign\/0*1\.0*\.a/.test(to)) stopping ??= first.broker.stop();
+      return await rename(from, to);
+    });
+    const first = await start('a', { 'ft-lease': '10s' });
+    await waitFor(() => stopping !== undefined, 'it takes the reign');
+    await within(stopping!, 'it stops');
+    take.mock.restore();
+    assert.equal((await first.broker.stopped).exitCode, 0);
+    assert.ok(!first.story.lines.includes('Streaming Server is ready'));
+    // At once, and not when a lease is over.
+    await start('b', { 'ft-lease': '10s' });
+    assert.equal((await settled(0)).node, 'b');
   });
 
   it('goes on when the active is stopped, and takes it back as a standby', async () => {
