@@ -11,7 +11,9 @@ const TEST_TIMEOUT_MS = 10 * 60_000;
 const FILES_AT_ONCE = 2;
 const MAX_SKIPPED_SHOWN = 40;
 /** What speaks to a nats-server: it runs with the installed one, and once more with the newest. */
-const WITH_NATS = ['test/conformance/', 'test/crash/', 'test/link/', 'test/nats/'];
+const WITH_NATS = [
+  ...['test/conformance/', 'test/crash/', 'test/link/', 'test/nats/', 'test/http/nats-pages.test.ts'],
+];
 
 const named = process.argv.slice(2);
 const files = named.length > 0 ? named : testFiles(join(root, 'test')).map((path) => relative(root, path));

@@ -10,6 +10,7 @@ import type { HttpServer } from './http/server.js';
 import type { Link } from './link/link.js';
 import type { Logger } from './log/logger.js';
 import { NatsAttachment } from './nats/connection.js';
+import { monitoringOf } from './nats/monitoring.js';
 import { SupervisedServer } from './nats/server.js';
 import { encodePing } from './protocol/messages.js';
 import { stanSubjects } from './protocol/subjects.js';
@@ -97,6 +98,7 @@ class Assembly implements RunningBroker {
         config: config.natsServer,
         credentials: config.nats,
         logger: log,
+        withMonitoring: config.httpPort !== undefined,
       });
       nats = { ...nats, servers: [this.#natsServer.url] };
     }
@@ -159,7 +161,8 @@ class Assembly implements RunningBroker {
 
   /** First of all, so that whoever watches can tell a long recovery from a hang. */
   async #startHttp(): Promise<void> {
-    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = this.#config;
+    const config = this.#config;
+    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
     if (httpPort === undefined) return;
     // Loaded only where it is asked for.
     const { HttpServer } = await import('./http/server.js');
@@ -169,6 +172,7 @@ class Assembly implements RunningBroker {
       tls: httpTls,
       access: httpAccess,
       node: this.#node,
+      natsMonitoring: () => monitoringOf(config.natsServer, this.#natsServer),
       maxChannelSeries: metricsMaxChannels,
       log: this.#log.child({ component: 'http' }),
       clock: systemClock,

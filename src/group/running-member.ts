@@ -7,6 +7,7 @@ import { limitsFor, type ServeConfig } from '../config/serve-config.js';
 import { encodeView, parseViewRequest, type ViewAnswer, type ViewRequest } from '../dashboard/view.js';
 import { HttpServer } from '../http/server.js';
 import type { Logger } from '../log/logger.js';
+import { monitoringOf } from '../nats/monitoring.js';
 import { SupervisedServer } from '../nats/server.js';
 import { stanSubjects } from '../protocol/subjects.js';
 import { rehearseGuids } from '../publish/rehearsal.js';
@@ -97,6 +98,7 @@ class RunningMember implements RunningBroker {
         tls: httpTls,
         access: httpAccess,
         node: this.#node,
+        natsMonitoring: () => monitoringOf(config.natsServer, this.#natsServer),
         maxChannelSeries: metricsMaxChannels,
         log: log.child({ component: 'http' }),
         clock: systemClock,
@@ -110,6 +112,7 @@ class RunningMember implements RunningBroker {
         config: config.natsServer,
         credentials: config.nats,
         logger: log,
+        withMonitoring: config.httpPort !== undefined,
       });
       nats = { ...nats, servers: [this.#natsServer.url] };
     }

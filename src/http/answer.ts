@@ -46,9 +46,10 @@ export function send(
 export async function sendPieces(
   response: ServerResponse,
   type: string,
-  pieces: Iterable<string> | AsyncIterable<string>,
+  pieces: Iterable<string> | AsyncIterable<string | Uint8Array>,
+  status = 200,
 ): Promise<void> {
-  response.writeHead(200, { ...COMMON_HEADERS, 'Content-Type': type });
+  response.writeHead(status, { ...COMMON_HEADERS, 'Content-Type': type });
   for await (const piece of pieces) {
     if (response.destroyed) return;
     if (!response.write(piece)) await drained(response);

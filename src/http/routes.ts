@@ -1,17 +1,20 @@
 import type { Dashboard } from '../dashboard/dashboard.js';
 import { dashboardRoutes } from '../dashboard/routes.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { NatsMonitoring } from '../nats/monitoring.js';
 import { type Handler, send, sendJson, sendPieces, sendText } from './answer.js';
 import type { ChannelsByName } from './channels-by-name.js';
 import { channelsz } from './channelsz.js';
 import { clientsz } from './clientsz.js';
 import { healthz, readyz } from './health.js';
+import { natsPages } from './nats-pages.js';
 import type { MonitoredNode } from './node.js';
 import { serverz } from './serverz.js';
 import { storez } from './storez.js';
 
 export interface Route {
-  readonly about: string;
+  /** Undefined: it is in no list. */
+  readonly about: string | undefined;
   readonly handle: Handler;
 }
 
@@ -21,13 +24,15 @@ export interface Sources {
   readonly byName: ChannelsByName;
   readonly metrics: Metrics;
   readonly dashboard: Dashboard;
+  readonly natsMonitoring: () => NatsMonitoring;
 }
 
 /** Every path there is. All of them read, none changes anything. */
-export function routesOf({ node, byName, metrics, dashboard }: Sources): ReadonlyMap<string, Route> {
+export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
+  const { node, byName, metrics, dashboard, natsMonitoring } = sources;
   const routes = new Map<string, Route>();
   const page: Handler = (_request, response) => send(response, 200, HTML, indexPage(node.name, routes));
-  const add = (path: string, about: string, handle: Handler): void => {
+  const add = (path: string, about: string | undefined, handle: Handler): void => {
     routes.set(path, { about, handle });
   };
   for (const [path, about, handle] of dashboardRoutes(dashboard)) add(path, about, handle);
@@ -56,20 +61,30 @@ export function routesOf({ node, byName, metrics, dashboard }: Sources): Readonl
     const length = isActive ? { 'Content-Length': 0 } : {};
     response.writeHead(isActive ? 200 : 204, { 'Cache-Control': 'no-store', ...length }).end();
   });
+  const isAttached = natsMonitoring().kind === 'attached';
+  for (const [path, about, handle] of natsPages(natsMonitoring, () => node.nats.server)) {
+    add(path, isAttached ? undefined : about, handle);
+  }
   return routes;
 }
 
 /** The paths and what they are for, one on a line. */
 export function listOf(routes: ReadonlyMap<string, Route>): string {
-  return [...routes].map(([path, { about }]) => `  ${path.padEnd(LIST_WIDTH)}${about}`).join('\n');
+  return listed(routes)
+    .map(([path, about]) => `  ${path.padEnd(LIST_WIDTH)}${about}`)
+    .join('\n');
+}
+
+function listed(routes: ReadonlyMap<string, Route>): [path: string, about: string][] {
+  return [...routes].flatMap(([path, { about }]) => (about === undefined ? [] : [[path, about]]));
 }
 
 const HTML = 'text/html; charset=utf-8';
 const LIST_WIDTH = 24;
 
 function indexPage(nodeName: string, routes: ReadonlyMap<string, Route>): string {
-  const rows = [...routes].map(
-    ([path, { about }]) => `<tr><td><a href="${path}">${path}</a></td><td>${about}</td></tr>`,
+  const rows = listed(routes).map(
+    ([path, about]) => `<tr><td><a href="${path}">${path}</a></td><td>${about}</td></tr>`,
   );
   const title = escapeHtml(`stanchion ${nodeName}`);
   return `<!doctype html>

@@ -7,6 +7,7 @@ import { Dashboard } from '../dashboard/dashboard.js';
 import type { Logger } from '../log/logger.js';
 import { RateLimitedLog } from '../log/rate-limited.js';
 import { Metrics } from '../metrics/metrics.js';
+import type { NatsMonitoring } from '../nats/monitoring.js';
 import { AccessGuard } from './access.js';
 import { sendText } from './answer.js';
 import { Certificate } from './certificate.js';
@@ -24,6 +25,8 @@ export interface HttpServerOptions {
   /** Undefined: whoever reaches it may read. */
   access: HttpAccess | undefined;
   node: MonitoredNode;
+  /** Asked at each request for a page of the nats-server. */
+  natsMonitoring: () => NatsMonitoring;
   /** Channels that have series of their own in /metrics. */
   maxChannelSeries: number;
   log: Logger;
@@ -53,11 +56,11 @@ export class HttpServer {
   readonly #errors: RateLimitedLog;
 
   private constructor(options: HttpServerOptions) {
-    const { node, maxChannelSeries, tls, access, log } = options;
+    const { node, natsMonitoring, maxChannelSeries, tls, access, log } = options;
     const byName = new ChannelsByName();
     const metrics = new Metrics(node, byName, maxChannelSeries);
     this.dashboard = new Dashboard(node);
-    this.#routes = routesOf({ node, byName, metrics, dashboard: this.dashboard });
+    this.#routes = routesOf({ node, byName, metrics, dashboard: this.dashboard, natsMonitoring });
     this.#errors = new RateLimitedLog(log, options.clock);
     this.#guard = access && new AccessGuard(access);
     const settings = {

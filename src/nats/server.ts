@@ -8,6 +8,7 @@ import type { Logger } from '../log/logger.js';
 import { Backoff } from './backoff.js';
 import { messageOf } from './credentials.js';
 import { findExecutable, searchPath } from './executable.js';
+import { MONITORING_ON_LOOPBACK, monitoringAt, type NatsMonitoring, setsMonitoring } from './monitoring.js';
 import { explainFailedStart, missingBinary, newServerName } from './server-error.js';
 import { ServerLog } from './server-log.js';
 import { probe } from './server-probe.js';
@@ -17,6 +18,8 @@ export interface SupervisedServerOptions {
   /** What clients, ours included, have to show. */
   credentials: Pick<NatsConfig, 'user' | 'pass' | 'token'>;
   logger: Logger;
+  /** Whether it has its monitoring pages, for this machine alone. Where its configuration file has them, they stay. */
+  withMonitoring?: boolean;
   clock?: Clock;
   random?: () => number;
   /** For one start, until it takes connections. */
@@ -52,6 +55,7 @@ export class SupervisedServer {
   /** Ours alone: the server tells there on which port it listens. */
   private readonly dir: string;
   private listenPort: number;
+  private pages: NatsMonitoring = { kind: 'starting' };
   private child: ChildProcess | undefined;
   private childEnded: Promise<unknown> = Promise.resolve();
   private readonly onProcessExit = () => this.child?.kill('SIGKILL');
@@ -96,6 +100,11 @@ export class SupervisedServer {
   get url(): string {
     const host = this.localHost;
     return `nats://${host.includes(':') ? `[${host}]` : host}:${this.listenPort}`;
+  }
+
+  /** Where its monitoring pages are. The port is another one after each start. */
+  get monitoring(): NatsMonitoring {
+    return this.pages;
   }
 
   /** Of the process that runs now. */
@@ -154,6 +163,7 @@ export class SupervisedServer {
     }
     void ended.then((how) => {
       if (this.child === child) this.child = undefined;
+      this.pages = { kind: 'starting' };
       if (!isReady || this.isStopping) return;
       if (this.clock.monotonicMs() - sinceMs >= SETTLED_MS) this.backoff.reset();
       this.logger.error({ how }, 'nats-server has died: starting it again');
@@ -190,12 +200,16 @@ export class SupervisedServer {
     const timeoutMs = this.options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
     const untilMs = this.clock.monotonicMs() + timeoutMs;
     for (;;) {
-      const port = this.announcedPort();
-      if (port !== undefined) {
+      const announced = this.announced();
+      if (announced !== undefined) {
+        const { port } = announced;
         this.listenPort = port;
         // The announcement is our child's alone; that somebody answers there shows that it can be reached.
         const found = await probe(this.localHost, port, PROBE_TIMEOUT_MS, this.clock);
-        if (found.kind !== 'nobody') return undefined;
+        if (found.kind !== 'nobody') {
+          this.pages = announced.monitoring;
+          return undefined;
+        }
       }
       if (this.clock.monotonicMs() > untilMs) return `not ready after ${timeoutMs} ms`;
       let timer: Timer | undefined;
@@ -208,14 +222,15 @@ export class SupervisedServer {
     }
   }
 
-  /** The port that our child says it listens on; undefined if it has not said so yet. */
-  private announcedPort(): number | undefined {
+  /** The ports that our child says it listens on; undefined if it has not said so yet. */
+  private announced(): { port: number; monitoring: NatsMonitoring } | undefined {
     const file = readdirSync(this.dir).find((name) => name.endsWith('.ports'));
     if (!file) return undefined;
     try {
-      const ports = JSON.parse(readFileSync(join(this.dir, file), 'utf8')) as { nats?: string[] };
-      const port = /:(\d+)$/.exec(ports.nats?.[0] ?? '')?.[1];
-      return port === undefined ? undefined : Number(port);
+      const text = readFileSync(join(this.dir, file), 'utf8');
+      const { nats, monitoring } = JSON.parse(text) as { nats?: string[]; monitoring?: string[] };
+      const port = /:(\d+)$/.exec(nats?.[0] ?? '')?.[1];
+      return port === undefined ? undefined : { port: Number(port), monitoring: monitoringAt(monitoring) };
     } catch {
       // Half written.
       return undefined;
@@ -244,20 +259,27 @@ export class SupervisedServer {
   /** Passwords go into a file that only we can read: arguments can be read by every user of the machine. */
   private configArgs(): string[] {
     const { configFile } = this.options.config;
-    const { user, pass, token } = this.options.credentials;
-    if (user === undefined && token === undefined)
-      return configFile === undefined ? [] : ['--config', configFile];
-    const fields = token === undefined ? { user, password: pass ?? '' } : { token };
-    const lines = [
-      // A nats-server takes the path as relative to the file's folder, always.
-      ...(configFile === undefined ? [] : [`include ${quoted(relative(this.dir, resolve(configFile)))}`]),
-      'authorization {',
-      ...Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value!)}`),
-      '}',
-    ];
+    const lines = [...this.monitoringLines(), ...this.authorizationLines()];
+    if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
+    // A nats-server takes the path as relative to the file's folder, always.
+    if (configFile !== undefined) lines.unshift(`include ${quoted(relative(this.dir, resolve(configFile)))}`);
     const file = join(this.dir, 'nats.conf');
     writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
     return ['--config', file];
+  }
+
+  private monitoringLines(): string[] {
+    const { withMonitoring = false, config } = this.options;
+    if (!withMonitoring || (config.configFile !== undefined && setsMonitoring(config.configFile))) return [];
+    return [MONITORING_ON_LOOPBACK];
+  }
+
+  private authorizationLines(): string[] {
+    const { user, pass, token } = this.options.credentials;
+    if (user === undefined && token === undefined) return [];
+    const fields = token === undefined ? { user, password: pass ?? '' } : { token };
+    const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value!)}`);
+    return ['authorization {', ...entries, '}'];
   }
 }
 
