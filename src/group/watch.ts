@@ -201,11 +201,13 @@ export class ReignWatch {
   /** More than half of the members that there were lately, this one and the silent holder counted. */
   #hearsMost(nowMs: number): boolean {
     const holder = this.#state!.holder;
-    let all = this.peers.has(holder) ? 0 : 1;
-    let heard = 0;
+    // A member does not hear itself here.
+    let all = this.peers.has(holder) ? 1 : 2;
+    let heard = 1;
     for (const [member, peer] of this.peers) {
+      if (member === this.#self) continue;
       const silentMs = nowMs - peer.heardMs;
-      const isHeard = member === this.#self || silentMs < this.#leaseMs;
+      const isHeard = silentMs < this.#leaseMs;
       if (member !== holder && (silentMs > MEMBER_MS || (!isHeard && this.#hasComeBack(peer)))) {
         this.peers.delete(member);
         continue;

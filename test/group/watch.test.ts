@@ -109,7 +109,7 @@ describe('what a standby makes of what it sees', () => {
     const watch = new ReignWatch(SELF, LEASE_MS, 0);
     const endMs = 5 * LEASE_MS + 10;
     for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
-    watch.heard(heartbeat(SELF, 'standby', 3), endMs);
+    assert.equal(watch.judge(endMs + 1), undefined, 'one of two is no majority');
     watch.heard(heartbeat('third@host@3@z', 'standby', 3), endMs);
     assert.equal(watch.judge(endMs + 1)?.kind, 'cut_off');
   });
@@ -121,7 +121,6 @@ describe('what a standby makes of what it sees', () => {
       watch.heard(heartbeat(OTHER, 'active', 3), 1);
       for (const member of gone) watch.heard(heartbeat(member, 'standby', 3), 2);
       for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
-      watch.heard(heartbeat(SELF, 'standby', 3), endMs);
       watch.heard(heartbeat('third@host@9@z', 'standby', 3), endMs);
       return watch;
     };
