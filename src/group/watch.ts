@@ -25,6 +25,8 @@ interface Peer {
 const SUSPICION = 0.55;
 /** How long a member that is not heard counts as a member. */
 const MEMBER_MS = 10 * 60_000;
+/** Leases without a word of anybody after which this member itself was cut off. Fewer than make a holder count as cut off. */
+const DEAF_LEASES = 3;
 
 /**
  * What a standby knows of the reign and of the other members, and what it makes of it. Nothing here is a matter of safety: a
@@ -41,6 +43,9 @@ export class ReignWatch {
   #untilMs = 0;
   /** The holder of the state, as it was heard. */
   #heardMs: number;
+  /** The last word of any other member, and since when there was no long silence. */
+  #anyHeardMs: number;
+  #hearsSinceMs: number;
   #signMs: number | undefined;
   #active: string | undefined;
   #isDead = false;
@@ -53,7 +58,7 @@ export class ReignWatch {
   constructor(self: string, leaseMs: number, nowMs: number) {
     this.#self = self;
     this.#leaseMs = leaseMs;
-    this.#heardMs = nowMs;
+    this.#heardMs = this.#anyHeardMs = this.#hearsSinceMs = nowMs;
   }
 
   get state(): ReignState | undefined {
@@ -112,6 +117,8 @@ export class ReignWatch {
   }
 
   heard(heartbeat: Heartbeat, nowMs: number): void {
+    if (nowMs - this.#anyHeardMs > this.#leaseMs * DEAF_LEASES) this.#hearsSinceMs = nowMs;
+    this.#anyHeardMs = nowMs;
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
     const reigns = heartbeat.role === 'active' || heartbeat.role === 'recovering';
     const isPresent = heartbeat.epoch >= (this.#state?.epoch ?? 0);
@@ -182,7 +189,9 @@ export class ReignWatch {
         why: `not renewed for ${Math.round(sameMs)} ms, though its holder is heard`,
       };
     }
-    if (silentMs >= leaseMs * STUCK_LEASES && this.#hearsMost(nowMs)) {
+    // Who comes back from its own side of a cut hears one member before the other.
+    const missedMs = Math.min(silentMs, nowMs - this.#hearsSinceMs);
+    if (missedMs >= leaseMs * STUCK_LEASES && this.#hearsMost(nowMs)) {
       return {
         kind: 'cut_off',
         why: `its holder is cut off: not heard for ${Math.round(silentMs)} ms by most members, though it renews`,
@@ -201,11 +210,10 @@ export class ReignWatch {
   /** More than half of the members that there were lately, this one and the silent holder counted. */
   #hearsMost(nowMs: number): boolean {
     const holder = this.#state!.holder;
-    // A member does not hear itself here.
+    // This one is not among its peers: nobody tells it of itself.
     let all = this.peers.has(holder) ? 1 : 2;
     let heard = 1;
     for (const [member, peer] of this.peers) {
-      if (member === this.#self) continue;
       const silentMs = nowMs - peer.heardMs;
       const isHeard = silentMs < this.#leaseMs;
       if (member !== holder && (silentMs > MEMBER_MS || (!isHeard && this.#hasComeBack(peer)))) {

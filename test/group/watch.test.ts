@@ -105,13 +105,39 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.judge(5 * LEASE_MS + 4)?.kind, 'lease_expired');
   });
 
+  /** From the beginning of the test on. */
+  function hear(watch: ReignWatch, member: string, untilMs: number): void {
+    for (let atMs = 3; atMs < untilMs; atMs += LEASE_MS / 3)
+      watch.heard(heartbeat(member, 'standby', 3), atMs);
+    watch.heard(heartbeat(member, 'standby', 3), untilMs);
+  }
+
   it('is a holder that is cut off where it renews, and most members do not hear it', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
     const endMs = 5 * LEASE_MS + 10;
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
     for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
-    assert.equal(watch.judge(endMs + 1), undefined, 'one of two is no majority');
-    watch.heard(heartbeat('third@host@3@z', 'standby', 3), endMs);
+    // One of two is no majority.
+    assert.equal(watch.judge(endMs + 1), undefined);
+    hear(watch, 'third@host@3@z', endMs);
     assert.equal(watch.judge(endMs + 1)?.kind, 'cut_off');
+    // Nor are two of four.
+    watch.heard(heartbeat('fourth@host@4@z', 'standby', 3), endMs - LEASE_MS);
+    assert.equal(watch.judge(endMs + 1), undefined);
+  });
+
+  it('is nothing of the kind where it was cut off itself, and hears another member before the holder', () => {
+    const backMs = 20 * LEASE_MS;
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3), 1);
+    hear(watch, 'third@host@3@z', 2 * LEASE_MS);
+    const endMs = backMs + 5 * LEASE_MS;
+    for (let atMs = 0; atMs <= endMs; atMs += 100) {
+      watch.saw(held(atMs), false, atMs, atMs + 1);
+      if (atMs >= backMs) watch.heard(heartbeat('third@host@3@z', 'standby', 3), atMs + 2);
+      if (atMs < endMs) assert.equal(watch.judge(atMs + 3), undefined, `at ${atMs}`);
+    }
+    // Nor was it heard since.
+    assert.equal(watch.judge(endMs + 3)?.kind, 'cut_off');
   });
 
   it('counts a node once among those that do not hear the holder, however often its process was killed', () => {
@@ -121,7 +147,7 @@ describe('what a standby makes of what it sees', () => {
       watch.heard(heartbeat(OTHER, 'active', 3), 1);
       for (const member of gone) watch.heard(heartbeat(member, 'standby', 3), 2);
       for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
-      watch.heard(heartbeat('third@host@9@z', 'standby', 3), endMs);
+      hear(watch, 'third@host@9@z', endMs);
       return watch;
     };
     assert.equal(watching('third@host@3@z', 'third@host@4@z').judge(endMs + 1)?.kind, 'cut_off');
