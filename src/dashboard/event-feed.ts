@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 
-const MAX_PAGES = 32;
+/** As many dashboards are open at one broker at most. */
+export const MAX_PAGES = 32;
 /** What a page that does not read may have waiting before it is let go. It comes back by itself. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
