@@ -36,6 +36,8 @@ const HEARD_LEASES = 3;
 /** After a reign that failed by itself, before the next try: it doubles up to the longest. */
 const FIRST_PENALTY_MS = 2_000;
 const MAX_PENALTY_MS = 60_000;
+/** Room comes back at any moment, and nothing else is wrong. */
+const NO_ROOM_PENALTY_MS = 2_000;
 /** A standby has so long to say that it listens. */
 const READY_MS = 250;
 /** A store that another member has just made shows itself on every mount within this time. */
@@ -386,7 +388,8 @@ export class Member {
       this.reignsEnded[isLost ? 'lost' : 'failed']++;
       await tenure.breakOff(!isLost);
       this.#hasTrouble((error as Error).message);
-      this.#punish();
+      if (error instanceof StoreError && error.code === 'no-space') this.#pauseFor(NO_ROOM_PENALTY_MS);
+      else this.#punish();
     } finally {
       if (place.link !== undefined && place.link === this.#servedLink) {
         for (const sid of tenure.service?.broker.sids ?? []) place.link.unsubscribe(sid);
@@ -419,8 +422,13 @@ export class Member {
   }
 
   #punish(): void {
-    this.#notBeforeMs = this.#parts.clock.monotonicMs() + this.#penaltyMs;
+    this.#pauseFor(this.#penaltyMs);
     this.#penaltyMs = Math.min(MAX_PENALTY_MS, this.#penaltyMs * 2);
+  }
+
+  /** Others may try meanwhile. */
+  #pauseFor(ms: number): void {
+    this.#notBeforeMs = this.#parts.clock.monotonicMs() + ms;
   }
 
   /** The broker serves on this link; what was heard before goes to it first. @returns how many messages that were */

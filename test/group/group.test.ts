@@ -332,6 +332,29 @@ describe('a group of brokers on one store', () => {
       await lonely.stop();
     }
   });
+
+  it('replaces an active that two of three members do not hear, though it renews and hears itself', async () => {
+    const lonely = await NatsProcess.start();
+    try {
+      const lease = { 'ft-lease': '300ms' };
+      await start('a', { 'nats-server': lonely.url, ...lease });
+      const said = (i: number, line: RegExp): number =>
+        members[i]!.story.lines.filter((text) => line.test(text)).length;
+      await waitFor(() => said(0, /Streaming Server is ready/) === 1, 'a serves');
+      await Promise.all([start('b', lease), start('c', lease)]);
+      await settled(1);
+      assert.equal(
+        said(1, /^taking over .*cut off: not heard/) + said(2, /^taking over .*cut off: not heard/),
+        1,
+      );
+      // It does not take it back: one of two is no majority.
+      const until = performance.now() + 300 * 7;
+      await waitFor(() => performance.now() > until, 'time to pass');
+      assert.equal(said(0, /^taking over/), 1);
+    } finally {
+      await lonely.stop();
+    }
+  });
 });
 
 function watchEnd(broker: RunningBroker): { hasStopped: () => boolean } {
