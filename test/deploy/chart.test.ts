@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -28,7 +28,7 @@ const HELM = needs('helm', 'https://helm.sh, or `go install helm.sh/helm/v3/cmd/
 interface KubernetesObject {
   kind: string;
   apiVersion: string;
-  metadata: { name: string };
+  metadata: { name: string; labels?: Record<string, string> };
 }
 
 interface ChartScript {
@@ -115,11 +115,43 @@ describe('the chart', () => {
     assert.equal(urlOf(render('--set', 'nats.service.name=nats-service')), 'nats://nats-service:4222');
   });
 
+  it('has each label once where values repeat one of its own', HELM, () => {
+    const values = join(folder, 'labels.yaml');
+    const own = {
+      'app.kubernetes.io/name': 'stanchion',
+      'app.kubernetes.io/version': 'mine',
+      team: 'messaging',
+    };
+    const metrics = Object.fromEntries(
+      ['serviceMonitor', 'prometheusRule', 'dashboard'].map((each) => [each, { enabled: true, labels: own }]),
+    );
+    writeFileSync(values, JSON.stringify({ podLabels: own, metrics }));
+    const objects = validate(
+      script.renderChart(findTool('helm')!, ['-f', join(CHART, 'ci', 'defaults.yaml'), '-f', values]),
+    );
+    const labelled = objects.filter(({ metadata }) => metadata.labels?.team === 'messaging');
+    assert.deepEqual(labelled.map(({ kind }) => kind).sort(), [
+      'ConfigMap',
+      'PrometheusRule',
+      'ServiceMonitor',
+    ]);
+    for (const { metadata } of labelled) {
+      const { 'helm.sh/chart': chart, grafana_dashboard: _, ...labels } = metadata.labels!;
+      assert.match(chart!, /^stanchion-/);
+      const kept = { 'app.kubernetes.io/instance': 'stanchion', 'app.kubernetes.io/managed-by': 'Helm' };
+      assert.deepEqual(labels, { ...own, ...kept });
+    }
+    const set = objects.find(({ kind }) => kind === 'StatefulSet') as KubernetesObject & {
+      spec: { template: { metadata: { labels: Record<string, string> } } };
+    };
+    const pod = set.spec.template.metadata.labels;
+    assert.deepEqual(pod, { ...own, 'app.kubernetes.io/instance': 'stanchion' });
+  });
+
   it('makes a test that nothing takes for a broker', HELM, () => {
     const objects = validate(script.renderChart(findTool('helm')!, ['-f', join(CHART, 'ci', 'all.yaml')]));
     const labelsOf = (kind: string): Record<string, string> =>
-      (objects.find((object) => object.kind === kind)!.metadata as { labels?: Record<string, string> })
-        .labels ?? {};
+      objects.find((object) => object.kind === kind)!.metadata.labels ?? {};
     const set = objects.find(({ kind }) => kind === 'StatefulSet') as KubernetesObject & {
       spec: { selector: { matchLabels: Record<string, string> } };
     };
@@ -156,13 +188,27 @@ describe('the chart', () => {
       const args = ['--set', 'nats.urls={nats://n:4222}', '--set', value];
       assert.throws(() => script.renderChart(helm, args), /values don't meet the specifications/, value);
     }
+    const good = ['-f', join(CHART, 'ci', 'defaults.yaml')];
+    const twice = ['metrics.serviceMonitor.enabled=true', 'metrics.podMonitor.enabled=true'];
+    assert.throws(
+      () => script.renderChart(helm, [...good, ...twice.flatMap((value) => ['--set', value])]),
+      /serviceMonitor and metrics\.podMonitor are both enabled/,
+    );
+    const label = 'podLabels.app\\.kubernetes\\.io/name=mine';
+    assert.throws(
+      () => script.renderChart(helm, [...good, '--set', label]),
+      /podLabels: app\.kubernetes\.io\/name is "stanchion" on every pod/,
+    );
   });
 });
 
 /** @throws what Kubernetes would say */
 function validate(manifests: string): KubernetesObject[] {
   const objects = parseAllDocuments(manifests)
-    .map((document) => document.toJS() as KubernetesObject | null)
+    .map((document) => {
+      assert.deepEqual(document.errors, []);
+      return document.toJS() as KubernetesObject | null;
+    })
     .filter((object) => object !== null);
   assert.ok(objects.length > 0);
   for (const object of objects) {

@@ -23,6 +23,26 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* The labels of an object with a user's own, which win: an operator selects by them. Of a list: the context, and the user's. */}}
+{{- define "stanchion.labelsWith" -}}
+{{- $own := include "stanchion.labels" (index . 0) | fromYaml -}}
+{{- toYaml (merge (dict) (default (dict) (index . 1)) $own) -}}
+{{- end -}}
+
+{{/* What podLabels add. Those that the StatefulSet selects by are the chart's. */}}
+{{- define "stanchion.podLabels" -}}
+{{- $own := include "stanchion.selectorLabels" . | fromYaml -}}
+{{- $more := dict -}}
+{{- range $key, $value := .Values.podLabels -}}
+{{- if not (hasKey $own $key) -}}
+{{- $_ := set $more $key $value -}}
+{{- else if ne $value (get $own $key) -}}
+{{- fail (printf "podLabels: %s is %q on every pod, since the brokers are selected by it: leave it away (nameOverride changes the name)" $key (get $own $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- with $more }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
 {{- define "stanchion.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "stanchion.fullname" .) .Values.serviceAccount.name -}}
