@@ -9,6 +9,7 @@ import {
   FLOOR_CLUSTER_ID,
   GROUP_CLUSTER_ID,
   type NatsServer,
+  PLAIN_CLUSTER_ID,
   runClient,
   runLoad,
   startBroker,
@@ -24,10 +25,11 @@ const MAX_FILL_SECONDS = 120;
 const QUICK_DIVISOR = 4;
 const WARMUP_DIVISOR = 4;
 
-/** What two programs did under the same load; a side is empty if it was not to be measured. */
+/** What the programs did under the same load; a side is empty if it was not to be measured. */
 export interface Measured {
   line: Line;
   floor: LoadResult[];
+  plain: LoadResult[];
   broker: LoadResult[];
 }
 
@@ -62,7 +64,7 @@ interface MeasuredSide {
 
 let runs = 0;
 
-/** Floor and broker in turns, ABAB, both running all the time: what disturbs the machine disturbs both. */
+/** Floors and broker in turns, ABAB, all running all the time: what disturbs the machine disturbs all. */
 export async function measureLine(
   line: Line,
   flags: Flags,
@@ -70,19 +72,18 @@ export async function measureLine(
   dir: string,
   nodeArgs: string[] = [],
 ): Promise<Measured> {
-  const measured: Measured = { line, floor: [], broker: [] };
+  const measured: Measured = { line, floor: [], plain: [], broker: [] };
   const children: Child[] = [];
   try {
     const sides: MeasuredSide[] = [];
-    if (!flags.brokerOnly) {
-      const journalPath = line.store === 'file' ? join(dir, 'floor.journal') : undefined;
-      const child = await startFloor(
-        { natsPort: nats.port, clusterId: FLOOR_CLUSTER_ID, journalPath },
-        nodeArgs,
-      );
+    const addFloor = async (clusterId: string, isPlain: boolean, results: LoadResult[]) => {
+      const journalPath = line.store === 'file' ? join(dir, `${clusterId}.journal`) : undefined;
+      const child = await startFloor({ natsPort: nats.port, clusterId, journalPath, isPlain }, nodeArgs);
       children.push(child);
-      sides.push({ child, clusterId: FLOOR_CLUSTER_ID, results: measured.floor });
-    }
+      sides.push({ child, clusterId, results });
+    };
+    if (flags.plain) await addFloor(PLAIN_CLUSTER_ID, true, measured.plain);
+    if (!flags.brokerOnly) await addFloor(FLOOR_CLUSTER_ID, false, measured.floor);
     if (!flags.floorOnly) {
       const child = await startBroker({
         natsPort: nats.port,

@@ -3,6 +3,7 @@ import type { LinkHandler } from '../../../src/link/types.js';
 import { type OutBuffer, pubPrefix } from '../../../src/link/writer.js';
 import { decodeTexts, encode, varint } from '../protobuf.js';
 import { Journal } from './journal.js';
+import { decodeAck, decodePubMsg, encodeMsgProto, encodePubAck, type PubMsg, writeMessage } from './plain.js';
 import { FLOOR_READY, type FloorSpec } from './spec.js';
 
 const PUB_PREFIX = '_FLOOR.pub';
@@ -66,8 +67,11 @@ class Floor implements LinkHandler {
     end: number,
   ): void {
     if (sid === this.#pubSid) {
-      this.#publish(buffer, replyStart, replyEnd, start, end);
-    } else if (sid !== this.#ackSid) {
+      if (this.#spec.isPlain) this.#publishPlainly(buffer, replyStart, replyEnd, start, end);
+      else this.#publish(buffer, replyStart, replyEnd, start, end);
+    } else if (sid === this.#ackSid) {
+      if (this.#spec.isPlain) this.#ackPlainly(buffer, start, end);
+    } else {
       const reply = buffer.toString('latin1', replyStart, replyEnd);
       this.#control(sid, reply, Buffer.from(buffer.subarray(start, end)));
     }
@@ -132,6 +136,30 @@ class Floor implements LinkHandler {
       buf[to + data - subject] = TAG_MSG_DATA;
       out.bytes(timestamp, 0, timestamp.length);
       out.crlf();
+    }
+  }
+
+  /** The same as it is usually written: decoded, looked at, and encoded anew. */
+  #publishPlainly(buffer: Buffer, replyStart: number, replyEnd: number, start: number, end: number): void {
+    const message = decodePubMsg(buffer.subarray(start, end));
+    const reply = buffer.toString('latin1', replyStart, replyEnd);
+    writeMessage(this.#out, reply, encodePubAck(message.guid));
+    this.#journal?.append(buffer, start, end);
+    if (this.#inboxes.length > 0) this.#forwardPlainly(message);
+  }
+
+  #ackPlainly(buffer: Buffer, start: number, end: number): void {
+    const { subject, sequence } = decodeAck(buffer.subarray(start, end));
+    if (sequence > this.#sequence)
+      stop(new Error(`message ${sequence} of ${subject} was acked and never sent`));
+  }
+
+  #forwardPlainly(message: PubMsg): void {
+    const encoded = encodeMsgProto(++this.#sequence, message, this.#timestamp);
+    for (const inbox of this.#inboxes) {
+      this.#out.pubTo(inbox, encoded.length);
+      this.#out.bytes(encoded, 0, encoded.length);
+      this.#out.crlf();
     }
   }
 
