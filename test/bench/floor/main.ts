@@ -6,10 +6,6 @@ import { Journal } from './journal.js';
 import { decodeAck, decodePubMsg, encodeMsgProto, encodePubAck, type PubMsg, writeMessage } from './plain.js';
 import { FLOOR_READY, type FloorSpec } from './spec.js';
 
-const PUB_PREFIX = '_FLOOR.pub';
-const SUB_REQUESTS = '_FLOOR.sub';
-const CLOSE_REQUESTS = '_FLOOR.close';
-const ACK_INBOX = '_FLOOR.ack';
 const TAG_PUB_ACK_GUID = 0x0a;
 const TAG_SEQUENCE = 0x08;
 const TAG_MSG_SUBJECT = 0x12;
@@ -23,6 +19,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
  */
 class Floor implements LinkHandler {
   readonly #spec: FloorSpec;
+  /** Of all its subjects: two floors may answer on one nats-server. */
+  readonly #prefix: string;
   #link!: Link;
   #journal: Journal | undefined;
   #out!: OutBuffer;
@@ -39,6 +37,7 @@ class Floor implements LinkHandler {
 
   constructor(spec: FloorSpec) {
     this.#spec = spec;
+    this.#prefix = `_FLOOR.${spec.clusterId}`;
   }
 
   async start(): Promise<void> {
@@ -47,11 +46,11 @@ class Floor implements LinkHandler {
       this.#journal = await Journal.create(journalPath, (error) => this.#onDurable(error));
     const target = { host: '127.0.0.1', port: natsPort, connectTimeoutMs: CONNECT_TIMEOUT_MS };
     this.#link = await Link.connect(target, this, { onDown: (reason) => stop(new Error(reason)) });
-    this.#pubSid = this.#link.subscribe(`${PUB_PREFIX}.>`);
-    this.#ackSid = this.#link.subscribe(ACK_INBOX);
+    this.#pubSid = this.#link.subscribe(`${this.#prefix}.pub.>`);
+    this.#ackSid = this.#link.subscribe(`${this.#prefix}.ack`);
     this.#discoverSid = this.#link.subscribe(`_STAN.discover.${clusterId}`);
-    this.#subSid = this.#link.subscribe(SUB_REQUESTS);
-    this.#link.subscribe(CLOSE_REQUESTS);
+    this.#subSid = this.#link.subscribe(`${this.#prefix}.sub`);
+    this.#link.subscribe(`${this.#prefix}.close`);
     this.#out = this.#link.takeBuffer();
     await this.#link.flush();
   }
@@ -178,11 +177,11 @@ class Floor implements LinkHandler {
 
   #control(sid: number, reply: string, request: Buffer): void {
     if (sid === this.#discoverSid) {
-      const fields = [PUB_PREFIX, SUB_REQUESTS, '_FLOOR.unsub', CLOSE_REQUESTS];
+      const fields = ['pub', 'sub', 'unsub', 'close'].map((name) => `${this.#prefix}.${name}`);
       this.#answer(reply, encode(fields.map((text, index) => [index + 1, text] as const)));
     } else if (sid === this.#subSid) {
       this.#inboxes.push(pubPrefix(decodeTexts(request).get(4) ?? ''));
-      this.#answer(reply, encode([[2, ACK_INBOX]]));
+      this.#answer(reply, encode([[2, `${this.#prefix}.ack`]]));
     } else {
       this.#inboxes = [];
       this.#answer(reply, Buffer.alloc(0));
