@@ -1,6 +1,6 @@
+import type { StartBroker } from '../assembly/running.js';
 import { parseFlags } from '../config/argv.js';
 import { ConfigError } from '../config/error.js';
-import type { StartBroker } from './running.js';
 
 const ASKS_ABOUT_ITSELF = new Set(['--help', '-h', '--version', '-v']);
 

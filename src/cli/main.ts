@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import type { StartBroker } from './running.js';
+import type { StartBroker } from '../assembly/running.js';
 import { keepYoungGenerationSmall } from './young-generation.js';
 
 /** The other commands do without a broker's code. */

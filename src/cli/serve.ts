@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import type { RunningBroker, StartBroker } from '../assembly/running.js';
 import {
   NO_CONFIG_FILE,
   namesConfigFile,
@@ -13,7 +14,6 @@ import { descriptorOutput, fileOutput } from '../log/output.js';
 import { LogLevelSwitch } from './log-level.js';
 import { writePidFile } from './pid-file.js';
 import { ConfigReload } from './reload.js';
-import type { RunningBroker, StartBroker } from './running.js';
 import { onDebugSignal, onReloadSignal, onStopSignal } from './signals.js';
 
 const STDIN = 0;

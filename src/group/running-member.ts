@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { RunningBroker, StopReason } from '../cli/running.js';
+import { Assembly, brokerOptions } from '../assembly/assembly.js';
 import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
-import { limitsFor, type ServeConfig } from '../config/serve-config.js';
+import type { ServeConfig } from '../config/serve-config.js';
 import { encodeView, parseViewRequest, type ViewAnswer, type ViewRequest } from '../dashboard/view.js';
-import { HttpServer } from '../http/server.js';
 import type { Logger } from '../log/logger.js';
-import { monitoringOf } from '../nats/monitoring.js';
-import { SupervisedServer } from '../nats/server.js';
 import { stanSubjects } from '../protocol/subjects.js';
 import { rehearseGuids } from '../publish/rehearsal.js';
 import { candidateLock } from '../store/candidate-lock.js';
@@ -37,85 +34,26 @@ export type MemberConfig = ServeConfig & {
   readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
 };
 
-/**
- * Starts a member of a group in this process: active or standby is for the group to decide.
- *
- * @throws Error saying what is in the way: a port that is taken, another store than the group's, one that is not ours
- */
-export async function startMember(config: MemberConfig, log: Logger): Promise<RunningBroker> {
-  const member = new RunningMember(config, log);
-  try {
-    await member.start();
-  } catch (error) {
-    await member.close();
-    throw error;
-  }
-  return member;
-}
-
-/** The parts of one member, started and stopped in order. */
-class RunningMember implements RunningBroker {
-  readonly ready: Promise<void>;
-  readonly stopped: Promise<StopReason>;
-
-  readonly #config: MemberConfig;
-  readonly #log: Logger;
-  readonly #node: MemberNode;
-  #http: HttpServer | undefined;
-  #natsServer: SupervisedServer | undefined;
+/** A member of a group: active or standby is for the group to decide. */
+export class RunningMember extends Assembly<MemberNode> {
   #place: AttachedPlace | undefined;
   #renewals: RenewalThread | undefined;
   #member: Member | undefined;
   #holder = '';
-  #isStopping = false;
-  #onReady!: () => void;
-  #onNeverReady!: (error: Error) => void;
-  #onStopped!: (reason: StopReason) => void;
+
+  declare protected readonly config: MemberConfig;
 
   constructor(config: MemberConfig, log: Logger) {
-    this.#config = config;
-    this.#log = log;
-    this.#node = new MemberNode(config, newStoreId(randomBytes), systemClock);
-    this.ready = new Promise((resolve, reject) => {
-      this.#onReady = resolve;
-      this.#onNeverReady = reject;
-    });
-    this.ready.catch(() => {});
-    this.stopped = new Promise((resolve) => {
-      this.#onStopped = resolve;
-    });
+    super(config, log, new MemberNode(config, newStoreId(randomBytes), systemClock));
   }
 
-  async start(): Promise<void> {
-    const config = this.#config;
-    const log = this.#log;
+  protected async startParts(): Promise<void> {
+    const { config, log } = this;
     const { dir } = config.store;
-    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
-    if (httpPort !== undefined) {
-      this.#http = await HttpServer.start({
-        host: httpAddress,
-        port: httpPort,
-        tls: httpTls,
-        access: httpAccess,
-        node: this.#node,
-        natsMonitoring: () => monitoringOf(config.natsServer, this.#natsServer),
-        maxChannelSeries: metricsMaxChannels,
-        log: log.child({ component: 'http' }),
-        clock: systemClock,
-      });
-    }
+    await this.startHttp();
     // A store that is not ours is not touched, and whoever has it not disturbed. (A mount that hangs keeps it here.)
     await checkIdentity(nodeFs, dir, config.clusterId);
-    let nats = config.nats;
-    if (config.natsServer !== undefined) {
-      this.#natsServer = await SupervisedServer.start({
-        config: config.natsServer,
-        credentials: config.nats,
-        logger: log,
-        withMonitoring: config.httpPort !== undefined,
-      });
-      nats = { ...nats, servers: [this.#natsServer.url] };
-    }
+    const nats = await this.startNatsServer();
     const renewals = await RenewalThread.start(dir, log.child({ component: 'renewals' }));
     this.#renewals = renewals;
     const processes = machineProcesses(nodeFs, hostname(), process.pid);
@@ -139,48 +77,30 @@ class RunningMember implements RunningBroker {
       status: (maxBytes) => encodeStatus(this.#status(), maxBytes),
       handOver: () => this.#handOver(),
       view: (request, maxBytes) => this.#answerView(request, maxBytes),
-      onLinkUp: (server) => this.#node.linkUp(server),
-      onLinkDown: (reason) => this.#node.linkDown(reason),
+      onLinkUp: (server) => this.node.linkUp(server),
+      onLinkDown: (reason) => this.node.linkDown(reason),
     });
     this.#place = place;
     member = this.#makeMember(place, renewals.keep, (holder) => {
       const parsed = parseHolder(holder);
       return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
     });
-    this.#member = this.#node.member = member;
-    this.#node.askMembers = () => this.#askMembers();
-    this.#node.askActive = (request) => this.#askActive(request);
-    member.onFatal = (error) => this.#fail(error);
+    this.#member = this.node.member = member;
+    this.node.askMembers = () => this.#askMembers();
+    this.node.askActive = (request) => this.#askActive(request);
+    member.onFatal = (error) => this.fail(error);
     member.onChanged = () => {
-      if (member.role === 'active' || member.role === 'standby') this.#onReady();
+      if (member.role === 'active' || member.role === 'standby') this.onReady();
     };
     await place.start();
-    if (!this.#isStopping) await member.start();
+    if (!this.isStopping) await member.start();
     rehearseGuids(setImmediate);
   }
 
-  reload(): void {
-    this.#http?.reload();
-  }
-
-  async stop(): Promise<void> {
-    if (!this.#isStopping) {
-      this.#log.info({}, 'stopping');
-      await this.close();
-      this.#log.info({}, 'stopped');
-      this.#onStopped({ exitCode: 0 });
-    }
-    await this.stopped;
-  }
-
-  async close(): Promise<void> {
-    this.#isStopping = true;
+  protected async closeParts(): Promise<void> {
     await this.#member?.stop();
     await this.#renewals?.close();
     await this.#place?.close();
-    await this.#natsServer?.stop();
-    await this.#http?.close();
-    this.#onNeverReady(new Error('stopped before it was ready'));
   }
 
   #makeMember(
@@ -188,13 +108,13 @@ class RunningMember implements RunningBroker {
     keepReign: KeepReign,
     isDead: (holder: string) => Promise<boolean>,
   ): Member {
-    const config = this.#config;
-    const log = this.#log;
+    const config = this.config;
+    const log = this.log;
     const { clusterId, discoverPrefix, nodeName, group } = config;
     const { dir, sync } = config.store;
     const fs = nodeFs;
     const clock = systemClock;
-    const { measures } = this.#node;
+    const { measures } = this.node;
     return new Member(
       {
         options: { name: group.name, nodeName, leaseMs: group.leaseMs },
@@ -223,17 +143,7 @@ class RunningMember implements RunningBroker {
             measures,
           },
           broker: {
-            options: {
-              clusterId,
-              discoverPrefix,
-              heartbeatIntervalMs: config.heartbeatIntervalMs,
-              heartbeatTimeoutMs: config.heartbeatTimeoutMs,
-              heartbeatFailCount: config.heartbeatFailCount,
-              maxChannels: config.maxChannels,
-              limitsFor: (channelName) => limitsFor(config, channelName),
-              maxPendingBytes: config.maxPendingBytes,
-              replaceDurable: config.replaceDurable,
-            },
+            options: brokerOptions(config),
             clock,
             log,
             measures,
@@ -248,7 +158,7 @@ class RunningMember implements RunningBroker {
   }
 
   #status(): MemberStatus {
-    const { clusterId, nodeName, group, store } = this.#config;
+    const { clusterId, nodeName, group, store } = this.config;
     const member = this.#member!;
     const { broker, lastTakeover } = member;
     let messages = 0;
@@ -280,20 +190,20 @@ class RunningMember implements RunningBroker {
 
   #answerView(data: Uint8Array, maxBytes: number): Promise<Uint8Array> | undefined {
     const request = parseViewRequest(data);
-    const answer = request && this.#http?.dashboard.answer(request);
+    const answer = request && this.http?.dashboard.answer(request);
     return answer?.then((view) => encodeView(view, maxBytes));
   }
 
   #askMembers(): Promise<MemberStatus[]> {
     const control = this.#place?.control;
-    const { clusterId, group } = this.#config;
+    const { clusterId, group } = this.config;
     return control === undefined
       ? Promise.resolve([])
       : askStatus(control, clusterId, group.name).catch(() => []);
   }
 
   async #askActive(request: ViewRequest): Promise<ViewAnswer | undefined> {
-    const { clusterId, group } = this.#config;
+    const { clusterId, group } = this.config;
     const { view } = groupSubjects(clusterId, group.name);
     try {
       const answer = await this.#place?.control?.request(view, JSON.stringify(request), { timeout: VIEW_MS });
@@ -312,14 +222,5 @@ class RunningMember implements RunningBroker {
     return Buffer.from(
       JSON.stringify(trouble === undefined ? { ok: true, epoch } : { ok: false, error: trouble }),
     );
-  }
-
-  #fail(error: Error): void {
-    if (this.#isStopping) return;
-    this.#isStopping = true;
-    this.#node.failed(error);
-    void this.close()
-      .catch((cause: unknown) => this.#log.error({ err: cause }, 'not everything could be closed'))
-      .then(() => this.#onStopped({ exitCode: 1, error }));
   }
 }

@@ -1,5 +1,5 @@
+import type { RunningBroker, StopReason } from '../../src/assembly/running.js';
 import { runCli } from '../../src/cli/cli.js';
-import type { RunningBroker, StopReason } from '../../src/cli/running.js';
 import type { ServeConfig } from '../../src/config/serve-config.js';
 import type { Logger } from '../../src/log/logger.js';
 

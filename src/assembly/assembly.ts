@@ -1,0 +1,136 @@
+import type { BrokerOptions } from '../broker/context.js';
+import { systemClock } from '../clock/clock.js';
+import { limitsFor, type ServeConfig } from '../config/serve-config.js';
+import type { MonitoredNode } from '../http/node.js';
+import type { HttpServer } from '../http/server.js';
+import type { Logger } from '../log/logger.js';
+import { monitoringOf } from '../nats/monitoring.js';
+import { SupervisedServer } from '../nats/server.js';
+import type { RunningBroker, StopReason } from './running.js';
+
+/** What a broker alone and a member of a group have in common: their beginning, their end, and what stands beside them. */
+export abstract class Assembly<Node extends MonitoredNode & { failed(error: Error): void }>
+  implements RunningBroker
+{
+  readonly ready: Promise<void>;
+  readonly stopped: Promise<StopReason>;
+  protected readonly config: ServeConfig;
+  protected readonly log: Logger;
+  protected readonly node: Node;
+  protected http: HttpServer | undefined;
+  protected natsServer: SupervisedServer | undefined;
+  protected isStopping = false;
+  protected onReady!: () => void;
+  #onNeverReady!: (error: Error) => void;
+  #onStopped!: (reason: StopReason) => void;
+
+  protected constructor(config: ServeConfig, log: Logger, node: Node) {
+    this.config = config;
+    this.log = log;
+    this.node = node;
+    this.ready = new Promise((resolve, reject) => {
+      this.onReady = resolve;
+      this.#onNeverReady = reject;
+    });
+    this.ready.catch(() => {});
+    this.stopped = new Promise((resolve) => {
+      this.#onStopped = resolve;
+    });
+  }
+
+  /** Starts the parts, in order. After an error, `close` ends those that were started. */
+  protected abstract startParts(): Promise<void>;
+
+  /** Ends the parts that were started, in reverse: what was said stays true. */
+  protected abstract closeParts(): Promise<void>;
+
+  /** @throws what was in the way, with everything closed again */
+  async start(): Promise<this> {
+    try {
+      await this.startParts();
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+    return this;
+  }
+
+  reload(): void {
+    this.http?.reload();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.isStopping) {
+      this.log.info({}, 'stopping');
+      await this.#close();
+      this.log.info({}, 'stopped');
+      this.#onStopped({ exitCode: 0 });
+    }
+    await this.stopped;
+  }
+
+  protected fail(error: Error): void {
+    if (this.isStopping) return;
+    this.isStopping = true;
+    this.node.failed(error);
+    void this.#close()
+      .catch((cause: unknown) => this.log.error({ err: cause }, 'not everything could be closed'))
+      .then(() => this.#onStopped({ exitCode: 1, error }));
+  }
+
+  /** To be called first of all, so that whoever watches can tell a long recovery from a hang. */
+  protected async startHttp(): Promise<void> {
+    const { config } = this;
+    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
+    if (httpPort === undefined) return;
+    // Loaded only where it is asked for.
+    const { HttpServer } = await import('../http/server.js');
+    this.http = await HttpServer.start({
+      host: httpAddress,
+      port: httpPort,
+      tls: httpTls,
+      access: httpAccess,
+      node: this.node,
+      natsMonitoring: () => monitoringOf(config.natsServer, this.natsServer),
+      maxChannelSeries: metricsMaxChannels,
+      log: this.log.child({ component: 'http' }),
+      clock: systemClock,
+    });
+  }
+
+  /** @returns how NATS is reached, once the nats-server of its own runs if there is to be one */
+  protected async startNatsServer(): Promise<ServeConfig['nats']> {
+    const { natsServer, nats, httpPort } = this.config;
+    if (natsServer === undefined) return nats;
+    this.natsServer = await SupervisedServer.start({
+      config: natsServer,
+      credentials: nats,
+      logger: this.log,
+      withMonitoring: httpPort !== undefined,
+    });
+    return { ...nats, servers: [this.natsServer.url] };
+  }
+
+  async #close(): Promise<void> {
+    this.isStopping = true;
+    await this.closeParts();
+    await this.natsServer?.stop();
+    await this.http?.close();
+    // Nobody hears it once it has been ready.
+    this.#onNeverReady(new Error('stopped before it was ready'));
+  }
+}
+
+export function brokerOptions(config: ServeConfig): BrokerOptions {
+  return {
+    clusterId: config.clusterId,
+    discoverPrefix: config.discoverPrefix,
+    heartbeatIntervalMs: config.heartbeatIntervalMs,
+    heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+    heartbeatFailCount: config.heartbeatFailCount,
+    maxChannels: config.maxChannels,
+    limitsFor: (channelName) => limitsFor(config, channelName),
+    maxPendingBytes: config.maxPendingBytes,
+    replaceDurable: config.replaceDurable,
+  };
+}
