@@ -16,8 +16,8 @@ export function tellDecision(
   log.warn({ epoch, from, reason, ...since }, `taking over in epoch ${epoch}${former}: ${reason}`);
 }
 
-/** How a takeover of this member went, one fact a line: what it found, where the time went, how long clients waited. */
-export function tellTakeover(log: Logger, story: TakeoverStory): void {
+/** How a takeover of this member went, one fact a line: what it found, where the time went, how long clients waited. @param nats the server it serves at */
+export function tellTakeover(log: Logger, story: TakeoverStory, nats: string): void {
   const { epoch, node, from, reason, outageMs, detectionMs, tookMs, recoveryMs, parts, found } = story;
   const { journalMessages, journalBytes, messages, channels, clients, subscriptions, heard } = found;
   log.info(
@@ -30,10 +30,23 @@ export function tellTakeover(log: Logger, story: TakeoverStory): void {
     { epoch, tookMs: tenths(tookMs), recoveryMs: tenths(recoveryMs), ...rounded },
     `the takeover took ${Math.round(tookMs)} ms, of which recovery ${Math.round(recoveryMs)} ms`,
   );
-  if (outageMs === null || detectionMs === null) return;
-  log.warn(
-    { epoch, node, from, reason, outageMs: Math.round(outageMs), detectionMs: Math.round(detectionMs) },
-    `clients were without an active for ${Math.round(outageMs)} ms: ${Math.round(detectionMs)} ms until it was noticed, ${Math.round(tookMs)} ms for the takeover`,
+  if (outageMs !== null && detectionMs !== null) {
+    log.warn(
+      { epoch, node, from, reason, outageMs: Math.round(outageMs), detectionMs: Math.round(detectionMs) },
+      `clients were without an active for ${Math.round(outageMs)} ms: ${Math.round(detectionMs)} ms until it was noticed, ${Math.round(tookMs)} ms for the takeover`,
+    );
+  }
+  log.info(
+    {
+      epoch,
+      reason,
+      tookMs: Math.round(tookMs),
+      recoveryMs: Math.round(recoveryMs),
+      channels,
+      clients,
+      nats,
+    },
+    'Streaming Server is ready',
   );
 }
 

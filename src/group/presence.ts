@@ -1,0 +1,100 @@
+import type { Timer } from '../clock/clock.js';
+import type { MemberParts } from './member-parts.js';
+import { encodeGroupMessage, type GroupMessage, type Heartbeat, type MemberRole } from './messages.js';
+
+/** Of the lease. */
+const HEARTBEATS_PER_LEASE = 3;
+
+export interface PresenceOptions {
+  parts: MemberParts;
+  /** What heartbeats tell beside the role. */
+  about: () => Pick<Heartbeat, 'epoch' | 'counter' | 'storeId' | 'story'>;
+  onBeat: () => void;
+  /** NATS carries nothing, though the connection looks well: another server will be looked for. */
+  onUnheard: (why: string) => void;
+  onChanged: () => void;
+}
+
+/** What a member is to the others: its role, and the heartbeats that tell it. */
+export class Presence {
+  /** It is to end: nothing new is begun. */
+  isStopping = false;
+  readonly #options: PresenceOptions;
+  #role: MemberRole = 'starting';
+  #sinceMs: number;
+  #timer: Timer | undefined;
+  /** Its own, since the last one that came back. */
+  #unheard = 0;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+    this.#sinceMs = options.parts.clock.monotonicMs();
+  }
+
+  get role(): MemberRole {
+    return this.#role;
+  }
+
+  /** How long it has had its role. */
+  get roleForMs(): number {
+    return this.#options.parts.clock.monotonicMs() - this.#sinceMs;
+  }
+
+  become(role: MemberRole): void {
+    if (role === this.#role) return;
+    const { clock, log, options, dir } = this.#options.parts;
+    const wasStarting = this.#role === 'starting';
+    this.#role = role;
+    this.#sinceMs = clock.monotonicMs();
+    if (role === 'standby') log.info({ group: options.name, store: dir }, 'Standby: watching');
+    // Others should know at once.
+    if (!wasStarting && role !== 'stopping') {
+      this.silence();
+      this.beat();
+    }
+    this.#options.onChanged();
+  }
+
+  /** Heartbeats begin. */
+  beat(): void {
+    const { parts, about, onBeat } = this.#options;
+    const { options, holder, dir, place, clock } = parts;
+    this.#timer = clock.setTimer(options.leaseMs / HEARTBEATS_PER_LEASE, () => this.beat());
+    this.say({
+      kind: 'heartbeat',
+      member: holder,
+      node: options.nodeName,
+      role: this.#role,
+      forMs: Math.round(this.roleForMs),
+      storeDir: dir,
+      server: place.server,
+      ...about(),
+    });
+    onBeat();
+    this.#checkEcho();
+  }
+
+  /** Heartbeats end. */
+  silence(): void {
+    this.#timer?.cancel();
+  }
+
+  say(message: GroupMessage): void {
+    this.#options.parts.place.say(encodeGroupMessage(message));
+  }
+
+  /** A heartbeat of its own came back, or there is a new link. */
+  heardItself(): void {
+    this.#unheard = 0;
+  }
+
+  /** A connection that looks well and carries nothing. */
+  #checkEcho(): void {
+    const { place } = this.#options.parts;
+    if (place.link === undefined) return;
+    if (++this.#unheard <= HEARTBEATS_PER_LEASE * 2) return;
+    this.#unheard = 0;
+    this.#options.onUnheard(`NATS at ${place.server} does not carry messages`);
+    place.leaveServer('it does not carry messages');
+  }
+}

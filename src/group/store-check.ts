@@ -1,0 +1,84 @@
+import type { ReignState } from '../store/reign.js';
+import type { MemberParts } from './member-parts.js';
+import type { Heartbeat } from './messages.js';
+import type { Pause } from './pause.js';
+import type { Presence } from './presence.js';
+
+/** A store that another member has just made shows itself on every mount within this time. */
+const NEW_STORE_MS = 2_000;
+const NEW_STORE_LOOK_MS = 50;
+
+/** Whether a member looks at the store of its group: a forgotten mount, or a copy, would make it serve from another one. */
+export class StoreCheck {
+  /** Of the store that this member sees; '' while there is none. */
+  storeId = '';
+  readonly #parts: MemberParts;
+  readonly #presence: Presence;
+  readonly #pause: Pause;
+  /** Who has another store than this member. */
+  #stranger: Heartbeat | undefined;
+
+  constructor(parts: MemberParts, presence: Presence, pause: Pause) {
+    this.#parts = parts;
+    this.#presence = presence;
+    this.#pause = pause;
+  }
+
+  async readStoreId(): Promise<void> {
+    if (this.storeId !== '') return;
+    this.storeId = (await this.#parts.readIdentity())?.storeId ?? '';
+  }
+
+  /** @param isReigning this member holds the reign. @returns why that cannot go on: the other one has another store */
+  heard(other: Heartbeat, isReigning: boolean): string | undefined {
+    if (other.storeId === '' || other.storeId === this.storeId) return undefined;
+    const { role, roleForMs } = this.#presence;
+    const otherReigns = other.role === 'active' || other.role === 'recovering';
+    // Whoever has been admitted goes by what the active has; who has not, by anybody.
+    if (role !== 'starting' && !otherReigns) return undefined;
+    // Nothing there yet, and the active may just have made it.
+    if (this.storeId === '' && role !== 'starting') return undefined;
+    if (isReigning) {
+      const isOlder =
+        other.forMs > roleForMs || (other.forMs === roleForMs && other.member < this.#parts.holder);
+      if (!isOlder) return undefined;
+    }
+    this.#stranger = other;
+    return this.#mismatch(other);
+  }
+
+  /** Looks again: the store may have been made a moment ago, and a mount may not show it at once. @returns what is wrong */
+  async confirm(): Promise<Error | undefined> {
+    const { clock } = this.#parts;
+    const other = this.#stranger;
+    if (other === undefined) return undefined;
+    const until = clock.monotonicMs() + NEW_STORE_MS;
+    await this.readStoreId();
+    while (this.storeId === '' && clock.monotonicMs() < until) {
+      await this.#pause.pass(NEW_STORE_LOOK_MS);
+      await this.readStoreId();
+    }
+    if (this.storeId !== other.storeId) return new Error(this.#mismatch(other));
+    this.#stranger = undefined;
+    return undefined;
+  }
+
+  #mismatch(other: Heartbeat): string {
+    const { options, dir } = this.#parts;
+    const mine = this.storeId === '' ? 'holds no store' : `holds store ${this.storeId}`;
+    return (
+      `This member of group "${options.name}" points at another store than its group: ${dir} here (node ${options.nodeName}) ${mine}, ` +
+      `${other.storeDir} at node ${other.node} holds store ${other.storeId}. Is the shared volume mounted at ${dir}?`
+    );
+  }
+
+  /** A copy has the store's identity, and no part in what becomes of it. @param state as this member sees it. @param ahead who told of more */
+  astray({ epoch, counter }: ReignState, ahead: Heartbeat): string {
+    const { options, dir } = this.#parts;
+    return (
+      `This member of group "${options.name}" does not see what its group writes: the store in ${dir} here (node ${options.nodeName}) is at ` +
+      `renewal ${counter} of epoch ${epoch}, that in ${ahead.storeDir} at node ${ahead.node} is at renewal ${ahead.counter ?? 0} of epoch ${ahead.epoch} or later. ` +
+      `Is ${dir} a copy or a restored backup, instead of the shared volume?`
+    );
+  }
+}

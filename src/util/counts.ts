@@ -1,0 +1,4 @@
+/** Each name at 0. */
+export function countsOf<T extends string>(names: readonly T[]): Record<T, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<T, number>;
+}
