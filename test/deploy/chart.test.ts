@@ -113,6 +113,38 @@ describe('the chart', () => {
     assert.equal(urlOf(render('--set', 'nats.nameOverride=stan')), 'nats://stanchion:4222');
     assert.equal(urlOf(render('--set', 'nats.fullnameOverride=bus')), 'nats://bus:4222');
     assert.equal(urlOf(render('--set', 'nats.service.name=nats-service')), 'nats://nats-service:4222');
+    assert.equal(urlOf(render('--set', 'nats.config.nats.port=5222')), 'nats://stanchion-nats:5222');
+    const port = ['--set', 'nats.config.nats.port=5222', '--set', 'nats.service.ports.nats.port=6222'];
+    assert.equal(urlOf(render(...port)), 'nats://stanchion-nats:6222');
+  });
+
+  it('lets brokers out to the ports of their NATS servers, unless told which', HELM, () => {
+    const portsOf = (nats: object, natsPorts?: number[]): number[] => {
+      const values = join(folder, 'policy.yaml');
+      const networkPolicy = { enabled: true, ...(natsPorts !== undefined && { natsPorts }) };
+      writeFileSync(values, JSON.stringify({ nats, networkPolicy }));
+      const objects = validate(script.renderChart(findTool('helm')!, ['-f', values]));
+      const policy = objects.find(({ kind }) => kind === 'NetworkPolicy') as KubernetesObject & {
+        spec: { egress: { ports: { port: number; protocol: string }[] }[] };
+      };
+      const [toNats, toDns] = policy.spec.egress;
+      assert.deepEqual(toDns!.ports, [
+        { port: 53, protocol: 'UDP' },
+        { port: 53, protocol: 'TCP' },
+      ]);
+      assert.ok(toNats!.ports.every(({ protocol }) => protocol === 'TCP'));
+      return toNats!.ports.map(({ port }) => port);
+    };
+    assert.deepEqual(portsOf({ urls: ['nats://n'] }), [4222]);
+    assert.deepEqual(portsOf({ urls: ['tls://a:4443', 'nats://b', 'nats://c:4443'] }), [4443, 4222]);
+    assert.deepEqual(portsOf({ urls: ['nats://a:5001,nats://b:5002'] }), [5001, 5002]);
+    assert.deepEqual(portsOf({ urls: ['nats://user:1234@a', 'nats://u@b:5003/'] }), [4222, 5003]);
+    assert.deepEqual(portsOf({ urls: ['nats://[fd00::4444]', 'nats://t@[fd00::1]:5004'] }), [4222, 5004]);
+    assert.deepEqual(portsOf({ urls: ['nats://a:5001', 'nats://b'] }, [4333]), [4333]);
+    assert.deepEqual(portsOf({ enabled: true }), [4222]);
+    assert.deepEqual(portsOf({ enabled: true, config: { nats: { port: 5222 } } }), [5222]);
+    const behindService = { config: { nats: { port: 5222 } }, service: { ports: { nats: { port: 6222 } } } };
+    assert.deepEqual(portsOf({ enabled: true, ...behindService }), [6222, 5222]);
   });
 
   it('has each label once where values repeat one of its own', HELM, () => {

@@ -59,10 +59,29 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.nats.urls -}}
 {{- join "," .Values.nats.urls -}}
 {{- else if .Values.nats.enabled -}}
-nats://{{ include "stanchion.natsService" . }}:4222
+{{- $port := default 4222 (((.Values.nats.config).nats).port) -}}
+nats://{{ include "stanchion.natsService" . }}:{{ int64 (default $port (((.Values.nats.service).ports).nats).port) }}
 {{- else -}}
 {{- fail "nats.urls is empty: name the NATS servers to attach to, as nats://nats.default:4222, or set nats.enabled" -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Ports of NATS that a policy must let through, as `{"ports": [...]}`: those given, else those of the URLs. */}}
+{{- define "stanchion.natsPorts" -}}
+{{- $ports := .Values.networkPolicy.natsPorts -}}
+{{- if not $ports -}}
+{{- $ports = list -}}
+{{- range splitList "," (include "stanchion.natsUrls" .) -}}
+{{- /* Behind scheme, credentials and host, which may be an IPv6 address in brackets. */ -}}
+{{- $port := regexReplaceAll `^\s*[a-z]+://(?:[^/?#]*@)?(?:\[[^\]]*\]|[^:/?#]*):?([0-9]*).*$` . "${1}" -}}
+{{- $ports = append $ports (default "4222" $port | atoi) -}}
+{{- end -}}
+{{- if and .Values.nats.enabled (not .Values.nats.urls) -}}
+{{- /* A policy is asked with the port of the pod that a service leads to. */ -}}
+{{- $ports = append $ports (int (default 4222 (((.Values.nats.config).nats).port))) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "ports" (uniq $ports) | toJson -}}
 {{- end -}}
 
 {{/* As the chart of NATS names its service. */}}
