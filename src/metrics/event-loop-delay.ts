@@ -1,36 +1,54 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
-import { Gauge, type Registry } from 'prom-client';
 
+const NAME = 'stanchion_event_loop_delay_seconds';
 const RESOLUTION_MS = 10;
-/** No shorter, however often somebody asks. */
 const MIN_WINDOW_MS = 15_000;
 const QUANTILES = [0.5, 0.99, 1];
 
 /**
- * How long the event loop kept what was due waiting. Of the present window and the one before it, so that of several who ask,
- * each sees a stall since he asked last.
+ * How long the event loop kept what was due waiting. The quantiles are of the present window and the one before it, so that of
+ * several who ask, each sees a stall since he asked last; sum and count are of all time.
  */
-export function watchEventLoopDelay(registry: Registry): void {
-  let current = startWindow();
-  let previous: IntervalHistogram | undefined;
-  let sinceMs = performance.now();
-  new Gauge({
-    name: 'stanchion_event_loop_delay_seconds',
-    help: 'How long the event loop kept what was due waiting, in the last two windows of 15 s or between scrapes',
-    labelNames: ['quantile'],
-    registers: [registry],
-    collect() {
-      for (const quantile of QUANTILES) {
-        const seconds = Math.max(delayOf(current, quantile), delayOf(previous, quantile));
-        this.set({ quantile: String(quantile) }, seconds);
-      }
-      if (performance.now() - sinceMs < MIN_WINDOW_MS) return;
-      current.disable();
-      previous = current;
-      current = startWindow();
-      sinceMs = performance.now();
-    },
-  });
+export class EventLoopDelay {
+  readonly #minWindowMs: number;
+  #current = startWindow();
+  #previous: IntervalHistogram | undefined;
+  #sinceMs = performance.now();
+  /** Of the windows before the present one. */
+  #count = 0;
+  #sum = 0;
+  #shownSum = 0;
+
+  /** @param minWindowMs windows are no shorter, however often somebody asks */
+  constructor(minWindowMs = MIN_WINDOW_MS) {
+    this.#minWindowMs = minWindowMs;
+  }
+
+  /** A summary in Prometheus' text format. */
+  text(): string {
+    let text = `# HELP ${NAME} How long the event loop kept what was due waiting; quantiles of the last two windows of 15 s or between scrapes\n`;
+    text += `# TYPE ${NAME} summary\n`;
+    for (const quantile of QUANTILES) {
+      const seconds = Math.max(delayOf(this.#current, quantile), delayOf(this.#previous, quantile));
+      text += `${NAME}{quantile="${quantile}"} ${seconds}\n`;
+    }
+    const count = this.#count + this.#current.count;
+    const sum = this.#sum + sumOf(this.#current);
+    // A look may come a little early, and a sum that goes down is a restart to Prometheus.
+    this.#shownSum = Math.max(this.#shownSum, sum);
+    text += `${NAME}_sum ${this.#shownSum}\n${NAME}_count ${count}\n`;
+    if (performance.now() - this.#sinceMs >= this.#minWindowMs) this.#startNext();
+    return text;
+  }
+
+  #startNext(): void {
+    this.#current.disable();
+    this.#count += this.#current.count;
+    this.#sum += sumOf(this.#current);
+    this.#previous = this.#current;
+    this.#current = startWindow();
+    this.#sinceMs = performance.now();
+  }
 }
 
 function startWindow(): IntervalHistogram {
@@ -43,4 +61,8 @@ function startWindow(): IntervalHistogram {
 function delayOf(histogram: IntervalHistogram | undefined, quantile: number): number {
   if (histogram === undefined || histogram.count === 0) return 0;
   return Math.max(0, histogram.percentile(quantile * 100) / 1e9 - RESOLUTION_MS / 1e3);
+}
+
+function sumOf({ count, mean }: IntervalHistogram): number {
+  return count === 0 ? 0 : Math.max(0, count * (mean / 1e9 - RESOLUTION_MS / 1e3));
 }

@@ -5,7 +5,7 @@ import type { MonitoredNode } from '../http/node.js';
 import { ChannelSeries } from './channel-series.js';
 import { diskSeries } from './disk-series.js';
 import { DiskUsage } from './disk-usage.js';
-import { watchEventLoopDelay } from './event-loop-delay.js';
+import { EventLoopDelay } from './event-loop-delay.js';
 import { groupSeries } from './group-series.js';
 import { measuredSeries } from './measured-series.js';
 import { type Facts, SERVER_METRICS, type ServerMetric } from './server-series.js';
@@ -27,6 +27,7 @@ export class Metrics {
   readonly #maxChannels: number;
   readonly #registry = new Registry();
   readonly #process = processRegistry();
+  readonly #delay = eventLoopDelay();
   readonly #disk: DiskUsage | undefined;
   #facts: Facts | undefined;
   #running: Promise<Scrape> | undefined;
@@ -73,7 +74,8 @@ export class Metrics {
         measured,
         disk,
         ...series.pieces(),
-        `\n${aboutProcess}`,
+        this.#delay.text(),
+        aboutProcess,
       ],
     };
   }
@@ -128,9 +130,15 @@ function processRegistry(): Registry {
     for (const { name } of ofProcess.getMetricsAsArray()) {
       if (name.startsWith('nodejs_eventloop_lag')) ofProcess.removeSingleMetric(name);
     }
-    watchEventLoopDelay(ofProcess);
   }
   return ofProcess;
+}
+
+let delayOfProcess: EventLoopDelay | undefined;
+
+function eventLoopDelay(): EventLoopDelay {
+  delayOfProcess ??= new EventLoopDelay();
+  return delayOfProcess;
 }
 
 const NEVER_MS = 2 ** 31 - 1;

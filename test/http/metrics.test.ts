@@ -158,6 +158,7 @@ describe('/metrics', () => {
     assert.equal(sampleOf(metrics, 'stanchion_info', { node: 'stan-0', store: 'memory' }), 1);
     assert.ok(sampleOf(metrics, 'process_resident_memory_bytes') > 0);
     assert.ok(sampleOf(metrics, 'nodejs_heap_size_used_bytes') > 0);
+    assert.equal(metrics.types.get('stanchion_event_loop_delay_seconds'), 'summary');
     const delay = (quantile: string): number =>
       sampleOf(metrics, 'stanchion_event_loop_delay_seconds', { quantile });
     assert.ok(delay('0.5') >= 0 && delay('0.99') >= delay('0.5') && delay('1') >= delay('0.99'));

@@ -10,6 +10,9 @@ export interface ParsedMetrics {
   samples: ParsedSample[];
 }
 
+/** What the names of samples have behind that of their metric, by its type. */
+const FAMILIES: Record<string, RegExp> = { histogram: /_(bucket|sum|count)$/, summary: /_(sum|count)$/ };
+
 /**
  * Reads Prometheus' text format as strictly as Prometheus does, and a little more: all lines of a metric stand together
  * behind its HELP and TYPE, and no series comes twice.
@@ -29,8 +32,9 @@ export function parseMetrics(text: string): ParsedMetrics {
       continue;
     }
     const sample = parseSample(line);
-    const family = types.get(current) === 'histogram' ? /_(bucket|sum|count)$/ : /$^/;
-    if (sample.name.replace(family, '') !== current) throw new Error(`out of place: ${line}`);
+    const family = FAMILIES[types.get(current) ?? ''];
+    if ((family === undefined ? sample.name : sample.name.replace(family, '')) !== current)
+      throw new Error(`out of place: ${line}`);
     const series = line.slice(0, line.lastIndexOf(' '));
     if (seen.has(series)) throw new Error(`twice: ${series}`);
     seen.add(series);
