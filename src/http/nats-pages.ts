@@ -117,7 +117,7 @@ function elsewhere(path: string, server: string): string {
     server === '' ? 'the NATS server that this broker is to be attached to' : `the NATS server at ${server}`;
   return (
     `${path} is a page of a nats-server, and this broker is attached to one that it did not start: ` +
-    `ask the monitoring port of ${which} (its http_port, often 8222)`
+    `ask the monitoring port of ${which} (its http_port, if it has one; often 8222)`
   );
 }
 
