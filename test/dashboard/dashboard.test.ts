@@ -192,15 +192,16 @@ describe('the dashboard', {
   it('shows the subscriptions of a channel: how far behind, in flight, stalled', async () => {
     await page.locator('#channel-table tbody tr', { hasText: 'orders' }).focus();
     await page.keyboard.press('Enter');
-    await page.waitForSelector('dialog[open] #subscriptions tbody tr:nth-child(2)');
-    const rows = await page.locator('#subscriptions tbody tr').allTextContents();
-    assert.ok(
-      rows.some((row) => /load.*durable.*ledger.*receiving/.test(row)),
-      rows.join('\n'),
-    );
-    assert.ok(
-      rows.some((row) => /load.*queue.*slow.*stalled.*2 of 2/.test(row)),
-      rows.join('\n'),
+    await page.waitForSelector('dialog[open]');
+    let rows: string[] = [];
+    await waitFor(
+      async () => {
+        rows = await page.locator('#subscriptions tbody tr').allTextContents();
+        const isThere = (row: RegExp): boolean => rows.some((text) => row.test(text));
+        return isThere(/load.*durable.*ledger.*receiving/) && isThere(/load.*queue.*slow.*stalled.*2 of 2/);
+      },
+      () => rows.join('\n'),
+      WAIT_MS,
     );
     await picture('channel');
     await page.keyboard.press('Escape');
@@ -283,19 +284,23 @@ describe('the dashboard', {
   it('shows on a phone all that there is of a subscription', async () => {
     await page.goto(`${new URL(page.url()).origin}/#channel=orders`);
     await page.reload();
-    await page.waitForSelector('dialog[open] #subscriptions tbody tr:nth-child(2)');
-    const outside = await page.evaluate(() =>
-      Array.from(document.querySelectorAll('#subscriptions tbody td'))
-        .filter((cell) => {
-          const { left, right } = cell.getBoundingClientRect();
-          return right <= left || left < 0 || right > window.innerWidth;
-        })
-        .map((cell) => cell.textContent),
-    );
+    // Looked at in one go: the rows are drawn anew with every sample.
+    const seen = await page.waitForFunction(() => {
+      if (document.querySelector('dialog[open] #subscriptions tbody tr:nth-child(2)') === null)
+        return undefined;
+      const cells = Array.from(document.querySelectorAll('#subscriptions tbody td'));
+      const outside = cells.filter((cell) => {
+        const { left, right } = cell.getBoundingClientRect();
+        return right <= left || left < 0 || right > window.innerWidth;
+      });
+      const first = document.querySelectorAll('#subscriptions tbody tr:first-child td');
+      return {
+        outside: outside.map((cell) => cell.textContent),
+        heads: Array.from(first, (cell) => getComputedStyle(cell, '::before').content),
+      };
+    });
+    const { outside, heads } = (await seen.jsonValue())!;
     assert.deepEqual(outside, []);
-    const heads = await page
-      .locator('#subscriptions tbody tr:first-child td')
-      .evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell, '::before').content));
     assert.ok(heads.includes('"State"') && heads.includes('"In flight"'), heads.join());
     if (PICTURES !== undefined) await page.screenshot({ path: join(PICTURES, 'phone-channel.png') });
   });

@@ -27,7 +27,7 @@ import {
 import { type StanSubjects, stanSubjects } from '../../src/protocol/subjects.js';
 import { waitFor, within } from './wait.js';
 
-const REQUEST_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 20_000;
 const EMPTY = new Uint8Array(0);
 /** Of all clients: some share a client id, and so a connection. */
 let nextGuid = 1;

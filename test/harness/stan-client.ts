@@ -28,7 +28,7 @@ export interface SubscribeOptions {
   onMessage?: (message: Received) => void;
 }
 
-const REQUEST_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 
 /** A client of the field, with promises: node-nats-streaming as it comes from npm. */
 export class StanClient {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const POLL_MS = 5;
 
 /** Generous: a busy machine is slow, a broken broker never gets there. */
-export const DEFAULT_WAIT_MS = 10_000;
+export const DEFAULT_WAIT_MS = 30_000;
 
 /**
  * Waits until `condition` holds.
