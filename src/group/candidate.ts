@@ -56,6 +56,7 @@ export class Candidate {
     try {
       const taken = await this.#take(known, epoch, opportunity.why);
       if (taken === undefined) return;
+      watch.took(epoch, taken.takenMs);
       const { kind: reasonKind, why: reason } = opportunity;
       const from = active === undefined ? null : (parseHolder(active)?.nodeName ?? null);
       const silentMs = signMs === undefined ? undefined : decidedMs - signMs;

@@ -7,6 +7,7 @@ import type { PlaceLink } from './nats-place.js';
 import type { Presence } from './presence.js';
 import { STUCK_LEASES } from './renewal-rules.js';
 import type { StoreCheck } from './store-check.js';
+import { tellDispute } from './tell.js';
 import type { Trouble } from './trouble.js';
 import type { Opportunity, ReignWatch } from './watch.js';
 
@@ -47,7 +48,7 @@ export class Standby {
   /** @returns why the reign may be taken, if it may */
   async look(): Promise<Opportunity | undefined> {
     const { parts, watch, store, trouble } = this.#options;
-    const { clock, reign, holder, isDead, place } = parts;
+    const { clock, log, reign, holder, isDead, place, options } = parts;
     const begunMs = clock.monotonicMs();
     const isFresh = this.#looksFresh || watch.isSuspicious(begunMs);
     this.#looksFresh = false;
@@ -61,6 +62,8 @@ export class Standby {
       this.#lookingSinceMs = undefined;
     }
     const nowMs = clock.monotonicMs();
+    const dispute = watch.dispute.news(nowMs);
+    if (dispute !== undefined) tellDispute(log, { ...dispute, group: options.name, nats: place.server });
     await store.readStoreId();
     const ahead = watch.aheadOfStore;
     trouble.text = ahead && store.astray(watch.state!, ahead);

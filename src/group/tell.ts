@@ -1,4 +1,6 @@
 import type { Logger } from '../log/logger.js';
+import { parseHolder } from '../store/process-identity.js';
+import type { DisputeNews } from './dispute.js';
 import type { KnownTakeover, TakeoverStory } from './story.js';
 
 /** What was decided: before anything is done, so that it is there whatever comes of it. @param silentMs since the last sign of `from` */
@@ -63,6 +65,30 @@ export function tellOther(log: Logger, { epoch, node, atWallMs, story }: KnownTa
     { epoch, active: node, at, from, reason, ...outage, tookMs: Math.round(tookMs) },
     `${node} has taken over in epoch ${epoch}${from === null ? '' : ` from ${from}`}: ${reason}`,
   );
+}
+
+/** That two sides of the group take the reign from each other. @param nats the server of this member */
+export function tellDispute(
+  log: Logger,
+  { group, nats, rounds, rival, epoch, waitMs }: DisputeNews & { group: string; nats: string },
+): void {
+  const parsed = parseHolder(rival);
+  const node = parsed?.nodeName ?? rival;
+  const { host, pid } = parsed?.identity ?? {};
+  const who = parsed === undefined ? rival : `${node} (host ${host}, process ${pid})`;
+  const seconds = Math.round(waitMs / 1000);
+  log.error(
+    { epoch, active: node, host, pid, nats, count: rounds, waitMs },
+    `members of group "${group}" share this store and do not hear each other over NATS: for the ${ordinal(rounds)} time the reign has gone back ` +
+      `to one that this member does not hear, ${who} in epoch ${epoch}. This member is at NATS server ${nats}; where ${node} is, its own log says. ` +
+      `Attach all members to one NATS cluster: compare --nats-server, --ft-group, the account and the servers' routes. ` +
+      `Nothing acknowledged is lost; clients of the two sides are served by turns, the next in ${seconds} s, then later each time, up to some minutes`,
+  );
+}
+
+function ordinal(count: number): string {
+  const ending = { 1: 'st', 2: 'nd', 3: 'rd' }[count % 10];
+  return `${count}${ending === undefined || (count % 100 > 10 && count % 100 < 14) ? 'th' : ending}`;
 }
 
 function tenths(ms: number): number {

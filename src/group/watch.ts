@@ -1,4 +1,5 @@
 import { RELEASED, type ReignState, sameReign } from '../store/reign.js';
+import { Dispute } from './dispute.js';
 import type { Heartbeat } from './messages.js';
 import { STUCK_LEASES } from './renewal-rules.js';
 import type { TakeoverReason } from './story.js';
@@ -34,6 +35,7 @@ const DEAF_LEASES = 3;
  */
 export class ReignWatch {
   readonly peers = new Map<string, Peer>();
+  readonly dispute: Dispute;
   readonly #self: string;
   readonly #leaseMs: number;
   #state: ReignState | undefined;
@@ -58,6 +60,7 @@ export class ReignWatch {
   constructor(self: string, leaseMs: number, nowMs: number) {
     this.#self = self;
     this.#leaseMs = leaseMs;
+    this.dispute = new Dispute(leaseMs);
     this.#heardMs = this.#anyHeardMs = this.#hearsSinceMs = nowMs;
   }
 
@@ -100,8 +103,11 @@ export class ReignWatch {
   /** The reign as a look that took from `begunMs` to `endedMs` found it. @param isDead the holder's process is gone */
   saw(state: ReignState, isDead: boolean, begunMs: number, endedMs: number): void {
     if (this.#state === undefined || !sameReign(this.#state, state)) {
-      // Another holder has not been heard yet: it has the lease to show itself.
-      if (this.#state?.holder !== state.holder) this.#heardMs = Math.max(this.#heardMs, begunMs);
+      // The holder of another reign has not been heard yet: it has the lease to show itself.
+      if (this.#state?.epoch !== state.epoch || this.#state.holder !== state.holder)
+        this.#heardMs = Math.max(this.#heardMs, begunMs);
+      if (state.holder !== RELEASED)
+        this.dispute.passed(state.epoch, state.holder, this.#isKnown(state.holder, endedMs), endedMs);
       // The first look may find what is years old.
       if (state.holder !== RELEASED && this.#mayServe(state.holder)) {
         if (this.#state === undefined) this.#active ??= state.holder;
@@ -116,7 +122,13 @@ export class ReignWatch {
     this.#behindMs = isBehind ? (this.#behindMs ?? begunMs) : undefined;
   }
 
+  /** This member has taken the reign. */
+  took(epoch: number, nowMs: number): void {
+    this.dispute.passed(epoch, this.#self, true, nowMs);
+  }
+
   heard(heartbeat: Heartbeat, nowMs: number): void {
+    this.dispute.heard(heartbeat.member);
     if (nowMs - this.#anyHeardMs > this.#leaseMs * DEAF_LEASES) this.#hearsSinceMs = nowMs;
     this.#anyHeardMs = nowMs;
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
@@ -191,13 +203,19 @@ export class ReignWatch {
     }
     // Who comes back from its own side of a cut hears one member before the other.
     const missedMs = Math.min(silentMs, nowMs - this.#hearsSinceMs);
-    if (missedMs >= leaseMs * STUCK_LEASES && this.#hearsMost(nowMs)) {
+    if (missedMs >= this.dispute.patienceMs(state.holder, nowMs) && this.#hearsMost(nowMs)) {
       return {
         kind: 'cut_off',
         why: `its holder is cut off: not heard for ${Math.round(silentMs)} ms by most members, though it renews`,
       };
     }
     return undefined;
+  }
+
+  /** It is this member, or counts as one. */
+  #isKnown(member: string, nowMs: number): boolean {
+    const peer = this.peers.get(member);
+    return member === this.#self || (peer !== undefined && nowMs - peer.heardMs <= MEMBER_MS);
   }
 
   /** It has not said that it does something else. Of its own reigns this member is told. */

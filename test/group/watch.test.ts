@@ -125,6 +125,18 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.judge(endMs + 1), undefined);
   });
 
+  it('is nothing of the kind where the holder has just taken the reign again: it has its time as any other', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(0), false, 0, 1);
+    const backMs = 20 * LEASE_MS;
+    const endMs = backMs + 5 * LEASE_MS;
+    hear(watch, 'third@host@3@z', endMs);
+    for (let atMs = backMs; atMs <= endMs; atMs += 100) {
+      watch.saw({ ...held(atMs), epoch: 5 }, false, atMs, atMs + 1);
+      assert.equal(watch.judge(atMs + 2)?.kind, atMs < endMs ? undefined : 'cut_off', `at ${atMs}`);
+    }
+  });
+
   it('is nothing of the kind where it was cut off itself, and hears another member before the holder', () => {
     const backMs = 20 * LEASE_MS;
     const watch = new ReignWatch(SELF, LEASE_MS, 0);

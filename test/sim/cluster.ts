@@ -34,6 +34,8 @@ export interface ClusterOptions {
   nodes: number;
   leaseMs: number;
   storage: StorageKind;
+  /** The NATS servers that a node connects to. Default: all. */
+  serversOf?(node: string): readonly number[];
   limitsFor(channel: string): ChannelLimits;
   mutation: Mutation;
 }
@@ -101,7 +103,7 @@ export class SimNode {
   start(): void {
     const { cluster } = this;
     const { world, options } = cluster;
-    const holder = `${this.name}@h@${++this.#incarnation}`;
+    const holder = `${this.name}@host-${this.name}@${++this.#incarnation}@boot`;
     const process = new SimProcess(world, holder, {
       rate: world.chance(0.5) ? 1 : world.between(0.98, 1.02),
       wallSkewMs: world.chance(0.5) ? 0 : world.between(-60_000, 60_000),
@@ -116,6 +118,7 @@ export class SimNode {
       nats: cluster.nats,
       process,
       subjects,
+      servers: options.serversOf?.(this.name),
       handler: () => this.member.handler,
       onHandOver: () => void this.member.handOver(),
     });

@@ -11,6 +11,8 @@ export interface SimPlaceOptions {
   nats: SimNats;
   process: SimProcess;
   subjects: GroupSubjects;
+  /** Those that it connects to; all if undefined. */
+  servers: readonly number[] | undefined;
   handler: () => PlaceHandler;
   onHandOver: () => void;
 }
@@ -60,10 +62,10 @@ export class SimPlace implements NatsPlace {
   }
 
   #connect(): void {
-    const { nats, process, subjects } = this.#options;
+    const { nats, process, subjects, servers } = this.#options;
     const { world } = nats;
     process.after(world.between(...CONNECT_MS), () => {
-      const server = world.random.below(SERVERS);
+      const server = servers === undefined ? world.random.below(SERVERS) : world.random.pick(servers)!;
       if (this.#isIsolated || !nats.isUp(server)) {
         process.after(RETRY_MS, () => this.#connect());
         return;
