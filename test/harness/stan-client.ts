@@ -8,6 +8,8 @@ export interface Received {
   data: string;
   redelivered: boolean;
   redeliveryCount: number;
+  /** When it was stored, milliseconds since 1970. */
+  timestampMs: number;
   /** Once is enough; with automatic acks it has been done. */
   ack(): void;
 }
@@ -146,6 +148,7 @@ export class StanSubscription {
         data: message.getRawData().toString(),
         redelivered: message.isRedelivered(),
         redeliveryCount: message.getRedeliveryCount(),
+        timestampMs: message.getTimestamp().getTime(),
         ack: () => message.ack(),
       };
       this.messages.push(received);
