@@ -29,7 +29,7 @@ export class Candidate {
     this.#options = options;
   }
 
-  /** The newest that it has tried for, or reigned in. */
+  /** The newest that it has left to another candidate, or reigned in. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -39,8 +39,7 @@ export class Candidate {
     const { clock, lock, options } = parts;
     const { signMs, active } = watch;
     const decidedMs = clock.monotonicMs();
-    this.#epoch = Math.max(this.#epoch, known.epoch) + 1;
-    const epoch = this.#epoch;
+    const epoch = Math.max(this.#epoch, known.epoch) + 1;
     let tenure: Tenure | undefined;
     const unlock = await lock(epoch, (error) =>
       tenure?.end({
@@ -50,12 +49,15 @@ export class Candidate {
     );
     if (unlock === undefined) {
       // Another candidate is at it. Should it have died there, the next epoch has a lock of its own.
+      this.#epoch = epoch;
       if (!presence.isStopping) await pause.pass(options.leaseMs * LOCK_LEASES);
       return;
     }
     try {
       const taken = await this.#take(known, epoch, opportunity.why);
+      // The epoch is still to be had, and its lock free again.
       if (taken === undefined) return;
+      this.#epoch = epoch;
       watch.took(epoch, taken.takenMs);
       const { kind: reasonKind, why: reason } = opportunity;
       const from = active === undefined ? null : (parseHolder(active)?.nodeName ?? null);
@@ -65,8 +67,6 @@ export class Candidate {
       const opening = { reason, reasonKind, from, signMs, decidedMs, takenMs: clock.monotonicMs() };
       await this.#options.reign(tenure, opening);
     } finally {
-      // The epoch is still to be had, and its lock free again.
-      if (tenure === undefined) this.#epoch = epoch - 1;
       await unlock();
     }
   }
