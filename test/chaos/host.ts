@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { mainScript } from '../harness/broker.js';
+import { waitFor } from '../harness/wait.js';
 import { address, CLIENT_PORT, HUB, ROUTE_PORT } from './network.js';
 import type { Story } from './story.js';
 
@@ -25,6 +26,8 @@ export interface HostOptions {
 
 const SIGNS_OF_A_DEFECT = /unhandled|TypeError|RangeError|ReferenceError|AssertionError/i;
 const END_MS = 30_000;
+/** For a process to start, on a machine that has much to do. */
+const READY_MS = 30_000;
 
 /** One machine: a nats-server, and a member of the group. */
 export class Host {
@@ -36,7 +39,8 @@ export class Host {
   #isPaused = false;
   #isNatsPaused = false;
   #epoch = 0;
-  /** Why an end of the broker is expected. */
+  #isReady = false;
+  /** Why an end of the broker is expected. Who is told to stop a second time ends at once, in any way. */
   #asked: 'SIGKILL' | 'SIGTERM' | undefined;
   #endTimer: NodeJS.Timeout | undefined;
 
@@ -88,6 +92,7 @@ export class Host {
     this.#broker = broker;
     this.#asked = undefined;
     this.#isPaused = false;
+    this.#isReady = false;
     story.tell(`member ${number} starts, pid ${broker.pid}`);
     for (const stream of [broker.stdout, broker.stderr])
       createInterface(stream).on('line', (line) => this.#onLine(line));
@@ -110,6 +115,10 @@ export class Host {
     this.startNats();
     if (this.#asked !== undefined) await this.ended();
     await this.startBroker();
+    const ready = waitFor(() => this.#isReady, 'it watches, or serves', READY_MS);
+    await ready.catch((error: Error) =>
+      this.#options.story.violate(`member ${this.number}: ${error.message}`),
+    );
   }
 
   /** Resolves when the broker that was told to end has ended. */
@@ -120,7 +129,7 @@ export class Host {
   }
 
   #expectEnd(signal: 'SIGKILL' | 'SIGTERM'): void {
-    if (this.#asked === undefined || signal === 'SIGKILL') this.#asked = signal;
+    this.#asked = this.#asked === undefined ? signal : 'SIGKILL';
     if (this.#endTimer !== undefined) return;
     this.#endTimer = setTimeout(() => {
       this.#options.story.violate(`member ${this.number} has not ended ${END_MS} ms after ${signal}`);
@@ -132,6 +141,7 @@ export class Host {
   #onLine(line: string): void {
     const { story, onTaking, onServing } = this.#options;
     this.#print(line);
+    if (/Standby: watching|Streaming Server is ready/.test(line)) this.#isReady = true;
     const taking = /taking over in epoch (\d+)/.exec(line);
     if (taking !== null) {
       this.#epoch = Number(taking[1]);
