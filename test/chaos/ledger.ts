@@ -18,7 +18,8 @@ export interface Shown {
   readonly timestampMs: number;
 }
 
-const MAX_TOLD = 10;
+/** Of one kind. */
+const MAX_TOLD = 5;
 /** Time at a broker has its digits from the monotonic clock, and may be so far from the wall clock. */
 const CLOCK_MS = 20;
 export const END = 'the end';
@@ -29,7 +30,7 @@ export class Ledger {
   readonly refusals: Record<string, number> = {};
   readonly #channels = new Map<string, Map<number, Shown>>();
   readonly #story: Story;
-  #told = 0;
+  readonly #told: Record<string, number> = {};
 
   constructor(story: Story) {
     this.#story = story;
@@ -70,6 +71,7 @@ export class Ledger {
       this.#checkContent(channel, shown, who);
     } else if (known.data !== shown.data || Math.abs(known.timestampMs - shown.timestampMs) > 1)
       this.#violate(
+        'two messages',
         `sequence ${shown.sequence} of ${channel} is ${brief(known)} and, to ${who}, ${brief(shown)}`,
       );
   }
@@ -93,6 +95,7 @@ export class Ledger {
     const sent = this.sent.get(idOf(data));
     if (sent === undefined || sent.channel !== channel || data !== payloadOf(sent.id))
       this.#violate(
+        "nobody's",
         `${who} was shown as ${sequence} of ${channel} what nobody has sent: ${data.slice(0, 80)}`,
       );
   }
@@ -101,16 +104,19 @@ export class Ledger {
     const shown = this.#channels.get(channel) ?? new Map<number, Shown>();
     for (const [i, message] of messages.entries()) {
       if (message.sequence !== i + 1) {
-        this.#violate(`${channel} has sequence ${message.sequence} where ${i + 1} should be`);
+        this.#violate('holes', `${channel} has sequence ${message.sequence} where ${i + 1} should be`);
         return;
       }
       const before = messages[i - 1];
       if (before !== undefined && message.timestampMs < before.timestampMs)
-        this.#violate(`in ${channel} time goes back from ${brief(before)} to ${brief(message)}`);
+        this.#violate(
+          'time goes back',
+          `in ${channel} time goes back from ${brief(before)} to ${brief(message)}`,
+        );
     }
     for (const message of shown.values())
       if (message.sequence > messages.length)
-        this.#violate(`${channel} lacks ${brief(message)}, which was shown`);
+        this.#violate('shown and not stored', `${channel} lacks ${brief(message)}, which was shown`);
   }
 
   /** What is sent after another message's ack is stored behind it, whoever sends. */
@@ -120,7 +126,10 @@ export class Ledger {
       const sent = this.sent.get(idOf(message.data));
       if (sent === undefined) continue;
       if (latest !== undefined && sent.ackedMs !== undefined && latest.sentMs > sent.ackedMs)
-        this.#violate(`${channel} has ${latest.id} before ${sent.id}, whose ack came before that was sent`);
+        this.#violate(
+          'order',
+          `${channel} has ${latest.id} before ${sent.id}, whose ack came before that was sent`,
+        );
       if (latest === undefined || sent.sentMs > latest.sentMs) latest = sent;
     }
   }
@@ -132,26 +141,31 @@ export class Ledger {
         const id = idOf(message.data);
         const other = places.get(id);
         if (other !== undefined && message.data !== END)
-          this.#violate(`${id} is stored twice in ${channel}: ${other.sequence} and ${message.sequence}`);
+          this.#violate(
+            'stored twice',
+            `${id} is stored twice in ${channel}: ${other.sequence} and ${message.sequence}`,
+          );
         places.set(id, message);
       }
     }
     for (const { id, channel, ackedMs } of this.sent.values()) {
       if (ackedMs === undefined) continue;
       const place = places.get(id);
-      if (place === undefined) this.#violate(`LOST: ${id} of ${channel}, acknowledged`);
+      if (place === undefined) this.#violate('lost', `LOST: ${id} of ${channel}, acknowledged`);
       // Its ack is of a broker that had not stored it for good: another one has stored it since.
       else if (place.timestampMs > ackedMs + CLOCK_MS)
         this.#violate(
+          'acked too early',
           `${id} of ${channel} was stored ${place.timestampMs - ackedMs} ms after it was acknowledged`,
         );
     }
   }
 
-  #violate(text: string): void {
-    this.#told++;
-    if (this.#told <= MAX_TOLD) this.#story.violate(text);
-    else if (this.#told === MAX_TOLD + 1) this.#story.violate('and more of that kind');
+  #violate(kind: string, text: string): void {
+    const told = (this.#told[kind] ?? 0) + 1;
+    this.#told[kind] = told;
+    if (told <= MAX_TOLD) this.#story.violate(text);
+    else if (told === MAX_TOLD + 1) this.#story.violate(`and more: ${kind}`);
   }
 }
 
