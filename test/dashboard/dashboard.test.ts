@@ -122,6 +122,21 @@ describe('the dashboard', {
     return (await page.locator(selector).textContent()) ?? '';
   }
 
+  /** Cells that nobody sees without moving sideways. */
+  async function outsideOfPage(cells: string): Promise<(string | null)[]> {
+    // In one go: rows are replaced by the next sample.
+    return page.evaluate(
+      (selector) =>
+        Array.from(document.querySelectorAll(selector))
+          .filter((cell) => {
+            const { left, right } = cell.getBoundingClientRect();
+            return right <= left || left < 0 || right > window.innerWidth;
+          })
+          .map((cell) => cell.textContent),
+      cells,
+    );
+  }
+
   async function picture(name: string): Promise<void> {
     if (PICTURES !== undefined)
       await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
@@ -278,6 +293,8 @@ describe('the dashboard', {
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= 360, `${width} pixels wide`);
     await page.waitForFunction(() => document.querySelector<HTMLElement>('.uplot')!.offsetWidth <= 340);
+    for (const cells of ['#members tbody td:not(.none)', '#takeovers tbody td'])
+      assert.deepEqual(await outsideOfPage(cells), [], cells);
     await picture('phone');
   });
 

@@ -176,7 +176,6 @@ export class ChannelTable {
     document
       .querySelector('#channel-facts')
       .replaceChildren(...facts.flatMap(([name, value]) => [fact(name, value)]));
-    const heads = [...document.querySelectorAll('#subscriptions th')].map((head) => head.textContent);
     const rows = answer.subscriptions.map((sub) => {
       const line = document.createElement('tr');
       line.append(
@@ -188,14 +187,10 @@ export class ChannelTable {
         cell(`${count(sub.inFlight)} of ${count(sub.maxInFlight)}`, 'number'),
         cell(count(sub.lastSent), 'number'),
       );
-      // A phone has no room for a head above: each says itself what it is.
-      heads.forEach((head, i) => {
-        line.cells[i].dataset.head = head;
-      });
       return line;
     });
     if (rows.length === 0) rows.push(emptyRow(7, 'Nobody is subscribed.'));
-    document.querySelector('#subscriptions tbody').replaceChildren(...rows);
+    fill('#subscriptions', rows);
   }
 }
 
@@ -207,6 +202,23 @@ function stateCell({ isOffline, isStalled }) {
   else [state.className, state.textContent] = ['state good', 'receiving'];
   td.append(state);
   return td;
+}
+
+/**
+ * Rows of a table that a phone shows as a few lines each: it has no room for a head above, so that each cell says what it is.
+ *
+ * @param {string} table
+ * @param {HTMLTableRowElement[]} rows
+ */
+export function fill(table, rows) {
+  const heads = [...document.querySelectorAll(`${table} th`)].map((head) => head.textContent);
+  for (const { cells } of rows) {
+    if (cells.length !== heads.length) continue;
+    heads.forEach((head, i) => {
+      cells[i].dataset.head = head;
+    });
+  }
+  document.querySelector(`${table} tbody`).replaceChildren(...rows);
 }
 
 /** A name and what it is, in a definition list. */

@@ -133,7 +133,7 @@ export class Charts {
         axes: [
           {
             ...axis,
-            size: 32,
+            size: 26,
             values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => clock(tick, step)),
             space: 64,
           },
@@ -159,7 +159,8 @@ export class Charts {
     ctx.setLineDash([]);
     ctx.lineWidth = devicePixelRatio;
     for (const at of this.#takeovers) {
-      const x = plot.valToPos(at, 'x', true);
+      // In the middle of a pixel, or the line would be two of them wide, and pale.
+      const x = Math.floor(plot.valToPos(at, 'x', true)) + 0.5;
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
@@ -171,6 +172,10 @@ export class Charts {
 
   #resize() {
     for (const { plot, place } of this.#charts) {
+      // From a whole pixel on: what is drawn would be blurred between two.
+      place.style.marginLeft = '';
+      const { left } = place.getBoundingClientRect();
+      place.style.marginLeft = `${Math.ceil(left) - left}px`;
       const width = Math.max(200, place.clientWidth);
       if (width !== plot.width) plot.setSize({ width, height: HEIGHT });
     }

@@ -1,5 +1,5 @@
 // The dashboard: fetches the state once, then follows the events.
-import { ChannelTable, cell, emptyRow, fact } from './channels.js';
+import { ChannelTable, cell, emptyRow, fact, fill } from './channels.js';
 import { Charts } from './charts.js';
 import { bytes, count, lasting, moment, short, time } from './format.js';
 
@@ -33,21 +33,17 @@ function drawGroup(group, summary, point) {
     group.group === null
       ? `cluster ${group.clusterId}, broker ${group.node}`
       : `cluster ${group.clusterId}, group ${group.group}; this is ${group.node}, ${group.role}`;
-  document
-    .querySelector('#members tbody')
-    .replaceChildren(
-      ...(group.members.length === 0
-        ? [emptyRow(8, 'No member has answered.')]
-        : group.members.map((member) => memberRow(member))),
-    );
+  fill(
+    '#members',
+    group.members.length === 0 ? [emptyRow(8, 'No member has answered.')] : group.members.map(memberRow),
+  );
   drawVerdict(group, summary);
-  document
-    .querySelector('#takeovers tbody')
-    .replaceChildren(
-      ...(group.takeovers.length === 0
-        ? [emptyRow(7, group.group === null ? 'A broker alone has none.' : 'None that a member remembers.')]
-        : group.takeovers.map(takeoverRow)),
-    );
+  fill(
+    '#takeovers',
+    group.takeovers.length === 0
+      ? [emptyRow(7, group.group === null ? 'A broker alone has none.' : 'None that a member remembers.')]
+      : group.takeovers.map(takeoverRow),
+  );
   charts.mark(group.takeovers.map(({ atMs }) => atMs / 1000));
   drawTotals(summary, point);
 }
@@ -87,7 +83,7 @@ function memberRow(member) {
     cell(lasting(member.roleForMs), 'number'),
     cell(member.natsServer),
     cell(member.store, 'name', `${member.host}: ${member.store}`),
-    cell(member.trouble ?? '–', 'why'),
+    cell(member.trouble ?? '–', member.trouble ? 'why' : 'why none'),
   );
   return row;
 }
