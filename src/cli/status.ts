@@ -44,11 +44,19 @@ async function status(args: Readonly<Record<string, unknown>>): Promise<number> 
     await nc.close();
   }
   if (flags.flag('json')) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
-  else process.stdout.write(`${found.length === 0 ? 'No member has answered.' : text(found)}\n`);
+  else process.stdout.write(`${found.length === 0 ? nobody(clusterId, group) : text(found)}\n`);
   const groups = new Map<string, number>();
   for (const { group, role } of found)
     groups.set(group, (groups.get(group) ?? 0) + Number(role === 'active'));
   return groups.size > 0 && [...groups.values()].every((actives) => actives === 1) ? 0 : 1;
+}
+
+function nobody(clusterId: string, group: string | undefined): string {
+  const which =
+    group === undefined
+      ? `a group of cluster id "${clusterId}"`
+      : `group "${group}" of cluster id "${clusterId}"`;
+  return `No member of ${which} has answered: are the brokers running, with --ft-group, and is that their cluster id?`;
 }
 
 function text(found: readonly MemberStatus[]): string {

@@ -396,4 +396,23 @@ describe('the tools', () => {
       assert.match((await run(['bench', '-ms', 'x'])).stderr, /--size must be bytes/);
     });
   });
+
+  describe('stanchion status', () => {
+    it('says of which group nobody has answered, and what to look after', async () => {
+      const answer = async (...flags: string[]): Promise<[number | null, string]> => {
+        const { code, stdout } = await run(['status', ...flags]);
+        return [code, stdout];
+      };
+      const ask = 'are the brokers running, with --ft-group, and is that their cluster id?\n';
+      assert.deepEqual(await answer('--cluster-id', 'orders'), [
+        1,
+        `No member of a group of cluster id "orders" has answered: ${ask}`,
+      ]);
+      assert.deepEqual(await answer('--cluster-id', 'orders', '--ft-group', 'main'), [
+        1,
+        `No member of group "main" of cluster id "orders" has answered: ${ask}`,
+      ]);
+      assert.deepEqual(await answer('--cluster-id', 'orders', '--json'), [1, '[]\n']);
+    });
+  });
 });
