@@ -203,9 +203,13 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.delivery.resumeWaiting();
   }
 
-  /** Takes nothing more. What was taken before is still answered as it becomes durable. */
+  /**
+   * Takes nothing more, and delivers nothing more. What was taken before is still answered as it becomes durable; whoever comes next
+   * delivers it, and knows of all that went out before.
+   */
   drain(): void {
     if (this.isDraining) return;
+    this.delivery.freeze();
     // The store commits what it has been told by now.
     this.collectProgress();
     this.isDraining = true;

@@ -50,6 +50,9 @@ export class Delivery {
   readonly waiting = new Set<Subscription | QueueGroup>();
 
   #link: BrokerLink | undefined;
+  /** The same, as long as messages may go out. */
+  #target: BrokerLink | undefined;
+  #isFrozen = false;
   #out: OutBuffer | undefined;
   #nowMs = 0;
   #tooLargeQuietUntilMs = 0;
@@ -78,14 +81,21 @@ export class Delivery {
   /** A new link: what was sent on the one before may be lost and comes again when its ack wait ends. */
   linkUp(link: BrokerLink): void {
     this.#link = link;
+    if (!this.#isFrozen) this.#target = link;
     this.#out = undefined;
   }
 
   linkDown(): void {
-    this.#link = undefined;
+    this.#link = this.#target = undefined;
     this.#out = undefined;
     // The next link begins with a delivery to all.
     this.waiting.clear();
+  }
+
+  /** Answers only from now on: what would go out now, the store would not be told of. */
+  freeze(): void {
+    this.#isFrozen = true;
+    this.#target = undefined;
   }
 
   /** Reads the clock. To be called once per turn before deliveries. */
@@ -139,7 +149,7 @@ export class Delivery {
 
   /** Gives a subscription what it has not had yet, as far as its window goes. */
   deliver(sub: Subscription): void {
-    if (!sub.isStarted || sub.isOnHold || sub.isLoading || this.#link === undefined) return;
+    if (!sub.isStarted || sub.isOnHold || sub.isLoading || this.#target === undefined) return;
     const channel = sub.channel;
     const log = channel.log;
     const visible = channel.visible;
@@ -166,7 +176,7 @@ export class Delivery {
 
   /** Gives the members of a group the group's orphans, then what is new, as far as their windows go. */
   deliverGroup(group: QueueGroup): void {
-    if (group.isLoading || group.members.length === 0 || this.#link === undefined) return;
+    if (group.isLoading || group.members.length === 0 || this.#target === undefined) return;
     let budget = MESSAGES_PER_TURN;
     while (group.orphans.size > 0) {
       const sequence = group.orphans.headSequence;
@@ -222,12 +232,12 @@ export class Delivery {
         this.#ackedIn(sub, sequence);
         continue;
       }
-      if (!sub.isStarted || this.#link === undefined || (sub.client!.isSilent && !group?.hasOther(sub))) {
+      if (!sub.isStarted || this.#target === undefined || (sub.client!.isSilent && !group?.hasOther(sub))) {
         // Nobody to send to: look again after another ack wait.
         this.#wheel.arm(sub, sub.ackWaitMs);
         return;
       }
-      if (budget-- === 0 || this.#link.isCongested) {
+      if (budget-- === 0 || this.#target.isCongested) {
         this.#wheel.arm(sub, 0);
         return;
       }

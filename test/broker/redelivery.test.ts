@@ -139,3 +139,18 @@ describe('a channel that nobody uses', () => {
     assert.deepEqual(broker.sequencesTaken('p').slice(-1), [1]);
   });
 });
+
+describe('a broker that is about to end', () => {
+  it('delivers nothing that it could not record any more', async () => {
+    const { broker } = await oneSubscriber({ maxInFlight: 100, durableName: 'd' });
+    await broker.publish('p', 'foo', 1);
+    assert.deepEqual(broker.sequencesTaken('s'), [1]);
+    broker.link.isCongested = true;
+    await broker.publish('p', 'foo', 2);
+    broker.broker.drain();
+    broker.link.isCongested = false;
+    broker.broker.linkDrained();
+    await broker.pass(60_000);
+    assert.deepEqual(broker.sequencesTaken('s'), []);
+  });
+});
