@@ -160,6 +160,7 @@ function natsConfig(flags: Flags<NatsFlag>): NatsConfig {
   const isGiven = given.user !== undefined || given.token !== undefined;
   return {
     servers,
+    inOrder: false,
     ...(isGiven || inUrls === undefined ? given : inUrls),
     credsFile,
     nkeyFile,

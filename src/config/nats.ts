@@ -20,6 +20,7 @@ export function natsConfigOf(choices: Choices): NatsConfig {
   if (values.creds !== undefined && values.nkey !== undefined) throw bothGiven(choices, 'creds', 'nkey');
   return {
     servers,
+    inOrder: values['nats-in-order'],
     ...credentialsOf(choices, inUrls),
     credsFile: values.creds,
     nkeyFile: values.nkey,

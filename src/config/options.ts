@@ -171,6 +171,12 @@ export const OPTIONS = {
     aliases: ['ns'],
     fileKeys: ['nats_server_url'],
   },
+  'nats-in-order': {
+    kind: kinds.boolean,
+    default: 'false',
+    section: 'nats',
+    describe: 'Connect to the first of them that can be reached, the nearest say, instead of to any',
+  },
   user: {
     kind: kinds.text,
     section: 'nats',

@@ -73,6 +73,8 @@ export type StoreConfig =
 export interface NatsConfig {
   /** `nats://host:port` or `tls://host:port`, without user and password. Empty if a nats-server is started. */
   readonly servers: readonly string[];
+  /** The first that can be reached is taken. Otherwise any. */
+  readonly inOrder: boolean;
   readonly user: string | undefined;
   readonly pass: string | undefined;
   readonly token: string | undefined;

@@ -118,7 +118,7 @@ export class LocalGroup {
         '--dir',
         dir,
       ],
-      ...['--nats-server', servers.join(',')],
+      ...['--nats-server', servers.join(','), '--nats-in-order'],
       ...(httpPort === undefined ? [] : ['--http-port', String(httpPort === 0 ? 0 : httpPort + i)]),
       ...flags,
     ];

@@ -145,6 +145,7 @@ export class NatsAttachment {
         const tls = controlTls(config, tlsFirst ?? false);
         const control = await connect({
           servers: [...config.servers],
+          noRandomize: config.inOrder,
           name: `${name} (control)`,
           authenticator: this.authenticators,
           timeout: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,

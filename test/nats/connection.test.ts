@@ -16,6 +16,7 @@ import { freePort, NatsProcess } from './nats-process.js';
 
 const NOTHING: NatsConfig = {
   servers: [],
+  inOrder: false,
   user: undefined,
   pass: undefined,
   token: undefined,
@@ -325,6 +326,19 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
         await run({ args: args(otherPort, port), config }),
       ];
     }
+
+    it('takes the first that can be reached, if it is to go by their order', async () => {
+      const [one, two] = await cluster();
+      for (const first of [one, two, one, two, one, two]) {
+        const nobody = `nats://127.0.0.1:${await freePort()}`;
+        const attached = attach({
+          servers: [nobody, first.url, first === one ? two.url : one.url],
+          inOrder: true,
+        });
+        await attached.attachment.start();
+        assert.equal(attached.attachment.server, `127.0.0.1:${first.port}`);
+      }
+    });
 
     it('moves to the other one when its own is killed', async () => {
       const [one, two] = await cluster();
