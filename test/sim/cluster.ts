@@ -2,6 +2,7 @@ import type { ChannelLimits } from '../../src/channel/limits.js';
 import { activeService } from '../../src/group/active-service.js';
 import { type KeepReign, keepReign } from '../../src/group/keeper.js';
 import { Member } from '../../src/group/member.js';
+import { decodeGroupMessage } from '../../src/group/messages.js';
 import { groupSubjects } from '../../src/group/subjects.js';
 import type { Logger } from '../../src/log/logger.js';
 import { stanSubjects } from '../../src/protocol/subjects.js';
@@ -52,6 +53,8 @@ export class Cluster {
   /** What no fault explains. */
   readonly problems: string[] = [];
   takeovers = 0;
+  /** Who has said that it is active, by epoch. */
+  readonly #holders = new Map<number, string>();
 
   constructor(world: World, options: ClusterOptions) {
     this.world = world;
@@ -67,6 +70,17 @@ export class Cluster {
     return this.nodes.find(
       ({ isStarted, process, member }) => isStarted && !process.isDead && member.role === 'active',
     );
+  }
+
+  /** A member says something to the others: no two may say that they are active in one epoch. */
+  said(payload: Uint8Array): void {
+    const message = decodeGroupMessage(payload);
+    if (message?.kind !== 'heartbeat' || message.role !== 'active') return;
+    const { epoch, member } = message;
+    const holder = this.#holders.get(epoch) ?? member;
+    this.#holders.set(epoch, holder);
+    const problem = `${holder} and ${member} say that they are active in epoch ${epoch}`;
+    if (holder !== member && !this.problems.includes(problem)) this.problems.push(problem);
   }
 
   /** The one machine that all are on loses its power. */
@@ -121,6 +135,7 @@ export class SimNode {
       servers: options.serversOf?.(this.name),
       handler: () => this.member.handler,
       onHandOver: () => void this.member.handOver(),
+      onSay: (payload) => cluster.said(payload),
     });
     const { clock } = process;
     const log = this.#logger();

@@ -15,6 +15,8 @@ export interface SimPlaceOptions {
   servers: readonly number[] | undefined;
   handler: () => PlaceHandler;
   onHandOver: () => void;
+  /** What it tells the other members, whether they hear it or not. */
+  onSay: (payload: Uint8Array) => void;
 }
 
 /** A member's place in the simulated NATS: it finds a server for ever, unless it is cut off from all. */
@@ -37,7 +39,8 @@ export class SimPlace implements NatsPlace {
   }
 
   say(payload: Uint8Array): void {
-    const { subjects } = this.#options;
+    const { subjects, onSay } = this.#options;
+    onSay(payload);
     this.#talk?.publish(subjects.talk, Buffer.from(payload));
   }
 
