@@ -64,6 +64,12 @@ export class CommitGate {
     return 'committed';
   }
 
+  /** Where an answer is written that may not go before the batch is durable. @returns undefined without a link */
+  answersBehind(batch: BatchId): OutBuffer | undefined {
+    const newest = this.#newest;
+    return (newest !== undefined && newest.batch >= batch ? newest : this.hold(batch)).answers;
+  }
+
   /** Runs when the batch is durable, after its answers have been written, in the order of the calls. */
   afterCommit(batch: BatchId, action: () => void): void {
     this.hold(batch).actions.push(action);

@@ -78,10 +78,24 @@ export interface BrokerContext {
   newClientSession(record: ClientSession['record']): ClientSession;
 }
 
-/** Answers at once: for refusals, which promise nothing. */
+/** Answers at once: for what is wrong whatever the broker knows, and for what is durable. */
 export function answerNow(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {
   if (reply.length === 0) return;
   writeAnswer(context.delivery.out, reply, payload);
+}
+
+/**
+ * Refuses for what the broker knows: when that is durable. A broker that is about to lose the reign would else tell of what its
+ * successor does not know, such as that a subscription is closed already.
+ */
+export function refuseAfterCommit(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {
+  if (reply.length === 0) return;
+  writeAnswer(refusals(context), reply, payload);
+}
+
+/** Where such refusals are written. @returns undefined without a link */
+export function refusals({ store, gate, delivery }: BrokerContext): OutBuffer | undefined {
+  return store.appended > store.committed ? gate.answersBehind(store.appended) : delivery.out;
 }
 
 /** Answers when what was appended for it is durable. */

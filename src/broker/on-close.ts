@@ -1,7 +1,13 @@
 import { ProtocolError, STAN_ERROR } from '../protocol/errors.js';
 import { type CloseRequest, decodeCloseRequest, encodeCloseResponse } from '../protocol/messages.js';
 import { closeClient } from './close-client.js';
-import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
+import {
+  answerAfterCommit,
+  answerNow,
+  type BrokerContext,
+  type Request,
+  refuseAfterCommit,
+} from './context.js';
 
 /** A client says goodbye. Its messages came before on the same link, so all of them are answered before this is. */
 export function handleClose(context: BrokerContext, request: Request): void {
@@ -17,7 +23,7 @@ export function handleClose(context: BrokerContext, request: Request): void {
   const client = context.clients.get(close.clientId);
   if (client === undefined) {
     context.badInput.note('close of an unknown client', () => ({ clientId: close.clientId.slice(0, 100) }));
-    answerNow(context, request.reply, encodeCloseResponse({ error: STAN_ERROR.unknownClient }));
+    refuseAfterCommit(context, request.reply, encodeCloseResponse({ error: STAN_ERROR.unknownClient }));
     return;
   }
   closeClient(context, client);

@@ -3,7 +3,7 @@ import { type ConnectRequest, decodeConnectRequest, encodeConnectResponse } from
 import { isClientIdValid } from '../protocol/subjects.js';
 import type { ClientSession } from './client-session.js';
 import { closeClient } from './close-client.js';
-import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
+import { answerAfterCommit, type BrokerContext, type Request, refuseAfterCommit } from './context.js';
 import { isAsSent, isInboxValid, MAX_CONN_ID_BYTES, MAX_NAME_BYTES } from './names.js';
 
 /** How long the owner of a client id has to show that it is alive, when another one wants the id. The Go server's figure. */
@@ -138,7 +138,7 @@ export class ConnectHandler {
   }
 
   #refuse(request: Request, error: string): void {
-    answerNow(this.#context, request.reply, encodeConnectResponse({ error }));
+    refuseAfterCommit(this.#context, request.reply, encodeConnectResponse({ error }));
   }
 }
 

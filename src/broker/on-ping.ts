@@ -1,6 +1,6 @@
 import { ProtocolError, STAN_ERROR } from '../protocol/errors.js';
 import { decodePing, encodePingResponse, type Ping } from '../protocol/messages.js';
-import { answerNow, type BrokerContext, type Request } from './context.js';
+import { answerNow, type BrokerContext, type Request, refuseAfterCommit } from './context.js';
 import { confirmAlive } from './heartbeats.js';
 
 const OK = encodePingResponse({});
@@ -21,6 +21,10 @@ export function handlePing(context: BrokerContext, request: Request): void {
     return;
   }
   const client = context.clients.byConnId(ping.connId);
-  answerNow(context, request.reply, client === undefined ? UNKNOWN : OK);
-  if (client?.isSilent) void confirmAlive(context, client);
+  if (client === undefined) {
+    refuseAfterCommit(context, request.reply, UNKNOWN);
+    return;
+  }
+  answerNow(context, request.reply, OK);
+  if (client.isSilent) void confirmAlive(context, client);
 }

@@ -5,7 +5,7 @@ import { encodePubAckError, maxPubAckErrorSize } from '../protocol/puback.js';
 import { decodePubMsg, newPubMsgView } from '../protocol/pubmsg.js';
 import { NEW_GUID } from '../publish/recent-guids.js';
 import type { ClientSession } from './client-session.js';
-import type { BrokerContext } from './context.js';
+import { type BrokerContext, refusals } from './context.js';
 import { openChannel } from './open-channel.js';
 
 /** What redelivery adds to a stored message, at most. */
@@ -59,6 +59,7 @@ export class PublishHandler {
         replyEnd,
         STAN_ERROR.invalidPublishRequest,
         'publish by an unknown client',
+        refusals(context),
       );
       return;
     }
@@ -93,7 +94,8 @@ export class PublishHandler {
       const opened = openChannel(context, buffer, view.subjectStart, view.subjectEnd);
       if (typeof opened === 'string') {
         const error = opened === STAN_ERROR.invalidSubject ? STAN_ERROR.invalidPublishRequest : opened;
-        this.#refuse(buffer, replyStart, replyEnd, error, 'publish refused: no channel of that name');
+        const kind = 'publish refused: no channel of that name';
+        this.#refuse(buffer, replyStart, replyEnd, error, kind, refusals(context));
         return;
       }
       channel = opened;
@@ -139,7 +141,15 @@ export class PublishHandler {
     return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#context.link!.maxPayload;
   }
 
-  #refuse(buffer: Buffer, replyStart: number, replyEnd: number, error: string, kind: string): void {
+  /** @param out where it is written: at once, unless it follows from what is not durable yet */
+  #refuse(
+    buffer: Buffer,
+    replyStart: number,
+    replyEnd: number,
+    error: string,
+    kind: string,
+    out = this.#context.delivery.out,
+  ): void {
     const context = this.#context;
     const view = this.#view;
     context.counters.refusedPublishes++;
@@ -148,7 +158,6 @@ export class PublishHandler {
       clientId: text(buffer, view.clientIdStart, view.clientIdEnd),
       answer: error,
     }));
-    const out = context.delivery.out;
     if (out === undefined || replyStart === replyEnd) return;
     if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > context.link!.maxPayload) {
       // The answer would cost the connection. Nobody can have meant such a guid.

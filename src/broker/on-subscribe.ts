@@ -11,7 +11,13 @@ import type { ChannelLog, SubscriptionRecord } from '../store/types.js';
 import { groupKey, QueueGroup } from '../subscription/queue-group.js';
 import { Subscription } from '../subscription/subscription.js';
 import type { ClientSession } from './client-session.js';
-import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
+import {
+  answerAfterCommit,
+  answerNow,
+  type BrokerContext,
+  type Request,
+  refuseAfterCommit,
+} from './context.js';
 import { endSubscription } from './end-subscription.js';
 import { watchInactivity } from './inactivity.js';
 import { isAsSent, isInboxValid, MAX_NAME_BYTES } from './names.js';
@@ -291,5 +297,5 @@ function decode(payload: Uint8Array): SubscriptionRequest | undefined {
 }
 
 function refuse(context: BrokerContext, request: Request, error: string): void {
-  answerNow(context, request.reply, encodeSubscriptionResponse({ error }));
+  refuseAfterCommit(context, request.reply, encodeSubscriptionResponse({ error }));
 }

@@ -4,7 +4,7 @@ import {
   encodeSubscriptionResponse,
   type UnsubscribeRequest,
 } from '../protocol/messages.js';
-import { answerAfterCommit, answerNow, type BrokerContext, type Request } from './context.js';
+import { answerAfterCommit, type BrokerContext, type Request, refuseAfterCommit } from './context.js';
 import { endSubscription } from './end-subscription.js';
 
 /** Ends a subscription at its client's wish: `unsubscribe` for good, `close` so that a durable can come back. */
@@ -42,5 +42,5 @@ export function handleUnsubscribe(
 }
 
 function refuse(context: BrokerContext, request: Request, error: string): void {
-  answerNow(context, request.reply, encodeSubscriptionResponse({ error }));
+  refuseAfterCommit(context, request.reply, encodeSubscriptionResponse({ error }));
 }

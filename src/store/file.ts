@@ -167,6 +167,10 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     return this.#journal.gathering;
   }
 
+  get appended(): BatchId {
+    return this.#journal.appended;
+  }
+
   get committed(): BatchId {
     return this.#journal.committed;
   }

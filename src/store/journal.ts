@@ -121,6 +121,11 @@ export class Journal implements JournalSupplyOwner {
     return this.#queuedBytes + (this.#batchStart < 0 ? 0 : this.#block.used - this.#batchStart);
   }
 
+  /** The newest batch that has anything in it. */
+  get appended(): BatchId {
+    return this.#batchStart < 0 ? this.gathering - 1 : this.gathering;
+  }
+
   /** Number of the file that is written now. */
   get fileNumber(): number {
     return this.#file.id.number;

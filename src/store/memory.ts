@@ -69,6 +69,10 @@ export class MemoryStore implements Store, MemoryLogOwner {
     this.#host = host;
   }
 
+  get appended(): BatchId {
+    return this.#gathered ? this.gathering : this.gathering - 1;
+  }
+
   createLog(name: string, limits: LogLimits): ChannelLog {
     this.gather();
     return new MemoryLog(this, this.#nextLogId++, name, limits, this.time.ms);

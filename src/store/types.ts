@@ -160,6 +160,8 @@ export interface Store {
   readonly recovered: RecoveredState;
   /** The batch that the next append joins. */
   readonly gathering: BatchId;
+  /** The newest batch that has anything in it. */
+  readonly appended: BatchId;
   /** All batches up to this one are durable. */
   readonly committed: BatchId;
   /** Why publishes must be refused at present, e.g. no space left on the device. Everything else goes on. */
