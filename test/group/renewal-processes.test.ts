@@ -15,7 +15,9 @@ import { NatsProcess } from '../nats/nats-process.js';
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(dirname(here));
 const LEASE_MS = 600;
-const SETTLE_MS = 20_000;
+const SETTLE_MS = 60_000;
+/** A process that stood still for long may find its lock gone before it hears of its successor. */
+const REPLACED = /the reign of epoch 1 ends: .*(taken over by b@|the lock of epoch 1 is no longer its own)/;
 
 describe('an active whose process does not run as it should', () => {
   let dir: string;
@@ -105,10 +107,9 @@ describe('an active whose process does not run as it should', () => {
     const before = await startTwo(9 * LEASE_MS);
     members.a!.signal('SIGUSR2');
     await waitFor(() => /taking over in epoch 2/.test(members.b!.output), 'b takes over', SETTLE_MS);
-    assert.doesNotMatch(members.a!.output, /was busy for/);
     const now = await settled('b');
     assert.equal(now.epoch, before.epoch + 1);
-    assert.match(members.a!.output, /the reign of epoch 1 ends: .*taken over by b@/);
+    assert.match(members.a!.output, REPLACED);
     await client!.publish('foo', 'after');
   });
 
@@ -119,7 +120,7 @@ describe('an active whose process does not run as it should', () => {
     members.a!.signal('SIGCONT');
     const now = await settled('b');
     assert.equal(now.epoch, before.epoch + 1);
-    assert.match(members.a!.output, /the reign of epoch 1 ends: .*taken over by b@/);
+    assert.match(members.a!.output, REPLACED);
   });
 
   it('ends soon when it is asked to, active or not', async () => {
