@@ -17,8 +17,6 @@ import { Reigns } from './reigns.js';
 import type { Story } from './story.js';
 import { Subscribers } from './subscribers.js';
 
-/** Somebody serves so long after the last fault has ended, and the network is whole. */
-const AVAILABLE_MS = 10_000;
 /** Whether it comes back at all is worth knowing. */
 const EVER_MS = 60_000;
 const RECEIVE_MS = 30_000;
@@ -30,6 +28,8 @@ export interface ChaosOptions {
   hosts: number;
   plan: Plan;
   needsDisk: boolean;
+  /** Somebody serves so long after the last fault of a step has ended, and the network is whole. */
+  patienceMs: number;
   story: Story;
 }
 
@@ -42,7 +42,13 @@ export interface ChaosResult {
 }
 
 /** One run: a group under load, the steps of the plan, and everything that must hold. */
-export async function runChaos({ hosts, plan, needsDisk, story }: ChaosOptions): Promise<ChaosResult> {
+export async function runChaos({
+  hosts,
+  plan,
+  needsDisk,
+  patienceMs,
+  story,
+}: ChaosOptions): Promise<ChaosResult> {
   const calm = new Calm();
   const reigns = new Reigns(story);
   const ledger = new Ledger(story);
@@ -65,7 +71,7 @@ export async function runChaos({ hosts, plan, needsDisk, story }: ChaosOptions):
     const lateMs = lateMsOf(step, plan.areRoutesQuick);
     calm.endFaults(lateMs);
     story.tell('all is well again');
-    await isServed(probe, AVAILABLE_MS + lateMs, story);
+    await isServed(probe, patienceMs + lateMs, story);
     const longestMs = probe.takeLongestMs();
     longestOutageMs = Math.max(longestOutageMs, longestMs);
     story.tell(`served, after ${longestMs} ms without an ack at the longest`);

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { FAULTS, type FaultKind } from './plan.js';
 
-export const USAGE = `npm run chaos -- [--seed 1] [--steps 8] [--faults a,b,c] [--hosts 3] [--keep] [--quiet]
+export const USAGE = `npm run chaos -- [--seed 1] [--steps 8] [--faults a,b,c] [--hosts 3] [--patience 10] [--keep] [--quiet]
   --faults  some of ${FAULTS.join(', ')}
+  --patience  seconds after the last fault of a step within which somebody has to serve
   --keep    keeps the logs and the store also if nothing was wrong
   --quiet   tells what went wrong only`;
 
@@ -11,6 +12,7 @@ export interface RunOptions {
   steps: number;
   hosts: number;
   faults: readonly FaultKind[];
+  patienceMs: number;
   doesKeep: boolean;
   isQuiet: boolean;
   wantsHelp: boolean;
@@ -25,6 +27,7 @@ export function readOptions(args: readonly string[]): RunOptions {
       steps: { type: 'string', default: '8' },
       hosts: { type: 'string', default: '3' },
       faults: { type: 'string', default: FAULTS.join(',') },
+      patience: { type: 'string', default: '10' },
       keep: { type: 'boolean', default: false },
       quiet: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -35,6 +38,7 @@ export function readOptions(args: readonly string[]): RunOptions {
     steps: whole('steps', values.steps, 10_000),
     hosts: whole('hosts', values.hosts, 9),
     faults: values.faults.split(',').map(kindOf),
+    patienceMs: whole('patience', values.patience, 600) * 1_000,
     doesKeep: values.keep,
     isQuiet: values.quiet,
     wantsHelp: values.help,

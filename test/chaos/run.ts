@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function run(options: RunOptions, args: readonly string[]): Promise<number> {
-  const { seed, hosts, faults, doesKeep, isQuiet } = options;
+  const { seed, hosts, faults, patienceMs, doesKeep, isQuiet } = options;
   const dir = mkdtempSync(join(tmpdir(), `stanchion-chaos-${seed}-`));
   const story = new Story(dir, !isQuiet);
   const plan = planOf(options);
@@ -39,7 +39,7 @@ async function run(options: RunOptions, args: readonly string[]): Promise<number
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', (error) => fail(error as Error));
   try {
-    const result = await runChaos({ hosts, plan, needsDisk: faults.includes('full'), story });
+    const result = await runChaos({ hosts, plan, needsDisk: faults.includes('full'), patienceMs, story });
     story.tell(JSON.stringify(result));
   } catch (error) {
     fail(error as Error);
