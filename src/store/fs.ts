@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { dirname } from 'node:path';
 
 /** An open file. Positions and lengths are in bytes. */
 export interface StoreFile {
@@ -140,7 +141,15 @@ export const nodeFs: StoreFs = {
   link: (from, to) => fs.promises.link(from, to),
   unlink: (path) => fs.promises.unlink(path),
   makeDirectory: async (path) => {
-    await fs.promises.mkdir(path, { recursive: true, mode: 0o750 });
+    const mode = 0o750;
+    try {
+      await fs.promises.mkdir(path, { recursive: true, mode });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
+      // Node's way of telling that there is no room for it. Made by itself, it says what is wrong.
+      await nodeFs.makeDirectory(dirname(path));
+      await fs.promises.mkdir(path, { mode });
+    }
   },
   removeDirectory: (path) => fs.promises.rmdir(path),
   list: (path) => fs.promises.readdir(path),

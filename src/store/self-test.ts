@@ -87,8 +87,9 @@ async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void
 /** The reign's folder is born with its file inside, and must not replace one that is there. */
 async function testFolders(fs: StoreFs, dir: string, prefix: string): Promise<void> {
   for (const name of ['d', 'e']) {
-    await fs.makeDirectory(`${dir}/${prefix}.${name}`);
-    await (await fs.open(`${dir}/${prefix}.${name}/x`, 'create')).close();
+    await attempt(dir, 'make a folder', () => fs.makeDirectory(`${dir}/${prefix}.${name}`));
+    const file = await attempt(dir, 'create a file', () => fs.open(`${dir}/${prefix}.${name}/x`, 'create'));
+    await file.close();
   }
   const onto = await outcome(() => fs.rename(`${dir}/${prefix}.d`, `${dir}/${prefix}.e`));
   if (onto === undefined || !['ENOTEMPTY', 'EEXIST'].includes(errorCode(onto) ?? ''))

@@ -135,6 +135,17 @@ describe('the self-test of a file system', () => {
     });
   }
 
+  it('says so if there is no room for it: a member then waits and watches', async (t) => {
+    const dir = temporaryDirectory(t);
+    const full: Partial<StoreFs>[] = [
+      { open: (path, mode) => (mode === 'create' ? noRoomFor(path) : nodeFs.open(path, mode)) },
+      { makeDirectory: noRoomFor },
+      { open: (path, mode) => (path.endsWith('/x') ? noRoomFor(path) : nodeFs.open(path, mode)) },
+    ];
+    for (const broken of full)
+      await assert.rejects(testFileSystem({ ...nodeFs, ...broken }, dir, 1, 'me'), { code: 'no-space' });
+  });
+
   it('can be done by two at once, and clears up after one that died in it', async (t) => {
     const dir = temporaryDirectory(t);
     await nodeFs.makeDirectory(`${dir}/self-test.3.dead.d`);
@@ -143,3 +154,7 @@ describe('the self-test of a file system', () => {
     assert.deepEqual(await nodeFs.list(dir), []);
   });
 });
+
+function noRoomFor(path: string): Promise<never> {
+  return Promise.reject(failure('ENOSPC', path));
+}
