@@ -148,7 +148,10 @@ export const nodeFs: StoreFs = {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
       // Node's way of telling that there is no room for it. Made by itself, it says what is wrong.
       await nodeFs.makeDirectory(dirname(path));
-      await fs.promises.mkdir(path, { mode });
+      await fs.promises.mkdir(path, { mode }).catch((reason: NodeJS.ErrnoException) => {
+        // Somebody else has found room.
+        if (reason.code !== 'EEXIST') throw reason;
+      });
     }
   },
   removeDirectory: (path) => fs.promises.rmdir(path),
