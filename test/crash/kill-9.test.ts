@@ -15,7 +15,6 @@ import {
 const KILLS = 20;
 // The client gives up after three pings in a row without an answer, which come every five seconds: with a broker that is
 // down half of the time, by no fault of its own, that happens.
-const PATIENT = { stanMaxPingOut: 1_000 };
 const CHANNELS = ['orders', 'audit.log'];
 
 describe('a broker on the file store that is killed (SIGKILL) and started again, twenty times at random moments', () => {
@@ -25,7 +24,7 @@ describe('a broker on the file store that is killed (SIGKILL) and started again,
     const publishers: { channel: string; publisher: SteadyPublisher }[] = [];
     for (const channel of CHANNELS) {
       for (const inFlight of [1, 20]) {
-        const client = await rig.connect(undefined, { ...PATIENT, ackTimeout: 1_500 });
+        const client = await rig.connect(undefined, { ackTimeout: 1_500 });
         publishers.push({ channel, publisher: new SteadyPublisher(client, channel, inFlight) });
       }
     }
@@ -34,7 +33,7 @@ describe('a broker on the file store that is killed (SIGKILL) and started again,
       for (const channel of CHANNELS) {
         const all: StanSubscription[] = [];
         for (let i = 0; i < (options.queueGroup === undefined ? 1 : 2); i++) {
-          all.push(await join(await rig.connect(undefined, PATIENT), channel, options));
+          all.push(await join(await rig.connect(), channel, options));
         }
         subscribers.set(`${who} on ${channel}`, { channel, all });
       }

@@ -31,6 +31,7 @@ export interface SubscribeOptions {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000;
+const PATIENT_PINGS = 1_000;
 
 /** A client of the field, with promises: node-nats-streaming as it comes from npm. */
 export class StanClient {
@@ -56,6 +57,8 @@ export class StanClient {
       url: natsUrl,
       connectTimeout: REQUEST_TIMEOUT_MS,
       reconnectTimeWait: 50,
+      // It gives up after 15 s without a broker otherwise: a restart on a busy machine may take that.
+      stanMaxPingOut: PATIENT_PINGS,
       ...options,
     });
     const client = new StanClient(raw, clientId);
