@@ -227,11 +227,11 @@ describe('a reign kept by two threads', () => {
       const asked = keeper.fence();
       keeper.stop();
       await asked.catch(() => {});
-      // What had begun may end.
-      keepBusy(SHORTEST_MS);
+      const { epoch, counter } = stateNow();
+      keepBusy(6 * SHORTEST_MS);
       const left = stateNow();
-      keepBusy(5 * SHORTEST_MS);
-      assert.deepEqual(stateNow(), left);
+      // The renewal that had begun may end, whenever its thread gets to it.
+      assert.ok(left.epoch === epoch && left.counter <= counter + 1, `${counter} to ${left.counter}`);
       await assert.rejects(keeper.fence(), /given up/);
     }
     assert.deepEqual(lost, []);
