@@ -14,19 +14,11 @@ const MAX_SKIPPED_SHOWN = 40;
 const WITH_NATS = [
   ...['test/conformance/', 'test/crash/', 'test/link/', 'test/nats/', 'test/http/nats-pages.test.ts'],
 ];
-/**
- * What the product promises of acked messages: a test of it that fails once in a thousand runs has found something, and is not
- * tried again. Others, at the mercy of a machine that stands still at the wrong moment, are tried once more, and told.
- */
-const NEVER_TWICE = ['chaos', 'crash', 'drill', 'mount', 'sim', 'store'].map((folder) => `test/${folder}/`);
-const MAX_TRIED_AGAIN = 2;
 
 const named = process.argv.slice(2);
 const files = named.length > 0 ? named : testFiles(join(root, 'test')).map((path) => relative(root, path));
 /** @type {string[]} */
 const skipped = [];
-/** @type {string[]} */
-const unsteady = [];
 /** @type {string[]} */
 const failed = [];
 
@@ -46,10 +38,6 @@ if (skipped.length > 0) {
 } else {
   console.log('\nSkipped: nothing');
 }
-if (unsteady.length > 0) {
-  console.log('\nUnsteady, passed when tried again (each is a defect of its own):');
-  for (const line of unsteady) console.log(`  ${line}`);
-}
 console.log(failed.length > 0 ? `FAILED: ${failed.join(', ')}` : 'All passed.');
 process.exitCode = failed.length > 0 ? 1 : 0;
 
@@ -60,9 +48,7 @@ process.exitCode = failed.length > 0 ? 1 : 0;
  */
 async function step(name, args, env) {
   console.log(`\n== ${name}`);
-  const isFine = (await run(process.execPath, args, { cwd: root, env })) === 0;
-  if (!isFine) failed.push(name);
-  return isFine;
+  if ((await run(process.execPath, args, { cwd: root, env })) !== 0) failed.push(name);
 }
 
 /**
@@ -75,24 +61,8 @@ async function runTests(name, chosen, env) {
     failed.push(`${name}: there is none`);
     return;
   }
-  const first = await runFiles(`${name} (${chosen.length} files)`, chosen, env);
-  skipped.push(...first.skipped);
-  const again = first.isFine || named.length > 0 ? undefined : filesToTryAgain(first.failed);
-  if (again === undefined) return;
-  const second = await runFiles(`once more: ${again.join(', ')}`, again, env);
-  if (!second.isFine) return;
-  failed.pop();
-  unsteady.push(...first.failed.map((test) => `${test.name} (${test.file}): ${test.why}`));
-}
-
-/**
- * @param {string} title
- * @param {string[]} chosen
- * @param {NodeJS.ProcessEnv} env
- */
-async function runFiles(title, chosen, env) {
   const folder = mkdtempSync(join(tmpdir(), 'stanchion-test-'));
-  const report = join(folder, 'outcomes');
+  const report = join(folder, 'skipped');
   const args = [
     '--import',
     'tsx',
@@ -101,36 +71,13 @@ async function runFiles(title, chosen, env) {
     `--test-timeout=${TEST_TIMEOUT_MS}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
-    '--test-reporter=./scripts/outcome-reporter.mjs',
+    '--test-reporter=./scripts/skip-reporter.mjs',
     `--test-reporter-destination=${report}`,
     ...chosen,
   ];
-  const isFine = await step(title, args, env);
-  const lines = readFileSync(report, { encoding: 'utf8', flag: 'a+' }).split('\n').filter(Boolean);
+  await step(`${name} (${chosen.length} files)`, args, env);
+  skipped.push(...readFileSync(report, { encoding: 'utf8', flag: 'a+' }).split('\n').filter(Boolean));
   rmSync(folder, { recursive: true, force: true });
-  /** @type {import('./outcome-reporter.mjs').Outcome[]} */
-  const outcomes = lines.map((line) => JSON.parse(line));
-  return {
-    isFine,
-    failed: outcomes.filter(({ outcome }) => outcome === 'failed'),
-    skipped: outcomes
-      .filter(({ outcome }) => outcome === 'skipped')
-      .map(({ name, file, why }) => `${name}${file === undefined ? '' : ` (${file})`}: ${why}`),
-  };
-}
-
-/**
- * @param {import('./outcome-reporter.mjs').Outcome[]} tests
- * @returns {string[] | undefined} undefined if what failed has failed
- */
-function filesToTryAgain(tests) {
-  /** @type {Set<string>} */
-  const again = new Set();
-  for (const { file } of tests) {
-    if (file === undefined || NEVER_TWICE.some((folder) => file.startsWith(folder))) return undefined;
-    again.add(file);
-  }
-  return again.size === 0 || again.size > MAX_TRIED_AGAIN ? undefined : [...again];
 }
 
 async function runWithNewestServer() {

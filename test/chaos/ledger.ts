@@ -20,8 +20,8 @@ export interface Shown {
 
 /** Of one kind. */
 const MAX_TOLD = 5;
-/** Time at a broker has its digits from the monotonic clock, and may be so far from a wall clock that is being set right. */
-const CLOCK_MS = 100;
+/** Time at a broker has its digits from the monotonic clock, and may be so far from the wall clock. */
+const CLOCK_MS = 20;
 export const END = 'the end';
 
 /** What was sent, acknowledged and shown: all that clients can hold the group to. */
