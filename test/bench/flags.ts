@@ -8,8 +8,8 @@ export interface Flags {
   quick: boolean;
   floorOnly: boolean;
   brokerOnly: boolean;
-  /** Measure the plain floor as well. */
-  plain: boolean;
+  /** Measure the bare floor as well. */
+  bare: boolean;
   /** Line ids, or parts of them. Empty: all. */
   only: string[];
   profile: string | undefined;
@@ -29,7 +29,7 @@ const HELP = `npm run bench -- [flags]
   --quick            few and short rounds: for a first look, not for the README
   --rounds N         pairs of rounds per line [${DEFAULT_ROUNDS}]
   --floor-only       only the floor;  --broker-only: only the broker
-  --plain            beside a second floor too, that decodes each message into an object and encodes each answer
+  --bare             beside a second floor too, that copies bytes without decoding messages and encoding answers
   --profile LINE     run one line under --cpu-prof, print where the time goes (with --floor-only: of the floor)
   --window N         messages in flight per publisher, instead of the line's own
   --dir DIR          where the file store goes [the system's temp dir, unless that is in memory]
@@ -51,7 +51,7 @@ export function parseFlags(args: string[]): Flags {
         quick: { type: 'boolean', default: false },
         'floor-only': { type: 'boolean', default: false },
         'broker-only': { type: 'boolean', default: false },
-        plain: { type: 'boolean', default: false },
+        bare: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true, default: [] },
         profile: { type: 'string' },
         rounds: { type: 'string' },
@@ -77,7 +77,7 @@ export function parseFlags(args: string[]): Flags {
       quick: values.quick,
       floorOnly: values['floor-only'],
       brokerOnly: values['broker-only'],
-      plain: values.plain,
+      bare: values.bare,
       only,
       profile: values.profile,
       rounds: rounds ?? (values.quick ? QUICK_ROUNDS : DEFAULT_ROUNDS),

@@ -5,11 +5,11 @@ import type { Flags } from './flags.js';
 import { type ClientLine, channelNames, type Line, type RestLine } from './lines.js';
 import type { LoadResult, LoadSpec } from './load/spec.js';
 import {
+  BARE_CLUSTER_ID,
   CLUSTER_ID,
   FLOOR_CLUSTER_ID,
   GROUP_CLUSTER_ID,
   type NatsServer,
-  PLAIN_CLUSTER_ID,
   runClient,
   runLoad,
   startBroker,
@@ -29,7 +29,7 @@ const WARMUP_DIVISOR = 4;
 export interface Measured {
   line: Line;
   floor: LoadResult[];
-  plain: LoadResult[];
+  bare: LoadResult[];
   broker: LoadResult[];
 }
 
@@ -72,17 +72,17 @@ export async function measureLine(
   dir: string,
   nodeArgs: string[] = [],
 ): Promise<Measured> {
-  const measured: Measured = { line, floor: [], plain: [], broker: [] };
+  const measured: Measured = { line, floor: [], bare: [], broker: [] };
   const children: Child[] = [];
   try {
     const sides: MeasuredSide[] = [];
-    const addFloor = async (clusterId: string, isPlain: boolean, results: LoadResult[]) => {
+    const addFloor = async (clusterId: string, isBare: boolean, results: LoadResult[]) => {
       const journalPath = line.store === 'file' ? join(dir, `${clusterId}.journal`) : undefined;
-      const child = await startFloor({ natsPort: nats.port, clusterId, journalPath, isPlain }, nodeArgs);
+      const child = await startFloor({ natsPort: nats.port, clusterId, journalPath, isBare }, nodeArgs);
       children.push(child);
       sides.push({ child, clusterId, results });
     };
-    if (flags.plain) await addFloor(PLAIN_CLUSTER_ID, true, measured.plain);
+    if (flags.bare) await addFloor(BARE_CLUSTER_ID, true, measured.bare);
     if (!flags.brokerOnly) await addFloor(FLOOR_CLUSTER_ID, false, measured.floor);
     if (!flags.floorOnly) {
       const child = await startBroker({

@@ -19,7 +19,7 @@ const LOAD_MARGIN_MS = 60_000;
 export const CLUSTER_ID = 'bench';
 export const GROUP_CLUSTER_ID = 'bench-group';
 export const FLOOR_CLUSTER_ID = 'floor';
-export const PLAIN_CLUSTER_ID = 'plain-floor';
+export const BARE_CLUSTER_ID = 'bare-floor';
 
 /** @throws Error with the compiler's output if there is nothing to run after it */
 export function compile(): void {

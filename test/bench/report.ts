@@ -12,12 +12,12 @@ export interface Summary {
   title: string;
   rounds: number;
   floor: Side | undefined;
-  plain: Side | undefined;
+  bare: Side | undefined;
   broker: Side | undefined;
   share: number | undefined;
-  /** Of the plain floor's messages per second and CPU time. */
-  plainShare: number | undefined;
-  plainCpuRatio: number | undefined;
+  /** Of the bare floor's messages per second and CPU time. */
+  bareShare: number | undefined;
+  bareCpuRatio: number | undefined;
   shareTarget: number;
   cpuRatio: number | undefined;
   cpuRatioTarget: number;
@@ -63,17 +63,17 @@ export interface Report {
   failed: string[];
 }
 
-export function summarize({ line, floor, plain, broker }: Measured): Summary {
+export function summarize({ line, floor, bare, broker }: Measured): Summary {
   return {
     id: line.id,
     title: line.title,
     rounds: Math.max(floor.length, broker.length),
     floor: side(floor),
-    plain: side(plain),
+    bare: side(bare),
     broker: side(broker),
     share: ratio(broker, floor, (result) => result.messagesPerSecond),
-    plainShare: ratio(broker, plain, (result) => result.messagesPerSecond),
-    plainCpuRatio: ratio(broker, plain, (result) => result.targetCpuMicros),
+    bareShare: ratio(broker, bare, (result) => result.messagesPerSecond),
+    bareCpuRatio: ratio(broker, bare, (result) => result.targetCpuMicros),
     shareTarget: line.shareTarget,
     cpuRatio: ratio(broker, floor, (result) => result.targetCpuMicros),
     cpuRatioTarget: CPU_RATIO_TARGET,
@@ -158,7 +158,7 @@ export function formatReport({ machine, lines, fence, clients, rest, missed, fai
     );
   }
   if (lines.length > 0) parts.push(speedTable(lines), coresTable(lines));
-  if (lines.some(({ plain }) => plain !== undefined)) parts.push(plainTable(lines));
+  if (lines.some(({ bare }) => bare !== undefined)) parts.push(bareTable(lines));
   if (fence.length > 0) parts.push(fenceTable(fence));
   if (clients.length > 0) parts.push(clientTable(clients));
   if (rest.length > 0) parts.push(restTable(rest));
@@ -222,24 +222,24 @@ function speedTable(lines: Summary[]): string {
   return table(head, rows);
 }
 
-function plainTable(lines: Summary[]): string {
+function bareTable(lines: Summary[]): string {
   const head = [
-    'beside the plain floor',
-    'plain floor msg/s',
+    'beside the bare floor',
+    'bare floor msg/s',
     'broker msg/s',
     'share',
-    'plain floor CPU us/msg',
+    'bare floor CPU us/msg',
     'broker CPU us/msg',
     'ratio',
   ];
-  const rows = lines.map(({ title, plain, broker, plainShare, plainCpuRatio }) => [
+  const rows = lines.map(({ title, bare, broker, bareShare, bareCpuRatio }) => [
     title,
-    thousands(plain?.messagesPerSecond),
+    thousands(bare?.messagesPerSecond),
     thousands(broker?.messagesPerSecond),
-    plainShare === undefined ? '-' : percent(plainShare),
-    micros(plain?.cpuMicros),
+    bareShare === undefined ? '-' : percent(bareShare),
+    micros(bare?.cpuMicros),
     micros(broker?.cpuMicros),
-    plainCpuRatio === undefined ? '-' : plainCpuRatio.toFixed(2),
+    bareCpuRatio === undefined ? '-' : bareCpuRatio.toFixed(2),
   ]);
   return table(head, rows);
 }

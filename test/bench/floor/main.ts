@@ -2,8 +2,8 @@ import { Link } from '../../../src/link/link.js';
 import type { LinkHandler } from '../../../src/link/types.js';
 import { type OutBuffer, pubPrefix } from '../../../src/link/writer.js';
 import { decodeTexts, encode, varint } from '../protobuf.js';
+import { decodeAck, decodePubMsg, encodeMsgProto, encodePubAck, type PubMsg, writeMessage } from './codec.js';
 import { Journal } from './journal.js';
-import { decodeAck, decodePubMsg, encodeMsgProto, encodePubAck, type PubMsg, writeMessage } from './plain.js';
 import { FLOOR_READY, type FloorSpec } from './spec.js';
 
 const TAG_PUB_ACK_GUID = 0x0a;
@@ -14,8 +14,9 @@ const TAG_TIMESTAMP = 0x28;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
- * The least that can answer PubAck to PubMsg over the project's own link: it trusts every byte, remembers nothing, and
- * numbers the messages of all channels in one row. What the broker's speed and CPU time are compared with.
+ * The least that answers PubAck to PubMsg over the project's own link: it checks nothing, remembers nothing, and numbers the
+ * messages of all channels in one row. What the broker's speed and CPU time are compared with. It decodes each message
+ * and encodes each answer; the bare one does not even that, and knows where to find the bytes that it copies.
  */
 class Floor implements LinkHandler {
   readonly #spec: FloorSpec;
@@ -66,10 +67,10 @@ class Floor implements LinkHandler {
     end: number,
   ): void {
     if (sid === this.#pubSid) {
-      if (this.#spec.isPlain) this.#publishPlainly(buffer, replyStart, replyEnd, start, end);
+      if (this.#spec.isBare) this.#publishBarely(buffer, replyStart, replyEnd, start, end);
       else this.#publish(buffer, replyStart, replyEnd, start, end);
     } else if (sid === this.#ackSid) {
-      if (this.#spec.isPlain) this.#ackPlainly(buffer, start, end);
+      if (!this.#spec.isBare) this.#ack(buffer, start, end);
     } else {
       const reply = buffer.toString('latin1', replyStart, replyEnd);
       this.#control(sid, reply, Buffer.from(buffer.subarray(start, end)));
@@ -87,6 +88,29 @@ class Floor implements LinkHandler {
   }
 
   #publish(buffer: Buffer, replyStart: number, replyEnd: number, start: number, end: number): void {
+    const message = decodePubMsg(buffer.subarray(start, end));
+    const reply = buffer.toString('latin1', replyStart, replyEnd);
+    writeMessage(this.#out, reply, encodePubAck(message.guid));
+    this.#journal?.append(buffer, start, end);
+    if (this.#inboxes.length > 0) this.#forward(message);
+  }
+
+  #ack(buffer: Buffer, start: number, end: number): void {
+    const { subject, sequence } = decodeAck(buffer.subarray(start, end));
+    if (sequence > this.#sequence)
+      stop(new Error(`message ${sequence} of ${subject} was acked and never sent`));
+  }
+
+  #forward(message: PubMsg): void {
+    const encoded = encodeMsgProto(++this.#sequence, message, this.#timestamp);
+    for (const inbox of this.#inboxes) {
+      this.#out.pubTo(inbox, encoded.length);
+      this.#out.bytes(encoded, 0, encoded.length);
+      this.#out.crlf();
+    }
+  }
+
+  #publishBarely(buffer: Buffer, replyStart: number, replyEnd: number, start: number, end: number): void {
     const out = this.#out;
     // Client ID, guid and subject are shorter than 128 bytes here, so a length is a byte.
     let at = start + 2 + buffer[start + 1]!;
@@ -99,11 +123,11 @@ class Floor implements LinkHandler {
     out.buf[tagAt] = TAG_PUB_ACK_GUID;
     out.crlf();
     this.#journal?.append(buffer, start, end);
-    if (this.#inboxes.length > 0) this.#forward(buffer, at);
+    if (this.#inboxes.length > 0) this.#forwardBarely(buffer, at);
   }
 
   /** @param subject where the subject's field begins in the PubMsg; the data's follows it */
-  #forward(buffer: Buffer, subject: number): void {
+  #forwardBarely(buffer: Buffer, subject: number): void {
     const data = subject + 2 + buffer[subject + 1]!;
     let at = data + 1;
     let size = 0;
@@ -135,30 +159,6 @@ class Floor implements LinkHandler {
       buf[to + data - subject] = TAG_MSG_DATA;
       out.bytes(timestamp, 0, timestamp.length);
       out.crlf();
-    }
-  }
-
-  /** The same as it is usually written: decoded, looked at, and encoded anew. */
-  #publishPlainly(buffer: Buffer, replyStart: number, replyEnd: number, start: number, end: number): void {
-    const message = decodePubMsg(buffer.subarray(start, end));
-    const reply = buffer.toString('latin1', replyStart, replyEnd);
-    writeMessage(this.#out, reply, encodePubAck(message.guid));
-    this.#journal?.append(buffer, start, end);
-    if (this.#inboxes.length > 0) this.#forwardPlainly(message);
-  }
-
-  #ackPlainly(buffer: Buffer, start: number, end: number): void {
-    const { subject, sequence } = decodeAck(buffer.subarray(start, end));
-    if (sequence > this.#sequence)
-      stop(new Error(`message ${sequence} of ${subject} was acked and never sent`));
-  }
-
-  #forwardPlainly(message: PubMsg): void {
-    const encoded = encodeMsgProto(++this.#sequence, message, this.#timestamp);
-    for (const inbox of this.#inboxes) {
-      this.#out.pubTo(inbox, encoded.length);
-      this.#out.bytes(encoded, 0, encoded.length);
-      this.#out.crlf();
     }
   }
 

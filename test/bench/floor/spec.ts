@@ -4,8 +4,8 @@ export interface FloorSpec {
   clusterId: string;
   /** The file that batches are written to before their acks are sent. Without it: no disk. */
   journalPath?: string | undefined;
-  /** Decodes each message into an object, and encodes each answer from it, as a program does that does not think of cost. */
-  isPlain: boolean;
+  /** Looks at nothing but the bytes that it copies, instead of decoding each message and encoding each answer. */
+  isBare: boolean;
 }
 
 /** Printed once it answers. */
