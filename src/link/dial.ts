@@ -32,15 +32,15 @@ export interface Dialed {
 
 /** One attempt to connect: it can be given up at any moment. */
 export class Dial {
-  private socket: net.Socket | undefined;
-  private giveUp: ((error: Error) => void) | undefined;
-  private error: Error | undefined;
+  #socket: net.Socket | undefined;
+  #giveUp: ((error: Error) => void) | undefined;
+  #error: Error | undefined;
 
   /** Ends the attempt; what it has opened is closed. */
   abort(error: Error): void {
-    this.error ??= error;
-    this.socket?.destroy();
-    this.giveUp?.(this.error);
+    this.#error ??= error;
+    this.#socket?.destroy();
+    this.#giveUp?.(this.#error);
   }
 
   /** Connects without TLS; bytes are read straight into the sink's memory. */
@@ -56,7 +56,7 @@ export class Dial {
         },
       },
     });
-    await this.opened(socket, 'connect');
+    await this.#opened(socket, 'connect');
     return { socket, info: undefined };
   }
 
@@ -68,8 +68,8 @@ export class Dial {
     let raw: net.Socket | undefined;
     if (!target.tlsFirst) {
       raw = net.connect({ host: target.host, port: target.port });
-      await this.opened(raw, 'connect');
-      info = await this.firstInfo(raw);
+      await this.#opened(raw, 'connect');
+      info = await this.#firstInfo(raw);
       if (!info.tlsRequired && !info.tlsAvailable) {
         raw.destroy();
         throw new Error('TLS is wanted, and the server has none: configure TLS there, or connect without');
@@ -78,7 +78,7 @@ export class Dial {
     const socket = tls.connect(
       raw ? { ...options, socket: raw } : { ...options, host: target.host, port: target.port },
     );
-    await this.opened(socket, 'secureConnect');
+    await this.#opened(socket, 'secureConnect');
     socket.on('data', (chunk: Buffer) => {
       for (let at = 0; at < chunk.length && !socket.destroyed; ) {
         const byteCount = chunk.copy(sink.free, 0, at);
@@ -89,18 +89,18 @@ export class Dial {
     return { socket, info };
   }
 
-  private opened(socket: net.Socket, event: 'connect' | 'secureConnect'): Promise<void> {
-    this.socket = socket;
+  #opened(socket: net.Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+    this.#socket = socket;
     socket.setNoDelay(true);
-    return this.until(socket, (resolve) => {
+    return this.#until(socket, (resolve) => {
       socket.once(event, resolve);
       return () => socket.removeListener(event, resolve);
     });
   }
 
-  private firstInfo(socket: net.Socket): Promise<ServerInfo> {
+  #firstInfo(socket: net.Socket): Promise<ServerInfo> {
     let line = '';
-    return this.until(socket, (resolve, reject) => {
+    return this.#until(socket, (resolve, reject) => {
       const onData = (chunk: Buffer) => {
         line += chunk.toString('latin1');
         const lineEnd = line.indexOf('\n');
@@ -123,7 +123,7 @@ export class Dial {
   }
 
   /** Waits for one thing of a socket that may fail or close instead, and leaves no listeners behind. */
-  private until<T>(
+  #until<T>(
     socket: net.Socket,
     begin: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
   ): Promise<T> {
@@ -131,7 +131,7 @@ export class Dial {
       const settled = () => {
         socket.removeListener('error', failed);
         socket.removeListener('close', closed);
-        this.giveUp = undefined;
+        this.#giveUp = undefined;
         stop?.();
       };
       const failed = (error: Error) => {
@@ -144,10 +144,10 @@ export class Dial {
       const closed = () => failed(new Error('the server closed the connection'));
       socket.on('error', failed);
       socket.on('close', closed);
-      this.giveUp = failed;
+      this.#giveUp = failed;
       let stop: (() => void) | undefined;
-      if (this.error) {
-        failed(this.error);
+      if (this.#error) {
+        failed(this.#error);
         return;
       }
       stop = begin((value) => {

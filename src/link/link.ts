@@ -57,36 +57,37 @@ export class Link implements ControlHandler {
   /** The server's last INFO. */
   serverInfo!: ServerInfo;
 
-  private readonly read = new ReadBuffer();
-  private readonly parser: Parser;
-  private readonly clock: Clock;
-  private readonly pingIntervalMs: number;
-  private readonly congestedBytes: number;
-  private readonly maxBacklogBytes: number;
-  private state: 'connecting' | 'up' | 'down' = 'connecting';
-  private socket: Socket | undefined;
-  private sender: Sender | undefined;
-  private congested = false;
-  private lastSid = 0;
+  readonly #read = new ReadBuffer();
+  readonly #parser: Parser;
+  readonly #clock: Clock;
+  readonly #pingIntervalMs: number;
+  readonly #congestedBytes: number;
+  readonly #maxBacklogBytes: number;
+  #state: 'connecting' | 'up' | 'down' = 'connecting';
+  #socket: Socket | undefined;
+  #sender: Sender | undefined;
+  #congested = false;
+  #lastSid = 0;
   /** In the order of the PINGs; undefined for the link's own. */
-  private readonly pongs: (PongWaiter | undefined)[] = [];
-  private pingTimer: Timer | undefined;
-  private missedPings = 0;
-  private lastServerError = '';
-  private onFirstInfo: ((info: ServerInfo) => void) | undefined;
-  private onFailed: ((error: Error) => void) | undefined;
-  private failure: Error | undefined;
+  readonly #pongs: (PongWaiter | undefined)[] = [];
+  #pingTimer: Timer | undefined;
+  #missedPings = 0;
+  #lastServerError = '';
+  #onFirstInfo: ((info: ServerInfo) => void) | undefined;
+  #onFailed: ((error: Error) => void) | undefined;
+  #failure: Error | undefined;
 
-  private constructor(
-    private readonly handler: LinkHandler,
-    private readonly events: LinkEvents,
-    options: LinkOptions,
-  ) {
-    this.clock = options.clock ?? systemClock;
-    this.pingIntervalMs = options.pingIntervalMs ?? DEFAULT_PING_INTERVAL_MS;
-    this.congestedBytes = options.congestedBytes ?? DEFAULT_CONGESTED_BYTES;
-    this.maxBacklogBytes = options.maxBacklogBytes ?? DEFAULT_MAX_BACKLOG_BYTES;
-    this.parser = new Parser(handler, this);
+  readonly #handler: LinkHandler;
+  readonly #events: LinkEvents;
+
+  private constructor(handler: LinkHandler, events: LinkEvents, options: LinkOptions) {
+    this.#handler = handler;
+    this.#events = events;
+    this.#clock = options.clock ?? systemClock;
+    this.#pingIntervalMs = options.pingIntervalMs ?? DEFAULT_PING_INTERVAL_MS;
+    this.#congestedBytes = options.congestedBytes ?? DEFAULT_CONGESTED_BYTES;
+    this.#maxBacklogBytes = options.maxBacklogBytes ?? DEFAULT_MAX_BACKLOG_BYTES;
+    this.#parser = new Parser(handler, this);
   }
 
   /**
@@ -103,25 +104,25 @@ export class Link implements ControlHandler {
     const dial = new Dial();
     const abort = (error: Error) => {
       dial.abort(error);
-      link.fail(error);
+      link.#fail(error);
     };
     const attempt = async () => {
       if (target.tls || target.tlsFirst) {
-        await link.shakeHands(await dial.secure(target, link.sink), target);
+        await link.#shakeHands(await dial.secure(target, link.#sink), target);
         return link;
       }
-      const info = await link.firstInfo(await dial.plain(target, link.sink));
+      const info = await link.#firstInfo(await dial.plain(target, link.#sink));
       if (info.tlsRequired || info.tlsAvailable) {
         link.close();
         link = new Link(handler, events, options);
-        await link.shakeHands(await dial.secure(target, link.sink), target);
+        await link.#shakeHands(await dial.secure(target, link.#sink), target);
       } else {
-        await link.logIn(info, target);
+        await link.#logIn(info, target);
       }
       return link;
     };
     try {
-      return await withTimeout(link.clock, target.connectTimeoutMs, abort, attempt());
+      return await withTimeout(link.#clock, target.connectTimeoutMs, abort, attempt());
     } catch (error) {
       link.close();
       const reason = error instanceof Error ? error.message : String(error);
@@ -132,7 +133,7 @@ export class Link implements ControlHandler {
   }
 
   get isUp(): boolean {
-    return this.state === 'up';
+    return this.#state === 'up';
   }
 
   /** Largest payload that the server takes, in bytes. It cuts off who sends more. */
@@ -142,17 +143,17 @@ export class Link implements ControlHandler {
 
   /** Bytes handed to the socket and not yet taken by the system. */
   get backlogBytes(): number {
-    return this.sender?.backlogBytes ?? 0;
+    return this.#sender?.backlogBytes ?? 0;
   }
 
   /** The server takes less than it is given: send only what must be, until `onDrain`. */
   get isCongested(): boolean {
-    return this.congested;
+    return this.#congested;
   }
 
   /** An empty buffer to fill and `send`. */
   takeBuffer(): OutBuffer {
-    return this.sender!.take();
+    return this.#sender!.take();
   }
 
   /**
@@ -160,13 +161,13 @@ export class Link implements ControlHandler {
    * the link is down, or if the buffer was taken from another link.
    */
   send(out: OutBuffer): void {
-    this.sender!.send(out);
+    this.#sender!.send(out);
   }
 
   /** @returns the number that `onMessage` gives with each message of the subscription */
   subscribe(subject: string, queue?: string): number {
-    const sid = ++this.lastSid;
-    this.sendLine(
+    const sid = ++this.#lastSid;
+    this.#sendLine(
       queue === undefined
         ? `SUB ${plainWord(subject, 'subject')} ${sid}\r\n`
         : `SUB ${plainWord(subject, 'subject')} ${plainWord(queue, 'queue')} ${sid}\r\n`,
@@ -176,7 +177,7 @@ export class Link implements ControlHandler {
 
   /** Messages that are under way already may still come. */
   unsubscribe(sid: number): void {
-    this.sendLine(`UNSUB ${sid}\r\n`);
+    this.#sendLine(`UNSUB ${sid}\r\n`);
   }
 
   /**
@@ -184,115 +185,115 @@ export class Link implements ControlHandler {
    * @throws LinkDownError when the link is, or goes, down
    */
   flush(): Promise<void> {
-    if (this.state !== 'up') return Promise.reject(new LinkDownError('the link to the NATS server is down'));
-    if (this.pongs.length >= MAX_FLUSHES) {
+    if (this.#state !== 'up') return Promise.reject(new LinkDownError('the link to the NATS server is down'));
+    if (this.#pongs.length >= MAX_FLUSHES) {
       return Promise.reject(new Error(`${MAX_FLUSHES} flushes of the link wait for the NATS server already`));
     }
-    return this.ping();
+    return this.#ping();
   }
 
   /** Closes at once, and drops what waits to be sent: `flush` first if that matters. Idempotent. */
   close(): void {
-    this.shut(new LinkDownError('the link to the NATS server was closed'));
+    this.#shut(new LinkDownError('the link to the NATS server was closed'));
   }
 
   onPing(): void {
-    this.sendLine('PONG\r\n');
+    this.#sendLine('PONG\r\n');
   }
 
   onPong(): void {
-    this.pongs.shift()?.resolve();
+    this.#pongs.shift()?.resolve();
   }
 
   onInfo(json: string): void {
     const info = parseServerInfo(json);
     this.serverInfo = info;
-    this.parser.maxPayload = info.maxPayload;
-    const onFirstInfo = this.onFirstInfo;
+    this.#parser.maxPayload = info.maxPayload;
+    const onFirstInfo = this.#onFirstInfo;
     if (onFirstInfo) {
-      this.onFirstInfo = undefined;
+      this.#onFirstInfo = undefined;
       onFirstInfo(info);
     } else {
-      this.events.onInfo?.(info);
+      this.#events.onInfo?.(info);
     }
   }
 
   onOversize(bytes: number): void {
-    this.events.onServerError?.(
+    this.#events.onServerError?.(
       `it sent a message of ${bytes} bytes, more than its max_payload of ${this.maxPayload}, which was dropped: ` +
         'give all servers of the cluster the same max_payload',
     );
   }
 
   onServerError(text: string): void {
-    this.lastServerError = text;
-    if (this.state === 'connecting') this.fail(new Error(`the server refused: ${text}`));
-    else this.events.onServerError?.(text);
+    this.#lastServerError = text;
+    if (this.#state === 'connecting') this.#fail(new Error(`the server refused: ${text}`));
+    else this.#events.onServerError?.(text);
   }
 
   /** Where the socket's bytes go. */
-  private readonly sink = ((link: Link) => ({
+  readonly #sink = ((link: Link) => ({
     get free() {
-      return link.read.free;
+      return link.#read.free;
     },
     filled(byteCount: number) {
-      link.onBytes(byteCount);
+      link.#onBytes(byteCount);
     },
   }))(this);
 
-  private onBytes(byteCount: number): void {
-    if (this.state === 'down') return;
-    this.missedPings = 0;
-    const read = this.read;
+  #onBytes(byteCount: number): void {
+    if (this.#state === 'down') return;
+    this.#missedPings = 0;
+    const read = this.#read;
     read.filled(byteCount);
     // The rest of a large message: nothing to look at before all of it is there.
-    if (read.end - read.start < this.parser.wantedBytes) {
-      read.settle(read.start, this.parser.wantedBytes);
+    if (read.end - read.start < this.#parser.wantedBytes) {
+      read.settle(read.start, this.#parser.wantedBytes);
       return;
     }
     try {
-      read.settle(this.parser.parse(read.buffer, read.start, read.end), this.parser.wantedBytes);
+      read.settle(this.#parser.parse(read.buffer, read.start, read.end), this.#parser.wantedBytes);
     } catch (error) {
       if (!(error instanceof LinkProtocolError)) throw error;
-      this.fail(error);
+      this.#fail(error);
       return;
     }
-    if (this.parser.messageCount > 0 && this.state === 'up') this.handler.onBatchEnd();
+    if (this.#parser.messageCount > 0 && this.#state === 'up') this.#handler.onBatchEnd();
   }
 
-  private adopt(dialed: Dialed): void {
+  #adopt(dialed: Dialed): void {
     const socket = dialed.socket;
-    this.socket = socket;
-    this.sender = new Sender(socket, () => this.onBacklogChanged());
-    socket.on('error', (error) => this.fail(error));
-    const closed = () => this.fail(new Error(this.lastServerError || 'the server closed the connection'));
+    this.#socket = socket;
+    this.#sender = new Sender(socket, () => this.#onBacklogChanged());
+    socket.on('error', (error) => this.#fail(error));
+    const closed = () => this.#fail(new Error(this.#lastServerError || 'the server closed the connection'));
     socket.on('end', closed);
     socket.on('close', closed);
     if (dialed.info) {
       this.serverInfo = dialed.info;
-      this.parser.maxPayload = dialed.info.maxPayload;
+      this.#parser.maxPayload = dialed.info.maxPayload;
     }
   }
 
-  private firstInfo(dialed: Dialed): Promise<ServerInfo> {
+  #firstInfo(dialed: Dialed): Promise<ServerInfo> {
     return new Promise((resolve, reject) => {
-      this.onFirstInfo = resolve;
-      this.onFailed = reject;
-      this.adopt(dialed);
+      this.#onFirstInfo = resolve;
+      this.#onFailed = reject;
+      this.#adopt(dialed);
       if (dialed.info) resolve(dialed.info);
     });
   }
 
-  private async shakeHands(dialed: Dialed, target: LinkTarget): Promise<void> {
+  async #shakeHands(dialed: Dialed, target: LinkTarget): Promise<void> {
     if (dialed.info) {
-      this.adopt(dialed);
-      await this.logIn(dialed.info, target);
+      this.#adopt(dialed);
+      await this.#logIn(dialed.info, target);
     } else {
-      await this.logIn(await this.firstInfo(dialed), target);
+      await this.#logIn(await this.#firstInfo(dialed), target);
     }
   }
 
-  private async logIn(info: ServerInfo, target: LinkTarget): Promise<void> {
+  async #logIn(info: ServerInfo, target: LinkTarget): Promise<void> {
     const connect = {
       verbose: false,
       pedantic: false,
@@ -305,90 +306,90 @@ export class Link implements ControlHandler {
       tls_required: target.tls !== undefined,
       ...target.connectFields?.(info),
     };
-    this.sendLine(`CONNECT ${JSON.stringify(connect)}\r\n`);
+    this.#sendLine(`CONNECT ${JSON.stringify(connect)}\r\n`);
     await new Promise<void>((resolve, reject) => {
       // An -ERR may have come in the same read as the INFO.
-      if (this.failure) {
-        reject(this.failure);
+      if (this.#failure) {
+        reject(this.#failure);
         return;
       }
-      this.onFailed = reject;
+      this.#onFailed = reject;
       // Not after the promise: messages may follow in the same read.
       const onPong = () => {
-        this.state = 'up';
-        this.onFailed = undefined;
+        this.#state = 'up';
+        this.#onFailed = undefined;
         resolve();
       };
-      this.pongs.push({ resolve: onPong, reject });
-      this.sendLine('PING\r\n');
+      this.#pongs.push({ resolve: onPong, reject });
+      this.#sendLine('PING\r\n');
     });
-    this.schedulePing();
+    this.#schedulePing();
   }
 
-  private ping(): Promise<void> {
+  #ping(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.pongs.push({ resolve, reject });
-      this.sendLine('PING\r\n');
+      this.#pongs.push({ resolve, reject });
+      this.#sendLine('PING\r\n');
     });
   }
 
-  private schedulePing(): void {
-    if (this.state !== 'up') return;
-    this.pingTimer = this.clock.setTimer(this.pingIntervalMs, () => {
-      if (this.missedPings >= MAX_MISSED_PINGS) {
-        this.fail(
-          new Error(`the server has been silent for ${this.pingIntervalMs * MAX_MISSED_PINGS} ms and more`),
+  #schedulePing(): void {
+    if (this.#state !== 'up') return;
+    this.#pingTimer = this.#clock.setTimer(this.#pingIntervalMs, () => {
+      if (this.#missedPings >= MAX_MISSED_PINGS) {
+        this.#fail(
+          new Error(`the server has been silent for ${this.#pingIntervalMs * MAX_MISSED_PINGS} ms and more`),
         );
         return;
       }
-      this.missedPings++;
-      this.pongs.push(undefined);
-      this.sendLine('PING\r\n');
-      this.schedulePing();
+      this.#missedPings++;
+      this.#pongs.push(undefined);
+      this.#sendLine('PING\r\n');
+      this.#schedulePing();
     });
   }
 
-  private sendLine(line: string): void {
-    if (!this.sender || this.state === 'down') return;
-    const out = this.sender.take();
+  #sendLine(line: string): void {
+    if (!this.#sender || this.#state === 'down') return;
+    const out = this.#sender.take();
     out.reserve(Buffer.byteLength(line));
     out.length += out.buf.write(line, out.length);
-    this.sender.send(out);
+    this.#sender.send(out);
   }
 
-  private onBacklogChanged(): void {
-    const backlogBytes = this.sender!.backlogBytes;
-    if (this.congested) {
-      if (backlogBytes < this.congestedBytes / 2) {
-        this.congested = false;
-        this.events.onDrain?.();
-      } else if (backlogBytes > this.maxBacklogBytes) {
-        this.fail(new Error(`the server does not take what it is sent: ${backlogBytes} bytes wait`));
+  #onBacklogChanged(): void {
+    const backlogBytes = this.#sender!.backlogBytes;
+    if (this.#congested) {
+      if (backlogBytes < this.#congestedBytes / 2) {
+        this.#congested = false;
+        this.#events.onDrain?.();
+      } else if (backlogBytes > this.#maxBacklogBytes) {
+        this.#fail(new Error(`the server does not take what it is sent: ${backlogBytes} bytes wait`));
       }
-    } else if (backlogBytes >= this.congestedBytes) {
-      this.congested = true;
+    } else if (backlogBytes >= this.#congestedBytes) {
+      this.#congested = true;
     }
   }
 
-  private fail(error: Error): void {
-    const state = this.state;
+  #fail(error: Error): void {
+    const state = this.#state;
     if (state === 'down') return;
-    this.failure = error;
-    const onFailed = this.onFailed;
-    this.shut(new LinkDownError(`the link to the NATS server is down: ${error.message}`, { cause: error }));
+    this.#failure = error;
+    const onFailed = this.#onFailed;
+    this.#shut(new LinkDownError(`the link to the NATS server is down: ${error.message}`, { cause: error }));
     onFailed?.(error);
-    if (state === 'up') this.events.onDown(error.message);
+    if (state === 'up') this.#events.onDown(error.message);
   }
 
-  private shut(error: LinkDownError): void {
-    if (this.state === 'down') return;
-    this.state = 'down';
-    this.onFailed = undefined;
-    this.pingTimer?.cancel();
-    this.parser.stop();
-    this.sender?.stop();
-    this.socket?.destroy();
-    for (const waiter of this.pongs.splice(0)) waiter?.reject(error);
+  #shut(error: LinkDownError): void {
+    if (this.#state === 'down') return;
+    this.#state = 'down';
+    this.#onFailed = undefined;
+    this.#pingTimer?.cancel();
+    this.#parser.stop();
+    this.#sender?.stop();
+    this.#socket?.destroy();
+    for (const waiter of this.#pongs.splice(0)) waiter?.reject(error);
   }
 }
 

@@ -57,17 +57,20 @@ export class Parser {
   messageCount = 0;
 
   /** Of a message that is dropped: bytes that are still to come. */
-  private skippedBytes = 0;
-  private stopped = false;
+  #skippedBytes = 0;
+  #stopped = false;
 
-  constructor(
-    private readonly handler: LinkHandler,
-    private readonly control: ControlHandler,
-  ) {}
+  readonly #handler: LinkHandler;
+  readonly #control: ControlHandler;
+
+  constructor(handler: LinkHandler, control: ControlHandler) {
+    this.#handler = handler;
+    this.#control = control;
+  }
 
   /** Nothing is handed over any more, also not the rest of a `parse` that is running. */
   stop(): void {
-    this.stopped = true;
+    this.#stopped = true;
   }
 
   /**
@@ -77,15 +80,15 @@ export class Parser {
   parse(buffer: Buffer, start: number, end: number): number {
     this.wantedBytes = 0;
     this.messageCount = 0;
-    let at = start + this.skip(end - start);
-    while (at < end && !this.stopped) {
+    let at = start + this.#skip(end - start);
+    while (at < end && !this.#stopped) {
       const first = buffer[at]! | LOWER;
       const next =
         first === M
-          ? this.message(buffer, at, end, false)
+          ? this.#message(buffer, at, end, false)
           : first === H
-            ? this.message(buffer, at, end, true)
-            : this.controlLine(buffer, at, end);
+            ? this.#message(buffer, at, end, true)
+            : this.#controlLine(buffer, at, end);
       if (next === INCOMPLETE) return at;
       at = next;
     }
@@ -93,7 +96,7 @@ export class Parser {
   }
 
   /** `MSG subject sid [reply] size` or `HMSG subject sid [reply] headerSize size`, and the payload. */
-  private message(buffer: Buffer, at: number, end: number, withHeaders: boolean): number {
+  #message(buffer: Buffer, at: number, end: number, withHeaders: boolean): number {
     let p = at + (withHeaders ? 5 : 4);
     if (p > end) return INCOMPLETE;
     if (!isMessageWord(buffer, p - 4) || !isBlank(buffer[p - 1]!)) throw malformed(buffer, at, end);
@@ -156,9 +159,9 @@ export class Parser {
     }
     if (size > this.maxPayload + MESSAGE_SLACK_BYTES) {
       // Whoever can publish at that other server must not be able to end this connection.
-      this.control.onOversize(size);
-      this.skippedBytes = 2 + size + 2;
-      return p + this.skip(end - p);
+      this.#control.onOversize(size);
+      this.#skippedBytes = 2 + size + 2;
+      return p + this.#skip(end - p);
     }
 
     const payloadStart = p + 2;
@@ -174,7 +177,7 @@ export class Parser {
       );
     }
     this.messageCount++;
-    this.handler.onMessage(
+    this.#handler.onMessage(
       sid,
       buffer,
       subjectStart,
@@ -188,13 +191,13 @@ export class Parser {
   }
 
   /** @returns how many of the bytes at hand belong to a message that is dropped */
-  private skip(available: number): number {
-    const bytes = Math.min(this.skippedBytes, available);
-    this.skippedBytes -= bytes;
+  #skip(available: number): number {
+    const bytes = Math.min(this.#skippedBytes, available);
+    this.#skippedBytes -= bytes;
     return bytes;
   }
 
-  private controlLine(buffer: Buffer, at: number, end: number): number {
+  #controlLine(buffer: Buffer, at: number, end: number): number {
     let lineEnd = at;
     while (lineEnd < end && buffer[lineEnd] !== LF) lineEnd++;
     if (lineEnd - at > MAX_CONTROL_LINE_BYTES) throw lineTooLong(buffer, at, end);
@@ -208,18 +211,18 @@ export class Parser {
     const wordEnd = at + (blank < 0 ? line.length : blank);
     switch (word) {
       case 'PING':
-        this.control.onPing();
+        this.#control.onPing();
         break;
       case 'PONG':
-        this.control.onPong();
+        this.#control.onPong();
         break;
       case '+OK':
         break;
       case '-ERR':
-        this.control.onServerError(unquoted(buffer.toString('utf8', wordEnd, lineEnd)));
+        this.#control.onServerError(unquoted(buffer.toString('utf8', wordEnd, lineEnd)));
         break;
       case 'INFO':
-        this.control.onInfo(buffer.toString('utf8', wordEnd, lineEnd).trim());
+        this.#control.onInfo(buffer.toString('utf8', wordEnd, lineEnd).trim());
         break;
       default:
         throw malformed(buffer, at, lineEnd);

@@ -14,18 +14,18 @@ export class ReadBuffer {
   start = HEADROOM_BYTES;
   end = HEADROOM_BYTES;
 
-  private readonly base: Buffer = Buffer.allocUnsafeSlow(HEADROOM_BYTES + READ_BYTES);
+  readonly #base: Buffer = Buffer.allocUnsafeSlow(HEADROOM_BYTES + READ_BYTES);
   // The same view for nearly all reads, so that a read allocates nothing.
-  private readonly baseSpace: Buffer = this.base.subarray(HEADROOM_BYTES);
-  private space: Buffer = this.baseSpace;
+  readonly #baseSpace: Buffer = this.#base.subarray(HEADROOM_BYTES);
+  #space: Buffer = this.#baseSpace;
 
   constructor() {
-    this.buffer = this.base;
+    this.buffer = this.#base;
   }
 
   /** Where the next read goes: right behind `end`. Never empty. */
   get free(): Buffer {
-    return this.space;
+    return this.#space;
   }
 
   /** A read has put this many bytes into `free`. */
@@ -42,19 +42,19 @@ export class ReadBuffer {
     this.start = start;
     const restBytes = this.end - start;
     const neededBytes = Math.max(wantedBytes, restBytes + MIN_READ_BYTES);
-    if (restBytes <= HEADROOM_BYTES && HEADROOM_BYTES - restBytes + neededBytes <= this.base.length) {
-      this.moveTo(this.base, HEADROOM_BYTES - restBytes);
-      this.space = this.baseSpace;
+    if (restBytes <= HEADROOM_BYTES && HEADROOM_BYTES - restBytes + neededBytes <= this.#base.length) {
+      this.#moveTo(this.#base, HEADROOM_BYTES - restBytes);
+      this.#space = this.#baseSpace;
       return;
     }
     if (start + neededBytes > this.buffer.length) {
       const fits = neededBytes <= this.buffer.length;
-      this.moveTo(fits ? this.buffer : Buffer.allocUnsafeSlow(neededBytes + MIN_READ_BYTES), 0);
+      this.#moveTo(fits ? this.buffer : Buffer.allocUnsafeSlow(neededBytes + MIN_READ_BYTES), 0);
     }
-    this.space = this.buffer.subarray(this.end);
+    this.#space = this.buffer.subarray(this.end);
   }
 
-  private moveTo(buffer: Buffer, start: number): void {
+  #moveTo(buffer: Buffer, start: number): void {
     if (this.start < this.end) this.buffer.copy(buffer, start, this.start, this.end);
     this.end = start + (this.end - this.start);
     this.start = start;

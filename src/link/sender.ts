@@ -25,74 +25,77 @@ export class Sender {
   /** Bytes given to the socket and not yet taken by the system. */
   backlogBytes = 0;
 
-  private readonly pool: PooledBuffer[] = [];
-  private pooledBytes = 0;
-  private readonly queue: PooledBuffer[] = [];
-  private hasWrittenInTurn = false;
-  private isStopped = false;
+  readonly #pool: PooledBuffer[] = [];
+  #pooledBytes = 0;
+  readonly #queue: PooledBuffer[] = [];
+  #hasWrittenInTurn = false;
+  #isStopped = false;
 
-  constructor(
-    private readonly socket: Socket,
-    private readonly onBacklogChanged: () => void,
-  ) {}
+  readonly #socket: Socket;
+  readonly #onBacklogChanged: () => void;
+
+  constructor(socket: Socket, onBacklogChanged: () => void) {
+    this.#socket = socket;
+    this.#onBacklogChanged = onBacklogChanged;
+  }
 
   take(): OutBuffer {
-    const out = this.pool.pop();
+    const out = this.#pool.pop();
     if (out === undefined) return new PooledBuffer(this);
-    this.pooledBytes -= out.buf.length;
+    this.#pooledBytes -= out.buf.length;
     return out;
   }
 
   send(out: OutBuffer): void {
     if (!(out instanceof PooledBuffer) || out.owner !== this) return;
-    if (this.isStopped || out.length === 0) {
-      this.recycle(out);
+    if (this.#isStopped || out.length === 0) {
+      this.#recycle(out);
       return;
     }
     this.backlogBytes += out.length;
-    if (this.hasWrittenInTurn) {
-      this.queue.push(out);
+    if (this.#hasWrittenInTurn) {
+      this.#queue.push(out);
     } else {
-      this.hasWrittenInTurn = true;
-      process.nextTick(this.endTurn);
-      this.write(out);
+      this.#hasWrittenInTurn = true;
+      process.nextTick(this.#endTurn);
+      this.#write(out);
     }
-    this.onBacklogChanged();
+    this.#onBacklogChanged();
   }
 
   /** What is waiting is dropped. */
   stop(): void {
-    this.isStopped = true;
-    this.queue.length = 0;
-    this.pool.length = 0;
+    this.#isStopped = true;
+    this.#queue.length = 0;
+    this.#pool.length = 0;
     this.backlogBytes = 0;
   }
 
   written(out: PooledBuffer): void {
-    if (this.isStopped) return;
+    if (this.#isStopped) return;
     this.backlogBytes -= out.length;
-    this.recycle(out);
-    this.onBacklogChanged();
+    this.#recycle(out);
+    this.#onBacklogChanged();
   }
 
-  private readonly endTurn = (): void => {
-    this.hasWrittenInTurn = false;
-    if (this.queue.length === 0) return;
-    this.socket.cork();
-    for (const out of this.queue) this.write(out);
-    this.queue.length = 0;
-    this.socket.uncork();
+  readonly #endTurn = (): void => {
+    this.#hasWrittenInTurn = false;
+    if (this.#queue.length === 0) return;
+    this.#socket.cork();
+    for (const out of this.#queue) this.#write(out);
+    this.#queue.length = 0;
+    this.#socket.uncork();
   };
 
-  private write(out: PooledBuffer): void {
-    this.socket.write(out.buf.subarray(0, out.length), out.onWritten);
+  #write(out: PooledBuffer): void {
+    this.#socket.write(out.buf.subarray(0, out.length), out.onWritten);
   }
 
-  private recycle(out: PooledBuffer): void {
+  #recycle(out: PooledBuffer): void {
     out.reset();
-    const bytes = this.pooledBytes + out.buf.length;
-    if (this.isStopped || this.pool.length === MAX_POOLED || bytes > MAX_POOLED_BYTES) return;
-    this.pooledBytes = bytes;
-    this.pool.push(out);
+    const bytes = this.#pooledBytes + out.buf.length;
+    if (this.#isStopped || this.#pool.length === MAX_POOLED || bytes > MAX_POOLED_BYTES) return;
+    this.#pooledBytes = bytes;
+    this.#pool.push(out);
   }
 }

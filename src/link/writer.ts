@@ -20,7 +20,7 @@ export class OutBuffer {
 
   /** Makes room for `byteCount` more bytes behind `length`. */
   reserve(byteCount: number): void {
-    if (this.length + byteCount > this.buf.length) this.grow(this.length + byteCount);
+    if (this.length + byteCount > this.buf.length) this.#grow(this.length + byteCount);
   }
 
   /** `PUB subject payloadLength`, with the subject from another buffer. */
@@ -34,7 +34,7 @@ export class OutBuffer {
     buf[at + 3] = SPACE;
     this.length = copyBytes(buf, at + 4, subject, subjectStart, subjectEnd);
     this.buf[this.length++] = SPACE;
-    this.sizeLine(payloadLength);
+    this.#sizeLine(payloadLength);
   }
 
   /** The same with a whole `prefix` made by `pubPrefix`: the fastest way, for subjects that are published to again and again. */
@@ -42,7 +42,7 @@ export class OutBuffer {
     this.reserve(prefix.length + payloadLength + MAX_SIZE_DIGITS + 4);
     this.buf.set(prefix, this.length);
     this.length += prefix.length;
-    this.sizeLine(payloadLength);
+    this.#sizeLine(payloadLength);
   }
 
   bytes(src: Buffer, start: number, end: number): void {
@@ -69,7 +69,7 @@ export class OutBuffer {
     this.length = 0;
   }
 
-  private sizeLine(size: number): void {
+  #sizeLine(size: number): void {
     const buf = this.buf;
     let digits = 1;
     for (let limit = 10; size >= limit; limit *= 10) digits++;
@@ -85,7 +85,7 @@ export class OutBuffer {
     }
   }
 
-  private grow(byteCount: number): void {
+  #grow(byteCount: number): void {
     const larger = Buffer.allocUnsafeSlow(Math.max(byteCount, this.buf.length * 2));
     this.buf.copy(larger, 0, 0, this.length);
     this.buf = larger;

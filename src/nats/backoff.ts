@@ -4,44 +4,49 @@ const HOLD_MS = 60_000;
 
 /** Waits between tries: longer each time, never quite the same, and over at once when there is news. */
 export class Backoff {
-  private tries = 0;
-  private wakeUp: (() => void) | undefined;
+  #tries = 0;
+  #wakeUp: (() => void) | undefined;
 
-  constructor(
-    private readonly clock: Clock,
-    private readonly random: () => number,
-    private readonly firstMs: number,
-    private readonly maxMs: number,
-  ) {}
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #firstMs: number;
+  readonly #maxMs: number;
+
+  constructor(clock: Clock, random: () => number, firstMs: number, maxMs: number) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#firstMs = firstMs;
+    this.#maxMs = maxMs;
+  }
 
   /** Tries since the last `reset`. */
   get count(): number {
-    return this.tries;
+    return this.#tries;
   }
 
   reset(): void {
-    this.tries = 0;
+    this.#tries = 0;
   }
 
   /** Ends a wait that is on. */
   wake(): void {
-    this.wakeUp?.();
+    this.#wakeUp?.();
   }
 
   wait(): Promise<void> {
-    const fullMs = Math.min(this.maxMs, this.firstMs * 2 ** Math.min(this.tries, 30));
-    this.tries++;
+    const fullMs = Math.min(this.#maxMs, this.#firstMs * 2 ** Math.min(this.#tries, 30));
+    this.#tries++;
     return new Promise((resolve) => {
       // The clock's timers do not keep the process alive, and in this wait nothing else may.
       const hold = setInterval(() => {}, HOLD_MS);
       const done = () => {
         clearInterval(hold);
         timer.cancel();
-        this.wakeUp = undefined;
+        this.#wakeUp = undefined;
         resolve();
       };
-      const timer = this.clock.setTimer(fullMs * (0.5 + this.random() / 2), done);
-      this.wakeUp = done;
+      const timer = this.#clock.setTimer(fullMs * (0.5 + this.#random() / 2), done);
+      this.#wakeUp = done;
     });
   }
 }

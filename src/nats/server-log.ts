@@ -9,40 +9,44 @@ export type ServerStream = 'stdout' | 'stderr';
 /** Passes the lines of a nats-server's log to ours, and keeps the last ones to explain an early end. */
 export class ServerLog {
   readonly lastLines: string[] = [];
-  private fatal = '';
-  private readonly first: Record<ServerStream, string> = { stdout: '', stderr: '' };
-  private readonly rest: Record<ServerStream, string> = { stdout: '', stderr: '' };
+  #fatal = '';
+  readonly #first: Record<ServerStream, string> = { stdout: '', stderr: '' };
+  readonly #rest: Record<ServerStream, string> = { stdout: '', stderr: '' };
 
-  constructor(private readonly logger: Logger) {}
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
 
   /** Why it ended: the fatal error, or what it said first. Its log and its complaints are on stderr, its usage is on stdout. */
   get complaint(): string {
-    return this.fatal || this.first.stderr || this.first.stdout;
+    return this.#fatal || this.#first.stderr || this.#first.stdout;
   }
 
   write(stream: ServerStream, chunk: string): void {
-    const lines = (this.rest[stream] + chunk).split('\n');
-    this.rest[stream] = lines.pop()!.slice(0, MAX_LINE_CHARS);
-    for (const line of lines) this.line(stream, line.trimEnd().slice(0, MAX_LINE_CHARS));
+    const lines = (this.#rest[stream] + chunk).split('\n');
+    this.#rest[stream] = lines.pop()!.slice(0, MAX_LINE_CHARS);
+    for (const line of lines) this.#line(stream, line.trimEnd().slice(0, MAX_LINE_CHARS));
   }
 
   end(): void {
     for (const stream of ['stderr', 'stdout'] as const) {
-      this.line(stream, this.rest[stream]);
-      this.rest[stream] = '';
+      this.#line(stream, this.#rest[stream]);
+      this.#rest[stream] = '';
     }
   }
 
-  private line(stream: ServerStream, line: string): void {
+  #line(stream: ServerStream, line: string): void {
     if (line === '') return;
     const [, level, text = ''] = LINE.exec(line) ?? [undefined, 'ERR', line];
-    if (level === 'FTL') this.fatal = text;
-    this.first[stream] ||= text;
+    if (level === 'FTL') this.#fatal = text;
+    this.#first[stream] ||= text;
     this.lastLines.push(text);
     if (this.lastLines.length > KEPT_LINES) this.lastLines.shift();
-    if (level === 'INF') this.logger.info({}, text);
-    else if (level === 'WRN') this.logger.warn({}, text);
-    else if (level === 'DBG' || level === 'TRC') this.logger.debug({}, text);
-    else this.logger.error({}, text);
+    if (level === 'INF') this.#logger.info({}, text);
+    else if (level === 'WRN') this.#logger.warn({}, text);
+    else if (level === 'DBG' || level === 'TRC') this.#logger.debug({}, text);
+    else this.#logger.error({}, text);
   }
 }

@@ -46,35 +46,35 @@ export class SupervisedServer {
   /** Times that it died and was started again. */
   restarts = 0;
 
-  private readonly options: SupervisedServerOptions;
-  private readonly logger: Logger;
-  private readonly clock: Clock;
-  private readonly backoff: Backoff;
-  private readonly binary: string;
-  private readonly deathSignalWrapper: string | undefined;
+  readonly #options: SupervisedServerOptions;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #binary: string;
+  readonly #deathSignalWrapper: string | undefined;
   /** Ours alone: the server tells there on which port it listens. */
-  private readonly dir: string;
-  private listenPort: number;
-  private pages: NatsMonitoring = { kind: 'starting' };
-  private child: ChildProcess | undefined;
-  private childEnded: Promise<unknown> = Promise.resolve();
-  private readonly onProcessExit = () => this.child?.kill('SIGKILL');
-  private isStopping = false;
+  readonly #dir: string;
+  #listenPort: number;
+  #pages: NatsMonitoring = { kind: 'starting' };
+  #child: ChildProcess | undefined;
+  #childEnded: Promise<unknown> = Promise.resolve();
+  readonly #onProcessExit = () => this.#child?.kill('SIGKILL');
+  #isStopping = false;
 
   private constructor(options: SupervisedServerOptions) {
-    this.options = options;
-    this.logger = options.logger.child({ component: 'nats-server' });
-    this.clock = options.clock ?? systemClock;
-    this.backoff = new Backoff(this.clock, options.random ?? Math.random, FIRST_RESTART_MS, MAX_RESTART_MS);
+    this.#options = options;
+    this.#logger = options.logger.child({ component: 'nats-server' });
+    this.#clock = options.clock ?? systemClock;
+    this.#backoff = new Backoff(this.#clock, options.random ?? Math.random, FIRST_RESTART_MS, MAX_RESTART_MS);
     // 0 as elsewhere: any free port. A nats-server says -1 for that.
-    this.listenPort = options.config.port === 0 ? -1 : options.config.port;
+    this.#listenPort = options.config.port === 0 ? -1 : options.config.port;
     const path = options.path ?? searchPath(process.env.PATH);
     const binary = findExecutable(options.config.binary, path);
     if (binary === undefined) throw missingBinary(options.config.binary);
-    this.binary = binary;
-    this.deathSignalWrapper = process.platform === 'linux' ? findExecutable('setpriv', path) : undefined;
-    this.dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-'));
-    process.on('exit', this.onProcessExit);
+    this.#binary = binary;
+    this.#deathSignalWrapper = process.platform === 'linux' ? findExecutable('setpriv', path) : undefined;
+    this.#dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-'));
+    process.on('exit', this.#onProcessExit);
   }
 
   /**
@@ -84,7 +84,7 @@ export class SupervisedServer {
   static async start(options: SupervisedServerOptions): Promise<SupervisedServer> {
     const server = new SupervisedServer(options);
     try {
-      await server.launch();
+      await server.#launch();
     } catch (error) {
       await server.stop();
       throw error;
@@ -93,61 +93,61 @@ export class SupervisedServer {
   }
 
   get port(): number {
-    return this.listenPort;
+    return this.#listenPort;
   }
 
   /** Where to connect from this machine. */
   get url(): string {
-    const host = this.localHost;
-    return `nats://${host.includes(':') ? `[${host}]` : host}:${this.listenPort}`;
+    const host = this.#localHost;
+    return `nats://${host.includes(':') ? `[${host}]` : host}:${this.#listenPort}`;
   }
 
   /** Where its monitoring pages are. The port is another one after each start. */
   get monitoring(): NatsMonitoring {
-    return this.pages;
+    return this.#pages;
   }
 
   /** Of the process that runs now. */
   get pid(): number | undefined {
-    return this.child?.pid;
+    return this.#child?.pid;
   }
 
   /** SIGTERM, and after a grace SIGKILL. Idempotent. */
   async stop(): Promise<void> {
-    this.isStopping = true;
-    this.backoff.wake();
-    const child = this.child;
+    this.#isStopping = true;
+    this.#backoff.wake();
+    const child = this.#child;
     if (child) {
       child.kill('SIGTERM');
-      const timer = this.clock.setTimer(this.options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS, () => {
-        this.logger.warn({ pid: child.pid }, 'nats-server does not stop: killing it');
+      const timer = this.#clock.setTimer(this.#options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS, () => {
+        this.#logger.warn({ pid: child.pid }, 'nats-server does not stop: killing it');
         child.kill('SIGKILL');
       });
-      await this.childEnded;
+      await this.#childEnded;
       timer.cancel();
     }
-    process.removeListener('exit', this.onProcessExit);
-    rmSync(this.dir, { recursive: true, force: true });
+    process.removeListener('exit', this.#onProcessExit);
+    rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  private get localHost(): string {
-    const { host } = this.options.config;
+  get #localHost(): string {
+    const { host } = this.#options.config;
     return host === '0.0.0.0' || host === '' ? '127.0.0.1' : host === '::' ? '::1' : host;
   }
 
   /** Starts the process and waits until it is ready; from then on it is restarted. */
-  private async launch(): Promise<void> {
-    for (const file of readdirSync(this.dir)) rmSync(join(this.dir, file));
-    const args = this.args();
-    const [command, allArgs] = this.deathSignalWrapper
-      ? [this.deathSignalWrapper, ['--pdeathsig', 'KILL', this.binary, ...args]]
-      : [this.binary, args];
+  async #launch(): Promise<void> {
+    for (const file of readdirSync(this.#dir)) rmSync(join(this.#dir, file));
+    const args = this.#args();
+    const [command, allArgs] = this.#deathSignalWrapper
+      ? [this.#deathSignalWrapper, ['--pdeathsig', 'KILL', this.#binary, ...args]]
+      : [this.#binary, args];
     // In a process group of its own: at Ctrl-C the broker still needs it, to answer and to hand over, and then stops it.
     const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-    const log = new ServerLog(this.logger);
+    const log = new ServerLog(this.#logger);
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write('stdout', chunk));
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.write('stderr', chunk));
-    const sinceMs = this.clock.monotonicMs();
+    const sinceMs = this.#clock.monotonicMs();
     let isReady = false;
     const ended = new Promise<string>((resolve) => {
       child.on('error', (error) => resolve(error.message));
@@ -158,63 +158,63 @@ export class SupervisedServer {
     });
     // Only with a pid was anything started at all.
     if (child.pid !== undefined) {
-      this.child = child;
-      this.childEnded = ended;
+      this.#child = child;
+      this.#childEnded = ended;
     }
     void ended.then((how) => {
-      if (this.child === child) this.child = undefined;
-      this.pages = { kind: 'starting' };
-      if (!isReady || this.isStopping) return;
-      if (this.clock.monotonicMs() - sinceMs >= SETTLED_MS) this.backoff.reset();
-      this.logger.error({ how }, 'nats-server has died: starting it again');
-      void this.relaunch();
+      if (this.#child === child) this.#child = undefined;
+      this.#pages = { kind: 'starting' };
+      if (!isReady || this.#isStopping) return;
+      if (this.#clock.monotonicMs() - sinceMs >= SETTLED_MS) this.#backoff.reset();
+      this.#logger.error({ how }, 'nats-server has died: starting it again');
+      void this.#relaunch();
     });
 
-    const failure = await this.untilReady(ended);
+    const failure = await this.#untilReady(ended);
     if (failure !== undefined) {
       child.kill('SIGKILL');
       await ended;
-      throw await explainFailedStart(failure, log, this.localHost, this.listenPort, this.clock);
+      throw await explainFailedStart(failure, log, this.#localHost, this.#listenPort, this.#clock);
     }
     isReady = true;
-    this.logger.info({ pid: child.pid, url: this.url }, 'nats-server takes connections');
+    this.#logger.info({ pid: child.pid, url: this.url }, 'nats-server takes connections');
   }
 
-  private async relaunch(): Promise<void> {
+  async #relaunch(): Promise<void> {
     for (;;) {
-      await this.backoff.wait();
-      if (this.isStopping) return;
+      await this.#backoff.wait();
+      if (this.#isStopping) return;
       this.restarts++;
       try {
-        await this.launch();
+        await this.#launch();
         return;
       } catch (error) {
-        if (this.isStopping) return;
-        this.logger.error({ reason: messageOf(error) }, 'nats-server did not start: trying again');
+        if (this.#isStopping) return;
+        this.#logger.error({ reason: messageOf(error) }, 'nats-server did not start: trying again');
       }
     }
   }
 
   /** @returns why it will not be ready; undefined when it is */
-  private async untilReady(ended: Promise<string>): Promise<string | undefined> {
-    const timeoutMs = this.options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
-    const untilMs = this.clock.monotonicMs() + timeoutMs;
+  async #untilReady(ended: Promise<string>): Promise<string | undefined> {
+    const timeoutMs = this.#options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
+    const untilMs = this.#clock.monotonicMs() + timeoutMs;
     for (;;) {
-      const announced = this.announced();
+      const announced = this.#announced();
       if (announced !== undefined) {
         const { port } = announced;
-        this.listenPort = port;
+        this.#listenPort = port;
         // The announcement is our child's alone; that somebody answers there shows that it can be reached.
-        const found = await probe(this.localHost, port, PROBE_TIMEOUT_MS, this.clock);
+        const found = await probe(this.#localHost, port, PROBE_TIMEOUT_MS, this.#clock);
         if (found.kind !== 'nobody') {
-          this.pages = announced.monitoring;
+          this.#pages = announced.monitoring;
           return undefined;
         }
       }
-      if (this.clock.monotonicMs() > untilMs) return `not ready after ${timeoutMs} ms`;
+      if (this.#clock.monotonicMs() > untilMs) return `not ready after ${timeoutMs} ms`;
       let timer: Timer | undefined;
       const pause = new Promise<undefined>((resolve) => {
-        timer = this.clock.setTimer(READY_POLL_MS, () => resolve(undefined));
+        timer = this.#clock.setTimer(READY_POLL_MS, () => resolve(undefined));
       });
       const how = await Promise.race([ended, pause]);
       timer?.cancel();
@@ -223,11 +223,11 @@ export class SupervisedServer {
   }
 
   /** The ports that our child says it listens on; undefined if it has not said so yet. */
-  private announced(): { port: number; monitoring: NatsMonitoring } | undefined {
-    const file = readdirSync(this.dir).find((name) => name.endsWith('.ports'));
+  #announced(): { port: number; monitoring: NatsMonitoring } | undefined {
+    const file = readdirSync(this.#dir).find((name) => name.endsWith('.ports'));
     if (!file) return undefined;
     try {
-      const text = readFileSync(join(this.dir, file), 'utf8');
+      const text = readFileSync(join(this.#dir, file), 'utf8');
       const { nats, monitoring } = JSON.parse(text) as { nats?: string[]; monitoring?: string[] };
       const port = /:(\d+)$/.exec(nats?.[0] ?? '')?.[1];
       return port === undefined ? undefined : { port: Number(port), monitoring: monitoringAt(monitoring) };
@@ -237,18 +237,18 @@ export class SupervisedServer {
     }
   }
 
-  private args(): string[] {
-    const { config } = this.options;
+  #args(): string[] {
+    const { config } = this.#options;
     return [
       '--addr',
       config.host,
       '--port',
-      String(this.listenPort),
+      String(this.#listenPort),
       '--ports_file_dir',
-      this.dir,
+      this.#dir,
       // A configuration file may set a name that others know.
       ...(config.configFile === undefined ? ['--name', newServerName()] : []),
-      ...this.configArgs(),
+      ...this.#configArgs(),
       ...(config.clusterUrl === undefined ? [] : ['--cluster', config.clusterUrl]),
       ...(config.clusterName === undefined ? [] : ['--cluster_name', config.clusterName]),
       ...(config.routes.length === 0 ? [] : ['--routes', config.routes.join(',')]),
@@ -257,25 +257,26 @@ export class SupervisedServer {
   }
 
   /** Passwords go into a file that only we can read: arguments can be read by every user of the machine. */
-  private configArgs(): string[] {
-    const { configFile } = this.options.config;
-    const lines = [...this.monitoringLines(), ...this.authorizationLines()];
+  #configArgs(): string[] {
+    const { configFile } = this.#options.config;
+    const lines = [...this.#monitoringLines(), ...this.#authorizationLines()];
     if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
     // A nats-server takes the path as relative to the file's folder, always.
-    if (configFile !== undefined) lines.unshift(`include ${quoted(relative(this.dir, resolve(configFile)))}`);
-    const file = join(this.dir, 'nats.conf');
+    if (configFile !== undefined)
+      lines.unshift(`include ${quoted(relative(this.#dir, resolve(configFile)))}`);
+    const file = join(this.#dir, 'nats.conf');
     writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
     return ['--config', file];
   }
 
-  private monitoringLines(): string[] {
-    const { withMonitoring = false, config } = this.options;
+  #monitoringLines(): string[] {
+    const { withMonitoring = false, config } = this.#options;
     if (!withMonitoring || (config.configFile !== undefined && setsMonitoring(config.configFile))) return [];
     return [MONITORING_ON_LOOPBACK];
   }
 
-  private authorizationLines(): string[] {
-    const { user, pass, token } = this.options.credentials;
+  #authorizationLines(): string[] {
+    const { user, pass, token } = this.#options.credentials;
     if (user === undefined && token === undefined) return [];
     const fields = token === undefined ? { user, password: pass ?? '' } : { token };
     const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value!)}`);

@@ -11,8 +11,12 @@ export class ByteMap<V> {
   /** Slot of the last hit: what comes in runs is found without hashing. */
   #last = 0;
 
+  readonly #seed: number;
+
   /** @param seed makes the order of slots unpredictable to whoever chooses the keys */
-  constructor(private readonly seed: number) {}
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
 
   get size(): number {
     return this.#size;
@@ -21,7 +25,7 @@ export class ByteMap<V> {
   get(buffer: Buffer, start: number, end: number): V | undefined {
     const recent = this.#keys[this.#last];
     if (recent !== undefined && sameBytes(recent, buffer, start, end)) return this.#values[this.#last];
-    const slot = this.#find(buffer, start, end, hashOf(buffer, start, end, this.seed));
+    const slot = this.#find(buffer, start, end, hashOf(buffer, start, end, this.#seed));
     if (this.#keys[slot] === undefined) return undefined;
     this.#last = slot;
     return this.#values[slot];
@@ -29,7 +33,7 @@ export class ByteMap<V> {
 
   /** Copies the key. */
   set(buffer: Buffer, start: number, end: number, value: V): void {
-    const hash = hashOf(buffer, start, end, this.seed);
+    const hash = hashOf(buffer, start, end, this.#seed);
     const slot = this.#find(buffer, start, end, hash);
     if (this.#keys[slot] === undefined) {
       this.#keys[slot] = Buffer.from(buffer.subarray(start, end));
@@ -41,7 +45,7 @@ export class ByteMap<V> {
   }
 
   delete(buffer: Buffer, start: number, end: number): boolean {
-    let hole = this.#find(buffer, start, end, hashOf(buffer, start, end, this.seed));
+    let hole = this.#find(buffer, start, end, hashOf(buffer, start, end, this.#seed));
     if (this.#keys[hole] === undefined) return false;
     this.#size--;
     // Close the hole: what probed over it moves back, so that no tombstones are needed.
