@@ -1,9 +1,9 @@
-import { connect } from 'nats';
 import type { Argv, Options } from 'yargs';
 import { askStatus } from '../group/ask.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
+import { connect } from '../nats/connect.js';
 import { flag } from './client-flags.js';
 import { Flags } from './flags.js';
 import { onStopSignal } from './signals.js';

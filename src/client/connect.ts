@@ -1,4 +1,5 @@
-import { connect as connectNats, type NatsConnection } from 'nats';
+import type { NatsConnection } from 'nats';
+import { connect as connectNats } from '../nats/connect.js';
 import { Connection, type StanConnection } from './connection.js';
 import { ConnectError } from './errors.js';
 import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './options.js';

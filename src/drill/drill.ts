@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, type NatsConnection } from 'nats';
+import type { NatsConnection } from 'nats';
 import type { MemberStatus } from '../group/status.js';
+import { connect } from '../nats/connect.js';
 import type { DrillGroup } from './drill-group.js';
 import { Faults } from './faults.js';
 import { GroupError, GroupView, wholeGroup } from './group-view.js';

@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
-import { type ConnectionOptions, connect } from 'nats';
+import type { ConnectionOptions } from 'nats';
 import { ConfigError } from '../config/error.js';
 import { askStatus } from '../group/ask.js';
 import type { MemberStatus } from '../group/status.js';
+import { connect } from '../nats/connect.js';
 import { nodeFs } from '../store/fs.js';
 import { machineProcesses, parseHolder } from '../store/process-identity.js';
 import type { DrillGroup } from './drill-group.js';

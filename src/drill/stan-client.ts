@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectionOptions, connect, createInbox, Events, type NatsConnection } from 'nats';
+import { type ConnectionOptions, createInbox, Events, type NatsConnection } from 'nats';
+import { connect } from '../nats/connect.js';
 import {
   decodeConnectResponse,
   decodeSubscriptionResponse,

@@ -1,4 +1,4 @@
-import { type Authenticator, connect, type NatsConnection } from 'nats';
+import type { Authenticator, NatsConnection } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { LinkTarget } from '../link/dial.js';
@@ -6,6 +6,7 @@ import { Link, type LinkEvents, type LinkOptions } from '../link/link.js';
 import type { LinkDownReason, LinkHandler } from '../link/types.js';
 import type { Logger } from '../log/logger.js';
 import { Backoff } from './backoff.js';
+import { connect } from './connect.js';
 import {
   authenticators,
   connectFields,

@@ -10,6 +10,7 @@ import {
   type StanConnection,
   type Status,
 } from '../../src/index.js';
+import { HoldingProxy } from '../harness/holding-proxy.js';
 import { isOtherServer } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
 import { ClientRig, texts } from './client-rig.js';
@@ -221,6 +222,31 @@ describe('connecting', () => {
     await Promise.all(waiting);
     assert.deepEqual(await texts(messages, 2), ['2', '3']);
     assert.ok(statuses.some(({ type }) => type === 'reconnect'));
+  });
+
+  it('is not disturbed by a dial to NATS that has timed out and comes up late', async () => {
+    const { nats } = rig.rig;
+    const proxy = await HoldingProxy.start(nats.port);
+    try {
+      proxy.hold(true);
+      const connection = await rig.connect({
+        servers: [proxy.url, nats.url],
+        noRandomize: true,
+        connectTimeout: 1_000,
+      });
+      assert.ok(proxy.heldCount > 0);
+      const statuses = collect(connection);
+      const channel = rig.channel();
+      const subscription = await connection.subscribe(channel);
+      const messages = subscription[Symbol.asyncIterator]();
+      await proxy.releaseAndEnd();
+      await connection.publish(channel, '1');
+      await connection.publish(channel, '2');
+      assert.deepEqual(await texts(messages, 2), ['1', '2']);
+      assert.deepEqual(statuses, []);
+    } finally {
+      await proxy.stop();
+    }
   });
 });
 

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { nkeys } from 'nats';
+import tls from 'node:tls';
+import { connect, nkeys } from 'nats';
 import type { NatsConfig } from '../../src/config/serve-config.js';
 import type { Link } from '../../src/link/link.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { NatsAttachment, type NatsAttachmentOptions } from '../../src/nats/connection.js';
 import { NatsConfigError } from '../../src/nats/credentials.js';
+import { HoldingProxy } from '../harness/holding-proxy.js';
+import { waitFor } from '../harness/wait.js';
 import { Inbox, publish } from '../link/inbox.js';
 import { Certificates } from './certificates.js';
 import { accountJwt, operatorJwt, userJwt } from './nats-jwt.js';
@@ -200,6 +205,37 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       await assert.rejects(strict.attachment.start(), /cannot connect to NATS .*certificate/);
     });
 
+    it('begins with it, at a server that does', async () => {
+      const server = await run();
+      const cert = await readFile(certificates.file('server.pem'));
+      const key = await readFile(certificates.file('server-key.pem'));
+      // Not every nats-server can.
+      const front = tls.createServer({ cert, key }, (client) => {
+        const behind = net.connect(server.port, '127.0.0.1');
+        behind.once('data', (info) => {
+          client.write(info.toString().replace('{', '{"tls_required":true,'));
+          behind.pipe(client).pipe(behind);
+        });
+        for (const socket of [client, behind]) socket.on('error', () => {});
+      });
+      front.listen(0, '127.0.0.1');
+      await once(front, 'listening');
+      try {
+        const { port } = front.address() as net.AddressInfo;
+        for (const host of ['127.0.0.1', 'localhost']) {
+          const attached = attach(
+            { servers: [`tls://${host}:${port}`], tls: trusting() },
+            { tlsFirst: true },
+          );
+          await attached.attachment.start();
+          await attached.works();
+          await attached.attachment.close();
+        }
+      } finally {
+        front.close();
+      }
+    });
+
     it('refuses a server without TLS', async () => {
       const attached = attach({ servers: [(await run()).url], tls: trusting() });
       await assert.rejects(attached.attachment.start(), /cannot connect to NATS/);
@@ -310,6 +346,106 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       await attached.attachment.close();
       assert.deepEqual(attached.downReasons, []);
       assert.equal(attached.attachment.link, undefined);
+    });
+  });
+
+  describe('with a dial that has timed out and comes up late', () => {
+    const SHORT_MS = 500;
+    let server: NatsProcess;
+    let proxy: HoldingProxy;
+
+    beforeEach(async () => {
+      server = await run();
+      proxy = await HoldingProxy.start(server.port);
+    });
+    afterEach(() => proxy.stop());
+
+    function attachTo(servers: string[], options: Partial<NatsAttachmentOptions> = {}): Attached {
+      return attach(
+        { servers, inOrder: true },
+        { connectTimeoutMs: SHORT_MS, waitOnFirstConnect: true, ...options },
+      );
+    }
+
+    function answerQuestions({ attachment }: Attached): void {
+      attachment.control.subscribe('question', { callback: (_, message) => void message.respond('here') });
+    }
+
+    /** The held dials come up and end: both connections stay, and a question on the control connection has one answer. */
+    async function isUndisturbed(attached: Attached): Promise<void> {
+      const { attachment, links } = attached;
+      const { control } = attachment;
+      const linkCount = links.length;
+      let disconnects = 0;
+      void (async () => {
+        for await (const { type } of control.status()) if (type === 'disconnect') disconnects++;
+      })();
+      const asker = await connect({ servers: server.url });
+      try {
+        let answers = 0;
+        asker.subscribe('answer', { callback: () => void answers++ });
+        await proxy.releaseAndEnd();
+        asker.publish('question', undefined, { reply: 'answer' });
+        await asker.flush();
+        // The question comes in front of the first PONG, its answer leaves in front of the second PING.
+        await control.flush();
+        await control.flush();
+        await asker.flush();
+        await attached.works();
+        assert.deepEqual(
+          { disconnects, answers, links: links.length },
+          { disconnects: 0, answers: 1, links: linkCount },
+        );
+      } finally {
+        await asker.close();
+      }
+    }
+
+    it('stays at the server that it has found instead', async () => {
+      proxy.hold(true);
+      const attached = attachTo([proxy.url, server.url]);
+      await attached.attachment.start();
+      assert.ok(proxy.heldCount > 0);
+      assert.equal(attached.attachment.server, `127.0.0.1:${server.port}`);
+      answerQuestions(attached);
+      await isUndisturbed(attached);
+    });
+
+    it('keeps the connection that came up instead, when it had lost the one before', async () => {
+      const attached = attachTo([proxy.url]);
+      await attached.attachment.start();
+      answerQuestions(attached);
+      proxy.hold(true);
+      proxy.cut();
+      // The link may have tried once, before it knew that the control connection was lost too.
+      await waitFor(() => proxy.heldCount >= 3, 'a dial after one that has timed out');
+      proxy.hold(false);
+      await attached.linked(2);
+      await isUndisturbed(attached);
+    });
+
+    it('does not keep it, also when TLS comes first', async () => {
+      for (const tlsFirst of [false, true]) {
+        proxy.hold(true);
+        const attached = attachTo([proxy.url], { tlsFirst });
+        const before = proxy.heldCount;
+        const started = attached.attachment.start();
+        await waitFor(() => proxy.heldCount === before + 3, 'dials after those that have timed out');
+        await waitFor(() => proxy.openHeldCount <= 1, 'those that have timed out are closed');
+        await attached.attachment.close();
+        await started;
+        await waitFor(() => proxy.openHeldCount === 0, 'all are closed');
+      }
+    });
+
+    it('gives it up when it is closed itself', async () => {
+      const attached = attachTo([proxy.url], { connectTimeoutMs: 60_000 });
+      await attached.attachment.start();
+      proxy.hold(true);
+      proxy.cut();
+      await waitFor(() => proxy.openHeldCount > 0, 'it dials');
+      await attached.attachment.close();
+      await waitFor(() => proxy.openHeldCount === 0, 'the dial is closed');
     });
   });
 
