@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import type { BatchHeader } from './batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
-import { isGone, StoreError } from './errors.js';
+import { damaged, isGone, isMissing, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
 import { readUsed, readWhole } from './file-io.js';
 import type { FileLogOwner } from './file-log.js';
@@ -12,6 +12,7 @@ import {
   JOURNAL_DIRECTORY,
   parseNames,
   SEGMENT_DIRECTORY,
+  segmentName,
 } from './file-names.js';
 import { listFresh, withUnlisted } from './fresh-list.js';
 import type { StoreFs } from './fs.js';
@@ -74,13 +75,13 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   const begunMs = clock.monotonicMs();
   const list = (name: string): Promise<string[]> =>
     reign === undefined
-      ? fs.list(`${dir}/${name}`)
+      ? listIfThere(fs, `${dir}/${name}`)
       : listFresh(fs, `${dir}/${name}`, reign.epoch, reign.unique);
   const listed = parseNames(await list(JOURNAL_DIRECTORY), 'log');
   const journals = reign === undefined ? listed : await withUnlisted(fs, dir, listed, reign.epoch);
   const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();
   // Nothing is read from this listing but the epochs.
-  const segments = parseNames(await fs.list(`${dir}/${SEGMENT_DIRECTORY}`), 'seg');
+  const segments = parseNames(await listIfThere(fs, `${dir}/${SEGMENT_DIRECTORY}`), 'seg');
   const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
   const listMs = clock.monotonicMs() - begunMs;
   let firstError: StoreError | undefined;
@@ -101,6 +102,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
     }
   }
   if (firstError !== undefined) throw firstError;
+  checkNothingIsMissing(dir, journals, segments);
   const { report, ...recovery } = await replay(options, journals, undefined);
   return {
     ...recovery,
@@ -108,6 +110,31 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
     checkpoint: undefined,
     report: { ...report, listMs, checkpointMs: 0 },
   };
+}
+
+/** Whoever opens a store has made its folders. One that is not there for somebody who only looks is empty. */
+async function listIfThere(fs: StoreFs, directory: string): Promise<string[]> {
+  return await fs.list(directory).catch((error: unknown) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+}
+
+/**
+ * Without a checkpoint the journals must be all there ever were: they are removed only when one stands for them. Else what is left
+ * would read as an empty store, and its segments be removed, since nobody names them.
+ *
+ * @throws StoreError if a segment says that there was a checkpoint
+ */
+function checkNothingIsMissing(dir: string, journals: readonly FileId[], segments: readonly FileId[]): void {
+  const [oldest] = journals;
+  const orphan = segments.find(({ epoch }) => oldest === undefined || epoch < oldest.epoch);
+  if (orphan === undefined) return;
+  throw damaged(
+    `${dir}/${CHECKPOINT_DIRECTORY}`,
+    0,
+    `there is no checkpoint, and segment ${segmentName(orphan)} is of a reign whose journals one has replaced`,
+  );
 }
 
 interface Replay extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes'> {

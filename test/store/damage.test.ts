@@ -148,6 +148,36 @@ describe('damage', () => {
     await assert.rejects(open(fs, 3), (error: Error) => error.message.includes(checkpoint));
   });
 
+  it('of a checkpoint that is gone is refused, and its segments stay', async () => {
+    const { fs } = await checkpointedStore();
+    const third = await open(fs, 3);
+    third.store.checkpoint();
+    await until(() => !third.store.isCheckpointing, 'the checkpoint');
+    await third.store.close();
+    // The fourth accepts what the third has left of journals, which is whole, and holds no message.
+    const fourth = await open(fs, 4);
+    await fourth.store.close();
+    for (const path of fs.paths().filter((name) => name.endsWith('.ckpt'))) await fs.unlink(path);
+    const { damages } = await storeVerify({ fs, clock, dir: DIR });
+    assert.match(damages.map(({ path, what }) => `${path}: ${what}`).join(), /checkpoints: .* no checkpoint/);
+    const segments = fs.paths().filter((path) => path.endsWith('.seg'));
+    assert.notEqual(segments.length, 0);
+    await assert.rejects(open(fs, 5), { code: 'damaged' });
+    assert.deepEqual(
+      fs.paths().filter((path) => path.endsWith('.seg')),
+      segments,
+    );
+  });
+
+  it('of a folder that is gone is told by who only looks, too', async () => {
+    const { fs } = await checkpointedStore();
+    for (const path of fs.paths().filter((name) => name.includes('/journal/'))) await fs.unlink(path);
+    await fs.removeDirectory(`${DIR}/journal`);
+    const { damages } = await storeVerify({ fs, clock, dir: DIR });
+    assert.match(damages.map(({ path, what }) => `${path}: ${what}`).join(), /journal\/.*: the file is missing/);
+    assert.match((await storeInfo({ fs, clock, dir: DIR })).damage?.what ?? '', /the file is missing/);
+  });
+
   it('of the newest checkpoint falls back to the one before while its journals are there', async () => {
     const { fs } = await threeBatches();
     const { store, host } = await open(fs, 2);
