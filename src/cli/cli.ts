@@ -1,6 +1,7 @@
 import type { StartBroker } from '../assembly/running.js';
 import { parseFlags } from '../config/argv.js';
 import { ConfigError } from '../config/error.js';
+import { errorText } from './error-text.js';
 
 const ASKS_ABOUT_ITSELF = new Set(['--help', '-h', '--version', '-v']);
 
@@ -18,7 +19,7 @@ export async function runCli(args: readonly string[], programs: Programs): Promi
   try {
     return await dispatch(withCommand(args), programs);
   } catch (error) {
-    console.error(`stanchion: ${error instanceof Error ? error.message : error}`);
+    console.error(`stanchion: ${errorText(error)}`);
     return error instanceof ConfigError ? error.exitCode : 1;
   }
 }

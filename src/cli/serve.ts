@@ -11,6 +11,7 @@ import {
 import type { LogConfig } from '../config/serve-config.js';
 import { createLogger, type RootLogger } from '../log/logger.js';
 import { descriptorOutput, fileOutput } from '../log/output.js';
+import { errorText } from './error-text.js';
 import { LogLevelSwitch } from './log-level.js';
 import { writePidFile } from './pid-file.js';
 import { ConfigReload } from './reload.js';
@@ -99,8 +100,7 @@ function openLog(config: LogConfig): RootLogger {
 
 /** One line that says what is wrong. Where in the code is for whoever debugs. */
 function logError(log: RootLogger, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
-  log.error(log.level === 'debug' ? { err: error } : {}, message);
+  log.error(log.level === 'debug' ? { err: error } : {}, errorText(error));
 }
 
 function endOnUncaught(log: RootLogger): void {

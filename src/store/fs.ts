@@ -119,6 +119,17 @@ function openFd(path: string, flags: number): Promise<number> {
   );
 }
 
+async function makeOne(path: string): Promise<void> {
+  try {
+    await fs.promises.mkdir(path, { mode: 0o750 });
+  } catch (error) {
+    const found = await nodeFs.status(path).catch(() => undefined);
+    // A mount may remember that there was nothing, though the server says that it is there.
+    const isThere = found?.isDirectory ?? (error as NodeJS.ErrnoException).code === 'EEXIST';
+    if (!isThere) throw error;
+  }
+}
+
 /** The machine's file system. */
 export const nodeFs: StoreFs = {
   open: async (path, mode) => new NodeFile(await openFd(path, FLAGS[mode])),
@@ -140,18 +151,14 @@ export const nodeFs: StoreFs = {
   renameSync: (from, to) => fs.renameSync(from, to),
   link: (from, to) => fs.promises.link(from, to),
   unlink: (path) => fs.promises.unlink(path),
+  // Not by `recursive`, which says ENOENT where there is no room, and never ends where nothing can be made, as in /proc.
   makeDirectory: async (path) => {
-    const mode = 0o750;
     try {
-      await fs.promises.mkdir(path, { recursive: true, mode });
+      await makeOne(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
-      // Node's way of telling that there is no room for it. Made by itself, it says what is wrong.
       await nodeFs.makeDirectory(dirname(path));
-      await fs.promises.mkdir(path, { mode }).catch((reason: NodeJS.ErrnoException) => {
-        // Somebody else has found room.
-        if (reason.code !== 'EEXIST') throw reason;
-      });
+      await makeOne(path);
     }
   },
   removeDirectory: (path) => fs.promises.rmdir(path),

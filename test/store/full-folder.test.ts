@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { nodeFs } from '../../src/store/fs.js';
 
 const FS = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'src', 'store', 'fs.ts');
 /** In a mount namespace of its own, which ends with the shell: room for one name. */
@@ -27,4 +28,17 @@ describe('a folder on a full disk', { skip }, () => {
       assert.equal(String(stdout), 'ENOSPC /mnt/store\n', String(stderr));
     });
   }
+});
+
+describe('a folder where nothing can be made', {
+  skip: process.platform !== 'linux' && 'needs /proc',
+}, () => {
+  it('is told at once', async () => {
+    await assert.rejects(nodeFs.makeDirectory('/proc/stanchion/store'), { code: 'ENOENT' });
+  });
+
+  it('is no matter if it is there, and a file is no folder', async () => {
+    await nodeFs.makeDirectory('/proc/self');
+    await assert.rejects(nodeFs.makeDirectory('/proc/version'), { code: 'EEXIST' });
+  });
 });
