@@ -1,6 +1,6 @@
 import { ConfigError } from './error.js';
 import { asksForNothing, GO_FLAGS, type GoFlag } from './go-flags.js';
-import { isBooleanWord } from './kinds.js';
+import { boolean, isBooleanWord } from './kinds.js';
 import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 import { didYouMean } from './suggest.js';
 
@@ -47,8 +47,13 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
     let text = inline;
     if (text === undefined && flag.isSwitch) {
       const next = argv[index + 1];
-      if (next !== undefined && isBooleanWord(next)) index++;
-      text = next !== undefined && isBooleanWord(next) ? next : 'true';
+      // What comes next is a flag or the value: `serve` takes nothing else.
+      const isValue =
+        next !== undefined && !next.startsWith('-') && flag.is !== 'help' && flag.is !== 'version';
+      if (isValue && !isBooleanWord(next))
+        throw new ConfigError(`${given}: "${next}" is not ${boolean.expected}`);
+      if (isValue) index++;
+      text = isValue ? next : 'true';
     } else if (text === undefined) {
       text = argv[++index];
       if (text === undefined || isFlag(text)) throw new ConfigError(`${given} needs a value`);

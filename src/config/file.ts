@@ -81,7 +81,7 @@ function read(content: string): { value?: unknown; error?: string } {
   const document = parseDocument(content);
   const [problem] = document.errors;
   // The rest of the message is an excerpt of the file.
-  if (problem) return { error: problem.message.split('\n')[0]! };
+  if (problem) return { error: problem.message.split('\n')[0]!.replace(/:$/, '') };
   try {
     return { value: document.toJS() };
   } catch (error) {

@@ -81,7 +81,9 @@ function natsOptions({ servers, user, pass, token }: RunningTarget): ConnectionO
 
 async function ask(target: RunningTarget): Promise<MemberStatus[]> {
   const nats = await connect(natsOptions(target)).catch((error: Error) => {
-    throw new Error(`cannot connect to NATS at ${target.servers.join(',')}: ${error.message}`);
+    throw new Error(
+      `cannot connect to NATS at ${target.servers.join(', ')}: ${error.message}. Is a nats-server running there, and are credentials and TLS right?`,
+    );
   });
   try {
     return await askStatus(nats, target.clusterId, target.group);

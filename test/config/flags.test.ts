@@ -78,6 +78,7 @@ describe('a flag', () => {
     assert.match(refusal('--hb-interval 0s'), /^--hb-interval: "0s" is not a duration above zero/);
     assert.match(refusal('--port 70000'), /^--port: "70000" is not a port from 1 to 65535/);
     assert.match(refusal('--file-sync=maybe'), /^--file-sync: "maybe" is not true or false/);
+    assert.match(refusal('-file_sync maybe -mm 5'), /^-file_sync: "maybe" is not true or false/);
     assert.match(refusal('--cluster-id a.*'), /^--cluster-id: "a\.\*" is not a NATS subject/);
     assert.match(refusal('--max-msgs -1'), /^--max-msgs: "-1" is not a whole number, 0 or more/);
   });
