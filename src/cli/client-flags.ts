@@ -8,7 +8,12 @@ import type { NatsConfig } from '../config/serve-config.js';
 import type { ConnectOptions } from '../index.js';
 import { authenticators, controlTls } from '../nats/credentials.js';
 import { isClientIdValid } from '../protocol/subjects.js';
-import { Flags } from './flags.js';
+import { type Flags, flagsOf } from './flags.js';
+
+/** Of every command. */
+export const CONFIG_FLAG = {
+  config: flag('File with any of these flags, in YAML or JSON; the one of a broker will do'),
+} as const satisfies Record<string, Options>;
 
 export const NATS_FLAGS = {
   'nats-server': flag('NATS servers, by commas [default: nats://127.0.0.1:4222]', ['s', 'server']),
@@ -20,7 +25,7 @@ export const NATS_FLAGS = {
   'tls-ca': flag('CA certificate that the servers are checked with'),
   'tls-cert': flag("The client's own certificate"),
   'tls-key': flag('Its private key'),
-  config: flag('File with any of these flags, in YAML or JSON'),
+  ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
 export const CLIENT_FLAGS = {
@@ -81,9 +86,7 @@ export function clientFlags<Own extends string>(
   own: readonly Own[],
 ): Flags<Own | ConnectionFlag> {
   const names = [...own, ...(Object.keys({ ...NATS_FLAGS, ...CLIENT_FLAGS }) as ConnectionFlag[])];
-  const { env: environment } = process;
-  const configFile = new Flags<'config'>(args, [], { environment }).text('config');
-  return new Flags(args, names, { environment, configFile });
+  return flagsOf(args, names);
 }
 
 /**

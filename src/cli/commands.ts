@@ -7,7 +7,7 @@ import { addPubCommand, PUB_FLAGS } from './pub.js';
 import { addServeHelp } from './serve-help.js';
 import { asYargsHasIt } from './spellings.js';
 import { addStatusCommand, STATUS_FLAGS } from './status.js';
-import { addStoreCommands } from './store.js';
+import { addStoreCommands, STORE_FLAGS } from './store.js';
 import { addSubCommand, SUB_FLAGS } from './sub.js';
 import { addUpCommand, UP_FLAGS } from './up.js';
 import { VERSION } from './version.js';
@@ -22,6 +22,7 @@ const FLAG_TABLES: Readonly<Record<string, readonly Readonly<Record<string, Opti
   pub: [PUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
   sub: [SUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
   bench: [BENCH_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
+  store: [STORE_FLAGS],
 };
 
 /**
@@ -78,8 +79,22 @@ function baseParser(args: readonly string[]): Argv {
       .fail((message, error) => {
         // The parser's own words, of what is wrong with the command line.
         throw error === undefined || error.name === 'YError'
-          ? new ConfigError(message.replace(/^Not enough arguments following: (\S+)$/, '--$1 needs a value'))
+          ? new ConfigError(explained(message, args))
           : error;
       })
   );
+}
+
+/** The parser's words for what is wrong with a command line, in ours. */
+function explained(message: string, args: readonly string[]): string {
+  const [, withoutValue] = /^Not enough arguments following: (\S+)$/.exec(message) ?? [];
+  if (withoutValue !== undefined) return `--${withoutValue} needs a value`;
+  if (message.startsWith('Did you mean')) return `there is no command "${args[0]}". ${message}`;
+  if (message.startsWith('Not enough non-option arguments'))
+    return `${args[0]} needs the name of a channel: see stanchion ${args[0]} --help`;
+  const [, unknown] = /^Unknown arguments?: ([^,]*)/.exec(message) ?? [];
+  if (unknown === undefined) return message;
+  if (args.includes(`-${unknown}`)) return `unknown flag -${unknown}`;
+  if (args[0] === unknown) return `there is no command "${unknown}". \`stanchion --help\` lists them`;
+  return `unexpected argument "${unknown}": see stanchion ${args[0]} --help`;
 }

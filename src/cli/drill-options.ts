@@ -8,27 +8,8 @@ import {
   type PlannedFault,
   type RunningTarget,
 } from '../drill/options.js';
-import { Flags, wholeNumber } from './flags.js';
-
-type TextFlag =
-  | 'faults'
-  | 'takeovers'
-  | 'messages'
-  | 'rate'
-  | 'pause'
-  | 'settle'
-  | 'timeout'
-  | 'nodes'
-  | 'dir'
-  | 'nats-server'
-  | 'cluster-id'
-  | 'ft-group'
-  | 'user'
-  | 'pass'
-  | 'auth';
-
-/** As they are on the command line. A flag that is given twice is an array. */
-export type DrillArgs = Record<TextFlag, unknown> & { 'allow-signals': boolean };
+import type { DrillFlag } from './drill.js';
+import { type Flags, wholeNumber } from './flags.js';
 
 const MAX_TAKEOVERS = 1_000;
 const MAX_MESSAGES = 20_000_000;
@@ -38,11 +19,10 @@ const MAX_NODES = 9;
 const HOUR_MS = 3_600_000;
 
 /** @throws ConfigError naming the flag that is wrong, and what it may be */
-export function drillOptions(args: DrillArgs, environment: NodeJS.ProcessEnv = {}): DrillOptions {
-  const flags = new Flags<TextFlag>(args, [], { environment });
+export function drillOptions(flags: Flags<DrillFlag>): DrillOptions {
   const isLocal = flags.text('nats-server') === undefined;
-  const target = isLocal ? localTarget(flags) : runningTarget(flags, args['allow-signals']);
-  if (isLocal && args['allow-signals'])
+  const target = isLocal ? localTarget(flags) : runningTarget(flags);
+  if (isLocal && flags.flag('allow-signals'))
     throw new ConfigError('--allow-signals is for a running group: name it by --nats-server');
   const takeovers = flags.number('takeovers', 3, 1, MAX_TAKEOVERS);
   return {
@@ -56,17 +36,17 @@ export function drillOptions(args: DrillArgs, environment: NodeJS.ProcessEnv = {
   };
 }
 
-function localTarget(flags: Flags<TextFlag>): LocalTarget {
+function localTarget(flags: Flags<DrillFlag>): LocalTarget {
   for (const flag of ['cluster-id', 'ft-group', 'user', 'pass', 'auth'] as const) {
-    if (flags.text(flag) !== undefined)
+    if (flags.isOnCommandLine(flag))
       throw new ConfigError(`--${flag} is for a running group: name it by --nats-server`);
   }
   return { kind: 'local', nodes: flags.number('nodes', 3, MIN_NODES, MAX_NODES), dir: flags.text('dir') };
 }
 
-function runningTarget(flags: Flags<TextFlag>, allowSignals: boolean): RunningTarget {
+function runningTarget(flags: Flags<DrillFlag>): RunningTarget {
   for (const flag of ['nodes', 'dir'] as const) {
-    if (flags.text(flag) !== undefined)
+    if (flags.isOnCommandLine(flag))
       throw new ConfigError(`--${flag} is for a local group, and --nats-server names a running one`);
   }
   const servers = flags.text('nats-server')!.split(',');
@@ -82,7 +62,7 @@ function runningTarget(flags: Flags<TextFlag>, allowSignals: boolean): RunningTa
     user: flags.text('user'),
     pass: flags.text('pass'),
     token: flags.text('auth'),
-    allowSignals,
+    allowSignals: flags.flag('allow-signals'),
   };
 }
 
@@ -99,7 +79,7 @@ function plan(
     if (kind === undefined) {
       const nearest = nearestWord(name, FAULTS);
       const hint = nearest === undefined ? '' : `, did you mean ${nearest}?`;
-      throw new ConfigError(`--faults: there is no "${name}"${hint} There are ${FAULTS.join(', ')}`);
+      throw new ConfigError(`--faults: there is no "${name}"${hint || '.'} There are ${FAULTS.join(', ')}`);
     }
     if (!possible.includes(kind)) throw new ConfigError(whyNot(kind));
     if (rest.length > 0) throw new ConfigError(`--faults: "${item}" must be ${kind} or ${kind}=NUMBER`);

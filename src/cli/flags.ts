@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { ConfigError } from '../config/error.js';
+import { isFileKey, keysOf } from '../config/file-keys.js';
 import { boolean } from '../config/kinds.js';
+import { kebab, OPTION_NAMES } from '../config/options.js';
 import { nearestWord } from '../config/suggest.js';
 import { parseDurationMs, parseSize } from '../config/units.js';
 
@@ -14,7 +16,7 @@ interface Given {
 /** Where the values of a command's flags come from, beside the command line. */
 export interface FlagSources {
   readonly environment?: NodeJS.ProcessEnv;
-  /** A YAML or JSON file of flag names and values. */
+  /** A YAML or JSON file of flag names and values; a broker's file will do. */
   readonly configFile?: string | undefined;
 }
 
@@ -36,6 +38,10 @@ export class Flags<Name extends string> {
     this.#args = args;
     this.#environment = environment;
     this.#file = configFile === undefined ? new Map() : readFlagFile(configFile, names);
+  }
+
+  isOnCommandLine(flag: Name): boolean {
+    return this.#args[flag] !== undefined;
   }
 
   text(flag: Name): string | undefined {
@@ -125,7 +131,7 @@ function readFlagFile(path: string, names: readonly string[]): ReadonlyMap<strin
     content = parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new ConfigError(
-      `--config: ${path} cannot be read as YAML or JSON: ${(error as Error).message.split('\n')[0]}`,
+      `--config: ${path} cannot be read as YAML or JSON: ${(error as Error).message.split('\n')[0]!.replace(/:$/, '')}`,
     );
   }
   const values = new Map<string, Given>();
@@ -133,16 +139,40 @@ function readFlagFile(path: string, names: readonly string[]): ReadonlyMap<strin
   if (typeof content !== 'object' || Array.isArray(content))
     throw new ConfigError(`--config: ${path} must have flags and values, as "cluster-id: test-cluster"`);
   for (const [key, value] of Object.entries(content)) {
-    const name = key.replaceAll('_', '-');
-    if (!names.includes(name)) {
-      const nearest = nearestWord(name, names);
+    const name = flagOf(key, names);
+    if (name === undefined) {
+      if (isFileKey(key)) continue;
+      const nearest = nearestWord(kebab(key), names);
       throw new ConfigError(
         `--config: ${path} has "${key}", which is no flag of this command${nearest === undefined ? '' : `. Did you mean ${nearest}?`}`,
       );
     }
-    if (!['string', 'number', 'boolean'].includes(typeof value))
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    if (!items.every((item) => ['string', 'number', 'boolean'].includes(typeof item)))
       throw new ConfigError(`--config: ${key} in ${path} must be a text, a number, or true or false`);
-    values.set(name, { text: String(value), where: `${key} in ${path}` });
+    values.set(name, { text: items.join(','), where: `${key} in ${path}` });
   }
   return values;
+}
+
+/** The flag that a key stands for, which may be called as in a broker's file. What is only for brokers there stands for none. */
+function flagOf(key: string, names: readonly string[]): string | undefined {
+  const name = kebab(key);
+  if (names.includes(name)) return name;
+  return OPTION_NAMES.find((option) => names.includes(option) && keysOf(option).includes(key));
+}
+
+/**
+ * The flags of a command, from wherever they may come: the command line, the environment, and the file that one of these names.
+ *
+ * @param args as yargs gives them
+ * @param names of the command's flags
+ */
+export function flagsOf<Name extends string>(
+  args: Readonly<Record<string, unknown>>,
+  names: readonly Name[],
+  environment: NodeJS.ProcessEnv = process.env,
+): Flags<Name> {
+  const configFile = new Flags<'config'>(args, [], { environment }).text('config');
+  return new Flags(args, names, { environment, configFile });
 }

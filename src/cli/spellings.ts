@@ -5,7 +5,8 @@ import { didYouMean } from '../config/suggest.js';
 /** `-n1000` is a letter and its number. */
 const ONE_DASH = /^-([a-zA-Z][a-zA-Z_-]+)(=.*)?$/s;
 const LONG_FOR_ALL = new Set(['help', 'version']);
-const TWO_DASHES = /^--([a-zA-Z]\w*_[\w-]*)(=.*)?$/s;
+const TWO_DASHES = /^--([a-zA-Z][\w-]*)(=.*)?$/s;
+const NEGATED = /^no-/;
 
 /**
  * A command line as yargs takes it: flags may be written as the Go tools have them, with one dash and with underscores. `-np 4`
@@ -29,8 +30,14 @@ export function asYargsHasIt(
 }
 
 function withLongDashes(arg: string, flags: ReadonlySet<string>): string {
-  const [, underscored, itsValue = ''] = TWO_DASHES.exec(arg) ?? [];
-  if (underscored !== undefined) return `--${kebab(underscored)}${itsValue}`;
+  const [, long, itsValue = ''] = TWO_DASHES.exec(arg) ?? [];
+  if (long !== undefined) {
+    const name = kebab(long);
+    if (flags.has(name) || LONG_FOR_ALL.has(name) || flags.has(name.replace(NEGATED, '')))
+      return `--${name}${itsValue}`;
+    const names = [...flags].filter((each) => each.length > 1).map((each) => `--${each}`);
+    throw new ConfigError(`unknown flag --${long}${didYouMean(`--${name}`, names)}`);
+  }
   const [, given, value = ''] = ONE_DASH.exec(arg) ?? [];
   if (given === undefined) return arg;
   const name = kebab(given);

@@ -35,7 +35,9 @@ async function status(args: Readonly<Record<string, unknown>>): Promise<number> 
   const group = flags.text('ft-group');
   const options = natsOptions(flags);
   const nc = await connect({ ...options, timeout: CONNECT_MS }).catch((error: Error) => {
-    throw new Error(`cannot connect to NATS at ${options.servers.join(', ')}: ${error.message}`);
+    throw new Error(
+      `cannot connect to NATS at ${options.servers.join(', ')}: ${error.message}. Is a nats-server running there, and are credentials and TLS right?`,
+    );
   });
   let found: MemberStatus[];
   try {

@@ -1,13 +1,22 @@
-import type { Argv } from 'yargs';
+import type { Argv, Options } from 'yargs';
 import { systemClock } from '../clock/clock.js';
+import { ConfigError } from '../config/error.js';
 import { nodeFs } from '../store/fs.js';
 import { type StoreInfo, storeInfo } from '../store/inspect.js';
 import { parseHolder } from '../store/process-identity.js';
 import { RELEASED } from '../store/reign.js';
 import { type StoreVerification, storeVerify } from '../store/verify.js';
+import { CONFIG_FLAG, flag, flagSwitch } from './client-flags.js';
+import { flagsOf } from './flags.js';
 import { table } from './table.js';
 
-interface StoreArgs {
+export const STORE_FLAGS = {
+  dir: flag('Folder of the store'),
+  json: flagSwitch('For programs'),
+  ...CONFIG_FLAG,
+} as const satisfies Record<string, Options>;
+
+interface StoreOptions {
   dir: string;
   json: boolean;
 }
@@ -19,37 +28,38 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
       .command(
         'info',
         'Show channels, bounds, segments, epochs and who holds the store',
-        (command) => storeOptions(command).example('$0 store info --dir ./data', 'what is in ./data'),
-        async (args) => onExitCode(await info(args)),
+        (command) => command.options(STORE_FLAGS).example('$0 store info --dir ./data', 'what is in ./data'),
+        async (args) => onExitCode(await info(storeOptions(args))),
       )
       .command(
         'verify',
         'Check every CRC of every file. Exit code 1 if anything is damaged',
         (command) =>
-          storeOptions(command).example(
-            '$0 store verify --dir ./data',
-            'name every damage by file and offset',
-          ),
-        async (args) => onExitCode(await verify(args)),
+          command
+            .options(STORE_FLAGS)
+            .example('$0 store verify --dir ./data', 'name every damage by file and offset'),
+        async (args) => onExitCode(await verify(storeOptions(args))),
       )
       .demandCommand(1, 'Name one: `stanchion store info` or `stanchion store verify`')
       .strict(),
   );
 }
 
-function storeOptions(command: Argv): Argv<StoreArgs> {
-  return command
-    .option('dir', { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder of the store' })
-    .option('json', { type: 'boolean', default: false, describe: 'For programs' });
+/** @throws ConfigError if no folder is named */
+function storeOptions(args: Readonly<Record<string, unknown>>): StoreOptions {
+  const flags = flagsOf(args, Object.keys(STORE_FLAGS) as (keyof typeof STORE_FLAGS)[]);
+  const dir = flags.text('dir');
+  if (dir === undefined) throw new ConfigError('--dir FOLDER is missing: the folder of the store');
+  return { dir, json: flags.flag('json') };
 }
 
-async function info({ dir, json }: StoreArgs): Promise<number> {
+async function info({ dir, json }: StoreOptions): Promise<number> {
   const found = await storeInfo({ fs: nodeFs, clock: systemClock, dir });
   process.stdout.write(json ? `${JSON.stringify(found, undefined, 2)}\n` : infoText(dir, found));
   return found.damage === undefined ? 0 : 1;
 }
 
-async function verify({ dir, json }: StoreArgs): Promise<number> {
+async function verify({ dir, json }: StoreOptions): Promise<number> {
   const found = await storeVerify({ fs: nodeFs, clock: systemClock, dir });
   process.stdout.write(json ? `${JSON.stringify(found, undefined, 2)}\n` : verifyText(dir, found));
   return found.damages.length === 0 ? 0 : 1;

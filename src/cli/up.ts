@@ -4,8 +4,8 @@ import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
 import { connect } from '../nats/connect.js';
-import { flag } from './client-flags.js';
-import { Flags } from './flags.js';
+import { CONFIG_FLAG, flag } from './client-flags.js';
+import { flagsOf } from './flags.js';
 import { onStopSignal } from './signals.js';
 
 export const UP_FLAGS = {
@@ -15,6 +15,7 @@ export const UP_FLAGS = {
   'http-port': flag('Of the first broker; the others follow [default: 8222]'),
   'cluster-id': flag('Name that clients connect to [default: test-cluster]'),
   'ft-group': flag('Name of the group [default: local]'),
+  ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
 const STDOUT = 1;
@@ -36,7 +37,7 @@ export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => voi
 }
 
 async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
-  const flags = new Flags<keyof typeof UP_FLAGS>(args, [], { environment: process.env });
+  const flags = flagsOf(args, Object.keys(UP_FLAGS) as (keyof typeof UP_FLAGS)[]);
   const clusterId = flags.text('cluster-id') ?? 'test-cluster';
   const groupName = flags.text('ft-group') ?? 'local';
   const nodes = flags.number('nodes', 3, 1, MAX_NODES);

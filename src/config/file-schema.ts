@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { ChannelLimits } from '../channel/limits.js';
 import { checkGoFlag } from './argv.js';
 import { ConfigError } from './error.js';
+import { CHANNELS_KEYS, FILE_SECTIONS, keysOf, LIMITS_SECTIONS } from './file-keys.js';
 import { GO_FLAGS, type GoFlag } from './go-flags.js';
 import { channelLimit, type Kind } from './kinds.js';
 import { type ChannelRule, isPatternValid } from './limits.js';
-import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
+import { kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
 // What a checked file is made of. Classes, so that a walk over it can tell them from sections.
 
@@ -27,10 +28,6 @@ export class FileChannels {
 const MAX_SHOWN = 80;
 
 type Shape = Record<string, z.ZodType>;
-
-const LIMITS_SECTIONS = ['limits', 'store_limits', 'storelimits'];
-const FILE_SECTIONS = ['file', 'file_options'];
-const CHANNELS_KEYS = ['channels', 'channels_limits', 'channelslimits', 'per_channel', 'per_channel_limits'];
 
 const CHANNEL_LIMIT_OPTIONS: readonly [OptionName, keyof ChannelLimits][] = [
   ['max-msgs', 'maxMessages'],
@@ -98,10 +95,6 @@ function sectionShape(section: string): Shape {
     );
   }
   return shape;
-}
-
-function keysOf(name: OptionName): string[] {
-  return [...flagNames(name), ...(optionOf(name).fileKeys ?? []).filter((key) => !key.includes('.'))];
 }
 
 function addKeys(shape: Shape, keys: readonly string[], schema: z.ZodType): void {

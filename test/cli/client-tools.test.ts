@@ -116,10 +116,18 @@ describe('the tools', () => {
         [['pub', 'foo', 'x', '--file', 'y'], 2, /the message or --file/],
         [['pub', 'foo', '--file', '/no/such/file'], 2, /cannot read \/no\/such\/file/],
         [['pub', 'foo', 'x', '--count', '0'], 2, /--count must be a whole number from 1/],
-        [['pub', 'foo', 'x', '--nonsense'], 2, /[Uu]nknown argument/],
+        [['pub', 'foo', 'x', '--nonsense'], 2, /unknown flag --nonsense$/m],
+        [
+          ['pub', 'foo', 'x', '--ack-timeot', '3s'],
+          2,
+          /unknown flag --ack-timeot: did you mean --ack-timeout\?/,
+        ],
+        [['pub', 'foo', 'x', '-z'], 2, /unknown flag -z$/m],
+        [['pub', 'foo', 'x', 'y'], 2, /unexpected argument "y"/],
+        [['nonsense'], 2, /there is no command "nonsense"/],
         [['pub', 'foo', 'x', '--retry', 'maybe'], 2, /--retry must be one of auto, always, never/],
         [['pub', 'foo', 'x', '--user', 'u', '--auth', 't'], 2, /--user and --auth/],
-        [['pub'], 2, /Not enough non-option arguments/],
+        [['pub'], 2, /pub needs the name of a channel/],
       ];
       for (const [args, code, message] of cases) {
         const result = await run(args);
@@ -192,8 +200,23 @@ describe('the tools', () => {
       writeFileSync(config, `cluster_id: ${rig.broker.clusterId}\nclient-id: from-file\n`);
       const env = { STANCHION_CLUSTER_ID: '', STANCHION_CONFIG: config };
       assert.equal((await run(['pub', channel, 'x'], '', env)).code, 0);
-      writeFileSync(config, 'cluster: x\n');
-      assert.match((await run(['pub', channel, 'x'], '', env)).stderr, /has "cluster", which is no flag/);
+      writeFileSync(config, 'clustr-id: x\n');
+      assert.match(
+        (await run(['pub', channel, 'x'], '', env)).stderr,
+        /has "clustr-id", which is no flag .* mean cluster-id\?/,
+      );
+    });
+
+    it('takes the file of a broker, and of it what is for them', async () => {
+      const channel = rig.name('channel');
+      const config = join(rig.folder(), 'broker.yaml');
+      const { clusterId } = rig.broker;
+      writeFileSync(
+        config,
+        `id: ${clusterId}\nnats-server: [${rig.nats.url}]\nmax_msgs: 5\nchannels: { a.>: { max-age: 1h } }\n`,
+      );
+      const env = { STANCHION_CLUSTER_ID: '', STANCHION_NATS_SERVER: '', STANCHION_CONFIG: config };
+      assert.equal((await run(['pub', channel, 'x'], '', env)).stderr, `published 1 message to ${channel}\n`);
     });
   });
 

@@ -8,9 +8,23 @@ import { Rig } from '../harness/rig.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-function stanchion(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+interface Result {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function stanchion(...args: string[]): Result {
+  return stanchionIn({}, ...args);
+}
+
+function stanchionIn(env: Record<string, string>, ...args: string[]): Result {
   const main = join(root, 'src', 'cli', 'main.ts');
-  return spawnSync(process.execPath, ['--import', 'tsx', main, ...args], { cwd: root, encoding: 'utf8' });
+  return spawnSync(process.execPath, ['--import', 'tsx', main, ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
 }
 
 describe('stanchion store', () => {
@@ -59,6 +73,18 @@ describe('stanchion store', () => {
     assert.match(nothing.stderr, /no store|not a .*store/i);
     const noDir = stanchion('store', 'verify');
     assert.equal(noDir.status, 2);
-    assert.match(noDir.stderr, /dir/);
+    assert.match(noDir.stderr, /--dir FOLDER is missing/);
+    const positional = stanchion('store', 'verify', 'data');
+    assert.deepEqual([positional.status, /unexpected argument "data"/.test(positional.stderr)], [2, true]);
+  });
+
+  it('takes its flags from the environment, and from the file of a broker', () => {
+    const dir = rig.folder();
+    const fromEnvironment = stanchionIn({ STANCHION_DIR: dir }, 'store', 'info');
+    assert.deepEqual([fromEnvironment.status, fromEnvironment.stderr.includes(dir)], [1, true]);
+    const file = join(rig.folder(), 'stanchion.yaml');
+    writeFileSync(file, `store: file\ndatastore: ${dir}\nmax-age: 1h\n`);
+    const fromFile = stanchion('store', 'info', '--config', file);
+    assert.deepEqual([fromFile.status, fromFile.stderr.includes(dir)], [1, true]);
   });
 });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type DrillArgs, drillOptions } from '../../src/cli/drill-options.js';
+import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill.js';
+import { drillOptions } from '../../src/cli/drill-options.js';
+import { flagsOf } from '../../src/cli/flags.js';
 import { ConfigError } from '../../src/config/error.js';
 import type { DrillOptions } from '../../src/drill/options.js';
 
-function options(flags: Record<string, unknown>): DrillOptions {
-  return drillOptions({ 'allow-signals': false, ...flags } as DrillArgs);
+function options(flags: Record<string, unknown>, environment: Record<string, string> = {}): DrillOptions {
+  return drillOptions(flagsOf(flags, Object.keys(DRILL_FLAGS) as DrillFlag[], environment));
 }
 
 const RUNNING = { 'nats-server': 'nats://a:4222,nats://b:4222' };
@@ -49,10 +51,17 @@ describe('the flags of stanchion drill', () => {
     );
   });
 
+  it('of a broker are no hindrance in the environment: what is for the other kind of group plays no part', () => {
+    const broker = { STANCHION_DIR: '/data', STANCHION_FT_GROUP: 'g', STANCHION_CLUSTER_ID: 'c' };
+    assert.deepEqual(options({ nodes: '2', dir: 'd' }, broker).target, { kind: 'local', nodes: 2, dir: 'd' });
+    const { target } = options({}, { ...broker, STANCHION_NATS_SERVER: 'nats://a' });
+    assert.equal(target.kind === 'running' && target.clusterId, 'c');
+  });
+
   const WRONG: [flags: Record<string, unknown>, says: RegExp][] = [
     [{ faults: 'kil' }, /--faults: there is no "kil", did you mean kill\? There are term, kill, pause/],
     [{ faults: '' }, /--faults is empty/],
-    [{ faults: 'kill,' }, /--faults: there is no ""/],
+    [{ faults: 'kill,' }, /--faults: there is no ""\. There are term/],
     [{ faults: 'kill=0' }, /--faults kill= must be a whole number from 1 to 1000, and is "0"/],
     [{ faults: 'kill=1=2' }, /--faults: "kill=1=2" must be kill or kill=NUMBER/],
     [{ faults: 'kill,term,kill' }, /--faults names kill twice/],

@@ -174,7 +174,10 @@ describe('damage', () => {
     for (const path of fs.paths().filter((name) => name.includes('/journal/'))) await fs.unlink(path);
     await fs.removeDirectory(`${DIR}/journal`);
     const { damages } = await storeVerify({ fs, clock, dir: DIR });
-    assert.match(damages.map(({ path, what }) => `${path}: ${what}`).join(), /journal\/.*: the file is missing/);
+    assert.match(
+      damages.map(({ path, what }) => `${path}: ${what}`).join(),
+      /journal\/.*: the file is missing/,
+    );
     assert.match((await storeInfo({ fs, clock, dir: DIR })).damage?.what ?? '', /the file is missing/);
   });
 
