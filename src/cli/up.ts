@@ -1,5 +1,6 @@
 import type { Argv, Options } from 'yargs';
 import { askStatus } from '../group/ask.js';
+import { checkStore } from '../local-group/check-store.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
@@ -52,9 +53,11 @@ async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
   });
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const stopAsked = new Promise<void>((resolve) => onStopSignal(log, resolve));
+  const dir = flags.text('dir') ?? './data';
+  await checkStore(dir, clusterId);
   const group = await LocalGroup.start({
     nodes,
-    dir: flags.text('dir') ?? './data',
+    dir,
     port,
     httpPort,
     clusterId,

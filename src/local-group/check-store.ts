@@ -1,0 +1,50 @@
+import { access, constants } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreError } from '../store/errors.js';
+import { nodeFs } from '../store/fs.js';
+import { checkIdentity } from '../store/identity.js';
+import { machineProcesses, parseHolder } from '../store/process-identity.js';
+import { RELEASED, Reign, type ReignState, sameReign } from '../store/reign.js';
+
+/** A holder renews several times within it, unless its lease is much longer than the default. */
+const WATCH_MS = 1_000;
+const LOOK_MS = 50;
+
+/**
+ * Looks whether a new group can have this folder for its store: what each of its brokers would stumble over, again and again, is said once.
+ * Another group that runs on it would share the store and not the NATS servers: the two would take the reign from each other by turns.
+ *
+ * @throws StoreError saying what is in the way; Error if it may not be read or written
+ */
+export async function checkStore(dir: string, clusterId: string): Promise<void> {
+  await nodeFs.makeDirectory(dir);
+  await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+  if ((await checkIdentity(nodeFs, dir, clusterId)) === undefined) return;
+  const reign = new Reign(nodeFs, dir);
+  // What is wrong with the reign itself the brokers tell.
+  const state = await reign.read().catch(() => undefined);
+  if (state === undefined || !(await isRenewed(reign, state))) return;
+  const holder = parseHolder(state.holder);
+  const who =
+    holder === undefined
+      ? state.holder
+      : `broker "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid})`;
+  throw new StoreError(
+    'held',
+    `the store in ${dir} is in use, by ${who}: stop that group or broker first, or give another --dir`,
+  );
+}
+
+async function isRenewed(reign: Reign, state: ReignState): Promise<boolean> {
+  if (state.holder === RELEASED) return false;
+  const holder = parseHolder(state.holder);
+  const processes = machineProcesses(nodeFs, hostname(), process.pid);
+  if (holder !== undefined && (await processes.isDead(holder.identity))) return false;
+  for (let waitedMs = 0; waitedMs < WATCH_MS; waitedMs += LOOK_MS) {
+    await sleep(LOOK_MS);
+    const now = await reign.read().catch(() => state);
+    if (!sameReign(now, state)) return now.holder !== RELEASED;
+  }
+  return false;
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, it } from 'node:test';
+import { mainScript } from '../harness/broker.js';
+import { waitFor } from '../harness/wait.js';
+
+const ANY_PORTS = ['--port', '0', '--http-port', '0'];
+const START_MS = 60_000;
+
+describe('stanchion up', () => {
+  const root = mkdtempSync(join(tmpdir(), 'stanchion-up-'));
+  const dir = join(root, 'data');
+  let main: string[];
+  let group: ChildProcessWithoutNullStreams;
+  let output = '';
+
+  function up(...args: string[]): ChildProcessWithoutNullStreams {
+    return spawn(process.execPath, [...main, 'up', '--dir', dir, ...ANY_PORTS, ...args]);
+  }
+
+  async function refusal(...args: string[]): Promise<{ code: number | null; stderr: string }> {
+    const child = up(...args);
+    const [stderr, code] = await Promise.all([
+      text(child.stderr),
+      new Promise<number | null>((resolve) => child.on('close', resolve)),
+    ]);
+    return { code, stderr };
+  }
+
+  before(async () => {
+    main = await mainScript();
+    group = up('--nodes', '2');
+    group.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk;
+    });
+    await waitFor(() => /^Active: stan-\d/m.test(output), 'somebody serves', START_MS);
+  });
+  after(() => {
+    group.kill('SIGKILL');
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  it('says where clients connect, and nothing that looks like trouble', () => {
+    assert.match(output, /^Clients connect to cluster id "test-cluster" at nats:\/\//m);
+    assert.doesNotMatch(output, /"level":"error"/);
+  });
+
+  it('is not started a second time on the same store, whatever the ports', async () => {
+    const { code, stderr } = await refusal();
+    assert.match(stderr, /^stanchion: the store in \S+ is in use, by broker "stan-\d" \(host \S+, pid \d+\)/);
+    assert.equal(code, 1);
+  });
+
+  it('says once what all its brokers would say: that the store is of another cluster', async () => {
+    const { code, stderr } = await refusal('--cluster-id', 'other');
+    assert.match(stderr, /^stanchion: \S+ holds the store of cluster "test-cluster", not of "other"/);
+    assert.equal(code, 1);
+  });
+
+  it('stops in order when it is asked to', async () => {
+    const ended = new Promise<number | null>((resolve) => group.on('close', resolve));
+    group.kill('SIGINT');
+    assert.equal(await ended, 0);
+    assert.match(output, /the reign has been given back[\s\S]*The group has stopped\.\n$/);
+  });
+
+  it('goes on with its store, also after a kill', async () => {
+    for (const signal of ['SIGKILL', 'SIGINT'] as const) {
+      const again = up('--nodes', '1');
+      let said = '';
+      again.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        said += chunk;
+      });
+      const ended = new Promise((resolve) => again.on('close', resolve));
+      await waitFor(() => /^Active: stan-1/m.test(said), 'it serves', START_MS);
+      again.kill(signal);
+      await ended;
+    }
+  });
+});
