@@ -1,22 +1,44 @@
 import type { RunningBroker } from './assembly/running.js';
-import type { ServeConfig } from './config/serve-config.js';
-import type { Logger } from './log/logger.js';
+import { startBroker as start } from './assembly/start.js';
+import { type BrokerOptions, embeddedConfig } from './config/embedded.js';
+import type { LogConfig } from './config/serve-config.js';
+import { createLogger, type Logger, silentLogger } from './log/logger.js';
+import { descriptorOutput, fileOutput } from './log/output.js';
 
 export type { RunningBroker, StopReason } from './assembly/running.js';
-export type { ServeConfig } from './config/serve-config.js';
+export type { BrokerOptions, ChannelOptions } from './config/embedded.js';
+export type { LogFields, Logger } from './log/logger.js';
+
+const STDOUT = 1;
 
 /**
- * Starts a broker in this process: its nats-server if it has one, its store, its place in NATS. With a group it is a member,
- * active or standby.
+ * Starts a broker in this process, for tests and for programs that have one inside. It resolves when clients can connect; a member of
+ * a group, when it serves or watches. It waits for NATS as long as that takes.
  *
- * @throws Error saying what is in the way: a port that is taken, a store that is held or damaged, NATS that cannot be reached
+ * Nothing is logged unless `log`, `logLevel`, `logFormat` or `logFile` is given. Neither the environment nor signals are looked at.
+ *
+ * @throws Error saying what is in the way: an option that cannot be, a port that is taken, a store that is held or damaged
  */
-export async function startBroker(config: ServeConfig, options: { log: Logger }): Promise<RunningBroker> {
-  const { group, store } = config;
-  if (group !== undefined && store.kind === 'file') {
-    const { RunningMember } = await import('./group/running-member.js');
-    return new RunningMember({ ...config, group, store }, options.log).start();
-  }
-  const { BrokerAlone } = await import('./assembly/alone.js');
-  return new BrokerAlone(config, options.log).start();
+export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
+  const config = await embeddedConfig(options);
+  const log = options.log ?? loggerOf(options, config.log);
+  for (const warning of config.warnings) log.warn({}, warning);
+  const broker = await start(config, { log });
+  const stopped = broker.stopped.then(({ error }) => {
+    throw error ?? new Error('the broker was stopped before it was ready');
+  });
+  // Which says why, where `ready` says only that it will not be.
+  await Promise.race([broker.ready.catch(() => stopped), stopped]);
+  return broker;
+}
+
+function loggerOf({ logLevel, logFormat, logFile }: BrokerOptions, config: LogConfig): Logger {
+  if (logLevel === undefined && logFormat === undefined && logFile === undefined) return silentLogger;
+  const { level, format = 'json', file, withTime } = config;
+  return createLogger({
+    level,
+    format,
+    output: file === undefined ? descriptorOutput(STDOUT) : fileOutput(file),
+    withTime,
+  });
 }

@@ -55,6 +55,14 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
     return this;
   }
 
+  get urls(): readonly string[] {
+    return this.natsServer === undefined ? this.config.nats.servers : [this.natsServer.url];
+  }
+
+  get httpUrl(): string | undefined {
+    return this.http?.url;
+  }
+
   reload(): void {
     this.http?.reload();
   }

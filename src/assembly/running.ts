@@ -14,6 +14,10 @@ export interface RunningBroker {
   readonly ready: Promise<void>;
   /** Resolves when everything is closed, whatever the reason. Never rejects. */
   readonly stopped: Promise<StopReason>;
+  /** NATS servers that it is attached to, or its own: where clients connect. */
+  readonly urls: readonly string[];
+  /** Undefined: no HTTP. */
+  readonly httpUrl: string | undefined;
   /** Reads again what may change while it runs: the certificate of HTTP. */
   reload(): void;
   /** Closes clients' state and store cleanly. Resolves when that is done. */

@@ -4,8 +4,8 @@ import { keepYoungGenerationSmall } from './young-generation.js';
 
 /** The other commands do without a broker's code. */
 const startBroker: StartBroker = async (config, options) => {
-  const server = await import('../server.js');
-  return await server.startBroker(config, options);
+  const assembly = await import('../assembly/start.js');
+  return await assembly.startBroker(config, options);
 };
 
 // Before anything is loaded, which makes it grow. (Flags alone are for `serve`.)

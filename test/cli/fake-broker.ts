@@ -30,6 +30,8 @@ async function startBroker(config: ServeConfig, { log }: { log: Logger }): Promi
   return {
     ready: Promise.resolve(),
     stopped,
+    urls: [],
+    httpUrl: undefined,
     reload: () => log.info({}, 'files read again'),
     stop: async () => {
       if (behaviour === 'never stop') return;

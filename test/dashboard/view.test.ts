@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { connect as connectNats, type NatsConnection } from 'nats';
+import type { RunningBroker } from '../../src/assembly/running.js';
+import { startBroker } from '../../src/assembly/start.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import { type ChannelDetail, encodeView } from '../../src/dashboard/view.js';
 import { encodeStatus, type MemberStatus } from '../../src/group/status.js';
 import { groupSubjects } from '../../src/group/subjects.js';
 import { connect } from '../../src/index.js';
 import { silentLogger } from '../../src/log/logger.js';
-import { type RunningBroker, startBroker } from '../../src/server.js';
 import { NatsServer } from '../harness/nats-server.js';
 
 const SUBSCRIPTIONS = 300;

@@ -28,7 +28,16 @@ const use = async (): Promise<void> => {
   // @ts-expect-error: it is a number
   connection.subscribe('a', { ackWait: '1s' });
 };
-const start: (config: ServeConfig, options: { log: never }) => Promise<unknown> = startBroker;
+const start = async (log: Logger): Promise<RunningBroker> => {
+  const channels = { 'a.>': { maxMsgs: 1, maxAge: '1h' } };
+  const options: BrokerOptions = { clusterId: 'c', port: 0, store: 'file', dir: 'd', maxAge: 1_000, hbInterval: '1s', channels, log };
+  const { urls }: { urls: readonly string[] } = await startBroker({ ...options, natsServer: ['nats://a', 'nats://b'] });
+  // @ts-expect-error: it is a number
+  await startBroker({ maxMsgs: true });
+  // @ts-expect-error: there is no such option
+  await startBroker({ maxMessages: 1 });
+  return startBroker({ natsServer: urls.join() });
+};
 console.log(use, start);
 `;
 
@@ -96,7 +105,7 @@ describe('the package, as npm installs it', () => {
     it(`carries types, for either kind of module: ${module}`, () => {
       const head = [
         "import { connect, type Message, type StanConnection } from 'stanchion';",
-        "import { startBroker, type ServeConfig } from 'stanchion/server';",
+        "import { type BrokerOptions, type Logger, type RunningBroker, startBroker } from 'stanchion/server';",
       ].join('\n');
       for (const file of files) writeFileSync(join(folder, file), `${head}\n${TYPED}`);
       const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');

@@ -1,0 +1,17 @@
+import type { StartBroker } from './running.js';
+
+/**
+ * Starts a broker in this process: its nats-server if it has one, its store, its place in NATS. With a group it is a member,
+ * active or standby.
+ *
+ * @throws Error saying what is in the way: a port that is taken, a store that is held or damaged
+ */
+export const startBroker: StartBroker = async (config, { log }) => {
+  const { group, store } = config;
+  if (group !== undefined && store.kind === 'file') {
+    const { RunningMember } = await import('../group/running-member.js');
+    return new RunningMember({ ...config, group, store }, log).start();
+  }
+  const { BrokerAlone } = await import('./alone.js');
+  return new BrokerAlone(config, log).start();
+};

@@ -1,0 +1,90 @@
+import type { Logger } from '../log/logger.js';
+import { ConfigError } from './error.js';
+import { duration, positiveDuration } from './kinds.js';
+import { kebab, OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
+import { NO_CONFIG_FILE, resolveServeConfig } from './resolve.js';
+import type { ServeConfig } from './serve-config.js';
+import { didYouMean } from './suggest.js';
+
+type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : Name;
+
+/** As in a config file: a size may be `10MB`, a list may be a text with commas. Numbers of durations are milliseconds. */
+type Given<Value> =
+  | Value
+  | (number extends Value ? string : never)
+  | (Value extends readonly string[] ? string : never);
+
+/** What is for a process and not for a broker. */
+type NotHere = 'config' | 'pid';
+
+/** Limits of a channel, or of those that a pattern names. */
+export interface ChannelOptions {
+  maxMsgs?: number;
+  /** Bytes, or a text as `10MB`. */
+  maxBytes?: number | string;
+  /** Milliseconds, or a text as `1h30m`. */
+  maxAge?: number | string;
+  maxSubs?: number;
+  /** Milliseconds, or a text as `1h30m`. */
+  maxInactivity?: number | string;
+}
+
+/** The flags of `stanchion serve`, in camelCase and with the same defaults. */
+export type BrokerOptions = {
+  [Name in Exclude<OptionName, NotHere> as Camel<Name>]?: Given<OptionValues[Name]>;
+} & {
+  /** Limits of single channels, by name or pattern. */
+  channels?: Readonly<Record<string, ChannelOptions>>;
+  /** Instead of `logLevel`, `logFormat` and `logFile`. */
+  log?: Logger;
+};
+
+const NOT_HERE: ReadonlySet<string> = new Set(['config', 'pid'] satisfies NotHere[]);
+const NAMES = new Map(OPTION_NAMES.filter((name) => !NOT_HERE.has(name)).map((name) => [camel(name), name]));
+
+/** @throws ConfigError naming what is wrong */
+export async function embeddedConfig({
+  channels,
+  log: _log,
+  ...options
+}: BrokerOptions): Promise<ServeConfig> {
+  const argv = Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
+    const name = NAMES.get(key);
+    if (name === undefined) throw new ConfigError(`unknown option ${key}${didYouMean(key, NAMES.keys())}`);
+    return value === undefined ? [] : [`--${name}=${textOf(name, value)}`];
+  });
+  if (channels === undefined) return resolveServeConfig(argv, {}, () => NO_CONFIG_FILE);
+  // What reads files is loaded only where it is needed.
+  const { parseConfigFile } = await import('./file.js');
+  const content = JSON.stringify({ channels: mapValues(channels, limitsAsInFile) });
+  return resolveServeConfig(['--config=options', ...argv], {}, (path) => parseConfigFile(path, content));
+}
+
+function limitsAsInFile(limits: ChannelOptions): Record<string, string> {
+  const entries = Object.entries(limits).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    entries.map(([key, value]) => {
+      const name = NAMES.get(key);
+      return name === undefined ? [key, String(value)] : [name, textOf(name, value)];
+    }),
+  );
+}
+
+function textOf(name: OptionName, value: unknown): string {
+  const { kind } = optionOf(name);
+  const isDuration = kind === duration || kind === positiveDuration;
+  return isDuration && typeof value === 'number' ? `${value}ms` : String(value);
+}
+
+function mapValues<From, To>(
+  record: Readonly<Record<string, From>>,
+  map: (value: From) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}
+
+function camel(name: string): string {
+  return kebab(name).replace(/-(\w)/g, (_all, letter: string) => letter.toUpperCase());
+}
