@@ -58,7 +58,7 @@ export function addBenchCommand(parser: Argv, onExitCode: (exitCode: number) => 
         })
         .example('$0 bench -np 1 -ns 1 -n 100000 -ms 128', 'as stan-bench has it')
         .example('$0 bench --publishers 4 --sync --messages 1000', 'the time of one message after the other')
-        .example('$0 bench --publishers 0 --subscribers 1 --messages 50000', 'read what is stored'),
+        .example('$0 bench -np 0 -ns 1 -n 50000', 'read what is stored'),
     async (args) => onExitCode(await bench(args)),
   );
 }

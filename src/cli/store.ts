@@ -40,6 +40,7 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
             .example('$0 store verify --dir ./data', 'name every damage by file and offset'),
         async (args) => onExitCode(await verify(storeOptions(args))),
       )
+      .example('$0 store info --dir ./data', 'what is in ./data')
       .demandCommand(1, 'Name one: `stanchion store info` or `stanchion store verify`')
       .strict(),
   );
@@ -105,12 +106,13 @@ function infoText(dir: string, found: StoreInfo): string {
 
 function verifyText(dir: string, found: StoreVerification): string {
   const lines = found.notes.map((note) => `Note: ${note}`);
-  for (const { path, offset, what } of found.damages) lines.push(`DAMAGED: ${path}, byte ${offset}: ${what}`);
+  for (const { path, offset, what } of found.damages)
+    lines.push(path === '' ? `DAMAGED: ${what}` : `DAMAGED: ${path}, byte ${offset}: ${what}`);
   const checked = `${found.files} files, ${size(found.bytes)}, ${found.messages} messages in segments`;
   lines.push(
     found.damages.length === 0
       ? `All is well in ${dir}: ${checked}`
-      : `${found.damages.length} damaged places in ${dir}: ${checked}. Nothing was changed. Restore those files from a backup, or keep the folder and ask for help`,
+      : `${found.damages.length} damaged ${found.damages.length === 1 ? 'place' : 'places'} in ${dir}: ${checked}. Nothing was changed. Restore those files from a backup, or keep the folder and ask for help`,
   );
   return `${lines.join('\n')}\n`;
 }

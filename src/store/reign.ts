@@ -1,6 +1,12 @@
 import { isMissing, StoreError } from './errors.js';
 import { removeIfThere } from './file-io.js';
-import { REIGN_DIRECTORY } from './file-names.js';
+import {
+  CHECKPOINT_DIRECTORY,
+  JOURNAL_DIRECTORY,
+  parseNames,
+  REIGN_DIRECTORY,
+  SEGMENT_DIRECTORY,
+} from './file-names.js';
 import type { StoreFs } from './fs.js';
 import { makeApart } from './inode-distance.js';
 
@@ -53,7 +59,7 @@ export class Reign {
   }
 
   /**
-   * Makes the folder, released at epoch 0, if there is none.
+   * Makes the folder, if there is none: released at epoch 0, or at the newest that has left files, if somebody has removed the folder.
    *
    * @param unique makes the name of the prepared folder this process's own
    */
@@ -61,7 +67,8 @@ export class Reign {
     if ((await this.#fs.status(this.#dir)) !== undefined) return;
     await this.#fs.makeDirectory(this.#parent);
     const prepared = `${this.#parent}/${REIGN_DIRECTORY}.${holderName(unique)}`;
-    const first = `${prepared}/${reignFileName({ epoch: 0, counter: 0, holder: RELEASED })}`;
+    const epoch = await this.#newestEpoch();
+    const first = `${prepared}/${reignFileName({ epoch, counter: 0, holder: RELEASED })}`;
     const prepare = async (): Promise<void> => {
       await this.#fs.makeDirectory(prepared);
       const file = await this.#fs.open(first, 'create');
@@ -79,6 +86,22 @@ export class Reign {
       if ((await this.#fs.status(this.#dir)) === undefined) throw error;
     }
     await this.#fs.syncDirectory(this.#parent);
+  }
+
+  async #newestEpoch(): Promise<number> {
+    let newest = 0;
+    for (const [directory, extension] of [
+      [JOURNAL_DIRECTORY, 'log'],
+      [SEGMENT_DIRECTORY, 'seg'],
+      [CHECKPOINT_DIRECTORY, 'ckpt'],
+    ] as const) {
+      const names = await this.#fs.list(`${this.#parent}/${directory}`).catch((error: unknown) => {
+        if (isMissing(error)) return [];
+        throw error;
+      });
+      newest = Math.max(newest, ...parseNames(names, extension).map(({ epoch }) => epoch));
+    }
+    return newest;
   }
 
   /**

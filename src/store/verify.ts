@@ -8,6 +8,7 @@ import { type InspectOptions, listFiles, recoverReadOnly, requireIdentity } from
 import { openJournalContent, scanJournal } from './journal-reader.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from './record.js';
 import type { Recovery } from './recovery.js';
+import { Reign } from './reign.js';
 import {
   DIRECTORY_ENTRY_BYTES,
   type DirectoryEntry,
@@ -25,7 +26,7 @@ export interface StoreVerification {
   bytes: number;
   /** Messages in segments whose CRC was checked. */
   messages: number;
-  /** Each the first of its file or extent; empty if all is well. */
+  /** Each the first of its file or extent; empty if all is well. A path that is empty: of no single file. */
   damages: { path: string; offset: number; what: string }[];
   /** What is no damage: torn tails, files that a crash left half written. */
   notes: string[];
@@ -59,6 +60,10 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
       return undefined;
     },
   );
+  // A reign that is gone altogether is made anew; one without its file keeps brokers from starting.
+  await new Reign(fs, dir).read().catch((error: unknown) => {
+    if (!isGone(error)) note(result, error);
+  });
   const [journals, segments, checkpoints] = await listFiles(fs, dir);
   for (const { path, bytes } of checkpoints) {
     await check(bytes, async () => {

@@ -4,6 +4,7 @@ import { StoreError } from '../../src/store/errors.js';
 import type { FileStore } from '../../src/store/file.js';
 import { storeInfo } from '../../src/store/inspect.js';
 import { openFileStore } from '../../src/store/open-file.js';
+import { Reign } from '../../src/store/reign.js';
 import { storeVerify } from '../../src/store/verify.js';
 import { until } from './file-support.js';
 import { SimFs } from './sim-fs.js';
@@ -179,6 +180,19 @@ describe('damage', () => {
       /journal\/.*: the file is missing/,
     );
     assert.match((await storeInfo({ fs, clock, dir: DIR })).damage?.what ?? '', /the file is missing/);
+  });
+
+  it('of the name of the reign is told by the verification', async () => {
+    const { fs } = await checkpointedStore();
+    const reign = new Reign(fs, DIR);
+    await reign.create('a');
+    assert.deepEqual((await storeVerify({ fs, clock, dir: DIR })).damages, []);
+    for (const path of fs.paths().filter((name) => name.includes('/reign/'))) await fs.unlink(path);
+    const { damages } = await storeVerify({ fs, clock, dir: DIR });
+    assert.match(
+      damages.map(({ what }) => what).join(),
+      /should hold one file whose name is the state of the reign/,
+    );
   });
 
   it('of the newest checkpoint falls back to the one before while its journals are there', async () => {

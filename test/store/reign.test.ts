@@ -33,6 +33,17 @@ describe('the reign', () => {
     assert.deepEqual(fs.readdirSync(dir), ['reign'], 'nothing else is left');
   });
 
+  it('is born behind the newest epoch that has left files, where somebody has removed it', async (t) => {
+    const dir = directory(t);
+    for (const file of ['journal/00000007.000001.log', 'segments/00000009.000002.seg']) {
+      fs.mkdirSync(path.dirname(`${dir}/${file}`));
+      fs.writeFileSync(`${dir}/${file}`, '');
+    }
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    assert.deepEqual(await reign.read(), { epoch: 9, counter: 0, holder: RELEASED });
+  });
+
   it('is made apart from files made later, if it is to be renamed often, and nothing else is left', async (t) => {
     const dir = directory(t);
     let made = 0;
