@@ -134,8 +134,8 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
 
   it('takes no flag that it does not know, and none without its value', async () => {
     for (const [flag, says] of [
-      ['--bogus', /Unknown argument: bogus/],
-      ['--rate', /--rate is empty/],
+      ['--bogus', /unknown flag --bogus/],
+      ['--rate', /--rate needs a value/],
     ] as const) {
       const { exitCode, stdout, stderr } = await drill(flag);
       assert.deepEqual([exitCode, stdout], [2, '']);
