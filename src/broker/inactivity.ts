@@ -13,8 +13,11 @@ export function watchInactivity(context: BrokerContext, channel: Channel): void 
 export function deleteIfInactive(context: BrokerContext, channel: Channel): void {
   // The end of its last subscription starts a new wait.
   if (channel.hasActiveSubscriptions) return;
+  const nowMs = context.clock.monotonicMs();
+  // A message that is not durable yet is about to be acknowledged: the channel is in use until it is.
+  if (channel.visible < channel.log.lastSequence) channel.usedAtMs = nowMs;
   // By the monotonic clock: a wall clock that is set forward must not delete anything.
-  const restMs = channel.usedAtMs + channel.limits.maxInactivityMs - context.clock.monotonicMs();
+  const restMs = channel.usedAtMs + channel.limits.maxInactivityMs - nowMs;
   if (restMs > 0) {
     context.wheel.arm(channel, restMs);
     return;
