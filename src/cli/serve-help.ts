@@ -24,7 +24,7 @@ export function addServeHelp(command: Argv): Argv {
       '(--max-msgs 5, --max_msgs=5, -max_msgs 5, -mm 5).\n' +
       'Every flag can come from the environment (STANCHION_MAX_MSGS=5) and from the --config file (max-msgs: 5). ' +
       'A flag beats the environment, that the file, and that the default.\n' +
-      'SIGTERM and SIGINT stop it cleanly, SIGUSR2 turns debug messages on and off.\n' +
+      'SIGTERM and SIGINT stop it cleanly, SIGUSR2 turns debug messages on and off, SIGUSR1 opens the --log-file anew.\n' +
       'Exit code: 0 stopped when asked to, 1 failed, 2 wrong configuration.',
   );
 }

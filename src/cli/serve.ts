@@ -10,12 +10,12 @@ import {
 } from '../config/resolve.js';
 import type { LogConfig } from '../config/serve-config.js';
 import { createLogger, type RootLogger } from '../log/logger.js';
-import { descriptorOutput, fileOutput } from '../log/output.js';
+import { descriptorOutput, fileOutput, type LogFile } from '../log/output.js';
 import { errorText } from './error-text.js';
 import { LogLevelSwitch } from './log-level.js';
 import { writePidFile } from './pid-file.js';
 import { ConfigReload } from './reload.js';
-import { onDebugSignal, onReloadSignal, onStopSignal } from './signals.js';
+import { onDebugSignal, onReloadSignal, onRotateSignal, onStopSignal } from './signals.js';
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -34,10 +34,12 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
   const resolve = (): ResolvedServe => resolveServe(argv, process.env, readFile);
   const running = resolve();
   const { config } = running;
-  const log = openLog(config.log);
+  const logFile = openLogFile(config.log);
+  const log = openLog(config.log, logFile);
   endOnUncaught(log);
   const level = new LogLevelSwitch(log);
   onDebugSignal(level);
+  onRotateSignal(log, logFile);
   let broker: RunningBroker | undefined;
   const configReload = new ConfigReload(log, level, running, resolve);
   onReloadSignal(log, isatty(STDIN), () => {
@@ -83,18 +85,20 @@ function delay(ms: number): Promise<undefined> {
   });
 }
 
-function openLog(config: LogConfig): RootLogger {
-  const { level, file, withTime } = config;
+function openLogFile({ file }: LogConfig): LogFile | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return fileOutput(file);
+  } catch (error) {
+    throw new Error(`--log-file: cannot write ${file}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+function openLog(config: LogConfig, file: LogFile | undefined): RootLogger {
+  const { level, withTime } = config;
   const onTerminal = file === undefined && isatty(STDOUT);
   const format = config.format ?? (onTerminal ? 'pretty' : 'json');
-  let output = descriptorOutput(STDOUT);
-  if (file !== undefined) {
-    try {
-      output = fileOutput(file);
-    } catch (error) {
-      throw new Error(`--log-file: cannot write ${file}: ${error instanceof Error ? error.message : error}`);
-    }
-  }
+  const output = file ?? descriptorOutput(STDOUT);
   return createLogger({ level, format, output, withTime, withColor: onTerminal && !process.env.NO_COLOR });
 }
 

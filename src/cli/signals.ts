@@ -1,4 +1,5 @@
 import type { RootLogger } from '../log/logger.js';
+import type { LogFile } from '../log/output.js';
 import type { LogLevelSwitch } from './log-level.js';
 
 /** Exit code, as a shell has it for a program that was interrupted. */
@@ -28,6 +29,26 @@ export function onStopSignal(log: RootLogger, stop: () => void): void {
 /** SIGUSR2 turns debug messages on, and off again. */
 export function onDebugSignal(level: LogLevelSwitch): void {
   process.on('SIGUSR2', () => level.toggleDebug());
+}
+
+/**
+ * SIGUSR1 opens the log file anew, as in the Go server: rotation has renamed the one in use. Without a file it is taken all the
+ * same. Left alone, Node answers it with a debugger on a port, which lets anybody on the machine run code in the broker.
+ */
+export function onRotateSignal(log: RootLogger, file: LogFile | undefined): void {
+  process.on('SIGUSR1', (signal) => {
+    if (file === undefined) {
+      log.info({ signal }, 'the log is not in a file: nothing to open anew');
+      return;
+    }
+    try {
+      file.reopen();
+      log.info({ signal }, 'the log file was opened anew');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error({ signal, reason }, 'the log file cannot be opened anew: the log goes on in the file before');
+    }
+  });
 }
 
 /**

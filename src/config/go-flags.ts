@@ -66,7 +66,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
   {
     names: ['log_size_limit'],
     treatment: 'refused',
-    why: 'log files are not rotated. Use logrotate with copytruncate',
+    why: 'log files are not rotated. Use logrotate, which sends SIGUSR1 for a new file',
   },
 
   ...['file_slice_max_msgs', 'file_slice_max_bytes', 'file_slice_max_age'].map(

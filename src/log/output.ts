@@ -26,14 +26,35 @@ export function descriptorOutput(fd: number): LogOutput {
   };
 }
 
+/** A log in a file. */
+export interface LogFile extends LogOutput {
+  /**
+   * Goes on in the file that has the name now: who rotates logs renames the one before.
+   *
+   * @throws the system's error if it cannot be opened; the file before stays in use then
+   */
+  reopen(): void;
+  close(): void;
+}
+
 /**
  * Appends to a file.
  *
  * @throws the system's error if it cannot be opened
  */
-export function fileOutput(path: string): LogOutput & { close(): void } {
-  const fd = openSync(path, 'a');
-  return { ...descriptorOutput(fd), close: () => closeSync(fd) };
+export function fileOutput(path: string): LogFile {
+  let fd = openSync(path, 'a');
+  let output = descriptorOutput(fd);
+  return {
+    write: (line) => output.write(line),
+    reopen() {
+      const before = fd;
+      fd = openSync(path, 'a');
+      output = descriptorOutput(fd);
+      closeSync(before);
+    },
+    close: () => closeSync(fd),
+  };
 }
 
 const FULL_PIPE_WAIT_MS = 1;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { VERSION } from '../../src/cli/version.js';
+import { waitFor } from '../harness/wait.js';
 
 const PROGRAM = fileURLToPath(new URL('./fake-broker.ts', import.meta.url));
 
@@ -141,6 +142,47 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     }
     process.signal('SIGTERM');
     assert.equal((await process.ended).exitCode, 0);
+  });
+
+  it('goes on in a new log file on SIGUSR1, when the one before was renamed', async () => {
+    const file = join(folder, 'rotated.log');
+    const process = run(['serve', '--log-file', file]);
+    const has = (path: string, text: string) => () =>
+      existsSync(path) && readFileSync(path, 'utf8').includes(text);
+    await waitFor(has(file, 'Streaming Server is ready'), 'it is ready');
+    renameSync(file, `${file}.1`);
+    process.signal('SIGUSR1');
+    await waitFor(has(file, 'the log file was opened anew'), 'the new log file');
+    process.signal('SIGTERM');
+    assert.equal((await process.ended).exitCode, 0);
+    assert.match(readFileSync(file, 'utf8'), /asked to stop/);
+    assert.doesNotMatch(readFileSync(`${file}.1`, 'utf8'), /asked to stop/);
+  });
+
+  it('goes on in the same log file if there can be no new one, and says so', async () => {
+    const logs = join(folder, 'logs');
+    mkdirSync(logs);
+    const process = run(['serve', '--log-file', join(logs, 'log')]);
+    const kept = join(folder, 'kept');
+    const has = (path: string, text: string) => () =>
+      existsSync(path) && readFileSync(path, 'utf8').includes(text);
+    await waitFor(has(join(logs, 'log'), 'Streaming Server is ready'), 'it is ready');
+    renameSync(logs, kept);
+    process.signal('SIGUSR1');
+    await waitFor(has(join(kept, 'log'), 'cannot be opened anew'), 'the error');
+    process.signal('SIGTERM');
+    assert.equal((await process.ended).exitCode, 0);
+  });
+
+  it('opens no port for a debugger on SIGUSR1', async () => {
+    const process = run(['serve']);
+    await process.prints('Streaming Server is ready');
+    process.signal('SIGUSR1');
+    await process.prints('the log is not in a file');
+    process.signal('SIGTERM');
+    const { exitCode, stderr } = await process.ended;
+    assert.equal(exitCode, 0);
+    assert.doesNotMatch(stderr, /Debugger listening/);
   });
 
   it('reads the log level again on SIGHUP, and says what else has changed and has to wait', async () => {
