@@ -65,6 +65,7 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
 
   reload(): void {
     this.http?.reload();
+    this.natsServer?.reload();
   }
 
   async stop(): Promise<void> {

@@ -18,7 +18,7 @@ export interface RunningBroker {
   readonly urls: readonly string[];
   /** Undefined: no HTTP. */
   readonly httpUrl: string | undefined;
-  /** Reads again what may change while it runs: the certificate of HTTP. */
+  /** Reads again what may change while it runs: the certificate of HTTP, and the configuration file of a nats-server of its own. */
   reload(): void;
   /** Closes clients' state and store cleanly. Resolves when that is done. */
   stop(): Promise<void>;

@@ -112,6 +112,14 @@ export class SupervisedServer {
     return this.#child?.pid;
   }
 
+  /** Has it read its configuration file again. Without a file there is nothing that could have changed. */
+  reload(): void {
+    // While it starts it reads the file anyway, and a signal that it does not listen to yet would end it.
+    if (this.options.config.configFile === undefined || this.pages.kind === 'starting') return;
+    this.logger.info({}, 'nats-server is told to read its configuration file again');
+    this.child?.kill('SIGHUP');
+  }
+
   /** SIGTERM, and after a grace SIGKILL. Idempotent. */
   async stop(): Promise<void> {
     this.#isStopping = true;

@@ -137,6 +137,21 @@ describe('a supervised nats-server', () => {
     await nc.close();
   });
 
+  it('reads its configuration file again when told to', async () => {
+    const configFile = join(dir, 'nats.conf');
+    const user = (name: string) => `{ user: ${name}, password: ${name} }`;
+    await writeFile(configFile, `authorization { users: [ ${user('old')} ] }\n`);
+    const logger = new NotingLogger();
+    const server = await start({ configFile }, { logger, withMonitoring: true });
+    const { pid } = server;
+    await writeFile(configFile, `authorization { users: [ ${user('old')}, ${user('new')} ] }\n`);
+    server.reload();
+    await logger.until('Reloaded server configuration');
+    const connection = await connect({ servers: server.url, user: 'new', pass: 'new' });
+    await connection.close();
+    assert.equal(server.pid, pid);
+  });
+
   it('takes TLS flags', async () => {
     const certificates = await Certificates.make();
     const server = await start({ flags: certificates.serverFlags });
