@@ -35,7 +35,10 @@ const PIECE_BYTES = 1024 * 1024;
 /** A mebibyte of nothing. */
 export const ZEROS = Buffer.alloc(PIECE_BYTES);
 
-/** The content of a file up to where nothing but zeros follow. Preallocated room costs no memory then. */
+/**
+ * The content of a file up to where nothing but zeros follow, and some of these: the last record may end in zeros. Preallocated room
+ * costs no memory then.
+ */
 export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
   const file = await fs.open(path, 'read');
   try {
@@ -47,7 +50,7 @@ export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
       const bytes = await file.read(buffer, used, end, used);
       if (bytes === 0) break;
       isZero = isAllZero(buffer, used, used + bytes);
-      if (!isZero) used += bytes;
+      used += bytes;
     }
     // Something may have been written behind a hole. Then all of it counts.
     const piece = Buffer.allocUnsafe(PIECE_BYTES);

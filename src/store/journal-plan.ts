@@ -57,18 +57,40 @@ async function readReign(
   if (!journals.some((id) => sameId(id, first))) throw missing(dir, first);
   const path = pathOf(dir, first);
   const content = openJournalContent(path, await readUsed(fs, path), storeId);
-  if (content === undefined) return undefined;
+  if (content === undefined) {
+    await requireNoBatch(fs, dir, storeId, journals, epoch);
+    return undefined;
+  }
   const { buffer } = content;
   const header = readBatchHeader(buffer, FILE_HEADER_BYTES, content.salt);
   if (header === undefined || checkRecords(buffer, header) < header.contentEnd) {
     // Torn by a crash; if other batches follow, this throws.
     scanJournal(content, 0, 1, undefined, () => {});
+    await requireNoBatch(fs, dir, storeId, journals, epoch);
     return undefined;
   }
   const accepted = readReignRecord(buffer, header.contentStart, header.contentEnd);
   if (accepted === undefined)
     throw damaged(path, FILE_HEADER_BYTES, 'the first record of the reign is due here');
   return accepted;
+}
+
+/** A reign without its first record never served, so it went on in no other file. @throws StoreError if it did */
+async function requireNoBatch(
+  fs: StoreFs,
+  dir: string,
+  storeId: string,
+  journals: readonly FileId[],
+  epoch: number,
+): Promise<void> {
+  for (const id of journals) {
+    if (id.epoch !== epoch || id.number === 1) continue;
+    const path = pathOf(dir, id);
+    const content = openJournalContent(path, await readUsed(fs, path), storeId);
+    if (content === undefined) continue;
+    const header = readBatchHeader(content.buffer, FILE_HEADER_BYTES, content.salt);
+    if (header !== undefined) throw tooShort(pathOf(dir, { epoch, number: 1 }));
+  }
 }
 
 function acceptedFrom(
@@ -121,5 +143,10 @@ function pathOf(dir: string, id: FileId): string {
 }
 
 function missing(dir: string, id: FileId): Error {
-  return damaged(pathOf(dir, id), 0, 'the file is missing, or shorter than what was recorded of it');
+  return tooShort(pathOf(dir, id));
+}
+
+/** A journal that others count on, and that is not what they say. */
+export function tooShort(path: string): Error {
+  return damaged(path, 0, 'the file is missing, or shorter than what was recorded of it');
 }

@@ -16,7 +16,7 @@ import {
 } from './file-names.js';
 import { listFresh, withUnlisted } from './fresh-list.js';
 import type { StoreFs } from './fs.js';
-import { planJournals } from './journal-plan.js';
+import { planJournals, tooShort } from './journal-plan.js';
 import { openJournalContent, scanJournal } from './journal-reader.js';
 import { recordEnd } from './record.js';
 import type { RecoveryReport } from './recovery-report.js';
@@ -156,8 +156,13 @@ async function replay(
   let nextIndex = 0;
   let epoch = 0;
   for (const journal of plan) {
-    const content = openJournalContent(journal.path, await readUsed(fs, journal.path), storeId);
-    if (content === undefined) continue;
+    const used = await readUsed(fs, journal.path);
+    const content = openJournalContent(journal.path, used, storeId);
+    if (content === undefined || used.length < journal.from) {
+      // Empty may be only what nobody counts on: it was prepared, or a crash came before its header was synced.
+      if ((journal.acceptedEnd ?? journal.from) > FILE_HEADER_BYTES) throw tooShort(journal.path);
+      continue;
+    }
     const { buffer } = content;
     const block = owner.blocks.adopt(buffer);
     const onBatch = (header: BatchHeader): void => {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { before, describe, it, type TestContext } from 'node:test';
 import { StoreError } from '../../src/store/errors.js';
 import type { FileStore } from '../../src/store/file.js';
+import { FILE_HEADER_BYTES } from '../../src/store/file-header.js';
+import { readUsed, writeFile } from '../../src/store/file-io.js';
 import { storeInfo } from '../../src/store/inspect.js';
 import { openFileStore } from '../../src/store/open-file.js';
 import { Reign } from '../../src/store/reign.js';
@@ -12,17 +14,19 @@ import { NO_LIMITS, pubMsg, random, readAll, TestClock, TestHost } from './suppo
 
 const DIR = '/store';
 const JOURNAL = `${DIR}/journal/00000001.000001.log`;
+const MEBIBYTE = 1024 * 1024;
 const clock = new TestClock();
 
 async function open(
   fs: SimFs,
   epoch: number,
+  journalBytes = MEBIBYTE,
 ): Promise<{ store: FileStore; host: TestHost; warnings: string[] }> {
   const warnings: string[] = [];
   const warn = (message: string): void => {
     warnings.push(message);
   };
-  const settings = { clusterId: 'test-cluster', journalBytes: 1024 * 1024 };
+  const settings = { clusterId: 'test-cluster', journalBytes };
   const store = await openFileStore({ fs, clock, random, dir: DIR, epoch, warn, ...settings });
   return { store, host: new TestHost(store), warnings };
 }
@@ -98,6 +102,20 @@ describe('a journal whose last batch is torn', () => {
   });
 });
 
+describe('a journal as it is read', () => {
+  it('has the zeros that its last record may end in, wherever that is', async () => {
+    const fs = new SimFs();
+    await fs.makeDirectory(DIR);
+    // Records end in a few zeros at most but for the names in them, of 1,024 bytes.
+    const zeros = 1024;
+    for (const used of [MEBIBYTE - 1, MEBIBYTE, 2 * MEBIBYTE]) {
+      const content = Buffer.concat([Buffer.alloc(used, 1), Buffer.alloc(3 * MEBIBYTE)]);
+      await writeFile(fs, `${DIR}/${used}`, content);
+      assert.ok((await readUsed(fs, `${DIR}/${used}`)).length >= used + zeros, `${used} bytes are used`);
+    }
+  });
+});
+
 describe('damage', () => {
   it('in the middle of a journal is refused with file and offset, and nothing is changed', async () => {
     const { fs, ends } = await threeBatches();
@@ -128,6 +146,59 @@ describe('damage', () => {
     const after = fs.restarted('synced');
     await after.unlink(JOURNAL);
     await assert.rejects(open(after, 3), { code: 'damaged' });
+  });
+
+  it('of an emptied journal that the newest reign counts on is refused', async () => {
+    const { fs } = await threeBatches();
+    const { store, host } = await open(fs, 2);
+    store.recovered.logs[0]!.append(pubMsg('foo', 'x'), 1);
+    await host.commit();
+    for (const left of [0, 10, FILE_HEADER_BYTES]) {
+      const after = fs.restarted('synced');
+      after.replace(JOURNAL, Buffer.from(after.content(JOURNAL).subarray(0, left)));
+      await assert.rejects(
+        open(after, 3),
+        (error: StoreError) => error.code === 'damaged' && error.message.includes(JOURNAL),
+        `${left} bytes are left`,
+      );
+    }
+  });
+
+  it('of a journal that ends before the newest checkpoint is refused', async () => {
+    const { fs } = await threeBatches();
+    const { store, host } = await open(fs, 2);
+    const path = `${DIR}/journal/00000002.000001.log`;
+    store.checkpoint();
+    await until(() => !store.isCheckpointing, 'the checkpoint');
+    const position = end(fs.content(path));
+    store.recovered.logs[0]!.append(pubMsg('foo', 'behind the checkpoint'), 1);
+    await host.commit();
+    for (const left of [0, FILE_HEADER_BYTES, position - 1]) {
+      const after = fs.restarted('synced');
+      after.replace(path, Buffer.from(after.content(path).subarray(0, left)));
+      await assert.rejects(
+        open(after, 3),
+        (error: StoreError) => error.code === 'damaged' && error.message.includes(path),
+        `${left} bytes are left`,
+      );
+    }
+  });
+
+  it('of an emptied first journal of the newest reign is refused, if that one went on in another', async () => {
+    const { fs } = await threeBatches();
+    const { store, host } = await open(fs, 2);
+    const path = `${DIR}/journal/00000002.000001.log`;
+    const second = `${DIR}/journal/00000002.000002.log`;
+    while (!fs.paths().includes(second) || end(fs.content(second)) <= FILE_HEADER_BYTES) {
+      store.recovered.logs[0]!.append(pubMsg('foo', 'x'.repeat(100_000)), 1);
+      await host.commit();
+    }
+    const after = fs.restarted('synced');
+    after.replace(path, Buffer.alloc(0));
+    await assert.rejects(
+      open(after, 3),
+      (error: StoreError) => error.code === 'damaged' && error.message.includes(path),
+    );
   });
 
   async function checkpointedStore(): Promise<{ fs: SimFs; segment: string; checkpoint: string }> {
