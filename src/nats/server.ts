@@ -115,9 +115,9 @@ export class SupervisedServer {
   /** Has it read its configuration file again. Without a file there is nothing that could have changed. */
   reload(): void {
     // While it starts it reads the file anyway, and a signal that it does not listen to yet would end it.
-    if (this.options.config.configFile === undefined || this.pages.kind === 'starting') return;
-    this.logger.info({}, 'nats-server is told to read its configuration file again');
-    this.child?.kill('SIGHUP');
+    if (this.#options.config.configFile === undefined || this.#pages.kind === 'starting') return;
+    this.#logger.info({}, 'nats-server is told to read its configuration file again');
+    this.#child?.kill('SIGHUP');
   }
 
   /** SIGTERM, and after a grace SIGKILL. Idempotent. */

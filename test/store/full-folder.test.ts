@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +18,36 @@ function inFullFolder(command: string, ...args: string[]): ReturnType<typeof spa
 
 const skip = inFullFolder('true').status === 0 ? false : 'needs root, to mount';
 
+describe('a folder', () => {
+  it('is made with those above it, and may be there', async (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'stanchion-folder-'));
+    t.after(() => rmSync(root, { recursive: true }));
+    const path = join(root, 'a', 'b', 'c');
+    await nodeFs.makeDirectory(path);
+    await nodeFs.makeDirectory(path);
+    await nodeFs.makeDirectory(`${path}/`);
+    assert.ok(statSync(path).isDirectory());
+  });
+
+  it('cannot be made where a file is, or in one', async (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'stanchion-folder-'));
+    t.after(() => rmSync(root, { recursive: true }));
+    const file = join(root, 'file');
+    writeFileSync(file, '');
+    await assert.rejects(nodeFs.makeDirectory(file), { code: 'EEXIST', path: file });
+    await assert.rejects(nodeFs.makeDirectory(join(file, 'a')), { code: 'ENOTDIR' });
+  });
+
+  it('cannot be made where the system has none made, and that is said', {
+    skip: process.platform === 'linux' ? false : 'needs /proc',
+  }, async () => {
+    await assert.rejects(nodeFs.makeDirectory('/proc/stanchion/store'), {
+      code: 'ENOENT',
+      path: '/proc/stanchion',
+    });
+  });
+});
+
 describe('a folder on a full disk', { skip }, () => {
   for (const path of ['/mnt/store', '/mnt/store/journal']) {
     it(`cannot be made, and it is said why: ${path}`, () => {
@@ -28,17 +60,4 @@ describe('a folder on a full disk', { skip }, () => {
       assert.equal(String(stdout), 'ENOSPC /mnt/store\n', String(stderr));
     });
   }
-});
-
-describe('a folder where nothing can be made', {
-  skip: process.platform !== 'linux' && 'needs /proc',
-}, () => {
-  it('is told at once', async () => {
-    await assert.rejects(nodeFs.makeDirectory('/proc/stanchion/store'), { code: 'ENOENT' });
-  });
-
-  it('is no matter if it is there, and a file is no folder', async () => {
-    await nodeFs.makeDirectory('/proc/self');
-    await assert.rejects(nodeFs.makeDirectory('/proc/version'), { code: 'EEXIST' });
-  });
 });
