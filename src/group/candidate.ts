@@ -41,13 +41,8 @@ export class Candidate {
     const decidedMs = clock.monotonicMs();
     const epoch = Math.max(this.#epoch, known.epoch) + 1;
     let tenure: Tenure | undefined;
-    const unlock = await lock(epoch, (error) =>
-      tenure?.end({
-        kind: 'failed',
-        why: `the lock of epoch ${epoch} is no longer its own: ${error.message}`,
-      }),
-    );
-    if (unlock === undefined) {
+    const held = await lock(epoch, (error) => tenure?.lockLost(error));
+    if (held === undefined) {
       // Another candidate is at it. Should it have died there, the next epoch has a lock of its own.
       this.#epoch = epoch;
       if (!presence.isStopping) await pause.pass(options.leaseMs * LOCK_LEASES);
@@ -58,6 +53,8 @@ export class Candidate {
       // The epoch is still to be had, and its lock free again.
       if (taken === undefined) return;
       this.#epoch = epoch;
+      // Nobody waits for it.
+      void held.removeOlder();
       watch.took(epoch, taken.takenMs);
       const { kind: reasonKind, why: reason } = opportunity;
       const from = active === undefined ? null : (parseHolder(active)?.nodeName ?? null);
@@ -67,7 +64,7 @@ export class Candidate {
       const opening = { reason, reasonKind, from, signMs, decidedMs, takenMs: clock.monotonicMs() };
       await this.#options.reign(tenure, opening);
     } finally {
-      await unlock();
+      await held.release();
     }
   }
 

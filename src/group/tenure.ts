@@ -1,4 +1,5 @@
 import type { Timer } from '../clock/clock.js';
+import { LOCKS_DIRECTORY } from '../store/file-names.js';
 import type { ReignState } from '../store/reign.js';
 import type { ReignKeeper } from './keeper.js';
 import type { MemberParts } from './member-parts.js';
@@ -27,6 +28,8 @@ export class Tenure {
   readonly #parts: MemberParts;
   #end!: (end: TenureEnd) => void;
   #isEnded = false;
+  /** Nothing is said any more; the reign's name is asked what became of it. */
+  #isLooking = false;
   #cutTimer: Timer | undefined;
   #staleLooks = 0;
 
@@ -77,6 +80,29 @@ export class Tenure {
     this.#end(end);
   }
 
+  /**
+   * The lock of its epoch is no longer its own: it steps down, at once. Most often a successor has removed it, since this
+   * process stood still, and the lock was looked at before the reign was. So a renewal says what to tell.
+   */
+  lockLost(error: Error): void {
+    if (this.#isEnded) return;
+    this.#isEnded = this.#isLooking = true;
+    this.#cutTimer?.cancel();
+    this.service?.broker.stop();
+    const { epoch } = this;
+    const locks = `${this.#parts.dir}/${LOCKS_DIRECTORY}`;
+    this.keeper.fence().then(
+      () =>
+        this.#end({
+          kind: 'failed',
+          why:
+            `the lock of epoch ${epoch} is no longer its own, though nobody has taken the reign: ${error.message}. ` +
+            `Is somebody else changing what is in ${locks}? Leave that to the members`,
+        }),
+      (lost: Error) => this.#end({ kind: 'lost', why: lost.message }),
+    );
+  }
+
   linkUp(): void {
     this.#cutTimer?.cancel();
     this.#cutTimer = undefined;
@@ -104,7 +130,12 @@ export class Tenure {
     }
     if (this.#staleLooks++ === 0) this.keeper.fence().catch(() => {});
     if (this.#staleLooks < STALE_LOOKS) return;
-    this.end({ kind: 'failed', why: `the store in ${dir} has not answered for ${Math.round(silentMs)} ms` });
+    const end: TenureEnd = {
+      kind: 'failed',
+      why: `the store in ${dir} has not answered for ${Math.round(silentMs)} ms`,
+    };
+    if (this.#isLooking) this.#end(end);
+    else this.end(end);
   }
 
   /** Answers what was taken, closes the store, gives the reign back. @returns false if it was lost before */

@@ -1,20 +1,28 @@
 import lockfile from 'proper-lockfile';
 import { errorCode } from './errors.js';
+import { LOCKS_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
+
+/** The lock of an epoch, while a candidate has it. */
+export interface HeldLock {
+  /**
+   * The reign of its epoch is won: removes the locks of older ones, of candidates that died and of reigns that are over. Not
+   * before that: a holder that is not to be replaced after all would lose its own, and step down.
+   */
+  removeOlder(): Promise<void>;
+  /** Gives it back. */
+  release(): Promise<void>;
+}
 
 /**
  * The lock of one epoch that candidates contend for: it keeps them from stampeding, and shows who is at it. Safety does
  * not rest on it.
  *
- * @param onCompromised somebody removed or replaced it while it was held
- * @returns how to give it back; undefined if another has it
+ * @param onLost somebody removed or replaced it while it was held. Why is for the reign's own name to tell
+ * @returns undefined if another has it
  */
-export type CandidateLock = (
-  epoch: number,
-  onCompromised?: (error: Error) => void,
-) => Promise<(() => Promise<void>) | undefined>;
+export type CandidateLock = (epoch: number, onLost?: (error: Error) => void) => Promise<HeldLock | undefined>;
 
-const DIRECTORY = 'reign.locks';
 /** Some 11 days: a lock is never stolen, since stealing is what this kind of lock cannot do safely. */
 const STALE_MS = 1_000_000_000;
 /** How often it is looked at while it is held. */
@@ -22,9 +30,14 @@ const UPDATE_MS = 10_000;
 
 /** A folder per epoch, held by `proper-lockfile`. */
 export function candidateLock(fs: StoreFs, dir: string): CandidateLock {
-  const directory = `${dir}/${DIRECTORY}`;
+  const directory = `${dir}/${LOCKS_DIRECTORY}`;
   const pathOf = (epoch: number): string => `${directory}/${String(epoch).padStart(8, '0')}.lock`;
-  return async (epoch, onCompromised) => {
+  const removeBefore = async (epoch: number): Promise<void> => {
+    for (const name of await fs.list(directory)) {
+      if (Number.parseInt(name, 10) < epoch) await fs.removeDirectory(`${directory}/${name}`).catch(() => {});
+    }
+  };
+  return async (epoch, onLost) => {
     await fs.makeDirectory(directory);
     let release: () => Promise<void>;
     try {
@@ -34,16 +47,16 @@ export function candidateLock(fs: StoreFs, dir: string): CandidateLock {
         realpath: false,
         retries: 0,
         update: UPDATE_MS,
-        onCompromised: (error) => onCompromised?.(error),
+        onCompromised: (error) => onLost?.(error),
       });
     } catch (error) {
       if (errorCode(error) === 'ELOCKED') return undefined;
       throw error;
     }
-    // Of candidates that died, and of reigns that did not end well.
-    for (const name of await fs.list(directory)) {
-      if (Number.parseInt(name, 10) < epoch) await fs.removeDirectory(`${directory}/${name}`).catch(() => {});
-    }
-    return () => release().catch(() => {});
+    return {
+      // What is left there does no harm.
+      removeOlder: () => removeBefore(epoch).catch(() => {}),
+      release: () => release().catch(() => {}),
+    };
   };
 }

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../clock/clock.js';
-import type { CandidateLock } from './candidate-lock.js';
+import type { CandidateLock, HeldLock } from './candidate-lock.js';
 import { StoreError } from './errors.js';
 import type { StoreFs } from './fs.js';
 import { holderOf, type Processes, parseHolder } from './process-identity.js';
@@ -47,16 +47,21 @@ export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
         epoch = state.epoch + 1;
       }
     }
-    const unlock = await options.lock(epoch);
-    if (unlock === undefined) {
+    let claim: StoreClaim | undefined;
+    const lock = await options.lock(epoch, () => claim?.lockLost());
+    if (lock === undefined) {
       // Another candidate is at it, or died at it. Then the next epoch has a lock of its own.
       state = await watch(reign, state, leaseMs, clock);
       continue;
     }
     const begun = clock.monotonicMs();
     const next = await reign.takeOver(state, epoch, holder);
-    if (next !== 'lost') return new StoreClaim(options, reign, next, unlock, begun, leaseMs);
-    await unlock();
+    if (next !== 'lost') {
+      claim = new StoreClaim(options, reign, next, lock, begun, leaseMs);
+      await lock.removeOlder();
+      return claim;
+    }
+    await lock.release();
     state = await reign.read();
   }
   throw held(dir, state);
@@ -97,7 +102,7 @@ export class StoreClaim {
   readonly epoch: number;
   readonly #options: ClaimOptions;
   readonly #reign: Reign;
-  readonly #unlock: () => Promise<void>;
+  readonly #lock: HeldLock;
   readonly #leaseMs: number;
   #state: ReignState;
   /** When the last renewal that succeeded began. */
@@ -105,20 +110,21 @@ export class StoreClaim {
   #renewing: Promise<void> | undefined;
   #timer: Timer | undefined;
   #lost: StoreError | undefined;
+  #isTold = false;
   #isReleased = false;
 
   constructor(
     options: ClaimOptions,
     reign: Reign,
     state: ReignState,
-    unlock: () => Promise<void>,
+    lock: HeldLock,
     renewedMs: number,
     leaseMs: number,
   ) {
     this.#options = options;
     this.#reign = reign;
     this.#state = state;
-    this.#unlock = unlock;
+    this.#lock = lock;
     this.#renewedMs = renewedMs;
     this.#leaseMs = leaseMs;
     this.epoch = state.epoch;
@@ -137,6 +143,13 @@ export class StoreClaim {
     return isFresh && this.#lost === undefined ? CONFIRMED : this.#renew();
   }
 
+  /** Nothing rests on the lock. But whoever took it may have taken the store: that is asked now, whatever the clock says. */
+  lockLost(): void {
+    if (this.#isReleased) return;
+    this.#renewedMs = Number.NEGATIVE_INFINITY;
+    this.#renew().catch((error: Error) => this.#tellLost(error));
+  }
+
   /** Gives the store back. Idempotent. */
   async release(): Promise<void> {
     if (this.#isReleased) return;
@@ -144,7 +157,7 @@ export class StoreClaim {
     this.#timer?.cancel();
     await this.#renewing?.catch(() => {});
     if (this.#lost === undefined) await this.#reign.release(this.#state);
-    await this.#unlock();
+    await this.#lock.release();
   }
 
   #arm(): void {
@@ -153,11 +166,15 @@ export class StoreClaim {
         () => {
           if (!this.#isReleased) this.#arm();
         },
-        (error: Error) => {
-          if (!this.#isReleased) this.#options.onLost(error);
-        },
+        (error: Error) => this.#tellLost(error),
       );
     });
+  }
+
+  #tellLost(error: Error): void {
+    if (this.#isReleased || this.#isTold) return;
+    this.#isTold = true;
+    this.#options.onLost(error);
   }
 
   #renew(): Promise<void> {

@@ -8,6 +8,7 @@ export const JOURNAL_DIRECTORY = 'journal';
 export const SEGMENT_DIRECTORY = 'segments';
 export const CHECKPOINT_DIRECTORY = 'checkpoints';
 export const REIGN_DIRECTORY = 'reign';
+export const LOCKS_DIRECTORY = 'reign.locks';
 export const IDENTITY_FILE = 'stanchion.json';
 
 const NAME = /^(\d{8,10})\.(\d{6,10})\.(log|seg|ckpt)$/;

@@ -7,6 +7,7 @@ import { groupSubjects } from '../../src/group/subjects.js';
 import type { Logger } from '../../src/log/logger.js';
 import { stanSubjects } from '../../src/protocol/subjects.js';
 import type { CandidateLock } from '../../src/store/candidate-lock.js';
+import { LOCKS_DIRECTORY } from '../../src/store/file-names.js';
 import type { StoreFs } from '../../src/store/fs.js';
 import { checkIdentity } from '../../src/store/identity.js';
 import { Reign } from '../../src/store/reign.js';
@@ -27,6 +28,7 @@ export interface Mutation {
   fs?(real: StoreFs, node: SimNode): StoreFs;
   keepReign?(real: KeepReign, node: SimNode): KeepReign;
   reign?(real: Reign, node: SimNode): Reign;
+  lock?(real: CandidateLock, node: SimNode): CandidateLock;
   /** It uses the global clock and timers. */
   ownsTime?: boolean;
 }
@@ -140,6 +142,7 @@ export class SimNode {
     const { clock } = process;
     const log = this.#logger();
     const reign = new Reign(fs, DIR);
+    const lock = this.#lock(fs);
     this.member = new Member(
       {
         options: { name: GROUP, nodeName: this.name, leaseMs: options.leaseMs },
@@ -148,7 +151,7 @@ export class SimNode {
         clock,
         log,
         reign: mutation.reign?.(reign, this) ?? reign,
-        lock: this.#lock(fs),
+        lock: mutation.lock?.(lock, this) ?? lock,
         keepReign: mutation.keepReign?.(keepReign, this) ?? keepReign,
         isDead: async (other) => this.#isDeadHere(other),
         readIdentity: () => checkIdentity(fs, DIR, CLUSTER_ID),
@@ -251,7 +254,7 @@ export class SimNode {
 
   /** As `candidateLock`, over the simulated file system. */
   #lock(fs: StoreFs): CandidateLock {
-    const directory = `${DIR}/reign.locks`;
+    const directory = `${DIR}/${LOCKS_DIRECTORY}`;
     return async (epoch) => {
       await fs.makeDirectory(directory);
       const path = `${directory}/${epoch}`;
@@ -261,7 +264,7 @@ export class SimNode {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
         throw error;
       }
-      return () => fs.unlink(path).catch(() => {});
+      return { removeOlder: async () => {}, release: () => fs.unlink(path).catch(() => {}) };
     };
   }
 

@@ -10,6 +10,7 @@ import { type ClaimOptions, claimStore, type StoreClaim } from '../../src/store/
 import { nodeFs, type StoreFs } from '../../src/store/fs.js';
 import { holderOf, machineProcesses, type Processes } from '../../src/store/process-identity.js';
 import { parseReignFileName, RELEASED, Reign, reignFileName } from '../../src/store/reign.js';
+import { ManualClock } from '../clock/manual-clock.js';
 
 function directory(t: TestContext): string {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-reign-'));
@@ -118,6 +119,35 @@ describe('the reign', () => {
   });
 });
 
+describe('the lock of an epoch', () => {
+  const lockedIn = (dir: string): string[] => fs.readdirSync(`${dir}/reign.locks`);
+
+  it('is had by one, and free again when it is given back', async (t) => {
+    const dir = directory(t);
+    const [lock, other] = [candidateLock(nodeFs, dir), candidateLock(nodeFs, dir)];
+    const held = await lock(1);
+    assert.deepEqual(lockedIn(dir), ['00000001.lock']);
+    assert.equal(await other(1), undefined);
+    await held!.release();
+    assert.deepEqual(lockedIn(dir), []);
+  });
+
+  it('leaves that of the reign alone until a later one is won', async (t) => {
+    const dir = directory(t);
+    const reigning = await candidateLock(nodeFs, dir)(1);
+    assert.ok(reigning !== undefined);
+    // It finds then that there is nothing to take over.
+    const wrong = await candidateLock(nodeFs, dir)(2);
+    await wrong!.release();
+    assert.deepEqual(lockedIn(dir), ['00000001.lock']);
+    const won = await candidateLock(nodeFs, dir)(3);
+    await won!.removeOlder();
+    assert.deepEqual(lockedIn(dir), ['00000003.lock']);
+    await won!.release();
+    await reigning.release();
+  });
+});
+
 describe('a store for one broker alone', () => {
   const here = machineProcesses(nodeFs, 'this-host', process.pid);
 
@@ -211,12 +241,41 @@ describe('a store for one broker alone', () => {
     assert.equal((await reign.read()).holder, 'usurper');
   });
 
+  it('asks at once whose it is when its lock is gone, and not its clock', async (t) => {
+    const dir = directory(t);
+    const clock = new ManualClock();
+    const lost: Error[] = [];
+    let loseLock = (): void => {};
+    const claimed = await claim(t, dir, {
+      clock,
+      lock: async (_epoch, onLost) => {
+        loseLock = () => onLost!(new Error('ENOENT'));
+        return { removeOlder: async () => {}, release: async () => {} };
+      },
+      onLost: (error) => lost.push(error),
+    });
+    // As long as the reign is its own, nothing rests on the lock.
+    loseLock();
+    await claimed.confirm();
+    assert.deepEqual(lost, []);
+    const reign = new Reign(nodeFs, dir);
+    assert.notEqual(await reign.takeOver(await reign.read(), 9, 'usurper'), 'lost');
+    loseLock();
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    clock.advance(1_000);
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    assert.deepEqual(
+      lost.map(({ message }) => message),
+      [`The store in ${dir} has been taken over by usurper. This broker must stop`],
+    );
+  });
+
   it('goes one epoch on when a candidate died with the lock of the next one', async (t) => {
     const dir = directory(t);
     await new Reign(nodeFs, dir).create('x');
     const left = await candidateLock(nodeFs, dir)(1);
     assert.ok(left !== undefined);
-    t.after(left);
+    t.after(() => left.release());
     const claimed = await claim(t, dir);
     assert.equal(claimed.epoch, 2);
   });
