@@ -115,6 +115,7 @@ export class RunningMember extends Assembly<MemberNode> {
     const fs = nodeFs;
     const clock = systemClock;
     const { measures } = this.node;
+    const warn = (message: string): void => log.warn({}, message);
     return new Member(
       {
         options: { name: group.name, nodeName, leaseMs: group.leaseMs },
@@ -124,7 +125,7 @@ export class RunningMember extends Assembly<MemberNode> {
         log,
         measures,
         reign: new Reign(fs, dir, true),
-        lock: candidateLock(fs, dir),
+        lock: candidateLock(fs, dir, warn),
         keepReign,
         isDead,
         readIdentity: () => checkIdentity(fs, dir, clusterId),
@@ -139,7 +140,7 @@ export class RunningMember extends Assembly<MemberNode> {
             clusterId,
             sync,
             isTested: true,
-            warn: (message) => log.warn({}, message),
+            warn,
             measures,
           },
           broker: {

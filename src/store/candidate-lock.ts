@@ -1,5 +1,5 @@
 import lockfile from 'proper-lockfile';
-import { errorCode } from './errors.js';
+import { errorCode, isNoSpace } from './errors.js';
 import { LOCKS_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
 
@@ -28,8 +28,47 @@ const STALE_MS = 1_000_000_000;
 /** How often it is looked at while it is held. */
 const UPDATE_MS = 10_000;
 
-/** A folder per epoch, held by `proper-lockfile`. */
-export function candidateLock(fs: StoreFs, dir: string): CandidateLock {
+/** What a candidate has where there can be no locks. */
+const NONE: HeldLock = { removeOlder: async () => {}, release: async () => {} };
+
+/** A folder per epoch, held by `proper-lockfile`. @param warn told once if there can be no locks */
+export function candidateLock(fs: StoreFs, dir: string, warn: (message: string) => void): CandidateLock {
+  return lockWherePossible(folderLock(fs, dir), dir, warn);
+}
+
+/**
+ * The same, and no lock at all where it cannot be made: nothing rests on it, so nobody may have to wait for it. Only a disk
+ * without room has to be waited for: whoever took the reign there could not begin it, and would use up epochs.
+ */
+export function lockWherePossible(
+  lock: CandidateLock,
+  dir: string,
+  warn: (message: string) => void,
+): CandidateLock {
+  let isTold = false;
+  return async (epoch, onLost) => {
+    try {
+      const held = await lock(epoch, onLost);
+      isTold = false;
+      return held;
+    } catch (error) {
+      if (isNoSpace(error)) throw error;
+      if (!isTold) warn(withoutLocks(`${dir}/${LOCKS_DIRECTORY}`, error as Error));
+      isTold = true;
+      return NONE;
+    }
+  };
+}
+
+function withoutLocks(path: string, { message }: Error): string {
+  return (
+    `${path} cannot be used, so the reign is taken without the lock of its epoch: ${message}. Nothing is at risk: several members may try ` +
+    `at the same time, and one of them gets it. Make it a folder in which this process can make folders (ls -ld ${path}), or remove it, ` +
+    'whatever it is, while all members are stopped: it is made again'
+  );
+}
+
+function folderLock(fs: StoreFs, dir: string): CandidateLock {
   const directory = `${dir}/${LOCKS_DIRECTORY}`;
   const pathOf = (epoch: number): string => `${directory}/${String(epoch).padStart(8, '0')}.lock`;
   const removeBefore = async (epoch: number): Promise<void> => {

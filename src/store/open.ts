@@ -30,6 +30,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
   const { clock, log, measures, onLost } = options;
   if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes, measures });
   const { dir } = config.store;
+  const warn = (message: string): void => log.warn({}, message);
   const fs = nodeFs;
   const { clusterId, nodeName } = config;
   // A store that is not ours is not touched, not even to claim it.
@@ -43,7 +44,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
     dir,
     nodeName,
     processes,
-    lock: candidateLock(fs, dir),
+    lock: candidateLock(fs, dir, warn),
     onLost,
   }).finally(() => clearInterval(keepAlive));
   try {
@@ -56,7 +57,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
       epoch: claim.epoch,
       fence: () => claim.confirm(),
       sync: config.store.sync,
-      warn: (message) => log.warn({}, message),
+      warn,
       measures,
     });
     store.onClosed = () => claim.release();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -250,6 +250,26 @@ describe('a group of brokers on one store', () => {
     await (await client('s')).subscribe('foo', { all: true, onMessage: ({ data }) => received.push(data) });
     await waitFor(() => received.length === 2, 'both are there');
     assert.deepEqual(received, ['1', '2']);
+  });
+
+  it('takes over also where there can be no locks, and each member says so once', async () => {
+    await mkdir(join(dir, 'store'));
+    await writeFile(join(dir, 'store', 'reign.locks'), '');
+    await start('a');
+    await start('b');
+    await settled(1);
+    for (const epoch of [2, 3, 4, 5]) {
+      await handOver();
+      await waitFor(
+        async () => (await settled(1)).epoch >= epoch,
+        () => `the other is active in epoch ${epoch}`,
+      );
+    }
+    await (await client('p')).publish('foo', 'x');
+    for (const { story } of members) {
+      const said = story.lines.filter((line) => /reign\.locks cannot be used/.test(line));
+      assert.equal(said.length, 1, story.lines.join('\n'));
+    }
   });
 
   it('does not take in a member with another store, and says so by name', async () => {

@@ -6,7 +6,7 @@ import { decodeGroupMessage } from '../../src/group/messages.js';
 import { groupSubjects } from '../../src/group/subjects.js';
 import type { Logger } from '../../src/log/logger.js';
 import { stanSubjects } from '../../src/protocol/subjects.js';
-import type { CandidateLock } from '../../src/store/candidate-lock.js';
+import { type CandidateLock, lockWherePossible } from '../../src/store/candidate-lock.js';
 import { LOCKS_DIRECTORY } from '../../src/store/file-names.js';
 import type { StoreFs } from '../../src/store/fs.js';
 import { checkIdentity } from '../../src/store/identity.js';
@@ -142,7 +142,7 @@ export class SimNode {
     const { clock } = process;
     const log = this.#logger();
     const reign = new Reign(fs, DIR);
-    const lock = this.#lock(fs);
+    const lock = lockWherePossible(this.#lock(fs), DIR, (message) => log.warn({}, message));
     this.member = new Member(
       {
         options: { name: GROUP, nodeName: this.name, leaseMs: options.leaseMs },
@@ -252,7 +252,7 @@ export class SimNode {
     return isHere && process.isDead;
   }
 
-  /** As `candidateLock`, over the simulated file system. */
+  /** As that of `candidateLock`, over the simulated file system. */
   #lock(fs: StoreFs): CandidateLock {
     const directory = `${DIR}/${LOCKS_DIRECTORY}`;
     return async (epoch) => {

@@ -6,10 +6,12 @@ import { failure } from '../store/sim-fs.js';
 import { Cluster } from './cluster.js';
 import { World } from './world.js';
 
-/** Names can be changed, and files be made, but for those of this folder. */
-function withoutRoomIn(folder: string, real: StoreFs, isFull: () => boolean): StoreFs {
+/** Names can be changed, and files be made, but for those of this folder. @param code why not, undefined if they can be made now */
+function withoutFilesIn(folder: string, real: StoreFs, code: () => string | undefined): StoreFs {
   const open: StoreFs['open'] = async (path, mode) => {
-    if (mode === 'create' && path.includes(`/${folder}/`) && isFull()) throw failure('ENOSPC', path);
+    const reason = code();
+    if (mode === 'create' && path.includes(`/${folder}/`) && reason !== undefined)
+      throw failure(reason, path);
     return real.open(path, mode);
   };
   return new Proxy(real, {
@@ -30,7 +32,7 @@ async function dieOnFullDisk(folder: string): Promise<Cluster> {
     leaseMs: 600,
     storage: { isNetwork: false, cacheMs: 0, lostAnswers: 0, slowTails: 0 },
     limitsFor: () => NO_LIMITS,
-    mutation: { fs: (real) => withoutRoomIn(folder, real, () => isFull) },
+    mutation: { fs: (real) => withoutFilesIn(folder, real, () => (isFull ? 'ENOSPC' : undefined)) },
   });
   for (const node of cluster.nodes) node.start();
   await world.run(20_000, () => cluster.active !== undefined);
@@ -58,5 +60,39 @@ describe('a takeover on a full disk', () => {
     const { world } = cluster;
     await world.run(world.nowMs + 5_000, () => cluster.active !== undefined);
     assert.equal(cluster.active?.member?.epoch, 2);
+  });
+});
+
+describe('a takeover where no lock can be made though there is room', () => {
+  it('is done all the same, each by one, and each member says once what is wrong', async () => {
+    const world = new World(1, true);
+    const cluster = new Cluster(world, {
+      nodes: 3,
+      leaseMs: 600,
+      storage: { isNetwork: true, cacheMs: 0, lostAnswers: 0, slowTails: 0 },
+      limitsFor: () => NO_LIMITS,
+      mutation: { fs: (real) => withoutFilesIn('reign.locks', real, () => 'EACCES') },
+    });
+    for (const node of cluster.nodes) node.start();
+    await world.run(20_000, () => cluster.active !== undefined);
+    for (let round = 0; round < 10; round++) {
+      const former = cluster.active;
+      assert.ok(former !== undefined, world.trace.join('\n'));
+      if (round === 0) former.kill(false);
+      else former.process.deliver(() => void former.member.handOver());
+      const isDone = (): boolean => cluster.active !== undefined && cluster.active !== former;
+      await world.run(world.nowMs + 10_000, isDone);
+      // The other one has to be heard as a standby before it can be given anything.
+      await world.run(world.nowMs + 2_000);
+    }
+    assert.deepEqual(cluster.problems, []);
+    assert.equal(cluster.active?.member.epoch, 11);
+    for (const { name } of cluster.nodes) {
+      const said = world.trace.filter(
+        (line) => / warn: .*reign\.locks cannot be used/.test(line) && line.includes(` ${name}@`),
+      );
+      assert.equal(said.length, 1, `${name}: ${said.join('\n')}`);
+      assert.match(said[0]!, /: EACCES.* Make it a folder in which this process can make folders/);
+    }
   });
 });

@@ -124,7 +124,7 @@ describe('the lock of an epoch', () => {
 
   it('is had by one, and free again when it is given back', async (t) => {
     const dir = directory(t);
-    const [lock, other] = [candidateLock(nodeFs, dir), candidateLock(nodeFs, dir)];
+    const [lock, other] = [candidateLock(nodeFs, dir, assert.fail), candidateLock(nodeFs, dir, assert.fail)];
     const held = await lock(1);
     assert.deepEqual(lockedIn(dir), ['00000001.lock']);
     assert.equal(await other(1), undefined);
@@ -134,13 +134,13 @@ describe('the lock of an epoch', () => {
 
   it('leaves that of the reign alone until a later one is won', async (t) => {
     const dir = directory(t);
-    const reigning = await candidateLock(nodeFs, dir)(1);
+    const reigning = await candidateLock(nodeFs, dir, assert.fail)(1);
     assert.ok(reigning !== undefined);
     // It finds then that there is nothing to take over.
-    const wrong = await candidateLock(nodeFs, dir)(2);
+    const wrong = await candidateLock(nodeFs, dir, assert.fail)(2);
     await wrong!.release();
     assert.deepEqual(lockedIn(dir), ['00000001.lock']);
-    const won = await candidateLock(nodeFs, dir)(3);
+    const won = await candidateLock(nodeFs, dir, assert.fail)(3);
     await won!.removeOlder();
     assert.deepEqual(lockedIn(dir), ['00000003.lock']);
     await won!.release();
@@ -158,7 +158,7 @@ describe('a store for one broker alone', () => {
       dir,
       nodeName: 'node-1',
       processes: here,
-      lock: candidateLock(nodeFs, dir),
+      lock: candidateLock(nodeFs, dir, assert.fail),
       leaseMs: 200,
       onLost: () => {},
       ...options,
@@ -270,10 +270,37 @@ describe('a store for one broker alone', () => {
     );
   });
 
+  it('is taken without a lock where there can be none, which is told once, and what to do', async (t) => {
+    const dir = directory(t);
+    fs.writeFileSync(`${dir}/reign.locks`, 'something');
+    const told: string[] = [];
+    const lock = candidateLock(nodeFs, dir, (message) => told.push(message));
+    for (let epoch = 1; epoch <= 3; epoch++) {
+      const claimed = await claim(t, dir, { lock });
+      assert.equal(claimed.epoch, epoch);
+      await claimed.release();
+    }
+    const [first, ...others] = told;
+    assert.match(
+      first ?? 'nothing',
+      new RegExp(`^${dir}/reign.locks cannot be used, .*: EEXIST: .* or remove it`),
+    );
+    assert.deepEqual(others, []);
+    assert.equal(fs.readFileSync(`${dir}/reign.locks`, 'utf8'), 'something');
+    // Mended, and broken again.
+    fs.rmSync(`${dir}/reign.locks`);
+    await (await claim(t, dir, { lock })).release();
+    assert.equal(told.length, 1);
+    fs.rmSync(`${dir}/reign.locks`, { recursive: true });
+    fs.symlinkSync(`${dir}/nowhere`, `${dir}/reign.locks`);
+    await (await claim(t, dir, { lock })).release();
+    assert.match(told[1] ?? 'nothing', /reign.locks cannot be used, .*: ENOENT: /);
+  });
+
   it('goes one epoch on when a candidate died with the lock of the next one', async (t) => {
     const dir = directory(t);
     await new Reign(nodeFs, dir).create('x');
-    const left = await candidateLock(nodeFs, dir)(1);
+    const left = await candidateLock(nodeFs, dir, assert.fail)(1);
     assert.ok(left !== undefined);
     t.after(() => left.release());
     const claimed = await claim(t, dir);
