@@ -198,10 +198,15 @@ describe('a store for one broker alone', () => {
     const dir = directory(t);
     const reign = new Reign(nodeFs, dir);
     await reign.create('x');
-    const dead = holderOf('stan-1', { host: 'this-host', pid: process.pid, start: 'another-start' });
+    // It had the number of this one, in this boot and container, and began at another time.
+    const identity = await here.self();
+    const dead = holderOf('stan-1', { ...identity, start: `${identity.start}0` });
     await reign.takeOver(await reign.read(), 7, dead);
-    const taken = await claim(t, dir, { leaseMs: 60_000 });
+    const silenceMs = 60_000;
+    const begunMs = performance.now();
+    const taken = await claim(t, dir, { leaseMs: silenceMs });
     assert.equal(taken.epoch, 8);
+    assert.ok(performance.now() - begunMs < silenceMs, 'nothing was waited for');
   });
 
   it('is taken from a silent holder of another host after the lease', async (t) => {
