@@ -3,6 +3,7 @@ import type { Argv, Options } from 'yargs';
 import { askStatus } from '../group/ask.js';
 import type { MemberStatus } from '../group/status.js';
 import { addNatsFlags, clientFlags, flag, flagSwitch, natsOptions } from './client-flags.js';
+import { disputes } from './status-dispute.js';
 import { table } from './table.js';
 
 export const STATUS_FLAGS = {
@@ -74,8 +75,9 @@ function text(found: readonly MemberStatus[]): string {
     member.role === 'active' ? String(member.channels) : '-',
     member.trouble ?? '',
   ]);
-  return table(
+  const members = table(
     ['node', 'group', 'role', 'epoch', 'lease age', 'NATS server', 'store', 'clients', 'channels', 'trouble'],
     rows,
   );
+  return [members, ...disputes(found)].join('\n\n');
 }

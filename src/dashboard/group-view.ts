@@ -1,3 +1,4 @@
+import { disputeReason } from '../group/dispute-status.js';
 import type { MemberStatus } from '../group/status.js';
 import type { KnownTakeover } from '../group/story.js';
 import type { MonitoredNode } from '../http/node.js';
@@ -62,7 +63,9 @@ export function groupView(node: MonitoredNode, members: readonly MemberStatus[] 
 }
 
 function rowOf(status: MemberStatus): MemberRow {
-  const { node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs, trouble } = status;
+  const { node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs } = status;
+  // A member of another version may know of none.
+  const trouble = status.trouble ?? (status.dispute ? disputeReason(status.dispute) : null);
   return {
     ...{ node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs, trouble },
     store: `${status.store.dir} (${status.store.storeId.slice(0, 8)})`,

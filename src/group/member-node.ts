@@ -4,6 +4,7 @@ import type { ChannelLimitsTable } from '../config/limits.js';
 import { storeTroubles } from '../http/broker-node.js';
 import type { GroupStatus, Health, MonitoredNode, NatsStatus, ServerState } from '../http/node.js';
 import { Measures } from '../metrics/measures.js';
+import { disputeReason } from './dispute-status.js';
 import type { Member } from './member.js';
 import type { MemberConfig } from './running-member.js';
 
@@ -72,6 +73,9 @@ export class MemberNode implements MonitoredNode {
       return { isHealthy: false, isReady: false, reasons: ['stopping: it has been asked to'] };
     }
     const reasons = storeTroubles(this.broker);
+    const dispute = this.member?.dispute;
+    // It does its part, by turns.
+    if (dispute !== undefined) reasons.push(disputeReason(dispute));
     const trouble = this.#nats.isConnected ? this.member?.trouble : this.#natsTrouble();
     if (trouble !== undefined) return { isHealthy: false, isReady: false, reasons: [trouble, ...reasons] };
     if (role === 'starting')

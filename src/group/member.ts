@@ -4,6 +4,7 @@ import { StoreError } from '../store/errors.js';
 import { countsOf } from '../util/counts.js';
 import { Active } from './active.js';
 import { Candidate } from './candidate.js';
+import { type DisputeStatus, disputeStatus } from './dispute-status.js';
 import type { Listening } from './listening.js';
 import { MemberHandler } from './member-handler.js';
 import type { MemberParts } from './member-parts.js';
@@ -135,6 +136,14 @@ export class Member {
   /** What keeps it from doing its part, for people. */
   get trouble(): string | undefined {
     return this.#standby.hang ?? this.#trouble.text;
+  }
+
+  /** Two sides of the group, which do not hear each other, take the reign from each other. */
+  get dispute(): DisputeStatus | undefined {
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const standing = this.#watch.dispute.standing(nowMs);
+    return standing && disputeStatus(standing, nowMs, Number(clock.wallNs() / 1_000_000n));
   }
 
   /** How many members are in each role: this one, and those that were heard within the last leases. */

@@ -186,6 +186,7 @@ export class RunningMember extends Assembly<MemberNode> {
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
       trouble: member.trouble ?? null,
+      dispute: member.dispute ?? null,
     };
   }
 

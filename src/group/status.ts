@@ -1,3 +1,4 @@
+import type { DisputeStatus } from './dispute-status.js';
 import type { MemberRole } from './messages.js';
 import type { KnownTakeover, TakeoverStory } from './story.js';
 
@@ -33,6 +34,8 @@ export interface MemberStatus {
   readonly takeoverHistory: readonly KnownTakeover[];
   /** What keeps it from doing its part. */
   readonly trouble: string | null;
+  /** Two sides of the group take the reign from each other; null if not. */
+  readonly dispute: DisputeStatus | null;
 }
 
 /** As JSON, within so many bytes: the oldest takeovers are left out first. */

@@ -1,6 +1,6 @@
 import type { Logger } from '../log/logger.js';
-import { parseHolder } from '../store/process-identity.js';
 import type { DisputeNews } from './dispute.js';
+import { DISPUTE_REMEDY, nameOf, rivalOf } from './dispute-status.js';
 import type { KnownTakeover, TakeoverStory } from './story.js';
 
 /** What was decided: before anything is done, so that it is there whatever comes of it. @param silentMs since the last sign of `from` */
@@ -72,16 +72,16 @@ export function tellDispute(
   log: Logger,
   { group, nats, rounds, rival, epoch, waitMs }: DisputeNews & { group: string; nats: string },
 ): void {
-  const parsed = parseHolder(rival);
-  const node = parsed?.nodeName ?? rival;
-  const { host, pid } = parsed?.identity ?? {};
-  const who = parsed === undefined ? rival : `${node} (host ${host}, process ${pid})`;
+  const other = rivalOf(rival);
+  const { node } = other;
+  const host = other.host ?? undefined;
+  const pid = other.pid ?? undefined;
   const seconds = Math.round(waitMs / 1000);
   log.error(
     { epoch, active: node, host, pid, nats, count: rounds, waitMs },
     `members of group "${group}" share this store and do not hear each other over NATS: for the ${ordinal(rounds)} time the reign has gone back ` +
-      `to one that this member does not hear, ${who} in epoch ${epoch}. This member is at NATS server ${nats}; where ${node} is, its own log says. ` +
-      `Attach all members to one NATS cluster: compare --nats-server, --ft-group, the account and the servers' routes. ` +
+      `to one that this member does not hear, ${nameOf(other)} in epoch ${epoch}. This member is at NATS server ${nats}; where ${node} is, its own log says. ` +
+      `${DISPUTE_REMEDY}. ` +
       `Nothing acknowledged is lost; clients of the two sides are served by turns, the next in ${seconds} s, then later each time, up to some minutes`,
   );
 }

@@ -128,7 +128,7 @@ export class ReignWatch {
   }
 
   heard(heartbeat: Heartbeat, nowMs: number): void {
-    this.dispute.heard(heartbeat.member);
+    this.dispute.heard(heartbeat.member, !this.peers.has(heartbeat.member));
     if (nowMs - this.#anyHeardMs > this.#leaseMs * DEAF_LEASES) this.#hearsSinceMs = nowMs;
     this.#anyHeardMs = nowMs;
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });

@@ -4,7 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { before, describe, it } from 'node:test';
+import { connect } from 'nats';
 import type { BenchReport } from '../../src/bench/bench.js';
+import type { MemberStatus } from '../../src/group/status.js';
+import { groupSubjects } from '../../src/group/subjects.js';
 import { mainScript } from '../harness/broker.js';
 import { Rig } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
@@ -436,6 +439,52 @@ describe('the tools', () => {
         `No member of group "main" of cluster id "orders" has answered: ${ask}`,
       ]);
       assert.deepEqual(await answer('--cluster-id', 'orders', '--json'), [1, '[]\n']);
+    });
+
+    it('says which members dispute the reign, since when, and what to do', async () => {
+      const nc = await connect({ servers: rig.nats.url });
+      const rivals = ['c', 'd'].map((node, i) => ({ member: `${node}@h@${i}@x`, node, host: 'h', pid: i }));
+      const dispute = { rivals, rounds: 3, epoch: 8, sinceWallMs: 1_700_000_060_000, waitMs: 12_000 };
+      const member = (node: string, role: MemberStatus['role']): Partial<MemberStatus> => ({
+        ...{ node, role, group: 'main', epoch: 9, leaseAgeMs: null, leaseMs: 600, natsServer: 'nats-1:4222' },
+        ...{
+          host: 'host',
+          store: { kind: 'file', dir: '/store', storeId: 's' },
+          clients: 1,
+          channels: 2,
+          trouble: null,
+        },
+      });
+      const answers = [
+        { ...member('a', 'active'), dispute: { ...dispute, sinceWallMs: 1_700_000_000_000 } },
+        { ...member('b', 'standby'), dispute: { ...dispute, rivals: [rivals[1]], rounds: 2, epoch: 7 } },
+        // These know of none, or are of a version that tells of none.
+        { ...member('x', 'active'), group: 'other', dispute: null },
+        { ...member('y', 'standby'), group: 'other' },
+      ];
+      nc.subscribe(groupSubjects('orders', '').statusOfAll, {
+        callback: (_error, { reply }) => {
+          for (const each of answers) nc.publish(reply!, JSON.stringify(each));
+        },
+      });
+      await nc.flush();
+      try {
+        const { code, stdout } = await run(['status', '--cluster-id', 'orders']);
+        const [members, said, ...others] = stdout.split('\n\n');
+        assert.equal(members!.split('\n').length, 5);
+        assert.deepEqual(said!.split('\n'), [
+          'The reign of group "main" has been in dispute since 2023-11-14T22:13:20.000Z: two sides share the store and do not hear each other over NATS.',
+          '  here:       a at nats-1:4222, b at nats-1:4222',
+          '  not heard:  c (host h, process 0), d (host h, process 1): took the reign back 3 times, last in epoch 8',
+          '  effect:     nothing acknowledged is lost. Clients of one side at a time are served: a turn takes some 12 s now, and longer each time, up to minutes',
+          "  what to do: Attach all members to one NATS cluster: compare --nats-server, --ft-group, the account and the servers' routes.",
+          '              The log of those not heard has the NATS server it is at, in "Streaming Server is ready"',
+          '',
+        ]);
+        assert.deepEqual([others, code], [[], 0]);
+      } finally {
+        await nc.close();
+      }
     });
   });
 });

@@ -7,9 +7,11 @@ import { connect as connectNats, type NatsConnection } from 'nats';
 import type { RunningBroker } from '../../src/assembly/running.js';
 import { startBroker } from '../../src/assembly/start.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
+import { groupView } from '../../src/dashboard/group-view.js';
 import { type ChannelDetail, encodeView } from '../../src/dashboard/view.js';
 import { encodeStatus, type MemberStatus } from '../../src/group/status.js';
 import { groupSubjects } from '../../src/group/subjects.js';
+import type { MonitoredNode } from '../../src/http/node.js';
 import { connect } from '../../src/index.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { NatsServer } from '../harness/nats-server.js';
@@ -90,5 +92,26 @@ describe('the status of a member', () => {
     assert.equal(short.node, 'n');
     assert.ok(short.takeoverHistory.length > 0 && short.takeoverHistory.length < 20);
     assert.equal(short.takeoverHistory.at(-1)?.epoch, 19);
+  });
+});
+
+describe('a member on the dashboard', () => {
+  /** As the page shows it. */
+  function troubleOf(status: Partial<MemberStatus>): string | null | undefined {
+    const node = { name: 'a', clusterId: 'c', health: { isReady: true, reasons: [] }, group: { name: 'g' } };
+    const member = { node: 'a', store: { dir: '/d', storeId: 's' }, ...status };
+    return groupView(node as unknown as MonitoredNode, [member as MemberStatus]).members[0]?.trouble;
+  }
+
+  it('is troubled by a dispute of the reign, unless by something worse', () => {
+    const rivals = [{ member: 'b@h@7@x', node: 'b', host: 'h', pid: 7 }];
+    const dispute = { sinceWallMs: 1_700_000_000_000, rivals, rounds: 2, epoch: 5, waitMs: 6_000 };
+    const said =
+      'the reign has been in dispute since 2023-11-14T22:13:20.000Z with b (host h, process 7), not heard over NATS. Attach all members';
+    assert.ok(troubleOf({ trouble: null, dispute })?.startsWith(said));
+    assert.equal(troubleOf({ trouble: 'no connection to NATS', dispute }), 'no connection to NATS');
+    assert.equal(troubleOf({ trouble: null, dispute: null }), null);
+    // Of another version.
+    assert.equal(troubleOf({ trouble: null }), null);
   });
 });

@@ -28,6 +28,12 @@ class Turns {
     this.dispute.passed(++this.epoch, THEIRS, false, this.nowMs);
   }
 
+  /** Some time later this one has the reign. */
+  taken(holder: string): void {
+    this.nowMs += 3_000;
+    this.dispute.passed(++this.epoch, holder, holder === OURS, this.nowMs);
+  }
+
   get patienceMs(): number {
     return this.dispute.patienceMs(THEIRS, this.nowMs);
   }
@@ -59,9 +65,59 @@ describe('a reign that goes back and forth between members that do not hear each
   it('has ended when the other one is heard', () => {
     const turns = new Turns();
     for (let count = 1; count < 5; count++) turns.round();
-    turns.dispute.heard(THEIRS);
+    turns.dispute.heard(THEIRS, false);
     assert.equal(turns.patienceMs, 5 * LEASE_MS);
     assert.equal(turns.round(), undefined);
+  });
+
+  it('stands from the second time on, whoever reigns, until the other side is heard or it is forgotten', () => {
+    const turns = new Turns();
+    const { dispute } = turns;
+    turns.round();
+    assert.equal(dispute.standing(turns.nowMs), undefined);
+    const sinceMs = turns.nowMs - LEASE_MS;
+    turns.round();
+    const { epoch } = turns;
+    const stands = { rounds: 2, rivals: [THEIRS], epoch, sinceMs, waitMs: 10 * LEASE_MS };
+    assert.deepEqual(dispute.standing(turns.nowMs), stands);
+    turns.taken(OURS);
+    assert.deepEqual(dispute.standing(turns.nowMs), stands, 'it goes on in the turn of this side');
+    turns.taken('third@host@3@z');
+    turns.nowMs += LEASE_MS;
+    dispute.news(turns.nowMs);
+    assert.deepEqual(dispute.standing(turns.nowMs)?.rivals, [THEIRS, 'third@host@3@z']);
+    assert.equal(dispute.standing(turns.nowMs + 21 * MINUTE_MS), undefined);
+    turns.taken(OURS);
+    dispute.heard('somebody@host@4@w', false);
+    assert.notEqual(dispute.standing(turns.nowMs), undefined);
+    dispute.heard(THEIRS, false);
+    assert.equal(dispute.standing(turns.nowMs), undefined);
+    assert.equal(turns.round(), undefined, 'the next one is another');
+    assert.equal(turns.round(), 2);
+    assert.deepEqual(dispute.standing(turns.nowMs)?.rivals, [THEIRS]);
+  });
+
+  it('ends when a node of the other side is started again on this one, and not by a namesake on this side', () => {
+    const turns = new Turns();
+    for (let count = 1; count <= 2; count++) turns.round();
+    turns.dispute.heard('other@elsewhere@7@z', false);
+    assert.notEqual(turns.dispute.standing(turns.nowMs), undefined);
+    turns.dispute.heard('new@host@8@z', true);
+    assert.notEqual(turns.dispute.standing(turns.nowMs), undefined);
+    turns.dispute.heard('other@host@9@z', true);
+    assert.equal(turns.dispute.standing(turns.nowMs), undefined);
+  });
+
+  it('names the last ones of a side that always comes with others', () => {
+    const turns = new Turns();
+    for (let count = 1; count <= 20; count++) {
+      turns.taken(`${count}@host@${count}@y`);
+      turns.nowMs += LEASE_MS;
+      turns.dispute.news(turns.nowMs);
+      turns.taken(OURS);
+    }
+    const rivals = turns.dispute.standing(turns.nowMs)!.rivals;
+    assert.deepEqual([rivals.length, rivals.at(-1)], [8, '20@host@20@y']);
   });
 
   it('is none where somebody is heard soon after it took the reign', () => {
@@ -69,7 +125,7 @@ describe('a reign that goes back and forth between members that do not hear each
     for (let epoch = 1; epoch < 20; epoch += 2) {
       dispute.passed(epoch, `${epoch}@host@2@y`, false, epoch * 1_000);
       assert.equal(dispute.news(epoch * 1_000 + 100), undefined);
-      dispute.heard(`${epoch}@host@2@y`);
+      dispute.heard(`${epoch}@host@2@y`, false);
       assert.equal(dispute.news(epoch * 1_000 + LEASE_MS), undefined);
       dispute.passed(epoch + 1, OURS, true, epoch * 1_000 + 900);
     }

@@ -19,8 +19,13 @@ import { NatsProcess } from '../nats/nats-process.js';
 /** Keeps what a member says. */
 class Story implements Logger {
   readonly lines: string[] = [];
+  /** Where its HTTP listens. */
+  url: string | undefined;
   debug = () => {};
-  info = (_fields: LogFields, message: string) => void this.lines.push(message);
+  info = ({ url }: LogFields, message: string) => {
+    if (typeof url === 'string') this.url = url;
+    this.lines.push(message);
+  };
   warn = this.info;
   error = this.info;
   child = () => this;
@@ -372,6 +377,45 @@ describe('a group of brokers on one store', () => {
       const until = performance.now() + 300 * 7;
       await waitFor(() => performance.now() > until, 'time to pass');
       assert.equal(said(0, /^taking over/), 1);
+    } finally {
+      await lonely.stop();
+    }
+  });
+
+  it('tells in its status with whom it disputes the reign, while it does what it can', async () => {
+    const lonely = await NatsProcess.start();
+    try {
+      const lease = { 'ft-lease': '300ms', 'http-port': '-1' };
+      await start('a', lease);
+      await settled(0);
+      const there = { 'nats-server': lonely.url, ...lease };
+      await Promise.all([start('b', lease), start('c', there), start('d', there)]);
+      let found: MemberStatus[] = [];
+      await waitFor(
+        async () => {
+          found = await statuses();
+          return found.length === 2 && found.every(({ dispute }) => dispute !== null);
+        },
+        () => `both tell of it: ${JSON.stringify(found.map(({ dispute }) => dispute))}`,
+        60_000,
+      );
+      for (const { dispute, trouble, pid, host } of found) {
+        assert.equal(trouble, null);
+        const { rivals, rounds, sinceWallMs } = dispute!;
+        assert.ok(rounds >= 2 && rivals.length > 0);
+        assert.ok(sinceWallMs <= Date.now() && sinceWallMs > Date.now() - 5 * 60_000, `${sinceWallMs}`);
+        for (const rival of rivals) {
+          assert.ok(['c', 'd'].includes(rival.node));
+          assert.deepEqual([rival.pid, rival.host], [pid, host.replace(/[^A-Za-z0-9._-]/g, '-')]);
+        }
+      }
+      const health = await fetch(`${members[0]!.story.url}/healthz`);
+      const { status, reasons } = (await health.json()) as { status: string; reasons: string[] };
+      assert.deepEqual([health.status, status], [200, 'impaired']);
+      assert.match(
+        String(reasons),
+        /the reign has been in dispute since .* with .*[cd] \(host .*Attach all members to one NATS cluster/,
+      );
     } finally {
       await lonely.stop();
     }

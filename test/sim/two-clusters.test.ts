@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { DisputeStatus } from '../../src/group/dispute-status.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
 import { Cluster } from './cluster.js';
 import { World } from './world.js';
@@ -32,6 +33,11 @@ class TwoClusters {
 
   get errors(): string[] {
     return this.#lines(/ error: /);
+  }
+
+  /** What a status says of the dispute, by node. */
+  get disputes(): Record<string, DisputeStatus | undefined> {
+    return Object.fromEntries(this.cluster.nodes.map(({ name, member }) => [name, member.dispute]));
   }
 
   async pass(minutes: number): Promise<void> {
@@ -73,6 +79,28 @@ describe('a group whose members are attached to two NATS clusters', () => {
       assert.match(said, new RegExp(`This member is at NATS server nats-${side}:4222`));
       assert.match(said, /Attach all members to one NATS cluster: compare --nats-server/);
     }
+  });
+
+  it('is shown by each member as long as it lasts, by the active too: with whom, since when, how often', async () => {
+    const group = new TwoClusters();
+    await group.pass(10);
+    const wallMs = Number(group.cluster.nodes[0]!.process.clock.wallNs() / 1_000_000n);
+    for (const [node, dispute] of Object.entries(group.disputes)) {
+      assert.ok(dispute !== undefined, `${node} knows of it`);
+      const { rivals, rounds, epoch, sinceWallMs, waitMs } = dispute;
+      const others = sideOf(node) === 0 ? ['n2', 'n3'] : ['n0', 'n1'];
+      for (const rival of rivals) {
+        assert.ok(others.includes(rival.node), `${rival.node} is on the other side of ${node}`);
+        assert.deepEqual([rival.host, rival.pid], [`host-${rival.node}`, 1]);
+      }
+      assert.ok(rounds >= 2 && epoch >= 4 && waitMs > CUT_OFF_MS, JSON.stringify(dispute));
+      // Their wall clocks are a minute apart at most.
+      const forMs = wallMs - sinceWallMs;
+      assert.ok(forMs > 6 * MINUTE_MS && forMs < 12 * MINUTE_MS, `since ${forMs} ms`);
+    }
+    group.cluster.nats.healRoutes();
+    await group.pass(1);
+    assert.deepEqual(Object.values(group.disputes), [undefined, undefined, undefined, undefined]);
   });
 
   it('replaces an active that has died at once, however long it has been so', async () => {

@@ -1,0 +1,39 @@
+import { DISPUTE_REMEDY, type DisputeStatus, nameOf } from '../group/dispute-status.js';
+import type { MemberStatus } from '../group/status.js';
+
+/** A paragraph for each group that two sides dispute: who, since when, and what to do. */
+export function disputes(found: readonly MemberStatus[]): string[] {
+  const groups = new Map<string, MemberStatus[]>();
+  for (const member of found) {
+    // One of another version may know of none.
+    if (member.dispute) groups.set(member.group, [...(groups.get(member.group) ?? []), member]);
+  }
+  return [...groups].map(([group, members]) => paragraph(group, members));
+}
+
+function paragraph(group: string, members: readonly MemberStatus[]): string {
+  const views = members.map(({ dispute }) => dispute!);
+  const since = new Date(Math.min(...views.map(({ sinceWallMs }) => sinceWallMs))).toISOString();
+  const last = views.reduce((one, other) => (other.epoch > one.epoch ? other : one));
+  const rounds = Math.max(...views.map((view) => view.rounds));
+  const rivals = rivalsOf(views).map(nameOf);
+  const here = members.map(({ node, natsServer }) => `${node} at ${natsServer}`);
+  const isOne = rivals.length === 1;
+  return [
+    `The reign of group "${group}" has been in dispute since ${since}: two sides share the store and do not hear each other over NATS.`,
+    `  here:       ${here.join(', ')}`,
+    `  not heard:  ${rivals.join(', ')}: took the reign back ${rounds} times, last in epoch ${last.epoch}`,
+    `  effect:     nothing acknowledged is lost. Clients of one side at a time are served: a turn takes some ${seconds(last)} s now, and longer each time, up to minutes`,
+    `  what to do: ${DISPUTE_REMEDY}.`,
+    `              The log of ${isOne ? 'the one' : 'those'} not heard has the NATS server it is at, in "Streaming Server is ready"`,
+  ].join('\n');
+}
+
+function rivalsOf(views: readonly DisputeStatus[]): DisputeStatus['rivals'] {
+  const all = views.flatMap(({ rivals }) => rivals);
+  return [...new Map(all.map((rival) => [rival.member, rival])).values()];
+}
+
+function seconds({ waitMs }: DisputeStatus): number {
+  return Math.round(waitMs / 1000);
+}
