@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { NatsServerConfig } from '../config/serve-config.js';
+import { configFileHas } from './config-file.js';
 
 /** Where a NATS server has its monitoring pages: /varz, /connz and so on. */
 export type NatsMonitoring =
@@ -28,32 +27,15 @@ export function monitoringOf(
 /** A line of its configuration. No flag has it: `-m` would listen on the address that clients come to. */
 export const MONITORING_ON_LOOPBACK = 'http: "127.0.0.1:-1"';
 
-const MAX_INCLUDES = 100;
-const COMMENT = /^\s*(?:#|\/\/).*$/gm;
 /** A key, and not the beginning of `http://host`. A server takes several, and one that has two takes any. */
 const SETTING = /(?:^|[,;{])\s*["']?(?:https?|https?_port|monitor_port)["']?(?:\s*[:=](?!\/\/)|[ \t]+\S)/im;
-const INCLUDE = /(?:^|[,;{])\s*include\s*[:=]?\s*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s;,}]+))/gim;
 
 /**
  * Whether a configuration file of a nats-server, or one that it includes, says where the pages are. In doubt it does: two such
  * settings contradict each other.
  */
 export function setsMonitoring(configFile: string): boolean {
-  const files = new Set([configFile]);
-  for (const file of files) {
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8').replace(COMMENT, '');
-    } catch {
-      // The server will say so.
-      continue;
-    }
-    if (SETTING.test(text)) return true;
-    for (const [, double, single, bare] of text.matchAll(INCLUDE)) {
-      if (files.size < MAX_INCLUDES) files.add(join(dirname(file), double ?? single ?? bare!));
-    }
-  }
-  return false;
+  return configFileHas(configFile, SETTING);
 }
 
 /** @param urls at each address of this machine, as the server tells them */

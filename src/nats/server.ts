@@ -6,6 +6,7 @@ import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import type { NatsConfig, NatsServerConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 import { Backoff } from './backoff.js';
+import { hasClientUsers } from './config-file.js';
 import { messageOf } from './credentials.js';
 import { findExecutable, searchPath } from './executable.js';
 import { MONITORING_ON_LOOPBACK, monitoringAt, type NatsMonitoring, setsMonitoring } from './monitoring.js';
@@ -269,9 +270,14 @@ export class SupervisedServer {
     const { configFile } = this.#options.config;
     const lines = [...this.#monitoringLines(), ...this.#authorizationLines()];
     if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
-    // A nats-server takes the path as relative to the file's folder, always.
-    if (configFile !== undefined)
-      lines.unshift(`include ${quoted(relative(this.#dir, resolve(configFile)))}`);
+    if (configFile !== undefined) {
+      // A nats-server takes the path as relative to the file's folder, always.
+      const include = `include ${quoted(relative(this.#dir, resolve(configFile)))}`;
+      // The last `authorization` counts, and replaces the one before. A file's list of users stays, as in the Go server: our
+      // user is to be one of them.
+      if (hasClientUsers(configFile)) lines.push(include);
+      else lines.unshift(include);
+    }
     const file = join(this.#dir, 'nats.conf');
     writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
     return ['--config', file];

@@ -137,6 +137,36 @@ describe('a supervised nats-server', () => {
     await nc.close();
   });
 
+  it('leaves the users of a configuration file, of whom ours is one', async () => {
+    const user = (name: string) => `{ user: ${name}, password: ${name} }`;
+    const list = `users: [ ${user('ours')}, ${user('other')} ]`;
+    const configFile = join(dir, 'users.conf');
+    await writeFile(join(dir, 'list.conf'), `${list}\n`);
+    for (const content of [`authorization { ${list} }`, 'authorization {\n  include list.conf\n}']) {
+      await writeFile(configFile, `${content}\n`);
+      const server = await start(
+        { configFile },
+        { credentials: { user: 'ours', pass: 'ours' }, withMonitoring: true },
+      );
+      for (const name of ['ours', 'other']) {
+        const connection = await connect({ servers: server.url, user: name, pass: name });
+        await connection.close();
+      }
+      await assert.rejects(connect({ servers: server.url }));
+      await server.stop();
+    }
+  });
+
+  it('asks for our password beside users that are not for its clients', async () => {
+    const configFile = join(dir, 'leaf.conf');
+    const users = 'users: [ { user: leaf, password: leaf } ]';
+    await writeFile(configFile, `leafnodes { port: -1, authorization { ${users} } }\n`);
+    const server = await start({ configFile }, { credentials: { user: 'u', pass: 'p' } });
+    const connection = await connect({ servers: server.url, user: 'u', pass: 'p' });
+    await connection.close();
+    await assert.rejects(connect({ servers: server.url }));
+  });
+
   it('reads its configuration file again when told to', async () => {
     const configFile = join(dir, 'nats.conf');
     const user = (name: string) => `{ user: ${name}, password: ${name} }`;
