@@ -1,4 +1,4 @@
-import { parseDurationMs, parseSize } from './units.js';
+import { parseDurationMs, parseSize, upToSafe } from './units.js';
 
 /** What a value in a config file may be before it is read as text. */
 type FileType = 'string' | 'number' | 'boolean' | 'list';
@@ -69,8 +69,8 @@ export function wholeNumber(min: number, max: number, placeholder = 'N'): Kind<n
     fileTypes: ['number', 'string'],
     parse(value) {
       if (!/^-?\d+$/.test(value)) return undefined;
-      const number = Number(value);
-      return number >= min && number <= max ? number : undefined;
+      const number = max === Number.MAX_SAFE_INTEGER ? upToSafe(Number(value)) : Number(value);
+      return number !== undefined && number >= min && number <= max ? number : undefined;
     },
   };
 }

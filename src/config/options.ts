@@ -159,7 +159,7 @@ export const OPTIONS = {
   },
   'max-pending-bytes': {
     kind: kinds.size,
-    default: '64MB',
+    default: '256MB',
     section: 'limits',
     describe: 'Bytes that may wait for the disk: beyond it publishers get an error',
   },

@@ -40,7 +40,12 @@ export function parseSize(text: string): number | undefined {
     if (unit === undefined) return undefined;
     product *= Number(match[1]) * unit;
   }
-  return Number.isSafeInteger(product) ? product : undefined;
+  return upToSafe(product);
+}
+
+/** What the Go server counts in 64 bits, for limits: the largest of these numbers means none, and so does the largest here. */
+export function upToSafe(value: number): number | undefined {
+  return value > 2 ** 63 ? undefined : Math.min(value, Number.MAX_SAFE_INTEGER);
 }
 
 /**

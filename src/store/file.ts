@@ -63,7 +63,7 @@ export class LogOwner implements FileLogOwner {
     this.#warn = settings.warn;
     this.drops = settings.measures?.drops ?? new Drops();
     this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
-    this.time = new BatchTime(settings.clock);
+    this.time = new BatchTime(settings.clock, settings.warn);
     this.files = new SegmentFiles(settings.fs, settings.maxOpenSegments);
     this.runs = new LoadedRuns(settings.loadedBytes);
   }

@@ -23,6 +23,8 @@ export interface MemoryStoreOptions {
   random: RandomBytes;
   /** Where what limits drop is noted. Default: nowhere. */
   measures?: Measures;
+  /** Tells of a clock that was set back. Default: nobody. */
+  warn?: (message: string) => void;
 }
 
 /**
@@ -62,7 +64,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
       nextSubscriptionId: 1,
       recentGuids: new RecentGuids(randomSeed(options.random)),
     };
-    this.time = new BatchTime(options.clock);
+    this.time = new BatchTime(options.clock, options.warn ?? (() => {}));
   }
 
   attach(host: StoreHost): void {

@@ -28,9 +28,9 @@ export interface OpenStoreOptions {
  */
 export async function openStore(config: ServeConfig, options: OpenStoreOptions): Promise<Store> {
   const { clock, log, measures, onLost } = options;
-  if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes, measures });
-  const { dir } = config.store;
   const warn = (message: string): void => log.warn({}, message);
+  if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes, measures, warn });
+  const { dir } = config.store;
   const fs = nodeFs;
   const { clusterId, nodeName } = config;
   // A store that is not ours is not touched, not even to claim it.

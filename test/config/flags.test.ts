@@ -119,6 +119,13 @@ describe('a command line of the Go server', () => {
       },
     ],
     [
+      '-mc 9223372036854775807 -mm 9223372036854775807 -mb 9223372036854775807',
+      ({ maxChannels, channelLimits: { global } }) => {
+        const largest = Number.MAX_SAFE_INTEGER;
+        assert.deepEqual([maxChannels, global.maxMessages, global.maxBytes], [largest, largest, largest]);
+      },
+    ],
+    [
       '--cluster_id=c --nats_server=nats://u:secret@a:4333,nats://u:secret@b -hbi 5s -hbt 500ms -hbf 2',
       ({ nats, natsServer, heartbeatIntervalMs, heartbeatTimeoutMs, heartbeatFailCount }) => {
         assert.deepEqual(nats.servers, ['nats://a:4333', 'nats://b:4222']);
