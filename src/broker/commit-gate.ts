@@ -49,21 +49,6 @@ export class CommitGate {
     return held;
   }
 
-  /**
-   * Where an answer about what an older batch stored is written.
-   * @param batch its low half, u32
-   * @returns 'committed' if there is nothing to wait for; undefined without a link
-   */
-  answersOf(batch: number): OutBuffer | 'committed' | undefined {
-    for (const held of this.#held) {
-      if (held.batch >>> 0 !== batch) continue;
-      // What it held for an older link is gone with that; this is for the present one.
-      held.answers ??= this.#link?.takeBuffer();
-      return held.answers;
-    }
-    return 'committed';
-  }
-
   /** Where an answer is written that may not go before the batch is durable. @returns undefined without a link */
   answersBehind(batch: BatchId): OutBuffer | undefined {
     const newest = this.#newest;

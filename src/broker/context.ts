@@ -90,11 +90,11 @@ export function answerNow(context: BrokerContext, reply: Buffer, payload: Uint8A
  */
 export function refuseAfterCommit(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {
   if (reply.length === 0) return;
-  writeAnswer(refusals(context), reply, payload);
+  writeAnswer(answersAfterCommit(context), reply, payload);
 }
 
-/** Where such refusals are written. @returns undefined without a link */
-export function refusals({ store, gate, delivery }: BrokerContext): OutBuffer | undefined {
+/** Where is written what may not be said before all that is appended is durable. @returns undefined without a link */
+export function answersAfterCommit({ store, gate, delivery }: BrokerContext): OutBuffer | undefined {
   return store.appended > store.committed ? gate.answersBehind(store.appended) : delivery.out;
 }
 

@@ -3,9 +3,9 @@ import { STAN_ERROR } from '../protocol/errors.js';
 import { maxMsgProtoSize } from '../protocol/msgproto.js';
 import { encodePubAckError, maxPubAckErrorSize } from '../protocol/puback.js';
 import { decodePubMsg, newPubMsgView } from '../protocol/pubmsg.js';
-import { NEW_GUID } from '../publish/recent-guids.js';
+import { NO_CHANNEL } from '../publish/guid-generation.js';
 import type { ClientSession } from './client-session.js';
-import { type BrokerContext, refusals } from './context.js';
+import { answersAfterCommit, type BrokerContext } from './context.js';
 import { openChannel } from './open-channel.js';
 
 /** What redelivery adds to a stored message, at most. */
@@ -59,15 +59,16 @@ export class PublishHandler {
         replyEnd,
         STAN_ERROR.invalidPublishRequest,
         'publish by an unknown client',
-        refusals(context),
+        answersAfterCommit(context),
       );
       return;
     }
-    // Before all that depends on the present: what it repeats was stored, whatever has become of it or its channel.
-    const batch = context.recentGuids.find(client.record.session, buffer, view.guidStart, view.guidEnd);
-    if (batch !== NEW_GUID) {
+    let channel = context.channels.find(buffer, view.subjectStart, view.subjectEnd);
+    const channelId = channel === undefined ? NO_CHANNEL : channel.log.id;
+    // Before all that depends on the present: what it repeats was stored, whatever has become of it.
+    if (context.recentGuids.has(client.record.session, channelId, buffer, view.guidStart, view.guidEnd)) {
       counters.duplicatePublishes++;
-      this.#confirm(batch, client, buffer, replyStart, replyEnd);
+      this.#confirm(client, buffer, replyStart, replyEnd);
       return;
     }
     const store = context.store;
@@ -89,13 +90,12 @@ export class PublishHandler {
       this.#refuse(buffer, replyStart, replyEnd, TOO_LARGE, 'message too large to be delivered');
       return;
     }
-    let channel = context.channels.find(buffer, view.subjectStart, view.subjectEnd);
     if (channel === undefined) {
       const opened = openChannel(context, buffer, view.subjectStart, view.subjectEnd);
       if (typeof opened === 'string') {
         const error = opened === STAN_ERROR.invalidSubject ? STAN_ERROR.invalidPublishRequest : opened;
         const kind = 'publish refused: no channel of that name';
-        this.#refuse(buffer, replyStart, replyEnd, error, kind, refusals(context));
+        this.#refuse(buffer, replyStart, replyEnd, error, kind, answersAfterCommit(context));
         return;
       }
       channel = opened;
@@ -116,7 +116,7 @@ export class PublishHandler {
     const { log } = channel;
     const sequence = log.append(view, session);
     // The batch's timestamp is the message's, and so the log's last activity.
-    recentGuids.add(session, view.guidStart, view.guidEnd, store.gathering, log.lastActivityMs);
+    recentGuids.add(session, log.id, view.guidStart, view.guidEnd, log.lastActivityMs);
     const held = gate.hold(store.gathering);
     held.appended(channel, sequence);
     if (replyStart === replyEnd) return;
@@ -126,12 +126,11 @@ export class PublishHandler {
     }
   }
 
-  /** Its guid was stored before, in `batch`: acknowledged as soon as that is durable. */
-  #confirm(batch: number, client: ClientSession, buffer: Buffer, replyStart: number, replyEnd: number): void {
+  /** Its guid was stored before: acknowledged when all that is stored by now is durable, and so that message. */
+  #confirm(client: ClientSession, buffer: Buffer, replyStart: number, replyEnd: number): void {
     if (replyStart === replyEnd) return;
     const view = this.#view;
-    const answers = this.#context.gate.answersOf(batch);
-    const out = answers === 'committed' ? this.#context.delivery.out : answers;
+    const out = answersAfterCommit(this.#context);
     if (out !== undefined) {
       client.ackLine.write(out, buffer, replyStart, replyEnd, view.guidStart, view.guidEnd);
     }

@@ -1,7 +1,7 @@
 /*
  * A guid as a generation keeps it, and as a checkpoint has it:
  *
- *   0  u32  batch that stored the message, low half; of use to the process that wrote it only
+ *   0  u32  id of the channel that the message is in
  *   4  u32  session of the publisher
  *   8  u8   length of the guid
  *   9       guid
@@ -9,6 +9,8 @@
 export const GUID_HEADER_BYTES = 9;
 /** Room per guid, on average: a NUID, which all clients use, has 22 bytes. */
 export const GUID_ENTRY_BYTES = GUID_HEADER_BYTES + 23;
+/** No channel has this id: for one that is not there yet. */
+export const NO_CHANNEL = 0;
 /** Two i32: hash, and offset of the entry plus 1; 0 if free. (Signed: larger numbers would be objects on the heap.) */
 const SLOT_WORDS = 2;
 /** A mark is set after this many entries, or this much time. */
@@ -24,7 +26,7 @@ export interface GuidRun {
 }
 
 /**
- * Guids in the order in which they came, found by session and bytes: entries in one buffer, and a hash table of where they
+ * Guids in the order in which they came, found by session, channel and bytes: entries in one buffer, and a hash table of where they
  * lie. Open addressing, linear probing, at most half full. Nothing is ever taken out.
  *
  * The table is brought up to date when somebody looks: it lies all over memory, and most guids are never looked for.
@@ -66,28 +68,33 @@ export class GuidGeneration {
     return this.count < this.capacity && this.#used + GUID_HEADER_BYTES + guidBytes <= this.#bytes.length;
   }
 
-  /** @returns the batch it came in; -1 if it is not here */
-  find(hash: number, session: number, source: DataView, start: number, end: number): number {
+  has(
+    hash: number,
+    session: number,
+    channelId: number,
+    source: DataView,
+    start: number,
+    end: number,
+  ): boolean {
     const slots = this.#index();
     const mask = this.#mask;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const place = slots[slot * 2 + 1]!;
       if (place === 0) {
         this.#freeSlot = slot;
-        return -1;
+        return false;
       }
-      if (slots[slot * 2] === hash && this.#isAt(place - 1, session, source, start, end)) {
-        return this.#view.getUint32(place - 1, true);
-      }
+      if (slots[slot * 2] === hash && this.#isAt(place - 1, session, channelId, source, start, end))
+        return true;
     }
   }
 
   /** It is not here, and there is room. */
-  add(session: number, source: DataView, start: number, end: number, batch: number, ms: number): void {
+  add(session: number, channelId: number, source: DataView, start: number, end: number, ms: number): void {
     const offset = this.#used;
     if (this.count === this.#nextMarkCount || ms >= this.#nextMarkMs) this.#mark(ms, offset);
     const view = this.#view;
-    view.setInt32(offset, batch, true);
+    view.setInt32(offset, channelId, true);
     view.setInt32(offset + 4, session, true);
     view.setUint8(offset + 8, end - start);
     let at = offset + GUID_HEADER_BYTES;
@@ -102,14 +109,14 @@ export class GuidGeneration {
   addFound(
     hash: number,
     session: number,
+    channelId: number,
     source: DataView,
     start: number,
     end: number,
-    batch: number,
     ms: number,
   ): void {
     const offset = this.#used;
-    this.add(session, source, start, end, batch, ms);
+    this.add(session, channelId, source, start, end, ms);
     const slots = this.#slots!;
     const slot = this.#freeSlot;
     slots[slot * 2] = hash;
@@ -193,10 +200,18 @@ export class GuidGeneration {
     slots[slot * 2 + 1] = offset + 1;
   }
 
-  #isAt(offset: number, session: number, source: DataView, start: number, end: number): boolean {
+  #isAt(
+    offset: number,
+    session: number,
+    channelId: number,
+    source: DataView,
+    start: number,
+    end: number,
+  ): boolean {
     const view = this.#view;
     if (view.getUint8(offset + 8) !== end - start || view.getInt32(offset + 4, true) !== (session | 0))
       return false;
+    if (view.getInt32(offset, true) !== (channelId | 0)) return false;
     let at = offset + GUID_HEADER_BYTES;
     let i = start;
     for (; i + 4 <= end; i += 4, at += 4) {

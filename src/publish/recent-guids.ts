@@ -11,11 +11,9 @@ export const MAX_CHECKPOINT_GUIDS = 65_536;
 const MAX_GUID_BYTES = 255;
 const FIRST_CAPACITY = 1024;
 const EMPTY: Buffer = Buffer.alloc(0);
-/** What `find` says of a guid that is not remembered. */
-export const NEW_GUID = -1;
 
 /**
- * The guids that were stored not long ago, by publisher: a message that comes again under its guid is told from a new one.
+ * The guids that were stored not long ago, by publisher and channel: a message that comes again under its guid is told from a new one.
  * Compared byte by byte: taking one message for another would lose it.
  *
  * Two generations. The present one grows up to half of the bound; when that is full, or spans `GUID_MEMORY_MS`, it becomes
@@ -34,7 +32,7 @@ export class RecentGuids {
   readonly #newest = new Map<number, NewestGuid>();
   #lastSession = -1;
   #lastNewest: NewestGuid | undefined;
-  /** Of what was last looked for; undefined if it was new without looking. */
+  /** Of what `has` last looked for; undefined if it was new without looking. */
   #hash: number | undefined;
   /** What was last looked into: reads of words through a view cost a third of those of bytes. */
   #source = EMPTY;
@@ -57,8 +55,8 @@ export class RecentGuids {
     return this.#present.count + (this.#before?.count ?? 0);
   }
 
-  /** @returns the batch (u32, its low half) in which the guid was stored; `NEW_GUID` if it is not remembered */
-  find(session: number, source: Buffer, start: number, end: number): number {
+  /** Whether a message with this guid was stored in this channel. */
+  has(session: number, channelId: number, source: Buffer, start: number, end: number): boolean {
     if (this.#fill !== undefined) this.enter();
     if (source !== this.#source) {
       this.#source = source;
@@ -70,21 +68,19 @@ export class RecentGuids {
       this.#lastNewest = this.#newest.get(session);
     }
     this.#hash = undefined;
-    if (this.#lastNewest?.isBefore(view, start, end)) return NEW_GUID;
+    if (this.#lastNewest?.isBefore(view, start, end)) return false;
     const hash = hashOf(this.#seed, session, view, start, end);
     this.#hash = hash;
-    const batch = this.#present.find(hash, session, view, start, end);
-    if (batch !== NEW_GUID || this.#before === undefined) return batch;
-    return this.#before.find(hash, session, view, start, end);
+    if (this.#present.has(hash, session, channelId, view, start, end)) return true;
+    return this.#before?.has(hash, session, channelId, view, start, end) ?? false;
   }
 
   /**
-   * Remembers the guid that the last `find` did not find.
+   * Remembers the guid that `has` has just denied.
    *
-   * @param batch that stores its message
-   * @param ms timestamp of that batch, ms since 1970; it never goes back
+   * @param ms timestamp of its message, ms since 1970; it never goes back
    */
-  add(session: number, start: number, end: number, batch: number, ms: number): void {
+  add(session: number, channelId: number, start: number, end: number, ms: number): void {
     const size = end - start;
     if (size > MAX_GUID_BYTES) return;
     const view = this.#view;
@@ -92,11 +88,11 @@ export class RecentGuids {
     const present = this.#present;
     if (!present.hasRoom(size) || (ms - present.firstMs > GUID_MEMORY_MS && present.count > 0)) {
       this.#makeRoom(ms);
-      if (hash !== undefined) this.#present.find(hash, session, view, start, end);
+      if (hash !== undefined) this.#present.has(hash, session, channelId, view, start, end);
     }
     this.#newestMs = ms;
-    if (hash === undefined) this.#present.add(session, view, start, end, batch, ms);
-    else this.#present.addFound(hash, session, view, start, end, batch, ms);
+    if (hash === undefined) this.#present.add(session, channelId, view, start, end, ms);
+    else this.#present.addFound(hash, session, channelId, view, start, end, ms);
     if (this.#lastNewest !== undefined) this.#lastNewest.note(view, start, end);
     else this.#begin(session, start, end);
   }
@@ -108,8 +104,8 @@ export class RecentGuids {
   }
 
   /** Remembers a guid that recovery found in the store: its message is durable. */
-  restore(session: number, source: Buffer, start: number, end: number, ms: number): void {
-    if (this.find(session, source, start, end) === NEW_GUID) this.add(session, start, end, 0, ms);
+  restore(session: number, channelId: number, source: Buffer, start: number, end: number, ms: number): void {
+    if (!this.has(session, channelId, source, start, end)) this.add(session, channelId, start, end, ms);
   }
 
   /** What recovery has found is entered by `enter`, or when it is first needed: opening a store does not wait for it. */
@@ -143,7 +139,7 @@ export class RecentGuids {
       const start = at + GUID_HEADER_BYTES;
       const end = start + (entries[at + 8] ?? 0);
       if (end > entries.length) throw new RangeError('the guids end in the middle of one');
-      this.restore(view.getUint32(at + 4, true), entries, start, end, ms);
+      this.restore(view.getUint32(at + 4, true), view.getUint32(at, true), entries, start, end, ms);
       at = end;
     }
   }

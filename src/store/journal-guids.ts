@@ -1,6 +1,13 @@
 import { GUID_ENTRY_BYTES, type GuidRun } from '../publish/guid-generation.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
-import { MESSAGE_HEADER_BYTES, msgProtoStart, RecordType, readU32, recordEnd } from './record.js';
+import {
+  MESSAGE_HEADER_BYTES,
+  messageChannelId,
+  msgProtoStart,
+  RecordType,
+  readU32,
+  recordEnd,
+} from './record.js';
 
 /** Where the records of one batch lie, and its timestamp (ms since 1970). */
 export interface ReadBatch {
@@ -43,6 +50,7 @@ function enterBatch(guids: RecentGuids, { buffer, start, end, ms }: ReadBatch): 
     if (buffer[pos + 8] !== RecordType.message) continue;
     const guidStart = pos + MESSAGE_HEADER_BYTES;
     const guidEnd = msgProtoStart(buffer, pos);
-    if (guidStart < guidEnd) guids.restore(readU32(buffer, pos + 13), buffer, guidStart, guidEnd, ms);
+    if (guidStart === guidEnd) continue;
+    guids.restore(readU32(buffer, pos + 13), messageChannelId(buffer, pos), buffer, guidStart, guidEnd, ms);
   }
 }

@@ -56,7 +56,7 @@ describe('a publish that comes again under its guid', () => {
     const world = await InMemoryBroker.start();
     await join(world, 'a');
     assert.deepEqual(await acked(world, { guid: '1' }), ['1']);
-    assert.deepEqual(await acked(world, { guid: '1' }, { guid: '2' }, { guid: '1' }), ['1', '1', '2']);
+    assert.deepEqual(await acked(world, { guid: '1' }, { guid: '2' }, { guid: '1' }), ['1', '2', '1']);
     assert.equal(stored(world), 2);
     assert.equal(world.broker.counters.duplicatePublishes, 2);
   });
@@ -82,6 +82,15 @@ describe('a publish that comes again under its guid', () => {
     assert.equal(stored(world), 3);
   });
 
+  it('is another message if it is for another channel, and one there too', async () => {
+    const world = await InMemoryBroker.start();
+    await join(world, 'a');
+    const both = [{ guid: '1' }, { guid: '1', subject: 'bar' }];
+    assert.deepEqual(await acked(world, ...both), ['1', '1']);
+    assert.deepEqual(await acked(world, ...both), ['1', '1']);
+    assert.deepEqual([stored(world), stored(world, 'bar')], [1, 1]);
+  });
+
   it('is taken if it was refused before', async () => {
     const world = await InMemoryBroker.start({ maxChannels: 1 });
     await join(world, 'a');
@@ -91,7 +100,7 @@ describe('a publish that comes again under its guid', () => {
     assert.equal(stored(world, 'bar'), 2);
   });
 
-  it('is acknowledged when a limit has dropped the message, and when its channel is gone', async () => {
+  it('is acknowledged when a limit has dropped the message, and stored again when that was with its channel', async () => {
     const world = await InMemoryBroker.start({ limits: { maxMessages: 1, maxInactivityMs: 1000 } });
     await join(world, 'a');
     await acked(world, { guid: '1' }, { guid: '2' });
@@ -99,8 +108,8 @@ describe('a publish that comes again under its guid', () => {
     assert.equal(stored(world), 2);
     await world.pass(2000);
     assert.equal(world.broker.channels.size, 0);
-    assert.deepEqual(await acked(world, { guid: '1' }), ['1']);
-    assert.equal(world.broker.channels.size, 0);
+    assert.deepEqual(await acked(world, { guid: '1' }, { guid: '1' }), ['1', '1']);
+    assert.equal(stored(world), 1);
   });
 });
 
@@ -163,16 +172,21 @@ describe('a publish that comes again on the file store', () => {
       const [first, second] = [guids.slice(0, 100), guids.slice(100)];
       await acked(world, ...first.map((guid) => ({ guid })));
       if (from === 'a checkpoint and the journal behind it') await checkpoint(store);
-      await acked(world, ...second.map((guid) => ({ guid })));
+      await acked(world, ...second.map((guid) => ({ guid })), { guid: 'guid-7', subject: 'bar' });
       if (from === 'a checkpoint') await checkpoint(store);
       world.broker.stop();
       // Not closed: nothing is written any more that a broker which was killed would not have written.
       const [next] = await serve(reigns);
-      assert.equal(next.broker.recentGuids.size, 200);
+      assert.equal(next.broker.recentGuids.size, 201);
       assert.deepEqual(await acked(next, ...guids.map((guid) => ({ guid }))), guids);
       assert.equal(stored(next), 200);
-      await acked(next, { guid: 'new' });
-      assert.equal(stored(next), 201);
+      await acked(
+        next,
+        { guid: 'new' },
+        { guid: 'guid-7', subject: 'bar' },
+        { guid: 'guid-8', subject: 'bar' },
+      );
+      assert.deepEqual([stored(next), stored(next, 'bar')], [201, 2]);
       next.broker.stop();
     });
   }

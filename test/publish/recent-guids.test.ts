@@ -1,35 +1,33 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import {
-  GUID_MEMORY_MS,
-  MAX_CHECKPOINT_GUIDS,
-  NEW_GUID,
-  RecentGuids,
-} from '../../src/publish/recent-guids.js';
+import { NO_CHANNEL } from '../../src/publish/guid-generation.js';
+import { GUID_MEMORY_MS, MAX_CHECKPOINT_GUIDS, RecentGuids } from '../../src/publish/recent-guids.js';
 
 const START_MS = 1_700_000_000_000;
 
-function has(guids: RecentGuids, session: number, guid: string): boolean {
+function has(guids: RecentGuids, session: number, guid: string, channel = 1): boolean {
   const bytes = Buffer.from(guid);
-  return guids.find(session, bytes, 0, bytes.length) !== NEW_GUID;
+  return guids.has(session, channel, bytes, 0, bytes.length);
 }
 
 /** @returns whether it was new */
-function store(guids: RecentGuids, session: number, guid: string, batch = 1, ms = START_MS): boolean {
+function store(guids: RecentGuids, session: number, guid: string, channel = 1, ms = START_MS): boolean {
   const bytes = Buffer.from(`..${guid}.`);
-  if (guids.find(session, bytes, 2, bytes.length - 1) !== NEW_GUID) return false;
-  guids.add(session, 2, bytes.length - 1, batch, ms);
+  if (guids.has(session, channel, bytes, 2, bytes.length - 1)) return false;
+  guids.add(session, channel, 2, bytes.length - 1, ms);
   return true;
 }
 
 describe('recent guids', () => {
-  it('a guid is known in its session, with the batch it came in', () => {
+  it('a guid is known in its session and channel', () => {
     const guids = new RecentGuids(1);
     assert.equal(store(guids, 1, 'a', 7), true);
-    assert.equal(store(guids, 1, 'a', 8), false);
-    assert.equal(guids.find(1, Buffer.from('a'), 0, 1), 7);
-    assert.equal(has(guids, 2, 'a'), false);
+    assert.equal(store(guids, 1, 'a', 7), false);
+    assert.equal(store(guids, 1, 'a', 8), true);
+    for (const channel of [7, 8]) assert.equal(has(guids, 1, 'a', channel), true);
+    for (const channel of [9, NO_CHANNEL]) assert.equal(has(guids, 1, 'a', channel), false);
+    assert.equal(has(guids, 2, 'a', 7), false);
     assert.equal(has(guids, 1, 'aa'), false);
     assert.equal(has(guids, 1, ''), false);
   });
@@ -57,9 +55,11 @@ describe('recent guids', () => {
   it('a guid that is larger than all others of its publisher is new, and one between them is looked for', () => {
     const guids = new RecentGuids(1);
     const nuid = (n: number, prefix = 'PPPPPPPPPPPP'): string => prefix + String(n).padStart(10, '0');
-    for (const n of [5, 10, 300, 100_000]) assert.equal(store(guids, 1, nuid(n), n), true);
+    for (const n of [5, 10, 300, 100_000]) assert.equal(store(guids, 1, nuid(n)), true);
     for (const n of [5, 10, 300, 100_000]) assert.equal(store(guids, 1, nuid(n)), false, `${n}`);
-    assert.equal(guids.find(1, Buffer.from(nuid(300)), 0, 22), 300);
+    // In another channel it is new, though it is not larger.
+    assert.equal(store(guids, 1, nuid(300), 2), true);
+    assert.equal(store(guids, 1, nuid(300), 2), false);
     for (const n of [0, 7, 299, 99_999]) assert.equal(store(guids, 1, nuid(n)), true);
     for (const n of [0, 7, 299, 99_999]) assert.equal(store(guids, 1, nuid(n)), false);
     // Another prefix of the same publisher, then the first again; another publisher with the same guids.
@@ -109,6 +109,7 @@ describe('recent guids', () => {
   it('holds exactly what a map holds, whatever comes', () => {
     const step = fc.record({
       session: fc.integer({ min: 0, max: 3 }),
+      channel: fc.integer({ min: 1, max: 3 }),
       guid: fc.oneof(
         fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom('a', 'b', '\0') }),
         fc.integer({ min: 0, max: 5000 }).map((n) => `guid-${n}`),
@@ -122,38 +123,37 @@ describe('recent guids', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.integer(), (steps, seed) => {
         const guids = new RecentGuids(seed);
-        const model = new Map<string, number>();
-        let batch = 0;
-        for (const { session, guid, times } of steps) {
-          batch++;
+        const model = new Set<string>();
+        for (const { session, channel, guid, times } of steps) {
           for (let i = 0; i < times; i++) {
             const name = i === 0 ? guid : `${guid}${i}`;
-            const key = `${session} ${name}`;
-            assert.equal(store(guids, session, name, batch), !model.has(key));
-            if (!model.has(key)) model.set(key, batch);
+            const key = `${session}${channel}${name}`;
+            assert.equal(store(guids, session, name, channel), !model.has(key));
+            model.add(key);
           }
         }
         assert.equal(guids.size, model.size);
-        for (const [key, at] of model) {
-          const [session, guid] = [Number(key.slice(0, 1)), Buffer.from(key.slice(2))];
-          assert.equal(guids.find(session, guid, 0, guid.length), at);
+        for (const key of model) {
+          assert.ok(has(guids, Number(key[0]), key.slice(2), Number(key[1])));
         }
       }),
       { numRuns: 100 },
     );
   });
 
-  it('survive a checkpoint: the newest, with their sessions', () => {
+  it('survive a checkpoint: the newest, with their sessions and channels', () => {
     const guids = new RecentGuids(1);
     const total = 3 * MAX_CHECKPOINT_GUIDS;
-    for (let i = 0; i < total; i++) store(guids, i % 5, `guid-${i}`, i, START_MS + (i >> 8));
+    for (let i = 0; i < total; i++) store(guids, i % 5, `guid-${i}`, 1 + (i % 7), START_MS + (i >> 8));
     const runs = guids.runs();
     const after = new RecentGuids(2);
     for (const run of runs) after.restoreRun(run);
     assert.ok(after.size <= MAX_CHECKPOINT_GUIDS);
     assert.ok(after.size > MAX_CHECKPOINT_GUIDS - 2048);
-    for (let i = total - after.size; i < total; i++) assert.ok(has(after, i % 5, `guid-${i}`), `${i}`);
-    assert.equal(after.find(0, Buffer.from(`guid-${total - 1 - ((total - 1) % 5)}`), 0, 11), 0, 'durable');
+    for (let i = total - after.size; i < total; i++) {
+      assert.ok(has(after, i % 5, `guid-${i}`, 1 + (i % 7)), `${i}`);
+      assert.ok(!has(after, i % 5, `guid-${i}`, 8), `${i}`);
+    }
   });
 
   it('too old ones are in no checkpoint', () => {
