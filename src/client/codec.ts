@@ -1,3 +1,4 @@
+import { isAnyArrayBuffer } from 'node:util/types';
 import { StanError } from './errors.js';
 
 /** How values become bytes and back. */
@@ -34,17 +35,35 @@ export function encodeWith(codec: Codec<unknown>, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') return Buffer.from(value);
   if (value === undefined) return EMPTY;
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   try {
-    return codec.encode(value);
+    return bytesOf(value) ?? encoded(codec, value);
   } catch (cause) {
-    throw new StanError(`the payload cannot be encoded: ${(cause as Error).message}`, {
+    const why = String((cause as Error | undefined)?.message ?? cause);
+    throw new StanError(`the payload cannot be encoded: ${why}`, {
       code: 'CODEC_FAILED',
       hint: 'Publish bytes, a string, or what the codec takes',
       cause,
     });
   }
+}
+
+/** Also those of a worker, or of another realm: JSON would make `{}` of them. */
+function bytesOf(value: unknown): Uint8Array | undefined {
+  if (isAnyArrayBuffer(value)) return new Uint8Array(value);
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  return undefined;
+}
+
+/** Anything else that has a length would be stored as zeros. */
+function encoded(codec: Codec<unknown>, value: unknown): Uint8Array {
+  const bytes: unknown = codec.encode(value);
+  if (bytes instanceof Uint8Array) return bytes;
+  throw new TypeError(`the codec has returned ${describe(bytes)}, and not a Uint8Array`);
+}
+
+function describe(value: unknown): string {
+  if (value instanceof Promise) return 'a promise';
+  return value === null || value === undefined ? String(value) : `a value of type ${typeof value}`;
 }
 
 export function textOf(data: Uint8Array): string {

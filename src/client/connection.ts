@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
+import { onAbort } from './aborts.js';
 import { type Codec, encodeWith } from './codec.js';
 import { ClosedError, ConnectionLostError, InvalidOptionError, StanError } from './errors.js';
 import { watchNats } from './nats-watch.js';
-import { quote, type ResolvedOptions } from './options.js';
+import { checkObject, quote, type ResolvedOptions } from './options.js';
 import type { OnAck } from './pending.js';
 import { checkChannelName } from './pub-encoder.js';
 import { Publisher } from './publisher.js';
@@ -113,21 +114,20 @@ export class Connection implements StanConnection {
     return connection;
   }
 
-  publish(subject: string, data?: unknown, { codec, signal }: PublishOptions = {}): Promise<string> {
+  publish(subject: string, data?: unknown, options: PublishOptions = {}): Promise<string> {
     return new Promise((resolve, reject) => {
-      const abort = (): void => reject(aborted(subject, signal));
-      if (signal?.aborted) {
-        abort();
-        return;
-      }
-      const bytes = encodeWith(codec ?? this.#options.codec, data);
+      const { codec = this.#options.codec, signal } = checkPublishOptions(options);
+      if (signal?.aborted) throw aborted(subject, signal);
+      const bytes = encodeWith(codec, data);
       this.#checkOpen();
+      // Not before the message is on its way: what cannot be sent leaves nothing behind.
+      let endAbort: (() => void) | undefined;
       this.#publisher.publish(subject, bytes, (error, guid) => {
-        signal?.removeEventListener('abort', abort);
+        endAbort?.();
         if (error === undefined) resolve(guid);
         else reject(error);
       });
-      signal?.addEventListener('abort', abort, { once: true });
+      if (signal !== undefined) endAbort = onAbort(signal, () => reject(aborted(subject, signal)));
     });
   }
 
@@ -368,11 +368,20 @@ export class Connection implements StanConnection {
   }
 }
 
-function aborted(subject: string, signal: AbortSignal | undefined): StanError {
+/** @throws InvalidOptionError */
+function checkPublishOptions(options: PublishOptions): PublishOptions {
+  checkObject('the options of publish', options);
+  const { signal } = options;
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+    throw new InvalidOptionError(`signal ${quote(signal)} cannot be`, 'It is an AbortSignal');
+  return options;
+}
+
+function aborted(subject: string, signal: AbortSignal): StanError {
   return new StanError(`publishing to "${subject}" is not waited for any more`, {
     code: 'ABORTED',
     hint: 'The message may be stored all the same',
-    cause: signal?.reason,
+    cause: signal.reason,
   });
 }
 

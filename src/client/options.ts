@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { DEFAULT_DISCOVER_PREFIX, isClientIdValid } from '../protocol/subjects.js';
 import { type Codec, jsonCodec } from './codec.js';
@@ -80,6 +81,7 @@ const RECONNECT_MS = 100;
 
 /** @throws InvalidOptionError naming the first option that cannot be */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {
+  checkObject('the options of connect', options);
   const {
     clusterId,
     clientId,
@@ -117,10 +119,20 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   checkNumber('pingMaxOut', pingMaxOut, 1, 2 ** 31 - 1);
   if (retry !== 'auto' && typeof retry !== 'boolean')
     throw new InvalidOptionError(`retry ${quote(retry)} cannot be`, 'It is true, false or "auto"');
+  checkBoolean('resume', resume);
+  checkBoolean('allowCloseRetry', allowCloseRetry);
+  checkCodec(codec);
+  if (servers !== undefined && ![servers].flat().every((server) => typeof server === 'string'))
+    throw new InvalidOptionError(`servers ${quote(servers)} cannot be`, 'It is a URL, or an array of URLs');
   if (natsConnection !== undefined && servers !== undefined)
     throw new InvalidOptionError(
       'servers and natsConnection are both given',
       'Give the servers to connect to, or the connection to use',
+    );
+  if (natsConnection !== undefined && typeof natsConnection?.subscribe !== 'function')
+    throw new InvalidOptionError(
+      `natsConnection ${quote(natsConnection)} cannot be`,
+      'It is what connect of the nats package gives',
     );
   return {
     clusterId,
@@ -160,6 +172,30 @@ export function checkNumber(name: string, value: unknown, min: number, max: numb
     );
 }
 
+/** @throws InvalidOptionError */
+export function checkObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null)
+    throw new InvalidOptionError(`${name} cannot be ${quote(value)}`, 'They are an object');
+}
+
+/** @throws InvalidOptionError */
+export function checkBoolean(name: string, value: unknown): void {
+  if (typeof value !== 'boolean')
+    throw new InvalidOptionError(`${name} ${quote(value)} cannot be`, 'It is true or false');
+}
+
+/** @throws InvalidOptionError */
+export function checkText(name: string, value: unknown): void {
+  if (typeof value !== 'string')
+    throw new InvalidOptionError(`${name} ${quote(value)} cannot be`, 'It is a string');
+}
+
+/** @throws InvalidOptionError */
+export function checkCodec(codec: Partial<Codec<unknown>> | null): void {
+  if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function')
+    throw new InvalidOptionError(`codec ${quote(codec)} cannot be`, 'It has the functions encode and decode');
+}
+
 function checkName(name: string, value: unknown): void {
   if (typeof value !== 'string' || value === '' || /[\s*>]|^\.|\.\.|\.$/.test(value))
     throw new InvalidOptionError(
@@ -168,6 +204,10 @@ function checkName(name: string, value: unknown): void {
     );
 }
 
+/** For messages: any value, in one line. */
 export function quote(value: unknown): string {
-  return typeof value === 'string' ? `"${value.slice(0, 100)}"` : String(value);
+  if (typeof value === 'string') return `"${value.slice(0, 100)}"`;
+  return typeof value === 'object'
+    ? inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY }).slice(0, 100)
+    : String(value);
 }

@@ -18,6 +18,8 @@ type StartFields = Pick<SubscriptionRequest, 'startPosition' | 'startSequence' |
 
 const NONE = { startSequence: 0, startTimeDelta: 0n };
 const NS_PER_MS = 1_000_000;
+/** The protocol has 63 bits of nanoseconds, which is longer ago than any message. */
+const MAX_MS = Math.floor((2 ** 63 - 1) / NS_PER_MS) - 1;
 
 /** @throws InvalidOptionError */
 export function startFields(startAt: StartAt, nowMs = Date.now()): StartFields {
@@ -33,12 +35,13 @@ export function startFields(startAt: StartAt, nowMs = Date.now()): StartFields {
     if ('sequence' in startAt && Number.isSafeInteger(startAt.sequence) && startAt.sequence >= 0)
       return { ...NONE, startPosition: StartPosition.SEQUENCE_START, startSequence: startAt.sequence };
     // The server counts back from its own present.
-    if ('timeAgo' in startAt && startAt.timeAgo >= 0) return timeDelta(startAt.timeAgo);
+    if ('timeAgo' in startAt && typeof startAt.timeAgo === 'number' && startAt.timeAgo >= 0)
+      return timeDelta(startAt.timeAgo);
     if ('time' in startAt && startAt.time instanceof Date && !Number.isNaN(startAt.time.getTime()))
       return timeDelta(Math.max(0, nowMs - startAt.time.getTime()));
   }
   throw new InvalidOptionError(
-    `startAt ${typeof startAt === 'object' ? JSON.stringify(startAt) : quote(startAt)} cannot be`,
+    `startAt ${quote(startAt)} cannot be`,
     'It is "new", "last", "all", { sequence }, { time: Date } or { timeAgo: milliseconds }',
   );
 }
@@ -58,6 +61,6 @@ export function laterStart(startAt: StartAt, elapsedMs: number): StartAt {
 }
 
 function timeDelta(milliseconds: number): StartFields {
-  const startTimeDelta = BigInt(Math.round(milliseconds)) * BigInt(NS_PER_MS);
+  const startTimeDelta = BigInt(Math.round(Math.min(milliseconds, MAX_MS))) * BigInt(NS_PER_MS);
   return { ...NONE, startPosition: StartPosition.TIME_DELTA_START, startTimeDelta };
 }

@@ -1,7 +1,7 @@
 import type { Codec } from './codec.js';
 import { InvalidOptionError, type StanError } from './errors.js';
 import type { Message } from './message.js';
-import { checkNumber, quote } from './options.js';
+import { checkBoolean, checkCodec, checkNumber, checkObject, checkText, quote } from './options.js';
 import { type StartAt, startFields } from './start-at.js';
 
 /**
@@ -51,6 +51,7 @@ export function resolveSubscribeOptions(
   options: SubscribeOptions,
   defaultCodec: Codec<unknown>,
 ): ResolvedSubscribeOptions {
+  checkObject('the options of subscribe', options);
   const {
     queue = '',
     durable = '',
@@ -61,11 +62,15 @@ export function resolveSubscribeOptions(
     callback,
     codec = defaultCodec,
   } = options;
+  checkText('queue', queue);
+  checkText('durable', durable);
   startFields(startAt);
+  checkBoolean('manualAck', manualAck);
   checkNumber('ackWait', ackWait, 1_000, MAX_INT32);
   checkNumber('maxInFlight', maxInFlight, 1, MAX_INT32);
   if (callback !== undefined && typeof callback !== 'function')
     throw new InvalidOptionError(`callback ${quote(callback)} cannot be`, 'It is a function');
+  checkCodec(codec);
   if (queue !== '' && durable.includes(':'))
     throw new InvalidOptionError(
       `durable ${quote(durable)} cannot be`,

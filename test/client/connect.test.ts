@@ -32,6 +32,13 @@ describe('connecting', () => {
       [{ discoverPrefix: 'a.>' }, /discoverPrefix "a.>"/],
       [{ retry: 'yes' }, /retry "yes"/],
       [{ natsConnection: {} }, /servers and natsConnection/],
+      [{ servers: undefined, natsConnection: {} }, /natsConnection \{\} cannot be/],
+      // Else a NATS connection was made, and taken for a borrowed one when it was to be closed.
+      [{ servers: undefined, natsConnection: null }, /natsConnection null cannot be/],
+      [{ servers: {} }, /servers \{\}/],
+      [{ servers: ['a', 5] }, /servers \[ 'a', 5 \]/],
+      [{ codec: {} }, /codec \{\}.*encode and decode/],
+      [{ resume: 'no' }, /resume "no".*true or false/],
     ];
     for (const [options, message] of bad) {
       await assert.rejects(
@@ -43,6 +50,7 @@ describe('connecting', () => {
         },
       );
     }
+    await assert.rejects(connect(undefined as unknown as ConnectOptions), InvalidOptionError);
   });
 
   it('says that NATS cannot be reached, and where', async () => {

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
 import { connect as connectNats } from 'nats';
 import {
   AckTimeoutError,
   ClosedError,
+  type Codec,
   ConnectionLostError,
   InvalidOptionError,
   type OnAck,
   PublishError,
+  type PublishOptions,
   type StanError,
   stringCodec,
 } from '../../src/index.js';
@@ -57,16 +61,48 @@ describe('publishing', () => {
     const memory = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]).buffer;
     for (const data of [memory, new DataView(memory, 1, 2), new Uint16Array(memory, 4, 1)])
       await connection.publish(channel, data);
+    // Of a worker, and of another realm, as test runners have it.
+    await connection.publish(channel, new SharedArrayBuffer(2));
+    await connection.publish(channel, runInNewContext('new Uint8Array([9]).buffer'));
     for (const data of [() => {}, Symbol('x'), 1n])
       await assert.rejects(connection.publish(channel, data), { code: 'CODEC_FAILED' });
     const messages = (await connection.subscribe(channel, { startAt: 'all' }))[Symbol.asyncIterator]();
     const seen: number[][] = [];
-    while (seen.length < 3) seen.push([...(await messages.next()).value.data]);
-    assert.deepEqual(seen, [
-      [1, 2, 3, 4, 5, 6, 7, 8],
-      [2, 3],
-      [5, 6],
-    ]);
+    while (seen.length < 5) seen.push([...(await messages.next()).value.data]);
+    assert.deepEqual(seen, [[1, 2, 3, 4, 5, 6, 7, 8], [2, 3], [5, 6], [0, 0], [9]]);
+  });
+
+  it('publishes nothing when a codec gives no bytes, or throws anything', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const thrower = (thrown: unknown) => () => {
+      throw thrown;
+    };
+    const bad: [() => unknown, RegExp][] = [
+      [() => '{}', /returned a value of type string, and not a Uint8Array/],
+      [() => [1, 2], /returned a value of type object/],
+      [async () => Buffer.from('x'), /returned a promise/],
+      [() => undefined, /returned undefined/],
+      [thrower(new Error('mine')), /cannot be encoded: mine/],
+      [thrower(null), /cannot be encoded: null/],
+      [thrower(Symbol('x')), /cannot be encoded: Symbol\(x\)/],
+    ];
+    for (const [encode, message] of bad) {
+      const codec = { encode, decode: () => 0 } as Codec<unknown>;
+      await assert.rejects(connection.publish(channel, 7, { codec }), { code: 'CODEC_FAILED', message });
+    }
+    await connection.publish(channel, 'the first');
+    const subscription = await connection.subscribe(channel, { startAt: 'all' });
+    assert.deepEqual(await texts(subscription[Symbol.asyncIterator](), 1), ['the first']);
+  });
+
+  it('says that its options cannot be, and sends nothing', async () => {
+    const connection = await rig.connect();
+    for (const options of [null, 5, { signal: {} }, { signal: null }]) {
+      await assert.rejects(connection.publish(rig.channel(), 'x', options as PublishOptions), {
+        code: 'INVALID_OPTION',
+      });
+    }
   });
 
   it('decodes by the codec of the connection, or of the subscription', async () => {
@@ -268,6 +304,29 @@ describe('publishing', () => {
       await assert.rejects(connection.publish(rig.channel(), 'x', { signal: abort.signal }), {
         code: 'ABORTED',
       });
+    } finally {
+      rig.rig.broker.signal('SIGCONT');
+    }
+    await connection.flush();
+  });
+
+  it('takes a signal for any number of messages at once', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    const abort = new AbortController();
+    const { signal } = abort;
+    const listeners = (): number => getEventListeners(signal, 'abort').length;
+    const stored = Array.from({ length: 100 }, () => connection.publish(channel, 'x', { signal }));
+    // Of more than ten Node warns.
+    assert.equal(listeners(), 1);
+    await Promise.all(stored);
+    await assert.rejects(connection.publish('*', 'x', { signal }));
+    assert.equal(listeners(), 0);
+    rig.rig.broker.signal('SIGSTOP');
+    try {
+      const given = Array.from({ length: 3 }, () => connection.publish(channel, 'x', { signal }));
+      abort.abort();
+      for (const publish of given) await assert.rejects(publish, { code: 'ABORTED' });
     } finally {
       rig.rig.broker.signal('SIGCONT');
     }

@@ -85,11 +85,27 @@ describe('subscribing', () => {
     assert.deepEqual(await texts(subscription[Symbol.asyncIterator](), 1), ['3']);
   });
 
+  it('begins with everything when it is to begin before all time', async () => {
+    const connection = await rig.connect();
+    const channel = await filled(connection, 1);
+    for (const startAt of [{ timeAgo: Number.POSITIVE_INFINITY }, { time: new Date(-8.64e15) }]) {
+      const subscription = await connection.subscribe(channel, { startAt });
+      assert.deepEqual(await texts(subscription[Symbol.asyncIterator](), 1), ['1']);
+    }
+  });
+
   it('says which option cannot be', async () => {
     const connection = await rig.connect();
     const bad: [unknown, RegExp][] = [
       [{ startAt: 'first' }, /startAt "first"/],
-      [{ startAt: { sequence: -1 } }, /startAt \{"sequence":-1\}/],
+      [null, /the options of subscribe cannot be null/],
+      [{ startAt: { sequence: -1 } }, /startAt \{ sequence: -1 \}/],
+      [{ startAt: { sequence: 5n } }, /startAt \{ sequence: 5n \}/],
+      [{ startAt: { timeAgo: '5' } }, /startAt \{ timeAgo: '5' \}/],
+      [{ queue: null }, /queue null.*string/],
+      [{ durable: 5 }, /durable 5.*string/],
+      [{ manualAck: 'false' }, /manualAck "false".*true or false/],
+      [{ codec: JSON }, /codec.*encode and decode/],
       [{ startAt: { time: new Date(Number.NaN) } }, /startAt/],
       [{ ackWait: 10 }, /ackWait 10.*from 1000/],
       [{ maxInFlight: 0 }, /maxInFlight 0/],
@@ -100,7 +116,7 @@ describe('subscribing', () => {
       await assert.rejects(
         connection.subscribe(rig.channel(), options as SubscribeOptions),
         (error: StanError) => {
-          assert.ok(error instanceof InvalidOptionError, JSON.stringify(options));
+          assert.ok(error instanceof InvalidOptionError, String(message));
           assert.match(error.message, message);
           return true;
         },
