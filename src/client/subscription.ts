@@ -158,18 +158,32 @@ export class StanSubscription implements Subscription, MessageSource {
       throw new InvalidOptionError('the subscription is being read already', 'Subscribe once per loop');
     this.#hasReader = true;
     let last: Message | undefined;
+    /** Calls of `next` that wait. */
+    let asking = 0;
+    const ackLast = (): void => {
+      if (!this.#options.manualAck) last?.ack();
+      last = undefined;
+    };
     return {
       next: async () => {
-        if (last !== undefined && !this.#options.manualAck) last.ack();
-        for (;;) {
-          last = this.#isClosed ? undefined : this.#waiting.shift();
-          if (last !== undefined) {
-            this.#count(last);
-            return { done: false, value: last };
+        ackLast();
+        asking++;
+        try {
+          for (;;) {
+            const message = this.#isClosed ? undefined : this.#waiting.shift();
+            if (message !== undefined) {
+              this.#count(message);
+              last = message;
+              // The next one has been asked for already.
+              if (asking > 1) ackLast();
+              return { done: false, value: message };
+            }
+            if (this.#error !== undefined) throw this.#error;
+            if (this.#isClosed) return { done: true, value: undefined };
+            await this.#wakeup.wait();
           }
-          if (this.#error !== undefined) throw this.#error;
-          if (this.#isClosed) return { done: true, value: undefined };
-          await this.#wakeup.wait();
+        } finally {
+          asking--;
         }
       },
       return: async () => {
@@ -336,9 +350,10 @@ export class StanSubscription implements Subscription, MessageSource {
     message: Message,
   ): boolean | Promise<boolean> {
     try {
-      const result = callback(error, message);
-      if (!(result instanceof Promise)) return true;
-      return result.then(
+      const result: unknown = callback(error, message);
+      // Whatever can be awaited: some have promises of their own, and some begin only then.
+      if (!isThenable(result)) return true;
+      return Promise.resolve(result).then(
         () => true,
         (thrown: unknown) => this.#onCallbackError(thrown, message),
       );
@@ -387,4 +402,8 @@ export class StanSubscription implements Subscription, MessageSource {
     if (wasRepeated && problem?.serverText === INVALID_SUBSCRIPTION) return;
     if (problem !== undefined) throw problem;
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }

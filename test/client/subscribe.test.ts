@@ -5,6 +5,7 @@ import {
   ClosedError,
   InvalidOptionError,
   type Message,
+  type MessageCallback,
   type StanConnection,
   type StanError,
   SubscribeError,
@@ -34,6 +35,19 @@ describe('subscribing', () => {
       (await Promise.all(waiting)).map(({ value }) => value.string()),
       ['one', 'two'],
     );
+  });
+
+  it('acks what one of two readers has while the other waits', async () => {
+    const connection = await rig.connect();
+    const channel = rig.channel();
+    // The server sends the second one when it has the ack of the first.
+    const subscription = await connection.subscribe(channel, { startAt: 'all', maxInFlight: 1 });
+    const iterator = subscription[Symbol.asyncIterator]();
+    const waiting = [iterator.next(), iterator.next()];
+    for (const text of ['one', 'two']) await connection.publish(channel, text);
+    const startMs = performance.now();
+    assert.equal((await waiting[1])!.value.string(), 'two');
+    assert.ok(performance.now() - startMs < 20_000, 'before ackWait');
   });
 
   it('gives all that a message has', async () => {
@@ -154,6 +168,26 @@ describe('subscribing', () => {
     });
     await waitFor(() => events.length === 6, 'all');
     assert.deepEqual(events, ['begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3']);
+  });
+
+  it('waits for whatever a callback returns that can be awaited', async () => {
+    const connection = await rig.connect();
+    const channel = await filled(connection, 2);
+    const events: string[] = [];
+    const callback = (_error: unknown, message: Message): PromiseLike<void> => ({
+      // A query, say, that begins when it is awaited.
+      // biome-ignore lint/suspicious/noThenProperty: it is what this is about
+      then(resolve) {
+        events.push(`begin ${message.string()}`);
+        return sleep(1).then(() => {
+          events.push(`end ${message.string()}`);
+          return resolve!();
+        });
+      },
+    });
+    await connection.subscribe(channel, { startAt: 'all', callback: callback as MessageCallback });
+    await waitFor(() => events.length === 4, 'all');
+    assert.deepEqual(events, ['begin 1', 'end 1', 'begin 2', 'end 2']);
   });
 
   it('does not ack what a callback failed with, tells of it, and gets it again', async () => {
