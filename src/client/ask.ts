@@ -1,4 +1,5 @@
-import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import type { Msg, NatsConnection, Subscription } from 'nats';
+import { listen, newInbox } from './inbox.js';
 import { say } from './say.js';
 
 const NOBODY_RETRY_MS = 50;
@@ -16,6 +17,7 @@ export interface AskOptions {
  * way.
  *
  * @returns undefined if there was no answer in time
+ * @throws ConnectionLostError
  */
 export function ask(
   nats: NatsConnection,
@@ -25,7 +27,7 @@ export function ask(
 ): Promise<Uint8Array | undefined> {
   return new Promise((resolve, reject) => {
     // One inbox for all tries: the first answer counts, whichever it is to.
-    const inbox = createInbox();
+    const inbox = newInbox(nats);
     let subscription: Subscription | undefined;
     let timer: NodeJS.Timeout | undefined;
     const end = (answer: Uint8Array | undefined): void => {
@@ -45,14 +47,12 @@ export function ask(
       if (repeatMs !== undefined) timer = setTimeout(publish, repeatMs);
     };
     try {
-      subscription = nats.subscribe(inbox, {
-        callback: (error, message) => {
-          if (error !== null) end(undefined);
-          else if (isNobody(message)) {
-            clearTimeout(timer);
-            timer = setTimeout(publish, NOBODY_RETRY_MS);
-          } else end(message.data);
-        },
+      subscription = listen(nats, inbox, (error, message) => {
+        if (error !== null) end(undefined);
+        else if (isNobody(message)) {
+          clearTimeout(timer);
+          timer = setTimeout(publish, NOBODY_RETRY_MS);
+        } else end(message.data);
       });
       publish();
     } catch (error) {

@@ -12,13 +12,22 @@ import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './opt
  */
 export async function connect(options: ConnectOptions): Promise<StanConnection> {
   const resolved = resolveOptions(options);
-  const nats = resolved.natsConnection ?? (await openNats(resolved));
+  const nats = borrowed(resolved) ?? (await openNats(resolved));
   try {
     return await Connection.open(nats, resolved);
   } catch (error) {
     if (resolved.natsConnection === undefined) await nats.close();
     throw error;
   }
+}
+
+function borrowed({ natsConnection }: ResolvedOptions): NatsConnection | undefined {
+  if (natsConnection?.isClosed() || natsConnection?.isDraining())
+    throw new ConnectError('the natsConnection is closed, or being drained', {
+      code: 'CONNECT_REFUSED',
+      hint: 'Give one that is open',
+    });
+  return natsConnection;
 }
 
 async function openNats({ natsOptions }: ResolvedOptions): Promise<NatsConnection> {

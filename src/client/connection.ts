@@ -261,7 +261,8 @@ export class Connection implements StanConnection {
       await pause(waitMs * (1 + RESUME_JITTER * (2 * Math.random() - 1)), this.#ending.signal);
       waitMs = Math.min(MAX_RESUME_MS, waitMs * 2);
     }
-    if (!this.#isRegistered || this.#isClosed) return;
+    // A program that drains the connection it lent is told of its end by `closed`.
+    if (!this.#isRegistered || this.#isClosed || this.natsConnection.isDraining()) return;
     this.#session.startPings();
     this.#publisher.canRetry = this.#canRetry;
     this.#publisher.release(this.#session.newEncoder(), isSameSession, () => lost);

@@ -1,8 +1,9 @@
-import { createInbox, type Msg, type NatsConnection, nuid, type Subscription } from 'nats';
+import { type Msg, type NatsConnection, nuid, type Subscription } from 'nats';
 import { decodePubAck } from '../protocol/messages.js';
 import { isNobody } from './ask.js';
 import type { StanError } from './errors.js';
 import { Flushes } from './flushes.js';
+import { listen, newInbox } from './inbox.js';
 import type { ResolvedOptions } from './options.js';
 import { type OnAck, type Pending, refusedError, tell, timeoutError, tooLargeError } from './pending.js';
 import type { PubEncoder } from './pub-encoder.js';
@@ -52,7 +53,6 @@ export class Publisher {
   readonly #options: ResolvedOptions;
   readonly #status: StatusFeed;
   #encoder: PubEncoder;
-  readonly #inbox = createInbox();
   readonly #acks: Subscription;
   readonly #reply: { reply: string };
   /** Sent and without an ack, oldest first. */
@@ -81,11 +81,10 @@ export class Publisher {
     this.#status = status;
     this.#encoder = encoder;
     this.#queue = new PublishQueue(options.maxQueuedBytes);
-    this.#reply = { reply: this.#inbox };
-    this.#acks = nats.subscribe(this.#inbox, {
-      callback: (error, message) => {
-        if (error === null) this.#onAnswer(message);
-      },
+    const inbox = newInbox(nats);
+    this.#reply = { reply: inbox };
+    this.#acks = listen(nats, inbox, (error, message) => {
+      if (error === null) this.#onAnswer(message);
     });
   }
 

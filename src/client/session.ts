@@ -1,4 +1,4 @@
-import { createInbox, type NatsConnection, type Subscription as NatsSubscription, nuid } from 'nats';
+import { type NatsConnection, type Subscription as NatsSubscription, nuid } from 'nats';
 import {
   type ConnectResponse,
   decodeCloseResponse,
@@ -10,6 +10,7 @@ import {
 } from '../protocol/messages.js';
 import { ask, isNobody } from './ask.js';
 import { ConnectError, StanError } from './errors.js';
+import { listen, newInbox } from './inbox.js';
 import type { ResolvedOptions } from './options.js';
 import { PubEncoder } from './pub-encoder.js';
 import { say } from './say.js';
@@ -32,7 +33,7 @@ export class Session {
   readonly #options: ResolvedOptions;
   readonly #onLost: OnLost;
   readonly #connId = Buffer.from(nuid.next());
-  readonly #heartbeatInbox = createInbox();
+  readonly #heartbeatInbox: string;
   readonly #heartbeats: NatsSubscription;
   #response!: ConnectResponse;
   #pingTimer: NodeJS.Timeout | undefined;
@@ -44,10 +45,9 @@ export class Session {
     this.#nats = nats;
     this.#options = options;
     this.#onLost = onLost;
-    this.#heartbeats = nats.subscribe(this.#heartbeatInbox, {
-      callback: (error, message) => {
-        if (error === null && message.reply) say(nats, message.reply, NO_DATA);
-      },
+    this.#heartbeatInbox = newInbox(nats);
+    this.#heartbeats = listen(nats, this.#heartbeatInbox, (error, message) => {
+      if (error === null && message.reply) say(nats, message.reply, NO_DATA);
     });
   }
 
@@ -116,14 +116,12 @@ export class Session {
     this.#pingsOut = 0;
     // A server of protocol level 0 has none.
     if (pingRequests === '' || pingInterval <= 0) return;
-    const inbox = createInbox();
-    const pings = this.#nats.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error !== null || isNobody(message) || this.#pings !== pings) return;
-        const { error: serverText } = decodePingResponse(message.data);
-        if (serverText === '') this.#pingsOut = 0;
-        else this.#onLost(`the server no longer knows client "${clientId}": ${serverText}`, serverText);
-      },
+    const inbox = newInbox(this.#nats);
+    const pings = listen(this.#nats, inbox, (error, message) => {
+      if (error !== null || isNobody(message) || this.#pings !== pings) return;
+      const { error: serverText } = decodePingResponse(message.data);
+      if (serverText === '') this.#pingsOut = 0;
+      else this.#onLost(`the server no longer knows client "${clientId}": ${serverText}`, serverText);
     });
     this.#pings = pings;
     const payload = encodePing({ connId: this.#connId });

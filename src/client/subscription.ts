@@ -1,4 +1,4 @@
-import { createInbox, type NatsConnection, type Subscription as NatsSubscription } from 'nats';
+import type { NatsConnection, Subscription as NatsSubscription } from 'nats';
 import {
   decodeSubscriptionResponse,
   encodeSubscriptionRequest,
@@ -9,6 +9,7 @@ import { answerProblem } from './answer-problem.js';
 import { ask } from './ask.js';
 import type { Codec } from './codec.js';
 import { ClosedError, InvalidOptionError, StanError, SubscribeError } from './errors.js';
+import { listen, newInbox } from './inbox.js';
 import { type Message, type MessageSource, ReceivedMessage } from './message.js';
 import { say } from './say.js';
 import { laterStart, type StartAt, startFields } from './start-at.js';
@@ -233,11 +234,9 @@ export class StanSubscription implements Subscription, MessageSource {
     const { subject, queue, durable } = this;
     const { nats, clientId, subjects, requestTimeoutMs, canRepeat } = this.#host;
     const { maxInFlight, ackWaitSeconds } = this.#options;
-    const inbox = createInbox();
-    const natsSubscription = nats.subscribe(inbox, {
-      callback: (error, { data }) => {
-        if (error === null) this.#onMessage(data);
-      },
+    const inbox = newInbox(nats);
+    const natsSubscription = listen(nats, inbox, (error, { data }) => {
+      if (error === null) this.#onMessage(data);
     });
     this.#nats = natsSubscription;
     const payload = encodeSubscriptionRequest({

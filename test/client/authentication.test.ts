@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { credsAuthenticator, nkeyAuthenticator, nkeys } from 'nats';
+import { connect as connectNats, credsAuthenticator, nkeyAuthenticator, nkeys } from 'nats';
 import { type ConnectOptions, connect } from '../../src/index.js';
 import { Broker } from '../harness/broker.js';
 import { Certificates } from '../nats/certificates.js';
@@ -64,6 +64,30 @@ describe('a connection to NATS that asks who one is', () => {
   it('shows user and password', async () => {
     await start({ args: ['--user', 'u', '--pass', 'p'] }, ['--user', 'u', '--pass', 'p']);
     await works({ user: 'u', pass: 'p' });
+  });
+
+  it('listens only below the inbox prefix that it was given', async () => {
+    const config = join(dir, 'permissions.conf');
+    const permissions = '{ publish: ">", subscribe: "_INBOX_me.>" }';
+    await writeFile(
+      config,
+      `authorization { users: [
+        { user: b, password: p },
+        { user: u, password: p, permissions: ${permissions} }
+      ] }`,
+    );
+    await start({ args: ['-c', config] }, ['--user', 'b', '--pass', 'p']);
+    await works({ user: 'u', pass: 'p', inboxPrefix: '_INBOX_me' });
+    const natsConnection = await connectNats({
+      servers: nats!.url,
+      user: 'u',
+      pass: 'p',
+      inboxPrefix: '_INBOX_me',
+    });
+    const connection = await connect({ clusterId: CLUSTER_ID, clientId: 'c', natsConnection });
+    await connection.publish('orders', 'over a borrowed one');
+    await connection.close();
+    await natsConnection.close();
   });
 
   it('shows a token', async () => {

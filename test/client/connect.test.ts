@@ -127,6 +127,16 @@ describe('connecting', () => {
     await nats.close();
   });
 
+  it('says that the NATS connection that it was given is of no use any more', async () => {
+    const natsConnection = await connectNats({ servers: rig.rig.nats.url });
+    const connection = await rig.connect({ natsConnection });
+    void natsConnection.drain();
+    await assert.rejects(connection.subscribe(rig.channel()), { code: 'CONNECTION_LOST' });
+    await assert.rejects(rig.connect({ natsConnection }), { code: 'CONNECT_REFUSED' });
+    await connection.closed();
+    await assert.rejects(rig.connect({ natsConnection }), { code: 'CONNECT_REFUSED' });
+  });
+
   it('closes the NATS connection that it made, and tells that it is closed', async () => {
     const connection = await rig.connect();
     assert.equal(connection.isClosed(), false);

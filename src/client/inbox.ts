@@ -1,0 +1,27 @@
+import { createInbox, type Msg, type NatsConnection, type NatsError, type Subscription } from 'nats';
+import { ConnectionLostError } from './errors.js';
+
+/** Below the prefix that the NATS connection was given: a program may have the permission to listen there and nowhere else. */
+export function newInbox(nats: NatsConnection): string {
+  // The package's types do not tell what a connection was given.
+  const { options } = nats as NatsConnection & { readonly options?: { readonly inboxPrefix?: string } };
+  return createInbox(options?.inboxPrefix);
+}
+
+/** @throws ConnectionLostError if the NATS connection is closed, or being drained by the program that lent it */
+export function listen(
+  nats: NatsConnection,
+  inbox: string,
+  callback: (error: NatsError | null, message: Msg) => void,
+): Subscription {
+  try {
+    return nats.subscribe(inbox, { callback });
+  } catch (cause) {
+    throw new ConnectionLostError(
+      `the connection to NATS is not to be used any more: ${(cause as Error).message}`,
+      'It is closed, or being drained: connect again',
+      undefined,
+      cause,
+    );
+  }
+}
