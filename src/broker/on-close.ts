@@ -1,5 +1,6 @@
 import { ProtocolError, STAN_ERROR } from '../protocol/errors.js';
 import { type CloseRequest, decodeCloseRequest, encodeCloseResponse } from '../protocol/messages.js';
+import type { ClientSession } from './client-session.js';
 import { closeClient } from './close-client.js';
 import {
   answerAfterCommit,
@@ -21,11 +22,16 @@ export function handleClose(context: BrokerContext, request: Request): void {
     return;
   }
   const client = context.clients.get(close.clientId);
-  if (client === undefined) {
+  if (client === undefined || !isOwn(close, client)) {
     context.badInput.note('close of an unknown client', () => ({ clientId: close.clientId.slice(0, 100) }));
     refuseAfterCommit(context, request.reply, encodeCloseResponse({ error: STAN_ERROR.unknownClient }));
     return;
   }
   closeClient(context, client);
   answerAfterCommit(context, request.reply, encodeCloseResponse({}));
+}
+
+/** A close that comes again may find another connection under the id. */
+function isOwn({ connId }: CloseRequest, { record }: ClientSession): boolean {
+  return connId.length === 0 || Buffer.compare(connId, record.connId) === 0;
 }

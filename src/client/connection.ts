@@ -8,7 +8,7 @@ import { checkObject, quote, type ResolvedOptions } from './options.js';
 import type { OnAck } from './pending.js';
 import { checkChannelName } from './pub-encoder.js';
 import { Publisher } from './publisher.js';
-import { Session } from './session.js';
+import { Session, UNKNOWN_CLIENT } from './session.js';
 import { type Status, StatusFeed } from './status.js';
 import { resolveSubscribeOptions, type SubscribeOptions } from './subscribe-options.js';
 import { StanSubscription, type Subscription, type SubscriptionHost } from './subscription.js';
@@ -332,7 +332,7 @@ export class Connection implements StanConnection {
       throw problem;
     }
     // The first try has ended it, and its answer was lost.
-    const isGone = this.#isStopped && problem?.serverText === 'stan: unknown clientID';
+    const isGone = this.#isStopped && problem?.serverText === UNKNOWN_CLIENT;
     await this.#end(undefined);
     if (problem !== undefined && !isGone) throw problem;
   }

@@ -18,6 +18,8 @@ import { say } from './say.js';
 const PROTOCOL_LEVEL = 1;
 const NO_DATA = new Uint8Array();
 const REPEAT_MS = 500;
+/** To a close of who is closed already. */
+export const UNKNOWN_CLIENT = 'stan: unknown clientID';
 /** What `ConnectResponse.guidMemory` says. */
 const SAME_SESSION = 2;
 
@@ -160,8 +162,18 @@ export class Session {
    */
   async leave(): Promise<StanError | undefined> {
     const { clientId, connectTimeout } = this.#options;
-    const payload = encodeCloseRequest({ clientId });
-    const answer = await ask(this.#nats, this.#response.closeRequests, payload, { timeout: connectTimeout });
+    // This broker closes this connection and no other, so that it may be asked twice. Others know the id only.
+    const payload = encodeCloseRequest({ clientId, connId: this.#connId });
+    if (this.#nats.isDraining()) {
+      // No answer would come through.
+      say(this.#nats, this.#response.closeRequests, payload);
+      return undefined;
+    }
+    const startMs = performance.now();
+    const answer = await ask(this.#nats, this.#response.closeRequests, payload, {
+      timeout: connectTimeout,
+      ...(this.canRepeat && { repeatMs: REPEAT_MS }),
+    });
     const hint = 'The broker ends it by itself once its heartbeats are not answered';
     if (answer === undefined) {
       return new StanError(
@@ -171,6 +183,9 @@ export class Session {
     }
     const { error: serverText } = decodeCloseResponse(answer);
     if (serverText === '') return undefined;
+    // The first try has ended it, and its answer was lost.
+    const wasRepeated = this.canRepeat && performance.now() - startMs >= REPEAT_MS;
+    if (wasRepeated && serverText === UNKNOWN_CLIENT) return undefined;
     return new StanError(`client "${clientId}" could not be closed: ${serverText}`, {
       code: 'CONNECT_REFUSED',
       serverText,

@@ -137,6 +137,17 @@ describe('connecting', () => {
     await assert.rejects(rig.connect({ natsConnection }), { code: 'CONNECT_REFUSED' });
   });
 
+  it('is closed also while the NATS connection that it was given is drained', async () => {
+    const natsConnection = await connectNats({ servers: rig.rig.nats.url });
+    const connection = await rig.connect({ natsConnection });
+    const drained = natsConnection.drain();
+    await connection.close();
+    assert.equal(await connection.closed(), undefined);
+    await drained;
+    // The broker has been told, and has not to find out by heartbeats.
+    await (await rig.connect({ clientId: connection.clientId })).publish(rig.channel(), 'the id is free');
+  });
+
   it('closes the NATS connection that it made, and tells that it is closed', async () => {
     const connection = await rig.connect();
     assert.equal(connection.isClosed(), false);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../harness/wait.js';
 import { ClientRig } from './client-rig.js';
 
@@ -75,6 +76,19 @@ describe('a connection whose close is not answered', () => {
     assert.equal(connection.isClosed(), true);
     assert.equal(await connection.closed(), undefined);
     await connection.close();
+    await (await rig.connect({ clientId: connection.clientId })).publish(rig.channel(), 'the id is free');
+  });
+
+  it('asks again, as a takeover may have come between', async () => {
+    const { broker } = rig.rig;
+    const connection = await rig.connect({ connectTimeout: 20_000 });
+    broker.signal('SIGSTOP');
+    const close = connection.close();
+    await sleep(100);
+    await broker.restart();
+    const startMs = performance.now();
+    await close;
+    assert.ok(performance.now() - startMs < 10_000);
     await (await rig.connect({ clientId: connection.clientId })).publish(rig.channel(), 'the id is free');
   });
 });
