@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Logger } from '../log/logger.js';
 import { ConfigError } from './error.js';
 import { duration, positiveDuration } from './kinds.js';
@@ -45,44 +46,49 @@ const NOT_HERE: ReadonlySet<string> = new Set(['config', 'pid'] satisfies NotHer
 const NAMES = new Map(OPTION_NAMES.filter((name) => !NOT_HERE.has(name)).map((name) => [camel(name), name]));
 
 /** @throws ConfigError naming what is wrong */
-export async function embeddedConfig({
-  channels,
-  log: _log,
-  ...options
-}: BrokerOptions): Promise<ServeConfig> {
+export async function embeddedConfig(given: BrokerOptions): Promise<ServeConfig> {
+  checkObject('the options', given);
+  const { channels, log: _log, ...options } = given;
   const argv = Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
     const name = NAMES.get(key);
     if (name === undefined) throw new ConfigError(`unknown option ${key}${didYouMean(key, NAMES.keys())}`);
-    return value === undefined ? [] : [`--${name}=${textOf(name, value)}`];
+    return value === undefined ? [] : [`--${name}=${textOf(name, key, value)}`];
   });
   if (channels === undefined) return resolveServeConfig(argv, {}, () => NO_CONFIG_FILE);
+  checkObject('channels', channels);
   // What reads files is loaded only where it is needed.
   const { parseConfigFile } = await import('./file.js');
-  const content = JSON.stringify({ channels: mapValues(channels, limitsAsInFile) });
+  const limits = Object.entries(channels).map(([name, limitsOf]) => [name, limitsAsInFile(name, limitsOf)]);
+  const content = JSON.stringify({ channels: Object.fromEntries(limits) });
   return resolveServeConfig(['--config=options', ...argv], {}, (path) => parseConfigFile(path, content));
 }
 
-function limitsAsInFile(limits: ChannelOptions): Record<string, string> {
+function limitsAsInFile(channel: string, limits: ChannelOptions): Record<string, string> {
+  checkObject(`channels: ${channel}`, limits);
   const entries = Object.entries(limits).filter(([, value]) => value !== undefined);
   return Object.fromEntries(
     entries.map(([key, value]) => {
       const name = NAMES.get(key);
-      return name === undefined ? [key, String(value)] : [name, textOf(name, value)];
+      return name === undefined ? [key, String(value)] : [name, textOf(name, key, value)];
     }),
   );
 }
 
-function textOf(name: OptionName, value: unknown): string {
+/** @throws ConfigError for what has no text of its own: null would be a folder of that name */
+function textOf(name: OptionName, key: string, value: unknown): string {
+  if (![value].flat().every((part) => ['string', 'number', 'boolean'].includes(typeof part)))
+    throw new ConfigError(
+      `${key}: ${inspect(value)} is not a text, a number, true or false, or a list of them`,
+    );
   const { kind } = optionOf(name);
   const isDuration = kind === duration || kind === positiveDuration;
   return isDuration && typeof value === 'number' ? `${value}ms` : String(value);
 }
 
-function mapValues<From, To>(
-  record: Readonly<Record<string, From>>,
-  map: (value: From) => To,
-): Record<string, To> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+/** @throws ConfigError */
+function checkObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigError(`${name}: ${inspect(value)} is not an object`);
 }
 
 function camel(name: string): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { embeddedConfig } from '../../src/config/embedded.js';
+import { type BrokerOptions, embeddedConfig } from '../../src/config/embedded.js';
 import { ConfigError } from '../../src/config/error.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 
@@ -54,6 +54,13 @@ describe('the options of startBroker', () => {
       [{ store: 'file' }, /--dir/],
       [{ channels: { 'a..b': {} } }, /a\.\.b/],
       [{ channels: { a: { maxMsg: 1 } } }, /maxMsg/],
+      [{ channels: 5 }, /^channels: 5 is not an object/],
+      [{ channels: { a: null } }, /^channels: a: null is not an object/],
+      [{ channels: { a: { maxMsgs: null } } }, /^maxMsgs: null is not a text/],
+      // As texts they would be names.
+      [{ dir: null }, /^dir: null is not a text/],
+      [{ clusterId: {} }, /^clusterId: \{\} is not a text/],
+      [{ natsServer: ['nats://a:1', undefined] }, /^natsServer: \[ 'nats:\/\/a:1', undefined \] is not/],
     ];
     for (const [options, says] of wrong) {
       await assert.rejects(
@@ -62,5 +69,6 @@ describe('the options of startBroker', () => {
         JSON.stringify(options),
       );
     }
+    await assert.rejects(embeddedConfig(null as unknown as BrokerOptions), ConfigError);
   });
 });
