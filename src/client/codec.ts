@@ -1,5 +1,5 @@
 import { isAnyArrayBuffer } from 'node:util/types';
-import { StanError } from './errors.js';
+import { reasonOf, StanError } from './errors.js';
 
 /** How values become bytes and back. */
 export interface Codec<T> {
@@ -38,8 +38,7 @@ export function encodeWith(codec: Codec<unknown>, value: unknown): Uint8Array {
   try {
     return bytesOf(value) ?? encoded(codec, value);
   } catch (cause) {
-    const why = String((cause as Error | undefined)?.message ?? cause);
-    throw new StanError(`the payload cannot be encoded: ${why}`, {
+    throw new StanError(`the payload cannot be encoded: ${reasonOf(cause)}`, {
       code: 'CODEC_FAILED',
       hint: 'Publish bytes, a string, or what the codec takes',
       cause,

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /** What kind of error it is, for programs. */
 export type StanErrorCode =
   | 'INVALID_OPTION'
@@ -93,4 +95,11 @@ export class ClosedError extends StanError {
   constructor(what: string, code: 'CONNECTION_CLOSED' | 'SUBSCRIPTION_CLOSED' = 'CONNECTION_CLOSED') {
     super(what, { code, hint: 'It has been closed by this program: open another one' });
   }
+}
+
+/** What somebody has thrown says: it may be anything, also what has no text. */
+export function reasonOf(thrown: unknown): string {
+  const text: unknown =
+    typeof thrown === 'string' ? thrown : (thrown as Partial<Error> | null | undefined)?.message;
+  return typeof text === 'string' ? text : inspect(thrown, { depth: 0 });
 }

@@ -8,7 +8,7 @@ import { AckEncoder } from './ack-encoder.js';
 import { answerProblem } from './answer-problem.js';
 import { ask } from './ask.js';
 import type { Codec } from './codec.js';
-import { ClosedError, InvalidOptionError, StanError, SubscribeError } from './errors.js';
+import { ClosedError, InvalidOptionError, reasonOf, StanError, SubscribeError } from './errors.js';
 import { listen, newInbox } from './inbox.js';
 import { type Message, type MessageSource, ReceivedMessage } from './message.js';
 import { say } from './say.js';
@@ -364,7 +364,7 @@ export class StanSubscription implements Subscription, MessageSource {
   #onCallbackError(thrown: unknown, message: Message | undefined): false {
     const which = message === undefined ? '' : ` with message ${message.sequence}`;
     const error = new StanError(
-      `the callback of the subscription to "${this.subject}" failed${which}: ${(thrown as Error)?.message ?? thrown}`,
+      `the callback of the subscription to "${this.subject}" failed${which}: ${reasonOf(thrown)}`,
       {
         code: 'CALLBACK_FAILED',
         hint: 'The message is not acked and comes again after ackWait',

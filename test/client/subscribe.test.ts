@@ -213,6 +213,35 @@ describe('subscribing', () => {
     assert.match(errors[0]!.message, /failed with message 1: no/);
   });
 
+  it('goes on whatever a callback throws', async () => {
+    const connection = await rig.connect();
+    const channel = await filled(connection, 6);
+    const thrown = [null, undefined, 'text', Symbol('symbol'), Object.create(null)];
+    const told: string[] = [];
+    void (async () => {
+      for await (const status of connection.status()) {
+        if (status.type === 'error')
+          told.push(/failed with message \d: (.*?)\./.exec(status.error.message)![1]!);
+      }
+    })();
+    for (const isAsync of [false, true]) {
+      const seen: number[] = [];
+      await connection.subscribe(channel, {
+        startAt: 'all',
+        callback: (_error, { sequence }) => {
+          seen.push(sequence);
+          if (sequence > thrown.length) return;
+          if (isAsync) return Promise.reject(thrown[sequence - 1]);
+          throw thrown[sequence - 1];
+        },
+      });
+      await waitFor(() => seen.length === 6, 'all');
+    }
+    const once = ['null', 'undefined', 'text', 'Symbol(symbol)', '[Object: null prototype] {}'];
+    await waitFor(() => told.length === 10, 'all that was thrown');
+    assert.deepEqual(told, [...once, ...once]);
+  });
+
   it('leaves acks to the program if it says so', async () => {
     const connection = await rig.connect();
     const channel = await filled(connection, 3);
