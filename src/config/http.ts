@@ -15,6 +15,18 @@ export function httpAccessOf(values: OptionValues): HttpAccess | undefined {
   for (const [name, value] of Object.entries({ user, pass, token })) {
     if (value === '') throw new ConfigError(`--http-${name} is empty: give one, or leave it out`);
   }
+  // Most often the newline at the end of a file that became a secret: nobody could show it, and all would get 401.
+  for (const [name, value] of Object.entries({ user, pass })) {
+    if (value !== undefined && /\p{Cc}/u.test(value))
+      throw new ConfigError(
+        `--http-${name} has a newline or another control character, which HTTP cannot carry`,
+      );
+  }
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+    throw new ConfigError(
+      '--http-token has a blank, a newline or a character beyond ASCII, which HTTP cannot carry in a token',
+    );
+  }
   const basic = user === undefined || pass === undefined ? undefined : { user, pass };
   return basic === undefined && token === undefined ? undefined : { basic, token };
 }

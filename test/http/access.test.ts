@@ -96,12 +96,16 @@ describe('HTTP with a token', () => {
     assert.doesNotMatch(broker.output, /"(u|p|t)"/);
   });
 
-  it('is refused half given, by name', async () => {
+  it('is refused half given, or as nobody could show it, by name', async () => {
     for (const [flags, what] of [
       [['--http-user', 'u'], /--http-user and --http-pass go together/],
       [['--http-pass', 'p'], /--http-user and --http-pass go together/],
       [['--http-token', ''], /--http-token is empty/],
       [['--http-user', 'a:b', '--http-pass', 'p'], /--http-user must not have a colon/],
+      [['--http-user', 'u', '--http-pass', 'p\n'], /--http-pass has a newline/],
+      [['--http-user', 'u\t', '--http-pass', 'p'], /--http-user has a newline or another control character/],
+      [['--http-token', 's3cret\n'], /--http-token has a blank, a newline/],
+      [['--http-token', 'grün'], /--http-token has .* a character beyond ASCII/],
       [['--http-tls-cert', 'c.pem'], /--http-tls-cert and --http-tls-key go together/],
       [['--http-tls-cert', '/no/c.pem', '--http-tls-key', '/no/k.pem'], /cannot read \/no\/c\.pem/],
     ] as const) {
