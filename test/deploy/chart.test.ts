@@ -212,6 +212,29 @@ describe('the chart', () => {
     assert.deepEqual(placeOf(pod.spec), placeOf(set.spec.template.spec));
   });
 
+  it('runs pods as its values say, and without a user or group where they say none', HELM, () => {
+    const contextsOf = (podSecurityContext: object): unknown[] => {
+      const values = join(folder, 'security.yaml');
+      writeFileSync(values, JSON.stringify({ podSecurityContext }));
+      const args = ['-f', join(CHART, 'ci', 'defaults.yaml'), '-f', values];
+      const objects = validate(script.renderChart(findTool('helm')!, args));
+      const set = objects.find(({ kind }) => kind === 'StatefulSet') as KubernetesObject & {
+        spec: { template: { spec: { securityContext: object } } };
+      };
+      const pod = objects.find(({ kind }) => kind === 'Pod') as KubernetesObject & {
+        spec: { securityContext: object };
+      };
+      return [set.spec.template.spec.securityContext, pod.spec.securityContext];
+    };
+    const twice = (context: object): object[] => [context, context];
+    const seccompProfile = { type: 'RuntimeDefault' };
+    // OpenShift chooses user and groups itself, and refuses a pod that names its own.
+    const none = { runAsUser: null, runAsGroup: null, fsGroup: null, fsGroupChangePolicy: null };
+    assert.deepEqual(contextsOf(none), twice({ runAsNonRoot: true, seccompProfile }));
+    const own = { runAsNonRoot: false, seccompProfile: { type: 'Localhost', localhostProfile: 'p.json' } };
+    assert.deepEqual(contextsOf({ ...none, ...own }), twice(own));
+  });
+
   it('says what is missing, and what cannot be', HELM, () => {
     const helm = findTool('helm')!;
     assert.throws(() => script.renderChart(helm, []), /nats\.urls is empty: name the NATS servers/);

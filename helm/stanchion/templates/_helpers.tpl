@@ -164,10 +164,13 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end -}}
 
+{{/* What values say counts more. Not by `merge`, which takes false for nothing said. */}}
 {{- define "stanchion.podSecurityContext" -}}
-runAsNonRoot: true
-seccompProfile: { type: RuntimeDefault }
-{{ toYaml .Values.podSecurityContext }}
+{{- $context := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- range $key, $value := .Values.podSecurityContext -}}
+{{- $_ := set $context $key $value -}}
+{{- end -}}
+{{- toYaml $context -}}
 {{- end -}}
 
 {{/* Annotations so that what Prometheus' operator scrapes is told apart by group. */}}
