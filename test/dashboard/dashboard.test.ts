@@ -189,6 +189,65 @@ describe('the dashboard', {
     assert.ok(colours > 3);
   });
 
+  it('lets one look closer until one goes back, whatever comes meanwhile', async () => {
+    const other = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    // The charts are not to be had from outside: each is kept as it is made. (As text: tsx puts helpers into functions.)
+    await other.addInitScript({
+      content: `
+        globalThis.kept = [];
+        let kind;
+        Object.defineProperty(globalThis, 'uPlot', {
+          get: () => kind,
+          set: (made) => {
+            kind = class extends made {
+              constructor(...args) {
+                kept.push(super(...args));
+              }
+            };
+          },
+        });
+      `,
+    });
+    await other.goto(page.url());
+    await other.waitForSelector('.u-over');
+    const chart = (): Promise<{ from: number; to: number; samples: number }> =>
+      other.evaluate(() => {
+        interface Plot {
+          scales: { x: { min: number; max: number } };
+          data: number[][];
+        }
+        const [{ scales, data }] = (globalThis as unknown as { kept: [Plot] }).kept;
+        return { from: scales.x.min, to: scales.x.max, samples: data[0]!.length };
+      });
+    const afterMore = async (): Promise<{ from: number; to: number }> => {
+      const { samples } = await chart();
+      await waitFor(async () => (await chart()).samples > samples, 'another sample', WAIT_MS);
+      const { from, to } = await chart();
+      return { from, to };
+    };
+    await afterMore();
+    const { x, y, width, height } = (await other.locator('.u-over').first().boundingBox())!;
+    await other.mouse.move(x + width * 0.4, y + height / 2);
+    await other.mouse.down();
+    await other.mouse.move(x + width * 0.6, y + height / 2, { steps: 4 });
+    await other.mouse.up();
+    const { from, to } = await chart();
+    assert.deepEqual(await afterMore(), { from, to });
+    await other.locator('.u-over').first().dblclick();
+    const whole = await afterMore();
+    assert.ok(whole.from < from, `${whole.from} < ${from}`);
+    assert.ok((await afterMore()).to >= whole.to);
+    await other.close();
+  });
+
+  it('writes midnight as any other hour', async () => {
+    const text = await page.evaluate(async () => {
+      const { moment } = (await import('/dashboard/format.js' as string)) as { moment(ms: number): string };
+      return moment(new Date(2026, 10, 25, 0, 5, 9).getTime());
+    });
+    assert.equal(text, 'Nov 25 00:05:09');
+  });
+
   it('lists the channels, sorted and searched on the server, page by page', async () => {
     await waitFor(async () => (await text('#found')) === `1 to 50 of ${AS_SHOWN}`, 'the first page');
     assert.equal((await channelNames())[0], 'channel.0000');
@@ -219,8 +278,16 @@ describe('the dashboard', {
       WAIT_MS,
     );
     await picture('channel');
+    // Drawn anew: where one was in the table must not be lost with the row.
+    await page.evaluate(() => {
+      document.querySelector('#channel-table tbody tr')!.setAttribute('data-drawn', 'before');
+    });
+    await page.waitForFunction(() => document.querySelector('[data-drawn]') === null);
     await page.keyboard.press('Escape');
     await page.waitForFunction(() => !document.querySelector('dialog')!.open);
+    await page.waitForFunction(
+      () => (document.activeElement as HTMLElement | null)?.dataset.name === 'orders',
+    );
   });
 
   it('opens the channel that its address names, also one that is typed while it is open', async () => {

@@ -10,6 +10,8 @@ export class ChannelTable {
   #query = { q: '', sort: 'name', order: 'asc', offset: 0 };
   #total = 0;
   #open = '';
+  /** The row that it was opened from. */
+  #from;
   #asked = 0;
   #table = document.querySelector('#channel-table');
   #body = document.querySelector('#channel-table tbody');
@@ -34,6 +36,10 @@ export class ChannelTable {
       // It comes later than the closing, and another channel may be open by then.
       if (this.#dialog.open) return;
       this.#open = '';
+      // The browser goes back to that row, but for one that has been drawn anew meanwhile: then it leaves the focus in here.
+      const { activeElement } = document;
+      if (activeElement === document.body || this.#dialog.contains(activeElement))
+        this.#rowOf(this.#from)?.focus();
       history.replaceState(null, '', location.pathname);
     });
     document.addEventListener('keydown', (event) => {
@@ -128,7 +134,7 @@ export class ChannelTable {
     if (made.length === 0)
       made.push(emptyRow(8, this.#query.q === '' ? 'No channels yet.' : 'No channel has that in its name.'));
     this.#body.replaceChildren(...made);
-    if (focused !== undefined) made.find((line) => line.dataset.name === focused)?.focus();
+    if (focused !== undefined) this.#rowOf(focused)?.focus();
   }
 
   #onKey(event) {
@@ -141,10 +147,16 @@ export class ChannelTable {
   }
 
   #openRow(row) {
-    if (row?.dataset.name !== undefined) this.#show(row.dataset.name);
+    if (row?.dataset.name !== undefined) this.#show(row.dataset.name, row.dataset.name);
   }
 
-  #show(name) {
+  /** @param {string | undefined} name @returns {HTMLTableRowElement | undefined} */
+  #rowOf(name) {
+    return [...this.#body.rows].find((row) => row.dataset.name !== undefined && row.dataset.name === name);
+  }
+
+  #show(name, from) {
+    this.#from = from;
     if (name !== this.#open) {
       // What there is of another one is not shown under this name.
       document.querySelector('#channel-facts').replaceChildren();

@@ -30,6 +30,8 @@ export class Charts {
   #takeovers = [];
   #charts = [];
   #plots;
+  /** Those in which somebody looks closer. */
+  #zoomed = new Set();
 
   /** @param {HTMLElement} element */
   constructor(element) {
@@ -66,7 +68,13 @@ export class Charts {
   redraw() {
     for (const { plot, chart, caption } of this.#charts) {
       const columns = [chart.a, chart.b].filter(Boolean).map(([name]) => this.#history[name] ?? []);
-      plot.setData([this.#history.time, ...columns]);
+      const data = [this.#history.time, ...columns];
+      if (this.#zoomed.has(plot)) {
+        // Data that comes would show the whole hour again.
+        const { min, max } = plot.scales.x;
+        plot.setData(data, false);
+        plot.setScale('x', { min, max });
+      } else plot.setData(data);
       columns.forEach((column, i) => {
         caption[i].textContent = chart.format(column.at(-1));
       });
@@ -118,7 +126,7 @@ export class Charts {
       points: { show: false },
     }));
     const now = Date.now() / 1000;
-    return new uPlot(
+    const plot = new uPlot(
       {
         width: Math.max(200, place.clientWidth),
         height: HEIGHT,
@@ -145,11 +153,16 @@ export class Charts {
           },
         ],
         series: [{}, ...series],
-        hooks: { drawClear: [(plot) => this.#drawTakeovers(plot, colour('--warn'))] },
+        hooks: {
+          drawClear: [(plot) => this.#drawTakeovers(plot, colour('--warn'))],
+          setSelect: [(plot) => plot.select.width > 0 && this.#zoomed.add(plot)],
+        },
       },
       [[], ...series.map(() => [])],
       place,
     );
+    plot.over.addEventListener('dblclick', () => this.#zoomed.delete(plot));
+    return plot;
   }
 
   #drawTakeovers(plot, colour) {

@@ -54,7 +54,7 @@ export function lasting(milliseconds) {
 export function moment(milliseconds) {
   const date = new Date(milliseconds);
   const day = date.toLocaleDateString(undefined, { month: 'short', day: 'numeric' });
-  return `${day} ${date.toLocaleTimeString(undefined, { hour12: false })}`;
+  return `${day} ${date.toLocaleTimeString(undefined, { hourCycle: 'h23' })}`;
 }
 
 /** @param {number} value */
