@@ -47,7 +47,8 @@ const MAX_AGE_MS = 30_000;
 
 /** The channels of a broker as a table: made when somebody looks, kept for who looks right after. */
 export class ChannelTable {
-  #broker: Broker | undefined;
+  /** Weak: a broker that is over is not kept for its rows, on a standby that was active. */
+  #broker: WeakRef<Broker> | undefined;
   #madeMs = Number.NEGATIVE_INFINITY;
   #rows: ChannelRow[] = [];
   #making: Promise<void> | undefined;
@@ -76,7 +77,7 @@ export class ChannelTable {
   }
 
   #refresh(broker: Broker): Promise<void> {
-    const isFresh = broker === this.#broker && performance.now() - this.#madeMs < MIN_AGE_MS;
+    const isFresh = broker === this.#broker?.deref() && performance.now() - this.#madeMs < MIN_AGE_MS;
     if (isFresh) return Promise.resolve();
     this.#making ??= this.#make(broker).finally(() => {
       this.#making = undefined;
@@ -88,7 +89,7 @@ export class ChannelTable {
     const nowMs = performance.now();
     const ageMs = nowMs - this.#madeMs;
     const before = new Map<string, number>();
-    if (broker === this.#broker && ageMs <= MAX_AGE_MS)
+    if (broker === this.#broker?.deref() && ageMs <= MAX_AGE_MS)
       for (const { name, last } of this.#rows) before.set(name, last);
     const rows: ChannelRow[] = [];
     const turns = new Turns();
@@ -96,7 +97,7 @@ export class ChannelTable {
       rows.push(rowOf(channel, before.get(channel.name), ageMs));
       if (turns.isOver) await turns.giveWay();
     }
-    this.#broker = broker;
+    this.#broker = new WeakRef(broker);
     this.#madeMs = nowMs;
     this.#rows = rows;
   }
