@@ -7,7 +7,8 @@ const NANOSECONDS_PER_MS = 1_000_000;
 /** The store, in the fields of the Go server. */
 export function storez(node: MonitoredNode): object {
   const totals = totalsOf(node.broker);
-  const perChannel = node.channelLimits.byPattern();
+  // In the order of their names, as Go writes a map.
+  const perChannel = [...node.channelLimits.byPattern()].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     cluster_id: node.clusterId,
     server_id: node.serverId,

@@ -82,7 +82,7 @@ describe('/streaming/storez', () => {
   it('has the limits, durations in nanoseconds, and those of single channels with what they inherit', async () => {
     const folder = rig.folder();
     const config = join(folder, 'stanchion.yaml');
-    writeFileSync(config, 'channels: { "orders.>": { max-msgs: 7 } }\n');
+    writeFileSync(config, 'channels: { "orders.>": { max-msgs: 7 }, audit: { max-msgs: 8 } }\n');
     const flags = [
       ...['--http-port', '-1', '--config', config, '--max-channels', '5', '--max-msgs', '9'],
       ...['--max-age', '1h', '--max-subs', '3'],
@@ -98,8 +98,9 @@ describe('/streaming/storez', () => {
       max_channels: 5,
       max_msgs: 9,
       ...ofAll,
-      channels: { 'orders.>': { max_msgs: 7, ...ofAll } },
+      channels: { audit: { max_msgs: 8, ...ofAll }, 'orders.>': { max_msgs: 7, ...ofAll } },
     });
+    assert.deepEqual(Object.keys(limits.channels as Json), ['audit', 'orders.>']);
   });
 
   it('counts the messages of all channels', async () => {
