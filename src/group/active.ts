@@ -86,6 +86,7 @@ export class Active {
     } finally {
       this.#leaveLink(tenure);
       this.#tenure = undefined;
+      watch.held({ epoch: tenure.epoch, counter: tenure.keeper.counter, holder });
       if (hasServed) watch.reigned(holder, clock.monotonicMs());
       if (!presence.isStopping) presence.become('standby');
     }

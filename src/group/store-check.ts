@@ -3,6 +3,7 @@ import type { MemberParts } from './member-parts.js';
 import type { Heartbeat } from './messages.js';
 import type { Pause } from './pause.js';
 import type { Presence } from './presence.js';
+import type { Ahead } from './watch.js';
 
 /** A store that another member has just made shows itself on every mount within this time. */
 const NEW_STORE_MS = 2_000;
@@ -72,12 +73,23 @@ export class StoreCheck {
     );
   }
 
-  /** A copy has the store's identity, and no part in what becomes of it. @param state as this member sees it. @param ahead who told of more */
-  astray({ epoch, counter }: ReignState, ahead: Heartbeat): string {
+  /**
+   * A copy has the store's identity, and no part in what becomes of it.
+   *
+   * @param state as this member sees it
+   * @param ahead who told of more, or what this member itself has seen
+   */
+  astray({ epoch, counter }: ReignState, ahead: Ahead): string {
     const { options, dir } = this.#parts;
+    const here = `the store in ${dir} here (node ${options.nodeName}) is at renewal ${counter} of epoch ${epoch}`;
+    const more = `at renewal ${ahead.counter ?? 0} of epoch ${ahead.epoch}`;
+    if (!('node' in ahead))
+      return (
+        `The store of group "${options.name}" has gone back: ${here}, and has been ${more} before, as this member itself has seen. ` +
+        `Has ${dir} been replaced by a copy or a restored backup while members were running? What was acknowledged since is not in it`
+      );
     return (
-      `This member of group "${options.name}" does not see what its group writes: the store in ${dir} here (node ${options.nodeName}) is at ` +
-      `renewal ${counter} of epoch ${epoch}, that in ${ahead.storeDir} at node ${ahead.node} is at renewal ${ahead.counter ?? 0} of epoch ${ahead.epoch} or later. ` +
+      `This member of group "${options.name}" does not see what its group writes: ${here}, that in ${ahead.storeDir} at node ${ahead.node} is ${more} or later. ` +
       `Is ${dir} a copy or a restored backup, instead of the shared volume?`
     );
   }

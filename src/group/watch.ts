@@ -17,6 +17,9 @@ interface Reigned {
   readonly counter?: number | undefined;
 }
 
+/** What the store must have come to: as its active has said, or as this member itself has found or left it. */
+export type Ahead = Heartbeat | ReignState;
+
 interface Peer {
   heartbeat: Heartbeat;
   heardMs: number;
@@ -54,7 +57,9 @@ export class ReignWatch {
   /** What an active member has said of its reign, last, and when the present look began. */
   #saidLast: Heartbeat | undefined;
   #saidBefore: Heartbeat | undefined;
-  /** Begin of the first look that found less than that. */
+  /** The newest that was found in the store, or that this member has made of it. */
+  #known: ReignState | undefined;
+  /** Begin of the first look that found less than all that. */
   #behindMs: number | undefined;
 
   constructor(self: string, leaseMs: number, nowMs: number) {
@@ -78,9 +83,12 @@ export class ReignWatch {
     return this.#active;
   }
 
-  /** The member that has told of more than this one sees of the store, which no look explains yet. */
-  get aheadOfStore(): Heartbeat | undefined {
-    return this.#behindMs === undefined ? undefined : this.#saidBefore;
+  /** What is known to have been made of the store, of which this member sees less, and no look explains it yet. */
+  get aheadOfStore(): Ahead | undefined {
+    const state = this.#state;
+    if (this.#behindMs === undefined || state === undefined) return undefined;
+    const said = this.#saidBefore;
+    return said !== undefined && isOlder(state, said) ? said : this.#known;
   }
 
   /** That has been so for longer than a mount remembers things: what this one sees is not the store of its group. */
@@ -118,8 +126,23 @@ export class ReignWatch {
     }
     this.#untilMs = begunMs;
     this.#isDead = isDead;
-    const isBehind = this.#saidBefore !== undefined && isOlder(state, this.#saidBefore);
+    const isBehind =
+      (this.#saidBefore !== undefined && isOlder(state, this.#saidBefore)) ||
+      (this.#known !== undefined && isOlder(state, this.#known));
     this.#behindMs = isBehind ? (this.#behindMs ?? begunMs) : undefined;
+    this.#know(state);
+  }
+
+  /**
+   * This member has held the reign, and left it like this or later. Nobody tells it of its own reigns, and whoever put an old
+   * copy in the place of the store has ended the last one: its name is gone.
+   */
+  held(state: ReignState): void {
+    this.#know(state);
+  }
+
+  #know(state: ReignState): void {
+    if (this.#known === undefined || isOlder(this.#known, state)) this.#known = state;
   }
 
   /** This member has taken the reign. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -12,6 +12,8 @@ import type { MemberStatus } from '../../src/group/status.js';
 import type { TakeoverStory } from '../../src/group/story.js';
 import { groupSubjects } from '../../src/group/subjects.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
+import { nodeFs } from '../../src/store/fs.js';
+import { Reign } from '../../src/store/reign.js';
 import { StanClient } from '../harness/stan-client.js';
 import { waitFor, within } from '../harness/wait.js';
 import { NatsProcess } from '../nats/nats-process.js';
@@ -311,6 +313,29 @@ describe('a group of brokers on one store', () => {
       false,
     );
     assert.equal((await settled(0)).epoch, epoch);
+  });
+
+  it('does not go on with an old copy that was put in the place of the store, not even who was active', async () => {
+    const path = join(dir, 'store');
+    const member = await start('a');
+    await settled(0);
+    const publisher = await client('p');
+    await publisher.publish('foo', 'old');
+    await cp(path, `${path}-copy`, { recursive: true });
+    await publisher.publish('foo', 'new');
+    publisher.drop();
+    const { counter } = await new Reign(nodeFs, path).read();
+    await waitFor(
+      async () => (await new Reign(nodeFs, path).read()).counter > counter,
+      'the reign is renewed after the copy',
+    );
+    await rename(path, `${path}-real`);
+    await rename(`${path}-copy`, path);
+    const { exitCode, error } = await member.broker.stopped;
+    assert.equal(exitCode, 1);
+    assert.match(error?.message ?? '', /The store of group "g" has gone back: .* replaced by a copy/);
+    const took = member.story.lines.filter((line) => line.includes('taking over'));
+    assert.equal(took.length, 1, 'it took the reign once, and never of the copy');
   });
 
   it('shares a NATS server with another group', async () => {

@@ -71,6 +71,30 @@ describe('what a standby makes of what it sees', () => {
     }
   });
 
+  it('is that it looks at a copy where there was more before, as it has seen, or made itself', () => {
+    const seen = new ReignWatch(SELF, LEASE_MS, 0);
+    seen.saw(held(6), false, 10, 11);
+    const made = new ReignWatch(SELF, LEASE_MS, 0);
+    made.held({ epoch: 3, counter: 6, holder: SELF });
+    for (const watch of [seen, made]) {
+      for (const state of [
+        held(5),
+        { ...held(5), holder: SELF },
+        { epoch: 2, counter: 90, holder: RELEASED },
+      ]) {
+        watch.looks();
+        watch.saw(state, true, 60, 61);
+        assert.equal(watch.judge(62), undefined, JSON.stringify(state));
+        assert.equal(watch.aheadOfStore?.counter, 6);
+        assert.equal(watch.isAstray(60 + 5 * LEASE_MS), true);
+      }
+      watch.looks();
+      watch.saw({ ...held(6), holder: RELEASED }, false, 70, 71);
+      assert.equal(watch.aheadOfStore, undefined);
+      assert.equal(watch.judge(72)?.kind, 'handover');
+    }
+  });
+
   it('is nothing of the kind where a mount remembered an older name for a while, or more was told during a look', () => {
     const watch = new ReignWatch(SELF, LEASE_MS, 0);
     watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
