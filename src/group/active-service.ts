@@ -41,6 +41,10 @@ class ActiveService implements Service {
     this.broker = new Broker({ ...options.broker, store, onFailed });
   }
 
+  get writingSinceMs(): number | undefined {
+    return this.#store.writingSinceMs;
+  }
+
   async checkpoint(): Promise<void> {
     const { clock } = this.#options.store;
     const until = clock.monotonicMs() + CHECKPOINT_MS;

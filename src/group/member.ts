@@ -59,7 +59,11 @@ export class Member {
     const presence = new Presence({
       parts,
       about: () => this.#about(),
-      onBeat: () => this.#active.tenure?.checkRenewals(),
+      onBeat: () => {
+        const { tenure } = this.#active;
+        tenure?.checkRenewals();
+        tenure?.checkWrites();
+      },
       onUnheard: (why) => this.#active.tenure?.end({ kind: 'cut off', why }),
       onChanged: () => this.onChanged?.(),
     });

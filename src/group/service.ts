@@ -15,6 +15,8 @@ export interface Service {
   readonly storeId: string;
   readonly report: RecoveryReport;
   readonly broker: Broker;
+  /** Since when, by the monotonic clock, a write to the store has not ended; undefined if none is under way. */
+  readonly writingSinceMs: number | undefined;
   /** Makes the next recovery short. Resolves when that is done, or cannot be. */
   checkpoint(): Promise<void>;
   /** Takes nothing more, answers what was taken, closes the store. The link stays. */

@@ -16,6 +16,11 @@ export interface TenureEnd {
 
 /** In a row, until the store counts as lost. */
 const STALE_LOOKS = 3;
+/**
+ * A write that has not ended for so long, and for as many leases as a renewal, ends the reign. A disk that is merely slow is so
+ * for a successor too, so it has more time than a renewal.
+ */
+const STUCK_WRITE_MS = 10_000;
 /** Files that a hung store does not close are not waited for. */
 const CLOSE_MS = 1_000;
 
@@ -32,6 +37,7 @@ export class Tenure {
   #isLooking = false;
   #cutTimer: Timer | undefined;
   #staleLooks = 0;
+  #stuckLooks = 0;
 
   constructor(parts: MemberParts, state: ReignState, takenMs: number) {
     this.#parts = parts;
@@ -138,12 +144,48 @@ export class Tenure {
     else this.end(end);
   }
 
+  /**
+   * Data may hang where names do not: then renewals and heartbeats go on, for a reign in which nothing is ever acknowledged. To be
+   * called now and then, as `checkRenewals`.
+   */
+  checkWrites(): void {
+    const { clock, dir } = this.#parts;
+    const sinceMs = this.service?.writingSinceMs;
+    const silentMs = sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs;
+    if (silentMs < this.#writeMs) {
+      this.#stuckLooks = 0;
+      return;
+    }
+    if (++this.#stuckLooks < STALE_LOOKS) return;
+    this.end({
+      kind: 'failed',
+      why: `a write to the store in ${dir} has not ended for ${Math.round(silentMs)} ms`,
+    });
+  }
+
+  /** A write has so long to end. */
+  get #writeMs(): number {
+    return Math.max(STUCK_WRITE_MS, this.#parts.options.leaseMs * STUCK_LEASES);
+  }
+
   /** Answers what was taken, closes the store, gives the reign back. @returns false if it was lost before */
   async handOver(link: PlaceLink | undefined): Promise<boolean> {
+    const { clock, log, dir } = this.#parts;
+    const patienceMs = this.#writeMs;
+    let timer: Timer | undefined;
+    const impatience = new Promise<never>((_, reject) => {
+      timer = clock.setTimer(patienceMs, () =>
+        reject(new Error(`the store in ${dir} has not ended its writes for ${patienceMs} ms`)),
+      );
+    });
     try {
-      await this.service?.drain(link);
+      // What hangs was not told to anybody: a successor need not wait for it, and clients should not.
+      await Promise.race([this.service?.drain(link), impatience]);
     } catch (error) {
-      this.#parts.log.error({ reason: (error as Error).message }, 'the store could not be closed in order');
+      log.error({ reason: (error as Error).message }, 'the store could not be closed in order');
+      this.service?.broker.stop();
+    } finally {
+      timer?.cancel();
     }
     const isGiven = await this.keeper.release().catch(() => false);
     this.service?.broker.stop();

@@ -183,6 +183,11 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     return this.#journal.pendingBytes;
   }
 
+  /** Since when, by the monotonic clock, a write has not ended; undefined if none is under way. */
+  get writingSinceMs(): number | undefined {
+    return this.#journal.writingSinceMs;
+  }
+
   attach(host: StoreHost): void {
     this.#host = host;
     // What older reigns left goes into segments before long, but not while clients are coming back.

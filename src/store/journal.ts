@@ -126,6 +126,11 @@ export class Journal implements JournalSupplyOwner {
     return this.#batchStart < 0 ? this.gathering - 1 : this.gathering;
   }
 
+  /** Since when, by the monotonic clock, the write that is under way has not ended; undefined if none is. */
+  get writingSinceMs(): number | undefined {
+    return this.#writing ? this.#writeBegunMs : undefined;
+  }
+
   /** Number of the file that is written now. */
   get fileNumber(): number {
     return this.#file.id.number;

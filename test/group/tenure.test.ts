@@ -4,6 +4,7 @@ import type { KeeperOptions, ReignKeeper } from '../../src/group/keeper.js';
 import type { MemberParts } from '../../src/group/member-parts.js';
 import type { Service } from '../../src/group/service.js';
 import { Tenure, type TenureEnd } from '../../src/group/tenure.js';
+import type { LogFields } from '../../src/log/logger.js';
 import { StoreError } from '../../src/store/errors.js';
 import { ManualClock } from '../clock/manual-clock.js';
 
@@ -17,8 +18,15 @@ class Held implements ReignKeeper {
   readonly renewalMs = 0;
   readonly counter = 1;
   hasStopped = false;
+  hasReleased = false;
   end: TenureEnd | undefined;
   readonly tenure: Tenure;
+  readonly service: {
+    broker: Pick<Service['broker'], 'stop'>;
+    drain: () => Promise<void>;
+    writingSinceMs: number | undefined;
+  };
+  readonly told: string[] = [];
   keeperOptions!: KeeperOptions;
   #asked: { resolve(): void; reject(error: Error): void }[] = [];
 
@@ -27,6 +35,7 @@ class Held implements ReignKeeper {
       clock: this.clock,
       options: { name: 'g', nodeName: 'a', leaseMs: LEASE_MS },
       dir: '/store',
+      log: { error: ({ reason }: LogFields) => this.told.push(String(reason)) },
       keepReign: (options: KeeperOptions) => {
         this.keeperOptions = options;
         return this;
@@ -36,7 +45,12 @@ class Held implements ReignKeeper {
     const stop = (): void => {
       this.hasStopped = true;
     };
-    this.tenure.service = { broker: { stop } } as unknown as Service;
+    const broker = { stop };
+    // Its store closes when the test ends, if what is written hangs.
+    const drain = (): Promise<void> =>
+      this.service.writingSinceMs === undefined ? settled() : new Promise(() => {});
+    this.service = { broker, drain, writingSinceMs: undefined };
+    this.tenure.service = this.service as unknown as Service;
     void this.tenure.ended.then((end) => {
       this.end = end;
     });
@@ -59,6 +73,7 @@ class Held implements ReignKeeper {
   }
 
   async release(): Promise<boolean> {
+    this.hasReleased = true;
     return true;
   }
 
@@ -128,5 +143,63 @@ describe('a reign whose lock is no longer its own', () => {
     held.renewed();
     await settled();
     assert.equal(held.end!.kind, 'lost');
+  });
+});
+
+describe('a reign whose data hang, while names do not', () => {
+  let held: Held;
+  beforeEach(() => {
+    held = new Held();
+  });
+
+  /** As with each heartbeat, while renewals go on. */
+  const pass = async (ms: number): Promise<void> => {
+    for (let at = 0; at < ms; at += LEASE_MS / 3) {
+      held.clock.advance(LEASE_MS / 3);
+      held.renewed();
+      held.tenure.checkRenewals();
+      held.tenure.checkWrites();
+      await settled();
+    }
+  };
+
+  it('ends when one write has not ended for longer than any disk is slow', async () => {
+    held.service.writingSinceMs = held.clock.monotonicMs();
+    await pass(9_800);
+    assert.equal(held.end, undefined);
+    await pass(800);
+    const end = held.end as TenureEnd | undefined;
+    assert.equal(end?.kind, 'failed');
+    assert.match(end.why, /a write to the store in \/store has not ended for 10\d{3} ms/);
+    assert.equal(held.hasStopped, true);
+  });
+
+  it('goes on while writes end, however long they take, and where its process stood still in one', async () => {
+    for (let writes = 0; writes < 5; writes++) {
+      held.service.writingSinceMs = held.clock.monotonicMs();
+      await pass(8_000);
+    }
+    held.clock.advance(60_000);
+    held.tenure.checkWrites();
+    held.service.writingSinceMs = held.clock.monotonicMs();
+    await pass(1_000);
+    assert.equal(held.end, undefined);
+  });
+
+  it('is given back when it is to be, though the store cannot be closed', async () => {
+    held.service.writingSinceMs = held.clock.monotonicMs();
+    const given = held.tenure.handOver(undefined);
+    held.clock.advance(9_999);
+    await settled();
+    assert.equal(held.hasReleased, false);
+    held.clock.advance(1);
+    assert.equal(await given, true);
+    assert.deepEqual(held.told, ['the store in /store has not ended its writes for 10000 ms']);
+    assert.deepEqual([held.hasStopped, held.hasReleased], [true, true]);
+  });
+
+  it('is given back at once where nothing hangs', async () => {
+    assert.equal(await held.tenure.handOver(undefined), true);
+    assert.deepEqual(held.told, []);
   });
 });
