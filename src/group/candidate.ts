@@ -86,6 +86,8 @@ export class Candidate {
     if (state !== 'lost') return { state, takenMs };
     // It may have been done, its answer lost, and asked for again. Nobody else makes this name.
     const wanted = { epoch, counter: 0, holder };
-    return sameReign(await reign.readFresh(holder), wanted) ? { state: wanted, takenMs } : undefined;
+    if (!sameReign(await reign.readFresh(holder), wanted)) return undefined;
+    await reign.settle(wanted);
+    return { state: wanted, takenMs };
   }
 }

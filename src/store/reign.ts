@@ -178,8 +178,28 @@ export class Reign {
    */
   async takeOver(known: ReignState, epoch: number, holder: string): Promise<ReignState | 'lost'> {
     const next = await this.#change(known, { epoch, counter: 0, holder: holderName(holder) });
-    if (next !== 'lost') await this.#fs.syncDirectory(this.#dir);
+    if (next !== 'lost') await this.settle(next);
     return next;
+  }
+
+  /**
+   * Removes what is left of earlier reigns, durably, for whoever has just begun this one. It is nothing, but where somebody has put a
+   * name here that nobody made: the reign was taken from that one then, and a holder of the other would go on renewing its own.
+   *
+   * @throws StoreError if somebody renews faster than that
+   */
+  async settle({ epoch }: ReignState): Promise<void> {
+    let seen = '';
+    for (let attempt = 1; ; attempt++) {
+      const names = await this.#fs.list(this.#dir);
+      const older = names.filter((name) => (parseReignFileName(name)?.epoch ?? epoch) < epoch).sort();
+      // The same once more is what a mount remembers: it was removed.
+      if (older.length === 0 || older.join() === seen) break;
+      if (attempt > LIST_ATTEMPTS) throw this.#damaged(names);
+      for (const name of older) await removeIfThere(this.#fs, `${this.#dir}/${name}`);
+      seen = older.join();
+    }
+    await this.#fs.syncDirectory(this.#dir);
   }
 
   /** Ends the reign, durably. */

@@ -88,6 +88,49 @@ describe('the reign', () => {
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000002.000001.released']);
   });
 
+  it('ends for its holder when it is taken over from a name that nobody made', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    const first = await reign.takeOver(await reign.read(), 1, 'one');
+    assert.ok(first !== 'lost');
+    for (const name of ['00000050.000000.foreign', '00000000.000007.old', 'README'])
+      fs.writeFileSync(`${dir}/reign/${name}`, '');
+    const found = await reign.read();
+    assert.equal(found.epoch, 50);
+    assert.ok((await reign.takeOver(found, 51, 'two')) !== 'lost');
+    assert.equal(await reign.renew(first), 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`).sort(), ['00000051.000000.two', 'README']);
+  });
+
+  it('is taken from a holder that goes on renewing another name meanwhile, and where a mount remembers an old one', async (t) => {
+    const dir = directory(t);
+    let lists = 0;
+    let one = { epoch: 1, counter: 0, holder: 'one' };
+    const busy: StoreFs = {
+      ...nodeFs,
+      list: async (folder) => {
+        const names = await nodeFs.list(folder);
+        if (++lists > 3) return [...names, '00000001.000009.remembered'];
+        // It renews between the listing and what follows.
+        const next = await new Reign(nodeFs, dir).renew(one);
+        if (next !== 'lost') one = next;
+        return names;
+      },
+    };
+    await new Reign(nodeFs, dir).create('one');
+    assert.ok(
+      (await new Reign(nodeFs, dir).takeOver({ epoch: 0, counter: 0, holder: RELEASED }, 1, 'one')) !==
+        'lost',
+    );
+    fs.writeFileSync(`${dir}/reign/00000050.000000.foreign`, '');
+    const next = await new Reign(busy, dir).takeOver({ epoch: 50, counter: 0, holder: 'foreign' }, 51, 'two');
+    assert.ok(next !== 'lost');
+    assert.equal(one.counter, 3);
+    assert.equal(await new Reign(nodeFs, dir).renew(one), 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000051.000000.two']);
+  });
+
   it('takes any text as a holder and gives the name back', () => {
     const state = { epoch: 12, counter: 3456789, holder: 'a.b@c-d@1@' };
     assert.deepEqual(parseReignFileName(reignFileName(state)), state);
