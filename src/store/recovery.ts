@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import type { BatchHeader } from './batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
-import { damaged, isGone, isMissing, StoreError } from './errors.js';
+import { DamageError, damaged, isGone, isMissing, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
 import { readUsed, readWhole } from './file-io.js';
 import type { FileLogOwner } from './file-log.js';
@@ -60,11 +60,18 @@ const ATTEMPTS = 5;
 
 /** Reads a store: the newest checkpoint, then the journals behind it. Changes none of them. */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
+  let damage = '';
   for (let attempt = 1; ; attempt++) {
     try {
       return await recoverListed(options);
     } catch (error) {
-      if (!isGone(error) || attempt === ATTEMPTS) throw error;
+      if (attempt === ATTEMPTS || !(isGone(error) || error instanceof DamageError)) throw error;
+      // A predecessor that has not noticed yet may write while its journal is read, piece by piece: what came between two pieces
+      // looks like damage in the middle. Damage stays where it is.
+      if (error instanceof DamageError) {
+        if (error.message === damage) throw error;
+        damage = error.message;
+      }
     }
   }
 }

@@ -138,6 +138,23 @@ describe('damage', () => {
     }
   });
 
+  it('is none where a predecessor still writes while its journal is read', async (t: TestContext) => {
+    const { fs, ends } = await threeBatches();
+    const whole = Buffer.from(fs.content(JOURNAL));
+    // The second batch came after its place was read, the third before.
+    fs.replace(JOURNAL, Buffer.from(whole).fill(0, ends[0], ends[1]));
+    const look = fs.open.bind(fs);
+    let looks = 0;
+    t.mock.method(fs, 'open', (...[path, mode]: Parameters<SimFs['open']>) => {
+      // For the reign record, for the rest, and the same again.
+      if (path === JOURNAL && ++looks === 3) fs.replace(JOURNAL, whole);
+      return look(path, mode);
+    });
+    const { store } = await open(fs, 2);
+    assert.equal(looks, 4);
+    assert.equal(store.recovered.logs[0]!.lastSequence, 9);
+  });
+
   it('of a missing journal is refused', async () => {
     const { fs } = await threeBatches();
     const { store, host } = await open(fs, 2);
