@@ -6,6 +6,7 @@ import type { StoreIdentity } from '../store/identity.js';
 import type { Reign } from '../store/reign.js';
 import type { KeepReign } from './keeper.js';
 import type { NatsPlace } from './nats-place.js';
+import type { OtherActive } from './other-groups.js';
 import type { OpenService } from './service.js';
 
 export interface GroupOptions {
@@ -37,5 +38,7 @@ export interface MemberParts {
   /** Tries whether the file system can do what a takeover needs. @throws StoreError if not */
   testStore: (epoch: number) => Promise<void>;
   place: NatsPlace;
+  /** Asks who is active, in all groups of the cluster id. Default: nobody is asked. */
+  findActives?: () => Promise<readonly OtherActive[]>;
   openService: OpenService;
 }

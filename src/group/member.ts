@@ -10,6 +10,7 @@ import { MemberHandler } from './member-handler.js';
 import type { MemberParts } from './member-parts.js';
 import { decodeGroupMessage, type Heartbeat, MEMBER_ROLES, type MemberRole } from './messages.js';
 import type { PlaceHandler, PlaceLink } from './nats-place.js';
+import { otherGroup } from './other-groups.js';
 import { Pause } from './pause.js';
 import { Presence } from './presence.js';
 import { Standby } from './standby.js';
@@ -176,8 +177,11 @@ export class Member {
   async start(): Promise<void> {
     const { reign, holder, options } = this.#parts;
     await this.#store.readStoreId();
-    await this.#pause.pass(options.leaseMs / 2);
-    const mismatch = await this.#store.confirm();
+    const [other] = await Promise.all([
+      otherGroup(this.#parts, this.#pause),
+      this.#pause.pass(options.leaseMs / 2),
+    ]);
+    const mismatch = other ?? (await this.#store.confirm());
     if (mismatch !== undefined) throw mismatch;
     await reign.create(holder);
     const { epoch } = await reign.read();

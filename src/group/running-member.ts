@@ -131,6 +131,7 @@ export class RunningMember extends Assembly<MemberNode> {
         readIdentity: () => checkIdentity(fs, dir, clusterId),
         testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
         place,
+        findActives: () => this.#askActives(),
         openService: activeService({
           store: {
             fs,
@@ -202,6 +203,13 @@ export class RunningMember extends Assembly<MemberNode> {
     return control === undefined
       ? Promise.resolve([])
       : askStatus(control, clusterId, group.name).catch(() => []);
+  }
+
+  async #askActives(): Promise<MemberStatus[]> {
+    const control = this.#place?.control;
+    if (control === undefined) return [];
+    const members = await askStatus(control, this.config.clusterId, undefined).catch(() => []);
+    return members.filter(({ role }) => role === 'active' || role === 'recovering');
   }
 
   async #askActive(request: ViewRequest): Promise<ViewAnswer | undefined> {

@@ -351,6 +351,22 @@ describe('a group of brokers on one store', () => {
     await (await client('p', 'other')).publish('foo', 'y');
   });
 
+  it('does not serve a cluster id that a group of another name serves from another store', async () => {
+    await start('a');
+    await settled(0);
+    const copy = join(dir, 'copy');
+    await cp(join(dir, 'store'), copy, { recursive: true });
+    for (const other of [copy, join(dir, 'empty')])
+      await assert.rejects(
+        start('x', { 'ft-group': 'h', dir: other }),
+        /Group "g" \(node a, .*store\) serves this cluster id already, and .* is not its store/,
+      );
+    // As in a rolling update that gives it another name.
+    const renamed = await start('b', { 'ft-group': 'h' });
+    await waitFor(() => renamed.story.lines.includes('Standby: watching'), 'it watches');
+    assert.equal((await settled(0)).node, 'a');
+  });
+
   it('lets a broker alone have its store, and the other way round', async () => {
     const alone = await start('alone', { 'ft-group': '' });
     const member = await start('a');
