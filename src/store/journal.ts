@@ -83,6 +83,10 @@ export class Journal implements JournalSupplyOwner {
   #nextIndex: number;
   #wanted = false;
   #snapshotWanted = false;
+  /** A file was begun since it was wanted: batches come faster than they are written, and there is never nothing behind one. */
+  #snapshotOverdue = false;
+  /** The newest batch that lies before a snapshot's position, and so in the file of that position. */
+  #heldThrough: BatchId = 0;
   #writing = false;
   #written = 0;
   #writeBegunMs = 0;
@@ -270,6 +274,7 @@ export class Journal implements JournalSupplyOwner {
     if (
       this.#file.offset + bytes > this.#file.bytes &&
       this.#file.offset > FILE_HEADER_BYTES &&
+      batch.id > this.#heldThrough &&
       !this.#roll()
     ) {
       this.#updateFull();
@@ -280,9 +285,19 @@ export class Journal implements JournalSupplyOwner {
     const content = bytes - BATCH_HEADER_BYTES;
     writeBatchHeader(batch.block.buffer, batch.start, salt, index, content, batch.timestampNs);
     this.#write();
-    if (this.#snapshotWanted && this.#queue.length === 1 && this.#batchStart < 0) {
+    if (!this.#snapshotWanted) return;
+    if (this.#queue.length === 1 && this.#batchStart < 0)
       this.#snapshotAt(this.#file.offset + bytes, this.#nextIndex);
-    }
+    else if (this.#snapshotOverdue) this.#snapshotBehindQueue();
+  }
+
+  /** All that waits goes into the present file, beyond its zeros if need be, so that it is known where it will end. */
+  #snapshotBehindQueue(): void {
+    this.#owner.collectProgress();
+    if (this.#batchStart >= 0) this.#closeBatch();
+    this.#heldThrough = this.gathering - 1;
+    // The first of them is being written, and has its number.
+    this.#snapshotAt(this.#file.offset + this.#queuedBytes, this.#nextIndex + this.#queue.length - 1);
   }
 
   #write(): void {
@@ -379,7 +394,7 @@ export class Journal implements JournalSupplyOwner {
   }
 
   #snapshotAt(offset: number, nextIndex: number): void {
-    this.#snapshotWanted = false;
+    this.#snapshotWanted = this.#snapshotOverdue = false;
     const { epoch, number } = this.#file.id;
     this.#owner.onSnapshotPoint({ epoch, number, offset, nextIndex }, this.gathering - 1, this.#block.id);
   }
@@ -392,6 +407,7 @@ export class Journal implements JournalSupplyOwner {
     this.#file = next;
     sealed.file.close().catch((error: unknown) => this.#fail(error as Error));
     this.#supply.prepare();
+    this.#snapshotOverdue = this.#snapshotWanted;
     if (this.#owner.onRolled(sealed.offset)) this.#snapshotWanted = true;
     return true;
   }

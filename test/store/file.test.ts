@@ -187,6 +187,33 @@ describe('a file store is refused, untouched,', () => {
 });
 
 describe('a file store under load', () => {
+  it('makes checkpoints also while more comes all the time than has been written', async (t) => {
+    const reigns = new Reigns(t);
+    const { store, host } = await reigns.open(SMALL);
+    const log = store.createLog('foo', NO_LIMITS);
+    const files = (): number => fs.readdirSync(`${reigns.dir}/journal`).length;
+    const text = 'x'.repeat(4_096);
+    let most = 0;
+    const fill = (): void => {
+      if (log.lastSequence >= 4_000) return;
+      most = Math.max(most, files());
+      while (store.pendingBytes < 300_000) log.append(pubMsg('foo', text), 1);
+      store.commit();
+    };
+    const onCommitted = host.onCommitted.bind(host);
+    host.onCommitted = (batch) => {
+      onCommitted(batch);
+      fill();
+    };
+    fill();
+    await until(() => log.lastSequence >= 4_000 && store.pendingBytes === 0, 'all is written');
+    assert.ok(most <= 4, `there were ${most} journals: they are removed when a checkpoint stands for them`);
+    const { lastSequence } = log;
+    const again = await reigns.open(SMALL);
+    assert.equal(again.store.recovered.logs[0]!.lastSequence, lastSequence);
+    assert.equal((await readAll(again.store.recovered.logs[0]!)).length, lastSequence);
+  });
+
   it('goes through rolls, checkpoints and merges with many channels, and loses nothing', async (t) => {
     const reigns = new Reigns(t);
     const { store, host } = await reigns.open(SMALL);
