@@ -154,7 +154,7 @@ describe('/metrics', () => {
     assert.equal(sampleOf(metrics, 'stanchion_nats_congested'), 0);
     assert.equal(sampleOf(metrics, 'stanchion_store_full'), 0);
     assert.equal(sampleOf(metrics, 'stanchion_store_pending_bytes'), 0);
-    assert.equal(sampleOf(metrics, 'stanchion_store_pending_max_bytes'), 64 * 1024 * 1024);
+    assert.equal(sampleOf(metrics, 'stanchion_store_pending_max_bytes'), 256 * 1024 * 1024);
     assert.equal(sampleOf(metrics, 'stanchion_info', { node: 'stan-0', store: 'memory' }), 1);
     assert.ok(sampleOf(metrics, 'process_resident_memory_bytes') > 0);
     assert.ok(sampleOf(metrics, 'nodejs_heap_size_used_bytes') > 0);

@@ -68,6 +68,7 @@ describe('what node-nats-streaming sends is decoded:', () => {
     });
     assert.deepEqual(messages.decodeCloseRequest(serialize('CloseRequest', { ClientId: 'me' })), {
       clientId: 'me',
+      connId: new Uint8Array(),
     });
     assert.deepEqual(messages.decodePing(serialize('Ping', { ConnId: Buffer.from('conn') })), {
       connId: new Uint8Array(Buffer.from('conn')),
