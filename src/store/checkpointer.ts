@@ -74,6 +74,8 @@ interface Capture {
 }
 
 const RETRY_MS = 1000;
+/** One takes a second on a slow disk. */
+const SLOW_MS = 30_000;
 
 /**
  * Makes checkpoints, one at a time: what is not in segments yet goes into one new segment, then the snapshot that was
@@ -129,7 +131,9 @@ export class Checkpointer {
 
   #start(capture: Capture): void {
     let retry = false;
+    const slowTimer = this.#source.clock.setTimer(SLOW_MS, () => this.#source.warn(SLOW));
     this.#running = this.#run(capture)
+      .finally(() => slowTimer.cancel())
       .then(
         () => {
           const { clock, measures } = this.#source;
@@ -290,3 +294,7 @@ export class Checkpointer {
     this.#orphansRemoved = true;
   }
 }
+
+const SLOW =
+  `A checkpoint has not ended for ${SLOW_MS / 1000} s: the disk or its server is slow, or hangs. Until it ends the journal cannot begin another file, ` +
+  'and when the present one is full nothing is stored. Look at the mount from this machine';

@@ -4,11 +4,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { nodeFs } from '../../src/store/fs.js';
+import { nodeFs, type StoreFs } from '../../src/store/fs.js';
 import type { ChannelLog, ClientRecord, SubscriptionRecord } from '../../src/store/types.js';
 import { checkpointed, Reigns, SMALL, until } from './file-support.js';
 import { failure, SimFs } from './sim-fs.js';
-import { NO_LIMITS, pubMsg, readAll, TestHost } from './support.js';
+import { NO_LIMITS, pubMsg, readAll, TestClock, TestHost } from './support.js';
 
 const CLIENT: ClientRecord = {
   clientId: 'client',
@@ -212,6 +212,38 @@ describe('a file store under load', () => {
     const again = await reigns.open(SMALL);
     assert.equal(again.store.recovered.logs[0]!.lastSequence, lastSequence);
     assert.equal((await readAll(again.store.recovered.logs[0]!)).length, lastSequence);
+  });
+
+  it('says so when a checkpoint does not end, and goes on when it does', async (t) => {
+    let goOn = (): void => {};
+    const hanging = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const slow: StoreFs = {
+      ...nodeFs,
+      open: async (name, mode) => {
+        const file = await nodeFs.open(name, mode);
+        const sync = file.sync.bind(file);
+        if (name.includes('/segments/')) file.sync = () => hanging.then(sync);
+        return file;
+      },
+    };
+    class Clock extends TestClock {
+      override setTimer(delayMs: number, callback: () => void): ReturnType<TestClock['setTimer']> {
+        return super.setTimer(delayMs === 30_000 ? 1 : delayMs, callback);
+      }
+    }
+    const { store, host, warnings } = await new Reigns(t, slow).open({ ...SMALL, clock: new Clock() });
+    const log = store.createLog('foo', NO_LIMITS);
+    log.append(pubMsg('foo', 'x'), 1);
+    await host.commit();
+    store.checkpoint();
+    await until(() => warnings.length > 0, 'the warning');
+    assert.match(warnings[0]!, /A checkpoint has not ended for 30 s.*Look at the mount/);
+    goOn();
+    await until(() => !store.isCheckpointing, 'the checkpoint');
+    assert.equal(host.failed, undefined);
+    assert.equal(warnings.length, 1);
   });
 
   it('goes through rolls, checkpoints and merges with many channels, and loses nothing', async (t) => {
