@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
+import { STAN_ERROR } from '../protocol/errors.js';
 import { onAbort } from './aborts.js';
 import { type Codec, encodeWith } from './codec.js';
 import { ClosedError, ConnectionLostError, InvalidOptionError, StanError } from './errors.js';
@@ -8,7 +9,7 @@ import { checkObject, quote, type ResolvedOptions } from './options.js';
 import type { OnAck } from './pending.js';
 import { checkChannelName } from './pub-encoder.js';
 import { Publisher } from './publisher.js';
-import { Session, UNKNOWN_CLIENT } from './session.js';
+import { Session } from './session.js';
 import { type Status, StatusFeed } from './status.js';
 import { resolveSubscribeOptions, type SubscribeOptions } from './subscribe-options.js';
 import { StanSubscription, type Subscription, type SubscriptionHost } from './subscription.js';
@@ -278,7 +279,8 @@ export class Connection implements StanConnection {
         if (!subscription.isClosed()) await subscription.resume();
       } catch (thrown) {
         const error = thrown as StanError;
-        if (error.code === 'REQUEST_TIMEOUT' || error.serverText?.includes('unknown clientID')) throw error;
+        if (error.code === 'REQUEST_TIMEOUT' || error.serverText?.includes(STAN_ERROR.unknownClient))
+          throw error;
         this.#events.tell({ type: 'error', error });
         subscription.end(error);
       }
@@ -332,7 +334,7 @@ export class Connection implements StanConnection {
       throw problem;
     }
     // The first try has ended it, and its answer was lost.
-    const isGone = this.#isStopped && problem?.serverText === UNKNOWN_CLIENT;
+    const isGone = this.#isStopped && problem?.serverText === STAN_ERROR.unknownClient;
     await this.#end(undefined);
     if (problem !== undefined && !isGone) throw problem;
   }

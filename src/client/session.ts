@@ -1,4 +1,5 @@
 import { type NatsConnection, type Subscription as NatsSubscription, nuid } from 'nats';
+import { STAN_ERROR } from '../protocol/errors.js';
 import {
   type ConnectResponse,
   decodeCloseResponse,
@@ -18,8 +19,6 @@ import { say } from './say.js';
 const PROTOCOL_LEVEL = 1;
 const NO_DATA = new Uint8Array();
 const REPEAT_MS = 500;
-/** To a close of who is closed already. */
-export const UNKNOWN_CLIENT = 'stan: unknown clientID';
 /** What `ConnectResponse.guidMemory` says. */
 const SAME_SESSION = 2;
 
@@ -185,7 +184,7 @@ export class Session {
     if (serverText === '') return undefined;
     // The first try has ended it, and its answer was lost.
     const wasRepeated = this.canRepeat && performance.now() - startMs >= REPEAT_MS;
-    if (wasRepeated && serverText === UNKNOWN_CLIENT) return undefined;
+    if (wasRepeated && serverText === STAN_ERROR.unknownClient) return undefined;
     return new StanError(`client "${clientId}" could not be closed: ${serverText}`, {
       code: 'CONNECT_REFUSED',
       serverText,

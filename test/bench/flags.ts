@@ -8,7 +8,7 @@ export interface Flags {
   quick: boolean;
   floorOnly: boolean;
   brokerOnly: boolean;
-  /** Measure the bare floor as well. */
+  /** Measure the bare floor as well: a profile is of one of them. */
   bare: boolean;
   /** Line ids, or parts of them. Empty: all. */
   only: string[];
@@ -29,7 +29,6 @@ const HELP = `npm run bench -- [flags]
   --quick            few and short rounds: for a first look, not for the README
   --rounds N         pairs of rounds per line [${DEFAULT_ROUNDS}]
   --floor-only       only the floor;  --broker-only: only the broker
-  --bare             beside a second floor too, that copies bytes without decoding messages and encoding answers
   --profile LINE     run one line under --cpu-prof, print where the time goes (with --floor-only: of the floor)
   --window N         messages in flight per publisher, instead of the line's own
   --dir DIR          where the file store goes [the system's temp dir, unless that is in memory]
@@ -51,7 +50,6 @@ export function parseFlags(args: string[]): Flags {
         quick: { type: 'boolean', default: false },
         'floor-only': { type: 'boolean', default: false },
         'broker-only': { type: 'boolean', default: false },
-        bare: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true, default: [] },
         profile: { type: 'string' },
         rounds: { type: 'string' },
@@ -77,7 +75,7 @@ export function parseFlags(args: string[]): Flags {
       quick: values.quick,
       floorOnly: values['floor-only'],
       brokerOnly: values['broker-only'],
-      bare: values.bare,
+      bare: !(values['broker-only'] || values.profile !== undefined),
       only,
       profile: values.profile,
       rounds: rounds ?? (values.quick ? QUICK_ROUNDS : DEFAULT_ROUNDS),

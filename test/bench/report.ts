@@ -115,17 +115,11 @@ export function missedTargets({
   rest,
 }: Pick<Report, 'lines' | 'fence' | 'clients' | 'rest'>): string[] {
   const missed: string[] = [];
-  for (const { id, share, shareTarget, cpuRatio, cpuRatioTarget } of lines) {
-    if (share !== undefined && share < shareTarget) {
-      missed.push(
-        `${id}: ${percent(share)} of the floor's messages per second, should be ${percent(shareTarget)}`,
-      );
-    }
-    if (cpuRatio !== undefined && cpuRatio > cpuRatioTarget) {
-      missed.push(
-        `${id}: ${cpuRatio.toFixed(2)} times the floor's CPU time, should be at most ${cpuRatioTarget}`,
-      );
-    }
+  for (const line of lines) {
+    missed.push(
+      ...missedBeside('the floor', line, line.share, line.cpuRatio),
+      ...missedBeside('the bare floor', line, line.bareShare, line.bareCpuRatio),
+    );
   }
   for (const { id, share, shareTarget } of fence) {
     if (share < shareTarget) {
@@ -143,6 +137,24 @@ export function missedTargets({
     if (bytes > line.maxBytes)
       missed.push(`${line.id}: ${megabytes(bytes)}, should be at most ${megabytes(line.maxBytes)}`);
   }
+  return missed;
+}
+
+function missedBeside(
+  floor: string,
+  { id, shareTarget, cpuRatioTarget }: Summary,
+  share: number | undefined,
+  cpuRatio: number | undefined,
+): string[] {
+  const missed: string[] = [];
+  if (share !== undefined && share < shareTarget)
+    missed.push(
+      `${id}: ${percent(share)} of ${floor}'s messages per second, should be ${percent(shareTarget)}`,
+    );
+  if (cpuRatio !== undefined && cpuRatio > cpuRatioTarget)
+    missed.push(
+      `${id}: ${cpuRatio.toFixed(2)} times ${floor}'s CPU time, should be at most ${cpuRatioTarget}`,
+    );
   return missed;
 }
 
