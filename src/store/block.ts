@@ -111,6 +111,16 @@ export class BlockQueue {
     this.#evict();
   }
 
+  /** Bytes kept for blocks to come. */
+  get spareBytes(): number {
+    return this.#spare.length * this.blockBytes;
+  }
+
+  /** Gives back what is kept for blocks to come. */
+  releaseSpare(): void {
+    this.#spare = [];
+  }
+
   #evict(): void {
     let count = 0;
     while (this.#bytes > this.#cacheBytes && this.#firstId + count < this.#pinnedFrom) {

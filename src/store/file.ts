@@ -37,6 +37,8 @@ const FIRST_CHECKPOINT_MS = 1000;
 const BOUNDS_INTERVAL_MS = 1000;
 /** How long a segment that nothing refers to may stay when no checkpoint comes by. */
 const DEAD_SEGMENT_MS = 30_000;
+/** Under load, checkpoints come more often than that, and each needs the blocks that the one before let go. */
+const SPARE_BLOCKS_MS = 5_000;
 
 export type LogOwnerSettings = Pick<
   FileStoreSettings,
@@ -125,6 +127,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   #boundsRecordedMs = 0;
   #checkpointTimer: Timer | undefined;
   #deadTimer: Timer | undefined;
+  #spareTimer: Timer | undefined;
   #isClosed = false;
 
   constructor(
@@ -277,6 +280,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#checkpointTimer?.cancel();
     this.#logOwner.onDead = undefined;
     this.#deadTimer?.cancel();
+    this.#spareTimer?.cancel();
     try {
       await this.#journal.close();
       await this.#merger.close();
@@ -382,6 +386,8 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   onDone(): void {
     this.#journal.resume();
     this.#merger.start();
+    this.#spareTimer?.cancel();
+    this.#spareTimer = this.clock.setTimer(SPARE_BLOCKS_MS, () => this.blocks.releaseSpare());
   }
 
   /** Segments that nothing refers to go with the next checkpoint; when the disk is full, that is now. */

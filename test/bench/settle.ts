@@ -5,8 +5,9 @@ const STEP_MS = 250;
 /** Of a step: a process that uses less is at rest. */
 const IDLE_SHARE = 0.1;
 const MAX_IDLE_WAIT_MS = 15_000;
-const MEMORY_SETTLED_MS = 5_000;
-const MAX_MEMORY_WAIT_MS = 30_000;
+/** V8 looks for garbage once a process has been idle for 8 s, and again a little later. */
+const MEMORY_SETTLED_MS = 12_000;
+const MAX_MEMORY_WAIT_MS = 60_000;
 
 /** Waits until the process has done what is left from a run, so that the next run of another is not charged with it. */
 export async function untilIdle(pid: number): Promise<void> {

@@ -8,7 +8,7 @@ import { nodeFs, type StoreFs } from '../../src/store/fs.js';
 import type { ChannelLog, ClientRecord, SubscriptionRecord } from '../../src/store/types.js';
 import { checkpointed, Reigns, SMALL, until } from './file-support.js';
 import { failure, SimFs } from './sim-fs.js';
-import { NO_LIMITS, pubMsg, readAll, TestClock, TestHost } from './support.js';
+import { HastyClock, NO_LIMITS, pubMsg, readAll, TestHost } from './support.js';
 
 const CLIENT: ClientRecord = {
   clientId: 'client',
@@ -228,12 +228,8 @@ describe('a file store under load', () => {
         return file;
       },
     };
-    class Clock extends TestClock {
-      override setTimer(delayMs: number, callback: () => void): ReturnType<TestClock['setTimer']> {
-        return super.setTimer(delayMs === 30_000 ? 1 : delayMs, callback);
-      }
-    }
-    const { store, host, warnings } = await new Reigns(t, slow).open({ ...SMALL, clock: new Clock() });
+    const clock = new HastyClock(30_000);
+    const { store, host, warnings } = await new Reigns(t, slow).open({ ...SMALL, clock });
     const log = store.createLog('foo', NO_LIMITS);
     log.append(pubMsg('foo', 'x'), 1);
     await host.commit();
@@ -244,6 +240,24 @@ describe('a file store under load', () => {
     await until(() => !store.isCheckpointing, 'the checkpoint');
     assert.equal(host.failed, undefined);
     assert.equal(warnings.length, 1);
+  });
+
+  it('gives back the blocks that it keeps for the next checkpoint when none comes for 5 s', async (t) => {
+    const clock = new HastyClock(5_000);
+    const opened = await new Reigns(t).open({ ...SMALL, cacheBytes: 0, clock });
+    const { store, host } = opened;
+    const log = store.createLog('foo', NO_LIMITS);
+    for (let i = 0; i < 200; i++) log.append(pubMsg('foo', 'x'.repeat(1_000)), 1);
+    await host.commit();
+    let most = 0;
+    const { unpinBefore } = store.blocks;
+    store.blocks.unpinBefore = (id) => {
+      unpinBefore.call(store.blocks, id);
+      most = store.blocks.spareBytes;
+    };
+    await checkpointed(opened);
+    await until(() => store.blocks.spareBytes === 0, 'they are given back');
+    assert.ok(most > 0, 'a checkpoint keeps blocks that it lets go');
   });
 
   it('goes through rolls, checkpoints and merges with many channels, and loses nothing', async (t) => {

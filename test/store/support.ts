@@ -33,6 +33,20 @@ export class TestClock implements Clock {
   }
 }
 
+/** A clock on which timers of one length end at once. */
+export class HastyClock extends TestClock {
+  readonly #hastyMs: number;
+
+  constructor(hastyMs: number) {
+    super();
+    this.#hastyMs = hastyMs;
+  }
+
+  override setTimer(delayMs: number, callback: () => void): Timer {
+    return super.setTimer(delayMs === this.#hastyMs ? 1 : delayMs, callback);
+  }
+}
+
 /** A PubMsg as the broker sees it: all fields in one buffer. */
 export function pubMsg(channel: string, data: string | Uint8Array, guid = 'guid-0'): PubMsgView {
   const view = newPubMsgView();
