@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type NatsConnection } from 'nats';
 import { waitFor } from '../harness/wait.js';
+import { Calls } from './calls.js';
 import type { Calm } from './calm.js';
 import { Disk } from './disk.js';
 import { Host, natsArguments, natsUrl } from './host.js';
@@ -18,6 +19,7 @@ export interface ArenaParts {
   hosts: number;
   plan: Plan;
   needsDisk: boolean;
+  strikesCalls: boolean;
   story: Story;
   calm: Calm;
   reigns: Reigns;
@@ -28,6 +30,7 @@ export class Arena {
   readonly network: Network;
   readonly disk: Disk | undefined;
   readonly storeDir: string;
+  readonly calls: Calls | undefined;
   readonly hosts: readonly Host[];
   /** Of this process, at a nats-server that is never at fault. */
   readonly nats: NatsConnection;
@@ -47,6 +50,7 @@ export class Arena {
     this.#hubServer = made.nats.server;
     this.storeDir = join(made.disk?.dir ?? story.dir, 'store');
     mkdirSync(this.storeDir);
+    this.calls = parts.strikesCalls ? Calls.make(story.dir, this.storeDir) : undefined;
     this.allUrls = [...made.network.hosts.map((host) => natsUrl(address(host))), this.hubUrl];
     this.hosts = made.network.hosts.map(
       (number) =>
@@ -54,6 +58,7 @@ export class Arena {
           number,
           hosts: made.network.hosts,
           dir: this.storeDir,
+          environment: this.calls?.environment(number) ?? {},
           leaseMs: plan.leaseMs,
           isMachine: plan.areMachines,
           knowsOwnServerOnly: plan.knowOwnServerOnly,
@@ -105,6 +110,7 @@ export class Arena {
 
   /** All that was done to them is undone. */
   async heal(): Promise<void> {
+    for (const { number } of this.hosts) this.calls?.heal(number);
     await Promise.all(this.hosts.map(({ number }) => this.network.heal(number)));
     await Promise.all(this.hosts.map((host) => host.heal()));
   }

@@ -1,7 +1,8 @@
-import { cpSync } from 'node:fs';
+import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askStatus } from '../../src/group/ask.js';
+import { JOURNAL_DIRECTORY } from '../../src/store/file-names.js';
 import { waitFor } from '../harness/wait.js';
 import { Arena } from './arena.js';
 import { Calm } from './calm.js';
@@ -23,11 +24,17 @@ const RECEIVE_MS = 30_000;
 const WARM_UP_MS = 1_000;
 const QUIET_MS = 6_000;
 const POLL_MS = 20;
+/** A member takes half of it under such a load. */
+const MOST_MIB = 300;
+/** The one that is written, the next, and what a reign that has just begun found. */
+const MOST_JOURNALS = 4;
 
 export interface ChaosOptions {
   hosts: number;
   plan: Plan;
   needsDisk: boolean;
+  /** Calls of members to files are to be struck. */
+  strikesCalls: boolean;
   /** Somebody serves so long after the last fault of a step has ended, and the network is whole. */
   patienceMs: number;
   story: Story;
@@ -46,6 +53,7 @@ export async function runChaos({
   hosts,
   plan,
   needsDisk,
+  strikesCalls,
   patienceMs,
   story,
 }: ChaosOptions): Promise<ChaosResult> {
@@ -53,8 +61,10 @@ export async function runChaos({
   const reigns = new Reigns(story);
   const ledger = new Ledger(story);
   const clients = new Clients(story);
-  const arena = await Arena.make({ hosts, plan, needsDisk, story, calm, reigns });
+  const arena = await Arena.make({ hosts, plan, needsDisk, strikesCalls, story, calm, reigns });
   if (needsDisk && arena.disk === undefined) story.tell('nothing can be mounted here: no disk gets full');
+  if (strikesCalls && arena.calls === undefined)
+    story.tell('there is no C compiler: no call to a file is struck');
   reigns.listen(arena.nats);
   const probe = await clients.again('the probe connects', () => Probe.start(arena.hubUrl, ledger, calm));
   const publishers = new Publishers(ledger);
@@ -88,6 +98,7 @@ export async function runChaos({
   await sleep(QUIET_MS);
   if (plan.ending !== 'none') await suffer(endingOf(plan.ending, hosts));
   await checkRoles(arena, hosts, story);
+  checkBounds(arena, story);
   await probe.stop();
   const stored = await readBack(clients, ledger, arena.hubUrl, [...CHANNELS, PROBE_CHANNEL]);
   ledger.check(stored);
@@ -151,6 +162,17 @@ async function checkRoles({ nats }: Arena, hosts: number, story: Story): Promise
   } catch {
     story.violate(`in the end the members are: ${roles}`);
   }
+}
+
+/** What a run leaves does not grow with what was done in it. */
+function checkBounds({ hosts, storeDir }: Arena, story: Story): void {
+  for (const { number, residentBytes } of hosts) {
+    const mib = Math.round(residentBytes / 1024 / 1024);
+    story.tell(`member ${number} has ${mib} MiB`);
+    if (mib > MOST_MIB) story.violate(`member ${number} has ${mib} MiB, more than ${MOST_MIB}`);
+  }
+  const journals = readdirSync(join(storeDir, JOURNAL_DIRECTORY));
+  if (journals.length > MOST_JOURNALS) story.violate(`checkpoints left ${journals.join(', ')}`);
 }
 
 async function checkReceipts(

@@ -63,6 +63,9 @@ const strikes: Record<FaultKind, Strike> = {
     return () => host.continueNats();
   },
   full: (arena) => arena.disk?.fill() ?? (() => {}),
+  hang: (arena, { number }, { shade }) => arena.calls?.hang(number, shade) ?? (() => {}),
+  lag: (arena, { number }, { shade }) => arena.calls?.lag(number, shade) ?? (() => {}),
+  fail: (arena, { number }, { shade }) => arena.calls?.fail(number, shade) ?? (() => {}),
 };
 
 const OF_NETWORK: readonly FaultKind[] = ['cut', 'deaf', 'mute', 'routes', 'alone', 'slow', 'nats-pause'];

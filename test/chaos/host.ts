@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { residentBytes } from '../bench/process-stats.js';
 import { mainScript } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
 import { address, CLIENT_PORT, HUB, ROUTE_PORT } from './network.js';
@@ -12,6 +13,8 @@ export interface HostOptions {
   number: number;
   hosts: readonly number[];
   dir: string;
+  /** Of the broker, beside what all have. */
+  environment: Readonly<Record<string, string>>;
   leaseMs: number;
   /** A host name of its own: else the members see each other's processes die. */
   isMachine: boolean;
@@ -54,6 +57,12 @@ export class Host {
     return this.#broker !== undefined && !this.#isPaused;
   }
 
+  /** Of the broker; 0 if there is none. */
+  get residentBytes(): number {
+    const pid = this.#broker?.pid;
+    return pid === undefined ? 0 : residentBytes(pid);
+  }
+
   startNats(): void {
     if (this.#nats !== undefined) return;
     const { number, hosts, natsFlags, story } = this.#options;
@@ -82,11 +91,14 @@ export class Host {
 
   async startBroker(): Promise<void> {
     if (this.#broker !== undefined) return;
-    const { number, isMachine, story } = this.#options;
+    const { number, isMachine, environment, story } = this.#options;
     const name = isMachine ? `machine-${number}` : 'machine';
     const command = [process.execPath, ...(await mainScript()), 'serve', ...this.#flags()];
     const shell = `hostname ${name}; exec "$@"`;
-    const args = ['netns', 'exec', `m${number}`, 'unshare', '--uts', 'sh', '-c', shell, 'sh', ...command];
+    // Not for the programs that start it.
+    const settings = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
+    const own = ['env', ...settings, ...command];
+    const args = ['netns', 'exec', `m${number}`, 'unshare', '--uts', 'sh', '-c', shell, 'sh', ...own];
     if (this.#broker !== undefined) return;
     const broker = spawn('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#broker = broker;

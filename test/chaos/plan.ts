@@ -15,9 +15,15 @@ export const FAULTS = [
   'nats-kill',
   'nats-pause',
   'full',
+  'hang',
+  'lag',
+  'fail',
 ] as const;
 
 export type FaultKind = (typeof FAULTS)[number];
+
+/** On a member's calls to files of the store. */
+export const OF_CALLS: readonly FaultKind[] = ['hang', 'lag', 'fail'];
 
 /** Whom it strikes. `taker`: who takes over at the moment. */
 export type Target = 'active' | 'standby' | 'taker' | number;
@@ -64,7 +70,17 @@ const LEASES_MS = [300, 600, 600, 600, 1_000];
 const SHORTEST_MS = 30;
 const LONGEST_MS = 8_000;
 /** These bring a takeover about. */
-const STRIKES: readonly FaultKind[] = ['kill', 'term', 'pause', 'handover', 'cut', 'alone', 'nats-pause'];
+const STRIKES: readonly FaultKind[] = [
+  'kill',
+  'term',
+  'pause',
+  'handover',
+  'cut',
+  'alone',
+  'nats-pause',
+  'hang',
+  'fail',
+];
 
 export function planOf(options: PlanOptions): Plan {
   const random = new SeededRandom(options.seed);

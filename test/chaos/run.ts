@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChaos } from './chaos.js';
 import { type RunOptions, readOptions, USAGE } from './options.js';
-import { planOf } from './plan.js';
+import { OF_CALLS, planOf } from './plan.js';
 import { furnish, isInside, runInside, whyNoSandbox } from './sandbox.js';
 import { Story } from './story.js';
 
@@ -39,7 +39,9 @@ async function run(options: RunOptions, args: readonly string[]): Promise<number
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', (error) => fail(error as Error));
   try {
-    const result = await runChaos({ hosts, plan, needsDisk: faults.includes('full'), patienceMs, story });
+    const needsDisk = faults.includes('full');
+    const strikesCalls = faults.some((kind) => OF_CALLS.includes(kind));
+    const result = await runChaos({ hosts, plan, needsDisk, strikesCalls, patienceMs, story });
     story.tell(JSON.stringify(result));
   } catch (error) {
     fail(error as Error);
