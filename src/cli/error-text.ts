@@ -13,5 +13,12 @@ const ADVICE: Readonly<Record<string, (() => string) | undefined>> = {
   EACCES: mayNot,
   EPERM: mayNot,
   EROFS: () => 'That file system is mounted read-only',
+  EIO: () =>
+    'The device, or the server of the mount, does not do what it is asked: look at the log of the kernel (dmesg) and of the server',
+  ESTALE: () =>
+    'The server of the mount does not know that file any more: was what it exports replaced, or restored? Mount it again',
+  EUCLEAN: () => 'That file system is damaged: unmount it, and check it (fsck)',
+  EDQUOT: () => 'The quota of the user, or of the folder, is used up: raise it, or make room',
+  ENOSPC: () => 'The device has no room left: make room',
   ENOTDIR: () => 'A part of that path is a file, and no folder',
 };

@@ -1,7 +1,8 @@
 import lockfile from 'proper-lockfile';
-import { errorCode, isNoSpace } from './errors.js';
+import { isNoSpace } from './errors.js';
 import { LOCKS_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
+import { errorCode } from './fs-error.js';
 
 /** The lock of an epoch, while a candidate has it. */
 export interface HeldLock {

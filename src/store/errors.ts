@@ -1,3 +1,5 @@
+import { errorCode } from './fs-error.js';
+
 /** What kind of trouble, for callers that act on it. The message is for people and says what to do. */
 export type StoreErrorCode =
   | 'damaged'
@@ -44,10 +46,6 @@ export function damaged(path: string, offset: number, what: string): DamageError
 }
 
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-
-export function errorCode(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | undefined)?.code;
-}
 
 /** No room on the device, quota used up, or file too large: passes when someone makes room. */
 export function isNoSpace(error: unknown): boolean {

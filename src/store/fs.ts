@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { dirname } from 'node:path';
+import { fsError } from './fs-error.js';
 
 /** An open file. Positions and lengths are in bytes. */
 export interface StoreFile {
@@ -29,7 +30,7 @@ export interface FileStatus {
 
 /**
  * All that the store asks of a file system; nothing else of the store touches one. Errors are those of Node, with their
- * `code`.
+ * `code` and the path.
  */
 export interface StoreFs {
   open(path: string, mode: OpenMode): Promise<StoreFile>;
@@ -57,9 +58,11 @@ export interface StoreFs {
 
 class NodeFile implements StoreFile {
   readonly #fd: number;
+  readonly #path: string;
 
-  constructor(fd: number) {
+  constructor(fd: number, path: string) {
     this.#fd = fd;
+    this.#path = path;
   }
 
   write(
@@ -69,7 +72,9 @@ class NodeFile implements StoreFile {
     position: number,
     done: (error: Error | null, written: number) => void,
   ): void {
-    fs.write(this.#fd, buffer, start, end - start, position, done);
+    fs.write(this.#fd, buffer, start, end - start, position, (error, written) =>
+      done(error === null ? null : fsError(error, this.#path), written),
+    );
   }
 
   async read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
@@ -77,7 +82,7 @@ class NodeFile implements StoreFile {
     while (at < end) {
       const count = await new Promise<number>((resolve, reject) =>
         fs.read(this.#fd, buffer, at, end - at, position + at - start, (error, bytes) =>
-          error === null ? resolve(bytes) : reject(error),
+          error === null ? resolve(bytes) : reject(fsError(error, this.#path)),
         ),
       );
       if (count === 0) break;
@@ -88,19 +93,21 @@ class NodeFile implements StoreFile {
 
   size(): Promise<number> {
     return new Promise((resolve, reject) =>
-      fs.fstat(this.#fd, (error, stats) => (error === null ? resolve(stats.size) : reject(error))),
+      fs.fstat(this.#fd, (error, stats) =>
+        error === null ? resolve(stats.size) : reject(fsError(error, this.#path)),
+      ),
     );
   }
 
   sync(): Promise<void> {
     return new Promise((resolve, reject) =>
-      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error))),
+      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(fsError(error, this.#path)))),
     );
   }
 
   close(): Promise<void> {
     return new Promise((resolve, reject) =>
-      fs.close(this.#fd, (error) => (error == null ? resolve() : reject(error))),
+      fs.close(this.#fd, (error) => (error == null ? resolve() : reject(fsError(error, this.#path)))),
     );
   }
 }
@@ -119,9 +126,39 @@ function openFd(path: string, flags: number): Promise<number> {
   );
 }
 
+/** What was asked of the path, with what Node leaves out of its error. */
+function named<T>(path: string, call: Promise<T>): Promise<T> {
+  return call.catch((error: Error) => {
+    throw fsError(error, path);
+  });
+}
+
+function namedSync<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fsError(error as Error, path);
+  }
+}
+
+function readSync(path: string, buffer: Buffer, start: number, end: number, position: number): number {
+  const fd = fs.openSync(path, O_RDONLY);
+  try {
+    let at = start;
+    while (at < end) {
+      const count = fs.readSync(fd, buffer, at, end - at, position + at - start);
+      if (count === 0) break;
+      at += count;
+    }
+    return at - start;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 async function makeOne(path: string): Promise<void> {
   try {
-    await fs.promises.mkdir(path, { mode: 0o750 });
+    await named(path, fs.promises.mkdir(path, { mode: 0o750 }));
   } catch (error) {
     const found = await nodeFs.status(path).catch(() => undefined);
     // A mount may remember that there was nothing, though the server says that it is there.
@@ -132,25 +169,13 @@ async function makeOne(path: string): Promise<void> {
 
 /** The machine's file system. */
 export const nodeFs: StoreFs = {
-  open: async (path, mode) => new NodeFile(await openFd(path, FLAGS[mode])),
-  readSync: (path, buffer, start, end, position) => {
-    const fd = fs.openSync(path, O_RDONLY);
-    try {
-      let at = start;
-      while (at < end) {
-        const count = fs.readSync(fd, buffer, at, end - at, position + at - start);
-        if (count === 0) break;
-        at += count;
-      }
-      return at - start;
-    } finally {
-      fs.closeSync(fd);
-    }
-  },
-  rename: (from, to) => fs.promises.rename(from, to),
-  renameSync: (from, to) => fs.renameSync(from, to),
-  link: (from, to) => fs.promises.link(from, to),
-  unlink: (path) => fs.promises.unlink(path),
+  open: async (path, mode) => new NodeFile(await openFd(path, FLAGS[mode]), path),
+  readSync: (path, buffer, start, end, position) =>
+    namedSync(path, () => readSync(path, buffer, start, end, position)),
+  rename: (from, to) => named(from, fs.promises.rename(from, to)),
+  renameSync: (from, to) => namedSync(from, () => fs.renameSync(from, to)),
+  link: (from, to) => named(from, fs.promises.link(from, to)),
+  unlink: (path) => named(path, fs.promises.unlink(path)),
   // Not by `recursive`, which says ENOENT where there is no room, and never ends where nothing can be made, as in /proc.
   makeDirectory: async (path) => {
     try {
@@ -161,12 +186,12 @@ export const nodeFs: StoreFs = {
       await makeOne(path);
     }
   },
-  removeDirectory: (path) => fs.promises.rmdir(path),
-  list: (path) => fs.promises.readdir(path),
-  listSync: (path) => fs.readdirSync(path),
+  removeDirectory: (path) => named(path, fs.promises.rmdir(path)),
+  list: (path) => named(path, fs.promises.readdir(path)),
+  listSync: (path) => namedSync(path, () => fs.readdirSync(path)),
   status: async (path) => {
     try {
-      const stats = await fs.promises.stat(path);
+      const stats = await named(path, fs.promises.stat(path));
       return { bytes: stats.size, isDirectory: stats.isDirectory() };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -175,10 +200,10 @@ export const nodeFs: StoreFs = {
   },
   syncDirectory: async (path) => {
     const fd = await openFd(path, O_RDONLY);
-    const file = new NodeFile(fd);
+    const file = new NodeFile(fd, path);
     try {
       await new Promise<void>((resolve, reject) =>
-        fs.fsync(fd, (error) => (error === null ? resolve() : reject(error))),
+        fs.fsync(fd, (error) => (error === null ? resolve() : reject(fsError(error, path)))),
       );
     } finally {
       await file.close();

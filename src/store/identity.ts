@@ -1,8 +1,9 @@
-import { errorCode, isMissing, StoreError } from './errors.js';
+import { isMissing, StoreError } from './errors.js';
 import { FORMAT_VERSION } from './file-header.js';
 import { readWhole, removeIfThere, writeFile } from './file-io.js';
 import { IDENTITY_FILE, REIGN_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
+import { errorCode } from './fs-error.js';
 import { isSelfTestFile } from './self-test.js';
 import { newStoreId, type RandomBytes } from './store-id.js';
 

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../clock/clock.js';
-import { errorCode, isNoSpace } from './errors.js';
+import { isNoSpace } from './errors.js';
 import type { FileId } from './file-names.js';
+import { errorCode } from './fs-error.js';
 import { createJournalFile, type JournalFile, type JournalFileOptions } from './journal-file.js';
 
 export const SPACE_RETRY_MS = 1000;

@@ -1,6 +1,7 @@
-import { errorCode, isMissing, isNoSpace, StoreError } from './errors.js';
+import { isMissing, isNoSpace, StoreError } from './errors.js';
 import { removeIfThere, writeAll } from './file-io.js';
 import type { StoreFs } from './fs.js';
+import { errorCode } from './fs-error.js';
 
 const ATTEMPTS = 3;
 const NAME = /^self-test\.(\d+)\./;

@@ -59,6 +59,7 @@ export class Arena {
           hosts: made.network.hosts,
           dir: this.storeDir,
           environment: this.calls?.environment(number) ?? {},
+          isDiskFailing: () => this.calls?.isFailing(number) ?? false,
           leaseMs: plan.leaseMs,
           isMachine: plan.areMachines,
           knowsOwnServerOnly: plan.knowOwnServerOnly,

@@ -1,13 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { constants } from 'node:os';
+import { FileCalls } from '../harness/file-calls.js';
 
-const SOURCE = fileURLToPath(new URL('calls.c', import.meta.url));
-const EIO = 5;
-const ESTALE = 116;
+const { EDQUOT, EIO, ESTALE } = constants.errno;
 
-/** Which calls, as calls.c has them: reads, writes, syncs, opening and listing, names. */
+/** Which calls, as file-calls.c has them: reads, writes, syncs, opening and listing, names. */
 const ALL = 'rwson';
 const HANGS = [ALL, ALL, 'ws', 's', 'r', 'n', 'ro'];
 const FAILURES = [
@@ -16,72 +12,60 @@ const FAILURES = [
   `fail r ${EIO}`,
   `fail o ${EIO}`,
   `fail n ${EIO}`,
+  `fail w ${EDQUOT}`,
   `fail ${ALL} ${ESTALE}`,
   `lost n ${EIO}`,
   `lost ws ${EIO}`,
   'short w',
 ];
 const LONGEST_DELAY_MS = 40;
+/** A call that began before may tell of its failure so long after. */
+const AFTERMATH_MS = 2_000;
 
-/** What the calls of members to files of the store meet: each loads a library that strikes them. */
+/** What the calls of members to files of the store meet. */
 export class Calls {
-  readonly #library: string;
-  readonly #dir: string;
-  readonly #storeDir: string;
+  readonly #calls: FileCalls;
+  readonly #failingUntilMs = new Map<number, number>();
 
-  private constructor(dir: string, storeDir: string) {
-    this.#dir = dir;
-    this.#storeDir = storeDir;
-    this.#library = join(dir, 'calls.so');
+  private constructor(calls: FileCalls) {
+    this.#calls = calls;
   }
 
   /** @returns undefined if there is no C compiler */
   static make(dir: string, storeDir: string): Calls | undefined {
-    const calls = new Calls(dir, storeDir);
-    try {
-      execFileSync('cc', ['-shared', '-fPIC', '-O1', '-o', calls.#library, SOURCE, '-ldl'], {
-        stdio: 'pipe',
-      });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw new Error(`calls.c: ${(error as { stderr?: Buffer }).stderr ?? error}`);
-    }
-    return calls;
+    const calls = FileCalls.make(dir, storeDir);
+    return calls === undefined ? undefined : new Calls(calls);
   }
 
   /** Of a member's process. */
   environment(member: number): Record<string, string> {
-    return {
-      LD_PRELOAD: this.#library,
-      CHAOS_ROOT: this.#storeDir,
-      CHAOS_CALLS: this.#faultPath(member),
-    };
+    return this.#calls.environment(String(member));
   }
 
   /** They do not end until it is undone. */
   hang(member: number, shade: number): () => void {
-    return this.#strike(member, `hang ${HANGS[shade % HANGS.length]}`);
+    return this.#calls.strike(String(member), `hang ${HANGS[shade % HANGS.length]}`);
   }
 
   lag(member: number, shade: number): () => void {
-    return this.#strike(member, `delay ${ALL} ${1 + (shade % LONGEST_DELAY_MS)}`);
+    return this.#calls.strike(String(member), `delay ${ALL} ${1 + (shade % LONGEST_DELAY_MS)}`);
   }
 
   fail(member: number, shade: number): () => void {
-    return this.#strike(member, FAILURES[shade % FAILURES.length]!);
+    this.#failingUntilMs.set(member, Number.POSITIVE_INFINITY);
+    const undo = this.#calls.strike(String(member), FAILURES[shade % FAILURES.length]!);
+    return () => {
+      undo();
+      this.#failingUntilMs.set(member, performance.now() + AFTERMATH_MS);
+    };
+  }
+
+  isFailing(member: number): boolean {
+    return performance.now() < (this.#failingUntilMs.get(member) ?? 0);
   }
 
   /** All that was done to it is undone. */
   heal(member: number): void {
-    writeFileSync(this.#faultPath(member), '');
-  }
-
-  #strike(member: number, line: string): () => void {
-    writeFileSync(this.#faultPath(member), line);
-    return () => this.heal(member);
-  }
-
-  #faultPath(member: number): string {
-    return join(this.#dir, `calls-${member}`);
+    this.#calls.heal(String(member));
   }
 }

@@ -16,6 +16,8 @@ export interface HostOptions {
   /** Of the broker, beside what all have. */
   environment: Readonly<Record<string, string>>;
   leaseMs: number;
+  /** What it asks of the disk fails: who is not there yet may end by that, for a supervisor to start it again. */
+  isDiskFailing(): boolean;
   /** A host name of its own: else the members see each other's processes die. */
   isMachine: boolean;
   /** It knows no nats-server but its own. */
@@ -176,7 +178,9 @@ export class Host {
     this.#broker = undefined;
     this.#isPaused = false;
     const how = signal ?? `exit code ${code}`;
-    if (this.#asked === undefined) story.violate(`member ${this.number} has ended by itself: ${how}`);
+    const mayEnd = !this.#isReady && code === 1 && this.#options.isDiskFailing();
+    if (this.#asked === undefined && !mayEnd)
+      story.violate(`member ${this.number} has ended by itself: ${how}`);
     else if (this.#asked === 'SIGTERM' && code !== 0)
       story.violate(`member ${this.number} has ended by ${how} after SIGTERM`);
     else story.tell(`member ${this.number} has ended: ${how}`);

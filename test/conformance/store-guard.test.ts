@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Broker } from '../harness/broker.js';
+import { FileCalls } from '../harness/file-calls.js';
 import { isOtherServer, Rig } from '../harness/rig.js';
+import { waitFor } from '../harness/wait.js';
 
 /** Every file under a folder with a hash of its contents. */
 function snapshot(folder: string): Record<string, string> {
@@ -163,6 +166,41 @@ describe('A full disk', { skip: isOtherServer || cannotMount() }, () => {
     } finally {
       execFileSync('umount', ['-l', mount]);
     }
+  });
+});
+
+describe('A quota that is used up', { skip: isOtherServer || process.platform !== 'linux' }, () => {
+  const rig = new Rig({ store: 'file', broker: false });
+
+  it('gives publishers an error in their ack, and publishing goes on when it is raised', async (t) => {
+    const dir = rig.folder();
+    const calls = FileCalls.make(rig.folder(), dir);
+    if (calls === undefined) return t.skip('needs a C compiler');
+    const broker = await rig.startBroker({ dir, environment: calls.environment('broker') });
+    const client = await rig.connect(undefined, { broker });
+    const channel = rig.name('channel');
+    await client.publish(channel, 'before');
+    const raise = calls.strike('broker', `fail w ${constants.errno.EDQUOT}`);
+    // What meets it first waits for room, and is acknowledged when there is some.
+    const waiting = client.publish(channel, 'waits');
+    await waitFor(() => broker.output.includes('disk quota used up'), 'the log says so');
+    await assert.rejects(client.publish(channel, 'refused'), /store is full: disk quota used up/);
+    raise();
+    await waiting;
+    await waitFor(
+      () =>
+        client.publish(channel, 'after').then(
+          () => true,
+          () => false,
+        ),
+      'publishing goes on',
+    );
+    const reader = await client.subscribe(channel, { all: true });
+    await reader.got(3);
+    assert.deepEqual(
+      reader.messages.map(({ data }) => data),
+      ['before', 'waits', 'after'],
+    );
   });
 });
 

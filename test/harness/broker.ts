@@ -22,6 +22,8 @@ export interface BrokerSettings {
   dir?: string;
   /** More flags, as `--max-msgs`, `10`. */
   flags?: readonly string[];
+  /** More than this process has. */
+  environment?: Readonly<Record<string, string>>;
 }
 
 /** A real broker process, attached to a nats-server. */
@@ -130,15 +132,16 @@ function isReady(child: Child): boolean {
 }
 
 async function spawnBroker(settings: BrokerSettings): Promise<Child> {
-  const { natsUrl, clusterId, store, dir, flags = [] } = settings;
+  const { natsUrl, clusterId, store, dir, flags = [], environment } = settings;
   const args = ['--nats-server', natsUrl, '--cluster-id', clusterId, '--store', store];
   if (store === 'file') {
     if (dir === undefined) throw new Error('the file store needs a directory');
     args.push('--dir', dir);
   }
   args.push(...flags);
-  if (otherServer !== undefined) return new Child(otherServer, args.map(underscored));
-  return new Child(process.execPath, [...(await mainScript()), 'serve', '--log-format', 'json', ...args]);
+  if (otherServer !== undefined) return new Child(otherServer, args.map(underscored), environment);
+  const command = [...(await mainScript()), 'serve', '--log-format', 'json', ...args];
+  return new Child(process.execPath, command, environment);
 }
 
 function underscored(arg: string): string {

@@ -1,5 +1,5 @@
 /*
- * Preloaded into a member: strikes its calls to files below CHAOS_ROOT as the file at CHAOS_CALLS says at the moment. That holds
+ * Preloaded into a process: strikes its calls to files below FILE_CALLS_ROOT as the file at FILE_CALLS says at the moment. That holds
  * one line, or nothing:
  *
  *   hang  CALLS          they end when the line has changed
@@ -40,7 +40,7 @@ static void pause_ms(long ms) {
 static int read_fault(char call, struct fault *fault) {
   char text[64] = "";
   char calls[8] = "";
-  int fd = syscall(SYS_openat, AT_FDCWD, getenv("CHAOS_CALLS"), O_RDONLY | O_CLOEXEC, 0);
+  int fd = syscall(SYS_openat, AT_FDCWD, getenv("FILE_CALLS"), O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return 0;
   syscall(SYS_read, fd, text, sizeof text - 1);
   syscall(SYS_close, fd);
@@ -49,7 +49,7 @@ static int read_fault(char call, struct fault *fault) {
 }
 
 static int is_struck(char call, const char *path, struct fault *fault) {
-  const char *root = getenv("CHAOS_ROOT");
+  const char *root = getenv("FILE_CALLS_ROOT");
   if (root == NULL || path == NULL || strncmp(path, root, strlen(root)) != 0) return 0;
   int before = errno;
   int is = read_fault(call, fault);
