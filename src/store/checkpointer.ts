@@ -216,8 +216,8 @@ export class Checkpointer {
     const first = Math.max(capture.flushedThrough + 1, capture.firstSequence);
     writer.startExtent(log.id, first);
     for (let sequence = first; sequence <= capture.lastSequence; sequence++) {
-      const { blockId, offset } = log.placeOf(sequence);
-      const block = blocks.get(blockId)!;
+      const block = blocks.get(log.blockIdOf(sequence))!;
+      const offset = log.offsetOf(sequence);
       const end = recordEnd(block.buffer, offset);
       const messageBytes = end - msgProtoStart(block.buffer, offset);
       writer.message(block.buffer, offset, end, messageBytes, block.timestampMs(offset));

@@ -1,6 +1,7 @@
 import type { Drops } from '../metrics/measures.js';
 import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../protocol/msgproto.js';
 import type { PubMsgView } from '../protocol/pubmsg.js';
+import { copyBytes } from '../util/copy-bytes.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
 import type { BatchTime } from './batch-time.js';
 import type { BlockQueue } from './block.js';
@@ -120,9 +121,14 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     writeU32(buffer, start + 9, this.id);
     writeU32(buffer, start + 13, session);
     buffer[start + 17] = guidBytes;
-    let pos = start + MESSAGE_HEADER_BYTES;
-    const source = message.buffer;
-    for (let i = message.guidStart, end = i + guidBytes; i < end; i++) buffer[pos++] = source[i]!;
+    const { guidStart } = message;
+    const pos = copyBytes(
+      buffer,
+      start + MESSAGE_HEADER_BYTES,
+      message.buffer,
+      guidStart,
+      guidStart + guidBytes,
+    );
     const { time } = owner;
     const end = encodeMsgProto(buffer, pos, sequence, time.varint, time.varintLength, message);
     sealRecord(buffer, start, end);
@@ -196,10 +202,14 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     while (this.firstSequence < sequence && this.messageCount > 0) this.#dropHead();
   }
 
-  /** Block and offset of a message not yet in an extent; the result is good until the next call of anything. */
-  placeOf(sequence: number): { blockId: number; offset: number } {
-    const index = sequence - this.#table.first;
-    return { blockId: this.#table.blockId(index), offset: this.#table.offset(index) };
+  /** Block of a message not yet in an extent. */
+  blockIdOf(sequence: number): number {
+    return this.#table.blockId(sequence - this.#table.first);
+  }
+
+  /** Where in its block its record begins. */
+  offsetOf(sequence: number): number {
+    return this.#table.offset(sequence - this.#table.first);
   }
 
   /** Messages up to the last of `extents` are in a durable segment. */

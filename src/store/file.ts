@@ -1,24 +1,22 @@
 import type { Timer } from '../clock/clock.js';
-import { Drops, type Measures } from '../metrics/measures.js';
+import type { Measures } from '../metrics/measures.js';
 import { RecentGuids } from '../publish/recent-guids.js';
-import { AgeQueue } from './age-queue.js';
-import { BatchTime } from './batch-time.js';
-import { BlockQueue } from './block.js';
+import type { BlockQueue } from './block.js';
 import type { ByteWriter } from './bytes.js';
 import type { CheckpointIds, SnapshotWriter } from './checkpoint-format.js';
 import { Checkpointer, type CheckpointSource } from './checkpointer.js';
-import type { FileLog, FileLogOwner } from './file-log.js';
+import type { FileLog } from './file-log.js';
 import { type FileId, JOURNAL_DIRECTORY } from './file-names.js';
 import { Journal, type JournalOwner, type JournalPosition } from './journal.js';
 import type { JournalFile } from './journal-file.js';
-import { LoadedRuns } from './loaded-runs.js';
+import type { LogOwner } from './log-owner.js';
 import { Merger } from './merger.js';
 import type { FileStoreSettings } from './open-file.js';
 import { RecordEncoder, sealRecord } from './record.js';
 import type { Recovery } from './recovery.js';
 import type { RecoveryReport } from './recovery-report.js';
 import type { Segment } from './segment.js';
-import { SegmentFiles } from './segment-files.js';
+import type { SegmentFiles } from './segment-files.js';
 import { randomSeed } from './store-id.js';
 import { newLog, type StoreState } from './store-state.js';
 import type {
@@ -39,59 +37,6 @@ const BOUNDS_INTERVAL_MS = 1000;
 const DEAD_SEGMENT_MS = 30_000;
 /** Under load, checkpoints come more often than that, and each needs the blocks that the one before let go. */
 const SPARE_BLOCKS_MS = 5_000;
-
-export type LogOwnerSettings = Pick<
-  FileStoreSettings,
-  'fs' | 'clock' | 'warn' | 'blockBytes' | 'cacheBytes' | 'loadedBytes' | 'maxOpenSegments'
-> &
-  Partial<Pick<FileStoreSettings, 'measures'>>;
-
-/** What logs need before there is a journal: recovery builds them first. */
-export class LogOwner implements FileLogOwner {
-  readonly blocks: BlockQueue;
-  readonly time: BatchTime;
-  readonly ages = new AgeQueue();
-  readonly files: SegmentFiles;
-  readonly runs: LoadedRuns;
-  readonly drops: Drops;
-  readonly movedHeads: FileLog[] = [];
-  readonly deadSegments = new Set<Segment>();
-  /** Called when a segment has died. */
-  onDead: (() => void) | undefined;
-  readonly #warn: (message: string) => void;
-  #journal: Journal | undefined;
-
-  constructor(settings: LogOwnerSettings) {
-    this.#warn = settings.warn;
-    this.drops = settings.measures?.drops ?? new Drops();
-    this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
-    this.time = new BatchTime(settings.clock, settings.warn);
-    this.files = new SegmentFiles(settings.fs, settings.maxOpenSegments);
-    this.runs = new LoadedRuns(settings.loadedBytes);
-  }
-
-  get journal(): Journal {
-    return this.#journal!;
-  }
-
-  set journal(journal: Journal) {
-    this.#journal = journal;
-  }
-
-  onHeadMoved(log: FileLog): void {
-    log.isHeadRecorded = false;
-    this.movedHeads.push(log);
-  }
-
-  onSegmentDead(segment: Segment): void {
-    this.deadSegments.add(segment);
-    this.onDead?.();
-  }
-
-  warn(message: string): void {
-    this.#warn(message);
-  }
-}
 
 /** The store on disk. See docs/store-format.md. */
 export class FileStore implements Store, JournalOwner, CheckpointSource {

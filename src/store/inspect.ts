@@ -1,6 +1,5 @@
 import type { Clock } from '../clock/clock.js';
 import { type DamageError, isGone, StoreError } from './errors.js';
-import { LogOwner } from './file.js';
 import {
   CHECKPOINT_DIRECTORY,
   checkpointName,
@@ -13,6 +12,7 @@ import {
 } from './file-names.js';
 import type { StoreFs } from './fs.js';
 import { readIdentity, type StoreIdentity } from './identity.js';
+import { LogOwner } from './log-owner.js';
 import { type Recovery, recover } from './recovery.js';
 import { Reign, type ReignState } from './reign.js';
 

@@ -1,11 +1,12 @@
 import type { Clock } from '../clock/clock.js';
 import { Measures } from '../metrics/measures.js';
 import { StoreError } from './errors.js';
-import { FileStore, LogOwner } from './file.js';
+import { FileStore } from './file.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
 import { type StoreFs, withoutSync } from './fs.js';
 import { checkIdentity, openIdentity } from './identity.js';
 import { createFirstJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
+import { LogOwner } from './log-owner.js';
 import { recover } from './recovery.js';
 import { writeReignBatch } from './reign-record.js';
 import { testFileSystem } from './self-test.js';

@@ -1,0 +1,63 @@
+import { Drops } from '../metrics/measures.js';
+import { AgeQueue } from './age-queue.js';
+import { BatchTime } from './batch-time.js';
+import { BlockQueue } from './block.js';
+import type { FileLog, FileLogOwner } from './file-log.js';
+import type { Journal } from './journal.js';
+import { LoadedRuns } from './loaded-runs.js';
+import type { FileStoreSettings } from './open-file.js';
+import type { Segment } from './segment.js';
+import { SegmentFiles } from './segment-files.js';
+
+export type LogOwnerSettings = Pick<
+  FileStoreSettings,
+  'fs' | 'clock' | 'warn' | 'blockBytes' | 'cacheBytes' | 'loadedBytes' | 'maxOpenSegments'
+> &
+  Partial<Pick<FileStoreSettings, 'measures'>>;
+
+/** What logs need before there is a journal: recovery builds them first. */
+export class LogOwner implements FileLogOwner {
+  readonly blocks: BlockQueue;
+  readonly time: BatchTime;
+  readonly ages = new AgeQueue();
+  readonly files: SegmentFiles;
+  readonly runs: LoadedRuns;
+  readonly drops: Drops;
+  readonly movedHeads: FileLog[] = [];
+  readonly deadSegments = new Set<Segment>();
+  /** Called when a segment has died. */
+  onDead: (() => void) | undefined;
+  readonly #warn: (message: string) => void;
+  #journal: Journal | undefined;
+
+  constructor(settings: LogOwnerSettings) {
+    this.#warn = settings.warn;
+    this.drops = settings.measures?.drops ?? new Drops();
+    this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
+    this.time = new BatchTime(settings.clock, settings.warn);
+    this.files = new SegmentFiles(settings.fs, settings.maxOpenSegments);
+    this.runs = new LoadedRuns(settings.loadedBytes);
+  }
+
+  get journal(): Journal {
+    return this.#journal!;
+  }
+
+  set journal(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  onHeadMoved(log: FileLog): void {
+    log.isHeadRecorded = false;
+    this.movedHeads.push(log);
+  }
+
+  onSegmentDead(segment: Segment): void {
+    this.deadSegments.add(segment);
+    this.onDead?.();
+  }
+
+  warn(message: string): void {
+    this.#warn(message);
+  }
+}
