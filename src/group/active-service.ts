@@ -7,7 +7,7 @@ import type { OpenService, Service, ServiceOptions } from './service.js';
 
 export interface ActiveServiceOptions {
   /** Of the store, but for what belongs to a reign. */
-  store: Omit<FileStoreOptions, 'epoch' | 'fence'>;
+  store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'calls'>;
   /** Of the broker, but for what belongs to a reign. */
   broker: Omit<BrokerParts, 'store' | 'onFailed'>;
 }
@@ -20,8 +20,8 @@ const LOOK_MS = 5;
 
 /** Opens the real thing: the file store, recovered, with a broker on it. */
 export function activeService(options: ActiveServiceOptions): OpenService {
-  return async ({ epoch, fence, onFailed }) => {
-    const store = await openFileStore({ ...options.store, epoch, fence });
+  return async ({ epoch, fence, calls, onFailed }) => {
+    const store = await openFileStore({ ...options.store, epoch, fence, calls });
     return new ActiveService(options, store, onFailed);
   };
 }

@@ -1,4 +1,5 @@
 import { StoreError } from '../store/errors.js';
+import type { FsCalls } from '../store/fs-calls.js';
 import { countsOf } from '../util/counts.js';
 import type { MemberParts } from './member-parts.js';
 import type { PlaceLink } from './nats-place.js';
@@ -46,6 +47,8 @@ export class Active {
   lastTakeover: TakeoverStory | undefined;
   readonly #options: ActiveOptions;
   #tenure: Tenure | undefined;
+  /** Of the last reign's recovery. The reign itself is not kept: its store and broker are all that it was made of. */
+  #formerCalls: FsCalls | undefined;
   /** The link that the broker is on. */
   #servedLink: PlaceLink | undefined;
   #notBeforeMs = 0;
@@ -61,9 +64,20 @@ export class Active {
     return this.#tenure;
   }
 
-  /** Others may try first, after a handover or a reign that failed. */
+  /**
+   * Others may try first, after a handover or a reign that failed. Who has left a recovery behind that hangs would hang again, and
+   * each time there would be a thread less that files are read and written by.
+   */
   mayReign(nowMs: number): boolean {
-    return nowMs >= this.#notBeforeMs;
+    return nowMs >= this.#notBeforeMs && this.#formerCalls?.oldest === undefined;
+  }
+
+  /** Why it cannot reign: what its last recovery asked of the file system has still not ended. */
+  get hang(): string | undefined {
+    const call = this.#formerCalls?.oldest;
+    if (call === undefined || call.silentMs < this.#options.parts.options.leaseMs) return undefined;
+    const { operation, path, silentMs } = call;
+    return `recovering the store hung: ${operation} of ${path} has not ended for ${Math.round(silentMs)} ms, and no reign is taken before it has`;
   }
 
   /** From the rename that won it to its end. */
@@ -86,6 +100,7 @@ export class Active {
     } finally {
       this.#leaveLink(tenure);
       this.#tenure = undefined;
+      this.#formerCalls = tenure.calls;
       watch.held({ epoch: tenure.epoch, counter: tenure.keeper.counter, holder });
       if (hasServed) watch.reigned(holder, clock.monotonicMs());
       if (!presence.isStopping) presence.become('standby');
@@ -96,7 +111,9 @@ export class Active {
   async #begin(tenure: Tenure, opening: Opening): Promise<boolean> {
     const { parts, store, presence } = this.#options;
     const { clock, place, options } = parts;
-    const { recoveryMs, fenceMs } = await tenure.open();
+    const opened = await tenure.open();
+    if (opened === undefined) return false;
+    const { recoveryMs, fenceMs } = opened;
     const recoveredMs = clock.monotonicMs();
     const service = tenure.service!;
     store.storeId = service.storeId;

@@ -64,6 +64,7 @@ export class Member {
         const { tenure } = this.#active;
         tenure?.checkRenewals();
         tenure?.checkWrites();
+        tenure?.checkRecovery();
       },
       onUnheard: (why) => this.#active.tenure?.end({ kind: 'cut off', why }),
       onChanged: () => this.onChanged?.(),
@@ -140,7 +141,7 @@ export class Member {
 
   /** What keeps it from doing its part, for people. */
   get trouble(): string | undefined {
-    return this.#standby.hang ?? this.#trouble.text;
+    return this.#standby.hang ?? this.#active.hang ?? this.#trouble.text;
   }
 
   /** Two sides of the group, which do not hear each other, take the reign from each other. */
@@ -287,7 +288,7 @@ export class Member {
         this.#heard(message);
         return;
       case 'offer':
-        void this.#standby.answerOffer(message.epoch);
+        if (this.#active.hang === undefined) void this.#standby.answerOffer(message.epoch);
         return;
       case 'ready':
         this.#active.standbyIsReady(message.epoch);

@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.js';
+import type { FsCalls } from '../store/fs-calls.js';
 import type { RecoveryReport } from '../store/recovery-report.js';
 import type { PlaceLink } from './nats-place.js';
 
@@ -6,6 +7,8 @@ export interface ServiceOptions {
   epoch: number;
   /** See `ReignKeeper.fence`. */
   fence: () => Promise<void>;
+  /** What opening the store asks of the file system goes through these. */
+  calls: FsCalls;
   /** The store cannot go on, or the reign is lost: nothing is said any more. Called once. */
   onFailed(error: Error): void;
 }

@@ -1,5 +1,6 @@
 import type { Timer } from '../clock/clock.js';
 import { LOCKS_DIRECTORY } from '../store/file-names.js';
+import { FsCalls } from '../store/fs-calls.js';
 import type { ReignState } from '../store/reign.js';
 import type { ReignKeeper } from './keeper.js';
 import type { MemberParts } from './member-parts.js';
@@ -14,13 +15,19 @@ export interface TenureEnd {
   why: string;
 }
 
+/** How long recovering the store took with the fence behind it, and that fence. Milliseconds. */
+export interface Opened {
+  recoveryMs: number;
+  fenceMs: number;
+}
+
 /** In a row, until the store counts as lost. */
 const STALE_LOOKS = 3;
 /**
- * A write that has not ended for so long, and for as many leases as a renewal, ends the reign. A disk that is merely slow is so
- * for a successor too, so it has more time than a renewal.
+ * A write that has not ended for so long, and for as many leases as a renewal, ends the reign; so does a recovery in which no call
+ * to the file system has. A disk that is merely slow is so for a successor too, so it has more time than a renewal.
  */
-const STUCK_WRITE_MS = 10_000;
+const STUCK_DATA_MS = 10_000;
 /** Files that a hung store does not close are not waited for. */
 const CLOSE_MS = 1_000;
 
@@ -29,6 +36,8 @@ export class Tenure {
   readonly epoch: number;
   readonly keeper: ReignKeeper;
   readonly ended: Promise<TenureEnd>;
+  /** Of the recovery. They may be under way when the reign has ended: one that hangs cannot be taken back. */
+  readonly calls: FsCalls;
   service: Service | undefined;
   readonly #parts: MemberParts;
   #end!: (end: TenureEnd) => void;
@@ -38,6 +47,7 @@ export class Tenure {
   #cutTimer: Timer | undefined;
   #staleLooks = 0;
   #stuckLooks = 0;
+  #hungLooks = 0;
 
   constructor(parts: MemberParts, state: ReignState, takenMs: number) {
     this.#parts = parts;
@@ -46,6 +56,7 @@ export class Tenure {
       this.#end = resolve;
     });
     const { clock, reign, options } = parts;
+    this.calls = new FsCalls(clock);
     this.keeper = parts.keepReign({
       clock,
       reign,
@@ -61,15 +72,29 @@ export class Tenure {
     return this.#isEnded;
   }
 
-  /** Recovers the store. @returns how long that took with the fence behind it, and the fence, milliseconds. @throws StoreError */
-  async open(): Promise<{ recoveryMs: number; fenceMs: number }> {
+  /** Recovers the store. @returns undefined if the reign has ended before that was done. @throws StoreError */
+  open(): Promise<Opened | undefined> {
+    const opening = this.#open();
+    // If it hangs, it fails at some time after the end.
+    opening.catch(() => {});
+    return Promise.race([opening, this.ended.then(() => undefined)]);
+  }
+
+  async #open(): Promise<Opened | undefined> {
     const { clock } = this.#parts;
     const begunMs = clock.monotonicMs();
-    this.service = await this.#parts.openService({
+    const service = await this.#parts.openService({
       epoch: this.epoch,
       fence: () => this.keeper.fence(),
+      calls: this.calls,
       onFailed: (error) => this.end({ kind: 'failed', why: error.message }),
     });
+    if (this.#isEnded) {
+      // Nobody else knows of it.
+      await service.abandon();
+      return undefined;
+    }
+    this.service = service;
     // What was accepted is on record before anything of it is said: a successor will accept the same.
     const openedMs = clock.monotonicMs();
     await this.keeper.fence();
@@ -83,7 +108,13 @@ export class Tenure {
     this.#isEnded = true;
     this.#cutTimer?.cancel();
     if (end.kind !== 'handover') this.service?.broker.stop();
+    this.#refuseRecovery();
     this.#end(end);
+  }
+
+  /** What is still being recovered is needed by nobody, and nothing more is written for it. */
+  #refuseRecovery(): void {
+    if (this.service === undefined) this.calls.refuse();
   }
 
   /**
@@ -95,6 +126,7 @@ export class Tenure {
     this.#isEnded = this.#isLooking = true;
     this.#cutTimer?.cancel();
     this.service?.broker.stop();
+    this.#refuseRecovery();
     const { epoch } = this;
     const locks = `${this.#parts.dir}/${LOCKS_DIRECTORY}`;
     this.keeper.fence().then(
@@ -152,7 +184,7 @@ export class Tenure {
     const { clock, dir } = this.#parts;
     const sinceMs = this.service?.writingSinceMs;
     const silentMs = sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs;
-    if (silentMs < this.#writeMs) {
+    if (silentMs < this.#dataMs) {
       this.#stuckLooks = 0;
       return;
     }
@@ -163,15 +195,39 @@ export class Tenure {
     });
   }
 
-  /** A write has so long to end. */
-  get #writeMs(): number {
-    return Math.max(STUCK_WRITE_MS, this.#parts.options.leaseMs * STUCK_LEASES);
+  /**
+   * The same for a recovery: a file that hangs, alone or with all others, and for this machine alone, perhaps. As long as calls
+   * end, or none is under way, it may take as long as it likes. To be called now and then, as `checkRenewals`.
+   */
+  checkRecovery(): void {
+    const { log, dir, options } = this.#parts;
+    const call = this.calls.oldest;
+    if (call === undefined || call.silentMs < this.#dataMs || this.#isEnded) {
+      this.#hungLooks = 0;
+      return;
+    }
+    if (++this.#hungLooks < STALE_LOOKS) return;
+    const { operation, path } = call;
+    const hungMs = Math.round(call.silentMs);
+    const what = `${operation} of ${path} has not ended for ${hungMs} ms`;
+    log.error(
+      { epoch: this.epoch, operation, path, hungMs },
+      `recovering the store in ${dir} hangs: ${what}, and nothing else has. The reign is given back, so that a member on another machine can ` +
+        `take over; this one (node ${options.nodeName}) takes none before that has ended. Look at the mount and its servers from this machine ` +
+        `(does "ls -l ${path}" end, or "cat" of it?). If the mount is well again and this one does not go on, start it again`,
+    );
+    this.end({ kind: 'failed', why: `recovering the store hangs: ${what}` });
+  }
+
+  /** A write, or any call of a recovery, has so long to end. */
+  get #dataMs(): number {
+    return Math.max(STUCK_DATA_MS, this.#parts.options.leaseMs * STUCK_LEASES);
   }
 
   /** Answers what was taken, closes the store, gives the reign back. @returns false if it was lost before */
   async handOver(link: PlaceLink | undefined): Promise<boolean> {
     const { clock, log, dir } = this.#parts;
-    const patienceMs = this.#writeMs;
+    const patienceMs = this.#dataMs;
     let timer: Timer | undefined;
     const impatience = new Promise<never>((_, reject) => {
       timer = clock.setTimer(patienceMs, () =>
@@ -196,6 +252,7 @@ export class Tenure {
   async breakOff(isOurs: boolean): Promise<void> {
     this.#isEnded = true;
     this.#cutTimer?.cancel();
+    this.#refuseRecovery();
     const closed = this.service?.abandon().catch(() => {});
     const { clock } = this.#parts;
     const patience = new Promise<void>((resolve) => {

@@ -4,6 +4,7 @@ import { StoreError } from './errors.js';
 import { FileStore } from './file.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
 import { type StoreFs, withoutSync } from './fs.js';
+import { type FsCalls, uncounted } from './fs-calls.js';
 import { checkIdentity, openIdentity } from './identity.js';
 import { createFirstJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
 import { LogOwner } from './log-owner.js';
@@ -25,6 +26,8 @@ export interface FileStoreOptions {
   fence?: () => Promise<void>;
   /** false: nothing is synced; a crash of the machine may lose or damage what was acknowledged. Default true. */
   sync?: boolean;
+  /** Counts what opening the store asks of the file system, and can put an end to it. What the open store asks later is not counted. */
+  calls?: FsCalls;
   /** The file system has been tried since this process began (see self-test.ts): a takeover need not wait for it. */
   isTested?: boolean;
   /** Tells of what was cut or passed over. */
@@ -72,7 +75,8 @@ const MIB = 1024 * 1024;
 export async function openFileStore(options: FileStoreOptions): Promise<FileStore> {
   const { dir, epoch, warn, random, clock, measures = new Measures() } = options;
   const begunMs = clock.monotonicMs();
-  const fs = options.sync === false ? withoutSync(options.fs) : options.fs;
+  const storeFs = options.sync === false ? withoutSync(options.fs) : options.fs;
+  const fs = options.calls?.count(storeFs) ?? storeFs;
   const unique = Buffer.from(random(6)).toString('hex');
   // A directory that is not ours is refused before anything is tried there.
   await checkIdentity(fs, dir, options.clusterId);
@@ -83,7 +87,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     await fs.makeDirectory(`${dir}/${name}`);
   await fs.syncDirectory(dir);
   const settings: FileStoreSettings = {
-    fs,
+    fs: storeFs,
     clock,
     random,
     dir,
@@ -121,10 +125,14 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     MIN_JOURNAL_BYTES,
   );
   // From here on the older journals end where this reign has read them to end.
-  await writeReignBatch(first, recovery.accepted, recovery.state.newestNs);
+  await writeReignBatch(first, recovery.accepted, recovery.state.newestNs).catch((error: unknown) => {
+    first.file.close().catch(() => {});
+    throw error;
+  });
   const { listMs, checkpointMs, journalMs } = recovery.report;
   const readMs = listMs + checkpointMs + journalMs;
   const report = { ...recovery.report, openMs: Math.max(0, clock.monotonicMs() - begunMs - readMs) };
   measures.recovery = report;
-  return new FileStore(settings, storeId, owner, { ...recovery, report }, first);
+  const journal = { ...first, file: uncounted(first.file) };
+  return new FileStore(settings, storeId, owner, { ...recovery, report }, journal);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -338,6 +339,63 @@ describe('a group of brokers on one store', () => {
     assert.equal(took.length, 1, 'it took the reign once, and never of the copy');
   });
 
+  it('has another one serve when the successor hangs in what it reads, and takes that one back when it goes on', {
+    skip: process.platform === 'win32' && 'there are no named pipes',
+  }, async () => {
+    const path = join(dir, 'store');
+    // Whoever opens a pipe to read hangs in the kernel until somebody opens it to write.
+    const pipe = join(path, 'checkpoints', '00000001.000099.ckpt');
+    const aside = join(dir, 'pipe');
+    const first = await start('a');
+    await settled(0);
+    const publisher = await client('p');
+    await publisher.publish('foo', 'before');
+    await start('b');
+    await start('c');
+    await settled(2);
+    execFileSync('mkfifo', [pipe]);
+    try {
+      await first.broker.stop();
+      await waitFor(
+        async () => (await statuses()).some(({ role, epoch }) => role === 'recovering' && epoch === 2),
+        'one takes the reign',
+      );
+      // It hangs for the one that has opened it, and for nobody else.
+      const recovering = members.find(({ story }) => said(story, /^taking over in epoch 2/))!;
+      await rename(pipe, aside);
+      const active = await settled(1);
+      assert.deepEqual([active.epoch, said(recovering.story, /is ready/)], [3, false]);
+      assert.match(
+        recovering.story.lines.find((line) => line.startsWith('recovering the store')) ?? '',
+        /hangs: open of \S+checkpoints\/00000001\.000099\.ckpt has not ended for 1\d{4} ms.* The reign is given back/,
+      );
+      const hung = (await statuses()).find(({ role }) => role === 'standby')!;
+      assert.match(
+        hung.trouble ?? '',
+        /recovering the store hung: open of .* no reign is taken before it has/,
+      );
+      await publisher.publish('foo', 'after');
+      // Nothing has come of that epoch, and nothing does.
+      const written = async (): Promise<string[]> =>
+        (await readdir(path, { recursive: true })).filter((name) =>
+          /\b00000002\.\d+\.(log|seg|ckpt)$/.test(name),
+        );
+      assert.deepEqual(await written(), []);
+      await release(aside);
+      await waitFor(async () => (await statuses()).every(({ trouble }) => trouble === null), 'it goes on');
+      assert.deepEqual(await written(), []);
+      await handOver();
+      await waitFor(async () => (await settled(1)).node === hung.node, 'it serves when it is asked to');
+      const received: string[] = [];
+      await (await client('s')).subscribe('foo', { all: true, onMessage: ({ data }) => received.push(data) });
+      await waitFor(() => received.length === 2, 'both are there');
+      assert.deepEqual(received, ['before', 'after']);
+    } finally {
+      // What still hangs would keep the process from ending.
+      for (const left of [pipe, aside]) await release(left);
+    }
+  });
+
   it('shares a NATS server with another group', async () => {
     await Promise.all([
       start('a'),
@@ -462,6 +520,20 @@ describe('a group of brokers on one store', () => {
     }
   });
 });
+
+function said({ lines }: Story, line: RegExp): boolean {
+  return lines.some((text) => line.test(text));
+}
+
+/** Whoever hangs in a named pipe goes on. */
+async function release(pipe: string): Promise<void> {
+  const flags = fs.constants.O_WRONLY | fs.constants.O_NONBLOCK;
+  await open(pipe, flags).then(
+    (file) => file.close(),
+    // There is none, or nobody hangs there.
+    () => {},
+  );
+}
 
 function watchEnd(broker: RunningBroker): { hasStopped: () => boolean } {
   let isStopped = false;

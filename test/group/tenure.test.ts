@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import type { KeeperOptions, ReignKeeper } from '../../src/group/keeper.js';
 import type { MemberParts } from '../../src/group/member-parts.js';
-import type { Service } from '../../src/group/service.js';
+import type { OpenService, Service } from '../../src/group/service.js';
 import { Tenure, type TenureEnd } from '../../src/group/tenure.js';
 import type { LogFields } from '../../src/log/logger.js';
 import { StoreError } from '../../src/store/errors.js';
@@ -28,6 +28,7 @@ class Held implements ReignKeeper {
   };
   readonly told: string[] = [];
   keeperOptions!: KeeperOptions;
+  openService: OpenService | undefined;
   #asked: { resolve(): void; reject(error: Error): void }[] = [];
 
   constructor() {
@@ -35,7 +36,10 @@ class Held implements ReignKeeper {
       clock: this.clock,
       options: { name: 'g', nodeName: 'a', leaseMs: LEASE_MS },
       dir: '/store',
-      log: { error: ({ reason }: LogFields) => this.told.push(String(reason)) },
+      log: {
+        error: ({ reason }: LogFields, message: string) => this.told.push(String(reason ?? message)),
+      },
+      openService: (...args: Parameters<OpenService>) => this.openService!(...args),
       keepReign: (options: KeeperOptions) => {
         this.keeperOptions = options;
         return this;
@@ -201,5 +205,130 @@ describe('a reign whose data hang, while names do not', () => {
   it('is given back at once where nothing hangs', async () => {
     assert.equal(await held.tenure.handOver(undefined), true);
     assert.deepEqual(held.told, []);
+  });
+});
+
+describe('a reign whose recovery hangs', () => {
+  const PATH = '/store/journal/00000001.000001.log';
+  let held: Held;
+  /** Calls to the file system that have not ended. */
+  let underWay: (() => void)[];
+  let hasBeenAbandoned: boolean;
+  const abandon = async (): Promise<void> => {
+    hasBeenAbandoned = true;
+  };
+
+  beforeEach(() => {
+    held = new Held();
+    held.tenure.service = undefined;
+    underWay = [];
+    hasBeenAbandoned = false;
+    held.openService = async ({ calls }) => {
+      const call = (): Promise<void> => new Promise((resolve) => underWay.push(resolve));
+      for (let reads = 0; reads < 3; reads++) await calls.run('read', PATH, call);
+      return { ...held.service, abandon } as unknown as Service;
+    };
+  });
+
+  /** As with each heartbeat, while renewals go on. */
+  const pass = async (ms: number): Promise<void> => {
+    for (let at = 0; at < ms; at += LEASE_MS / 3) {
+      held.clock.advance(LEASE_MS / 3);
+      held.renewedMs = held.clock.monotonicMs();
+      held.tenure.checkRenewals();
+      held.tenure.checkWrites();
+      held.tenure.checkRecovery();
+      await settled();
+    }
+  };
+  const callEnds = async (): Promise<void> => {
+    underWay.shift()!();
+    await settled();
+  };
+
+  it('ends when no call to the file system has ended for longer than any disk is slow, and says which', async () => {
+    const opening = held.tenure.open();
+    await pass(9_800);
+    assert.equal(held.end, undefined);
+    await pass(800);
+    const end = held.end as TenureEnd | undefined;
+    assert.equal(end?.kind, 'failed');
+    assert.match(
+      end.why,
+      /recovering the store hangs: read of \/store\/journal\/\S+\.log has not ended for 10\d{3} ms/,
+    );
+    assert.equal(await opening, undefined);
+    await pass(1_000);
+    assert.equal(held.told.length, 1);
+    assert.match(
+      held.told[0]!,
+      /the store in \/store hangs: read of \S+ .* The reign is given back, .* \(node a\) takes none .* Look at the mount/,
+    );
+  });
+
+  it('goes on as long as calls end, however long that takes', async () => {
+    const opening = held.tenure.open();
+    for (let reads = 0; reads < 3; reads++) {
+      await pass(9_000);
+      await callEnds();
+    }
+    held.renewed();
+    assert.deepEqual(await opening, { recoveryMs: held.clock.monotonicMs(), fenceMs: 0 });
+    await pass(60_000);
+    assert.deepEqual([held.end, held.told], [undefined, []]);
+  });
+
+  it('goes on while nothing is asked of the file system, and where its process stood still in a call', async () => {
+    let compute!: () => void;
+    const computed = new Promise<void>((resolve) => {
+      compute = resolve;
+    });
+    const { openService } = held;
+    held.openService = async (options) => {
+      await computed;
+      return openService!(options);
+    };
+    const opening = held.tenure.open();
+    await pass(60_000);
+    compute();
+    await settled();
+    held.clock.advance(60_000);
+    held.tenure.checkRecovery();
+    for (let reads = 0; reads < 3; reads++) await callEnds();
+    held.renewed();
+    await opening;
+    assert.equal(held.end, undefined);
+  });
+
+  it('asks nothing more of the file system once it has ended, whatever ends late', async () => {
+    void held.tenure.open();
+    await pass(11_000);
+    assert.equal(held.end?.kind, 'failed');
+    assert.equal(held.tenure.calls.oldest?.path, PATH);
+    await callEnds();
+    assert.deepEqual([underWay.length, held.tenure.calls.oldest], [0, undefined]);
+    assert.equal(held.tenure.service, undefined);
+  });
+
+  it('is given back at once when it is to be', async () => {
+    const opening = held.tenure.open();
+    await settled();
+    held.tenure.end({ kind: 'handover', why: 'it is being stopped' });
+    assert.equal(await opening, undefined);
+    assert.equal(await held.tenure.handOver(undefined), true);
+    await callEnds();
+    assert.equal(underWay.length, 0);
+  });
+
+  it('has a store that nobody uses closed, if that is opened in the moment in which it ends', async () => {
+    held.openService = async () => {
+      await settled();
+      return { ...held.service, abandon } as unknown as Service;
+    };
+    const opening = held.tenure.open();
+    held.tenure.end({ kind: 'lost', why: 'The reign has been taken over by b in epoch 2' });
+    assert.equal(await opening, undefined);
+    await settled();
+    assert.deepEqual([held.tenure.service, hasBeenAbandoned], [undefined, true]);
   });
 });

@@ -20,6 +20,7 @@ export type FaultKind =
   | 'storage hangs'
   | 'storage slow'
   | 'data slow'
+  | 'data hangs'
   | 'write error'
   | 'disk full'
   | 'wall clock jumps'
@@ -61,6 +62,7 @@ export class Faults {
       node.place.heal();
       Object.assign(node.host, { failNext: undefined, isFull: false, slowness: 1, dataDelayMs: 0 });
       node.host.heal();
+      node.host.healData();
       this.#keepAlive(node);
     }
   }
@@ -165,6 +167,15 @@ export class Faults {
       this.#undoLater([3_000, 12_000], () => {
         host.dataDelayMs = 0;
       });
+      return true;
+    },
+    // Of any, also of all: it is the one that takes over who reads.
+    'data hangs': () => {
+      const { nodes, options } = this.#cluster;
+      const { host } = this.#world.random.pick(nodes)!;
+      if (!options.storage.isNetwork || host.isDataCut) return false;
+      host.cutData();
+      this.#undoLater([5_000, 40_000], () => host.healData());
       return true;
     },
     'write error': ({ host }) => {

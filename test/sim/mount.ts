@@ -31,6 +31,8 @@ const LATENCY = {
   local: { name: [0.01, 0.1], read: [0.01, 0.3], sync: [0.1, 2] },
   network: { name: [0.2, 2], read: [0.2, 2], sync: [0.5, 6] },
 } as const;
+/** Operations that data servers do; names are another server's. */
+const DATA = new Set(['read', 'write', 'sync']);
 const TAIL_MS = [20, 900] as const;
 const WRITE_BACK_MS = [0, 8_000] as const;
 
@@ -56,7 +58,8 @@ export class Host {
   readonly disk: Disk;
   readonly kind: StorageKind;
   #isCut = false;
-  readonly #waiting: (() => void)[] = [];
+  #isDataCut = false;
+  readonly #waiting: { run: () => void; isData: boolean }[] = [];
 
   constructor(world: World, disk: Disk, kind: StorageKind) {
     this.world = world;
@@ -75,13 +78,31 @@ export class Host {
 
   heal(): void {
     this.#isCut = false;
-    // Retransmissions know no order.
-    for (const run of this.#waiting.splice(0))
-      this.world.after(this.world.between(0, 30), () => this.perform(run));
+    this.#goOn();
   }
 
-  perform(run: () => void): void {
-    if (this.#isCut) this.#waiting.push(run);
+  /** The same for what is read and written alone: names have a server of their own, which answers. */
+  cutData(): void {
+    this.#isDataCut = true;
+  }
+
+  get isDataCut(): boolean {
+    return this.#isDataCut;
+  }
+
+  healData(): void {
+    this.#isDataCut = false;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    // Retransmissions know no order.
+    for (const { run, isData } of this.#waiting.splice(0))
+      this.world.after(this.world.between(0, 30), () => this.perform(run, isData));
+  }
+
+  perform(run: () => void, isData: boolean): void {
+    if (this.#isCut || (isData && this.#isDataCut)) this.#waiting.push({ run, isData });
     // What has left a machine that crashed arrives, or does not.
     else if (!this.isCrashed || this.world.chance(0.5)) run();
   }
@@ -142,7 +163,9 @@ export class Host {
   /** A process has died; its machine writes back what it left, some time. */
   writeBackLater(): void {
     for (const inode of this.dirty.keys())
-      this.world.after(this.world.between(...WRITE_BACK_MS), () => this.perform(() => this.flush(inode)));
+      this.world.after(this.world.between(...WRITE_BACK_MS), () =>
+        this.perform(() => this.flush(inode), true),
+      );
   }
 
   /** The machine loses its power: of what was not written back, anything may have got to the disk. */
@@ -291,10 +314,11 @@ export class SimMount implements StoreFs {
   ): void {
     this.process.strike(`${operation} ${path}`);
     // Struck in the middle of its work, it does the rest when it wakes up.
-    this.process.deliver(() => this.#send(latency, effect, done));
+    this.process.deliver(() => this.#send(operation, latency, effect, done));
   }
 
   #send<T>(
+    operation: string,
     latency: 'name' | 'read' | 'sync',
     effect: () => T,
     done: (error: Error | undefined, value: T | undefined) => void,
@@ -304,18 +328,17 @@ export class SimMount implements StoreFs {
     const ms = host.latency(latency);
     // Now the question takes longer, now the answer.
     const effectMs = ms * world.between(0.05, 0.95);
-    world.after(effectMs, () =>
-      host.perform(() => {
-        let value: T | undefined;
-        let error: Error | undefined;
-        try {
-          value = effect();
-        } catch (cause) {
-          error = cause as Error;
-        }
-        world.after(ms - effectMs, () => process.deliver(() => done(error, value)));
-      }),
-    );
+    const perform = (): void => {
+      let value: T | undefined;
+      let error: Error | undefined;
+      try {
+        value = effect();
+      } catch (cause) {
+        error = cause as Error;
+      }
+      world.after(ms - effectMs, () => process.deliver(() => done(error, value)));
+    };
+    world.after(effectMs, () => host.perform(perform, DATA.has(operation)));
   }
 
   /** A change of names. On a network its answer may be lost: then it is done, asked for again, and answered as what it is by then. */
