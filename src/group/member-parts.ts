@@ -4,6 +4,7 @@ import type { Measures } from '../metrics/measures.js';
 import type { CandidateLock } from '../store/candidate-lock.js';
 import type { StoreIdentity } from '../store/identity.js';
 import type { Reign } from '../store/reign.js';
+import type { StorePlace } from '../store/store-anchor.js';
 import type { KeepReign } from './keeper.js';
 import type { NatsPlace } from './nats-place.js';
 import type { OtherActive } from './other-groups.js';
@@ -33,6 +34,8 @@ export interface MemberParts {
   keepReign: KeepReign;
   /** Whether the process of a holder is certainly gone. False when in doubt. */
   isDead: (holder: string) => Promise<boolean>;
+  /** Whether `dir` leads to the files that it led to when this member first saw a store there. Default: it always does. */
+  lookAtPlace?: () => Promise<StorePlace>;
   /** Whose store it is; undefined while it is empty. @throws StoreError if it is none, or another cluster's */
   readIdentity: () => Promise<StoreIdentity | undefined>;
   /** Tries whether the file system can do what a takeover needs. @throws StoreError if not */

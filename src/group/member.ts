@@ -65,6 +65,7 @@ export class Member {
         tenure?.checkRenewals();
         tenure?.checkWrites();
         tenure?.checkRecovery();
+        void this.#lookAtStore();
       },
       onUnheard: (why) => this.#active.tenure?.end({ kind: 'cut off', why }),
       onChanged: () => this.onChanged?.(),
@@ -222,6 +223,8 @@ export class Member {
     const lookMs = Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, options.leaseMs / LOOKS_PER_LEASE));
     while (!this.#presence.isStopping) {
       try {
+        const { replaced } = this.#store;
+        if (replaced !== undefined) return this.#leave(new Error(replaced));
         const opportunity = await this.#standby.look();
         const mismatch = await this.#store.confirm();
         if (mismatch !== undefined) return this.#leave(mismatch);
@@ -234,6 +237,15 @@ export class Member {
       }
       if (!this.#presence.isStopping) await this.#pause.pass(lookMs);
     }
+  }
+
+  /** An active goes on with the files that it has open, wherever its successor would look for them. */
+  async #lookAtStore(): Promise<void> {
+    if (await this.#store.look()) return;
+    const { replaced } = this.#store;
+    // In a folder that it was not taken in, the reign is not given back.
+    if (replaced !== undefined) this.#active.tenure?.end({ kind: 'lost', why: replaced });
+    else this.#active.tenure?.end({ kind: 'failed', why: `${this.#parts.dir} has been mounted anew` });
   }
 
   #leave(error: Error): void {

@@ -14,6 +14,7 @@ import { checkIdentity } from '../store/identity.js';
 import { holderOf, machineProcesses, parseHolder } from '../store/process-identity.js';
 import { Reign } from '../store/reign.js';
 import { testFileSystem } from '../store/self-test.js';
+import { StoreAnchor } from '../store/store-anchor.js';
 import { newStoreId } from '../store/store-id.js';
 import { activeService } from './active-service.js';
 import { askStatus } from './ask.js';
@@ -39,6 +40,7 @@ export class RunningMember extends Assembly<MemberNode> {
   #place: AttachedPlace | undefined;
   #renewals: RenewalThread | undefined;
   #member: Member | undefined;
+  #anchor: StoreAnchor | undefined;
   #holder = '';
 
   declare protected readonly config: MemberConfig;
@@ -99,6 +101,7 @@ export class RunningMember extends Assembly<MemberNode> {
 
   protected async closeParts(): Promise<void> {
     await this.#member?.stop();
+    this.#anchor?.close();
     await this.#renewals?.close();
     await this.#place?.close();
   }
@@ -115,6 +118,8 @@ export class RunningMember extends Assembly<MemberNode> {
     const fs = nodeFs;
     const clock = systemClock;
     const { measures } = this.node;
+    const anchor = new StoreAnchor(fs, dir);
+    this.#anchor = anchor;
     const warn = (message: string): void => log.warn({}, message);
     return new Member(
       {
@@ -128,6 +133,7 @@ export class RunningMember extends Assembly<MemberNode> {
         lock: candidateLock(fs, dir, warn),
         keepReign,
         isDead,
+        lookAtPlace: () => anchor.look(),
         readIdentity: () => checkIdentity(fs, dir, clusterId),
         testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
         place,

@@ -74,7 +74,15 @@ export class Standby {
       trouble.text = 'no connection to NATS';
       return undefined;
     }
-    return watch.judge(nowMs);
+    const opportunity = watch.judge(nowMs);
+    if (opportunity === undefined) return undefined;
+    this.#lookingSinceMs = nowMs;
+    try {
+      await store.look();
+    } finally {
+      this.#lookingSinceMs = undefined;
+    }
+    return store.replaced === undefined ? opportunity : undefined;
   }
 
   /** The reign is free: the next look asks the file server. */

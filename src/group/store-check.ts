@@ -18,6 +18,7 @@ export class StoreCheck {
   readonly #pause: Pause;
   /** Who has another store than this member. */
   #stranger: Heartbeat | undefined;
+  #isReplaced = false;
 
   constructor(parts: MemberParts, presence: Presence, pause: Pause) {
     this.#parts = parts;
@@ -62,6 +63,32 @@ export class StoreCheck {
     if (this.storeId !== other.storeId) return new Error(this.#mismatch(other));
     this.#stranger = undefined;
     return undefined;
+  }
+
+  /**
+   * Looks whether the store is where it was. A file system that cannot say is asked again the next time.
+   *
+   * @returns whether what is open by now is still what names lead to
+   */
+  async look(): Promise<boolean> {
+    if (this.#isReplaced) return false;
+    const place = (await this.#parts.lookAtPlace?.().catch(() => undefined)) ?? 'same';
+    this.#isReplaced = place === 'replaced';
+    return place === 'same';
+  }
+
+  /**
+   * What is wrong if the last look has found another folder in the place of the store. It may be as new as the store to the
+   * name of the reign, which is renewed there then, while batches go to files that no successor finds.
+   */
+  get replaced(): string | undefined {
+    if (!this.#isReplaced) return undefined;
+    const { options, dir } = this.#parts;
+    return (
+      `The store of group "${options.name}" has gone back: ${dir} here (node ${options.nodeName}) has been replaced by a copy or a restored backup ` +
+      'while members were running: it leads to other files than before. What was acknowledged since that was made is not in it. ' +
+      'Stop all members, put the former folder back if it is there, and start them again'
+    );
   }
 
   #mismatch(other: Heartbeat): string {

@@ -26,6 +26,10 @@ export type OpenMode = 'read' | 'create' | 'write' | 'durable';
 export interface FileStatus {
   bytes: number;
   isDirectory: boolean;
+  /** No other file of the device has the same number, as long as this one is there or open. */
+  inode: bigint;
+  /** Of the mount, as this machine numbers it. */
+  device: bigint;
 }
 
 /**
@@ -191,8 +195,13 @@ export const nodeFs: StoreFs = {
   listSync: (path) => namedSync(path, () => fs.readdirSync(path)),
   status: async (path) => {
     try {
-      const stats = await named(path, fs.promises.stat(path));
-      return { bytes: stats.size, isDirectory: stats.isDirectory() };
+      const stats = await named(path, fs.promises.stat(path, { bigint: true }));
+      return {
+        bytes: Number(stats.size),
+        isDirectory: stats.isDirectory(),
+        inode: stats.ino,
+        device: stats.dev,
+      };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;

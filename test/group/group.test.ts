@@ -339,6 +339,35 @@ describe('a group of brokers on one store', () => {
     assert.equal(took.length, 1, 'it took the reign once, and never of the copy');
   });
 
+  it('ends, whoever is active, when a copy that is as new as the store is put in its place', async () => {
+    const path = join(dir, 'store');
+    await start('a', { 'ft-lease': '2s' });
+    await settled(0);
+    await start('b', { 'ft-lease': '2s' });
+    await settled(1);
+    const publisher = await client('p');
+    await publisher.publish('foo', 'old');
+    const reign = (of: string): string => fs.readdirSync(join(of, 'reign')).join();
+    const before = reign(path);
+    await waitFor(() => reign(path) !== before, 'a renewal: the next one comes in two thirds of a second');
+    fs.cpSync(path, `${path}-copy`, { recursive: true });
+    fs.renameSync(path, `${path}-real`);
+    fs.renameSync(`${path}-copy`, path);
+    assert.equal(reign(path), reign(`${path}-real`));
+    for (const { broker, story } of members) {
+      const { exitCode, error } = await within(broker.stopped, 'it ends');
+      assert.equal(exitCode, 1);
+      assert.match(
+        error?.message ?? '',
+        /The store of group "g" has gone back: .* replaced by a copy .* while members were running/,
+      );
+      assert.equal(said(story, /^taking over in epoch 2/), false);
+    }
+    // Whoever looks at the copy finds it as it was left.
+    assert.match(reign(path), /^00000001\.\d+\.a@/);
+    publisher.drop();
+  });
+
   it('has another one serve when the successor hangs in what it reads, and takes that one back when it goes on', {
     skip: process.platform === 'win32' && 'there are no named pipes',
   }, async () => {

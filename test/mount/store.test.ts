@@ -7,6 +7,7 @@ import { checkIdentity, openIdentity } from '../../src/store/identity.js';
 import { openFileStore } from '../../src/store/open-file.js';
 import { Reign, type ReignState } from '../../src/store/reign.js';
 import { testFileSystem } from '../../src/store/self-test.js';
+import { StoreAnchor } from '../../src/store/store-anchor.js';
 import { waitFor } from '../harness/wait.js';
 import { NO_LIMITS, pubMsg, random, readAll, TestClock, TestHost } from '../store/support.js';
 import { type GlusterMount, GlusterVolume, NO_GLUSTER } from './gluster.js';
@@ -108,6 +109,27 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
     assert.equal(second.storeId, first.storeId);
     assert.equal(second.recovered.logs[0]!.lastSequence, total);
     assert.deepEqual(await readAll(second.recovered.logs[0]!), messages(total));
+  });
+
+  it('number a file alike, and show each other that another one is there instead', async (t) => {
+    const [onA, onB] = pair();
+    await (await open(t, onA, 1)).close();
+    const anchors = [onA, onB].map((dir) => new StoreAnchor(nodeFs, dir)) as [StoreAnchor, StoreAnchor];
+    t.after(() => {
+      for (const anchor of anchors) anchor.close();
+    });
+    for (const anchor of anchors) assert.equal(await anchor.look(), 'same');
+    const [byA, byB] = [onA, onB].map((dir) => fs.statSync(`${dir}/stanchion.json`, { bigint: true }));
+    assert.equal(byA!.ino, byB!.ino);
+    // Whoever mounts it anew finds the file that it knows.
+    assert.notEqual(byA!.dev, byB!.dev);
+    fs.cpSync(onA, `${onA}-copy`, { recursive: true });
+    fs.renameSync(onA, `${onA}-real`);
+    fs.renameSync(`${onA}-copy`, onA);
+    assert.equal(await anchors[0].look(), 'replaced');
+    const begunMs = performance.now();
+    await waitFor(async () => (await anchors[1].look()) === 'replaced', 'the other mount shows it');
+    t.diagnostic(`the other mount shows it after ${Math.round(performance.now() - begunMs)} ms`);
   });
 
   it('let each other go on when one dies under an open store, which says so', async (t) => {

@@ -12,6 +12,7 @@ import type { StoreFs } from '../../src/store/fs.js';
 import { checkIdentity } from '../../src/store/identity.js';
 import { Reign } from '../../src/store/reign.js';
 import { testFileSystem } from '../../src/store/self-test.js';
+import type { StorePlace } from '../../src/store/store-anchor.js';
 import { Disk } from './disk.js';
 import { Host, SimMount, type StorageKind } from './mount.js';
 import { SimNats } from './nats.js';
@@ -29,6 +30,8 @@ export interface Mutation {
   keepReign?(real: KeepReign, node: SimNode): KeepReign;
   reign?(real: Reign, node: SimNode): Reign;
   lock?(real: CandidateLock, node: SimNode): CandidateLock;
+  /** Where the path of the store leads, on this machine. */
+  place?(node: SimNode): StorePlace;
   /** It uses the global clock and timers. */
   ownsTime?: boolean;
 }
@@ -154,6 +157,7 @@ export class SimNode {
         lock: mutation.lock?.(lock, this) ?? lock,
         keepReign: mutation.keepReign?.(keepReign, this) ?? keepReign,
         isDead: async (other) => this.#isDeadHere(other),
+        lookAtPlace: async () => mutation.place?.(this) ?? 'same',
         readIdentity: () => checkIdentity(fs, DIR, CLUSTER_ID),
         testStore: (epoch) => testFileSystem(fs, DIR, epoch, this.#random(6).toString('hex')),
         place: this.place,

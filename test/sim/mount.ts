@@ -277,9 +277,9 @@ export class SimMount implements StoreFs {
 
   #statusNow(path: string): FileStatus | undefined {
     const { disk } = this.host;
-    if (disk.directories.has(path)) return { bytes: 0, isDirectory: true };
+    if (disk.directories.has(path)) return { bytes: 0, isDirectory: true, inode: 0n, device: 0n };
     const inode = disk.directories.get(dirname(path))?.names.get(base(path));
-    return inode && { bytes: this.host.bytesOf(inode), isDirectory: false };
+    return inode && { bytes: this.host.bytesOf(inode), isDirectory: false, inode: 0n, device: 0n };
   }
 
   syncDirectory(path: string): Promise<void> {

@@ -138,9 +138,9 @@ export class SimFs implements StoreFs {
 
   async status(path: string): Promise<FileStatus | undefined> {
     await tick();
-    if (this.#directories.has(path)) return { bytes: 0, isDirectory: true };
+    if (this.#directories.has(path)) return { bytes: 0, isDirectory: true, inode: 0n, device: 0n };
     const inode = this.#directories.get(dirname(path))?.names.get(base(path));
-    return inode && { bytes: inode.data.length, isDirectory: false };
+    return inode && { bytes: inode.data.length, isDirectory: false, inode: 0n, device: 0n };
   }
 
   async syncDirectory(path: string): Promise<void> {
