@@ -4,6 +4,7 @@ import { StoreError } from './errors.js';
 import type { StoreFs } from './fs.js';
 import { holderOf, type Processes, parseHolder } from './process-identity.js';
 import { RELEASED, Reign, type ReignState, sameReign } from './reign.js';
+import type { StorePlace } from './store-anchor.js';
 
 export interface ClaimOptions {
   fs: StoreFs;
@@ -14,6 +15,8 @@ export interface ClaimOptions {
   lock: CandidateLock;
   /** How long a holder that cannot be asked may be silent before its reign is taken. Default 3000. */
   leaseMs?: number;
+  /** Where `dir` leads, see store-anchor.ts. Default: always to the same files. */
+  lookAtPlace?: () => Promise<StorePlace>;
   /** Another has taken the store, or it cannot be reached: nothing more may be said. Called once. */
   onLost: (error: Error) => void;
 }
@@ -162,6 +165,7 @@ export class StoreClaim {
 
   #arm(): void {
     this.#timer = this.#options.clock.setTimer(Math.min(MAX_RENEWAL_MS, this.#leaseMs / 3), () => {
+      void this.#lookAtPlace();
       this.#renew().then(
         () => {
           if (!this.#isReleased) this.#arm();
@@ -169,6 +173,19 @@ export class StoreClaim {
         (error: Error) => this.#tellLost(error),
       );
     });
+  }
+
+  /** Names lead elsewhere than to the files that are open: what is written there no broker will find. */
+  async #lookAtPlace(): Promise<void> {
+    const { dir, lookAtPlace } = this.#options;
+    const place = await lookAtPlace?.().catch(() => undefined);
+    if (place === undefined || place === 'same' || this.#lost !== undefined || this.#isReleased) return;
+    this.#lost = new StoreError(
+      'lost',
+      `${dir} has been ${place === 'replaced' ? 'replaced by a copy or a restored backup' : 'mounted anew'} while this broker was running: it leads to ` +
+        'other files than those that are open. What was acknowledged last is in these. This broker must stop: put the former folder back if it is there, and start it again',
+    );
+    this.#tellLost(this.#lost);
   }
 
   #tellLost(error: Error): void {

@@ -11,6 +11,7 @@ import { checkIdentity } from './identity.js';
 import { MemoryStore } from './memory.js';
 import { openFileStore } from './open-file.js';
 import { machineProcesses } from './process-identity.js';
+import { StoreAnchor } from './store-anchor.js';
 import type { Store } from './types.js';
 
 export interface OpenStoreOptions {
@@ -38,6 +39,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
   const processes = machineProcesses(fs, hostname(), process.pid);
   // Timers of the clock do not keep a process alive, and watching a holder is nothing but timers.
   const keepAlive = setInterval(() => {}, 1000);
+  const anchor = new StoreAnchor(fs, dir);
   const claim = await claimStore({
     fs,
     clock,
@@ -45,6 +47,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
     nodeName,
     processes,
     lock: candidateLock(fs, dir, warn),
+    lookAtPlace: () => anchor.look(),
     onLost,
   }).finally(() => clearInterval(keepAlive));
   try {
@@ -60,9 +63,13 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
       warn,
       measures,
     });
-    store.onClosed = () => claim.release();
+    store.onClosed = () => {
+      anchor.close();
+      return claim.release();
+    };
     return store;
   } catch (error) {
+    anchor.close();
     await claim.release();
     throw error;
   }

@@ -10,6 +10,7 @@ import { type ClaimOptions, claimStore, type StoreClaim } from '../../src/store/
 import { nodeFs, type StoreFs } from '../../src/store/fs.js';
 import { holderOf, machineProcesses, type Processes } from '../../src/store/process-identity.js';
 import { parseReignFileName, RELEASED, Reign, reignFileName } from '../../src/store/reign.js';
+import { StoreAnchor } from '../../src/store/store-anchor.js';
 import { ManualClock } from '../clock/manual-clock.js';
 
 function directory(t: TestContext): string {
@@ -316,6 +317,35 @@ describe('a store for one broker alone', () => {
       lost.map(({ message }) => message),
       [`The store in ${dir} has been taken over by usurper. This broker must stop`],
     );
+  });
+
+  it('is lost when a copy that is as new is put in the place of the store, and is not given back there', async (t) => {
+    const dir = directory(t);
+    const store = `${dir}/store`;
+    fs.mkdirSync(store);
+    fs.writeFileSync(`${store}/stanchion.json`, '{}');
+    const anchor = new StoreAnchor(nodeFs, store);
+    t.after(() => anchor.close());
+    await anchor.look();
+    const clock = new ManualClock();
+    const lost: Error[] = [];
+    const claimed = await claim(t, store, {
+      clock,
+      lookAtPlace: () => anchor.look(),
+      onLost: (error) => lost.push(error),
+    });
+    fs.cpSync(store, `${dir}/copy`, { recursive: true });
+    fs.renameSync(store, `${dir}/real`);
+    fs.renameSync(`${dir}/copy`, store);
+    while (lost.length === 0) {
+      clock.advance(200);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.match(lost[0]!.message, /store has been replaced by a copy .* This broker must stop/);
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    await claimed.release();
+    assert.match(fs.readdirSync(`${store}/reign`).join(), /^00000001\.\d+\.node-1@/);
+    assert.equal(lost.length, 1);
   });
 
   it('is taken without a lock where there can be none, which is told once, and what to do', async (t) => {
