@@ -32,7 +32,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     super(config, log, new BrokerNode(config, newStoreId(randomBytes), systemClock));
   }
 
-  protected async startParts(): Promise<void> {
+  protected async startParts(signal: AbortSignal): Promise<void> {
     const { config, log, node } = this;
     await this.startHttp();
     // The store before NATS: who may not have it should not disturb anybody else.
@@ -41,8 +41,11 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       log,
       measures: node.measures,
       onLost: (error) => this.fail(error),
+      signal,
     });
-    const nats = await this.startNatsServer();
+    signal.throwIfAborted();
+    const nats = await this.startNatsServer(signal);
+    signal.throwIfAborted();
     const broker = this.#makeBroker(this.#store);
     this.#broker = broker;
     node.recovered(broker);
@@ -65,8 +68,10 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       onDrain: () => broker.linkDrained(),
     });
     this.#attachment = attachment;
-    await attachment.start();
+    await attachment.start(signal);
+    signal.throwIfAborted();
     await this.#refuseSecondBroker();
+    signal.throwIfAborted();
     isChecked = true;
     if (attachment.link !== undefined) void this.#serve(attachment.link);
   }
@@ -75,14 +80,17 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   protected async closeParts(): Promise<void> {
     this.node.stopping();
     this.#broker?.drain();
-    await this.#store?.close();
-    const link = this.#attachment?.link;
-    if (link !== undefined) {
-      const inTime = delay(LAST_FLUSH_MS, undefined, { ref: false });
-      await Promise.race([link.flush().catch(() => {}), inTime]);
+    try {
+      await this.#store?.close();
+      const link = this.#attachment?.link;
+      if (link !== undefined) {
+        const inTime = delay(LAST_FLUSH_MS, undefined, { ref: false });
+        await Promise.race([link.flush().catch(() => {}), inTime]);
+      }
+    } finally {
+      this.#broker?.stop();
+      await this.#attachment?.close();
     }
-    this.#broker?.stop();
-    await this.#attachment?.close();
   }
 
   protected override fail(error: Error): void {

@@ -21,6 +21,8 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   protected natsServer: SupervisedServer | undefined;
   protected isStopping = false;
   protected onReady!: () => void;
+  readonly #starting = new AbortController();
+  #isStarted = false;
   #onNeverReady!: (error: Error) => void;
   #onStopped!: (reason: StopReason) => void;
 
@@ -38,20 +40,39 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
     });
   }
 
-  /** Starts the parts, in order. After an error, `close` ends those that were started. */
-  protected abstract startParts(): Promise<void>;
+  /**
+   * Starts the parts, in order. After an error, `closeParts` ends those that were started.
+   *
+   * @param signal the start is given up: nothing more is waited for. What is begun all the same is closed
+   */
+  protected abstract startParts(signal: AbortSignal): Promise<void>;
 
   /** Ends the parts that were started, in reverse: what was said stays true. */
   protected abstract closeParts(): Promise<void>;
 
-  /** @throws what was in the way, with everything closed again */
-  async start(): Promise<this> {
+  /**
+   * @param signal gives the start up; once it has started, asks it to stop
+   * @throws what was in the way, or the signal's reason, with everything closed again
+   */
+  async start(signal?: AbortSignal): Promise<this> {
+    const giveUp = (): void => this.#giveUp(signal?.reason);
+    const given = this.#starting.signal;
+    signal?.addEventListener('abort', giveUp);
     try {
-      await this.startParts();
+      if (signal?.aborted) giveUp();
+      given.throwIfAborted();
+      await this.startParts(given);
+      given.throwIfAborted();
     } catch (error) {
-      await this.#close();
-      throw error;
+      // What ends because the start was given up ends by errors of all kinds.
+      const why: unknown = given.aborted ? given.reason : error;
+      await this.#closeAll();
+      throw why;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
     }
+    this.#isStarted = true;
+    if (signal !== undefined) this.#stopOn(signal);
     return this;
   }
 
@@ -71,7 +92,13 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   async stop(): Promise<void> {
     if (!this.isStopping) {
       this.log.info({}, 'stopping');
-      await this.#close();
+      try {
+        await this.#close();
+      } catch (cause) {
+        const error = cause instanceof Error ? cause : new Error(String(cause));
+        this.#onStopped({ exitCode: 1, error });
+        throw error;
+      }
       this.log.info({}, 'stopped');
       this.#onStopped({ exitCode: 0 });
     }
@@ -80,11 +107,23 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
 
   protected fail(error: Error): void {
     if (this.isStopping) return;
-    this.isStopping = true;
     this.node.failed(error);
-    void this.#close()
-      .catch((cause: unknown) => this.log.error({ err: cause }, 'not everything could be closed'))
-      .then(() => this.#onStopped({ exitCode: 1, error }));
+    if (this.#isStarted) void this.#closeAll().then(() => this.#onStopped({ exitCode: 1, error }));
+    else this.#giveUp(error);
+  }
+
+  /** `start` closes what there is by then: parts that are just being started cannot be closed yet. */
+  #giveUp(reason: unknown): void {
+    this.isStopping = true;
+    this.#starting.abort(reason);
+  }
+
+  #stopOn(signal: AbortSignal): void {
+    // Why it failed is in `stopped`.
+    const stop = (): void => void this.stop().catch(() => {});
+    signal.addEventListener('abort', stop);
+    // One signal may outlive many brokers.
+    void this.stopped.then(() => signal.removeEventListener('abort', stop));
   }
 
   /** To be called first of all, so that whoever watches can tell a long recovery from a hang. */
@@ -108,7 +147,7 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   }
 
   /** @returns how NATS is reached, once the nats-server of its own runs if there is to be one */
-  protected async startNatsServer(): Promise<ServeConfig['nats']> {
+  protected async startNatsServer(signal: AbortSignal): Promise<ServeConfig['nats']> {
     const { natsServer, nats, httpPort } = this.config;
     if (natsServer === undefined) return nats;
     this.natsServer = await SupervisedServer.start({
@@ -116,17 +155,27 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
       credentials: nats,
       logger: this.log,
       withMonitoring: httpPort !== undefined,
+      signal,
     });
     return { ...nats, servers: [this.natsServer.url] };
   }
 
+  async #closeAll(): Promise<void> {
+    await this.#close().catch((cause: unknown) =>
+      this.log.error({ err: cause }, 'not everything could be closed'),
+    );
+  }
+
   async #close(): Promise<void> {
     this.isStopping = true;
-    await this.closeParts();
-    await this.natsServer?.stop();
-    await this.http?.close();
-    // Nobody hears it once it has been ready.
-    this.#onNeverReady(new Error('stopped before it was ready'));
+    try {
+      await this.closeParts();
+    } finally {
+      await this.natsServer?.stop();
+      await this.http?.close();
+      // Nobody hears it once it has been ready.
+      this.#onNeverReady(new Error('stopped before it was ready'));
+    }
   }
 }
 

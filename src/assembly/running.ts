@@ -24,4 +24,10 @@ export interface RunningBroker {
   stop(): Promise<void>;
 }
 
-export type StartBroker = (config: ServeConfig, options: { log: Logger }) => Promise<RunningBroker>;
+export interface StartOptions {
+  log: Logger;
+  /** Gives the start up, and later asks the broker to stop. */
+  signal?: AbortSignal | undefined;
+}
+
+export type StartBroker = (config: ServeConfig, options: StartOptions) => Promise<RunningBroker>;

@@ -19,7 +19,7 @@ import { onDebugSignal, onReloadSignal, onRotateSignal, onStopSignal } from './s
 
 const STDIN = 0;
 const STDOUT = 1;
-/** For a start that is under way to come to its end, so that it can be undone in order. */
+/** For a start that is given up to be undone in order. */
 const STOP_WHILE_STARTING_MS = 1_000;
 
 /**
@@ -49,14 +49,17 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
   const stopAsked = new Promise<void>((resolve) => onStopSignal(log, resolve));
   for (const warning of config.warnings) log.warn({}, warning);
 
+  const startGivenUp = new AbortController();
+  void stopAsked.then(() => startGivenUp.abort());
+  const neverReady = 'stopped before it was ready';
   try {
     if (config.pidFile !== undefined) writePidFile(config.pidFile);
-    const starting = startBroker(config, { log });
+    const starting = startBroker(config, { log, signal: startGivenUp.signal });
     broker = await Promise.race([starting, stopAsked.then(() => delay(STOP_WHILE_STARTING_MS))]);
     if (broker === undefined) {
-      // It waits for NATS, which may be for ever. Nobody was promised anything yet.
+      // A file system may hang for ever. Nobody was promised anything yet.
       starting.catch(() => {});
-      log.info({}, 'stopped before it was ready');
+      log.info({}, neverReady);
       return 0;
     }
     // Whoever waits for `stopped` is told the reason there.
@@ -67,6 +70,10 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
     if (reason.error) logError(log, reason.error);
     return reason.exitCode;
   } catch (error) {
+    if (error === startGivenUp.signal.reason) {
+      log.info({}, neverReady);
+      return 0;
+    }
     logError(log, error);
     return 1;
   }

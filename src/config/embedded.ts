@@ -40,18 +40,24 @@ export type BrokerOptions = {
   channels?: Readonly<Record<string, ChannelOptions>>;
   /** Instead of `logLevel`, `logFormat` and `logFile`. */
   log?: Logger;
+  /** Gives up a start that is under way, and stops a broker that has started. */
+  signal?: AbortSignal;
 };
 
 const NOT_HERE: ReadonlySet<string> = new Set(['config', 'pid'] satisfies NotHere[]);
 const NAMES = new Map(OPTION_NAMES.filter((name) => !NOT_HERE.has(name)).map((name) => [camel(name), name]));
 
+const KEYS = [...NAMES.keys(), 'channels', 'log', 'signal'];
+
 /** @throws ConfigError naming what is wrong */
 export async function embeddedConfig(given: BrokerOptions): Promise<ServeConfig> {
   checkObject('the options', given);
-  const { channels, log: _log, ...options } = given;
+  const { channels, log: _log, signal, ...options } = given;
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+    throw new ConfigError(`signal: ${inspect(signal)} is not an AbortSignal`);
   const argv = Object.entries(options).flatMap(([key, value]: [string, unknown]) => {
     const name = NAMES.get(key);
-    if (name === undefined) throw new ConfigError(`unknown option ${key}${didYouMean(key, NAMES.keys())}`);
+    if (name === undefined) throw new ConfigError(`unknown option ${key}${didYouMean(key, KEYS)}`);
     return value === undefined ? [] : [`--${name}=${textOf(name, key, value)}`];
   });
   if (channels === undefined) return resolveServeConfig(argv, {}, () => NO_CONFIG_FILE);

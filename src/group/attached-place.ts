@@ -79,9 +79,9 @@ export class AttachedPlace implements NatsPlace {
     return this.#attachment.server;
   }
 
-  /** Resolves when there is a link. */
-  start(): Promise<void> {
-    return this.#attachment.start();
+  /** Resolves when there is a link, or the signal has closed it. */
+  start(signal: AbortSignal): Promise<void> {
+    return this.#attachment.start(signal);
   }
 
   /** What was said so far still leaves. */

@@ -174,17 +174,21 @@ export class Member {
   /**
    * Joins the group: listens whether it has another store, then watches. The place is connected.
    *
-   * @throws Error if this member does not belong to the group
+   * @param signal gives that up, if it comes before this has ended
+   * @throws Error if this member does not belong to the group; the signal's reason
    */
-  async start(): Promise<void> {
+  async start(signal?: AbortSignal): Promise<void> {
     const { reign, holder, options } = this.#parts;
+    signal?.addEventListener('abort', () => this.#pause.wake());
     await this.#store.readStoreId();
     const [other] = await Promise.all([
       otherGroup(this.#parts, this.#pause),
       this.#pause.pass(options.leaseMs / 2),
     ]);
+    signal?.throwIfAborted();
     const mismatch = other ?? (await this.#store.confirm());
     if (mismatch !== undefined) throw mismatch;
+    signal?.throwIfAborted();
     await reign.create(holder);
     const { epoch } = await reign.read();
     await this.#parts.testStore(epoch).catch((error: unknown) => {
@@ -192,6 +196,7 @@ export class Member {
       if (!(error instanceof StoreError && error.code === 'no-space')) throw error;
       this.#trouble.raise(error.message);
     });
+    signal?.throwIfAborted();
     this.#presence.become('standby');
     this.#presence.beat();
     this.#running = this.#run();

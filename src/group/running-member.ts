@@ -49,13 +49,15 @@ export class RunningMember extends Assembly<MemberNode> {
     super(config, log, new MemberNode(config, newStoreId(randomBytes), systemClock));
   }
 
-  protected async startParts(): Promise<void> {
+  protected async startParts(signal: AbortSignal): Promise<void> {
     const { config, log } = this;
     const { dir } = config.store;
     await this.startHttp();
     // A store that is not ours is not touched, and whoever has it not disturbed. (A mount that hangs keeps it here.)
     await checkIdentity(nodeFs, dir, config.clusterId);
-    const nats = await this.startNatsServer();
+    signal.throwIfAborted();
+    const nats = await this.startNatsServer(signal);
+    signal.throwIfAborted();
     const renewals = await RenewalThread.start(dir, log.child({ component: 'renewals' }));
     this.#renewals = renewals;
     const processes = machineProcesses(nodeFs, hostname(), process.pid);
@@ -94,8 +96,9 @@ export class RunningMember extends Assembly<MemberNode> {
     member.onChanged = () => {
       if (member.role === 'active' || member.role === 'standby') this.onReady();
     };
-    await place.start();
-    if (!this.isStopping) await member.start();
+    await place.start(signal);
+    signal.throwIfAborted();
+    await member.start(signal);
     rehearseGuids(setImmediate);
   }
 

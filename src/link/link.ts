@@ -28,6 +28,8 @@ export interface LinkOptions {
   congestedBytes?: number;
   /** Backlog at which the link goes down: the server takes nothing any more. */
   maxBacklogBytes?: number;
+  /** Gives up to connect. Afterwards there is `close`. */
+  signal?: AbortSignal;
 }
 
 /** A request of the link could not be carried out, since the connection is lost or closed. */
@@ -121,6 +123,9 @@ export class Link implements ControlHandler {
       }
       return link;
     };
+    const giveUp = () => abort(new Error('given up'));
+    options.signal?.addEventListener('abort', giveUp);
+    if (options.signal?.aborted) giveUp();
     try {
       return await withTimeout(link.#clock, target.connectTimeoutMs, abort, attempt());
     } catch (error) {
@@ -129,6 +134,8 @@ export class Link implements ControlHandler {
       throw new Error(`cannot connect to the NATS server at ${target.host}:${target.port}: ${reason}`, {
         cause: error,
       });
+    } finally {
+      options.signal?.removeEventListener('abort', giveUp);
     }
   }
 

@@ -73,6 +73,9 @@ export class NatsAttachment {
   /** Grows each time the control connection has found a server. */
   private controlMoves = 0;
   private isClosed = false;
+  private closing: Promise<void> | undefined;
+  /** Of both connections: what is being opened is given up when it is closed. */
+  private readonly dials = new AbortController();
   private onControlConnected: (() => void) | undefined;
   private onLinkGone: (() => void) | undefined;
   private onFirstLink: (() => void) | undefined;
@@ -92,12 +95,26 @@ export class NatsAttachment {
   }
 
   /**
-   * Connects. When it resolves, `onLinkUp` has been called for the first time.
+   * Connects. When it resolves, `onLinkUp` has been called for the first time, or it is closed.
+   *
+   * @param signal closes it while it has not come up
    * @throws Error naming the servers, if none can be reached and `waitOnFirstConnect` is not set
    */
-  async start(): Promise<void> {
+  async start(signal?: AbortSignal): Promise<void> {
+    // `close` is asked for again by whoever has given up, and tells what is wrong with it.
+    const giveUp = (): void => void this.close().catch(() => {});
+    signal?.addEventListener('abort', giveUp);
+    if (signal?.aborted) giveUp();
+    try {
+      await this.comeUp();
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
+  }
+
+  private async comeUp(): Promise<void> {
     const control = await this.connectControl(this.options.waitOnFirstConnect);
-    if (!control) return;
+    if (!control || this.isClosed) return;
     const firstLink = new Promise<void>((resolve) => {
       this.onFirstLink = resolve;
     });
@@ -107,9 +124,14 @@ export class NatsAttachment {
   }
 
   /** Closes both, and drops what waits to be sent: `link.flush` first if that matters. Idempotent. */
-  async close(): Promise<void> {
-    if (this.isClosed) return;
+  close(): Promise<void> {
+    this.closing ??= this.closeBoth();
+    return this.closing;
+  }
+
+  private async closeBoth(): Promise<void> {
     this.isClosed = true;
+    this.dials.abort(new Error('the connection to NATS is closed'));
     this.currentLink?.close();
     this.currentLink = undefined;
     this.onLinkGone?.();
@@ -144,22 +166,25 @@ export class NatsAttachment {
     while (!this.isClosed) {
       try {
         const tls = controlTls(config, tlsFirst ?? false);
-        const control = await connect({
-          servers: [...config.servers],
-          noRandomize: config.inOrder,
-          name: `${name} (control)`,
-          authenticator: this.authenticators,
-          timeout: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-          pingInterval: CONTROL_PING_INTERVAL_MS,
-          maxPingOut: 2,
-          reconnect: true,
-          maxReconnectAttempts: -1,
-          reconnectTimeWait: CONTROL_RETRY_MS,
-          reconnectJitter: CONTROL_RETRY_JITTER_MS,
-          reconnectJitterTLS: CONTROL_RETRY_JITTER_MS,
-          ignoreAuthErrorAbort: true,
-          ...(tls && { tls }),
-        });
+        const control = await connect(
+          {
+            servers: [...config.servers],
+            noRandomize: config.inOrder,
+            name: `${name} (control)`,
+            authenticator: this.authenticators,
+            timeout: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+            pingInterval: CONTROL_PING_INTERVAL_MS,
+            maxPingOut: 2,
+            reconnect: true,
+            maxReconnectAttempts: -1,
+            reconnectTimeWait: CONTROL_RETRY_MS,
+            reconnectJitter: CONTROL_RETRY_JITTER_MS,
+            reconnectJitterTLS: CONTROL_RETRY_JITTER_MS,
+            ignoreAuthErrorAbort: true,
+            ...(tls && { tls }),
+          },
+          this.dials.signal,
+        );
         if (this.isClosed) {
           await control.close();
           return undefined;
@@ -268,7 +293,11 @@ export class NatsAttachment {
       connectFields: (info) => ({ ...connectFields(this.authenticators, info.nonce), name, version }),
       connectTimeoutMs: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     };
-    return Link.connect(target, handler, this.linkEvents, { ...this.options.link, clock: this.clock });
+    return Link.connect(target, handler, this.linkEvents, {
+      ...this.options.link,
+      clock: this.clock,
+      signal: this.dials.signal,
+    });
   }
 
   private readonly linkEvents: LinkEvents = {
@@ -288,6 +317,8 @@ export class NatsAttachment {
       { server, serverName: link.serverInfo.serverName, serverVersion: link.serverInfo.version },
       'connected to NATS',
     );
+    // Whoever reads the log may have closed it.
+    if (this.isClosed) return;
     this.options.onLinkUp(link);
     this.onFirstLink?.();
     await gone;

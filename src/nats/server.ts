@@ -29,6 +29,8 @@ export interface SupervisedServerOptions {
   stopGraceMs?: number;
   /** Where executables are looked for; default: the environment's PATH. */
   path?: string;
+  /** Gives the start up. */
+  signal?: AbortSignal;
 }
 
 const DEFAULT_START_TIMEOUT_MS = 10_000;
@@ -80,7 +82,7 @@ export class SupervisedServer {
 
   /**
    * Starts one; when it resolves, it takes connections.
-   * @throws NatsServerError if there is no binary, the port is taken, or it ends at once
+   * @throws NatsServerError if there is no binary, the port is taken, or it ends at once; the signal's reason
    */
   static async start(options: SupervisedServerOptions): Promise<SupervisedServer> {
     const server = new SupervisedServer(options);
@@ -183,6 +185,7 @@ export class SupervisedServer {
     if (failure !== undefined) {
       child.kill('SIGKILL');
       await ended;
+      this.#options.signal?.throwIfAborted();
       throw await explainFailedStart(failure, log, this.#localHost, this.#listenPort, this.#clock);
     }
     isReady = true;
@@ -220,6 +223,7 @@ export class SupervisedServer {
           return undefined;
         }
       }
+      if (this.#options.signal?.aborted) return 'given up';
       if (this.#clock.monotonicMs() > untilMs) return `not ready after ${timeoutMs} ms`;
       let timer: Timer | undefined;
       const pause = new Promise<undefined>((resolve) => {

@@ -19,6 +19,8 @@ export interface ClaimOptions {
   lookAtPlace?: () => Promise<StorePlace>;
   /** Another has taken the store, or it cannot be reached: nothing more may be said. Called once. */
   onLost: (error: Error) => void;
+  /** The holder is not waited for any more. */
+  signal?: AbortSignal | undefined;
 }
 
 const DEFAULT_LEASE_MS = 3000;
@@ -30,10 +32,10 @@ const MAX_ROUNDS = 20;
  * Claims a store for one broker alone: what is free, released, or held by a process of this host that is dead is taken
  * at once; otherwise the holder has the lease time to show that it is there.
  *
- * @throws StoreError `held`, saying by whom
+ * @throws StoreError `held`, saying by whom; the signal's reason
  */
 export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
-  const { fs, dir, clock, processes } = options;
+  const { fs, dir, clock, processes, signal } = options;
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
   const reign = new Reign(fs, dir);
   const holder = holderOf(options.nodeName, await processes.self());
@@ -43,7 +45,7 @@ export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     epoch = Math.max(epoch, state.epoch) + 1;
     if (!(await isFree(state, processes))) {
-      const seen = await watch(reign, state, leaseMs, clock);
+      const seen = await watch(reign, state, leaseMs, clock, signal);
       if (!sameReign(seen, state)) {
         if (!(await isFree(seen, processes))) throw held(dir, seen);
         state = seen;
@@ -54,7 +56,7 @@ export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
     const lock = await options.lock(epoch, () => claim?.lockLost());
     if (lock === undefined) {
       // Another candidate is at it, or died at it. Then the next epoch has a lock of its own.
-      state = await watch(reign, state, leaseMs, clock);
+      state = await watch(reign, state, leaseMs, clock, signal);
       continue;
     }
     const begun = clock.monotonicMs();
@@ -77,9 +79,16 @@ async function isFree(state: ReignState, processes: Processes): Promise<boolean>
 }
 
 /** @returns the state as soon as it is another than `known`, or `known` after the lease time */
-async function watch(reign: Reign, known: ReignState, leaseMs: number, clock: Clock): Promise<ReignState> {
+async function watch(
+  reign: Reign,
+  known: ReignState,
+  leaseMs: number,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+): Promise<ReignState> {
   const until = clock.monotonicMs() + leaseMs;
   for (;;) {
+    signal?.throwIfAborted();
     const state = await reign.read();
     if (!sameReign(state, known) || clock.monotonicMs() >= until) return state;
     await new Promise<void>((resolve) => {

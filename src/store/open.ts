@@ -20,15 +20,17 @@ export interface OpenStoreOptions {
   measures: Measures;
   /** Another broker has taken the store, or it cannot be reached: nothing more may be said to clients. */
   onLost: (error: Error) => void;
+  /** Whoever opens does not wait for the store any more. What is read already is read to its end. */
+  signal?: AbortSignal;
 }
 
 /**
  * Opens the store that the configuration names, for this process alone.
  *
- * @throws StoreError saying what is in the way and what to do
+ * @throws StoreError saying what is in the way and what to do; the signal's reason
  */
 export async function openStore(config: ServeConfig, options: OpenStoreOptions): Promise<Store> {
-  const { clock, log, measures, onLost } = options;
+  const { clock, log, measures, onLost, signal } = options;
   const warn = (message: string): void => log.warn({}, message);
   if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes, measures, warn });
   const { dir } = config.store;
@@ -49,8 +51,10 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
     lock: candidateLock(fs, dir, warn),
     lookAtPlace: () => anchor.look(),
     onLost,
+    signal,
   }).finally(() => clearInterval(keepAlive));
   try {
+    signal?.throwIfAborted();
     const store = await openFileStore({
       fs,
       clock,

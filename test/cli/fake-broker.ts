@@ -1,11 +1,11 @@
-import type { RunningBroker, StopReason } from '../../src/assembly/running.js';
+import { once } from 'node:events';
+import type { RunningBroker, StartOptions, StopReason } from '../../src/assembly/running.js';
 import { runCli } from '../../src/cli/cli.js';
 import type { ServeConfig } from '../../src/config/serve-config.js';
-import type { Logger } from '../../src/log/logger.js';
 
 // The command line around a broker that does what FAKE_BROKER says. Run as a process of its own.
 
-async function startBroker(config: ServeConfig, { log }: { log: Logger }): Promise<RunningBroker> {
+async function startBroker(config: ServeConfig, { log, signal }: StartOptions): Promise<RunningBroker> {
   const behaviour = process.env.FAKE_BROKER ?? 'run';
   if (behaviour === 'fail to start') throw new Error('port 4222 is taken');
   // As a socket would.
@@ -13,6 +13,12 @@ async function startBroker(config: ServeConfig, { log }: { log: Logger }): Promi
   if (behaviour === 'wait for NATS') {
     log.info({}, 'waiting for NATS');
     return new Promise(() => {});
+  }
+  if (behaviour === 'wait for NATS with a store') {
+    log.info({}, 'waiting for NATS');
+    await once(signal!, 'abort');
+    log.info({}, 'store closed');
+    throw signal!.reason;
   }
   let end: (reason: StopReason) => void = () => {};
   const stopped = new Promise<StopReason>((resolve) => {

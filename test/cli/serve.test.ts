@@ -123,6 +123,18 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     assert.equal((await process.ended).exitCode, 0);
   });
 
+  it('closes what it has opened by then', async () => {
+    const process = run(['serve'], { FAKE_BROKER: 'wait for NATS with a store' });
+    await process.prints('waiting for NATS');
+    process.signal('SIGTERM');
+    const { exitCode, stdout } = await process.ended;
+    assert.equal(exitCode, 0);
+    assert.match(
+      stdout,
+      /"msg":"asked to stop"}\n.*"msg":"store closed"}\n.*"level":"info".*"msg":"stopped before it was ready"}\n$/,
+    );
+  });
+
   it('ends at once with 1 on a second signal', async () => {
     const process = run(['serve'], { FAKE_BROKER: 'never stop' });
     await process.prints('Streaming Server is ready');

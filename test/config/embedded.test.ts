@@ -60,6 +60,9 @@ describe('the options of startBroker', () => {
       // As texts they would be names.
       [{ dir: null }, /^dir: null is not a text/],
       [{ clusterId: {} }, /^clusterId: \{\} is not a text/],
+      [{ signal: 'SIGTERM' }, /^signal: 'SIGTERM' is not an AbortSignal$/],
+      [{ signal: null }, /^signal: null is not an AbortSignal$/],
+      [{ sinal: undefined }, /^unknown option sinal: did you mean signal\?$/],
       [{ natsServer: ['nats://a:1', undefined] }, /^natsServer: \[ 'nats:\/\/a:1', undefined \] is not/],
     ];
     for (const [options, says] of wrong) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { afterEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Clock, Timer } from '../../src/clock/clock.js';
@@ -212,6 +213,26 @@ describe('the link, with a server that is played by hand', () => {
       await server.stop();
       server = undefined;
       await assert.rejects(new Inbox().link({ port }), /ECONNREFUSED/);
+    });
+
+    it('is given up by a signal, before the server has said anything and after', async () => {
+      for (const said of ['', `INFO ${JSON.stringify(INFO)}\r\n`]) {
+        const given = new AbortController();
+        let closed: Promise<unknown> | undefined;
+        const scripted = await ScriptedServer.start((client) => {
+          closed = once(client.socket, 'close');
+          if (said !== '') client.say(said);
+          void (said === '' ? Promise.resolve() : client.until('PING\r\n')).then(() => given.abort());
+        });
+        const inbox = new Inbox();
+        await assert.rejects(
+          inbox.link({ port: scripted.port, connectTimeoutMs: 60_000 }, { signal: given.signal }),
+          /cannot connect .*given up/,
+        );
+        await closed;
+        assert.deepEqual(inbox.downReasons, []);
+        await scripted.stop();
+      }
     });
 
     it('does not send credentials without TLS when TLS is wanted', async () => {

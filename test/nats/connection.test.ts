@@ -306,6 +306,25 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       assert.equal(attached.attachment.link, undefined);
     });
 
+    it('is closed by the signal of its start while it waits, and not by one that comes later', async () => {
+      const waiting = attach(
+        { servers: [`nats://127.0.0.1:${await freePort()}`] },
+        { waitOnFirstConnect: true },
+      );
+      const given = new AbortController();
+      const started = waiting.attachment.start(given.signal);
+      given.abort();
+      await started;
+      assert.equal(waiting.attachment.link, undefined);
+
+      const { url } = await run();
+      const attached = attach({ servers: [url] });
+      const later = new AbortController();
+      await attached.attachment.start(later.signal);
+      later.abort();
+      await attached.works();
+    });
+
     it('comes back when the server is killed and restarted, with nothing of what waited', async () => {
       const server = await run();
       const attached = attach({ servers: [server.url] });
@@ -445,6 +464,19 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       proxy.cut();
       await waitFor(() => proxy.openHeldCount > 0, 'it dials');
       await attached.attachment.close();
+      await waitFor(() => proxy.openHeldCount === 0, 'the dial is closed');
+    });
+
+    it('gives up the first one too, at whatever address it is', async () => {
+      proxy.hold(true);
+      const attached = attachTo([proxy.url, proxy.url.replace('127.0.0.1', 'localhost')], {
+        connectTimeoutMs: 60_000,
+        waitOnFirstConnect: true,
+      });
+      const started = attached.attachment.start();
+      await waitFor(() => proxy.openHeldCount > 0, 'it dials');
+      await attached.attachment.close();
+      await started;
       await waitFor(() => proxy.openHeldCount === 0, 'the dial is closed');
     });
   });
