@@ -1,5 +1,4 @@
 import { ConfigError } from '../config/error.js';
-import { nearestWord } from '../config/suggest.js';
 import {
   type DrillOptions,
   FAULTS,
@@ -8,6 +7,7 @@ import {
   type PlannedFault,
   type RunningTarget,
 } from '../drill/options.js';
+import { nearestWord } from '../util/suggest.js';
 import type { DrillFlag } from './drill.js';
 import { type Flags, wholeNumber } from './flags.js';
 

@@ -4,8 +4,8 @@ import { ConfigError } from '../config/error.js';
 import { isFileKey, keysOf } from '../config/file-keys.js';
 import { boolean } from '../config/kinds.js';
 import { kebab, OPTION_NAMES } from '../config/options.js';
-import { nearestWord } from '../config/suggest.js';
 import { parseDurationMs, parseSize } from '../config/units.js';
+import { nearestWord } from '../util/suggest.js';
 
 /** A value as it was given, and where, for people. */
 interface Given {

@@ -1,6 +1,6 @@
 import type { Options } from 'yargs';
 import { ConfigError } from '../config/error.js';
-import { didYouMean } from '../config/suggest.js';
+import { didYouMean } from '../util/suggest.js';
 
 /** `-n1000` is a letter and its number. */
 const ONE_DASH = /^-([a-zA-Z][a-zA-Z_-]+)(=.*)?$/s;

@@ -5,7 +5,7 @@ import { onAbort } from './aborts.js';
 import { type Codec, encodeWith } from './codec.js';
 import { ClosedError, ConnectionLostError, InvalidOptionError, StanError } from './errors.js';
 import { watchNats } from './nats-watch.js';
-import { checkObject, quote, type ResolvedOptions } from './options.js';
+import { checkNames, checkObject, quote, type ResolvedOptions } from './options.js';
 import type { OnAck } from './pending.js';
 import { checkChannelName } from './pub-encoder.js';
 import { Publisher } from './publisher.js';
@@ -371,9 +371,12 @@ export class Connection implements StanConnection {
   }
 }
 
+const PUBLISH_NAMES: ReadonlySet<string> = new Set(['codec', 'signal'] satisfies (keyof PublishOptions)[]);
+
 /** @throws InvalidOptionError */
 function checkPublishOptions(options: PublishOptions): PublishOptions {
   checkObject('the options of publish', options);
+  checkNames('publish', options, PUBLISH_NAMES);
   const { signal } = options;
   if (signal !== undefined && typeof signal?.addEventListener !== 'function')
     throw new InvalidOptionError(`signal ${quote(signal)} cannot be`, 'It is an AbortSignal');

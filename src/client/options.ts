@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { DEFAULT_DISCOVER_PREFIX, isClientIdValid } from '../protocol/subjects.js';
+import { nearestWord } from '../util/suggest.js';
 import { type Codec, jsonCodec } from './codec.js';
 import { InvalidOptionError } from './errors.js';
 
@@ -70,6 +71,55 @@ export interface ResolvedOptions {
   readonly allowCloseRetry: boolean;
 }
 
+/** Of everything that has a name in `ConnectOptions`: the compiler looks after that. */
+const NATS_NAMES: Readonly<Record<keyof NatsOptions, true>> = {
+  authenticator: true,
+  debug: true,
+  ignoreAuthErrorAbort: true,
+  ignoreClusterUpdates: true,
+  inboxPrefix: true,
+  maxReconnectAttempts: true,
+  name: true,
+  noAsyncTraces: true,
+  noEcho: true,
+  noRandomize: true,
+  pass: true,
+  pedantic: true,
+  port: true,
+  reconnect: true,
+  reconnectDelayHandler: true,
+  reconnectJitter: true,
+  reconnectJitterTLS: true,
+  reconnectTimeWait: true,
+  resolve: true,
+  tls: true,
+  token: true,
+  user: true,
+  verbose: true,
+  waitOnFirstConnect: true,
+};
+const NAMES: Readonly<Record<Exclude<keyof ConnectOptions, keyof NatsOptions>, true>> = {
+  clusterId: true,
+  clientId: true,
+  servers: true,
+  natsConnection: true,
+  connectTimeout: true,
+  ackTimeout: true,
+  discoverPrefix: true,
+  maxPubAcksInFlight: true,
+  maxPubBytesInFlight: true,
+  maxQueuedBytes: true,
+  pingInterval: true,
+  pingMaxOut: true,
+  natsPingInterval: true,
+  natsMaxPingOut: true,
+  codec: true,
+  retry: true,
+  resume: true,
+  allowCloseRetry: true,
+};
+const CONNECT_NAMES: ReadonlySet<string> = new Set(Object.keys({ ...NAMES, ...NATS_NAMES }));
+
 const MIB = 1024 * 1024;
 const MAX_MS = 2 ** 31 - 1;
 const CONNECT_MS = 2_000;
@@ -82,6 +132,7 @@ const RECONNECT_MS = 100;
 /** @throws InvalidOptionError naming the first option that cannot be */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   checkObject('the options of connect', options);
+  checkNames('connect', options, CONNECT_NAMES);
   const {
     clusterId,
     clientId,
@@ -176,6 +227,23 @@ export function checkNumber(name: string, value: unknown, min: number, max: numb
 export function checkObject(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null)
     throw new InvalidOptionError(`${name} cannot be ${quote(value)}`, 'They are an object');
+}
+
+/**
+ * Whoever writes JavaScript has no compiler that finds a slip, and an option without effect may lose messages: a durable would be none.
+ *
+ * @param of what takes the options
+ * @throws InvalidOptionError naming the first that is none of these names
+ */
+export function checkNames(of: string, options: object, names: ReadonlySet<string>): void {
+  for (const name in options) {
+    if (names.has(name) || !Object.hasOwn(options, name)) continue;
+    const nearest = nearestWord(name, names);
+    throw new InvalidOptionError(
+      `${of} has no option ${quote(name)}`,
+      nearest === undefined ? `It has ${[...names].join(', ')}` : `Did you mean ${nearest}?`,
+    );
+  }
 }
 
 /** @throws InvalidOptionError */

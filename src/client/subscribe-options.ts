@@ -1,7 +1,15 @@
 import type { Codec } from './codec.js';
 import { InvalidOptionError, type StanError } from './errors.js';
 import type { Message } from './message.js';
-import { checkBoolean, checkCodec, checkNumber, checkObject, checkText, quote } from './options.js';
+import {
+  checkBoolean,
+  checkCodec,
+  checkNames,
+  checkNumber,
+  checkObject,
+  checkText,
+  quote,
+} from './options.js';
 import { type StartAt, startFields } from './start-at.js';
 
 /**
@@ -43,6 +51,18 @@ export interface ResolvedSubscribeOptions {
   readonly codec: Codec<unknown>;
 }
 
+const NAMES: Readonly<Record<keyof SubscribeOptions, true>> = {
+  queue: true,
+  durable: true,
+  startAt: true,
+  manualAck: true,
+  ackWait: true,
+  maxInFlight: true,
+  callback: true,
+  codec: true,
+};
+const SUBSCRIBE_NAMES: ReadonlySet<string> = new Set(Object.keys(NAMES));
+
 const ACK_WAIT_MS = 30_000;
 const MAX_INT32 = 2 ** 31 - 1;
 
@@ -52,6 +72,7 @@ export function resolveSubscribeOptions(
   defaultCodec: Codec<unknown>,
 ): ResolvedSubscribeOptions {
   checkObject('the options of subscribe', options);
+  checkNames('subscribe', options, SUBSCRIBE_NAMES);
   const {
     queue = '',
     durable = '',

@@ -1,8 +1,8 @@
+import { didYouMean } from '../util/suggest.js';
 import { ConfigError } from './error.js';
 import { asksForNothing, GO_FLAGS, type GoFlag } from './go-flags.js';
 import { boolean, isBooleanWord } from './kinds.js';
 import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
-import { didYouMean } from './suggest.js';
 
 /** A value as it was given, not yet looked at. */
 export interface RawValue {

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
 import type { Logger } from '../log/logger.js';
+import { didYouMean } from '../util/suggest.js';
 import { ConfigError } from './error.js';
 import { duration, positiveDuration } from './kinds.js';
 import { kebab, OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from './resolve.js';
 import type { ServeConfig } from './serve-config.js';
-import { didYouMean } from './suggest.js';
 
 type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`

@@ -1,6 +1,6 @@
+import { didYouMean } from '../util/suggest.js';
 import type { RawValue } from './argv.js';
 import { environmentName, OPTION_NAMES } from './options.js';
-import { didYouMean } from './suggest.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,10 +1,10 @@
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { didYouMean } from '../util/suggest.js';
 import type { RawValue } from './argv.js';
 import { ConfigError } from './error.js';
 import { FILE_KEYS, FileChannels, FileOption, FileWarning, fileSchema } from './file-schema.js';
 import type { ChannelRule } from './limits.js';
-import { didYouMean } from './suggest.js';
 
 export interface ConfigFile {
   readonly values: readonly RawValue[];

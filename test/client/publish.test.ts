@@ -103,6 +103,10 @@ describe('publishing', () => {
         code: 'INVALID_OPTION',
       });
     }
+    await assert.rejects(connection.publish(rig.channel(), 'x', { singal: undefined } as PublishOptions), {
+      code: 'INVALID_OPTION',
+      message: 'publish has no option "singal". Did you mean signal?',
+    });
   });
 
   it('decodes by the codec of the connection, or of the subscription', async () => {

@@ -125,6 +125,10 @@ describe('subscribing', () => {
       [{ maxInFlight: 0 }, /maxInFlight 0/],
       [{ callback: 'x' }, /callback "x"/],
       [{ queue: 'q', durable: 'a:b' }, /durable "a:b"/],
+      // Else it was none, and began anew each time.
+      [{ durableName: 'd' }, /^subscribe has no option "durableName"\. Did you mean durable\?/],
+      [{ manualAcks: true }, /"manualAcks"\. Did you mean manualAck\?/],
+      [{ startFrom: 1 }, /"startFrom"\. It has queue, durable, startAt, /],
     ];
     for (const [options, message] of bad) {
       await assert.rejects(

@@ -1,11 +1,14 @@
 const MAX_DISTANCE = 2;
+/** Shorter ones begin many words. */
+const MIN_STEM = 4;
 
-/** `: did you mean X?` with the candidate that differs from `word` in at most two letters, or nothing. */
+/** `: did you mean X?` with the candidate that is near to `word`, or nothing. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   const nearest = nearestWord(word, candidates);
   return nearest === undefined ? '' : `: did you mean ${nearest}?`;
 }
 
+/** @returns the candidate that differs from `word` in at most two letters, else the longest one that it begins with */
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   // A short word is near to every other short word.
@@ -18,7 +21,16 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? stemOf(word, candidates);
+}
+
+function stemOf(word: string, candidates: Iterable<string>): string | undefined {
+  let stem = '';
+  for (const candidate of candidates) {
+    const isLonger = candidate.length >= MIN_STEM && candidate.length > stem.length;
+    if (isLonger && word.startsWith(candidate)) stem = candidate;
+  }
+  return stem === '' ? undefined : stem;
 }
 
 /** Letters to insert, remove or change. */
