@@ -12,6 +12,7 @@ import { AccessGuard } from './access.js';
 import { sendText } from './answer.js';
 import { Certificate } from './certificate.js';
 import { ChannelsByName } from './channels-by-name.js';
+import { isLoopback, isOwnHost } from './host-guard.js';
 import type { MonitoredNode } from './node.js';
 import { listOf, type Route, routesOf } from './routes.js';
 
@@ -48,6 +49,10 @@ export class HttpServer {
   readonly #server: Server | TlsServer;
   readonly #certificate: Certificate | undefined;
   readonly #guard: AccessGuard | undefined;
+  /** What it was told to listen on. */
+  readonly #host: string;
+  /** Only this machine reaches it, and it has nothing else to tell who may read. */
+  #trustsMachine = false;
   /** Of those in a TLS handshake the server itself does not know yet. */
   readonly #sockets = new Set<Socket>();
   /** For other members: whoever serves answers the dashboards of all. */
@@ -63,6 +68,7 @@ export class HttpServer {
     this.#routes = routesOf({ node, byName, metrics, dashboard: this.dashboard, natsMonitoring });
     this.#errors = new RateLimitedLog(log, options.clock);
     this.#guard = access && new AccessGuard(access);
+    this.#host = options.host;
     const settings = {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: REQUEST_TIMEOUT_MS,
@@ -144,6 +150,10 @@ export class HttpServer {
       server.once('error', onError);
       server.listen(port, host, () => {
         server.off('error', onError);
+        const { address } = server.address() as AddressInfo;
+        // With TLS a page of another name has been refused by the browser, for the certificate.
+        this.#trustsMachine =
+          isLoopback(address) && this.#guard === undefined && this.#certificate === undefined;
         // What may come now concerns single connections that could not be accepted.
         server.on('error', (error) => this.#errors.note('HTTP', () => ({ err: error })));
         resolve();
@@ -184,6 +194,19 @@ export class HttpServer {
         sendText(response, 401, 'this needs a user and password, or a token', challenges);
         return;
       }
+      if (
+        !OPEN_PATHS.has(url.pathname) &&
+        this.#trustsMachine &&
+        !isOwnHost(this.#host, message.headers.host)
+      ) {
+        this.#errors.note('an HTTP request asked for another host', () => ({
+          from: message.socket.remoteAddress,
+          host: message.headers.host,
+          path: url.pathname,
+        }));
+        sendText(response, 421, otherHost(message.headers.host));
+        return;
+      }
       const route = this.#routes.get(url.pathname);
       if (route === undefined) {
         sendText(response, 404, `there is no ${url.pathname}. There are:\n${listOf(this.#routes)}`);
@@ -205,7 +228,18 @@ function urlOf(target: string): URL | undefined {
   return !target.startsWith('//') && URL.canParse(target, BASE) ? new URL(target, BASE) : undefined;
 }
 
-/** For probes, which have no secrets. They tell the name of the node, of its cluster, and what is wrong. */
+function otherHost(host: string | undefined): string {
+  return (
+    `this server is for its own machine, and asked for under the name "${host}", which a page of the web could have: ` +
+    'ask for localhost or an address; have a reverse proxy send "Host: localhost"; ' +
+    'or set --http-user and --http-pass, or --http-token: then any name will do'
+  );
+}
+
+/**
+ * For probes, which have no secrets, and any Host that their tool is set to. They tell the name of the node, of its cluster, and what
+ * is wrong.
+ */
 const OPEN_PATHS = new Set(['/livez', '/healthz', '/readyz']);
 
 function explain(error: NodeJS.ErrnoException): string {
