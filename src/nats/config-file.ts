@@ -2,28 +2,18 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const MAX_INCLUDES = 100;
-const COMMENT = /^\s*(?:#|\/\/).*$/gm;
-const INCLUDE = /(?:^|[,;{])\s*include\s*[:=]?\s*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s;,}]+))/gim;
-/** What structure is made of: texts in quotes, brackets, words (a URL is one), comments. */
-const TOKEN = /"(?:\\.|[^"\\])*"|'[^']*'|[{}[\]]|#.*|\/\/.*|[^\s{}[\],;="'#]+/g;
+/** Texts in quotes, brackets, what separates settings, words (a URL is one), comments. */
+const TOKEN = /"(?:\\.|[^"\\])*"|'[^']*'|[{}[\]\n,;]|#.*|\/\/.*|[^\s{}[\],;="'#]+/g;
+/** Where monitoring pages are. A server takes several, and one that has two takes any. */
+const MONITORING = new Set(['http', 'https', 'http_port', 'https_port', 'monitor_port']);
 
-/** Whether a configuration file of a nats-server, or one that it includes, has a line like this. Its structure is not looked at. */
-export function configFileHas(configFile: string, setting: RegExp): boolean {
-  const files = new Set([configFile]);
-  for (const file of files) {
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8').replace(COMMENT, '');
-    } catch {
-      // The server will say so.
-      continue;
-    }
-    if (setting.test(text)) return true;
-    for (const [, double, single, bare] of text.matchAll(INCLUDE)) {
-      if (files.size < MAX_INCLUDES) files.add(join(dirname(file), double ?? single ?? bare!));
-    }
-  }
-  return false;
+/** Something that a configuration file gives a value to. */
+interface Setting {
+  /** Names of the blocks around, from outside: lower case, '' for one without a name. It changes as the walk goes on. */
+  readonly place: readonly string[];
+  /** In lower case. */
+  readonly name: string;
+  readonly isList: boolean;
 }
 
 /**
@@ -31,38 +21,20 @@ export function configFileHas(configFile: string, setting: RegExp): boolean {
  * account. Those for leaf nodes or routes are others.
  */
 export function hasClientUsers(configFile: string): boolean {
-  return listsUsers(configFile, [], { left: MAX_INCLUDES });
+  for (const { place, name, isList } of settingsOf(configFile)) {
+    if (name === 'users' && isList && isForClients(place)) return true;
+  }
+  return false;
 }
 
-/** @param place names of the blocks that the file is included in; it is left as it was */
-function listsUsers(file: string, place: string[], files: { left: number }): boolean {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    // The server will say so.
-    return false;
+/**
+ * Whether a configuration file of a nats-server, with what it includes, says where the monitoring pages are. In doubt, as in a block
+ * where a server has no such setting, it does: two of them contradict each other.
+ */
+export function setsMonitoring(configFile: string): boolean {
+  for (const { name } of settingsOf(configFile)) {
+    if (MONITORING.has(name)) return true;
   }
-  const depth = place.length;
-  let name = '';
-  let isInclude = false;
-  for (const [token] of text.matchAll(TOKEN)) {
-    if (token.startsWith('#') || token.startsWith('//') || token === ':') continue;
-    if (token === '{' || token === '[') {
-      if (token === '[' && name === 'users' && isForClients(place)) return true;
-      place.push(name);
-      name = '';
-    } else if (token === '}' || token === ']') {
-      if (place.length > depth) place.pop();
-      name = '';
-    } else {
-      const word = token.replace(/^["']|["']$|:$/g, '');
-      if (isInclude && files.left-- > 0 && listsUsers(join(dirname(file), word), place, files)) return true;
-      isInclude = !isInclude && !/^["']/.test(token) && word.toLowerCase() === 'include';
-      name = word.toLowerCase();
-    }
-  }
-  place.length = depth;
   return false;
 }
 
@@ -70,4 +42,64 @@ function listsUsers(file: string, place: string[], files: { left: number }): boo
 function isForClients(place: readonly string[]): boolean {
   const [outermost, ...inner] = place.filter((name) => name !== '');
   return outermost === 'accounts' || (outermost === 'authorization' && inner.length === 0);
+}
+
+/** All settings of a file and those that it includes, in their order. A file that cannot be read has none: the server will say so. */
+function settingsOf(configFile: string): Generator<Setting> {
+  return walk(configFile, [], { left: MAX_INCLUDES });
+}
+
+/** @param place where the file is included; it is left as it was */
+function* walk(file: string, place: string[], files: { left: number }): Generator<Setting> {
+  const outside = place.length;
+  /** The brackets that are open in this file. */
+  const open: string[] = [];
+  /** Of the setting that has no value yet. */
+  let name: string | undefined;
+  let isIncluding = false;
+  /** What follows a value, up to the next separator, is no name. */
+  let isOver = false;
+  for (const [token] of textOf(file).matchAll(TOKEN)) {
+    if (/^(#|\/\/)/.test(token)) continue;
+    if (token === '{' || token === '[') {
+      if (name !== undefined) yield { place, name, isList: token === '[' };
+      place.push(name ?? '');
+      open.push(token);
+      name = undefined;
+      isOver = false;
+    } else if (token === '}' || token === ']') {
+      if (open.pop() !== undefined) place.pop();
+      name = undefined;
+      isOver = false;
+    } else if (/^[\n,;]$/.test(token)) {
+      // A value may be on the line after its name.
+      if (token !== '\n') name = undefined;
+      isOver = false;
+    } else if (open.at(-1) !== '[' && !isOver) {
+      const isQuoted = /^["']/.test(token);
+      let value = isQuoted ? token.slice(1, -1) : token;
+      if (name === undefined) {
+        // `name:value` is one word.
+        const end = isQuoted || !value.includes(':') ? value.length : value.indexOf(':');
+        name = value.slice(0, end).toLowerCase();
+        isIncluding = name === 'include' && !isQuoted;
+        value = value.slice(end + 1);
+      } else if (!isQuoted) value = value.replace(/^:/, '');
+      if (value === '') continue;
+      if (isIncluding) {
+        if (files.left-- > 0) yield* walk(join(dirname(file), value), place, files);
+      } else yield { place, name, isList: false };
+      name = undefined;
+      isOver = true;
+    }
+  }
+  place.length = outside;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -1,5 +1,4 @@
 import type { NatsServerConfig } from '../config/serve-config.js';
-import { configFileHas } from './config-file.js';
 
 /** Where a NATS server has its monitoring pages: /varz, /connz and so on. */
 export type NatsMonitoring =
@@ -26,17 +25,6 @@ export function monitoringOf(
 
 /** A line of its configuration. No flag has it: `-m` would listen on the address that clients come to. */
 export const MONITORING_ON_LOOPBACK = 'http: "127.0.0.1:-1"';
-
-/** A key, and not the beginning of `http://host`. A server takes several, and one that has two takes any. */
-const SETTING = /(?:^|[,;{])\s*["']?(?:https?|https?_port|monitor_port)["']?(?:\s*[:=](?!\/\/)|[ \t]+\S)/im;
-
-/**
- * Whether a configuration file of a nats-server, or one that it includes, says where the pages are. In doubt it does: two such
- * settings contradict each other.
- */
-export function setsMonitoring(configFile: string): boolean {
-  return configFileHas(configFile, SETTING);
-}
 
 /** @param urls at each address of this machine, as the server tells them */
 export function monitoringAt(urls: readonly string[] = []): NatsMonitoring {

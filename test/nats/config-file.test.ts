@@ -3,18 +3,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { hasClientUsers } from '../../src/nats/config-file.js';
+import { hasClientUsers, setsMonitoring } from '../../src/nats/config-file.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-conf-'));
+after(() => rmSync(dir, { recursive: true }));
+
+function file(name: string, content: string): string {
+  const path = join(dir, name);
+  writeFileSync(path, content);
+  return path;
+}
 
 describe('the users of clients in a configuration file of a nats-server', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-conf-'));
-  after(() => rmSync(dir, { recursive: true }));
-
-  function file(name: string, content: string): string {
-    const path = join(dir, name);
-    writeFileSync(path, content);
-    return path;
-  }
-
   const list = 'users: [ { user: a, password: "}]" } ]';
   file('inner.conf', list);
 
@@ -49,4 +49,64 @@ describe('the users of clients in a configuration file of a nats-server', () => 
   it('may be in no block that is left open', () => {
     assert.equal(hasClientUsers(file('nats.conf', `}}]] cluster { ${list}`)), false);
   });
+});
+
+describe('the monitoring pages in a configuration file of a nats-server', () => {
+  file('pages.conf', 'max_payload: 12345, http_port = 8222');
+
+  for (const content of [
+    ...[
+      'http: 8222',
+      'http:8222',
+      'http=8222',
+      'http 8222',
+      'HTTP: "127.0.0.1:8222"',
+      '"https": "h:1"',
+      'http:"h:1"',
+    ],
+    ...[
+      'port: 4222, http: 8222',
+      'port: 4222; monitor_port: 8222',
+      'host: nats://h:1\nhttps_port: 1',
+      'http:\n  8222',
+    ],
+    ...[
+      '{"port":4222,"http":8222}',
+      'include pages.conf',
+      'include: "pages.conf"',
+      "include 'pages.conf'; port: 1",
+    ],
+    ...[
+      'cluster { port: 1 } http: 8222',
+      'routes: [ nats://h:1 ]\nhttp: 8222',
+      'token: a=b\nhttp: 8222',
+      'http: $PORT',
+    ],
+    // No server has it there.
+    'cluster { http: 8222 }',
+  ]) {
+    it(`are set by ${JSON.stringify(content)}`, () =>
+      assert.equal(setsMonitoring(file('nats.conf', content)), true));
+  }
+
+  for (const content of [
+    ...[
+      '',
+      '# http: 8222',
+      '  // http: 8222',
+      'port: 4222 # , http: 8222',
+      'server_name: http',
+      'server_name: "\nhttp: 1\n"',
+    ],
+    ...[
+      'routes: [ http://h:1, http ]',
+      'authorization { user: "http", pass: x }',
+      'include nobody.conf',
+      'include nats.conf',
+    ],
+    ...['token: a=http: 1', 'http_base_path: "/x"', 'host: http://h:1'],
+  ]) {
+    it(`are not set by ${JSON.stringify(content)}`, () =>
+      assert.equal(setsMonitoring(file('nats.conf', content)), false));
+  }
 });
