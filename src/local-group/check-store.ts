@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreError } from '../store/errors.js';
+import { isFree } from '../store/exclusive.js';
 import { nodeFs } from '../store/fs.js';
 import { checkIdentity } from '../store/identity.js';
 import { machineProcesses, parseHolder } from '../store/process-identity.js';
@@ -37,10 +38,8 @@ export async function checkStore(dir: string, clusterId: string): Promise<void> 
 }
 
 async function isRenewed(reign: Reign, state: ReignState): Promise<boolean> {
-  if (state.holder === RELEASED) return false;
-  const holder = parseHolder(state.holder);
-  const processes = machineProcesses(nodeFs, hostname(), process.pid);
-  if (holder !== undefined && (await processes.isDead(holder.identity))) return false;
+  if (await isFree(state, machineProcesses(nodeFs, hostname(), process.pid))) return false;
+  // Not as a broker watches before it claims: a look that fails is passed over, and nothing but these timers keeps the command alive.
   for (let waitedMs = 0; waitedMs < WATCH_MS; waitedMs += LOOK_MS) {
     await sleep(LOOK_MS);
     const now = await reign.read().catch(() => state);

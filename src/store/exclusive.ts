@@ -72,7 +72,8 @@ export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
   throw held(dir, state);
 }
 
-async function isFree(state: ReignState, processes: Processes): Promise<boolean> {
+/** Whether nobody has the reign any more: it was given back, or its holder is a process of this host that has ended. */
+export async function isFree(state: ReignState, processes: Processes): Promise<boolean> {
   if (state.holder === RELEASED) return true;
   const holder = parseHolder(state.holder);
   return holder !== undefined && (await processes.isDead(holder.identity));
