@@ -11,6 +11,7 @@ import type { RecentGuids } from '../publish/recent-guids.js';
 import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../store/types.js';
 import { AckInboxes } from '../subscription/ack-inboxes.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
+import type { BadInputKind } from './bad-input.js';
 import type { BrokerLink } from './broker-link.js';
 import { ClientSession } from './client-session.js';
 import { Clients } from './clients.js';
@@ -80,7 +81,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly pinger: ClientPinger;
   readonly counters = new Counters();
   readonly log: Logger;
-  readonly badInput: RateLimitedLog;
+  readonly badInput: RateLimitedLog<BadInputKind>;
   readonly ackInboxes: AckInboxes;
   readonly ackWait: AckWaitHandler;
   nextSession: number;

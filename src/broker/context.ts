@@ -11,6 +11,7 @@ import type { RecentGuids } from '../publish/recent-guids.js';
 import type { Store } from '../store/types.js';
 import type { AckInboxes } from '../subscription/ack-inboxes.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
+import type { BadInputKind } from './bad-input.js';
 import type { BrokerLink } from './broker-link.js';
 import type { ClientSession } from './client-session.js';
 import type { Clients } from './clients.js';
@@ -65,7 +66,7 @@ export interface BrokerContext {
   readonly counters: Counters;
   readonly log: Logger;
   /** What comes in from outside and is wrong: counted, and logged now and then. */
-  readonly badInput: RateLimitedLog;
+  readonly badInput: RateLimitedLog<BadInputKind>;
   readonly link: BrokerLink | undefined;
   /** It takes nothing more, and the store may be closed: whoever has waited for something lets it be. */
   readonly isDraining: boolean;

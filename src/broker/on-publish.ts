@@ -4,6 +4,7 @@ import { maxMsgProtoSize } from '../protocol/msgproto.js';
 import { encodePubAckError, maxPubAckErrorSize } from '../protocol/puback.js';
 import { decodePubMsg, newPubMsgView } from '../protocol/pubmsg.js';
 import { NO_CHANNEL } from '../publish/guid-generation.js';
+import type { BadInputKind } from './bad-input.js';
 import type { ClientSession } from './client-session.js';
 import { answersAfterCommit, type BrokerContext } from './context.js';
 import { openChannel } from './open-channel.js';
@@ -146,7 +147,7 @@ export class PublishHandler {
     replyStart: number,
     replyEnd: number,
     error: string,
-    kind: string,
+    kind: BadInputKind,
     out = this.#context.delivery.out,
   ): void {
     const context = this.#context;

@@ -19,7 +19,7 @@ interface KindState {
  *
  * A kind is a short text from the code, never from the input: there are few.
  */
-export class RateLimitedLog {
+export class RateLimitedLog<Kind extends string = string> {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #intervalMs: number;
@@ -32,7 +32,7 @@ export class RateLimitedLog {
   }
 
   /** @param detail called only if a line is written */
-  note(kind: string, detail?: () => LogFields): void {
+  note(kind: Kind, detail?: () => LogFields): void {
     const state = this.#kinds.get(kind) ?? this.#add(kind);
     state.total++;
     if (state.isQuiet) {

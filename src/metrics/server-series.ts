@@ -1,3 +1,4 @@
+import { BAD_INPUT_KINDS } from '../broker/bad-input.js';
 import { VERSION } from '../cli/version.js';
 import type { MonitoredNode } from '../http/node.js';
 import type { Survey } from './survey.js';
@@ -67,6 +68,8 @@ const FORMER: readonly ServerMetric[] = [
   },
 ];
 
+const NO_BAD_INPUT: ReadonlyMap<string, number> = new Map(BAD_INPUT_KINDS.map((kind) => [kind, 0]));
+
 const OWN: readonly ServerMetric[] = [
   {
     name: 'stanchion_info',
@@ -113,8 +116,10 @@ const OWN: readonly ServerMetric[] = [
     type: 'counter',
     help: 'What could not be taken as it came, by kind',
     labelNames: ['kind'],
-    read: ({ node }) =>
-      Array.from(node.broker?.badInput.counts() ?? [], ([kind, total]) => [{ kind }, total]),
+    read: ({ node }) => {
+      const totals = new Map([...NO_BAD_INPUT, ...(node.broker?.badInput.counts() ?? [])]);
+      return Array.from(totals, ([kind, total]) => [{ kind }, total]);
+    },
   },
   gauge('clients', 'Connected clients', ({ node }) => node.broker?.clients.size ?? 0),
   {

@@ -248,6 +248,32 @@ describe('A scrape of many channels', () => {
   });
 });
 
+describe('Bad input', () => {
+  it('has a series of each kind before there is any, also without a broker: what begins at 1 has not grown', async () => {
+    const { broker } = await InMemoryBroker.start();
+    const node = new BrokerNode(
+      resolveServeConfig([], {}, () => NO_CONFIG_FILE),
+      'id',
+      broker.clock,
+    );
+    const metrics = new Metrics(node, new ChannelsByName(), 0);
+    const counts = async (): Promise<[kind: string, total: number][]> =>
+      parseMetrics((await metrics.scrape()).pieces.join(''))
+        .samples.filter(({ name }) => name === 'stanchion_bad_input_total')
+        .map(({ labels, value }) => [labels.kind!, value]);
+    const none = await counts();
+    assert.ok(none.length > 20);
+    assert.ok(none.every(([, total]) => total === 0));
+
+    node.recovered(broker);
+    broker.badInput.note('malformed Ping');
+    assert.deepEqual(
+      await counts(),
+      none.map(([kind]) => [kind, Number(kind === 'malformed Ping')]),
+    );
+  });
+});
+
 describe('A scrape of ten thousand channels', () => {
   it('gives way to messages, and two at a time are one', async () => {
     const { broker } = await InMemoryBroker.start();
