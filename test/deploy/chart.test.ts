@@ -235,6 +235,40 @@ describe('the chart', () => {
     assert.deepEqual(contextsOf({ ...none, ...own }), twice(own));
   });
 
+  it('lets a drain take pods that are not ready, where Kubernetes has that', HELM, () => {
+    const policyOf = (...args: string[]): unknown => {
+      const all = ['-f', join(CHART, 'ci', 'defaults.yaml'), ...args];
+      const budget = validate(script.renderChart(findTool('helm')!, all)).find(
+        ({ kind }) => kind === 'PodDisruptionBudget',
+      ) as KubernetesObject & { spec: { unhealthyPodEvictionPolicy?: string } };
+      return budget.spec.unhealthyPodEvictionPolicy;
+    };
+    assert.equal(policyOf(), 'AlwaysAllow');
+    const other = 'podDisruptionBudget.unhealthyPodEvictionPolicy=IfHealthyBudget';
+    assert.equal(policyOf('--set', other), 'IfHealthyBudget');
+    // As clouds number theirs.
+    assert.equal(policyOf('--kube-version', 'v1.27.3-gke.100'), 'AlwaysAllow');
+    assert.equal(policyOf('--kube-version', '1.26.9'), undefined);
+  });
+
+  it('claims a volume of the default class, of one by name, or of none', HELM, () => {
+    const classOf = (storageClass: string): unknown => {
+      const args = [
+        '-f',
+        join(CHART, 'ci', 'defaults.yaml'),
+        '--set',
+        `persistence.storageClass=${storageClass}`,
+      ];
+      const claim = validate(script.renderChart(findTool('helm')!, args)).find(
+        ({ kind }) => kind === 'PersistentVolumeClaim',
+      ) as KubernetesObject & { spec: { storageClassName?: string } };
+      return claim.spec.storageClassName;
+    };
+    assert.equal(classOf(''), undefined);
+    assert.equal(classOf('nfs'), 'nfs');
+    assert.equal(classOf('-'), '');
+  });
+
   it('says what is missing, and what cannot be', HELM, () => {
     const helm = findTool('helm')!;
     assert.throws(() => script.renderChart(helm, []), /nats\.urls is empty: name the NATS servers/);
