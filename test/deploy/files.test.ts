@@ -63,6 +63,29 @@ describe('what is there for running it', () => {
     },
   );
 
+  it('has a compose file that builds the image of all brokers once, before any of them starts', () => {
+    interface Service {
+      image: string;
+      build?: object;
+      pull_policy?: string;
+      depends_on: string[];
+    }
+    const file = readFileSync(join(ROOT, 'docker-compose.ft.yml'), 'utf8');
+    const { services } = parse(file, { merge: true }) as { services: Record<string, Service> };
+    const brokers = Object.entries(services).filter(([name]) => name.startsWith('stan-'));
+    assert.equal(brokers.length, 3);
+    assert.equal(new Set(brokers.map(([, { image }]) => image)).size, 1);
+    const builders = brokers.filter(([, { build }]) => build !== undefined);
+    assert.deepEqual(
+      builders.map(([name]) => name),
+      ['stan-1'],
+    );
+    for (const [name, service] of brokers.filter((each) => !builders.includes(each))) {
+      assert.equal(service.pull_policy, 'never', `${name}: nobody has it but who builds it`);
+      assert.ok(service.depends_on.includes('stan-1'), name);
+    }
+  });
+
   it('has units that systemd takes', needs('systemd-analyze', 'systemd'), () => {
     // What it runs is not installed here; everything else must be right.
     const output =
