@@ -43,6 +43,23 @@ describe('what is there for running it', () => {
     }
   });
 
+  it('takes a job in a namespace for a group, in alert rules and in the dashboard for Grafana', () => {
+    for (const path of ['helm/stanchion/files/stanchion.rules.yaml', 'deploy/grafana/stanchion.json']) {
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      const groupings = [...text.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].map(([, labels]) =>
+        labels!.split(', '),
+      );
+      const byJob = groupings.filter((labels) => labels.includes('job'));
+      assert.ok(byJob.length > 10, path);
+      for (const labels of byJob)
+        assert.ok(labels.includes('namespace'), `${path}: by (${labels.join(', ')})`);
+      // Two groups of one job would have one name.
+      const names = [...text.matchAll(/"(?:legendFormat|titleFormat)": "([^"]*)"/g)].map(([, name]) => name!);
+      for (const name of names.filter((each) => each.includes('{{job}}')))
+        assert.match(name, /\{\{namespace\}\}/);
+    }
+  });
+
   it(
     'has a compose file that docker-compose takes',
     needs('docker-compose', DEBIAN('docker-compose')),
