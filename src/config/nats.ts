@@ -47,8 +47,9 @@ export function natsServerConfigOf({ values }: Choices): NatsServerConfig | unde
 
 const DEFAULT_PORT = '4222';
 
+/** `tcp://` is what older tools and examples write for `nats://`. */
 function parseServerUrl(text: string, where: string): URL {
-  const address = text.includes('://') ? text : `nats://${text}`;
+  const address = text.includes('://') ? text.replace(/^tcp:/i, 'nats:') : `nats://${text}`;
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || !['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') {
     throw new ConfigError(`${where}: "${text}" is not a URL like nats://host:4222 or tls://host:4222`);

@@ -135,6 +135,13 @@ describe('a command line of the Go server', () => {
       },
     ],
     [
+      '-ns tcp://u:p@a:4333,tcp://b,nats://c',
+      ({ nats }) => {
+        assert.deepEqual(nats.servers, ['nats://a:4333', 'nats://b:4222', 'nats://c:4222']);
+        assert.deepEqual([nats.user, nats.pass], ['u', 'p']);
+      },
+    ],
+    [
       '-a 127.0.0.1 -p 4333 -P /run/stan.pid -l /var/log/stan.log -T=false -SD -D',
       ({ natsServer, pidFile, log }) => {
         assert.deepEqual([natsServer?.host, natsServer?.port], ['127.0.0.1', 4333]);
