@@ -1,5 +1,5 @@
-// What `npm test` runs: the formatter and linter, the type checker, then the tests. With files named, those tests alone.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+// What `npm test` runs: the formatter and linter, the type checker, then the tests. With files or folders named, those tests alone.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,14 +16,16 @@ const WITH_NATS = [
 ];
 
 const named = process.argv.slice(2);
-const files = named.length > 0 ? named : testFiles(join(root, 'test')).map((path) => relative(root, path));
+const files = (named.length > 0 ? named : ['test'])
+  .flatMap((path) => (isFolder(join(root, path)) ? testFiles(join(root, path)) : join(root, path)))
+  .map((path) => relative(root, path));
 /** @type {string[]} */
 const skipped = [];
 /** @type {string[]} */
 const failed = [];
 
 if (named.length > 0) {
-  skipped.push('lint and typecheck: only the named files were asked for');
+  skipped.push('lint and typecheck: only some tests were asked for');
 } else {
   await step('lint (biome check)', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
   await step('typecheck (tsc)', ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']);
@@ -40,6 +42,11 @@ if (skipped.length > 0) {
 }
 console.log(failed.length > 0 ? `FAILED: ${failed.join(', ')}` : 'All passed.');
 process.exitCode = failed.length > 0 ? 1 : 0;
+
+/** @param {string} path */
+function isFolder(path) {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
 
 /**
  * @param {string} name
