@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { Assembly, brokerOptions } from '../assembly/assembly.js';
 import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
@@ -35,6 +36,9 @@ export type MemberConfig = ServeConfig & {
   readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
 };
 
+/** Of this process, by what tells a member of a store from others: two with one would each take the other's reign for their own. */
+const members = new Set<string>();
+
 /** A member of a group: active or standby is for the group to decide. */
 export class RunningMember extends Assembly<MemberNode> {
   #place: AttachedPlace | undefined;
@@ -42,6 +46,7 @@ export class RunningMember extends Assembly<MemberNode> {
   #member: Member | undefined;
   #anchor: StoreAnchor | undefined;
   #holder = '';
+  #name: string | undefined;
 
   declare protected readonly config: MemberConfig;
 
@@ -52,6 +57,7 @@ export class RunningMember extends Assembly<MemberNode> {
   protected async startParts(signal: AbortSignal): Promise<void> {
     const { config, log } = this;
     const { dir } = config.store;
+    this.#takeName();
     await this.startHttp();
     // A store that is not ours is not touched, and whoever has it not disturbed. (A mount that hangs keeps it here.)
     await checkIdentity(nodeFs, dir, config.clusterId);
@@ -103,10 +109,27 @@ export class RunningMember extends Assembly<MemberNode> {
   }
 
   protected async closeParts(): Promise<void> {
-    await this.#member?.stop();
-    this.#anchor?.close();
-    await this.#renewals?.close();
-    await this.#place?.close();
+    try {
+      await this.#member?.stop();
+      this.#anchor?.close();
+      await this.#renewals?.close();
+      await this.#place?.close();
+    } finally {
+      if (this.#name !== undefined) members.delete(this.#name);
+    }
+  }
+
+  /** @throws Error if another member in this process has it */
+  #takeName(): void {
+    const { nodeName, store } = this.config;
+    const name = `${nodeName} ${resolve(store.dir)}`;
+    if (members.has(name)) {
+      throw new Error(
+        `This process has a member "${nodeName}" of the group on ${store.dir} already: give each one its own nodeName`,
+      );
+    }
+    members.add(name);
+    this.#name = name;
   }
 
   #makeMember(
