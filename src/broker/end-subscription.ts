@@ -49,6 +49,7 @@ function leaveGroup(
 ): void {
   const { store, delivery } = context;
   group.remove(sub);
+  group.showLastSent();
   sub.client = undefined;
   const isLast = group.members.length === 0;
   if (isLast && (!group.isDurable || how === 'unsubscribe')) {

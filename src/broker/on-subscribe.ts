@@ -262,7 +262,10 @@ function activate(context: BrokerContext, sub: Subscription, client: ClientSessi
   channel.byInbox.set(sub.inbox, sub);
   channel.byAckInbox.set(sub.ackInbox, sub);
   if (sub.group === undefined) channel.subscriptions.push(sub);
-  else sub.group.members.push(sub);
+  else {
+    sub.group.members.push(sub);
+    sub.group.showLastSent();
+  }
   context.wheel.disarm(channel);
   context.store.putSubscription(sub.record());
 }

@@ -32,6 +32,7 @@ export function recover(context: BrokerContext): void {
     if (!isGroupRecord(recovered)) recoverSubscription(context, byChannelId, recovered);
   }
   for (const channel of context.channels.all()) {
+    for (const group of channel.groups.values()) group.showLastSent();
     if (!channel.hasActiveSubscriptions) watchInactivity(context, channel);
   }
 }

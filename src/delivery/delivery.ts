@@ -210,7 +210,6 @@ export class Delivery {
       }
       this.#send(member, sequence, 0);
       group.lastSent = sequence;
-      member.lastSent = sequence;
       this.#nowInFlight(member, sequence, 0);
     }
     const { channel } = group;
@@ -340,6 +339,7 @@ export class Delivery {
   }
 
   #nowInFlight(member: Subscription, sequence: number, redeliveries: number): void {
+    if (sequence > member.lastSent) member.lastSent = sequence;
     member.inFlight.add(sequence, this.#nowMs + member.ackWaitMs, redeliveries);
     member.progress.addDelivered(sequence);
     this.#afterSending(member);

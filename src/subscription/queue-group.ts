@@ -82,6 +82,17 @@ export class QueueGroup {
     if (at >= 0) this.members.splice(at, 1);
   }
 
+  /**
+   * To be called when a member came or went: one of them has the group's `lastSent`, as in the Go server. Lag is read from
+   * the highest `last_sent` of a group, and a member that has just come has none of its own.
+   */
+  showLastSent(): void {
+    const { members, lastSent } = this;
+    if (members.length > 0 && members.every((member) => member.lastSent < lastSent)) {
+      members[0]!.lastSent = lastSent;
+    }
+  }
+
   record(): SubscriptionRecord {
     return {
       id: this.id,

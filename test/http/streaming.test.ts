@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { uptime } from '../../src/http/serverz.js';
+import type { Broker } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
 import { get, getJson, httpRig, type Json } from './http-rig.js';
 
@@ -277,6 +278,52 @@ describe('/streaming/channelsz with a thousand channels', () => {
     assert.deepEqual(names, [...names].sort());
     assert.equal(new Set(names).size, 1500);
   });
+});
+
+// Lag is read from it: the last sequence of the channel less the highest last_sent of the group.
+describe('last_sent of a queue group', () => {
+  const rig = httpRig({ store: 'file' });
+
+  it('is where the group is at one of its members, whoever comes and goes, and after a restart', async () => {
+    const broker = await rig.startBroker();
+    const client = await rig.connect('worker', { broker });
+    await client.publishMany('jobs', 5);
+    const first = await client.subscribe('jobs', { queueGroup: 'g', durableName: 'd' });
+    assert.deepEqual(await lastSent(broker), [5]);
+    const second = await client.subscribe('jobs', { queueGroup: 'g', durableName: 'd' });
+    assert.deepEqual(await lastSent(broker), [5, 0]);
+    await first.close();
+    assert.deepEqual(await lastSent(broker), [5]);
+    await broker.restart();
+    assert.deepEqual(await lastSent(broker), [5]);
+    await second.close();
+    assert.deepEqual(await lastSent(broker), [5]);
+    await client.subscribe('jobs', { queueGroup: 'g', durableName: 'd', all: true });
+    assert.deepEqual(await lastSent(broker), [5]);
+  });
+
+  it('counts what comes to a member after it was delivered to another', async () => {
+    const channel = rig.name('channel');
+    const client = await rig.connect();
+    const leaving = await client.subscribe(channel, { queueGroup: 'g', manualAcks: true, maxInFlight: 2 });
+    await client.publishMany(channel, 3);
+    await leaving.got(2);
+    const heir = await client.subscribe(channel, { queueGroup: 'g', manualAcks: true });
+    await heir.got(1);
+    await leaving.close();
+    await heir.got(3);
+    const after = await rig.connect();
+    const late = await after.subscribe(channel, { queueGroup: 'g', manualAcks: true });
+    assert.deepEqual(await lastSent(rig.broker, channel), [3, 0]);
+    await heir.close();
+    await late.got(3);
+    assert.deepEqual(await lastSent(rig.broker, channel), [3]);
+  });
+
+  async function lastSent(broker: Broker, channel = 'jobs'): Promise<unknown[]> {
+    const one = await getJson(broker, `/streaming/channelsz?channel=${channel}&subs=1`);
+    return (one.subscriptions as Json[]).map((sub) => sub.last_sent);
+  }
 });
 
 describe('/streaming/isFTActive', () => {
