@@ -122,7 +122,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
   {
     names: ['https_port', 'ms'],
     treatment: 'refused',
-    why: 'the HTTP port has no TLS. Put a proxy that has it in front of --http-port',
+    why: 'HTTPS has a certificate of its own here. Use --http-port with --http-tls-cert and --http-tls-key',
   },
   { names: ['profile'], treatment: 'refused', why: 'use node --cpu-prof' },
   { names: ['ports_file_dir'], treatment: 'refused', why: 'choose ports with --port and --http-port' },

@@ -206,7 +206,7 @@ describe('a command line of the Go server', () => {
     ['--ft_group g', /^--ft-group needs a store that its members share: add --store file/],
     ['--ft_group g -st file -dir d --ft_lease 50ms', /^--ft-lease must be from 200ms to 1m/],
     ['-sl stop', /^-sl is not supported: use kill -TERM/],
-    ['-ms 8443', /^-ms is not supported: the HTTP port has no TLS/],
+    ['-ms 8443', /^-ms is not supported: .* --http-port .* --http-tls-cert and --http-tls-key/],
   ];
   for (const [commandLine, message] of refused) {
     it(`is refused by name where it cannot be honoured: ${commandLine}`, () => {
