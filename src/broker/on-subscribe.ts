@@ -100,13 +100,14 @@ function checkRequest(
   if (!isChannelNameStringValid(wanted.subject)) return STAN_ERROR.invalidSubject;
   if (!isAsSent(wanted.subject, payload)) return STAN_ERROR.invalidSubject;
   if (context.clients.get(wanted.clientId) === undefined) return STAN_ERROR.unknownClient;
+  if (wanted.queueGroup !== '' && wanted.durableName.includes(':')) return STAN_ERROR.invalidDurableName;
+  // What the Go server does not check comes last.
   if (!isInboxValid(wanted.inbox)) return STAN_ERROR.invalidSubscribeRequest;
   if (Buffer.byteLength(wanted.queueGroup) > MAX_NAME_BYTES) return STAN_ERROR.invalidSubscribeRequest;
   if (Buffer.byteLength(wanted.durableName) > MAX_NAME_BYTES) return STAN_ERROR.invalidSubscribeRequest;
   for (const name of [wanted.inbox, wanted.queueGroup, wanted.durableName]) {
     if (!isAsSent(name, payload)) return STAN_ERROR.invalidSubscribeRequest;
   }
-  if (wanted.queueGroup !== '' && wanted.durableName.includes(':')) return STAN_ERROR.invalidDurableName;
   return undefined;
 }
 

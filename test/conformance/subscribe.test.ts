@@ -401,6 +401,8 @@ for (const store of STORES) {
       const request = { ...valid, clientId, subject: rig.name('channel'), durableName: 'a:b' };
       const { error } = await client.requestSubscription({ ...request, queueGroup: 'group' });
       assert.equal(error, STAN_ERROR.invalidDurableName);
+      const withoutInbox = { ...request, queueGroup: 'group', inbox: '' };
+      assert.equal((await client.requestSubscription(withoutInbox)).error, STAN_ERROR.invalidDurableName);
       assert.equal((await client.requestSubscription(request)).error, '');
     });
   });
