@@ -24,6 +24,8 @@ export interface StandbyOptions {
 export class Standby {
   readonly #options: StandbyOptions;
   #listening: Listening | undefined;
+  /** Whoever reigns in this epoch has said that it leaves, and does: in its own time, and with the reign in its name meanwhile. */
+  #offeredEpoch = 0;
   #looksFresh = false;
   /** Begin of the look at the store that has not ended. */
   #lookingSinceMs: number | undefined;
@@ -67,7 +69,8 @@ export class Standby {
     await store.readStoreId();
     const ahead = watch.aheadOfStore;
     trouble.text = ahead && store.astray(watch.state!, ahead);
-    if (watch.isSuspicious(nowMs)) this.#listen();
+    const isOffered = this.#offeredEpoch > 0 && (watch.state?.epoch ?? 0) <= this.#offeredEpoch;
+    if (isOffered || watch.isSuspicious(nowMs)) this.#listen();
     else this.stopListening();
     // Who cannot serve lets others try.
     if (place.link === undefined) {
@@ -94,6 +97,7 @@ export class Standby {
   async answerOffer(epoch: number): Promise<void> {
     const { parts, presence, watch } = this.#options;
     if (presence.role !== 'standby' || presence.isStopping || watch.aheadOfStore !== undefined) return;
+    this.#offeredEpoch = epoch;
     this.#listen();
     const listening = this.#listening;
     if (listening === undefined) return;

@@ -5,6 +5,7 @@ import { cp, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type NatsConnection } from 'nats';
 import type { RunningBroker } from '../../src/assembly/running.js';
 import { startBroker } from '../../src/assembly/start.js';
@@ -214,6 +215,31 @@ describe('a group of brokers on one store', () => {
     );
     assert.deepEqual([...new Set(received)].slice(0, 100), range('before'));
     assert.deepEqual([...new Set(received)].slice(100), range('after'));
+  });
+
+  it('hears what is published during a handover, however long the active takes to leave', async (context) => {
+    await Promise.all([start('a'), start('b')]);
+    const before = await settled(1);
+    const publisher = await client('p');
+    const { rename } = fs.promises;
+    let isLeaving = false;
+    context.mock.method(fs.promises, 'rename', async (from: string, to: string) => {
+      if (to.endsWith('.released')) {
+        isLeaving = true;
+        // The standby looks at the reign several times meanwhile: it is still held, and renewed a moment ago.
+        await sleep(300);
+      }
+      return await rename(from, to);
+    });
+    await handOver();
+    await waitFor(() => isLeaving, 'it leaves');
+    const acked: Promise<unknown>[] = [];
+    for (let i = 0; i < 20; i++) {
+      acked.push(publisher.publish('foo', `${i}`));
+      await sleep(10);
+    }
+    await within(Promise.all(acked), 'all are acknowledged');
+    assert.equal((await settled(1)).epoch, before.epoch + 1);
   });
 
   it('refuses to hand over when nobody would take it', async () => {
