@@ -21,7 +21,7 @@ const FIRST_PENALTY_MS = 2_000;
 const MAX_PENALTY_MS = 60_000;
 /** Room comes back at any moment, and nothing else is wrong. */
 const NO_ROOM_PENALTY_MS = 2_000;
-/** A standby has so long to say that it listens. */
+/** Standbys have so long to say that they listen. */
 const READY_MS = 250;
 
 /** How a reign ends: given away, lost to another, or broken off since it could not go on. */
@@ -53,7 +53,7 @@ export class Active {
   #servedLink: PlaceLink | undefined;
   #notBeforeMs = 0;
   #penaltyMs = FIRST_PENALTY_MS;
-  #onReady: (() => void) | undefined;
+  #onReady: ((standby: string) => void) | undefined;
 
   constructor(options: ActiveOptions) {
     this.#options = options;
@@ -173,16 +173,20 @@ export class Active {
     else this.#punish();
   }
 
-  /** Lets a standby listen first, then gives it everything: clients notice nothing but a short wait. */
+  /** Lets the standbys listen first, any of which may be next, then gives everything: clients notice nothing but a short wait. */
   async #give(tenure: Tenure): Promise<void> {
     const { parts, watch, presence, pause } = this.#options;
     const { clock, place, holder, log, options } = parts;
     const begunMs = clock.monotonicMs();
     const { service, epoch } = tenure;
-    if (service !== undefined && watch.hasStandby(begunMs)) {
+    const deaf = new Set(watch.standbys(begunMs));
+    if (service !== undefined && deaf.size > 0) {
       await service.checkpoint();
       const ready = new Promise<void>((resolve) => {
-        this.#onReady = resolve;
+        this.#onReady = (standby) => {
+          deaf.delete(standby);
+          if (deaf.size === 0) resolve();
+        };
       });
       presence.say({ kind: 'offer', member: holder, epoch });
       await Promise.race([ready, pause.pass(READY_MS)]);
@@ -195,8 +199,8 @@ export class Active {
   }
 
   /** A standby listens, as it was offered. */
-  standbyIsReady(epoch: number): void {
-    if (epoch === this.#tenure?.epoch) this.#onReady?.();
+  standbyIsReady(standby: string, epoch: number): void {
+    if (epoch === this.#tenure?.epoch) this.#onReady?.(standby);
   }
 
   #punish(): void {

@@ -217,7 +217,7 @@ export class Member {
   handOver(): string | undefined {
     const { tenure } = this.#active;
     if (tenure === undefined || this.role !== 'active') return 'this member is not active';
-    if (!this.#watch.hasStandby(this.#parts.clock.monotonicMs())) return 'there is no standby';
+    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return 'there is no standby';
     tenure.end({ kind: 'handover', why: 'somebody asked for it' });
     return undefined;
   }
@@ -308,7 +308,7 @@ export class Member {
         if (this.#active.hang === undefined) void this.#standby.answerOffer(message.epoch);
         return;
       case 'ready':
-        this.#active.standbyIsReady(message.epoch);
+        this.#active.standbyIsReady(message.member, message.epoch);
         return;
       case 'released':
         this.#standby.lookFresh();

@@ -175,12 +175,14 @@ export class ReignWatch {
     this.peers.delete(member);
   }
 
-  /** A standby that is there, and could take over. */
-  hasStandby(nowMs: number): boolean {
-    return [...this.peers.values()].some(
-      ({ heartbeat, heardMs }) =>
-        heartbeat.member !== this.#self && heartbeat.role === 'standby' && nowMs - heardMs < this.#leaseMs,
-    );
+  /** The standbys that are there, and could take over. */
+  standbys(nowMs: number): string[] {
+    return [...this.peers.values()]
+      .filter(
+        ({ heartbeat, heardMs }) =>
+          heartbeat.member !== this.#self && heartbeat.role === 'standby' && nowMs - heardMs < this.#leaseMs,
+      )
+      .map(({ heartbeat }) => heartbeat.member);
   }
 
   /** It is time to listen to publishers, and to look at the store past its mount's memory. */

@@ -10,6 +10,7 @@ import { connect, type NatsConnection } from 'nats';
 import type { RunningBroker } from '../../src/assembly/running.js';
 import { startBroker } from '../../src/assembly/start.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
+import { decodeGroupMessage, encodeGroupMessage } from '../../src/group/messages.js';
 import type { MemberStatus } from '../../src/group/status.js';
 import type { TakeoverStory } from '../../src/group/story.js';
 import { groupSubjects } from '../../src/group/subjects.js';
@@ -240,6 +241,28 @@ describe('a group of brokers on one store', () => {
     }
     await within(Promise.all(acked), 'all are acknowledged');
     assert.equal((await settled(1)).epoch, before.epoch + 1);
+  });
+
+  it('leaves only when all standbys listen, since any of them may be next', async () => {
+    await Promise.all([start('a'), start('b')]);
+    const { member, epoch, store } = await settled(1);
+    const { talk } = groupSubjects('c', 'g');
+    const slow = { member: 'c@elsewhere@1@1', epoch };
+    const said: string[] = [];
+    const listening = nc.subscribe(talk, {
+      callback: (_, { data }) => {
+        const message = decodeGroupMessage(data)!;
+        if (message.kind === 'released' || message.kind === 'ready') said.push(message.kind);
+        if (message.kind === 'offer' && message.member === member)
+          void sleep(100).then(() => nc.publish(talk, encodeGroupMessage({ kind: 'ready', ...slow })));
+      },
+    });
+    const about = { node: 'c', forMs: 0, storeId: store.storeId, storeDir: '', server: '' };
+    nc.publish(talk, encodeGroupMessage({ kind: 'heartbeat', role: 'standby', ...slow, ...about }));
+    await handOver();
+    await waitFor(() => said.includes('released'), 'it leaves');
+    listening.unsubscribe();
+    assert.deepEqual(said, ['ready', 'ready', 'released']);
   });
 
   it('refuses to hand over when nobody would take it', async () => {
