@@ -5,6 +5,7 @@ import type { NatsConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 import { RateLimitedLog } from '../log/rate-limited.js';
 import { NatsAttachment } from '../nats/connection.js';
+import type { NatsRefusal } from '../nats/refusal.js';
 import type { NatsPlace, PlaceHandler, PlaceLink } from './nats-place.js';
 import type { GroupSubjects } from './subjects.js';
 
@@ -28,6 +29,8 @@ export interface AttachedPlaceOptions {
   /** Beside what the handler is told. */
   onLinkUp(server: string): void;
   onLinkDown(reason: string): void;
+  /** A server refused something on one of the connections. */
+  onRefused?(refusal: NatsRefusal): void;
 }
 
 /** A member's place on real NATS servers: talk of the group on the control connection, clients on the data link. */
@@ -47,8 +50,9 @@ export class AttachedPlace implements NatsPlace {
       handler,
       logger: options.logger,
       waitOnFirstConnect: true,
+      onControlUp: (control) => this.#talk(control),
+      onRefused: (refusal) => options.onRefused?.(refusal),
       onLinkUp: (link) => {
-        this.#talk();
         options.onLinkUp(this.server);
         handler.onLinkUp(link);
       },
@@ -100,15 +104,23 @@ export class AttachedPlace implements NatsPlace {
     this.#attachment.abandonServer(why);
   }
 
+  /** Makes a new data link at the same server: the handler subscribes to everything again. */
+  renewLink(why: string): void {
+    this.#attachment.renewLink(why);
+  }
+
+  /** Makes a new control connection at the same server: the group's subjects are subscribed to again. */
+  renewControl(why: string): Promise<void> {
+    return this.#attachment.renewControl(why);
+  }
+
   /** The control connection; undefined while there is none. */
   get control(): NatsConnection | undefined {
     return this.#attachment.isConnected ? this.#attachment.control : undefined;
   }
 
-  /** Subscriptions live as long as their connection object, over its reconnects. */
-  #talk(): void {
-    const { control } = this.#attachment;
-    if (this.#talkingOn === control) return;
+  /** Called for each control connection: subscriptions live as long as it does. */
+  #talk(control: NatsConnection): void {
     this.#talkingOn = control;
     const { subjects, handler, status, handOver, view, logger } = this.#options;
     // Whoever may publish in NATS may ask. No question may cost the process.

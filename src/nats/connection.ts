@@ -1,4 +1,4 @@
-import type { Authenticator, NatsConnection } from 'nats';
+import type { Authenticator, NatsConnection, Status } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { LinkTarget } from '../link/dial.js';
@@ -16,6 +16,8 @@ import {
   messageOf,
   NatsConfigError,
 } from './credentials.js';
+import { type NatsRefusal, parseRefusal } from './refusal.js';
+import { RefusalLog } from './refusal-log.js';
 
 export interface NatsAttachmentOptions {
   config: NatsConfig;
@@ -34,6 +36,13 @@ export interface NatsAttachmentOptions {
   onLinkDown(reason: LinkDownReason): void;
   /** The link's backlog has drained: see `LinkEvents`. */
   onDrain?(): void;
+  /**
+   * There is a control connection that has no subscriptions yet: subscribe. Called before the `onLinkUp` that follows, and again
+   * for each one that takes its place. What the one before had is gone.
+   */
+  onControlUp?(control: NatsConnection): void;
+  /** A server refused something on one of the connections and keeps it. Called each time. */
+  onRefused?(refusal: NatsRefusal): void;
   logger: Logger;
   /** Whether `start` waits until there is a server, instead of failing when there is none. */
   waitOnFirstConnect: boolean;
@@ -67,9 +76,11 @@ export class NatsAttachment {
   private readonly authenticators: Authenticator[];
   private readonly controlBackoff: Backoff;
   private readonly linkBackoff: Backoff;
+  private readonly refusals: Readonly<Record<NatsRefusal['connection'], RefusalLog>>;
   private currentControl: NatsConnection | undefined;
   private currentLink: Link | undefined;
   private isControlConnected = false;
+  private isRenewingControl = false;
   /** Grows each time the control connection has found a server. */
   private controlMoves = 0;
   private isClosed = false;
@@ -88,6 +99,7 @@ export class NatsAttachment {
     const random = options.random ?? Math.random;
     this.controlBackoff = new Backoff(this.clock, random, FIRST_RETRY_MS, MAX_RETRY_MS);
     this.linkBackoff = new Backoff(this.clock, random, FIRST_RETRY_MS, MAX_RETRY_MS);
+    this.refusals = { control: new RefusalLog(this.logger), 'data link': new RefusalLog(this.logger) };
     if (options.config.servers.length === 0)
       throw new NatsConfigError('no NATS server to attach to is named');
     this.authenticators = authenticators(options.config);
@@ -162,36 +174,15 @@ export class NatsAttachment {
   }
 
   private async connectControl(retry: boolean): Promise<NatsConnection | undefined> {
-    const { config, name, tlsFirst } = this.options;
+    const { config } = this.options;
     while (!this.isClosed) {
       try {
-        const tls = controlTls(config, tlsFirst ?? false);
-        const control = await connect(
-          {
-            servers: [...config.servers],
-            noRandomize: config.inOrder,
-            name: `${name} (control)`,
-            authenticator: this.authenticators,
-            timeout: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-            pingInterval: CONTROL_PING_INTERVAL_MS,
-            maxPingOut: 2,
-            reconnect: true,
-            maxReconnectAttempts: -1,
-            reconnectTimeWait: CONTROL_RETRY_MS,
-            reconnectJitter: CONTROL_RETRY_JITTER_MS,
-            reconnectJitterTLS: CONTROL_RETRY_JITTER_MS,
-            ignoreAuthErrorAbort: true,
-            ...(tls && { tls }),
-          },
-          this.dials.signal,
-        );
-        if (this.isClosed) {
-          await control.close();
-          return undefined;
-        }
+        const control = await this.dialControl(config.servers, config.inOrder);
+        if (control === undefined) return undefined;
         this.controlBackoff.reset();
         this.currentControl = control;
         this.controlIsConnected();
+        this.options.onControlUp?.(control);
         return control;
       } catch (error) {
         if (this.isClosed) return undefined;
@@ -210,34 +201,97 @@ export class NatsAttachment {
     return undefined;
   }
 
+  /** @returns undefined if everything was closed meanwhile */
+  private async dialControl(
+    servers: readonly string[],
+    inOrder: boolean,
+  ): Promise<NatsConnection | undefined> {
+    const { config, name, tlsFirst } = this.options;
+    const tls = controlTls(config, tlsFirst ?? false);
+    const control = await connect(
+      {
+        servers: [...servers],
+        noRandomize: inOrder,
+        name: `${name} (control)`,
+        authenticator: this.authenticators,
+        timeout: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+        pingInterval: CONTROL_PING_INTERVAL_MS,
+        maxPingOut: 2,
+        reconnect: true,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: CONTROL_RETRY_MS,
+        reconnectJitter: CONTROL_RETRY_JITTER_MS,
+        reconnectJitterTLS: CONTROL_RETRY_JITTER_MS,
+        ignoreAuthErrorAbort: true,
+        ...(tls && { tls }),
+      },
+      this.dials.signal,
+    );
+    if (!this.isClosed) return control;
+    await control.close();
+    return undefined;
+  }
+
   /** Listens to the control connection, and replaces it should it ever give up. */
   private async keepControl(first: NatsConnection): Promise<void> {
     let control: NatsConnection | undefined = first;
     while (control && !this.isClosed) {
-      for await (const status of control.status()) {
-        if (status.type === 'disconnect') {
-          this.isControlConnected = false;
-          if (!this.isClosed) this.logger.warn({ server: this.server }, 'NATS control connection lost');
-        } else if (status.type === 'reconnect') {
-          this.logger.info({ server: this.server }, 'NATS control connection is back');
-          this.controlIsConnected();
-        } else if (status.type === 'ldm') {
-          this.leaveServer('it is in lame-duck mode');
-        } else if (status.type === 'error') {
-          this.logger.warn({ error: status.data }, 'NATS server refused');
-        }
+      void this.listenTo(control);
+      const failure = await control.closed();
+      if (this.isClosed) return;
+      if (this.currentControl !== control) {
+        control = this.currentControl;
+        continue;
       }
       this.isControlConnected = false;
-      if (this.isClosed) return;
-      const reason = messageOf((await control.closed()) ?? 'closed');
-      this.logger.error({ reason }, 'NATS control connection gave up: making a new one');
+      this.logger.error(
+        { reason: messageOf(failure ?? 'closed') },
+        'NATS control connection gave up: making a new one',
+      );
       await this.controlBackoff.wait();
       control = await this.connectControl(true);
     }
   }
 
+  /** The package's iterator does not end with its connection: nothing may wait for it. */
+  private async listenTo(control: NatsConnection): Promise<void> {
+    for await (const status of control.status()) {
+      if (this.currentControl !== control) return;
+      if (status.type === 'disconnect') {
+        this.isControlConnected = false;
+        if (!this.isClosed) this.logger.warn({ server: this.server }, 'NATS control connection lost');
+      } else if (status.type === 'reconnect') {
+        this.logger.info({ server: this.server }, 'NATS control connection is back');
+        this.controlIsConnected();
+      } else if (status.type === 'ldm') {
+        this.leaveServer('it is in lame-duck mode');
+      } else if (status.type === 'error') {
+        this.controlWasRefused(status);
+      }
+    }
+  }
+
+  /** The package keeps the server's words to itself. */
+  private controlWasRefused({ data, permissionContext }: Status): void {
+    if (permissionContext === undefined) {
+      this.wasRefused(parseRefusal('control', String(data)));
+      return;
+    }
+    const { operation, subject } = permissionContext;
+    const what = operation === 'subscription' ? 'Subscription' : 'Publish';
+    this.wasRefused(
+      parseRefusal('control', `Permissions Violation for ${what} to ${JSON.stringify(subject)}`),
+    );
+  }
+
+  private wasRefused(refusal: NatsRefusal): void {
+    this.refusals[refusal.connection].note(refusal);
+    this.options.onRefused?.(refusal);
+  }
+
   private controlIsConnected(): void {
     this.isControlConnected = true;
+    this.refusals.control.connected();
     this.controlMoves++;
     this.onControlConnected?.();
     this.linkBackoff.wake();
@@ -303,8 +357,7 @@ export class NatsAttachment {
   private readonly linkEvents: LinkEvents = {
     onDown: (reason) => this.linkIsDown(reason),
     onDrain: () => this.options.onDrain?.(),
-    onServerError: (text) =>
-      this.logger.warn({ error: text }, 'NATS server refused something on the data link'),
+    onServerError: (text) => this.wasRefused(parseRefusal('data link', text)),
   };
 
   /** Resolves when the link is gone. */
@@ -313,6 +366,7 @@ export class NatsAttachment {
       this.onLinkGone = resolve;
     });
     this.currentLink = link;
+    this.refusals['data link'].connected();
     this.logger.info(
       { server, serverName: link.serverInfo.serverName, serverVersion: link.serverInfo.version },
       'connected to NATS',
@@ -343,6 +397,44 @@ export class NatsAttachment {
     this.currentLink?.close();
     this.linkIsDown(why);
     control.reconnect().catch((error) => this.logger.warn({ reason: messageOf(error) }, 'cannot reconnect'));
+  }
+
+  /** Gives up the data link alone. The next one is made at the same server, and subscribes to everything again. */
+  renewLink(why: string): void {
+    if (!this.currentLink) return;
+    this.currentLink.close();
+    this.linkIsDown(why);
+  }
+
+  /**
+   * Makes another control connection at the same server, which subscribes to everything again, in place of the one that there is.
+   * That one stays if none can be made.
+   */
+  async renewControl(why: string): Promise<void> {
+    const old = this.currentControl;
+    if (!old || !this.isControlConnected || this.isClosed || this.isRenewingControl) return;
+    this.isRenewingControl = true;
+    const server = this.server;
+    this.logger.info({ server, why }, 'making a new control connection to the NATS server');
+    try {
+      const control = await this.dialControl([server], true);
+      if (control === undefined) return;
+      if (this.currentControl !== old || !this.isControlConnected) {
+        await control.close();
+        return;
+      }
+      this.currentControl = control;
+      this.refusals.control.connected();
+      this.options.onControlUp?.(control);
+      await old.close();
+    } catch (error) {
+      this.logger.warn(
+        { server, reason: messageOf(error) },
+        'no new control connection: keeping the old one',
+      );
+    } finally {
+      this.isRenewingControl = false;
+    }
   }
 
   /** Whether messages on the control connection would leave now. */

@@ -12,6 +12,7 @@ import type { Link } from '../../src/link/link.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { NatsAttachment, type NatsAttachmentOptions } from '../../src/nats/connection.js';
 import { NatsConfigError } from '../../src/nats/credentials.js';
+import type { NatsRefusal } from '../../src/nats/refusal.js';
 import { HoldingProxy } from '../harness/holding-proxy.js';
 import { waitFor } from '../harness/wait.js';
 import { Inbox, publish } from '../link/inbox.js';
@@ -365,6 +366,67 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       await attached.attachment.close();
       assert.deepEqual(attached.downReasons, []);
       assert.equal(attached.attachment.link, undefined);
+    });
+  });
+
+  describe('says what it is refused', () => {
+    const users = (allowed: string) =>
+      `authorization { users: [ { user: u, password: p, permissions: { publish: ["a", "_INBOX.>"], subscribe: ${allowed} } } ] }`;
+
+    it('on either connection, and has all of it again when the permission is back', async () => {
+      const server = await run({ config: users('["a", "b"]') });
+      const refused: NatsRefusal[] = [];
+      const heard: string[] = [];
+      const attached = attach(
+        { servers: [server.url], user: 'u', pass: 'p' },
+        {
+          onRefused: (refusal) => {
+            refused.push(refusal);
+          },
+          onControlUp: (control) => {
+            control.subscribe('b', { callback: () => {} });
+            control.subscribe('a', {
+              callback: (error) => {
+                if (error === null) heard.push('a');
+              },
+            });
+          },
+        },
+      );
+      const { attachment } = attached;
+      await attachment.start();
+      await attached.works();
+      const old = attachment.control;
+      assert.equal(refused.length, 0);
+
+      await server.reload(users('["b"]'));
+      await waitFor(() => refused.length === 2, 'both connections are refused');
+      const seen = refused.splice(0).sort((x, y) => x.connection.localeCompare(y.connection));
+      assert.deepEqual(
+        seen.map(({ connection, operation, subject }) => ({ connection, operation, subject })),
+        [
+          { connection: 'control', operation: 'subscribe', subject: 'a' },
+          { connection: 'data link', operation: 'subscribe', subject: 'a' },
+        ],
+      );
+      publish(attachment.link!, 'x', '');
+      attachment.control.publish('y');
+      await waitFor(() => refused.length === 2, 'both are told what they may not publish');
+      assert.deepEqual(refused.map(({ operation, subject }) => `${operation} ${subject}`).sort(), [
+        'publish x',
+        'publish y',
+      ]);
+
+      await server.reload(users('["a", "b"]'));
+      heard.length = 0;
+      attachment.renewLink('it is refused nothing any more');
+      await attachment.renewControl('it is refused nothing any more');
+      await attached.linked(2);
+      assert.notEqual(attachment.control, old);
+      await attachment.control.flush();
+      await attached.works();
+      assert.deepEqual(heard, ['a', 'a']);
+      assert.deepEqual(attached.downReasons, ['it is refused nothing any more']);
     });
   });
 

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { waitFor } from '../harness/wait.js';
 
 /** A real nats-server, for a test to talk to and to kill. */
 export class NatsProcess {
@@ -11,6 +12,7 @@ export class NatsProcess {
     private readonly child: ChildProcess,
     readonly port: number,
     private readonly dir: string,
+    private readonly log: { text: string },
   ) {}
 
   /** @param config text of a configuration file */
@@ -26,9 +28,9 @@ export class NatsProcess {
     const child = spawn(options.binary ?? 'nats-server', [...args, ...(options.args ?? [])], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    let log = '';
+    const log = { text: '' };
     child.stderr!.on('data', (chunk) => {
-      log = (log + chunk).slice(-4_000);
+      log.text = (log.text + chunk).slice(-4_000);
     });
     const exited = once(child, 'exit');
     for (;;) {
@@ -36,12 +38,13 @@ export class NatsProcess {
       const text = file ? await readFile(join(dir, file), 'utf8') : '';
       if (text.endsWith('}')) {
         const ports = JSON.parse(text) as { nats: string[] };
-        return new NatsProcess(child, Number(new URL(ports.nats[0]!.replace(/^\w+:/, 'http:')).port), dir);
+        const port = Number(new URL(ports.nats[0]!.replace(/^\w+:/, 'http:')).port);
+        return new NatsProcess(child, port, dir, log);
       }
       const ended = await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 5))]);
       if (ended !== undefined) {
         await rm(dir, { recursive: true });
-        throw new Error(`nats-server ended: ${log}`);
+        throw new Error(`nats-server ended: ${log.text}`);
       }
     }
   }
@@ -52,6 +55,17 @@ export class NatsProcess {
 
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+
+  /** Has it read another text of its configuration file, and waits until it has. It was started with one. */
+  async reload(config: string): Promise<void> {
+    await writeFile(join(this.dir, 'nats.conf'), config);
+    this.log.text = '';
+    this.child.kill('SIGHUP');
+    await waitFor(
+      () => /Reloaded server configuration/.test(this.log.text),
+      () => `nats-server reads its configuration again; it said:\n${this.log.text}`,
+    );
   }
 
   async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
