@@ -34,6 +34,11 @@ export class Dashboard {
     this.#feed.close();
   }
 
+  /** The broker or member has completed its start. */
+  get isStarted(): boolean {
+    return this.#node.isStarted;
+  }
+
   /** Answers for the broker in this process. @returns undefined if there is none that serves */
   answer(request: ViewRequest): Promise<ViewAnswer> | undefined {
     const { broker, health } = this.#node;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { type Handler, send, sendJson, sendText } from '../http/answer.js';
+import { RETRY_HEADERS } from '../http/once-started.js';
 import { ChannelTable } from './channel-table.js';
 import type { Dashboard } from './dashboard.js';
 
@@ -26,7 +27,14 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
   const { resolve } = createRequire(import.meta.url);
   const own = (name: string): string => fileURLToPath(new URL(`page/${name}`, import.meta.url));
   return [
-    ['/', 'the dashboard', page(() => own('index.html'))],
+    [
+      '/',
+      'the dashboard',
+      page(
+        () => own('index.html'),
+        () => dashboard.isStarted,
+      ),
+    ],
     ['/dashboard/page.js', 'its script', page(() => own('page.js'))],
     ['/dashboard/charts.js', 'its charts', page(() => own('charts.js'))],
     ['/dashboard/channels.js', 'its table of channels', page(() => own('channels.js'))],
@@ -70,12 +78,18 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
   ];
 }
 
-/** A file that does not change while this runs. */
-function page(path: () => string): Handler {
+/**
+ * A file that does not change while this runs.
+ *
+ * @param isGood asked each time: if not, the status is 503, for programs. A browser shows the page all the same
+ */
+function page(path: () => string, isGood = (): boolean => true): Handler {
   let content: Promise<string> | undefined;
   return async (_request, response) => {
     content ??= readFile(path(), 'utf8');
     const type = TYPES[path().split('.').at(-1)!]!;
-    send(response, 200, type, await content, HEADERS);
+    const text = await content;
+    if (isGood()) send(response, 200, type, text, HEADERS);
+    else send(response, 503, type, text, { ...HEADERS, ...RETRY_HEADERS });
   };
 }

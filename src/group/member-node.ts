@@ -19,6 +19,8 @@ export class MemberNode implements MonitoredNode {
   readonly measures = new Measures();
   readonly maxChannels: number;
   readonly channelLimits: ChannelLimitsTable;
+  /** It was a standby or active at some time. */
+  isStarted = false;
   /** Undefined before there is a place for it. */
   member: Member | undefined;
   askMembers: GroupStatus['askMembers'];

@@ -100,7 +100,9 @@ export class RunningMember extends Assembly<MemberNode> {
     this.node.askActive = (request) => this.#askActive(request);
     member.onFatal = (error) => this.fail(error);
     member.onChanged = () => {
-      if (member.role === 'active' || member.role === 'standby') this.onReady();
+      if (member.role !== 'active' && member.role !== 'standby') return;
+      this.node.isStarted = true;
+      this.onReady();
     };
     await place.start(signal);
     signal.throwIfAborted();

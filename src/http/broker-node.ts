@@ -20,6 +20,9 @@ export class BrokerNode implements MonitoredNode {
   readonly maxChannels: number;
   readonly channelLimits: ChannelLimitsTable;
 
+  /** Clients could come at some time. */
+  isStarted = false;
+
   readonly #clock: Clock;
   #phase: Phase = 'starting';
   #broker: Broker | undefined;
@@ -94,6 +97,7 @@ export class BrokerNode implements MonitoredNode {
   /** Clients can come. */
   serving(): void {
     this.#phase = 'serving';
+    this.isStarted = true;
   }
 
   stopping(): void {

@@ -3,6 +3,8 @@ import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import type { NatsMonitoring } from '../nats/monitoring.js';
 import { type Handler, type HttpRequest, sendPieces, sendText } from './answer.js';
+import type { MonitoredNode } from './node.js';
+import { notYet, RETRY_HEADERS } from './once-started.js';
 
 /** What the Go server answered for the nats-server inside it, and all that is passed on: they read, none changes anything. */
 const PAGES = [
@@ -29,11 +31,11 @@ const LIMITS: PageLimits = { timeoutMs: 20_000, maxBytes: 64 * 1024 * 1024 };
  * The monitoring pages of the nats-server that the broker supervises.
  *
  * @param where it has them at the moment
- * @param server the NATS server that the broker is attached to, `host:port`
+ * @param node whose pages they are: until its start is complete there are none
  */
 export function natsPages(
   where: () => NatsMonitoring,
-  server: () => string,
+  node: Pick<MonitoredNode, 'isStarted' | 'health' | 'nats'>,
   limits = LIMITS,
 ): [path: string, about: string, handle: Handler][] {
   return PAGES.map(([path, about]) => [
@@ -43,9 +45,11 @@ export function natsPages(
       const monitoring = where();
       switch (monitoring.kind) {
         case 'on':
+          // Its server runs long before it serves.
+          if (!node.isStarted) return notYet(node, response);
           return passOn(new URL(path, monitoring.url), request, response, limits);
         case 'attached':
-          return sendText(response, 404, elsewhere(path, server()));
+          return sendText(response, 404, elsewhere(path, node.nats.server));
         case 'off':
           return sendText(response, 404, OFF);
         case 'starting':
@@ -53,6 +57,7 @@ export function natsPages(
             response,
             503,
             'the nats-server of this broker does not run yet, or not again: try again',
+            RETRY_HEADERS,
           );
       }
     },

@@ -17,6 +17,8 @@ export interface MonitoredNode {
   /** Milliseconds since 1970. */
   readonly startedAtMs: number;
   readonly state: ServerState;
+  /** The start is complete: it has served clients, or watched as a standby. True from then on. */
+  readonly isStarted: boolean;
   readonly storeKind: 'memory' | 'file';
   /** 0 is unlimited. */
   readonly maxChannels: number;

@@ -9,6 +9,7 @@ import { clientsz } from './clientsz.js';
 import { healthz, readyz } from './health.js';
 import { natsPages } from './nats-pages.js';
 import type { MonitoredNode } from './node.js';
+import { onceStarted } from './once-started.js';
 import { serverz } from './serverz.js';
 import { storez } from './storez.js';
 
@@ -35,6 +36,8 @@ export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
   const add = (path: string, about: string | undefined, handle: Handler): void => {
     routes.set(path, { about, handle });
   };
+  const addOnceStarted = (path: string, about: string, handle: Handler): void =>
+    add(path, about, onceStarted(node, handle));
   for (const [path, about, handle] of dashboardRoutes(dashboard)) add(path, about, handle);
   add('/livez', 'the process turns', (_request, response) => sendText(response, 200, 'ok'));
   add('/healthz', 'it does its part, or is about to', (_request, response) => healthz(node, response));
@@ -43,26 +46,28 @@ export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
     const { contentType, pieces } = await metrics.scrape();
     await sendPieces(response, contentType, pieces);
   });
-  add('/streaming', 'this list', page);
-  add('/streaming/serverz', 'the server as a whole', async (_request, response) =>
+  addOnceStarted('/streaming', 'this list', page);
+  addOnceStarted('/streaming/serverz', 'the server as a whole', async (_request, response) =>
     sendJson(response, 200, await serverz(node)),
   );
-  add('/streaming/storez', 'the store and its limits', (_request, response) =>
+  addOnceStarted('/streaming/storez', 'the store and its limits', (_request, response) =>
     sendJson(response, 200, storez(node)),
   );
-  add('/streaming/clientsz', 'clients: offset, limit, client=ID, subs=1', (request, response) =>
+  addOnceStarted('/streaming/clientsz', 'clients: offset, limit, client=ID, subs=1', (request, response) =>
     clientsz(node, request, response),
   );
-  add('/streaming/channelsz', 'channels: offset, limit, channel=NAME, subs=1', (request, response) =>
-    channelsz(node, byName, request, response),
+  addOnceStarted(
+    '/streaming/channelsz',
+    'channels: offset, limit, channel=NAME, subs=1',
+    (request, response) => channelsz(node, byName, request, response),
   );
-  add('/streaming/isFTActive', '200 on the active of a group, else 204', (_request, response) => {
+  addOnceStarted('/streaming/isFTActive', '200 on the active of a group, else 204', (_request, response) => {
     const isActive = node.state === 'FT_ACTIVE';
     const length = isActive ? { 'Content-Length': 0 } : {};
     response.writeHead(isActive ? 200 : 204, { 'Cache-Control': 'no-store', ...length }).end();
   });
   const isAttached = natsMonitoring().kind === 'attached';
-  for (const [path, about, handle] of natsPages(natsMonitoring, () => node.nats.server)) {
+  for (const [path, about, handle] of natsPages(natsMonitoring, node)) {
     add(path, isAttached ? undefined : about, handle);
   }
   return routes;

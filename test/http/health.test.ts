@@ -9,6 +9,12 @@ import { freePort } from '../harness/nats-server.js';
 import { waitFor } from '../harness/wait.js';
 import { get, httpRig, type Json } from './http-rig.js';
 
+/** Pages that have nothing to tell before a start is complete. */
+const WITH_FIGURES = [
+  ...['/streaming', '/streaming/serverz', '/streaming/storez', '/streaming/channelsz', '/streaming/clientsz'],
+  '/streaming/isFTActive',
+];
+
 describe('/healthz and /readyz', () => {
   const rig = httpRig({ flags: ['--node-name', 'stan-0'] });
 
@@ -48,31 +54,48 @@ describe('/healthz and /readyz', () => {
     assert.match(text, /\nstanchion_nats_losses_total 1\n/);
   });
 
-  it('are answered before there is a NATS server', async () => {
-    await rig.nats.stop();
-    const port = await freePort();
-    const starting = BrokerProcess.start(rig.settings({ flags: ['--http-port', String(port)] }));
-    starting.catch(() => {});
-    const status = (path: string): Promise<number> =>
-      fetch(`http://127.0.0.1:${port}${path}`).then(
-        (response) => response.status,
-        () => 0,
-      );
-    try {
-      await waitFor(async () => (await status('/livez')) === 200, '/livez is answered');
-      await waitFor(async () => (await status('/healthz')) === 503, '/healthz misses NATS');
-      for (const path of ['/metrics', '/streaming/serverz', '/streaming/channelsz', '/streaming/clientsz']) {
-        assert.equal(await status(path), 200, path);
-      }
-      await rig.nats.start();
-      await starting;
-      assert.equal(await status('/readyz'), 200);
-    } finally {
+  for (const [kind, store, flags] of [
+    ['broker alone', 'memory', []],
+    ['member of a group', 'file', ['--ft-group', 'g']],
+  ] as const) {
+    it(`are answered before there is a NATS server, as /metrics; pages with figures say that it is too early: ${kind}`, async () => {
       await rig.nats.stop();
-      await rig.nats.start();
-      await (await starting).destroy();
-    }
-  });
+      const port = await freePort();
+      const starting = BrokerProcess.start(
+        rig.settings({ store, flags: ['--http-port', String(port), ...flags] }),
+      );
+      starting.catch(() => {});
+      const ask = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`);
+      const status = (path: string): Promise<number> =>
+        ask(path).then(
+          (response) => response.status,
+          () => 0,
+        );
+      try {
+        await waitFor(async () => (await status('/livez')) === 200, '/livez is answered');
+        await waitFor(async () => (await status('/healthz')) === 503, '/healthz misses NATS');
+        assert.equal(await status('/metrics'), 200);
+        for (const path of WITH_FIGURES) {
+          const early = await ask(path);
+          assert.deepEqual([early.status, early.headers.get('retry-after')], [503, '1'], path);
+          assert.match(await early.text(), /does not serve yet \(no connection to NATS since .*\/readyz/);
+        }
+        // For people: the page itself, which says how it stands.
+        const page = await ask('/');
+        assert.deepEqual([page.status, page.headers.get('retry-after')], [503, '1']);
+        assert.match(await page.text(), /^<!doctype html>/);
+        assert.equal(await status('/dashboard/state'), 200);
+        await rig.nats.start();
+        await starting;
+        assert.equal(await status('/readyz'), 200);
+        for (const path of ['/', ...WITH_FIGURES]) assert.ok([200, 204].includes(await status(path)), path);
+      } finally {
+        await rig.nats.stop();
+        await rig.nats.start();
+        await (await starting).destroy();
+      }
+    });
+  }
 
   async function ask(path: string): Promise<{ status: number; health: Json }> {
     const { status, text } = await get(rig.broker, path);

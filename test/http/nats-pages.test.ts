@@ -217,7 +217,11 @@ describe('A page that is passed on', () => {
     const all = { timeoutMs: 10_000, maxBytes: 1_000, ...limits };
     const pages = natsPages(
       () => ({ kind: 'on', url: origin }),
-      () => '',
+      {
+        isStarted: true,
+        health: { isHealthy: true, isReady: true, reasons: [] },
+        nats: { isConnected: true, server: '', sinceMs: 0, losses: 0 },
+      },
       all,
     );
     const [, , handle] = pages.find(([path]) => path === '/varz')!;
