@@ -414,11 +414,8 @@ export class Delivery {
         owner.isLoading = false;
         this.#resume(owner);
       },
-      (error: unknown) => {
-        this.#log.error(
-          { err: error, channel: sub.channel.name, sequence },
-          'cannot read a stored message, delivery stands still there: run `stanchion store verify`',
-        );
+      () => {
+        // The store has told of it. Nothing is passed over without somebody's word: the read may succeed yet.
         this.#clock.setTimer(READ_RETRY_MS, () => {
           owner.isLoading = false;
           this.#resume(owner);

@@ -3,6 +3,7 @@ import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { Measures } from '../metrics/measures.js';
+import { namesOf, type Unreadable } from '../store/unreadable.js';
 import type { Health, MonitoredNode, NatsStatus, ServerState } from './node.js';
 
 type Phase = 'starting' | 'serving' | 'cut off' | 'stopping' | 'failed';
@@ -116,7 +117,7 @@ export class BrokerNode implements MonitoredNode {
   }
 }
 
-/** What keeps a store from taking messages, for people. */
+/** What is not as it should be with a store, for people. */
 export function storeTroubles(broker: Broker | undefined): string[] {
   if (broker === undefined) return [];
   const { fullReason, pendingBytes } = broker.store;
@@ -125,7 +126,24 @@ export function storeTroubles(broker: Broker | undefined): string[] {
   if (pendingBytes > broker.options.maxPendingBytes) {
     troubles.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
   }
+  const damage = damageTrouble(broker.store.unreadable);
+  if (damage !== undefined) troubles.push(damage);
   return troubles;
+}
+
+/** Health tells of so many places; the log and `stanchion store verify` have them all. */
+const MAX_PLACES_TOLD = 3;
+
+/** Messages that cannot be read: who is to get them stands still there. */
+function damageTrouble(unreadable: Unreadable): string | undefined {
+  const places = unreadable.list();
+  if (places.length === 0) return undefined;
+  const told = places.slice(0, MAX_PLACES_TOLD).map((place) => `${namesOf(place)} (${place.why})`);
+  const more = places.length - told.length;
+  return (
+    `messages cannot be read, and delivery stands still before them: ${told.join('; ')}${more > 0 ? `; and ${more} more` : ''}. ` +
+    'See StanchionStoreDamaged in docs/alerts.md'
+  );
 }
 
 function wallMs(clock: Clock): number {

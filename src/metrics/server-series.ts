@@ -159,6 +159,16 @@ const OWN: readonly ServerMetric[] = [
   gauge('store_full', '1 while publishers get an error for want of room', ({ node }) =>
     Number(node.broker?.store.fullReason !== undefined),
   ),
+  gauge(
+    'store_damaged_channels',
+    'Channels with messages that could not be read: whoever is to get them stands still there',
+    ({ node }) => node.broker?.store.unreadable.channelCount() ?? 0,
+  ),
+  gauge(
+    'store_damaged_messages',
+    'Messages that could not be read, of those that were asked for',
+    ({ node }) => node.broker?.store.unreadable.messageCount() ?? 0,
+  ),
   gauge('nats_connected', '1 while there is a connection to NATS', ({ node }) =>
     Number(node.nats.isConnected),
   ),

@@ -24,6 +24,7 @@ import { type Extent, extentIndex, type Segment } from './segment.js';
 import type { SegmentFiles } from './segment-files.js';
 import { rowTimestampMs } from './segment-format.js';
 import type { ChannelLog, LogLimits, MessageRef } from './types.js';
+import { namesOf, type Unreadable } from './unreadable.js';
 
 /** What a file log needs of its store. */
 export interface FileLogOwner {
@@ -33,6 +34,7 @@ export interface FileLogOwner {
   readonly ages: AgeQueue;
   readonly files: SegmentFiles;
   readonly runs: LoadedRuns;
+  readonly unreadable: Unreadable;
   readonly drops: Drops;
   /** The log's oldest messages are gone: the first time since `isHeadRecorded` was set. */
   onHeadMoved(log: FileLog): void;
@@ -275,11 +277,37 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
         if (this.isDeleted) return;
         this.#runs.push(run);
         this.#owner.runs.add(run);
+        if (this.#owner.unreadable.wereRead(this, run.first, run.last))
+          this.#owner.warn(`Message ${sequence} of channel ${this.name} could be read after all`);
         return;
       } catch (error) {
-        if (!isMissing(error) || attempt === 3) throw error;
+        if (isMissing(error) && attempt < 3) continue;
+        await this.#noteUnreadable(extent, sequence, error as Error);
+        throw error;
       }
     }
+  }
+
+  /** Finds how far it goes, so that it can be told at once. */
+  async #noteUnreadable(extent: Extent, first: number, error: Error): Promise<void> {
+    const { unreadable, files } = this.#owner;
+    if (this.isDeleted || unreadable.isKnown(this, first)) return;
+    let last = first;
+    const end = Math.min(extent.last, first + MAX_PROBED);
+    while (last < end) {
+      const isWhole = await readRun(files, this, extent, last + 1).then(
+        () => true,
+        () => false,
+      );
+      if (isWhole) break;
+      last++;
+    }
+    const place = unreadable.note(this, first, last, extent.segment.path, error);
+    if (place === undefined) return;
+    this.#owner.warn(
+      `${namesOf(place)} cannot be read: ${place.why}. Whoever is to get it stands still there, and the read is tried again and again. ` +
+        'Other channels go on. `stanchion store verify` names everything that is damaged; docs/alerts.md (StanchionStoreDamaged) says what to do',
+    );
   }
 
   async #firstAtMs(ms: number, from: number, to: number): Promise<number> {
@@ -413,5 +441,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     if (count > 0) table.dropOldest(count);
   }
 }
+
+/** Messages behind one that cannot be read that are tried, to see whether they can. */
+const MAX_PROBED = 64;
 
 const SCRATCH: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };

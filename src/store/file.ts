@@ -30,6 +30,7 @@ import type {
   StoreHost,
   SubscriptionRecord,
 } from './types.js';
+import type { Unreadable } from './unreadable.js';
 
 const FIRST_CHECKPOINT_MS = 1000;
 const BOUNDS_INTERVAL_MS = 1000;
@@ -55,6 +56,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   readonly segments: Set<Segment>;
   readonly deadSegments: Set<Segment>;
   readonly files: SegmentFiles;
+  readonly unreadable: Unreadable;
   readonly #settings: FileStoreSettings;
   readonly #logOwner: LogOwner;
   readonly #journal: Journal;
@@ -95,6 +97,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.segments = state.segments;
     this.deadSegments = logOwner.deadSegments;
     this.files = logOwner.files;
+    this.unreadable = logOwner.unreadable;
     this.#logs = state.logs;
     this.#nextLogId = state.nextLogId;
     this.#nextSession = state.nextSession;

@@ -8,6 +8,7 @@ import { LoadedRuns } from './loaded-runs.js';
 import type { FileStoreSettings } from './open-file.js';
 import type { Segment } from './segment.js';
 import { SegmentFiles } from './segment-files.js';
+import { Unreadable } from './unreadable.js';
 
 export type LogOwnerSettings = Pick<
   FileStoreSettings,
@@ -22,6 +23,7 @@ export class LogOwner implements FileLogOwner {
   readonly ages = new AgeQueue();
   readonly files: SegmentFiles;
   readonly runs: LoadedRuns;
+  readonly unreadable = new Unreadable();
   readonly drops: Drops;
   readonly movedHeads: FileLog[] = [];
   readonly deadSegments = new Set<Segment>();

@@ -17,6 +17,7 @@ import type {
   StoreHost,
   SubscriptionRecord,
 } from './types.js';
+import { Unreadable } from './unreadable.js';
 
 export interface MemoryStoreOptions {
   clock: Clock;
@@ -33,6 +34,7 @@ export interface MemoryStoreOptions {
  */
 export class MemoryStore implements Store, MemoryLogOwner {
   readonly kind = 'memory';
+  readonly unreadable = new Unreadable();
   readonly storeId: string;
   readonly recovered: RecoveredState;
   readonly fullReason = undefined;

@@ -1,6 +1,7 @@
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import type { GuidRun } from '../publish/guid-generation.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
+import type { Unreadable } from './unreadable.js';
 
 /** What a batch of appends is called until it is durable. Grows by one with each commit, from 1. */
 export type BatchId = number;
@@ -166,6 +167,8 @@ export interface Store {
   readonly committed: BatchId;
   /** Why publishes must be refused at present, e.g. no space left on the device. Everything else goes on. */
   readonly fullReason: string | undefined;
+  /** Messages that could not be read. */
+  readonly unreadable: Unreadable;
   /** Bytes appended and not yet durable: the owner bounds it by refusing publishes. */
   readonly pendingBytes: number;
 

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { Broker } from '../../src/broker/broker.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import { BrokerNode } from '../../src/http/broker-node.js';
+import { Unreadable } from '../../src/store/unreadable.js';
 import { ManualClock } from '../clock/manual-clock.js';
 import { Broker as BrokerProcess } from '../harness/broker.js';
 import { freePort } from '../harness/nats-server.js';
@@ -107,7 +108,10 @@ describe('The health of a broker', () => {
   const config = resolveServeConfig([], {}, () => NO_CONFIG_FILE);
   const newNode = (): BrokerNode => new BrokerNode(config, 'id', new ManualClock());
   const recovered = (store: Partial<Broker['store']> = {}): Broker =>
-    ({ store: { fullReason: undefined, pendingBytes: 0, ...store }, options: config }) as unknown as Broker;
+    ({
+      store: { fullReason: undefined, pendingBytes: 0, unreadable: new Unreadable(), ...store },
+      options: config,
+    }) as unknown as Broker;
 
   it('is good while it recovers, however long that takes; it is not ready', () => {
     const node = newNode();

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { Rig } from '../harness/rig.js';
+import { waitFor } from '../harness/wait.js';
+import { filesOf, inSegments } from '../store/damaged-store.js';
+import { get, type Json } from './http-rig.js';
+
+describe('a flipped byte in a segment', () => {
+  const rig = new Rig({ store: 'file', broker: false, flags: ['--http-port', '-1'] });
+
+  it('is told by health, metrics and the log, once, until it can be read; others are served', async () => {
+    const broker = await rig.startBroker();
+    const dir = broker.settings.dir!;
+    const client = await rig.connect('billing', { broker });
+    for (let i = 1; i <= 20; i++) await client.publish('orders', `order ${i}`);
+    await client.publish('other', 'other 1');
+    await inSegments(broker);
+    await broker.kill();
+    const [segment] = filesOf(dir, 'segments');
+    const whole = readFileSync(segment!);
+    const damaged = Buffer.from(whole);
+    for (const payload of ['order 8', 'order 9']) damaged[damaged.indexOf(payload)]! ^= 1;
+    writeFileSync(segment!, damaged);
+    await broker.startAgain();
+
+    assert.deepEqual(await health(), { status: 'ok', reasons: [] });
+    const reader = await rig.connect('reader', { broker });
+    const got: number[] = [];
+    await reader.subscribe('orders', {
+      ...{ all: true, durableName: 'ledger' },
+      onMessage: ({ sequence }) => got.push(sequence),
+    });
+    const again: number[] = [];
+    await reader.subscribe('orders', { all: true, onMessage: ({ sequence }) => again.push(sequence) });
+    await waitFor(async () => (await health()).status === 'impaired', 'health tells of it');
+    assert.deepEqual([got.at(-1), again.at(-1)], [7, 7]);
+    const { reasons } = await health();
+    assert.match(
+      String(reasons),
+      /messages 8 to 9 of channel orders .*\.seg, byte \d+: message 8 is not whole/,
+    );
+    assert.equal((await get(broker, '/healthz')).status, 200);
+    assert.equal((await get(broker, '/readyz')).status, 200);
+    assert.deepEqual(await metrics(), [
+      'stanchion_store_damaged_channels 1',
+      'stanchion_store_damaged_messages 2',
+    ]);
+    const others: number[] = [];
+    await reader.subscribe('other', { all: true, onMessage: ({ sequence }) => others.push(sequence) });
+    await waitFor(() => others.length === 1, 'another channel is served');
+
+    // As if the disk had given it wrong once.
+    writeFileSync(segment!, whole);
+    await waitFor(() => got.length === 20 && again.length === 20, 'delivery goes on by itself', 15_000);
+    assert.deepEqual(
+      got,
+      Array.from(got, (_, i) => i + 1),
+    );
+    assert.deepEqual(await health(), { status: 'ok', reasons: [] });
+    assert.deepEqual(await metrics(), [
+      'stanchion_store_damaged_channels 0',
+      'stanchion_store_damaged_messages 0',
+    ]);
+    assert.equal(broker.output.match(/messages 8 to 9 of channel orders cannot be read/g)?.length, 1);
+
+    async function health(): Promise<Json> {
+      const { status, reasons } = JSON.parse((await get(broker, '/healthz')).text) as Json;
+      return { status, reasons };
+    }
+
+    async function metrics(): Promise<string[]> {
+      const { text } = await get(broker, '/metrics');
+      return text.split('\n').filter((line) => line.startsWith('stanchion_store_damaged_'));
+    }
+  });
+});
