@@ -10,6 +10,7 @@ import { type StanSubjects, stanSubjects } from '../protocol/subjects.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
 import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../store/types.js';
 import { AckInboxes } from '../subscription/ack-inboxes.js';
+import { EndedSubscriptions } from '../subscription/ended-subscriptions.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
 import type { BadInputKind } from './bad-input.js';
 import type { BrokerLink } from './broker-link.js';
@@ -18,6 +19,7 @@ import { Clients } from './clients.js';
 import { CommitGate, type GateOutput } from './commit-gate.js';
 import type { BrokerContext, BrokerOptions, ClientPinger, Request } from './context.js';
 import { Counters } from './counters.js';
+import { endLeave } from './end-subscription.js';
 import { ExpiryTimer } from './expiry-timer.js';
 import { sendHeartbeat } from './heartbeats.js';
 import { AckHandler } from './on-ack.js';
@@ -76,6 +78,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly clients: Clients;
   readonly channels: Channels;
   readonly subscriptions = new Map<number, Subscription>();
+  readonly ended: EndedSubscriptions;
   readonly recentGuids: RecentGuids;
   readonly delivery: Delivery;
   readonly pinger: ClientPinger;
@@ -106,6 +109,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.subjects = stanSubjects(parts.options.clusterId, parts.options.discoverPrefix);
     this.clock = parts.clock;
     this.wheel = new TimerWheel(parts.clock);
+    this.ended = new EndedSubscriptions(this.wheel);
     this.store = store;
     const measures = parts.measures ?? new Measures();
     this.gate = new CommitGate(parts.clock, measures.publishAck);
@@ -129,7 +133,9 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     });
     this.ackWait = {
       onAckWait: (sub, nowMs) => {
-        this.delivery.redeliver(sub, nowMs);
+        this.delivery.beginTurn();
+        if (sub.hasLeft) endLeave(this, sub);
+        else this.delivery.redeliver(sub, nowMs);
         this.#endTurn();
       },
     };

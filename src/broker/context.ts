@@ -10,6 +10,7 @@ import type { StanSubjects } from '../protocol/subjects.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
 import type { Store } from '../store/types.js';
 import type { AckInboxes } from '../subscription/ack-inboxes.js';
+import type { EndedSubscriptions } from '../subscription/ended-subscriptions.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
 import type { BadInputKind } from './bad-input.js';
 import type { BrokerLink } from './broker-link.js';
@@ -60,6 +61,7 @@ export interface BrokerContext {
   readonly channels: Channels;
   /** All that are online, by id: acks come with it. */
   readonly subscriptions: Map<number, Subscription>;
+  readonly ended: EndedSubscriptions;
   readonly recentGuids: RecentGuids;
   readonly delivery: Delivery;
   readonly pinger: ClientPinger;

@@ -1,4 +1,5 @@
 import { durableKey } from '../channel/channel.js';
+import { LEAVE_GRACE_MS } from '../subscription/ended-subscriptions.js';
 import { toRanges } from '../subscription/progress.js';
 import type { QueueGroup } from '../subscription/queue-group.js';
 import type { Subscription } from '../subscription/subscription.js';
@@ -8,7 +9,7 @@ import { recordAllProgress, recordProgress } from './record-progress.js';
 
 /**
  * Ends a subscription. `close` leaves a durable where it is, offline; `unsubscribe` removes it, and of a durable queue group
- * only when its last member unsubscribes.
+ * only when its last member unsubscribes. Acks that follow still count, see `EndedSubscriptions`.
  */
 export function endSubscription(
   context: BrokerContext,
@@ -33,6 +34,7 @@ export function endSubscription(
     channel.subscriptions.splice(channel.subscriptions.indexOf(sub), 1);
     if (sub.isDurable && how === 'close') {
       context.store.putSubscription(sub.record());
+      context.ended.addDurable(sub);
     } else {
       if (sub.isDurable) channel.durables.delete(durableKey(sub.clientId, sub.durableName));
       context.store.removeSubscription(sub.id);
@@ -62,9 +64,22 @@ function leaveGroup(
   }
   // What the member had goes to the group first, then the member: at no moment is a message nobody's.
   const pending = sub.inFlight.sorted();
-  for (const sequence of pending) group.orphans.add(sequence, 0, sub.inFlight.redeliveries(sequence));
+  const heldUntilMs = context.clock.monotonicMs() + LEAVE_GRACE_MS;
+  for (const sequence of pending) {
+    group.orphans.add(sequence, heldUntilMs, sub.inFlight.redeliveries(sequence));
+    sub.inFlight.remove(sequence);
+  }
   store.putSubscription(group.record());
   if (pending.length > 0) store.recordProgress(group.id, toRanges(pending), []);
   store.removeSubscription(sub.id);
-  if (!isLast) delivery.makeReady(group);
+  context.ended.addMember(sub);
+  // Who joins an empty group gets what is pending before anything new.
+  if (isLast) group.orphans.expireAll(0);
+  else delivery.makeReady(group);
+}
+
+/** A member has left its queue group, and its last acks have had their time: what is left goes to others. */
+export function endLeave(context: BrokerContext, member: Subscription): void {
+  context.ended.remove(member);
+  if (member.group !== undefined) context.delivery.makeReady(member.group);
 }

@@ -23,8 +23,17 @@ export function deleteIfInactive(context: BrokerContext, channel: Channel): void
     return;
   }
   const { store } = context;
-  for (const durable of channel.durables.values()) store.removeSubscription(durable.id);
-  for (const group of channel.groups.values()) store.removeSubscription(group.id);
+  for (const durable of channel.durables.values()) {
+    store.removeSubscription(durable.id);
+    // A late ack may not have been recorded yet.
+    durable.progress.clear();
+    context.ended.remove(durable);
+  }
+  for (const group of channel.groups.values()) {
+    store.removeSubscription(group.id);
+    group.progress.clear();
+  }
+  channel.groups.clear();
   store.deleteLog(channel.log);
   context.channels.remove(channel);
   store.commitLater();

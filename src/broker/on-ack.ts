@@ -25,9 +25,12 @@ export class AckHandler {
     if (!ackInboxes.read(buffer, subjectStart, subjectEnd)) return;
     const { id } = ackInboxes;
     // Acks come in runs.
-    const sub = id === this.#last?.id && this.#last.isStarted ? this.#last : context.subscriptions.get(id);
+    const sub =
+      id === this.#last?.id && this.#last.isStarted
+        ? this.#last
+        : (context.subscriptions.get(id) ?? context.ended.get(id));
     this.#last = sub;
-    // The subscription has ended, or came back with another ack inbox: last acks come late.
+    // It is not known any more, or came back with another ack inbox: last acks come late.
     if (sub === undefined || sub.activation !== ackInboxes.activation) return;
     if (!decodeAck(buffer, payloadStart, payloadEnd, this.#view)) {
       context.badInput.note('malformed Ack', () => ({ clientId: sub.clientId, channel: sub.channel.name }));
@@ -45,8 +48,10 @@ export class AckHandler {
     if (wasStalled && !sub.isStalled) context.delivery.makeReady(sub.group ?? sub);
   }
 
-  /** The message has been given to another member meanwhile: whoever processed it, it is done. */
+  /** The message has been given to another member meanwhile, or this one has left: whoever processed it, it is done. */
   #ackElsewhere(group: QueueGroup, from: Subscription, sequence: number): void {
+    // The group may have ended with the last that left it.
+    if (group.channel.groups.get(group.key) !== group) return;
     const { delivery } = this.#context;
     for (const member of group.members) {
       if (member === from) continue;

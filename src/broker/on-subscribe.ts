@@ -259,6 +259,7 @@ function activate(context: BrokerContext, sub: Subscription, client: ClientSessi
   const { channel } = sub;
   sub.client = client;
   client.subscriptions.add(sub);
+  context.ended.remove(sub);
   context.subscriptions.set(sub.id, sub);
   channel.byInbox.set(sub.inbox, sub);
   channel.byAckInbox.set(sub.ackInbox, sub);

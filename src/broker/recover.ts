@@ -70,7 +70,10 @@ function recoverSubscription(
   for (const sequence of pending) sub.inFlight.add(sequence, nowMs + sub.ackWaitMs, 0);
   if (sub.durableName !== '') channel.durables.set(durableKey(sub.clientId, sub.durableName), sub);
   if (group !== undefined) group.lastSent = Math.max(group.lastSent, record.lastSent);
-  if (client === undefined) return;
+  if (client === undefined) {
+    if (sub.durableName !== '') context.ended.addDurable(sub);
+    return;
+  }
   sub.client = client;
   client.subscriptions.add(sub);
   context.subscriptions.set(sub.id, sub);

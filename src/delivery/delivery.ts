@@ -178,7 +178,8 @@ export class Delivery {
   deliverGroup(group: QueueGroup): void {
     if (group.isLoading || group.members.length === 0 || this.#target === undefined) return;
     let budget = MESSAGES_PER_TURN;
-    while (group.orphans.size > 0) {
+    // Those of a member that has just left wait for its last acks.
+    while (group.orphans.headDeadlineMs <= this.#nowMs) {
       const sequence = group.orphans.headSequence;
       if (sequence < group.channel.log.firstSequence) {
         group.orphans.remove(sequence);

@@ -82,6 +82,11 @@ export class Subscription implements WheelTimer {
     return this.client !== undefined;
   }
 
+  /** It was a member of a queue group, and has ended. */
+  get hasLeft(): boolean {
+    return this.group !== undefined && this.client === undefined;
+  }
+
   /** At its MaxInflight: nothing new goes out before an ack comes in. */
   get isStalled(): boolean {
     return this.inFlight.size >= this.maxInFlight;

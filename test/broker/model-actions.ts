@@ -13,6 +13,7 @@ import {
   encodeUnsubscribeRequest,
   StartPosition,
 } from '../../src/protocol/messages.js';
+import { LEAVE_GRACE_MS } from '../../src/subscription/ended-subscriptions.js';
 import { type ModelSubscription, Receiver } from './model-receiver.js';
 import type { ModelConnection, ModelWorld } from './model-world.js';
 
@@ -52,6 +53,7 @@ export function connect(world: ModelWorld, clientId: string): void {
 export function close(world: ModelWorld, connection: ModelConnection): void {
   if (world.link === undefined) return;
   world.note(`close ${connection.connId}`);
+  for (const sub of connection.subscriptions) sub.endedAtMs = world.clock.monotonicMs();
   world.connectionEnded(connection);
   world.send('_STAN.close.c', encodeCloseRequest({ clientId: connection.clientId }), (payload) => {
     assert.equal(decodeCloseResponse(payload).error, '');
@@ -139,6 +141,7 @@ export function subscribe(world: ModelWorld, options: SubscribeOptions): void {
       isEnded: false,
     };
     receiver.online.add(sub);
+    receiver.newest = sub;
     connection.subscriptions.add(sub);
     world.byInbox.set(inbox, sub);
     expected = { error: '', sub };
@@ -208,7 +211,10 @@ export function end(world: ModelWorld, sub: ModelSubscription, how: 'close' | 'u
   const wasOnline = !sub.isEnded;
   world.note(`${how} ${sub.inbox}`);
   const isByInbox = !sub.isAnswered || world.random.chance(20);
-  if (wasOnline) world.subscriptionEnded(sub, how);
+  if (wasOnline) {
+    sub.endedAtMs = world.clock.monotonicMs();
+    world.subscriptionEnded(sub, how);
+  }
   world.send(
     how === 'close' ? '_STAN.subclose.c' : '_STAN.unsub.c',
     encodeUnsubscribeRequest({
@@ -227,9 +233,22 @@ export function ack(world: ModelWorld, sub: ModelSubscription, sequence: number)
   if (world.link === undefined || !sub.isAnswered) return;
   world.note(`ack ${sequence} of ${sub.inbox}`);
   const { receiver } = sub;
-  for (const online of receiver.online) {
-    // A durable that came back has another ack inbox than it had: acks to that one are nobody's.
-    if (online.ackInbox === sub.ackInbox) receiver.acked(sequence);
-  }
+  if (isHeard(world, sub)) receiver.acked(sequence);
   world.send(sub.ackInbox, encodeAck({ subject: receiver.channel.name, sequence }));
+}
+
+/** Whether its acks count: as long as it is there, and for a while after its end. */
+function isHeard(world: ModelWorld, sub: ModelSubscription): boolean {
+  const { receiver } = sub;
+  if (receiver.online.has(sub)) return true;
+  if (world.receivers.get(receiver.key) !== receiver) return false;
+  // A durable that came back has another ack inbox than it had: acks to that one are nobody's.
+  if (!receiver.kind.isGroup) return receiver.newest === sub;
+  const isKept = world.broker.ended.get(Number(sub.ackInbox.split('.').at(-1))) !== undefined;
+  // If the broker ended it by itself, when is not known to the millisecond.
+  if (sub.endedAtMs !== undefined) {
+    const isDue = world.clock.monotonicMs() < sub.endedAtMs + LEAVE_GRACE_MS;
+    assert.equal(isKept, isDue, `acks of ${sub.inbox}, which has left ${receiver.key}, are heard`);
+  }
+  return isKept;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Broker } from '../../src/broker/broker.js';
+import { durableKey } from '../../src/channel/channel.js';
 import type { Subscription } from '../../src/subscription/subscription.js';
 
 /** What the broker's own tables say of each other. */
@@ -33,7 +34,15 @@ export function checkConsistency(broker: Broker): void {
     for (const durable of channel.durables.values()) {
       assert.equal(durable.isOnline, here.has(durable), `durable ${durable.durableName}`);
       if (!durable.isOnline) assert.equal(durable.dueTick, -1, 'nothing wakes a durable that is offline');
+      assert.equal(broker.ended.get(durable.id), durable.isOnline ? undefined : durable, 'its late acks');
     }
+  }
+  for (const ended of broker.ended.all()) {
+    const context = `subscription ${ended.id}, which has ended`;
+    assert.ok(!online.has(ended), context);
+    if (ended.hasLeft) assert.ok(ended.dueTick >= 0, `${context}, is kept for ever`);
+    else
+      assert.equal(ended.channel.durables.get(durableKey(ended.clientId, ended.durableName)), ended, context);
   }
   assert.equal(broker.subscriptions.size, online.size);
   for (const client of broker.clients.all()) {

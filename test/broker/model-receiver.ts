@@ -35,6 +35,8 @@ export interface ModelSubscription {
   ackInbox: string;
   isAnswered: boolean;
   isEnded: boolean;
+  /** When it asked to be ended, if it did and the broker has not restarted since. */
+  endedAtMs?: number;
 }
 
 interface Message {
@@ -53,6 +55,8 @@ interface Message {
 /** What gets each message of a channel once: a regular subscription, a durable, a queue group. */
 export class Receiver {
   readonly online = new Set<ModelSubscription>();
+  /** The newest of those that it is or was. */
+  newest: ModelSubscription | undefined;
   readonly messages = new Map<number, Message>();
   /** What happened since the store was last told everything. */
   readonly recent = new Set<number>();

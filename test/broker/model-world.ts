@@ -275,6 +275,7 @@ export class ModelWorld {
     this.broker.stop();
     this.#deferred.length = 0;
     for (const receiver of this.receivers.values()) receiver.restarted();
+    for (const sub of this.byInbox.values()) delete sub.endedAtMs;
     this.store.recover();
     this.startBroker();
     await this.settle();
