@@ -396,7 +396,8 @@ export const OPTIONS = {
     kind: kinds.count,
     default: '1000',
     section: 'process',
-    describe: 'Channels with series of their own in /metrics, the first by name; 0 is none',
+    describe:
+      'Channels with series of their own in /metrics, those with durables or queue groups first; 0 is none',
   },
   pid: {
     kind: kinds.path,

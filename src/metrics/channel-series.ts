@@ -3,18 +3,31 @@ import { type Subscriptionz, subscriptionsOf } from '../http/subscriptionz.js';
 import { Turns } from '../util/turns.js';
 import { type Consumer, consumersOf, groupNames } from './consumer.js';
 import { labelText, TextMetric } from './exposition.js';
+import { shownChannels } from './shown-channels.js';
 
-/** On average, in the channels that are shown: so many subscriptions, durables and queue groups have series. */
+/** For each channel that may be shown: so many subscriptions have series, and so many durables and queue groups. */
 const SUBSCRIPTIONS_PER_CHANNEL = 10;
+
+/** What has no series of its own, since there are too many of its kind. */
+export interface LeftOut {
+  readonly channels: number;
+  readonly subscriptions: number;
+  /** Durables and queue groups. */
+  readonly consumers: number;
+  /** Of the one of those that is furthest behind; 0 if there are none. */
+  readonly maxLag: number;
+}
 
 /**
  * The series that grow with channels and subscriptions. Written as text and not by prom-client: it would keep an object
  * per series, and format all of a metric in one go, which with thousands of channels holds up messages.
  */
 export class ChannelSeries {
-  subscriptionsLeftOut = 0;
   readonly #nodeName: string;
+  readonly #leftOut = { channels: 0, subscriptions: 0, consumers: 0, maxLag: 0 };
+  /** More of them may have series. */
   #subscriptionsLeft: number;
+  #consumersLeft: number;
 
   // Names, types and labels of the former NATS exporter.
   readonly #bytes = new TextMetric('nss_chan_bytes_total', 'Bytes of the stored messages', 'gauge');
@@ -49,19 +62,29 @@ export class ChannelSeries {
     'gauge',
   );
 
-  private constructor(nodeName: string, maxSubscriptions: number) {
+  private constructor(nodeName: string, maxChannels: number) {
     this.#nodeName = nodeName;
-    this.#subscriptionsLeft = maxSubscriptions;
+    this.#subscriptionsLeft = this.#consumersLeft = maxChannels * SUBSCRIPTIONS_PER_CHANNEL;
   }
 
-  static async of(nodeName: string, channels: readonly Channel[]): Promise<ChannelSeries> {
-    const series = new ChannelSeries(nodeName, channels.length * SUBSCRIPTIONS_PER_CHANNEL);
+  /** @param byName all channels. @param maxChannels so many of them have series; 0: none */
+  static async of(nodeName: string, byName: readonly Channel[], maxChannels: number): Promise<ChannelSeries> {
+    const series = new ChannelSeries(nodeName, maxChannels);
+    const { shown, leftOut } = shownChannels(byName, maxChannels);
     const turns = new Turns();
-    for (const channel of channels) {
+    for (const channel of shown) {
       series.#addChannel(channel);
       if (turns.isOver) await turns.giveWay();
     }
+    for (const channel of leftOut) {
+      series.#leaveOut(channel);
+      if (turns.isOver) await turns.giveWay();
+    }
     return series;
+  }
+
+  get leftOut(): LeftOut {
+    return this.#leftOut;
   }
 
   *pieces(): IterableIterator<string> {
@@ -88,14 +111,28 @@ export class ChannelSeries {
     this.#lastSequence.add(labels, log.lastSequence);
     const count = channel.subscriptionCount;
     if (count === 0) return;
-    if (count > this.#subscriptionsLeft) {
+    if (count <= this.#subscriptionsLeft) {
+      this.#subscriptionsLeft -= count;
+      this.#addSubscriptions(labels, subscriptionsOf(channel));
+    } else {
       // Some of a channel's subscriptions would say less than none.
-      this.subscriptionsLeftOut += count;
-      return;
+      this.#leftOut.subscriptions += count;
     }
-    this.#subscriptionsLeft -= count;
-    this.#addSubscriptions(labels, subscriptionsOf(channel));
-    for (const consumer of consumersOf(channel)) this.#addConsumer(name, consumer);
+    for (const consumer of consumersOf(channel)) {
+      if (this.#consumersLeft > 0) this.#addConsumer(name, consumer);
+      else this.#leaveOutConsumer(consumer);
+    }
+  }
+
+  #leaveOut(channel: Channel): void {
+    this.#leftOut.channels++;
+    this.#leftOut.subscriptions += channel.subscriptionCount;
+    for (const consumer of consumersOf(channel)) this.#leaveOutConsumer(consumer);
+  }
+
+  #leaveOutConsumer({ inFlight, undelivered }: Consumer): void {
+    this.#leftOut.consumers++;
+    this.#leftOut.maxLag = Math.max(this.#leftOut.maxLag, inFlight + undelivered);
   }
 
   #addSubscriptions(channelLabels: string, subscriptions: readonly Subscriptionz[]): void {
@@ -121,6 +158,7 @@ export class ChannelSeries {
   }
 
   #addConsumer(channel: string, consumer: Consumer): void {
+    this.#consumersLeft--;
     const labels = labelText({
       channel,
       kind: consumer.kind,

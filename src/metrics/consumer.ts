@@ -17,6 +17,10 @@ export interface Consumer {
   readonly undelivered: number;
 }
 
+export function hasConsumers({ durables, groups }: Channel): boolean {
+  return durables.size > 0 || groups.size > 0;
+}
+
 export function consumersOf(channel: Channel): Consumer[] {
   const consumers: Consumer[] = [];
   for (const durable of channel.durables.values()) consumers.push(ofDurable(channel, durable));

@@ -32,7 +32,7 @@ export class Metrics {
   #facts: Facts | undefined;
   #running: Promise<Scrape> | undefined;
 
-  /** @param maxChannels channels that have series of their own, the first by name; 0: none */
+  /** @param maxChannels channels that have series of their own; 0: none */
   constructor(node: MonitoredNode, byName: ChannelsByName, maxChannels: number) {
     this.#node = node;
     this.#byName = byName;
@@ -53,14 +53,8 @@ export class Metrics {
     const { broker } = this.#node;
     const survey = await Survey.of(broker);
     const channels = broker === undefined ? [] : this.#byName.of(broker.channels);
-    const shown = channels.slice(0, this.#maxChannels);
-    const series = await ChannelSeries.of(this.#node.name, shown);
-    this.#facts = {
-      node: this.#node,
-      survey,
-      channelsLeftOut: channels.length - shown.length,
-      subscriptionsLeftOut: series.subscriptionsLeftOut,
-    };
+    const series = await ChannelSeries.of(this.#node.name, channels, this.#maxChannels);
+    this.#facts = { node: this.#node, survey, leftOut: series.leftOut };
     const server = await this.#registry.metrics();
     const aboutProcess = await this.#process.metrics();
     const { measures, storeKind, group } = this.#node;

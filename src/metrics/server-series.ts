@@ -1,15 +1,14 @@
 import { BAD_INPUT_KINDS } from '../broker/bad-input.js';
 import { VERSION } from '../cli/version.js';
 import type { MonitoredNode } from '../http/node.js';
+import type { LeftOut } from './channel-series.js';
 import type { Survey } from './survey.js';
 
 /** What one scrape reads from. */
 export interface Facts {
   readonly node: MonitoredNode;
   readonly survey: Survey;
-  /** Without series of their own: beyond the limit. */
-  readonly channelsLeftOut: number;
-  readonly subscriptionsLeftOut: number;
+  readonly leftOut: LeftOut;
 }
 
 /** A sample of a metric with labels. */
@@ -179,12 +178,22 @@ const OWN: readonly ServerMetric[] = [
   gauge(
     'metrics_channels_left_out',
     'Channels without series of their own, beyond --metrics-max-channels',
-    ({ channelsLeftOut }) => channelsLeftOut,
+    ({ leftOut }) => leftOut.channels,
   ),
   gauge(
     'metrics_subscriptions_left_out',
-    'Subscriptions, durables and queue groups without series of their own in the channels shown',
-    ({ subscriptionsLeftOut }) => subscriptionsLeftOut,
+    'Subscriptions, and durables and durable queue groups that are offline, without series of their own, in any channel',
+    ({ leftOut }) => leftOut.subscriptions,
+  ),
+  gauge(
+    'metrics_consumers_left_out',
+    'Durables and queue groups without series of their own, in any channel',
+    ({ leftOut }) => leftOut.consumers,
+  ),
+  gauge(
+    'metrics_left_out_max_lag_messages',
+    'Lag of the durable or queue group without series of its own that is furthest behind',
+    ({ leftOut }) => leftOut.maxLag,
   ),
 ];
 

@@ -1,9 +1,9 @@
 /**
  * What a scrape of /metrics takes with many channels, and what it does to publishers meanwhile.
  *
- *   node --import tsx test/bench/scrape.ts [--channels 10000] [--durables 2000] [--scrapes 10]
+ *   node --import tsx test/bench/scrape.ts [--channels 10000] [--durables 2000] [--scrapes 10] [--shown N]
  *
- * A real broker with the memory store, all channels shown. One publisher waits for each ack; its longest wait is printed
+ * A real broker with the memory store, all channels shown unless `--shown` says otherwise. One publisher waits for each ack; its longest wait is printed
  * without scrapes, and with them.
  */
 import { parseArgs } from 'node:util';
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     channels: { type: 'string', default: '10000' },
     durables: { type: 'string', default: '2000' },
     scrapes: { type: 'string', default: '10' },
+    shown: { type: 'string' },
   },
 });
 const channels = Number(values.channels);
@@ -54,7 +55,14 @@ async function publishDuring(
 }
 
 const nats = await NatsServer.start();
-const flags = ['--http-port', '-1', '--max-channels', '0', '--metrics-max-channels', String(channels + 1)];
+const flags = [
+  '--http-port',
+  '-1',
+  '--max-channels',
+  '0',
+  '--metrics-max-channels',
+  values.shown ?? String(channels + 1),
+];
 const broker = await Broker.start({ natsUrl: nats.url, clusterId: 'bench', store: 'memory', flags });
 const client = await StanClient.connect(nats.url, 'bench', 'bench');
 try {

@@ -193,7 +193,7 @@ describe('/metrics with many channels', () => {
     { limit: '2', shown: ['a', 'b'] },
     { limit: '0', shown: [] },
   ]) {
-    it(`has series of the first by name alone: --metrics-max-channels ${limit}`, async () => {
+    it(`has series of the first by name, where all have durables: --metrics-max-channels ${limit}`, async () => {
       const flags = ['--http-port', '-1', '--metrics-max-channels', limit];
       const broker = await rig.startBroker({ flags });
       const client = await rig.connect('client', { broker });
@@ -205,6 +205,10 @@ describe('/metrics with many channels', () => {
       const channels = metrics.samples.flatMap(({ labels }) => labels.channel ?? []);
       assert.deepEqual([...new Set(channels)], shown);
       assert.equal(sampleOf(metrics, 'stanchion_metrics_channels_left_out'), 4 - shown.length);
+      const leftOut = 4 - shown.length;
+      assert.equal(sampleOf(metrics, 'stanchion_metrics_subscriptions_left_out'), leftOut);
+      assert.equal(sampleOf(metrics, 'stanchion_metrics_consumers_left_out'), leftOut);
+      assert.equal(sampleOf(metrics, 'stanchion_metrics_left_out_max_lag_messages'), 1);
       // Totals are of all.
       assert.equal(sampleOf(metrics, 'stanchion_channels'), 4);
       assert.equal(sampleOf(metrics, 'stanchion_stored_messages'), 4);
@@ -217,11 +221,69 @@ describe('/metrics with many channels', () => {
     const client = await rig.connect('client', { broker });
     for (let i = 0; i < 15; i++) await client.subscribe('a');
     for (let i = 0; i < 15; i++) await client.subscribe('b');
+    await client.subscribe('b', { durableName: 'd', all: true });
     const metrics = await scrape(broker);
     const count = metrics.samples.filter(({ name }) => name === 'nss_chan_subs_last_sent').length;
-    assert.equal(count, 15);
+    // Those of the channel that has a durable.
+    assert.equal(count, 16);
     assert.equal(sampleOf(metrics, 'stanchion_metrics_subscriptions_left_out'), 15);
-    assert.equal(sampleOf(metrics, 'nss_server_subscriptions'), 30);
+    assert.equal(sampleOf(metrics, 'nss_server_subscriptions'), 31);
+  });
+
+  it('tells the lag of each durable, however many subscriptions there are beside it', async () => {
+    const broker = await rig.startBroker({ flags: ['--http-port', '-1', '--metrics-max-channels', '2'] });
+    const client = await rig.connect('client', { broker });
+    for (let i = 0; i < 21; i++) await client.subscribe('crowd');
+    await client.subscribe('crowd', { durableName: 'd' });
+    for (let i = 0; i < 21; i++) await client.subscribe('many', { durableName: `d${i}` });
+    const metrics = await scrape(broker);
+    const lags = metrics.samples.filter(({ name }) => name === 'stanchion_consumer_lag_messages');
+    assert.equal(lags.filter(({ labels }) => labels.channel === 'crowd').length, 1);
+    // Of durables, too, there are ten times as many as channels at most.
+    assert.equal(lags.length, 20);
+    assert.equal(sampleOf(metrics, 'stanchion_metrics_consumers_left_out'), 2);
+    assert.equal(sampleOf(metrics, 'stanchion_metrics_subscriptions_left_out'), 43);
+  });
+
+  it('tells the lag of more than ten durables of the only channel', async () => {
+    const broker = await rig.startBroker({ flags: ['--http-port', '-1'] });
+    const client = await rig.connect('client', { broker });
+    for (let i = 0; i < 12; i++) await client.subscribe('orders', { durableName: `d${i}` });
+    const { samples } = await scrape(broker);
+    assert.equal(samples.filter(({ name }) => name === 'stanchion_consumer_lag_messages').length, 12);
+  });
+});
+
+describe('/metrics of 5,002 channels with 62 durables on the last names', () => {
+  const rig = httpRig({ flags: ['--max-channels', '0'] });
+  const [CHANNELS, DURABLES] = [5_002, 62];
+  const name = (i: number): string => `channel.${String(i).padStart(4, '0')}`;
+
+  it('has the lag of each durable, and counts exactly what is left out', async () => {
+    const client = await rig.connect();
+    await Promise.all(Array.from({ length: CHANNELS }, (_, i) => client.publish(name(i), 'x')));
+    const last = Array.from({ length: DURABLES }, (_, i) => name(CHANNELS - DURABLES + i));
+    for (const channel of last)
+      await client.subscribe(channel, { durableName: 'd', all: true, manualAcks: true });
+    for (let i = 0; i < 3; i++) await client.subscribe(name(4_900));
+    // The one that is furthest behind.
+    await client.publishMany(last.at(-1)!, 9);
+    const metrics = await scrape(rig.broker);
+    const lags = metrics.samples.filter((sample) => sample.name === 'stanchion_consumer_lag_messages');
+    assert.deepEqual(
+      lags.map(({ labels, value }) => [labels.channel, value]),
+      last.map((channel) => [channel, channel === last.at(-1) ? 10 : 1]),
+    );
+    const of = (what: string): number => sampleOf(metrics, `stanchion_${what}`);
+    assert.deepEqual([of('metrics_channels_left_out'), of('metrics_subscriptions_left_out')], [4_002, 3]);
+    assert.deepEqual([of('metrics_consumers_left_out'), of('metrics_left_out_max_lag_messages')], [0, 0]);
+    assert.deepEqual([of('max_lag_messages'), of('channels')], [10, CHANNELS]);
+    // Beside those with durables, the first by name.
+    const shown = metrics.samples.flatMap((sample) =>
+      sample.name === 'nss_chan_last_seq' ? sample.labels.channel! : [],
+    );
+    const first = Array.from({ length: 1_000 - DURABLES }, (_, i) => name(i));
+    assert.deepEqual(shown.sort(), [...first, ...last]);
   });
 });
 
