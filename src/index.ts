@@ -13,6 +13,7 @@ export {
   SubscribeError,
 } from './client/errors.js';
 export type { Message } from './client/message.js';
+export type { NatsConnection, NatsMessage, NatsStatus, NatsSubscription } from './client/nats.js';
 export type { ConnectOptions, NatsOptions } from './client/options.js';
 export type { OnAck } from './client/pending.js';
 export type { StartAt } from './client/start-at.js';

@@ -1,5 +1,5 @@
-import type { Msg, NatsConnection, Subscription } from 'nats';
 import { listen, newInbox } from './inbox.js';
+import type { NatsConnection, NatsMessage, NatsSubscription } from './nats.js';
 import { say } from './say.js';
 
 const NOBODY_RETRY_MS = 50;
@@ -28,7 +28,7 @@ export function ask(
   return new Promise((resolve, reject) => {
     // One inbox for all tries: the first answer counts, whichever it is to.
     const inbox = newInbox(nats);
-    let subscription: Subscription | undefined;
+    let subscription: NatsSubscription | undefined;
     let timer: NodeJS.Timeout | undefined;
     const end = (answer: Uint8Array | undefined): void => {
       clearTimeout(timer);
@@ -63,6 +63,6 @@ export function ask(
 }
 
 /** The NATS server's own answer: nobody listens on the subject. */
-export function isNobody(message: Msg): boolean {
+export function isNobody(message: NatsMessage): boolean {
   return message.data.length === 0 && message.headers?.code === NO_RESPONDERS;
 }

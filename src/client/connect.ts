@@ -1,14 +1,14 @@
-import type { NatsConnection } from 'nats';
-import { connect as connectNats } from '../nats/connect.js';
 import { Connection, type StanConnection } from './connection.js';
+import { dial } from './dial.js';
 import { ConnectError } from './errors.js';
+import type { NatsConnection } from './nats.js';
 import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './options.js';
 
 /**
  * Connects to NATS, and to the broker of a cluster id.
  *
  * @throws ConnectError if nobody answers, or the server refuses (`serverText`: `stan: clientID already registered`);
- *   InvalidOptionError; what the `nats` package throws if NATS cannot be reached is the `cause`
+ *   InvalidOptionError; what nats.js throws if NATS cannot be reached is the `cause`
  */
 export async function connect(options: ConnectOptions): Promise<StanConnection> {
   const resolved = resolveOptions(options);
@@ -32,7 +32,7 @@ function borrowed({ natsConnection }: ResolvedOptions): NatsConnection | undefin
 
 async function openNats({ natsOptions }: ResolvedOptions): Promise<NatsConnection> {
   try {
-    return await connectNats(natsOptions);
+    return await dial(natsOptions);
   } catch (cause) {
     const servers = String(natsOptions.servers ?? '127.0.0.1:4222');
     throw new ConnectError(`NATS cannot be reached at ${servers}: ${(cause as Error).message}`, {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NatsConnection } from 'nats';
 import { STAN_ERROR } from '../protocol/errors.js';
 import { onAbort } from './aborts.js';
 import { type Codec, encodeWith } from './codec.js';
 import { ClosedError, ConnectionLostError, InvalidOptionError, StanError } from './errors.js';
+import type { NatsConnection } from './nats.js';
 import { watchNats } from './nats-watch.js';
 import { checkNames, checkObject, quote, type ResolvedOptions } from './options.js';
 import type { OnAck } from './pending.js';

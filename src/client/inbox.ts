@@ -1,5 +1,6 @@
-import { createInbox, type Msg, type NatsConnection, type NatsError, type Subscription } from 'nats';
+import { createInbox } from '@nats-io/transport-node';
 import { ConnectionLostError } from './errors.js';
+import type { NatsConnection, NatsMessage, NatsSubscription } from './nats.js';
 
 /** Below the prefix that the NATS connection was given: a program may have the permission to listen there and nowhere else. */
 export function newInbox(nats: NatsConnection): string {
@@ -12,8 +13,8 @@ export function newInbox(nats: NatsConnection): string {
 export function listen(
   nats: NatsConnection,
   inbox: string,
-  callback: (error: NatsError | null, message: Msg) => void,
-): Subscription {
+  callback: (error: Error | null, message: NatsMessage) => void,
+): NatsSubscription {
   try {
     return nats.subscribe(inbox, { callback });
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { Events, type NatsConnection, type Status } from 'nats';
+import type { NatsConnection, NatsStatus } from './nats.js';
 
 /** What happens to a NATS connection. */
 export interface NatsWatcher {
@@ -15,7 +15,7 @@ export interface NatsWatcher {
  */
 export function watchNats(nats: NatsConnection, watcher: NatsWatcher): () => void {
   // The package's iterators have a stop, which its types do not tell.
-  const feed: AsyncIterable<Status> & { stop?(): void } = nats.status();
+  const feed: AsyncIterable<NatsStatus> & { stop?(): void } = nats.status();
   let watching: NatsWatcher | undefined = watcher;
   const current = (): NatsWatcher | undefined => watching;
   void nats.closed().then((error) => current()?.onClosed(error ?? undefined));
@@ -27,13 +27,13 @@ export function watchNats(nats: NatsConnection, watcher: NatsWatcher): () => voi
 }
 
 async function tellStatus(
-  feed: AsyncIterable<Status>,
+  feed: AsyncIterable<NatsStatus>,
   current: () => NatsWatcher | undefined,
 ): Promise<void> {
-  for await (const { type, data } of feed) {
+  for await (const { type, server, data } of feed) {
     const watcher = current();
     if (watcher === undefined) return;
-    if (type === Events.Disconnect) watcher.onDisconnect(String(data));
-    else if (type === Events.Reconnect) watcher.onReconnect(String(data));
+    if (type === 'disconnect') watcher.onDisconnect(server ?? String(data));
+    else if (type === 'reconnect') watcher.onReconnect(server ?? String(data));
   }
 }

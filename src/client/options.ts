@@ -1,9 +1,10 @@
 import { inspect } from 'node:util';
-import type { ConnectionOptions, NatsConnection } from 'nats';
+import type { NodeConnectionOptions as ConnectionOptions } from '@nats-io/transport-node';
 import { DEFAULT_DISCOVER_PREFIX, isClientIdValid } from '../protocol/subjects.js';
 import { nearestWord } from '../util/suggest.js';
 import { type Codec, jsonCodec } from './codec.js';
 import { InvalidOptionError } from './errors.js';
+import type { NatsConnection } from './nats.js';
 
 /** What of the NATS connection is not named otherwise here: authentication, TLS, reconnecting, its own pings. */
 export type NatsOptions = Omit<ConnectionOptions, 'servers' | 'timeout' | 'pingInterval' | 'maxPingOut'>;
@@ -16,7 +17,7 @@ export interface ConnectOptions extends NatsOptions {
   clientId: string;
   /** NATS servers to connect to: `nats://host:4222`. */
   servers?: string | string[];
-  /** A NATS connection to use instead: it stays open when this one is closed. */
+  /** A NATS connection to use instead, of `@nats-io/transport-node` or of `nats`: it stays open when this one is closed. */
   natsConnection?: NatsConnection;
   /** For NATS to connect, and then for the broker to answer [2,000]. */
   connectTimeout?: number;
@@ -183,7 +184,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   if (natsConnection !== undefined && typeof natsConnection?.subscribe !== 'function')
     throw new InvalidOptionError(
       `natsConnection ${quote(natsConnection)} cannot be`,
-      'It is what connect of the nats package gives',
+      'It is what connect of @nats-io/transport-node gives, or of nats',
     );
   return {
     clusterId,

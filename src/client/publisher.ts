@@ -1,9 +1,10 @@
-import { type Msg, type NatsConnection, nuid, type Subscription } from 'nats';
+import { nuid } from '@nats-io/transport-node';
 import { decodePubAck } from '../protocol/messages.js';
 import { isNobody } from './ask.js';
 import type { StanError } from './errors.js';
 import { Flushes } from './flushes.js';
 import { listen, newInbox } from './inbox.js';
+import type { NatsConnection, NatsMessage, NatsSubscription } from './nats.js';
 import type { ResolvedOptions } from './options.js';
 import { type OnAck, type Pending, refusedError, tell, timeoutError, tooLargeError } from './pending.js';
 import type { PubEncoder } from './pub-encoder.js';
@@ -53,7 +54,7 @@ export class Publisher {
   readonly #options: ResolvedOptions;
   readonly #status: StatusFeed;
   #encoder: PubEncoder;
-  readonly #acks: Subscription;
+  readonly #acks: NatsSubscription;
   readonly #reply: { reply: string };
   /** Sent and without an ack, oldest first. */
   readonly #inFlight = new Map<string, Pending>();
@@ -211,7 +212,7 @@ export class Publisher {
     }
   }
 
-  #onAnswer(message: Msg): void {
+  #onAnswer(message: NatsMessage): void {
     if (isNobody(message)) {
       if (this.canRetry) this.#stall('nobody serves the channel');
       return;

@@ -1,4 +1,4 @@
-import type { NatsConnection, PublishOptions } from 'nats';
+import type { NatsConnection } from './nats.js';
 
 /**
  * Publishes in NATS what may be missed. A connection that is closed, or being drained by the program that lent it, throws; what
@@ -8,7 +8,7 @@ export function say(
   nats: NatsConnection,
   subject: string,
   payload: Uint8Array,
-  options?: PublishOptions,
+  options?: { reply: string },
 ): void {
   try {
     nats.publish(subject, payload, options);

@@ -1,4 +1,4 @@
-import { type NatsConnection, type Subscription as NatsSubscription, nuid } from 'nats';
+import { nuid } from '@nats-io/transport-node';
 import { STAN_ERROR } from '../protocol/errors.js';
 import {
   type ConnectResponse,
@@ -12,6 +12,7 @@ import {
 import { ask, isNobody } from './ask.js';
 import { ConnectError, StanError } from './errors.js';
 import { listen, newInbox } from './inbox.js';
+import type { NatsConnection, NatsSubscription } from './nats.js';
 import type { ResolvedOptions } from './options.js';
 import { PubEncoder } from './pub-encoder.js';
 import { say } from './say.js';

@@ -1,4 +1,3 @@
-import type { NatsConnection, Subscription as NatsSubscription } from 'nats';
 import {
   decodeSubscriptionResponse,
   encodeSubscriptionRequest,
@@ -11,6 +10,7 @@ import type { Codec } from './codec.js';
 import { ClosedError, InvalidOptionError, reasonOf, StanError, SubscribeError } from './errors.js';
 import { listen, newInbox } from './inbox.js';
 import { type Message, type MessageSource, ReceivedMessage } from './message.js';
+import type { NatsConnection, NatsSubscription } from './nats.js';
 import { say } from './say.js';
 import { laterStart, type StartAt, startFields } from './start-at.js';
 import type { StatusFeed } from './status.js';

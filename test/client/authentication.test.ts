@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { connect as connectNats, credsAuthenticator, nkeyAuthenticator, nkeys } from 'nats';
+import { connect as connectNats, credsAuthenticator, nkeyAuthenticator } from '@nats-io/transport-node';
+import * as v2 from 'nats';
 import { type ConnectOptions, connect } from '../../src/index.js';
 import { Broker } from '../harness/broker.js';
 import { Certificates } from '../nats/certificates.js';
@@ -96,18 +97,19 @@ describe('a connection to NATS that asks who one is', () => {
   });
 
   it('shows an nkey', async () => {
-    const user = nkeys.createUser();
+    const user = v2.nkeys.createUser();
     const file = join(dir, 'user.nk');
     await writeFile(file, new TextDecoder().decode(user.getSeed()));
     const config = `authorization { users: [ { nkey: ${user.getPublicKey()} } ] }`;
     await start({ config }, ['--nkey', file]);
     await works({ authenticator: nkeyAuthenticator(user.getSeed()) });
+    await works({ authenticator: v2.nkeyAuthenticator(user.getSeed()) });
   });
 
   it('shows what a credentials file holds, at a server in operator mode', async () => {
-    const operator = nkeys.createOperator();
-    const account = nkeys.createAccount();
-    const user = nkeys.createUser();
+    const operator = v2.nkeys.createOperator();
+    const account = v2.nkeys.createAccount();
+    const user = v2.nkeys.createUser();
     const seed = new TextDecoder().decode(user.getSeed());
     const creds = `-----BEGIN NATS USER JWT-----\n${userJwt(account, user)}\n------END NATS USER JWT------\n
 -----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
@@ -117,7 +119,9 @@ describe('a connection to NATS that asks who one is', () => {
 resolver: MEMORY
 resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}" }`;
     await start({ config }, ['--creds', file]);
-    await works({ authenticator: credsAuthenticator(new TextEncoder().encode(creds)) });
+    const bytes = new TextEncoder().encode(creds);
+    await works({ authenticator: credsAuthenticator(bytes) });
+    await works({ authenticator: v2.credsAuthenticator(bytes) });
   });
 
   it('shows a certificate, and trusts the named authority', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { connect as connectNatsV3 } from '@nats-io/transport-node';
 import { connect as connectNats } from 'nats';
 import {
   ConnectError,
@@ -116,20 +117,38 @@ describe('connecting', () => {
     await connection.publish(rig.channel(), 'x');
   });
 
-  it('uses a NATS connection that it is given, and leaves it open', async () => {
-    const nats = await connectNats({ servers: rig.rig.nats.url });
-    const connection = await rig.connect({ natsConnection: nats });
-    assert.equal(connection.natsConnection, nats);
-    await connection.publish(rig.channel(), 'x');
-    await connection.close();
-    assert.equal(nats.isClosed(), false);
-    // It has left nothing in it.
-    assert.equal(
-      (nats as unknown as { protocol: { subscriptions: { size(): number } } }).protocol.subscriptions.size(),
-      0,
-    );
-    await nats.close();
-  });
+  for (const [version, connectIt] of [
+    ['nats.js v3', connectNatsV3],
+    ['the nats package (v2)', connectNats],
+  ] as const)
+    it(`uses a NATS connection of ${version} that it is given, and leaves it open`, async () => {
+      const proxy = await HoldingProxy.start(rig.rig.nats.port);
+      const nats = await connectIt({ servers: proxy.url, reconnectTimeWait: 10 });
+      try {
+        const connection = await rig.connect({ natsConnection: nats });
+        assert.equal(connection.natsConnection, nats);
+        const statuses = collect(connection);
+        const channel = rig.channel();
+        const messages = (await connection.subscribe(channel))[Symbol.asyncIterator]();
+        await connection.publish(channel, '1');
+        assert.deepEqual(await texts(messages, 1), ['1']);
+        proxy.cut();
+        await waitFor(() => statuses.some(({ type }) => type === 'reconnect'), 'NATS is there again');
+        await connection.publish(channel, '2');
+        assert.deepEqual(await texts(messages, 1), ['2']);
+        const [server] = statuses.flatMap((status) => (status.type === 'disconnect' ? [status.server] : []));
+        assert.match(String(server), /^127\.0\.0\.1:\d+$/);
+        await connection.close();
+        assert.equal(nats.isClosed(), false);
+        // It has left nothing in it.
+        const { subscriptions } = (nats as unknown as { protocol: { subscriptions: { size(): number } } })
+          .protocol;
+        assert.equal(subscriptions.size(), 0);
+      } finally {
+        await nats.close();
+        await proxy.stop();
+      }
+    });
 
   it('says that the NATS connection that it was given is of no use any more', async () => {
     const natsConnection = await connectNats({ servers: rig.rig.nats.url });
@@ -281,6 +300,46 @@ describe('connecting', () => {
       await proxy.stop();
     }
   });
+
+  it('leaves no socket behind at a NATS server that hangs', async () => {
+    const proxy = await HoldingProxy.start(rig.rig.nats.port);
+    try {
+      proxy.hold(true);
+      const options = { servers: proxy.url, connectTimeout: 100 };
+      for (let tries = 0; tries < 3; tries++)
+        await assert.rejects(rig.connect(options), { code: 'CONNECT_REFUSED' });
+      assert.equal(proxy.heldCount, 3);
+      await waitFor(() => proxy.openHeldCount === 0, 'all are closed');
+      proxy.hold(false);
+      await (await rig.connect({ servers: proxy.url })).publish(rig.channel(), 'x');
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('leaves a dial that has timed out while it connects again', async () => {
+    const { nats } = rig.rig;
+    const proxy = await HoldingProxy.start(nats.port);
+    try {
+      const connection = await rig.connect({ servers: proxy.url, connectTimeout: 200 });
+      const statuses = collect(connection);
+      const channel = rig.channel();
+      const messages = (await connection.subscribe(channel))[Symbol.asyncIterator]();
+      proxy.hold(true);
+      proxy.cut();
+      await waitFor(() => proxy.heldCount >= 2, 'it dials again and again');
+      await waitFor(() => proxy.openHeldCount <= 1, 'those that have timed out are closed');
+      proxy.hold(false);
+      await waitFor(() => statuses.some(({ type }) => type === 'reconnect'), 'it is back');
+      await proxy.releaseAndEnd();
+      await connection.publish(channel, '1');
+      await connection.publish(channel, '2');
+      assert.deepEqual(await texts(messages, 2), ['1', '2']);
+      assert.equal(statuses.filter(({ type }) => type === 'disconnect').length, 1);
+    } finally {
+      await proxy.stop();
+    }
+  });
 });
 
 describe('connecting to NATS with credentials', () => {
@@ -290,7 +349,7 @@ describe('connecting to NATS with credentials', () => {
     flags: ['--user', 'u', '--pass', 'p'],
   });
 
-  it('hands on what the nats package takes', async () => {
+  it('hands on what nats.js takes', async () => {
     const connection = await rig.connect({ user: 'u', pass: 'p' });
     await connection.publish(rig.channel(), 'x');
   });

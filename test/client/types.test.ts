@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { NatsConnection as ConnectionV3, NodeConnectionOptions } from '@nats-io/transport-node';
+import type { ConnectionOptions, NatsConnection as ConnectionV2 } from 'nats';
 import {
   AckTimeoutError,
   type Codec,
@@ -31,6 +33,20 @@ describe('the types of the client', () => {
     check<Same<Message['data'], Uint8Array>>();
     check<AckTimeoutError extends StanError ? true : false>();
     assert.ok(new AckTimeoutError('', '', true, { hint: '' }) instanceof StanError);
+  });
+
+  it('take connections and options of nats.js, of either version', () => {
+    const uses = async (v2: ConnectionV2, v3: ConnectionV3, options: ConnectionOptions): Promise<void> => {
+      await connect({ clusterId: 'c', clientId: 'me', natsConnection: v2 });
+      const { natsConnection } = await connect({ clusterId: 'c', clientId: 'me', natsConnection: v3 });
+      const answer = await natsConnection.request('time', '', { timeout: 1_000 });
+      check<Same<typeof answer.data, Uint8Array>>();
+      const { servers, timeout, pingInterval, maxPingOut, ...rest } = options;
+      await connect({ clusterId: 'c', clientId: 'me', ...rest });
+      const tls: NodeConnectionOptions['tls'] = { rejectUnauthorized: false };
+      await connect({ clusterId: 'c', clientId: 'me', tls });
+    };
+    assert.equal(typeof uses, 'function');
   });
 
   it('take what can be, and nothing else', () => {

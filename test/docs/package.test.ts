@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -39,6 +39,42 @@ const start = async (log: Logger): Promise<RunningBroker> => {
   return startBroker({ natsServer: urls.join() });
 };
 console.log(use, start);
+`;
+
+/** What the client needs, and with what it comes. */
+const CLIENT_PACKAGES = ['stanchion', '@nats-io', '@bufbuild/protobuf', 'tweetnacl'];
+
+/** Prints all that can be reached from nats.js, of either version, and from Node's sockets: names, and what functions do. */
+const HOST = `
+import { createRequire } from 'node:module';
+const [, , role, servers, clusterId, clientId] = process.argv;
+const require = createRequire(import.meta.url);
+if (role === 'guest') {
+  const { connect } = await import('stanchion');
+  const connection = await connect({ servers, clusterId, clientId });
+  await connection.publish('pack', 'x');
+  await connection.close();
+}
+const seen = new Set();
+function walk(path, value) {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function') || seen.has(value)) return;
+  seen.add(value);
+  if (typeof value === 'function') console.log(path, JSON.stringify(Function.prototype.toString.call(value)));
+  for (const name of Reflect.ownKeys(value)) {
+    const { value: inner, get, set } = Object.getOwnPropertyDescriptor(value, name);
+    const at = path + '.' + String(name);
+    console.log(at);
+    walk(at, inner);
+    walk(at + ' (get)', get);
+    walk(at + ' (set)', set);
+    // The modules of nats.js give what they have by getters.
+    if (get !== undefined && !path.includes('prototype')) walk(at, Reflect.apply(get, value, []));
+  }
+  walk(path + '.[prototype]', Object.getPrototypeOf(value));
+}
+for (const name of ['nats', 'nats/lib/src/node_transport.js', '@nats-io/transport-node', 'node:events', 'node:net'])
+  walk(name, require(name));
+console.log(Reflect.ownKeys(globalThis), process.eventNames());
 `;
 
 describe('the package, as npm installs it', () => {
@@ -118,6 +154,36 @@ describe('the package, as npm installs it', () => {
       }
     });
   }
+
+  it('leaves nats.js, and the rest of the program that imports it, as they are', () => {
+    writeFileSync(join(folder, 'host.mjs'), HOST);
+    const report = (...args: string[]): string[] =>
+      execFileSync(process.execPath, ['host.mjs', ...args], { cwd: folder, maxBuffer: 64 * 1024 * 1024 })
+        .toString()
+        .split('\n');
+    const alone = report('alone');
+    const dial = 'nats/lib/src/node_transport.js.NodeTransport.prototype.dial';
+    assert.ok(alone.includes(dial));
+    const guest = report('guest', rig.nats.url, rig.broker.clusterId, rig.name('client'));
+    const before = new Set(alone);
+    assert.deepEqual(
+      guest.filter((line) => !before.has(line)),
+      [],
+    );
+    assert.equal(guest.length, alone.length);
+  });
+
+  it('has a client that works without what only a broker needs', () => {
+    const bare = join(folder, 'bare');
+    mkdirSync(bare);
+    for (const name of CLIENT_PACKAGES) {
+      const place = join('node_modules', name);
+      cpSync(join(folder, place), join(bare, place), { recursive: true });
+    }
+    writeFileSync(join(bare, 'esm.mjs'), `import { connect } from 'stanchion';\n${BODY}`);
+    const args = ['esm.mjs', rig.nats.url, rig.broker.clusterId, rig.name('client')];
+    assert.equal(execFileSync(process.execPath, args, { cwd: bare }).toString(), '22 1\n');
+  });
 
   it('has the command', () => {
     const command = join(folder, 'node_modules', '.bin', 'stanchion');
