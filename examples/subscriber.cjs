@@ -6,18 +6,10 @@ const clusterId = process.env.CLUSTER_ID ?? 'test-cluster';
 
 const client = stan.connect(clusterId, 'order-printer', { url });
 
-client.on('error', (error) => {
-  console.error(`${error}. Is a server running? Start one with: npm start`);
-  process.exit(1);
-});
-
-client.on('connection_lost', (error) => {
-  console.error(`connection lost: ${error}`);
-  process.exit(1);
-});
+client.on('error', (error) => fail(`${error}. Is a server running? Start one with: npm start`));
+client.on('connection_lost', (error) => fail(`connection lost: ${error}`));
 
 client.on('connect', () => {
-  console.log(`connected to ${clusterId}, waiting for orders`);
   const options = client
     .subscriptionOptions()
     .setDeliverAllAvailable()
@@ -26,10 +18,10 @@ client.on('connect', () => {
     .setAckWait(30_000)
     .setMaxInFlight(10);
   const subscription = client.subscribe('orders', options);
-  subscription.on('error', (error) => {
-    console.error(`cannot subscribe: ${error}`);
-    client.close();
-  });
+  subscription.on('error', (error) => fail(`cannot subscribe: ${error}`));
+  // Nobody served at this moment, or the answer was lost.
+  subscription.on('timeout', (error) => fail(`cannot subscribe: ${error}. Start it again`));
+  subscription.on('ready', () => console.log(`connected to ${clusterId}, waiting for orders`));
   subscription.on('message', (message) => {
     console.log(`[${message.getSequence()}] ${message.getData()}`);
     // Only now: what is not acknowledged comes again.
@@ -40,3 +32,8 @@ client.on('connect', () => {
 // Closing a durable subscription keeps its place. `unsubscribe` would give it up.
 process.on('SIGINT', () => client.close());
 client.on('close', () => process.exit(0));
+
+function fail(text) {
+  console.error(text);
+  process.exit(1);
+}

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { connect as connectNats } from 'nats';
+import { askStatus } from '../../src/group/ask.js';
 import { connect } from '../../src/index.js';
+import { LocalGroup } from '../../src/local-group/local-group.js';
+import { silentLogger } from '../../src/log/logger.js';
 import { Child } from '../harness/child.js';
 import { Rig } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
@@ -85,4 +91,70 @@ describe('the examples', () => {
       .sort()
       .join('');
   }
+});
+
+describe('the examples, when the active of their group is killed', () => {
+  const CLUSTER_ID = 'test-cluster';
+  const COUNT = 1_000_000;
+  let dir: string;
+  let group: LocalGroup;
+
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'stanchion-examples-'));
+    group = await LocalGroup.start({
+      nodes: 2,
+      dir: join(dir, 'store'),
+      port: 0,
+      httpPort: undefined,
+      clusterId: CLUSTER_ID,
+      group: 'g',
+      flags: ['--log-level', 'warn'],
+      log: silentLogger,
+      onLine: () => {},
+    });
+  });
+  after(async () => {
+    await group?.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('go on: what got no acknowledgement is published again', async () => {
+    const nats = await connectNats({ servers: group.urls });
+    const at = { NATS_URL: group.urls[0]!, CLUSTER_ID };
+    const children: Child[] = [];
+    try {
+      const active = async () =>
+        (await askStatus(nats, CLUSTER_ID, 'g')).find(({ role }) => role === 'active');
+      await waitFor(async () => (await active()) !== undefined, 'somebody serves');
+      const subscriber = new Child(process.execPath, [join(EXAMPLES, 'subscriber.cjs')], at);
+      children.push(subscriber);
+      await waitFor(() => subscriber.output.includes('waiting for orders'), 'it has subscribed');
+      const publisher = new Child(process.execPath, [join(EXAMPLES, 'publisher.mjs'), String(COUNT)], at);
+      children.push(publisher);
+      const published = () => publisher.output.match(/published/g)?.length ?? 0;
+      await waitFor(() => published() > 100, 'it publishes');
+      const former = await active();
+      assert.ok(former !== undefined);
+      process.kill(former.pid, 'SIGKILL');
+      await waitFor(async () => ((await active())?.epoch ?? 0) > former.epoch, 'another one serves');
+      const before = published();
+      // The Node client waits for 30 s unless it is told otherwise, and nothing is published meanwhile.
+      await waitFor(
+        () => published() > before + 100,
+        () => publisher.output.slice(-500),
+        15_000,
+      );
+      const [, again] =
+        /^no acknowledgement of order (\d+): publishing it again$/m.exec(publisher.output) ?? [];
+      assert.match(publisher.output, new RegExp(`^published order ${again}, acknowledged as \\w{22}$`, 'm'));
+      await waitFor(() => subscriber.output.includes(`order ${again}\n`), 'the subscriber has it');
+      assert.deepEqual(
+        children.map(({ hasExited }) => hasExited),
+        [false, false],
+      );
+    } finally {
+      for (const child of children) await child.destroy();
+      await nats.close();
+    }
+  });
 });
