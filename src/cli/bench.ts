@@ -7,6 +7,8 @@ import { ConfigError } from '../config/error.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
 import {
+  ACK_FLAGS,
+  ackTimeoutMs,
   addClientFlags,
   channelName,
   clientFlags,
@@ -14,6 +16,7 @@ import {
   flag,
   flagSwitch,
 } from './client-flags.js';
+import type { Flags } from './flags.js';
 import { Progress } from './progress.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
 
@@ -31,9 +34,8 @@ export const BENCH_FLAGS = {
   timeout: flag('Give up when nothing has come for so long [default: 30s]'),
   csv: flag('Write a line for each client to this file'),
   json: flagSwitch('Print JSON instead of a table'),
+  ...ACK_FLAGS,
 } as const satisfies Record<string, Options>;
-
-type BenchFlag = keyof typeof BENCH_FLAGS;
 
 const DEFAULT_SUBJECT = 'stanchion.bench';
 const MAX_CLIENTS = 1_000;
@@ -64,7 +66,7 @@ export function addBenchCommand(parser: Argv, onExitCode: (exitCode: number) => 
 }
 
 async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
-  const flags = clientFlags(args, Object.keys(BENCH_FLAGS) as BenchFlag[]);
+  const flags = await clientFlags(args, BENCH_FLAGS);
   const options: BenchOptions = {
     subject: channelName(args.subject),
     publishers: flags.number('publishers', 1, 0, MAX_CLIENTS),
@@ -76,10 +78,11 @@ async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
     queue: flags.text('queue'),
     ignoreOld: flags.flag('ignore-old'),
     timeoutMs: flags.durationMs('timeout', 30_000, 1_000, HOUR_MS),
-    connect: connectOptions(flags, 'bench'),
+    connect: { ...connectOptions(flags, 'bench'), ackTimeout: ackTimeoutMs(flags) },
   };
   if (options.publishers + options.subscribers === 0)
     throw new ConfigError('there is nothing to measure: give --publishers or --subscribers');
+  checkAllPlaysAPart(flags, options);
   const csv = flags.text('csv');
 
   const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
@@ -102,6 +105,23 @@ async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
   } finally {
     progress.end();
   }
+}
+
+const OF_PUBLISHERS = ['sync', 'max-pub-acks', 'ack-timeout'] as const;
+
+/** @throws ConfigError naming what was asked for on the command line, and would change nothing */
+function checkAllPlaysAPart(
+  flags: Flags<keyof typeof BENCH_FLAGS>,
+  { publishers, subscribers, sync }: BenchOptions,
+): void {
+  const idle = OF_PUBLISHERS.find((flag) => publishers === 0 && flags.isOnCommandLine(flag));
+  if (idle !== undefined) throw new ConfigError(`--${idle} is for publishers: add --publishers`);
+  if (sync && flags.isOnCommandLine('max-pub-acks'))
+    throw new ConfigError('--sync waits for each ack: leave out --max-pub-acks');
+  if (subscribers === 0 && flags.isOnCommandLine('queue'))
+    throw new ConfigError('--queue is for subscribers: add --subscribers');
+  if ((publishers > 0 || subscribers === 0) && flags.isOnCommandLine('ignore-old'))
+    throw new ConfigError('--ignore-old is for subscribers without publishers: add --publishers 0');
 }
 
 function bar(done: number, due: number): string {

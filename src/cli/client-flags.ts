@@ -3,8 +3,8 @@ import type { Authenticator, TlsOptions } from 'nats';
 import type { Argv, Options } from 'yargs';
 import { checkChannelName } from '../client/pub-encoder.js';
 import { ConfigError } from '../config/error.js';
-import { parseServers } from '../config/nats.js';
-import type { NatsConfig } from '../config/serve-config.js';
+import { subject } from '../config/kinds.js';
+import { NATS_OPTIONS, natsConfigOf } from '../config/nats.js';
 import type { ConnectOptions } from '../index.js';
 import { authenticators, controlTls } from '../nats/credentials.js';
 import { isClientIdValid } from '../protocol/subjects.js';
@@ -15,8 +15,10 @@ export const CONFIG_FLAG = {
   config: flag('File with any of these flags, in YAML or JSON; the one of a broker will do'),
 } as const satisfies Record<string, Options>;
 
+/** How to connect to NATS: the same of all commands that do. What a broker has too has its name and meaning. */
 export const NATS_FLAGS = {
   'nats-server': flag('NATS servers, by commas [default: nats://127.0.0.1:4222]', ['s', 'server']),
+  'nats-in-order': flagSwitch('Connect to the first of them that can be reached, instead of to any'),
   user: flag('User in NATS', ['u']),
   pass: flag('Password in NATS', ['pw']),
   auth: flag('Token in NATS'),
@@ -25,17 +27,35 @@ export const NATS_FLAGS = {
   'tls-ca': flag('CA certificate that the servers are checked with'),
   'tls-cert': flag("The client's own certificate"),
   'tls-key': flag('Its private key'),
+  'tls-server-name': flag('Name that the certificates of the servers must have, if not that in the URL'),
+  secure: flagSwitch('TLS without checking the certificates of the servers', ['tls-skip-verify']),
+  'inbox-prefix': flag('Prefix of the subjects that answers come to [default: _INBOX]'),
+  'connect-timeout': flag('For NATS, and for the broker, to answer [default: 5s]'),
   ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
-export const CLIENT_FLAGS = {
+/** Which broker or group, under these names. */
+export const CLUSTER_FLAGS = {
   'cluster-id': flag('Cluster id of the broker or the group [default: test-cluster]', [
     'c',
     'cluster',
     'cid',
   ]),
+} as const satisfies Record<string, Options>;
+
+export const DISCOVER_FLAGS = {
+  'discover-prefix': flag('As the broker has it [default: _STAN.discover]'),
+} as const satisfies Record<string, Options>;
+
+/** Who connects to a broker. */
+export const CLIENT_FLAGS = {
+  ...CLUSTER_FLAGS,
+  ...DISCOVER_FLAGS,
   'client-id': flag('Client id [default: one that nobody has]', ['id', 'clientid']),
-  'connect-timeout': flag('For the broker to answer [default: 5s]'),
+} as const satisfies Record<string, Options>;
+
+/** Of those that publish. */
+export const ACK_FLAGS = {
   'ack-timeout': flag('For the ack of a message that was published [default: 30s]'),
 } as const satisfies Record<string, Options>;
 
@@ -44,15 +64,19 @@ export type NatsFlag = keyof typeof NATS_FLAGS;
 /** How to connect to a broker. */
 export type ConnectionFlag = NatsFlag | keyof typeof CLIENT_FLAGS;
 
+/** As both the NATS client and the library take it. */
 export interface NatsConnectOptions {
   servers: string[];
   authenticator: Authenticator[];
   tls?: TlsOptions;
+  noRandomize?: boolean;
+  inboxPrefix?: string;
 }
 
 const MAX_TIMEOUT_MS = 3_600_000;
 const CONNECT_MS = 5_000;
 const ACK_MS = 30_000;
+const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
 
 /**
  * A flag with a value. Numbers are looked at by `Flags`: yargs takes what is no number for one.
@@ -68,25 +92,41 @@ export function flagSwitch(describe: string, alias: string[] = []): Options {
   return { type: 'boolean', describe, alias };
 }
 
-/** Adds a command's own flags, and those that tell how to connect to NATS. */
-export function addNatsFlags(command: Argv, own: Record<string, Options>): Argv {
-  return command.options(own).options(NATS_FLAGS).group(Object.keys(NATS_FLAGS), 'Connection:');
+/**
+ * Adds a command's own flags, and those that tell how to connect to NATS.
+ *
+ * @param connection which of its own belong to these, in the help
+ */
+export function addNatsFlags<Own extends string>(
+  command: Argv,
+  own: Readonly<Record<Own, Options>>,
+  connection: readonly Own[] = [],
+): Argv {
+  return command
+    .options(own)
+    .options(NATS_FLAGS)
+    .group([...Object.keys(NATS_FLAGS), ...connection], 'Connection:');
 }
 
 /** Adds a command's own flags, and those that tell how to connect to a broker. */
-export function addClientFlags(command: Argv, own: Record<string, Options>): Argv {
-  return addNatsFlags(command, own)
-    .options(CLIENT_FLAGS)
-    .group([...Object.keys(NATS_FLAGS), ...Object.keys(CLIENT_FLAGS)], 'Connection:');
+export function addClientFlags(command: Argv, own: Readonly<Record<string, Options>>): Argv {
+  return addNatsFlags(command, { ...own, ...CLIENT_FLAGS }, Object.keys(CLIENT_FLAGS));
 }
 
-/** The flags of a command that connects, wherever they were given. */
+/** The flags of a command that connects to NATS, wherever they were given. */
+export function natsFlags<Own extends string>(
+  args: Readonly<Record<string, unknown>>,
+  own: Readonly<Record<Own, Options>>,
+): Promise<Flags<Own | NatsFlag>> {
+  return flagsOf(args, [...Object.keys(own), ...Object.keys(NATS_FLAGS)] as (Own | NatsFlag)[]);
+}
+
+/** The flags of a command that connects to a broker, wherever they were given. */
 export function clientFlags<Own extends string>(
   args: Readonly<Record<string, unknown>>,
-  own: readonly Own[],
-): Flags<Own | ConnectionFlag> {
-  const names = [...own, ...(Object.keys({ ...NATS_FLAGS, ...CLIENT_FLAGS }) as ConnectionFlag[])];
-  return flagsOf(args, names);
+  own: Readonly<Record<Own, Options>>,
+): Promise<Flags<Own | ConnectionFlag>> {
+  return natsFlags(args, { ...own, ...CLIENT_FLAGS });
 }
 
 /**
@@ -95,13 +135,30 @@ export function clientFlags<Own extends string>(
  * @throws ConfigError on what cannot be
  */
 export function natsOptions(flags: Flags<NatsFlag>): NatsConnectOptions {
-  const nats = natsConfig(flags);
+  const chosen = flags.options(NATS_OPTIONS);
+  const servers = chosen.values['nats-server'] ?? [DEFAULT_SERVER];
+  const nats = natsConfigOf({ ...chosen, values: { ...chosen.values, 'nats-server': servers } });
   const tls = controlTls(nats, false);
+  const inboxPrefix = flags.text('inbox-prefix');
+  if (inboxPrefix !== undefined && subject.parse(inboxPrefix) === undefined)
+    throw new ConfigError(`${flags.where('inbox-prefix')}: "${inboxPrefix}" is not ${subject.expected}`);
   return {
     servers: [...nats.servers],
     authenticator: authenticators(nats),
     ...(tls !== undefined && { tls }),
+    ...(nats.inOrder && { noRandomize: true }),
+    ...(inboxPrefix !== undefined && { inboxPrefix }),
   };
+}
+
+/** For NATS, and for the broker, to answer. */
+export function connectTimeoutMs(flags: Flags<'connect-timeout'>): number {
+  return flags.durationMs('connect-timeout', CONNECT_MS, 1, MAX_TIMEOUT_MS);
+}
+
+/** For the ack of a message that was published. */
+export function ackTimeoutMs(flags: Flags<'ack-timeout'>): number {
+  return flags.durationMs('ack-timeout', ACK_MS, 1, MAX_TIMEOUT_MS);
 }
 
 /** @throws ConfigError if that cannot be a channel */
@@ -122,53 +179,15 @@ export function channelName(subject: unknown): string {
  * @throws ConfigError on what cannot be
  */
 export function connectOptions(flags: Flags<ConnectionFlag>, tool: string): ConnectOptions {
-  const clusterId = flags.text('cluster-id') ?? 'test-cluster';
-  if (/[\s*>]|^\.|\.\.|\.$/.test(clusterId))
-    throw new ConfigError(
-      `--cluster-id must have no spaces, no wildcards and no empty parts between dots, and is "${clusterId}"`,
-    );
   const clientId = flags.text('client-id') ?? `stanchion-${tool}-${randomBytes(6).toString('hex')}`;
   if (!isClientIdValid(clientId))
     throw new ConfigError(`--client-id must have letters, digits, "-" and "_" only, and is "${clientId}"`);
   return {
     ...natsOptions(flags),
     name: `stanchion ${tool}`,
-    clusterId,
+    clusterId: flags.option('cluster-id'),
+    discoverPrefix: flags.option('discover-prefix'),
     clientId,
-    connectTimeout: flags.durationMs('connect-timeout', CONNECT_MS, 1, MAX_TIMEOUT_MS),
-    ackTimeout: flags.durationMs('ack-timeout', ACK_MS, 1, MAX_TIMEOUT_MS),
+    connectTimeout: connectTimeoutMs(flags),
   };
 }
-
-function natsConfig(flags: Flags<NatsFlag>): NatsConfig {
-  const urls = (flags.text('nats-server') ?? DEFAULT_SERVER).split(',');
-  const { servers, inUrls } = parseServers(
-    urls.map((url) => url.trim()),
-    '--nats-server',
-  );
-  const given = { user: flags.text('user'), pass: flags.text('pass'), token: flags.text('auth') };
-  const credsFile = flags.text('creds');
-  const nkeyFile = flags.text('nkey');
-  const caFile = flags.text('tls-ca');
-  const certFile = flags.text('tls-cert');
-  const keyFile = flags.text('tls-key');
-  if (given.pass !== undefined && given.user === undefined) throw new ConfigError('--pass needs --user');
-  if (given.user !== undefined && given.token !== undefined)
-    throw new ConfigError('--user and --auth exclude each other: give one');
-  if (credsFile !== undefined && nkeyFile !== undefined)
-    throw new ConfigError('--creds and --nkey exclude each other: give one');
-  if ((certFile === undefined) !== (keyFile === undefined))
-    throw new ConfigError('--tls-cert and --tls-key belong together: give both, or none');
-  const hasTls = caFile !== undefined || certFile !== undefined;
-  const isGiven = given.user !== undefined || given.token !== undefined;
-  return {
-    servers,
-    inOrder: false,
-    ...(isGiven || inUrls === undefined ? given : inUrls),
-    credsFile,
-    nkeyFile,
-    tls: hasTls ? { caFile, certFile, keyFile, serverName: undefined, skipVerify: false } : undefined,
-  };
-}
-
-const DEFAULT_SERVER = 'nats://127.0.0.1:4222';

@@ -17,7 +17,7 @@ const MAX_HELP_WIDTH = 120;
 /** The flags of each command that takes more than one spelling of them. */
 const FLAG_TABLES: Readonly<Record<string, readonly Readonly<Record<string, Options>>[]>> = {
   up: [UP_FLAGS],
-  drill: [DRILL_FLAGS],
+  drill: [DRILL_FLAGS, NATS_FLAGS],
   status: [STATUS_FLAGS, NATS_FLAGS],
   pub: [PUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
   sub: [SUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],

@@ -8,6 +8,7 @@ import {
   type RunningTarget,
 } from '../drill/options.js';
 import { nearestWord } from '../util/suggest.js';
+import { connectTimeoutMs, NATS_FLAGS, type NatsFlag, natsOptions } from './client-flags.js';
 import type { DrillFlag } from './drill.js';
 import { type Flags, wholeNumber } from './flags.js';
 
@@ -22,12 +23,12 @@ const HOUR_MS = 3_600_000;
 export function drillOptions(flags: Flags<DrillFlag>): DrillOptions {
   const isLocal = flags.text('nats-server') === undefined;
   const target = isLocal ? localTarget(flags) : runningTarget(flags);
-  if (isLocal && flags.flag('allow-signals'))
-    throw new ConfigError('--allow-signals is for a running group: name it by --nats-server');
   const takeovers = flags.number('takeovers', 3, 1, MAX_TAKEOVERS);
+  const planned = plan(flags.text('faults'), takeovers, target);
+  checkAllPlaysAPart(flags, planned);
   return {
     target,
-    plan: plan(flags.text('faults'), takeovers, target),
+    plan: planned,
     messages: flags.number('messages', 10_000, 0, MAX_MESSAGES),
     rate: flags.number('rate', 1_000, 1, MAX_RATE),
     pauseMs: flags.durationMs('pause', 10_000, 1_000, HOUR_MS),
@@ -36,8 +37,26 @@ export function drillOptions(flags: Flags<DrillFlag>): DrillOptions {
   };
 }
 
+/** @throws ConfigError naming what was asked for on the command line, and would change nothing */
+function checkAllPlaysAPart(flags: Flags<DrillFlag>, planned: readonly PlannedFault[]): void {
+  if (flags.isOnCommandLine('pause') && !planned.some(({ kind }) => kind === 'pause'))
+    throw new ConfigError('--pause is how long the fault pause lasts, which is not among the faults');
+  const faults = flags.text('faults');
+  if (flags.isOnCommandLine('takeovers') && faults?.split(',').every((fault) => fault.includes('=')) === true)
+    throw new ConfigError('--takeovers is for faults without a number, and each in --faults has one');
+}
+
+/** What says which running group, and how to reach it. */
+const FOR_RUNNING = [
+  ...(Object.keys(NATS_FLAGS) as NatsFlag[]).filter((name) => name !== 'config'),
+  'cluster-id',
+  'discover-prefix',
+  'ft-group',
+  'allow-signals',
+] as const satisfies readonly DrillFlag[];
+
 function localTarget(flags: Flags<DrillFlag>): LocalTarget {
-  for (const flag of ['cluster-id', 'ft-group', 'user', 'pass', 'auth'] as const) {
+  for (const flag of FOR_RUNNING) {
     if (flags.isOnCommandLine(flag))
       throw new ConfigError(`--${flag} is for a running group: name it by --nats-server`);
   }
@@ -49,19 +68,12 @@ function runningTarget(flags: Flags<DrillFlag>): RunningTarget {
     if (flags.isOnCommandLine(flag))
       throw new ConfigError(`--${flag} is for a local group, and --nats-server names a running one`);
   }
-  const servers = flags.text('nats-server')!.split(',');
-  if (servers.includes(''))
-    throw new ConfigError('--nats-server must be URLs, by commas: nats://127.0.0.1:4222');
-  if (flags.text('pass') !== undefined && flags.text('user') === undefined)
-    throw new ConfigError('--pass needs --user');
   return {
     kind: 'running',
-    servers,
-    clusterId: flags.text('cluster-id') ?? 'test-cluster',
-    group: flags.text('ft-group'),
-    user: flags.text('user'),
-    pass: flags.text('pass'),
-    token: flags.text('auth'),
+    nats: { ...natsOptions(flags), name: 'stanchion drill', timeout: connectTimeoutMs(flags) },
+    clusterId: flags.option('cluster-id'),
+    discoverPrefix: flags.option('discover-prefix'),
+    group: flags.option('ft-group'),
     allowSignals: flags.flag('allow-signals'),
   };
 }

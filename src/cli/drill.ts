@@ -4,9 +4,16 @@ import { FAULTS } from '../drill/options.js';
 import { reportText } from '../drill/report-text.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
-import { CONFIG_FLAG, flag, flagSwitch } from './client-flags.js';
+import {
+  addNatsFlags,
+  CLUSTER_FLAGS,
+  DISCOVER_FLAGS,
+  flag,
+  flagSwitch,
+  type NatsFlag,
+  natsFlags,
+} from './client-flags.js';
 import { drillOptions } from './drill-options.js';
-import { flagsOf } from './flags.js';
 import { Progress } from './progress.js';
 import { onStopSignal } from './signals.js';
 
@@ -27,20 +34,16 @@ export const DRILL_FLAGS = {
   timeout: flag('For a takeover, and for a member to come back [default: 60s]'),
   nodes: flag('Brokers of the local group [default: 3]'),
   dir: flag('Folder of the local group, which must be empty [default: a temporary one]'),
-  'nats-server': flag('NATS servers of a running group, by commas [default: start a local group]'),
-  'cluster-id': flag('Cluster id of the running group [default: test-cluster]'),
+  ...CLUSTER_FLAGS,
+  ...DISCOVER_FLAGS,
   'ft-group': flag('Name of the running group [default: the only one]'),
-  user: flag('User in NATS'),
-  pass: flag('Password in NATS'),
-  auth: flag('Token in NATS'),
   'allow-signals': flagSwitch(
     'Of a running group: members on this machine may be stopped, killed and paused',
   ),
   json: flagSwitch('For programs'),
-  ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
-export type DrillFlag = keyof typeof DRILL_FLAGS;
+export type DrillFlag = keyof typeof DRILL_FLAGS | NatsFlag;
 
 /** `stanchion drill`: what an operator runs before trusting a deployment. */
 export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
@@ -48,13 +51,16 @@ export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => 
     'drill',
     'Strike the active of a group, again and again under load, and check that nothing is lost',
     (command) =>
-      command
-        .options(DRILL_FLAGS)
+      addNatsFlags(command, DRILL_FLAGS, ['cluster-id', 'discover-prefix', 'ft-group', 'allow-signals'])
+        .option(
+          'nats-server',
+          flag('NATS servers of a running group, by commas [default: start a local group]'),
+        )
         .example('$0 drill', 'a local group of three, each fault three times')
         .example('$0 drill --faults kill=10,cut=5 --messages 1000000', 'with a million messages stored')
         .example('$0 drill --nats-server nats://127.0.0.1:4222', 'a running group hands over'),
     async (args) => {
-      const flags = flagsOf(args, Object.keys(DRILL_FLAGS) as DrillFlag[]);
+      const flags = await natsFlags(args, DRILL_FLAGS);
       onExitCode(await run(drillOptions(flags), flags.flag('json')));
     },
   );

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import type { RawValue } from '../config/argv.js';
+import { type Choices, chooseAmong } from '../config/choose.js';
+import { environmentValue } from '../config/env.js';
 import { ConfigError } from '../config/error.js';
-import { isFileKey, keysOf } from '../config/file-keys.js';
+import { isFileKey } from '../config/file-keys.js';
 import { boolean } from '../config/kinds.js';
-import { kebab, OPTION_NAMES } from '../config/options.js';
+import { kebab, OPTION_NAMES, type OptionName } from '../config/options.js';
 import { parseDurationMs, parseSize } from '../config/units.js';
-import { nearestWord } from '../util/suggest.js';
+import { didYouMean } from '../util/suggest.js';
 
 /** A value as it was given, and where, for people. */
 interface Given {
@@ -13,12 +15,7 @@ interface Given {
   readonly where: string;
 }
 
-/** Where the values of a command's flags come from, beside the command line. */
-export interface FlagSources {
-  readonly environment?: NodeJS.ProcessEnv;
-  /** A YAML or JSON file of flag names and values; a broker's file will do. */
-  readonly configFile?: string | undefined;
-}
+type FlagFile = ReadonlyMap<string, Given>;
 
 /**
  * The flags of one command, looked at one by one: from the command line, else from the environment (`STANCHION_ACK_WAIT`),
@@ -27,21 +24,46 @@ export interface FlagSources {
 export class Flags<Name extends string> {
   readonly #args: Readonly<Record<string, unknown>>;
   readonly #environment: NodeJS.ProcessEnv;
-  readonly #file: ReadonlyMap<string, Given>;
+  readonly #file: FlagFile;
 
-  /** @param args as yargs gives them: a flag that is given twice is an array */
+  /**
+   * @param args as yargs gives them: a flag that is given twice is an array
+   * @param file what a file says, as `flagsOf` reads it
+   */
   constructor(
     args: Readonly<Record<string, unknown>>,
-    names: readonly Name[] = [],
-    { environment = {}, configFile }: FlagSources = {},
+    environment: NodeJS.ProcessEnv = {},
+    file: FlagFile = new Map(),
   ) {
     this.#args = args;
     this.#environment = environment;
-    this.#file = configFile === undefined ? new Map() : readFlagFile(configFile, names);
+    this.#file = file;
   }
 
   isOnCommandLine(flag: Name): boolean {
     return this.#args[flag] !== undefined;
+  }
+
+  /** Where it was given, for people. Undefined: nowhere. */
+  where(flag: Name): string | undefined {
+    return this.#given(flag)?.where;
+  }
+
+  /** Options that a broker has too: under the same names they mean the same, and are refused in the same words. */
+  options<Option extends Name & OptionName>(names: readonly Option[]): Choices<Option> {
+    const given = names.map((name): RawValue | undefined => {
+      const found = this.#given(name);
+      return found === undefined ? undefined : { name, ...found };
+    });
+    return chooseAmong(
+      names,
+      given.filter((raw) => raw !== undefined),
+    );
+  }
+
+  /** As `options`, of one. */
+  option<Option extends Name & OptionName>(name: Option): Choices<Option>['values'][Option] {
+    return this.options([name]).values[name];
   }
 
   text(flag: Name): string | undefined {
@@ -105,9 +127,8 @@ export class Flags<Name extends string> {
       return { text: String(value), where };
     }
     const variable = `STANCHION_${flag.replaceAll('-', '_').toUpperCase()}`;
-    const text = this.#environment[variable];
-    // As a container's manifest has a variable that it leaves out.
-    if (text !== undefined && text !== '') return { text, where: `environment variable ${variable}` };
+    const text = environmentValue(this.#environment, variable);
+    if (text !== undefined) return { text, where: `environment variable ${variable}` };
     return this.#file.get(flag);
   }
 }
@@ -125,41 +146,47 @@ function durationText(ms: number): string {
   return ms >= 1000 || ms === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 
-function readFlagFile(path: string, names: readonly string[]): ReadonlyMap<string, Given> {
-  let content: unknown;
-  try {
-    content = parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new ConfigError(
-      `--config: ${path} cannot be read as YAML or JSON: ${(error as Error).message.split('\n')[0]!.replace(/:$/, '')}`,
-    );
-  }
-  const values = new Map<string, Given>();
-  if (content === null || content === undefined) return values;
-  if (typeof content !== 'object' || Array.isArray(content))
-    throw new ConfigError(`--config: ${path} must have flags and values, as "cluster-id: test-cluster"`);
-  for (const [key, value] of Object.entries(content)) {
-    const name = flagOf(key, names);
-    if (name === undefined) {
-      if (isFileKey(key)) continue;
-      const nearest = nearestWord(kebab(key), names);
+/** What a file says of a command's flags. It may be a broker's, which is checked as the broker does: what is for brokers only plays no part. */
+async function readFlagFile(path: string, names: readonly string[]): Promise<FlagFile> {
+  // It takes a tenth of a second to load.
+  const { checkConfigFile, parseYaml } = await import('../config/file.js');
+  const found = new Map<string, Given>();
+  const brokers: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(parseYaml(path, readText(path)))) {
+    const name = kebab(key);
+    if (names.includes(name) && !isOption(name)) {
+      found.set(name, { text: textOf(path, key, value), where: `config file ${path}: ${key}` });
+    } else if (isFileKey(key)) {
+      brokers[key] = value;
+    } else {
       throw new ConfigError(
-        `--config: ${path} has "${key}", which is no flag of this command${nearest === undefined ? '' : `. Did you mean ${nearest}?`}`,
+        `--config: ${path} has "${key}", which is no flag of this command${didYouMean(name, names)}`,
       );
     }
-    const items: unknown[] = Array.isArray(value) ? value : [value];
-    if (!items.every((item) => ['string', 'number', 'boolean'].includes(typeof item)))
-      throw new ConfigError(`--config: ${key} in ${path} must be a text, a number, or true or false`);
-    values.set(name, { text: items.join(','), where: `${key} in ${path}` });
   }
-  return values;
+  for (const { name, text, where } of checkConfigFile(path, brokers).values) {
+    if (names.includes(name)) found.set(name, { text, where });
+  }
+  return found;
 }
 
-/** The flag that a key stands for, which may be called as in a broker's file. What is only for brokers there stands for none. */
-function flagOf(key: string, names: readonly string[]): string | undefined {
-  const name = kebab(key);
-  if (names.includes(name)) return name;
-  return OPTION_NAMES.find((option) => names.includes(option) && keysOf(option).includes(key));
+function isOption(name: string): name is OptionName {
+  return (OPTION_NAMES as readonly string[]).includes(name);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`--config: cannot read ${path}: ${(error as Error).message}`);
+  }
+}
+
+function textOf(path: string, key: string, value: unknown): string {
+  const items: unknown[] = Array.isArray(value) ? value : [value];
+  if (!items.every((item) => ['string', 'number', 'boolean'].includes(typeof item)))
+    throw new ConfigError(`--config: ${key} in ${path} must be a text, a number, or true or false`);
+  return items.join(',');
 }
 
 /**
@@ -168,11 +195,11 @@ function flagOf(key: string, names: readonly string[]): string | undefined {
  * @param args as yargs gives them
  * @param names of the command's flags
  */
-export function flagsOf<Name extends string>(
+export async function flagsOf<Name extends string>(
   args: Readonly<Record<string, unknown>>,
   names: readonly Name[],
   environment: NodeJS.ProcessEnv = process.env,
-): Flags<Name> {
-  const configFile = new Flags<'config'>(args, [], { environment }).text('config');
-  return new Flags(args, names, { environment, configFile });
+): Promise<Flags<Name>> {
+  const path = new Flags<'config'>(args, environment).text('config');
+  return new Flags(args, environment, path === undefined ? undefined : await readFlagFile(path, names));
 }

@@ -7,6 +7,8 @@ import { connect, type StanConnection } from '../index.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
 import {
+  ACK_FLAGS,
+  ackTimeoutMs,
   addClientFlags,
   channelName,
   clientFlags,
@@ -26,9 +28,8 @@ export const PUB_FLAGS = {
   ),
   json: flagSwitch('Print a line of JSON for each message: subject, guid, bytes'),
   quiet: flagSwitch('Print nothing but errors', ['q']),
+  ...ACK_FLAGS,
 } as const satisfies Record<string, Options>;
-
-type PubFlag = keyof typeof PUB_FLAGS;
 
 const STDERR = 2;
 const MAX_COUNT = 1_000_000_000;
@@ -55,17 +56,20 @@ export function addPubCommand(parser: Argv, onExitCode: (exitCode: number) => vo
 }
 
 async function pub(args: Readonly<Record<string, unknown>>): Promise<number> {
-  const flags = clientFlags(args, Object.keys(PUB_FLAGS) as PubFlag[]);
+  const flags = await clientFlags(args, PUB_FLAGS);
   const subject = channelName(args.subject);
   const file = flags.text('file');
   const count = flags.number('count', 1, 1, MAX_COUNT);
   const retry = { auto: 'auto', always: true, never: false } as const;
   const options = {
     ...connectOptions(flags, 'pub'),
+    ackTimeout: ackTimeoutMs(flags),
     retry: retry[flags.oneOf('retry', ['auto', 'always', 'never'], 'auto')],
   };
   const isJson = flags.flag('json');
   const isQuiet = flags.flag('quiet');
+  if (isJson && isQuiet)
+    throw new ConfigError('--quiet prints nothing, --json a line for each message: give one');
   const text = messageOf(args);
   if (text !== undefined && file !== undefined) throw new ConfigError('give the message or --file, not both');
   if (text === undefined && file === undefined && count > 1)

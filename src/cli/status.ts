@@ -1,20 +1,24 @@
-import { connect } from 'nats';
 import type { Argv, Options } from 'yargs';
 import { askStatus } from '../group/ask.js';
 import type { MemberStatus } from '../group/status.js';
-import { addNatsFlags, clientFlags, flag, flagSwitch, natsOptions } from './client-flags.js';
+import { reachNats } from '../nats/reach.js';
+import {
+  addNatsFlags,
+  CLUSTER_FLAGS,
+  connectTimeoutMs,
+  flag,
+  flagSwitch,
+  natsFlags,
+  natsOptions,
+} from './client-flags.js';
 import { disputes } from './status-dispute.js';
 import { table } from './table.js';
 
 export const STATUS_FLAGS = {
-  'cluster-id': flag('Cluster id of the group [default: test-cluster]', ['c', 'cluster', 'cid']),
+  ...CLUSTER_FLAGS,
   'ft-group': flag('Name of the group [default: all of the cluster id]'),
   json: flagSwitch('For programs'),
 } as const satisfies Record<string, Options>;
-
-type StatusFlag = keyof typeof STATUS_FLAGS;
-
-const CONNECT_MS = 5_000;
 
 /** `stanchion status`: asks the members over NATS, so it needs no HTTP port. */
 export function addStatusCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
@@ -31,14 +35,13 @@ export function addStatusCommand(parser: Argv, onExitCode: (exitCode: number) =>
 }
 
 async function status(args: Readonly<Record<string, unknown>>): Promise<number> {
-  const flags = clientFlags(args, Object.keys(STATUS_FLAGS) as StatusFlag[]);
-  const clusterId = flags.text('cluster-id') ?? 'test-cluster';
-  const group = flags.text('ft-group');
-  const options = natsOptions(flags);
-  const nc = await connect({ ...options, timeout: CONNECT_MS }).catch((error: Error) => {
-    throw new Error(
-      `cannot connect to NATS at ${options.servers.join(', ')}: ${error.message}. Is a nats-server running there, and are credentials and TLS right?`,
-    );
+  const flags = await natsFlags(args, STATUS_FLAGS);
+  const clusterId = flags.option('cluster-id');
+  const group = flags.option('ft-group');
+  const nc = await reachNats({
+    ...natsOptions(flags),
+    name: 'stanchion status',
+    timeout: connectTimeoutMs(flags),
   });
   let found: MemberStatus[];
   try {

@@ -29,7 +29,7 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
         'info',
         'Show channels, bounds, segments, epochs and who holds the store',
         (command) => command.options(STORE_FLAGS).example('$0 store info --dir ./data', 'what is in ./data'),
-        async (args) => onExitCode(await info(storeOptions(args))),
+        async (args) => onExitCode(await info(await storeOptions(args))),
       )
       .command(
         'verify',
@@ -38,7 +38,7 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
           command
             .options(STORE_FLAGS)
             .example('$0 store verify --dir ./data', 'name every damage by file and offset'),
-        async (args) => onExitCode(await verify(storeOptions(args))),
+        async (args) => onExitCode(await verify(await storeOptions(args))),
       )
       .example('$0 store info --dir ./data', 'what is in ./data')
       .demandCommand(1, 'Name one: `stanchion store info` or `stanchion store verify`')
@@ -47,8 +47,8 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
 }
 
 /** @throws ConfigError if no folder is named */
-function storeOptions(args: Readonly<Record<string, unknown>>): StoreOptions {
-  const flags = flagsOf(args, Object.keys(STORE_FLAGS) as (keyof typeof STORE_FLAGS)[]);
+async function storeOptions(args: Readonly<Record<string, unknown>>): Promise<StoreOptions> {
+  const flags = await flagsOf(args, Object.keys(STORE_FLAGS) as (keyof typeof STORE_FLAGS)[]);
   const dir = flags.text('dir');
   if (dir === undefined) throw new ConfigError('--dir FOLDER is missing: the folder of the store');
   return { dir, json: flags.flag('json') };

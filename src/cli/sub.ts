@@ -68,7 +68,7 @@ export function addSubCommand(parser: Argv, onExitCode: (exitCode: number) => vo
 }
 
 async function sub(args: Readonly<Record<string, unknown>>): Promise<number> {
-  const flags = clientFlags(args, Object.keys(SUB_FLAGS) as SubFlag[]);
+  const flags = await clientFlags(args, SUB_FLAGS);
   const subject = channelName(args.subject);
   const count = flags.number('count', 0, 1, MAX_COUNT);
   const timeoutMs = flags.durationMs('timeout', 0, 1, MAX_MS);

@@ -38,7 +38,7 @@ export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => voi
 }
 
 async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
-  const flags = flagsOf(args, Object.keys(UP_FLAGS) as (keyof typeof UP_FLAGS)[]);
+  const flags = await flagsOf(args, Object.keys(UP_FLAGS) as (keyof typeof UP_FLAGS)[]);
   const clusterId = flags.text('cluster-id') ?? 'test-cluster';
   const groupName = flags.text('ft-group') ?? 'local';
   const nodes = flags.number('nodes', 3, 1, MAX_NODES);

@@ -11,18 +11,24 @@ export function readEnvironment(env: Environment): { values: RawValue[]; warning
   const names = new Map(OPTION_NAMES.map((name) => [environmentName(name), name]));
   const values: RawValue[] = [];
   const warnings: string[] = [];
-  for (const [variable, text] of Object.entries(env)) {
-    if (!variable.startsWith(PREFIX) || text === undefined || text === '') continue;
+  for (const variable of Object.keys(env)) {
+    if (!variable.startsWith(PREFIX) || !env[variable]) continue;
     const name = names.get(variable);
     if (name !== undefined) {
-      if (!isFromKubernetes(variable, text))
-        values.push({ name, text, where: `environment variable ${variable}` });
+      const text = environmentValue(env, variable);
+      if (text !== undefined) values.push({ name, text, where: `environment variable ${variable}` });
       continue;
     }
     const suggestion = didYouMean(variable, names.keys());
     if (suggestion) warnings.push(`environment variable ${variable} is not an option${suggestion}`);
   }
   return { values, warnings };
+}
+
+/** @returns undefined if it is not set, or empty: as a container's manifest has a variable that it leaves out */
+export function environmentValue(env: Environment, variable: string): string | undefined {
+  const text = env[variable];
+  return text === undefined || text === '' || isFromKubernetes(variable, text) ? undefined : text;
 }
 
 /** Kubernetes sets STANCHION_PORT=tcp://10.0.0.1:4222 in every pod beside a service that is called `stanchion`. */

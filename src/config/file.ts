@@ -19,7 +19,16 @@ export interface ConfigFile {
  * @throws ConfigError naming every key that is wrong
  */
 export function parseConfigFile(path: string, content: string): ConfigFile {
-  const checked = fileSchema.safeParse(parseYaml(path, content));
+  return checkConfigFile(path, parseYaml(path, content));
+}
+
+/**
+ * As `parseConfigFile`, of a file that has been parsed.
+ *
+ * @param content names and values
+ */
+export function checkConfigFile(path: string, content: object): ConfigFile {
+  const checked = fileSchema.safeParse(content);
   if (!checked.success) {
     throw new ConfigError(`config file ${path}: ${checked.error.issues.map(explain).join('; ')}`);
   }
@@ -63,7 +72,8 @@ function collect(file: string, path: readonly string[], section: object, found: 
   }
 }
 
-function parseYaml(path: string, content: string): object {
+/** @throws ConfigError if it is no YAML, or has no names and values */
+export function parseYaml(path: string, content: string): object {
   const { value, error } = read(content);
   if (value === null) return {};
   if (typeof value === 'object' && !Array.isArray(value)) return value;

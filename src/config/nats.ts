@@ -1,6 +1,6 @@
+import type { Choices } from './choose.js';
 import { ConfigError } from './error.js';
-import { OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
-import type { Choices } from './resolve.js';
+import { OPTION_NAMES, type OptionName, type OptionValues, optionOf, snake } from './options.js';
 import type { NatsConfig, NatsServerConfig, NatsTlsConfig } from './serve-config.js';
 
 /** User and password, or a token, or none of them. */
@@ -10,8 +10,30 @@ export interface Credentials {
   token: string | undefined;
 }
 
-/** How to connect to NATS. */
-export function natsConfigOf(choices: Choices): NatsConfig {
+/** What says how to connect to NATS: of a broker, and under the same names of the tools. */
+export const NATS_OPTIONS = [
+  'nats-server',
+  'nats-in-order',
+  'user',
+  'pass',
+  'auth',
+  'creds',
+  'nkey',
+  'tls-ca',
+  'tls-cert',
+  'tls-key',
+  'tls-server-name',
+  'secure',
+] as const satisfies readonly OptionName[];
+
+export type NatsOption = (typeof NATS_OPTIONS)[number];
+
+/**
+ * How to connect to NATS.
+ *
+ * @param isOwnTls whether the nats-server is one that is started here, and asks for TLS
+ */
+export function natsConfigOf(choices: Choices<NatsOption>, isOwnTls = false): NatsConfig {
   const { values } = choices;
   const { servers, inUrls } = parseServers(
     values['nats-server'] ?? [],
@@ -24,7 +46,7 @@ export function natsConfigOf(choices: Choices): NatsConfig {
     ...credentialsOf(choices, inUrls),
     credsFile: values.creds,
     nkeyFile: values.nkey,
-    tls: tlsOf(choices),
+    tls: tlsOf(choices, isOwnTls),
   };
 }
 
@@ -43,6 +65,11 @@ export function natsServerConfigOf({ values }: Choices): NatsServerConfig | unde
       (name) => `--${snake(name)}=${values[name]}`,
     ),
   };
+}
+
+/** Whether the nats-server that is started asks for TLS. */
+export function startsTls(values: OptionValues): boolean {
+  return values['nats-server'] === undefined && (values.tls === true || values.tlsverify === true);
 }
 
 const DEFAULT_PORT = '4222';
@@ -80,7 +107,7 @@ export function parseServers(
 }
 
 /** From the options, else from the URLs. */
-function credentialsOf(choices: Choices, inUrls: Credentials | undefined): Credentials {
+function credentialsOf(choices: Choices<NatsOption>, inUrls: Credentials | undefined): Credentials {
   const { values } = choices;
   if (values.auth !== undefined && values.user !== undefined) throw bothGiven(choices, 'auth', 'user');
   if (values.pass !== undefined && values.user === undefined) {
@@ -109,7 +136,7 @@ function decode(text: string): string {
   }
 }
 
-function tlsOf(choices: Choices): NatsTlsConfig | undefined {
+function tlsOf(choices: Choices<NatsOption>, isOwnTls: boolean): NatsTlsConfig | undefined {
   const { values } = choices;
   const certFile = values['tls-cert'];
   const keyFile = values['tls-key'];
@@ -122,10 +149,9 @@ function tlsOf(choices: Choices): NatsTlsConfig | undefined {
     return { caFile, certFile, keyFile, serverName, skipVerify: values.secure };
   }
   // On the loopback, to a process of our own: there is nobody else whose certificate could come.
-  const startsTls = values['nats-server'] === undefined && (values.tls || values.tlsverify);
-  return startsTls ? { caFile, certFile, keyFile, serverName, skipVerify: true } : undefined;
+  return isOwnTls ? { caFile, certFile, keyFile, serverName, skipVerify: true } : undefined;
 }
 
-function bothGiven(choices: Choices, a: OptionName, b: OptionName): ConfigError {
+function bothGiven(choices: Choices<NatsOption>, a: OptionName, b: OptionName): ConfigError {
   return new ConfigError(`${choices.where.get(a)} and ${choices.where.get(b)} exclude each other: give one`);
 }

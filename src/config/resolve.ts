@@ -1,19 +1,14 @@
 import { hostname } from 'node:os';
 import { parseFlags, type RawValue } from './argv.js';
+import { type Choices, choose } from './choose.js';
 import { type Environment, readEnvironment } from './env.js';
 import { ConfigError } from './error.js';
 import type { ConfigFile } from './file.js';
 import { httpAccessOf, httpTlsOf, httpWarnings } from './http.js';
 import { ChannelLimitsTable, isLiteral } from './limits.js';
-import { natsConfigOf, natsServerConfigOf } from './nats.js';
+import { natsConfigOf, natsServerConfigOf, startsTls } from './nats.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
 import type { GroupConfig, ServeConfig, StoreConfig } from './serve-config.js';
-
-/** The value of every option, and where those come from that are not defaults. */
-export interface Choices {
-  readonly values: OptionValues;
-  readonly where: ReadonlyMap<OptionName, string>;
-}
 
 export type ReadConfigFile = (path: string) => ConfigFile;
 
@@ -98,29 +93,6 @@ function isFlag(value: RawValue): boolean {
   return value.where.startsWith('-');
 }
 
-/** @param layers the weakest first */
-function choose(layers: readonly (readonly RawValue[])[]): Choices {
-  const values: Partial<Record<OptionName, unknown>> = {};
-  const where = new Map<OptionName, string>();
-  for (const name of OPTION_NAMES) {
-    const { default: text } = optionOf(name);
-    if (text !== undefined) values[name] = parseValue({ name, text, where: 'default' });
-  }
-  for (const raw of layers.flat()) {
-    values[raw.name] = parseValue(raw);
-    where.set(raw.name, raw.where);
-  }
-  // Each value came from the kind that its type in OptionValues is derived from.
-  return { values: values as OptionValues, where };
-}
-
-function parseValue(raw: RawValue): unknown {
-  const { kind } = optionOf(raw.name);
-  const value = kind.parse(raw.text);
-  if (value === undefined) throw new ConfigError(`${raw.where}: "${raw.text}" is not ${kind.expected}`);
-  return value;
-}
-
 function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'warnings'> {
   const { values } = choices;
   const channelLimits = new ChannelLimitsTable(
@@ -147,7 +119,7 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     heartbeatTimeoutMs: values['hb-timeout'],
     heartbeatFailCount: values['hb-fail-count'],
     replaceDurable: values['replace-durable'],
-    nats: natsConfigOf(choices),
+    nats: natsConfigOf(choices, startsTls(values)),
     natsServer: natsServerConfigOf(choices),
     httpPort: values['http-port'] === false ? undefined : values['http-port'],
     httpAddress: values['http-addr'],

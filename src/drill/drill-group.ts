@@ -4,6 +4,7 @@ import type { GroupProcesses } from './faults.js';
 /** The group that a drill is about. */
 export interface DrillGroup extends GroupProcesses {
   readonly clusterId: string;
+  readonly discoverPrefix: string;
   readonly name: string;
   /** Members that there should be. */
   readonly memberCount: number;

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
 import type { MemberStatus } from '../group/status.js';
-import { connect } from '../nats/connect.js';
+import { reachNats } from '../nats/reach.js';
 import type { DrillGroup } from './drill-group.js';
 import { Faults } from './faults.js';
 import { GroupError, GroupView, wholeGroup } from './group-view.js';
@@ -79,14 +79,14 @@ class DrillRun {
   }
 
   async run(): Promise<DrillReport> {
-    const { clusterId, name, nats, memberCount } = this.#group;
+    const { clusterId, discoverPrefix, name, nats, memberCount } = this.#group;
     const { messages, rate, settleMs } = this.#options;
     const signal = this.#signal;
-    this.#nats = await connect({ ...nats, name: 'stanchion drill', maxReconnectAttempts: -1 });
+    this.#nats = await reachNats({ ...nats, maxReconnectAttempts: -1 });
     this.#view = new GroupView(this.#nats, clusterId, name);
     this.#faults = new Faults(this.#group, this.#nats);
     const first = await this.#whole();
-    const load = await Load.connect({ nats, clusterId, rate });
+    const load = await Load.connect({ nats, clusterId, discoverPrefix, rate });
     this.#load = load;
     this.hasBegun = true;
 

@@ -15,6 +15,7 @@ import { SubscriptionCheck } from './subscription-check.js';
 export interface LoadOptions {
   nats: ConnectionOptions;
   clusterId: string;
+  discoverPrefix: string;
   /** Messages a second of all publishers but the probe. */
   rate: number;
 }
@@ -217,9 +218,9 @@ export class Load {
   }
 
   async #client(name: string): Promise<StanClient> {
-    const { nats, clusterId } = this.#options;
+    const { nats, clusterId, discoverPrefix } = this.#options;
     const clientId = `drill-${this.run}-${name}`;
-    const client = await StanClient.connect({ nats, clusterId, clientId });
+    const client = await StanClient.connect({ nats, clusterId, discoverPrefix, clientId });
     this.#clients.push(client);
     return client;
   }

@@ -4,6 +4,7 @@ import type { MemberStatus } from '../group/status.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { fileOutput, type LogOutput } from '../log/output.js';
+import { DEFAULT_DISCOVER_PREFIX } from '../protocol/subjects.js';
 import type { DrillGroup } from './drill-group.js';
 import { GroupError } from './group-view.js';
 import type { LocalTarget } from './options.js';
@@ -12,6 +13,7 @@ import { WorkDir } from './work-dir.js';
 /** A group that the drill starts on this machine, on a store of its own. */
 export class LocalDrillGroup implements DrillGroup {
   readonly clusterId = 'drill';
+  readonly discoverPrefix = DEFAULT_DISCOVER_PREFIX;
   readonly name = 'drill';
   readonly memberCount: number;
   readonly nats: ConnectionOptions;

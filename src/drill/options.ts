@@ -1,3 +1,5 @@
+import type { ConnectionOptions } from 'nats';
+
 /** What a drill does to the active, in the order in which it does it if nobody says otherwise. */
 export const FAULTS = ['term', 'kill', 'pause', 'handover', 'cut'] as const;
 export type FaultKind = (typeof FAULTS)[number];
@@ -19,13 +21,13 @@ export interface LocalTarget {
 /** A group that serves already. */
 export interface RunningTarget {
   readonly kind: 'running';
-  readonly servers: readonly string[];
+  /** How to connect to NATS: which servers, and who one is. */
+  readonly nats: ConnectionOptions;
   readonly clusterId: string;
+  /** Of the subject of connect requests, without the cluster id. */
+  readonly discoverPrefix: string;
   /** Undefined: the only one of the cluster id. */
   readonly group: string | undefined;
-  readonly user: string | undefined;
-  readonly pass: string | undefined;
-  readonly token: string | undefined;
   /** Whether members on this host may be stopped, killed and paused. */
   readonly allowSignals: boolean;
 }

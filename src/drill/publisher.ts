@@ -1,4 +1,3 @@
-import { createInbox } from 'nats';
 import { decodePubAck, encodePubMsg } from '../protocol/messages.js';
 import type { Ledger } from './ledger.js';
 import { MAX_INDEX, PAYLOAD_BYTES, writePayload } from './payload.js';
@@ -33,7 +32,7 @@ export class Publisher {
   /** Messages that were given up. */
   unacked = 0;
   readonly #options: PublisherOptions;
-  readonly #ackInbox = createInbox();
+  readonly #ackInbox: string;
   readonly #subject: string;
   /** A message with an index of zeros, and where in it guid and payload are. */
   readonly #template: Buffer;
@@ -51,6 +50,7 @@ export class Publisher {
     const { client, channel, run, ledger, window } = options;
     this.#options = options;
     this.ledger = ledger;
+    this.#ackInbox = client.newInbox();
     this.#subject = `${client.publishPrefix}.${channel}`;
     this.#firstMs = new Float64Array(window);
     this.#lastMs = new Float64Array(window);

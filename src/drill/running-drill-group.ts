@@ -3,20 +3,20 @@ import type { ConnectionOptions } from 'nats';
 import { ConfigError } from '../config/error.js';
 import { askStatus } from '../group/ask.js';
 import type { MemberStatus } from '../group/status.js';
-import { connect } from '../nats/connect.js';
+import { reachNats } from '../nats/reach.js';
 import { nodeFs } from '../store/fs.js';
 import { machineProcesses, parseHolder } from '../store/process-identity.js';
 import type { DrillGroup } from './drill-group.js';
 import { GroupError } from './group-view.js';
 import type { FaultKind, PlannedFault, RunningTarget } from './options.js';
 
-const CONNECT_MS = 5_000;
 /** Faults that are signals to the processes of members. */
 const SIGNALS: ReadonlySet<FaultKind> = new Set(['term', 'kill', 'pause']);
 
 /** A group that serves already. The drill asks, and signals only what it was allowed to. */
 export class RunningDrillGroup implements DrillGroup {
   readonly clusterId: string;
+  readonly discoverPrefix: string;
   readonly name: string;
   readonly memberCount: number;
   readonly nats: ConnectionOptions;
@@ -25,7 +25,8 @@ export class RunningDrillGroup implements DrillGroup {
     this.clusterId = target.clusterId;
     this.name = name;
     this.memberCount = memberCount;
-    this.nats = natsOptions(target);
+    this.discoverPrefix = target.discoverPrefix;
+    this.nats = target.nats;
   }
 
   /**
@@ -36,7 +37,8 @@ export class RunningDrillGroup implements DrillGroup {
   static async find(target: RunningTarget, plan: readonly PlannedFault[]): Promise<RunningDrillGroup> {
     const members = await ask(target);
     const where = `cluster "${target.clusterId}"${target.group === undefined ? '' : `, group "${target.group}"`}`;
-    if (members.length === 0) throw new Error(`no member of ${where} answers at ${target.servers.join(',')}`);
+    if (members.length === 0)
+      throw new Error(`no member of ${where} answers at ${[target.nats.servers].flat().join(', ')}`);
     const groups = [...new Set(members.map(({ group }) => group))];
     if (groups.length > 1)
       throw new ConfigError(`${where} has the groups ${groups.join(', ')}: choose one by --ft-group`);
@@ -69,26 +71,12 @@ export class RunningDrillGroup implements DrillGroup {
   async close(): Promise<undefined> {}
 }
 
-function natsOptions({ servers, user, pass, token }: RunningTarget): ConnectionOptions {
-  return {
-    servers: [...servers],
-    timeout: CONNECT_MS,
-    ...(user !== undefined && { user }),
-    ...(pass !== undefined && { pass }),
-    ...(token !== undefined && { token }),
-  };
-}
-
-async function ask(target: RunningTarget): Promise<MemberStatus[]> {
-  const nats = await connect(natsOptions(target)).catch((error: Error) => {
-    throw new Error(
-      `cannot connect to NATS at ${target.servers.join(', ')}: ${error.message}. Is a nats-server running there, and are credentials and TLS right?`,
-    );
-  });
+async function ask({ nats, clusterId, group }: RunningTarget): Promise<MemberStatus[]> {
+  const connection = await reachNats(nats);
   try {
-    return await askStatus(nats, target.clusterId, target.group);
+    return await askStatus(connection, clusterId, group);
   } finally {
-    await nats.close();
+    await connection.close();
   }
 }
 

@@ -13,13 +13,15 @@ import {
   type SubscriptionRequest,
 } from '../protocol/messages.js';
 import { decodeMsgProtoView, newMsgProtoView } from '../protocol/msgproto.js';
-import { stanSubjects } from '../protocol/subjects.js';
+import { type StanSubjects, stanSubjects } from '../protocol/subjects.js';
 import { GroupError } from './group-view.js';
 
 export interface StanClientOptions {
   /** Servers and credentials. */
   nats: ConnectionOptions;
   clusterId: string;
+  /** Of the subject of connect requests [_STAN.discover]. */
+  discoverPrefix?: string;
   clientId: string;
 }
 
@@ -50,12 +52,17 @@ export class StanClient {
   publishPrefix = '';
   #isConnected = true;
   readonly #clusterId: string;
+  readonly #subjects: StanSubjects;
+  readonly #inboxPrefix: string | undefined;
   /** Requests that end what it has subscribed to. */
   readonly #unsubscribes: Uint8Array[] = [];
 
-  private constructor(nats: NatsConnection, { clusterId, clientId }: StanClientOptions) {
-    this.nats = nats;
+  private constructor(connection: NatsConnection, options: StanClientOptions) {
+    const { nats, clusterId, discoverPrefix, clientId } = options;
+    this.nats = connection;
     this.#clusterId = clusterId;
+    this.#subjects = stanSubjects(clusterId, discoverPrefix);
+    this.#inboxPrefix = nats.inboxPrefix;
     this.clientId = clientId;
     void this.#watchConnection();
   }
@@ -83,9 +90,14 @@ export class StanClient {
     return this.#isConnected;
   }
 
+  /** Below the prefix that it was given: a user may have the permission to listen there and nowhere else. */
+  newInbox(): string {
+    return createInbox(this.#inboxPrefix);
+  }
+
   /** Subscribes and acknowledges all that comes. @throws GroupError if it is refused, or nobody answers */
   async subscribe(request: Partial<SubscriptionRequest>, onDelivery: OnDelivery): Promise<void> {
-    const inbox = createInbox();
+    const inbox = this.newInbox();
     const view = newMsgProtoView();
     const { subject = '' } = request;
     let ackInbox = '';
@@ -101,7 +113,7 @@ export class StanClient {
       },
     });
     const payload = encodeSubscriptionRequest({ ...request, clientId: this.clientId, inbox });
-    const { subscribe } = stanSubjects(this.#clusterId);
+    const { subscribe } = this.#subjects;
     const response = decodeSubscriptionResponse(await this.#request(subscribe, payload));
     if (response.error !== '')
       throw new GroupError(`client ${this.clientId} cannot subscribe to ${subject}: ${response.error}`);
@@ -115,7 +127,7 @@ export class StanClient {
 
   /** Leaves nothing behind, if a broker is there to hear it, and disconnects. */
   async close(): Promise<void> {
-    const { close, unsubscribe } = stanSubjects(this.#clusterId);
+    const { close, unsubscribe } = this.#subjects;
     const requests = this.#unsubscribes.map((payload) => this.#tell(unsubscribe, payload));
     await Promise.all(requests);
     await this.#tell(close, encodeCloseRequest({ clientId: this.clientId }));
@@ -127,7 +139,7 @@ export class StanClient {
   }
 
   async #join(): Promise<void> {
-    const heartbeatInbox = createInbox();
+    const heartbeatInbox = this.newInbox();
     this.nats.subscribe(heartbeatInbox, {
       callback: (error, message) => {
         if (error === null) message.respond();
@@ -142,7 +154,7 @@ export class StanClient {
       pingInterval: 5,
       pingMaxOut: 3,
     });
-    const { discover } = stanSubjects(this.#clusterId);
+    const { discover } = this.#subjects;
     const response = decodeConnectResponse(await this.#request(discover, payload));
     if (response.error !== '')
       throw new GroupError(

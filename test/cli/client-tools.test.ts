@@ -107,7 +107,7 @@ describe('the tools', () => {
       const cases: [string[], number, RegExp][] = [
         [['pub', 'a b', 'x'], 2, /"a b" cannot be a channel/],
         [['pub', 'foo', 'x', '--client-id', 'a.b'], 2, /--client-id must have letters.*"a\.b"/],
-        [['pub', 'foo', 'x', '--cluster-id', 'a b'], 2, /--cluster-id must have.*"a b"/],
+        [['pub', 'foo', 'x', '--cluster-id', 'a b'], 2, /--cluster-id: "a b" is not a NATS subject/],
         [['pub', 'foo', 'x', '--count'], 2, /--count needs a value/],
         [['pub', 'foo', 'x', '-retrys', '3'], 2, /unknown flag -retrys: did you mean -retry\?/],
         [['pub', 'foo', 'x', '--', 'y'], 2, /unexpected argument "y"/],
@@ -129,7 +129,7 @@ describe('the tools', () => {
         [['pub', 'foo', 'x', 'y'], 2, /unexpected argument "y"/],
         [['nonsense'], 2, /there is no command "nonsense"/],
         [['pub', 'foo', 'x', '--retry', 'maybe'], 2, /--retry must be one of auto, always, never/],
-        [['pub', 'foo', 'x', '--user', 'u', '--auth', 't'], 2, /--user and --auth/],
+        [['pub', 'foo', 'x', '--user', 'u', '--auth', 't'], 2, /--auth and --user exclude each other/],
         [['pub'], 2, /pub needs the name of a channel/],
       ];
       for (const [args, code, message] of cases) {
@@ -210,16 +210,49 @@ describe('the tools', () => {
       );
     });
 
-    it('takes the file of a broker, and of it what is for them', async () => {
+    it('takes the file of a broker, in each of its forms, and of it what is for them', async () => {
       const channel = rig.name('channel');
       const config = join(rig.folder(), 'broker.yaml');
       const { clusterId } = rig.broker;
-      writeFileSync(
-        config,
-        `id: ${clusterId}\nnats-server: [${rig.nats.url}]\nmax_msgs: 5\nchannels: { a.>: { max-age: 1h } }\n`,
-      );
+      const { url } = rig.nats;
       const env = { STANCHION_CLUSTER_ID: '', STANCHION_NATS_SERVER: '', STANCHION_CONFIG: config };
-      assert.equal((await run(['pub', channel, 'x'], '', env)).stderr, `published 1 message to ${channel}\n`);
+      for (const file of [
+        `id: ${clusterId}\nnats-server: [${url}]\nmax_msgs: 5\nchannels: { a.>: { max-age: 1h } }\n`,
+        `streaming:\n  cluster_id: ${clusterId}\n  nats_server_url: ${url}\n  store_limits: { max_msgs: 5 }\n`,
+      ]) {
+        writeFileSync(config, file);
+        assert.equal(
+          (await run(['pub', channel, 'x'], '', env)).stderr,
+          `published 1 message to ${channel}\n`,
+        );
+      }
+      writeFileSync(config, `nats-server: ${url}\ntls: { client_ca: /no/such/ca.pem }\nmax_msgs: many\n`);
+      assert.match(
+        (await run(['pub', channel, 'x'], '', env)).stderr,
+        /config file \S+broker.yaml: max_msgs: must be a whole number/,
+      );
+      writeFileSync(config, `nats-server: ${url}\ntls: { client_ca: /no/such/ca.pem }\n`);
+      assert.match(
+        (await run(['pub', channel, 'x'], '', env)).stderr,
+        /cannot read the certificate authorities in \/no\/such\/ca.pem/,
+      );
+    });
+
+    it('refuses what would change nothing', async () => {
+      const cases: [string[], RegExp][] = [
+        [['pub', 'foo', 'x', '--json', '--quiet'], /--quiet prints nothing, --json a line for each message/],
+        [['sub', 'foo', '--ack-timeout', '5s'], /unknown flag --ack-timeout/],
+        [['bench', '--sync', '--max-pub-acks', '5'], /--sync waits for each ack: leave out --max-pub-acks/],
+        [['bench', '--queue', 'q'], /--queue is for subscribers: add --subscribers/],
+        [['bench', '-ns', '1', '--ignore-old'], /--ignore-old is for subscribers without publishers/],
+        [['bench', '-np', '0', '-ns', '1', '--sync'], /--sync is for publishers: add --publishers/],
+        [['bench', '-np', '0', '-ns', '1', '--ack-timeout', '1s'], /--ack-timeout is for publishers/],
+      ];
+      for (const [args, message] of cases) {
+        const { code, stderr } = await run(args);
+        assert.match(stderr, message, args.join(' '));
+        assert.equal(code, 2, args.join(' '));
+      }
     });
   });
 

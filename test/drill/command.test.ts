@@ -240,7 +240,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     assert.match(stderr, /no member of cluster "live" answers/);
     const nowhere = await drill('--nats-server', 'nats://127.0.0.1:1');
     assert.equal(nowhere.exitCode, 1);
-    assert.match(nowhere.stderr, /cannot connect to NATS at nats:\/\/127\.0\.0\.1:1/);
+    assert.match(nowhere.stderr, /NATS cannot be reached at nats:\/\/127\.0\.0\.1:1/);
   });
 });
 

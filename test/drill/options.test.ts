@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { NATS_FLAGS } from '../../src/cli/client-flags.js';
 import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill.js';
 import { drillOptions } from '../../src/cli/drill-options.js';
 import { flagsOf } from '../../src/cli/flags.js';
 import { ConfigError } from '../../src/config/error.js';
 import type { DrillOptions } from '../../src/drill/options.js';
 
-function options(flags: Record<string, unknown>, environment: Record<string, string> = {}): DrillOptions {
-  return drillOptions(flagsOf(flags, Object.keys(DRILL_FLAGS) as DrillFlag[], environment));
+async function options(
+  flags: Record<string, unknown>,
+  environment: Record<string, string> = {},
+): Promise<DrillOptions> {
+  const names = Object.keys({ ...DRILL_FLAGS, ...NATS_FLAGS }) as DrillFlag[];
+  return drillOptions(await flagsOf(flags, names, environment));
 }
 
 const RUNNING = { 'nats-server': 'nats://a:4222,nats://b:4222' };
 
 describe('the flags of stanchion drill', () => {
-  it('may all be left out', () => {
-    assert.deepEqual(options({}), {
+  it('may all be left out', async () => {
+    assert.deepEqual(await options({}), {
       target: { kind: 'local', nodes: 3, dir: undefined },
       plan: ['term', 'kill', 'pause', 'handover', 'cut'].map((kind) => ({ kind, takeovers: 3 })),
       messages: 10_000,
@@ -25,36 +30,59 @@ describe('the flags of stanchion drill', () => {
     });
   });
 
-  it('name faults, with a number for all or for each', () => {
-    assert.deepEqual(options({ faults: 'kill=10, cut', takeovers: '2' }).plan, [
+  it('name faults, with a number for all or for each', async () => {
+    const { plan } = await options({ faults: 'kill=10, cut', takeovers: '2' });
+    assert.deepEqual(plan, [
       { kind: 'kill', takeovers: 10 },
       { kind: 'cut', takeovers: 2 },
     ]);
   });
 
-  it('name a running group, which only hands over unless it may be signalled', () => {
-    const { target, plan } = options({ ...RUNNING, 'cluster-id': 'c', 'ft-group': 'g', auth: 't' });
-    assert.deepEqual(target, {
-      kind: 'running',
-      servers: ['nats://a:4222', 'nats://b:4222'],
-      clusterId: 'c',
-      group: 'g',
-      user: undefined,
-      pass: undefined,
-      token: 't',
-      allowSignals: false,
+  it('name a running group, which only hands over unless it may be signalled', async () => {
+    const { target, plan } = await options({
+      ...RUNNING,
+      'cluster-id': 'c',
+      'ft-group': 'g',
+      'discover-prefix': 'd',
+      'connect-timeout': '3s',
+      'inbox-prefix': '_MINE',
+      auth: 't',
     });
-    assert.deepEqual(plan, [{ kind: 'handover', takeovers: 3 }]);
+    assert.ok(target.kind === 'running');
+    const { authenticator, ...nats } = target.nats;
     assert.deepEqual(
-      options({ ...RUNNING, 'allow-signals': true }).plan.map(({ kind }) => kind),
+      { ...target, nats },
+      {
+        kind: 'running',
+        nats: {
+          servers: ['nats://a:4222', 'nats://b:4222'],
+          name: 'stanchion drill',
+          timeout: 3_000,
+          inboxPrefix: '_MINE',
+        },
+        clusterId: 'c',
+        discoverPrefix: 'd',
+        group: 'g',
+        allowSignals: false,
+      },
+    );
+    assert.deepEqual(
+      [authenticator].flat().map((show) => show?.('nonce')),
+      [{ auth_token: 't' }],
+    );
+    assert.deepEqual(plan, [{ kind: 'handover', takeovers: 3 }]);
+    const signalled = await options({ ...RUNNING, 'allow-signals': true });
+    assert.deepEqual(
+      signalled.plan.map(({ kind }) => kind),
       ['term', 'kill', 'pause', 'handover'],
     );
   });
 
-  it('of a broker are no hindrance in the environment: what is for the other kind of group plays no part', () => {
+  it('of a broker are no hindrance in the environment: what is for the other kind of group plays no part', async () => {
     const broker = { STANCHION_DIR: '/data', STANCHION_FT_GROUP: 'g', STANCHION_CLUSTER_ID: 'c' };
-    assert.deepEqual(options({ nodes: '2', dir: 'd' }, broker).target, { kind: 'local', nodes: 2, dir: 'd' });
-    const { target } = options({}, { ...broker, STANCHION_NATS_SERVER: 'nats://a' });
+    const local = await options({ nodes: '2', dir: 'd' }, broker);
+    assert.deepEqual(local.target, { kind: 'local', nodes: 2, dir: 'd' });
+    const { target } = await options({}, { ...broker, STANCHION_NATS_SERVER: 'nats://a' });
     assert.equal(target.kind === 'running' && target.clusterId, 'c');
   });
 
@@ -79,14 +107,23 @@ describe('the flags of stanchion drill', () => {
     [{ ...RUNNING, dir: 'd' }, /--dir is for a local group, and --nats-server names a running one/],
     [{ ...RUNNING, nodes: '3' }, /--nodes is for a local group/],
     [{ ...RUNNING, pass: 'p' }, /--pass needs --user/],
-    [{ 'nats-server': 'nats://a,' }, /--nats-server must be URLs/],
+    [{ ...RUNNING, user: 'u', auth: 't' }, /--auth and --user exclude each other/],
+    [{ ...RUNNING, creds: 'a', nkey: 'b' }, /--creds and --nkey exclude each other/],
+    [{ ...RUNNING, 'tls-cert': 'c' }, /--tls-cert and --tls-key belong together/],
+    [{ ...RUNNING, 'cluster-id': 'a b' }, /--cluster-id: "a b" is not a NATS subject/],
+    [{ ...RUNNING, 'inbox-prefix': 'a.>' }, /--inbox-prefix: "a\.>" is not a NATS subject/],
+    [{ 'nats-server': 'nats://a,' }, /--nats-server: "nats:\/\/a," is not a list, separated by commas/],
+    [{ 'nats-server': 'http://a' }, /--nats-server: "http:\/\/a" is not a URL like nats:\/\/host:4222/],
+    [{ creds: 'f' }, /--creds is for a running group: name it by --nats-server/],
+    [{ ...RUNNING, pause: '2s' }, /--pause is how long the fault pause lasts, which is not among the faults/],
+    [{ faults: 'kill=1,cut=2', takeovers: '2' }, /--takeovers is for faults without a number/],
     [{ ...RUNNING, faults: 'term' }, /--faults term signals the processes .* Without it only handover/],
     [{ ...RUNNING, faults: 'cut', 'allow-signals': true }, /--faults cut is for a local group/],
   ];
   for (const [flags, says] of WRONG) {
-    it(`refuse ${JSON.stringify(flags)}`, () => {
-      assert.throws(
-        () => options(flags),
+    it(`refuse ${JSON.stringify(flags)}`, async () => {
+      await assert.rejects(
+        options(flags),
         (error) => error instanceof ConfigError && says.test(error.message),
       );
     });

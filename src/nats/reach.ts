@@ -1,0 +1,15 @@
+import type { ConnectionOptions, NatsConnection } from 'nats';
+import { connect } from './connect.js';
+
+/** Connects to NATS, for a command. @throws Error saying to people what to look after, if it cannot be reached */
+export async function reachNats(options: ConnectionOptions): Promise<NatsConnection> {
+  try {
+    return await connect(options);
+  } catch (cause) {
+    const servers = [options.servers ?? []].flat().join(', ');
+    throw new Error(
+      `NATS cannot be reached at ${servers}: ${(cause as Error).message}. Is a nats-server there, and are user, password, token or TLS right?`,
+      { cause },
+    );
+  }
+}
