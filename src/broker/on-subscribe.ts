@@ -113,10 +113,10 @@ function checkRequest(
 
 /** The sequence before the first one wanted. A position outside the log becomes its nearest end. */
 function sequenceBefore(log: ChannelLog, wanted: SubscriptionRequest): number {
-  const { firstSequence, lastSequence } = log;
+  const { firstSequence, lastSequence, newestMessage } = log;
   switch (wanted.startPosition) {
     case StartPosition.LAST_RECEIVED:
-      return Math.max(0, lastSequence - 1);
+      return Math.max(0, newestMessage - 1);
     case StartPosition.SEQUENCE_START:
       return Math.min(Math.max(wanted.startSequence, firstSequence) - 1, lastSequence);
     case StartPosition.FIRST:

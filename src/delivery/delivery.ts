@@ -161,6 +161,7 @@ export class Delivery {
       if (sequence > visible) break;
       if (this.#mustWait(sub, budget--)) break;
       if (!log.find(sequence, this.#ref)) {
+        if (this.#passOverLost(sub, channel, sequence)) continue;
         this.#load(sub, sub, sequence);
         break;
       }
@@ -189,6 +190,11 @@ export class Delivery {
       const member = group.pick();
       if (member === undefined || this.#mustWait(group, budget--)) return;
       if (!group.channel.log.find(sequence, this.#ref)) {
+        if (group.channel.log.skipLost(sequence) > sequence) {
+          group.orphans.remove(sequence);
+          this.#ackedIn(group, sequence);
+          continue;
+        }
         this.#load(group, member, sequence);
         return;
       }
@@ -206,6 +212,7 @@ export class Delivery {
       const member = group.pick();
       if (member === undefined || this.#mustWait(group, budget--)) break;
       if (!log.find(sequence, this.#ref)) {
+        if (this.#passOverLost(group, group.channel, sequence)) continue;
         this.#load(group, member, sequence);
         break;
       }
@@ -242,6 +249,11 @@ export class Delivery {
         return;
       }
       if (!log.find(sequence, this.#ref)) {
+        if (log.skipLost(sequence) > sequence) {
+          inFlight.remove(sequence);
+          this.#ackedIn(sub, sequence);
+          continue;
+        }
         this.#load(sub, sub, sequence);
         return;
       }
@@ -404,6 +416,16 @@ export class Delivery {
         this.resumeWaiting();
       });
     }
+    return true;
+  }
+
+  /** A repair of the store has said that they are lost: nobody waits for them. @returns whether there is any at `sequence` */
+  #passOverLost(owner: Subscription | QueueGroup, { log, visible }: Channel, sequence: number): boolean {
+    const last = Math.min(visible, log.skipLost(sequence) - 1);
+    if (last < sequence) return false;
+    owner.lastSent = last;
+    owner.progress.addSkipped(sequence, last);
+    this.touch(owner);
     return true;
   }
 

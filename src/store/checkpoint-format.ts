@@ -1,6 +1,6 @@
 import type { GuidRun } from '../publish/guid-generation.js';
 import { ByteReader, ByteWriter } from './bytes.js';
-import { crc32, crc32Of } from './crc.js';
+import { crc32, crc32Of, nextCrc32 } from './crc.js';
 import { damaged } from './errors.js';
 import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
 import type { FileId } from './file-names.js';
@@ -23,14 +23,14 @@ import type { ClientRecord, SequenceRanges, SnapshotSink, SubscriptionRecord } f
  *   segments: count; each: epoch, number
  *   channels: count; each: id, name, first and last sequence, bytes, last activity (f64, ms since 1970);
  *     extents: count; each: segment (index in the list above), messages, offset, bytes of records. The first extent's
- *     first sequence stands before them; the others follow without gaps
+ *     first sequence stands before them; the others follow. One of 0 bytes is a gap: messages that are lost
  *   clients: count; each as in its record
  *   subscriptions: count; each as in its record, then the ranges of pending sequences
  *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), bytes, entries (see guid-generation.ts)
  */
 
 export interface CheckpointExtent {
-  /** Index in `segments`. */
+  /** Index in `segments`; of a gap, which has 0 bytes of records, it means nothing. */
   segment: number;
   count: number;
   offset: number;
@@ -62,6 +62,8 @@ export interface Checkpoint extends CheckpointIds {
   clients: ClientRecord[];
   subscriptions: { record: SubscriptionRecord; pending: number[] }[];
   recentGuids: GuidRun[];
+  /** Bytes behind its end: somebody has appended them. */
+  foreignBytes: number;
 }
 
 /** Collects clients, subscriptions and recent guids, encoded as they come. For one checkpoint after the other. */
@@ -170,10 +172,33 @@ export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string):
     throw damaged(path, 0, 'the header of the checkpoint is not whole');
   }
   const end = buffer.length - 4;
-  if (end < FILE_HEADER_BYTES || crc32(buffer, FILE_HEADER_BYTES, end) !== buffer.readUInt32LE(end)) {
-    throw damaged(path, FILE_HEADER_BYTES, 'the CRC of the checkpoint is wrong');
+  if (end >= FILE_HEADER_BYTES && crc32(buffer, FILE_HEADER_BYTES, end) === buffer.readUInt32LE(end)) {
+    return { ...decodeBody(new ByteReader(buffer, FILE_HEADER_BYTES, end)), foreignBytes: 0 };
   }
-  const r = new ByteReader(buffer, FILE_HEADER_BYTES, end);
+  const checkpoint = decodeBeforeForeign(buffer);
+  if (checkpoint === undefined) throw damaged(path, FILE_HEADER_BYTES, 'the CRC of the checkpoint is wrong');
+  return checkpoint;
+}
+
+/** Something was appended: the checkpoint ends where its CRC is right, and the body comes to its end just there. */
+function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
+  let crc = 0;
+  for (let end = FILE_HEADER_BYTES; end + 4 < buffer.length; end++) {
+    if (end > FILE_HEADER_BYTES && crc === buffer.readUInt32LE(end)) {
+      const r = new ByteReader(buffer, FILE_HEADER_BYTES, end);
+      try {
+        const body = decodeBody(r);
+        if (r.done) return { ...body, foreignBytes: buffer.length - end - 4 };
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+      }
+    }
+    crc = nextCrc32(crc, buffer[end]!);
+  }
+  return undefined;
+}
+
+function decodeBody(r: ByteReader): Omit<Checkpoint, 'foreignBytes'> {
   const position = { epoch: r.varint(), number: r.varint(), offset: r.varint(), nextIndex: r.varint() };
   const ids = {
     newestNs: r.u64(),

@@ -231,8 +231,8 @@ export class Checkpointer {
     const segments: Segment[] = [];
     const indexOf = new Map<Segment, number>();
     for (const { extents } of capture.logs) {
-      for (const { segment } of extents) {
-        if (indexOf.has(segment)) continue;
+      for (const { segment, isGap } of extents) {
+        if (isGap || indexOf.has(segment)) continue;
         indexOf.set(segment, segments.length);
         segments.push(segment);
       }
@@ -250,7 +250,7 @@ export class Checkpointer {
         lastActivityMs,
         extentsFirst: extents[0]?.first ?? 0,
         extents: extents.map(({ segment, first, last, offset, recordBytes }) => ({
-          segment: indexOf.get(segment)!,
+          segment: indexOf.get(segment) ?? 0,
           count: last - first + 1,
           offset,
           recordBytes,

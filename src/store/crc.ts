@@ -61,6 +61,12 @@ function bytewise(crc: number, buffer: Buffer, start: number, end: number): numb
   return result;
 }
 
+/** CRC-32 of one byte more. */
+export function nextCrc32(crc: number, byte: number): number {
+  const before = ~crc;
+  return ~(TABLES[(before ^ byte) & 255]! ^ (before >>> 8)) >>> 0;
+}
+
 /** Of all of them, as if they lay one behind the other. */
 export function crc32Of(parts: readonly Buffer[]): number {
   return parts.reduce((crc, part) => nativeCrc32(part, crc), 0);

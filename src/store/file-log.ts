@@ -73,6 +73,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   /** Whether `firstSequence` has been recorded since it moved. */
   isHeadRecorded = true;
   isDeleted = false;
+  /** Messages from `firstSequence` on that are lost: those of the gaps among `extents`. */
+  lostCount = 0;
   #maxMessages = Number.POSITIVE_INFINITY;
   #maxBytes = Number.POSITIVE_INFINITY;
   #maxAgeMs = Number.POSITIVE_INFINITY;
@@ -98,7 +100,18 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   }
 
   get messageCount(): number {
-    return this.lastSequence - this.firstSequence + 1;
+    return this.lastSequence - this.firstSequence + 1 - this.lostCount;
+  }
+
+  get newestMessage(): number {
+    const newest = this.extents.at(-1);
+    return newest?.isGap && newest.last === this.lastSequence ? newest.first - 1 : this.lastSequence;
+  }
+
+  skipLost(sequence: number): number {
+    if (this.lostCount === 0) return sequence;
+    const extent = this.extents[extentIndex(this.extents, sequence)];
+    return extent?.isGap ? extent.last + 1 : sequence;
   }
 
   setLimits(limits: LogLimits): void {
@@ -137,7 +150,12 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     block.used = end;
     journal.gatheredMessages++;
     this.added(block.id, start, end - pos, time.ms);
-    if (sequence - this.firstSequence >= this.#maxMessages || this.byteCount > this.#maxBytes) this.#prune();
+    if (
+      sequence - this.firstSequence - this.lostCount >= this.#maxMessages ||
+      this.byteCount > this.#maxBytes
+    ) {
+      this.#prune();
+    }
     if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) owner.ages.add(this);
     return sequence;
   }
@@ -271,7 +289,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     // A merge may take the file away between the look and the read: then look again.
     for (let attempt = 1; ; attempt++) {
       const extent = this.extents[extentIndex(this.extents, sequence)];
-      if (extent === undefined || this.find(sequence, SCRATCH)) return;
+      if (extent === undefined || extent.isGap || this.find(sequence, SCRATCH)) return;
       try {
         const run = await readRun(this.#owner.files, this, extent, sequence);
         if (this.isDeleted) return;
@@ -327,8 +345,9 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     let high = to;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      if (!this.find(middle, SCRATCH)) await this.load(middle);
-      const isFound = this.find(middle, SCRATCH);
+      const sequence = this.#messageUpTo(middle);
+      if (!this.find(sequence, SCRATCH)) await this.load(sequence);
+      const isFound = this.find(sequence, SCRATCH);
       if (!isFound || readMsgProtoTimestampNs(SCRATCH.buffer, SCRATCH.start, SCRATCH.end) < timestampNs)
         low = middle + 1;
       else high = middle;
@@ -336,9 +355,17 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     return Math.max(low, this.firstSequence);
   }
 
+  /** This one, or if it is lost, the one before the gap: a gap is never the oldest. */
+  #messageUpTo(sequence: number): number {
+    if (this.lostCount === 0) return sequence;
+    const extent = this.extents[extentIndex(this.extents, sequence)];
+    return extent?.isGap ? extent.first - 1 : sequence;
+  }
+
   /** `undefined` if a limit has dropped it meanwhile. */
-  async #timestampMs(sequence: number): Promise<number | undefined> {
+  async #timestampMs(middle: number): Promise<number | undefined> {
     for (let attempt = 1; ; attempt++) {
+      const sequence = this.#messageUpTo(middle);
       if (sequence < this.firstSequence) return undefined;
       const inMemory = this.#timestampInMemory(sequence);
       if (inMemory !== undefined) return inMemory;
@@ -411,16 +438,27 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   #dropHead(): void {
     this.byteCount -= this.#headBytes();
     this.firstSequence++;
-    if (this.firstSequence > this.lastSequence) this.byteCount = 0;
-    if (this.isHeadRecorded) this.#owner.onHeadMoved(this);
     const oldest = this.extents[0];
     if (oldest !== undefined && oldest.last < this.firstSequence) {
       this.extents.shift();
       this.#release(oldest);
+      this.#dropGap();
     }
+    if (this.firstSequence > this.lastSequence) this.byteCount = 0;
+    if (this.isHeadRecorded) this.#owner.onHeadMoved(this);
+  }
+
+  /** What is lost goes with what was before it. */
+  #dropGap(): void {
+    const oldest = this.extents[0];
+    if (!oldest?.isGap) return;
+    this.extents.shift();
+    this.firstSequence = oldest.last + 1;
+    this.lostCount -= oldest.count;
   }
 
   #release(extent: Extent): void {
+    if (extent.isGap) return;
     const { segment } = extent;
     segment.liveBytes -= extent.totalBytes;
     if (segment.liveBytes === 0) this.#owner.onSegmentDead(segment);

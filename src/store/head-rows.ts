@@ -88,7 +88,7 @@ export class HeadRows {
 
   #readAhead(files: SegmentFiles, extents: readonly Extent[], sequence: number): void {
     const extent = extents[extentIndex(extents, sequence)];
-    if (extent === undefined) return;
+    if (extent === undefined || extent.isGap) return;
     this.#isReading = true;
     readRows(files, extent, sequence, this.#wanted(extent, sequence)).then(
       (rows) => {

@@ -90,6 +90,14 @@ export class MemoryLog implements ChannelLog, Ageing {
 
   async load(_sequence: number): Promise<void> {}
 
+  get newestMessage(): number {
+    return this.lastSequence;
+  }
+
+  skipLost(sequence: number): number {
+    return sequence;
+  }
+
   async sequenceAtTime(timestampNs: bigint): Promise<number> {
     let low = this.firstSequence;
     let high = this.lastSequence + 1;

@@ -98,6 +98,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
       const readMs = clock.monotonicMs();
       const checkpoint = decodeCheckpoint(path, await readWhole(fs, path), options.storeId);
       const checkpointMs = clock.monotonicMs() - readMs;
+      if (checkpoint.foreignBytes > 0) warn(foreignBytesText(path, checkpoint.foreignBytes));
       const { report, ...recovery } = await replay(options, journals, checkpoint);
       if (firstError !== undefined)
         warn(`${firstError.message}. The checkpoint before it, ${path}, was used`);
@@ -117,6 +118,10 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
     checkpoint: undefined,
     report: { ...report, listMs, checkpointMs: 0 },
   };
+}
+
+function foreignBytesText(path: string, bytes: number): string {
+  return `${path}: ${bytes} bytes behind its end are not the store's: somebody has appended them. They are not read`;
 }
 
 /** Whoever opens a store has made its folders. One that is not there for somebody who only looks is empty. */

@@ -1,5 +1,5 @@
 import { readMsgProtoSequence } from '../protocol/msgproto.js';
-import { damaged } from './errors.js';
+import { DamageError, damaged } from './errors.js';
 import { readRows } from './head-rows.js';
 import type { LoadedRun, LoadedRunOwner } from './loaded-runs.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from './record.js';
@@ -7,12 +7,39 @@ import type { Extent } from './segment.js';
 import type { SegmentFiles } from './segment-files.js';
 import { rowOffset } from './segment-format.js';
 
+/** One behind the other, that a message is found past. A sector of them. */
+const MAX_DAMAGED_ROWS = 256;
 const READ_AHEAD_BYTES = 256 * 1024;
 const TYPICAL_RECORD_BYTES = 128;
 
 /** A log that messages are read for. */
 export interface RunReaderLog extends LoadedRunOwner {
   readonly id: number;
+}
+
+/**
+ * Where a record lies in its extent. If its row is damaged, the records before it lead there; whether they do, its own CRC and sequence
+ * tell.
+ */
+async function offsetOf(files: SegmentFiles, extent: Extent, sequence: number): Promise<number> {
+  let offset: number | undefined;
+  let from = sequence;
+  while (offset === undefined) {
+    try {
+      offset = rowOffset(await readRows(files, extent, from, 1), 0);
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      if (from === extent.first) offset = 0;
+      else if (sequence - from === MAX_DAMAGED_ROWS) throw error;
+      else from--;
+    }
+  }
+  const header = Buffer.allocUnsafe(8);
+  for (; from < sequence; from++) {
+    await files.read(extent.segment, header, extent.offset + offset);
+    offset = Math.min(extent.recordBytes, offset + 8 + readU32(header, 0));
+  }
+  return offset;
 }
 
 /**
@@ -27,8 +54,9 @@ export async function readRun(
   sequence: number,
 ): Promise<LoadedRun> {
   const { segment } = extent;
-  const offset = rowOffset(await readRows(files, extent, sequence, 1), 0);
+  const offset = await offsetOf(files, extent, sequence);
   const rest = extent.recordBytes - offset;
+  if (rest <= 0) throw damaged(segment.path, extent.offset + offset, `message ${sequence} is due here`);
   let buffer = Buffer.allocUnsafeSlow(Math.min(READ_AHEAD_BYTES, rest));
   const position = extent.offset + offset;
   let bytes = await files.read(segment, buffer, position);

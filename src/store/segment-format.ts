@@ -34,7 +34,7 @@ export const DIRECTORY_ENTRY_BYTES = 32;
  *  20  u32  CRC-32 of the 20 bytes before
  */
 export const FOOTER_BYTES = 24;
-const FOOTER_MAGIC = 'STANCHE\n';
+export const FOOTER_MAGIC = 'STANCHE\n';
 
 /** An extent is never longer, so that offsets in it fit and it can be rewritten piece by piece. */
 export const MAX_EXTENT_BYTES = 64 * 1024 * 1024;

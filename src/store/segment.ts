@@ -19,7 +19,10 @@ export class Segment {
   }
 }
 
-/** A run of one channel's messages in a segment: their records, and behind them a row for each. */
+/**
+ * A run of one channel's messages in a segment: their records, and behind them a row for each. Or a gap: sequences of messages that a
+ * repair could not save, which are given to no other message. A gap lies in no segment, and is never a log's oldest extent.
+ */
 export class Extent {
   readonly segment: Segment;
   readonly first: number;
@@ -37,14 +40,29 @@ export class Extent {
     this.recordBytes = recordBytes;
   }
 
+  static gap(first: number, last: number): Extent {
+    return new Extent(NO_SEGMENT, first, last, 0, 0);
+  }
+
+  /** No record has 0 bytes. */
+  get isGap(): boolean {
+    return this.recordBytes === 0;
+  }
+
+  get count(): number {
+    return this.last - this.first + 1;
+  }
+
   get rowsOffset(): number {
     return this.offset + this.recordBytes;
   }
 
   get totalBytes(): number {
-    return this.recordBytes + (this.last - this.first + 1) * ROW_BYTES;
+    return this.isGap ? 0 : this.recordBytes + this.count * ROW_BYTES;
   }
 }
+
+const NO_SEGMENT = new Segment({ epoch: 0, number: 0 }, '');
 
 /** Where in `extents`, which are in order, the one with `sequence` is; -1 if there is none. */
 export function extentIndex(extents: readonly Extent[], sequence: number): number {

@@ -55,6 +55,12 @@ export class StoreState {
       const log = new FileLog(this.#owner, channel);
       let first = channel.extentsFirst;
       for (const { segment: index, count, offset, recordBytes } of channel.extents) {
+        if (recordBytes === 0) {
+          log.extents.push(Extent.gap(first, first + count - 1));
+          log.lostCount += count;
+          first += count;
+          continue;
+        }
         const segment = segments[index]!;
         const extent = new Extent(segment, first, first + count - 1, offset, recordBytes);
         first += count;

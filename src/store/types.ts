@@ -24,7 +24,7 @@ export interface MessageRef {
 export type SequenceRanges = readonly number[];
 
 /**
- * The messages of one channel, in order, without gaps. It owns the channel's sequence, bounds and limits: at a limit the
+ * The messages of one channel, in order, without gaps but for what a repair of the store could not save. It owns the channel's sequence, bounds and limits: at a limit the
  * oldest messages go, within the `append` that exceeds it, so that the bounds are exact at any moment.
  */
 export interface ChannelLog {
@@ -35,10 +35,12 @@ export interface ChannelLog {
   readonly firstSequence: number;
   /** Sequence of the newest message, durable or not. 0 when there never was one. Never goes back. */
   readonly lastSequence: number;
-  /** `lastSequence - firstSequence + 1` */
+  /** From the oldest to the newest, without those that are lost. */
   readonly messageCount: number;
   /** Sum of the encoded MsgProto sizes of those messages. */
   readonly byteCount: number;
+  /** Sequence of the newest message that is not lost; `lastSequence` if none is. */
+  readonly newestMessage: number;
   /** Timestamp (ms since 1970) of the newest message or of creation: for `maxInactivity`. */
   readonly lastActivityMs: number;
 
@@ -66,6 +68,9 @@ export interface ChannelLog {
    * @throws StoreError naming file and offset if what is on disk is damaged
    */
   load(sequence: number): Promise<void>;
+
+  /** The first sequence from this one on that is not that of a lost message. A lost one is never found, and loading it does nothing. */
+  skipLost(sequence: number): number;
 
   /**
    * The first sequence whose timestamp is at or after `timestampNs`; `lastSequence + 1` if there is none. Takes in every

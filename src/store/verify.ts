@@ -1,4 +1,3 @@
-import { readMsgProtoSequence } from '../protocol/msgproto.js';
 import { decodeCheckpoint } from './checkpoint-format.js';
 import { DamageError, damaged, isGone, StoreError } from './errors.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
@@ -6,33 +5,24 @@ import { readUsed, readWhole } from './file-io.js';
 import type { StoreFile, StoreFs } from './fs.js';
 import { type InspectOptions, listFiles, recoverReadOnly, requireIdentity } from './inspect.js';
 import { openJournalContent, scanJournal } from './journal-reader.js';
-import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from './record.js';
 import type { Recovery } from './recovery.js';
 import { Reign } from './reign.js';
-import {
-  DIRECTORY_ENTRY_BYTES,
-  type DirectoryEntry,
-  decodeFooter,
-  FOOTER_BYTES,
-  isRowWhole,
-  ROW_BYTES,
-  readDirectoryEntry,
-  rowOffset,
-  rowSize,
-} from './segment-format.js';
+import { type DirectoryEntry, FOOTER_BYTES } from './segment-format.js';
+import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from './segment-scan.js';
+import type { StoreState } from './store-state.js';
+
+type PathAndBytes = { path: string; bytes: number };
 
 export interface StoreVerification {
   files: number;
   bytes: number;
   /** Messages in segments whose CRC was checked. */
   messages: number;
-  /** Each the first of its file or extent; empty if all is well. A path that is empty: of no single file. */
+  /** Empty if all is well. A path that is empty: of no single file. */
   damages: { path: string; offset: number; what: string }[];
   /** What is no damage: torn tails, files that a crash left half written. */
   notes: string[];
 }
-
-const READ_BYTES = 1024 * 1024;
 
 /**
  * Checks every CRC of every file, and that what the newest state refers to is there. Changes nothing; a broker may have
@@ -80,11 +70,9 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
   const directories = new Map<string, DirectoryEntry[]>();
   for (const { path, bytes } of segments) {
     await check(bytes, async () => {
-      const isNamed =
-        recovery === undefined || [...recovery.state.segments].some((segment) => segment.path === path);
       const file = await fs.open(path, 'read');
       try {
-        directories.set(path, await checkSegment(file, path, bytes, storeId, isNamed, result));
+        directories.set(path, await checkSegment(file, { path, bytes }, storeId, recovery?.state, result));
       } finally {
         await file.close();
       }
@@ -112,101 +100,64 @@ function note(result: StoreVerification, error: unknown): void {
   result.damages.push({ path, offset, what });
 }
 
+/** Its messages are checked even if what it says of itself is damaged: the newest state knows where they are. */
 async function checkSegment(
   file: StoreFile,
-  path: string,
-  bytes: number,
+  { path, bytes }: PathAndBytes,
   storeId: string,
-  isNamed: boolean,
+  state: StoreState | undefined,
   result: StoreVerification,
 ): Promise<DirectoryEntry[]> {
-  const header = await read(file, 0, FILE_HEADER_BYTES);
-  const footer = decodeFooter(await read(file, Math.max(0, bytes - FOOTER_BYTES), FOOTER_BYTES));
-  if (decodeFileHeader(Magic.segment, header, path, storeId) === undefined || footer === undefined) {
-    if (isNamed) throw damaged(path, footer === undefined ? bytes : 0, 'its header or footer is not whole');
-    result.notes.push(`${path} is not finished: it is being written, or a crash left it`);
-    return [];
-  }
-  const directory = await read(file, footer.directoryOffset, footer.extents * DIRECTORY_ENTRY_BYTES);
-  const entries: DirectoryEntry[] = [];
-  for (let i = 0; i < footer.extents; i++) {
-    const entry = readDirectoryEntry(directory, i * DIRECTORY_ENTRY_BYTES);
-    if (entry === undefined) {
-      throw damaged(
-        path,
-        footer.directoryOffset + i * DIRECTORY_ENTRY_BYTES,
-        'an entry of the directory is not whole',
-      );
+  const header = await readWhatCanBeRead(file, 0, FILE_HEADER_BYTES);
+  const isHeaderWhole = decodeFileHeader(Magic.segment, header, path, storeId) !== undefined;
+  const directory = await readSegmentDirectory(file, bytes);
+  const known = entriesOf(path, state);
+  if (!isHeaderWhole || directory === undefined) {
+    if (known.length === 0 && state !== undefined) {
+      result.notes.push(`${path} is not finished: it is being written, or a crash left it`);
+      return [];
     }
-    entries.push(entry);
-    try {
-      await checkExtent(file, path, entry, result);
-    } catch (error) {
-      note(result, error);
+    const offset = isHeaderWhole ? Math.max(0, bytes - FOOTER_BYTES) : 0;
+    note(result, damaged(path, offset, 'its header or footer is not whole'));
+  } else if (directory.damagedAt !== undefined) {
+    note(result, damaged(path, directory.damagedAt, 'an entry of the directory is not whole'));
+  }
+  if (directory !== undefined && directory.foreignBytes > 0) {
+    result.notes.push(
+      `${path}: ${directory.foreignBytes} bytes behind its footer are not the store's: somebody has appended them. They are not read, ` +
+        'and all messages before them are as they were',
+    );
+  }
+  const entries = directory === undefined || directory.damagedAt !== undefined ? known : directory.entries;
+  for (const entry of entries) {
+    const scan = await scanExtent(file, entry);
+    result.messages += scan.messages;
+    const log = state?.logs.get(entry.channelId);
+    const of = log === undefined ? `channel ${entry.channelId}` : `channel ${log.name}`;
+    for (const { first, last, offset, what } of scan.damages) {
+      const range = first === last ? '' : `; messages ${first} to ${last} cannot be read`;
+      const isGone = log !== undefined && last < log.firstSequence;
+      note(result, damaged(path, offset, `${what} (${of}${isGone ? ', dropped by a limit' : ''})${range}`));
+    }
+    for (const { first, last, offset, what } of scan.badRows) {
+      const readable = first === last ? `message ${first} of ${of}` : `messages ${first} to ${last} of ${of}`;
+      note(result, damaged(path, offset, `${what}; ${readable} can be read all the same`));
     }
   }
   return entries;
 }
 
-async function checkExtent(
-  file: StoreFile,
-  path: string,
-  entry: DirectoryEntry,
-  result: StoreVerification,
-): Promise<void> {
-  const rowsAt = entry.offset + entry.bytes;
-  const rows = await read(file, rowsAt, entry.count * ROW_BYTES);
-  let buffer: Buffer = Buffer.alloc(0);
-  let bufferAt = 0;
-  let offset = 0;
-  for (let i = 0; i < entry.count; i++) {
-    const row = i * ROW_BYTES;
-    if (row + ROW_BYTES > rows.length || !isRowWhole(rows, row)) {
-      throw damaged(path, rowsAt + row, 'a row of the index is not whole');
+/** The extents of a segment that the newest state refers to. */
+function entriesOf(path: string, state: StoreState | undefined): DirectoryEntry[] {
+  const entries: DirectoryEntry[] = [];
+  for (const log of state?.logs.values() ?? []) {
+    for (const extent of log.extents) {
+      if (extent.segment.path !== path) continue;
+      const { first, count, offset, recordBytes } = extent;
+      entries.push({ channelId: log.id, count, firstSequence: first, offset, bytes: recordBytes });
     }
-    const sequence = entry.firstSequence + i;
-    let pos = offset - bufferAt;
-    let end = checkRecord(buffer, pos, buffer.length);
-    if (end < 0) {
-      const wanted = Math.min(
-        entry.bytes - offset,
-        Math.max(READ_BYTES, await recordBytes(file, entry.offset + offset)),
-      );
-      buffer = await read(file, entry.offset + offset, wanted);
-      bufferAt = offset;
-      pos = 0;
-      end = checkRecord(buffer, 0, buffer.length);
-    }
-    if (end < 0) throw damaged(path, entry.offset + offset, `message ${sequence} is not whole`);
-    const start = msgProtoStart(buffer, pos);
-    if (
-      buffer[pos + 8] !== RecordType.message ||
-      messageChannelId(buffer, pos) !== entry.channelId ||
-      readMsgProtoSequence(buffer, start, end) !== sequence ||
-      rowOffset(rows, row) !== offset ||
-      rowSize(rows, row) !== end - start
-    ) {
-      throw damaged(
-        path,
-        entry.offset + offset,
-        `message ${sequence} of channel ${entry.channelId} is due here`,
-      );
-    }
-    offset += end - pos;
-    result.messages++;
   }
-  if (offset !== entry.bytes)
-    throw damaged(path, entry.offset + offset, 'the extent is longer than its messages');
-}
-
-async function recordBytes(file: StoreFile, at: number): Promise<number> {
-  const header = await read(file, at, 8);
-  return header.length < 8 ? 0 : 8 + readU32(header, 0);
-}
-
-async function read(file: StoreFile, position: number, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(bytes);
-  return buffer.subarray(0, await file.read(buffer, 0, bytes, position));
+  return entries;
 }
 
 /** What the channels refer to is in the segments, and leaves no gap. @returns segments that are not there */
@@ -226,7 +177,7 @@ async function crossCheck(
         what: `channel ${log.name}: no file holds message ${log.firstSequence}`,
       });
     }
-    for (const { segment, first, last, offset, recordBytes: bytes } of log.extents) {
+    for (const { segment, first, last, offset, recordBytes: bytes, isGap } of log.extents) {
       if (first !== next) {
         result.damages.push({
           path: '',
@@ -235,6 +186,12 @@ async function crossCheck(
         });
       }
       next = last + 1;
+      if (isGap) {
+        result.notes.push(
+          `messages ${first} to ${last} of channel ${log.name} are lost: a repair could not save them`,
+        );
+        continue;
+      }
       const entries = directories.get(segment.path);
       if (entries === undefined) {
         if ((await fs.status(segment.path)) === undefined) missing.add(segment.path);

@@ -24,6 +24,13 @@ export class Progress {
     if (sequence > this.#highestAcked) this.#highestAcked = sequence;
   }
 
+  /** Nobody gets these: they are lost. */
+  addSkipped(first: number, last: number): void {
+    this.delivered.push(first, last);
+    this.acked.push(first, last);
+    if (last > this.#highestAcked) this.#highestAcked = last;
+  }
+
   clear(): void {
     this.delivered.length = 0;
     this.acked.length = 0;

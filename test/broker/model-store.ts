@@ -192,6 +192,9 @@ export class ColdLog implements ChannelLog {
   get messageCount(): number {
     return this.inner.messageCount;
   }
+  get newestMessage(): number {
+    return this.inner.newestMessage;
+  }
   get byteCount(): number {
     return this.inner.byteCount;
   }
@@ -210,6 +213,10 @@ export class ColdLog implements ChannelLog {
   find(sequence: number, ref: MessageRef): boolean {
     if (sequence <= this.coldUpTo && !this.#warm.has(sequence)) return false;
     return this.inner.find(sequence, ref);
+  }
+
+  skipLost(sequence: number): number {
+    return this.inner.skipLost(sequence);
   }
 
   /** The memory for messages is full: they have to be loaded again. */

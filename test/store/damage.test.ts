@@ -321,6 +321,77 @@ describe('damage', () => {
     await log!.load(5);
   });
 
+  it('of a row of the index leaves its message readable', async () => {
+    const { fs, segment } = await checkpointedStore();
+    const content = fs.content(segment);
+    // Nine rows of 16 bytes, then one entry of the directory, then the footer.
+    const rows = content.length - 24 - 32 - 9 * 16;
+    for (const row of [0, 3, 4, 8]) content[rows + row * 16]! ^= 1;
+    const { store } = await open(fs, 3);
+    const texts = [1, 2, 3].flatMap((batch) =>
+      [1, 2, 3].map((message) => `batch ${batch} message ${message}`),
+    );
+    assert.deepEqual(await readAll(store.recovered.logs[0]!), texts);
+    const { damages } = await storeVerify({ fs, clock, dir: DIR });
+    assert.match(
+      damages.map(({ what }) => what).join(),
+      /messages 4 to 5 of channel foo can be read all the same/,
+    );
+  });
+
+  it('is none if bytes were appended to a checkpoint: they are told, and it is read', async () => {
+    const { fs, checkpoint } = await checkpointedStore();
+    const whole = Buffer.from(fs.content(checkpoint));
+    for (const tail of [Buffer.alloc(4), Buffer.from('x'), Buffer.alloc(5000, 7)]) {
+      const after = fs.restarted('written');
+      after.replace(checkpoint, Buffer.concat([whole, tail]));
+      const { damages, notes } = await storeVerify({ fs: after, clock, dir: DIR });
+      assert.deepEqual(damages, []);
+      const told = new RegExp(`${checkpoint}: ${tail.length} bytes behind its end are not the store's`);
+      assert.match(notes.join(), told);
+      const { store, warnings } = await open(after, 3);
+      assert.equal(store.recovered.logs[0]!.lastSequence, 9);
+      assert.match(warnings.join(), told);
+    }
+  });
+
+  it('is told with all the messages that it hit, and the others are checked', async () => {
+    const { fs, segment } = await checkpointedStore();
+    const content = fs.content(segment);
+    for (const [batch, message] of [
+      [1, 2],
+      [1, 3],
+      [3, 1],
+    ]) {
+      content[content.indexOf(`batch ${batch} message ${message}`)]! ^= 1;
+    }
+    // The footer too: the newest state knows what is in the segment.
+    content[content.length - 20]! ^= 1;
+    const { damages, messages } = await storeVerify({ fs, clock, dir: DIR });
+    assert.equal(messages, 6);
+    const told = damages.map(({ what }) => what).join('\n');
+    assert.match(told, /footer is not whole/);
+    assert.match(told, /messages 2 to 3 cannot be read/);
+    assert.match(told, /message 7 is not whole/);
+    assert.equal(damages.length, 3);
+  });
+
+  it('is none if bytes were appended to a segment: they are told, and the messages are read', async () => {
+    const { fs, segment } = await checkpointedStore();
+    const whole = Buffer.from(fs.content(segment));
+    for (const tail of [Buffer.alloc(1), Buffer.from('STANCHE\n'.repeat(9)), Buffer.alloc(3 * MEBIBYTE, 7)]) {
+      fs.replace(segment, Buffer.concat([whole, tail]));
+      const { damages, notes, messages } = await storeVerify({ fs, clock, dir: DIR });
+      assert.deepEqual([damages, messages], [[], 9]);
+      assert.match(
+        notes.join(),
+        new RegExp(`${segment}: ${tail.length} bytes behind its footer are not the store's`),
+      );
+    }
+    const { store } = await open(fs, 3);
+    assert.equal((await readAll(store.recovered.logs[0]!))[8], 'batch 3 message 3');
+  });
+
   it('is found by the verification, wherever it is', async (t: TestContext) => {
     const { fs } = await checkpointedStore();
     assert.deepEqual((await storeVerify({ fs, clock, dir: DIR })).damages, []);
