@@ -32,6 +32,7 @@ import { handleUnsubscribe } from './on-unsubscribe.js';
 import { recordAllProgress } from './record-progress.js';
 import { recover } from './recover.js';
 import { writeSnapshot } from './snapshot.js';
+import { WaitingMessages } from './waiting-messages.js';
 
 /** Where publishers send. */
 export function publishSubject(subjects: StanSubjects): string {
@@ -98,8 +99,12 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly #expiry: ExpiryTimer;
   readonly #onFailed: (error: Error) => void;
   readonly #sids: number[] = [];
+  readonly #waiting = new WaitingMessages();
+  readonly #defer: (callback: () => void) => void;
+  #isGoingOn = false;
   #publishSid = -1;
   #ackSid = -1;
+  #pingSid = -1;
   isDraining = false;
   #isStopped = false;
 
@@ -144,6 +149,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.#ack = new AckHandler(this);
     this.#expiry = new ExpiryTimer(this);
     this.#onFailed = parts.onFailed;
+    this.#defer = parts.defer;
     recover(this);
     // While the link is being set up. The first publish would do it.
     parts.defer(() => this.recentGuids.enter());
@@ -179,11 +185,13 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.#publishSid = listen(publishSubject(subjects));
     this.#ackSid = listen(ackSubject(this.store.storeId));
     this.#requests.clear();
-    const onRequest = (subject: string, handle: (request: Request) => void): void => {
-      this.#requests.set(listen(subject), handle);
+    const onRequest = (subject: string, handle: (request: Request) => void): number => {
+      const sid = listen(subject);
+      this.#requests.set(sid, handle);
+      return sid;
     };
     onRequest(subjects.discover, (request) => this.#connect.handle(request));
-    onRequest(subjects.pings, (request) => handlePing(this, request));
+    this.#pingSid = onRequest(subjects.pings, (request) => handlePing(this, request));
     onRequest(subjects.subscribe, (request) => this.#subscribe(request));
     onRequest(subjects.subscriptionClose, (request) => handleUnsubscribe(this, request, 'close'));
     onRequest(subjects.unsubscribe, (request) => handleUnsubscribe(this, request, 'unsubscribe'));
@@ -199,8 +207,9 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   /** What was to be sent is dropped with the link. The state stays; clients hear nothing until the next link. */
   linkDown(): void {
     this.link = undefined;
-    this.#publishSid = this.#ackSid = -1;
+    this.#publishSid = this.#ackSid = this.#pingSid = -1;
     this.#requests.clear();
+    this.#waiting.clear();
     this.gate.linkDown();
     this.delivery.linkDown();
   }
@@ -216,6 +225,8 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
    */
   drain(): void {
     if (this.isDraining) return;
+    // What would have to wait is refused: nobody would be there for it afterwards.
+    this.#goOn(false);
     this.delivery.freeze();
     // The store commits what it has been told by now.
     this.collectProgress();
@@ -241,16 +252,69 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     payloadEnd: number,
   ): void {
     if (this.isDraining) return;
-    if (sid === this.#publishSid) {
-      this.#publish.handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd);
-    } else if (sid === this.#ackSid) {
+    if (sid === this.#ackSid) {
       this.#ack.handle(buffer, subjectStart, subjectEnd, payloadStart, payloadEnd);
-    } else {
-      this.#requests.get(sid)?.({
-        reply: Buffer.from(buffer.subarray(replyStart, replyEnd)),
-        payload: Buffer.from(buffer.subarray(payloadStart, payloadEnd)),
-      });
+      return;
     }
+    const isBehind = !this.#waiting.isEmpty && sid !== this.#pingSid;
+    const isTaken =
+      !isBehind && this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, true);
+    if (isTaken) return;
+    const waits = this.waitingBytes + this.store.pendingBytes;
+    const { maxPendingBytes } = this.options;
+    const isPublish = sid === this.#publishSid;
+    if (isPublish && waits > maxPendingBytes) {
+      // It is refused for that.
+      this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, false);
+    } else if (waits <= maxPendingBytes * 2) {
+      this.#waiting.add(
+        sid,
+        buffer,
+        subjectStart,
+        subjectEnd,
+        replyStart,
+        replyEnd,
+        payloadStart,
+        payloadEnd,
+      );
+    }
+  }
+
+  /** @returns false if it has to wait, which `mayWait` allows */
+  #take(
+    sid: number,
+    buffer: Buffer,
+    replyStart: number,
+    replyEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+    mayWait: boolean,
+  ): boolean {
+    if (sid === this.#publishSid)
+      return this.#publish.handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd, mayWait);
+    this.#requests.get(sid)?.({
+      reply: Buffer.from(buffer.subarray(replyStart, replyEnd)),
+      payload: Buffer.from(buffer.subarray(payloadStart, payloadEnd)),
+    });
+    return true;
+  }
+
+  /** Takes what waits, as far as there is room by now. @param mayWait the rest goes on waiting, else it is refused */
+  #goOn(mayWait: boolean): void {
+    let isTaken = true;
+    const take: LinkHandler['onMessage'] = (sid, buffer, _from, _to, reply, replyEnd, payload, end) => {
+      isTaken = this.#take(sid, buffer, reply, replyEnd, payload, end, mayWait);
+    };
+    while (!this.#waiting.isEmpty) {
+      this.#waiting.hand(take);
+      if (!isTaken) break;
+      this.#waiting.drop();
+    }
+    this.onBatchEnd();
+  }
+
+  get waitingBytes(): number {
+    return this.#waiting.bytes;
   }
 
   onBatchEnd(): void {
@@ -283,6 +347,15 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   onFullChanged(reason: string | undefined): void {
     if (reason === undefined) this.log.info({}, 'the store has room again: messages are taken');
     else this.log.error({ reason }, 'the store is full: publishers get an error until there is room');
+  }
+
+  onRoom(): void {
+    if (this.#waiting.isEmpty || this.#isGoingOn) return;
+    this.#isGoingOn = true;
+    this.#defer(() => {
+      this.#isGoingOn = false;
+      if (!this.isDraining) this.#goOn(true);
+    });
   }
 
   readonly #gateOutput: GateOutput = {

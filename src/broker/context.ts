@@ -70,6 +70,8 @@ export interface BrokerContext {
   /** What comes in from outside and is wrong: counted, and logged now and then. */
   readonly badInput: RateLimitedLog<BadInputKind>;
   readonly link: BrokerLink | undefined;
+  /** Bytes that came in and wait until it is known whether there is room. */
+  readonly waitingBytes: number;
   /** It takes nothing more, and the store may be closed: whoever has waited for something lets it be. */
   readonly isDraining: boolean;
   readonly ackWait: AckWaitHandler;

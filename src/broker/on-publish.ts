@@ -24,27 +24,46 @@ export class PublishHandler {
     this.#context = context;
   }
 
+  /**
+   * @param mayWait it can be asked to come again
+   * @returns false if it is not known yet whether there is room: nothing was done, and it is to come again when that is known
+   */
   handle(
     buffer: Buffer,
     replyStart: number,
     replyEnd: number,
     payloadStart: number,
     payloadEnd: number,
-  ): void {
-    const context = this.#context;
-    const view = this.#view;
-    const counters = context.counters;
+    mayWait: boolean,
+  ): boolean {
+    const { counters } = this.#context;
+    const isDone = this.#handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd, mayWait);
+    if (!isDone) return false;
     counters.messagesIn++;
     counters.bytesIn += payloadEnd - payloadStart;
+    return true;
+  }
+
+  #handle(
+    buffer: Buffer,
+    replyStart: number,
+    replyEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+    mayWait: boolean,
+  ): boolean {
+    const context = this.#context;
+    const view = this.#view;
+    const { counters } = context;
     if (!decodePubMsg(buffer, payloadStart, payloadEnd, view)) {
       // What was read of it before it went wrong is not to be trusted, the guid neither.
       view.guidStart = view.guidEnd = payloadStart;
       this.#refuse(buffer, replyStart, replyEnd, STAN_ERROR.invalidPublishRequest, 'malformed PubMsg');
-      return;
+      return true;
     }
     if (view.guidStart === view.guidEnd) {
       this.#refuse(buffer, replyStart, replyEnd, STAN_ERROR.invalidPublishRequest, 'PubMsg without guid');
-      return;
+      return true;
     }
     const client = context.clients.find(
       buffer,
@@ -62,7 +81,7 @@ export class PublishHandler {
         'publish by an unknown client',
         answersAfterCommit(context),
       );
-      return;
+      return true;
     }
     let channel = context.channels.find(buffer, view.subjectStart, view.subjectEnd);
     const channelId = channel === undefined ? NO_CHANNEL : channel.log.id;
@@ -70,26 +89,27 @@ export class PublishHandler {
     if (context.recentGuids.has(client.record.session, channelId, buffer, view.guidStart, view.guidEnd)) {
       counters.duplicatePublishes++;
       this.#confirm(client, buffer, replyStart, replyEnd);
-      return;
+      return true;
     }
-    const store = context.store;
-    if (store.fullReason !== undefined) {
-      this.#refuse(
-        buffer,
-        replyStart,
-        replyEnd,
-        `stanchion: store is full: ${store.fullReason}`,
-        'store full',
-      );
-      return;
-    }
-    if (store.pendingBytes > context.options.maxPendingBytes) {
+    const { store } = context;
+    if (store.pendingBytes + context.waitingBytes > context.options.maxPendingBytes) {
       this.#refuse(buffer, replyStart, replyEnd, OVERLOADED, 'too much waits for the disk');
-      return;
+      return true;
     }
     if (payloadEnd - payloadStart + SIZE_MARGIN > context.link!.maxPayload && this.#isTooLarge()) {
       this.#refuse(buffer, replyStart, replyEnd, TOO_LARGE, 'message too large to be delivered');
-      return;
+      return true;
+    }
+    const admission = store.admit(payloadEnd - payloadStart);
+    if (admission === 'later') {
+      if (mayWait) return false;
+      this.#refuse(buffer, replyStart, replyEnd, OVERLOADED, 'too much waits for the disk');
+      return true;
+    }
+    if (admission !== 'yes') {
+      const error = `stanchion: store is full: ${admission.full}`;
+      this.#refuse(buffer, replyStart, replyEnd, error, 'store full');
+      return true;
     }
     if (channel === undefined) {
       const opened = openChannel(context, buffer, view.subjectStart, view.subjectEnd);
@@ -97,11 +117,12 @@ export class PublishHandler {
         const error = opened === STAN_ERROR.invalidSubject ? STAN_ERROR.invalidPublishRequest : opened;
         const kind = 'publish refused: no channel of that name';
         this.#refuse(buffer, replyStart, replyEnd, error, kind, answersAfterCommit(context));
-        return;
+        return true;
       }
       channel = opened;
     }
     this.#append(channel, client, buffer, replyStart, replyEnd);
+    return true;
   }
 
   #append(

@@ -48,8 +48,10 @@ export interface CheckpointSource {
   setTrouble(error: Error | undefined): void;
   fail(error: Error): void;
   warn(message: string): void;
-  /** It is done: the journal may roll, a merge may start. */
-  onDone(): void;
+  /** Wants one more. */
+  checkpoint(): void;
+  /** None is being made: the journal may roll. @param isMade it was, so that a merge may start */
+  onDone(isMade: boolean): void;
 }
 
 /** A log as it was when the snapshot was taken. */
@@ -71,6 +73,8 @@ interface Capture {
   snapshot: SnapshotWriter;
   logs: LogCapture[];
   begunMs: number;
+  /** Something that was to be before its position will not be. */
+  isVoid: boolean;
 }
 
 const RETRY_MS = 1000;
@@ -84,6 +88,7 @@ const SLOW_MS = 30_000;
 export class Checkpointer {
   readonly #source: CheckpointSource;
   #running: Promise<void> | undefined;
+  #capture: Capture | undefined;
   #retryTimer: Timer | undefined;
   #number = 0;
   // Kept from one checkpoint to the next, as are their buffers: those are as large as the checkpoint.
@@ -100,9 +105,20 @@ export class Checkpointer {
     return this.#running !== undefined;
   }
 
+  /** The journal must stay in its file until it is made: what is pinned in memory and left to replay is bounded. */
+  get holdsJournal(): boolean {
+    return this.#capture !== undefined && !this.#capture.isVoid;
+  }
+
+  /** What was to be before the position of the one that runs will not be: it is given up, and another one made. */
+  void(): void {
+    if (this.#capture !== undefined) this.#capture.isVoid = true;
+  }
+
   /** Everything appended lies before `position`: takes the snapshot now, does the rest behind the scenes. */
   begin(position: JournalPosition, batch: BatchId, blockId: number): void {
     const source = this.#source;
+    this.#retryTimer?.cancel();
     const begunMs = source.clock.monotonicMs();
     const snapshot = this.#snapshot;
     snapshot.reset();
@@ -119,7 +135,7 @@ export class Checkpointer {
         extents: log.extents.slice(),
       });
     }
-    this.#start({ position, batch, blockId, ids: source.ids(), snapshot, logs, begunMs });
+    this.#start({ position, batch, blockId, ids: source.ids(), snapshot, logs, begunMs, isVoid: false });
   }
 
   /** Waits for the one that runs. None begins any more. */
@@ -130,41 +146,50 @@ export class Checkpointer {
   }
 
   #start(capture: Capture): void {
-    let retry = false;
-    const slowTimer = this.#source.clock.setTimer(SLOW_MS, () => this.#source.warn(SLOW));
+    const { clock } = this.#source;
+    const slowTimer = clock.setTimer(SLOW_MS, () => this.#source.warn(SLOW));
+    this.#capture = capture;
     this.#running = this.#run(capture)
-      .finally(() => slowTimer.cancel())
+      .finally(() => {
+        slowTimer.cancel();
+        this.#running = this.#capture = undefined;
+      })
       .then(
-        () => {
-          const { clock, measures } = this.#source;
-          if (!this.#isClosed) measures.checkpoint.observe((clock.monotonicMs() - capture.begunMs) / 1e3);
-          this.#source.setTrouble(undefined);
-        },
-        (error: Error) => {
-          if (this.#isClosed) return;
-          if (!isNoSpace(error)) {
-            this.#source.fail(error);
-            return;
-          }
-          this.#source.setTrouble(error);
-          retry = true;
-        },
-      )
-      .then(() => {
-        if (!retry || this.#isClosed) {
-          this.#running = undefined;
-          if (!this.#isClosed) this.#source.onDone();
-          return;
-        }
-        // Until it succeeds it counts as running: the journal must not go on beyond what memory can hold.
-        this.#retryTimer = this.#source.clock.setTimer(RETRY_MS, () => this.#start(capture));
-      });
+        () => this.#onMade(capture),
+        (error: Error) => this.#onError(error),
+      );
+  }
+
+  #onMade({ begunMs, isVoid }: Capture): void {
+    if (this.#isClosed) return;
+    const { clock, measures } = this.#source;
+    if (isVoid) {
+      this.#source.onDone(false);
+      this.#source.checkpoint();
+      return;
+    }
+    measures.checkpoint.observe((clock.monotonicMs() - begunMs) / 1e3);
+    this.#source.setTrouble(undefined);
+    this.#source.onDone(true);
+  }
+
+  #onError(error: Error): void {
+    if (this.#isClosed) return;
+    if (!isNoSpace(error)) {
+      this.#source.fail(error);
+      return;
+    }
+    this.#source.setTrouble(error);
+    // Not the same one: limits drop messages meanwhile, and what nobody needs must not be in the way of giving room back.
+    this.#retryTimer = this.#source.clock.setTimer(RETRY_MS, () => this.#source.checkpoint());
+    this.#source.onDone(false);
   }
 
   async #run(capture: Capture): Promise<void> {
     const source = this.#source;
     // What is not durable and fenced must not be seen by a successor, in whatever file.
     await source.whenCommitted(capture.batch);
+    if (capture.isVoid) return;
     await this.#flush(capture);
     if (this.#isClosed) return;
     const named = await this.#publish(capture);

@@ -20,6 +20,7 @@ import type { SegmentFiles } from './segment-files.js';
 import { randomSeed } from './store-id.js';
 import { newLog, type StoreState } from './store-state.js';
 import type {
+  Admission,
   BatchId,
   ChannelLog,
   ClientRecord,
@@ -34,6 +35,8 @@ import type { Unreadable } from './unreadable.js';
 
 const FIRST_CHECKPOINT_MS = 1000;
 const BOUNDS_INTERVAL_MS = 1000;
+/** What a message's record has beyond what came in: its own header, the sequence, the time. */
+const RECORD_MARGIN_BYTES = 128;
 /** How long a segment that nothing refers to may stay when no checkpoint comes by. */
 const DEAD_SEGMENT_MS = 30_000;
 /** Under load, checkpoints come more often than that, and each needs the blocks that the one before let go. */
@@ -137,6 +140,10 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   /** Since when, by the monotonic clock, a write has not ended; undefined if none is under way. */
   get writingSinceMs(): number | undefined {
     return this.#journal.writingSinceMs;
+  }
+
+  admit(bytes: number): Admission {
+    return this.#journal.admit(bytes + RECORD_MARGIN_BYTES);
   }
 
   attach(host: StoreHost): void {
@@ -247,13 +254,17 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   mayRoll(): boolean {
-    return !this.#checkpointer.isBusy;
+    return !this.#checkpointer.holdsJournal;
   }
 
   onRolled(sealedBytes: number): boolean {
     this.#sealedBytes += sealedBytes;
     // Small files, as the first of a reign, are not worth a checkpoint each.
-    return this.#host !== undefined && this.#sealedBytes * 2 >= this.#settings.journalBytes;
+    return (
+      this.#host !== undefined &&
+      !this.#checkpointer.isBusy &&
+      this.#sealedBytes * 2 >= this.#settings.journalBytes
+    );
   }
 
   onSnapshotPoint(position: JournalPosition, batch: BatchId, blockId: number): void {
@@ -272,6 +283,14 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   onFullChanged(reason: string | undefined): void {
     this.#host?.onFullChanged(reason);
     this.#makeRoom();
+  }
+
+  onRoom(): void {
+    this.#host?.onRoom();
+  }
+
+  onSnapshotVoid(): void {
+    this.#checkpointer.void();
   }
 
   // What checkpoints and merges are made of.
@@ -331,8 +350,9 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#settings.warn(message);
   }
 
-  onDone(): void {
+  onDone(isMade: boolean): void {
     this.#journal.resume();
+    if (!isMade) return;
     this.#merger.start();
     this.#spareTimer?.cancel();
     this.#spareTimer = this.clock.setTimer(SPARE_BLOCKS_MS, () => this.blocks.releaseSpare());

@@ -31,18 +31,20 @@ export interface JournalFileOptions {
 /**
  * Makes a journal file of `bytes`, or a smaller one if there is no room for that.
  *
- * @throws the file system's error if there is no room for `MIN_JOURNAL_BYTES` either; nothing is left behind then
+ * @param least what it must have
+ * @throws the file system's error if there is no room for `least` either; nothing is left behind then
  */
 export async function createJournalFile(
   options: JournalFileOptions,
   id: FileId,
   bytes: number,
+  least = MIN_JOURNAL_BYTES,
 ): Promise<JournalFile> {
-  for (let size = bytes; ; size = Math.max(MIN_JOURNAL_BYTES, Math.floor(size / 4))) {
+  for (let size = Math.max(bytes, least); ; size = Math.max(least, Math.floor(size / 4))) {
     try {
       return await allocate(options, id, size);
     } catch (error) {
-      if (!isNoSpace(error) || size <= MIN_JOURNAL_BYTES) throw error;
+      if (!isNoSpace(error) || size <= least) throw error;
     }
   }
 }

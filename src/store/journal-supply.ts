@@ -2,7 +2,12 @@ import type { Clock, Timer } from '../clock/clock.js';
 import { isNoSpace } from './errors.js';
 import type { FileId } from './file-names.js';
 import { errorCode } from './fs-error.js';
-import { createJournalFile, type JournalFile, type JournalFileOptions } from './journal-file.js';
+import {
+  createJournalFile,
+  type JournalFile,
+  type JournalFileOptions,
+  MIN_JOURNAL_BYTES,
+} from './journal-file.js';
 
 export const SPACE_RETRY_MS = 1000;
 
@@ -26,6 +31,8 @@ export class JournalSupply {
   readonly #options: JournalSupplyOptions;
   readonly #owner: JournalSupplyOwner;
   #id: FileId;
+  /** Bytes that the next file must have. */
+  #least = MIN_JOURNAL_BYTES;
   #ready: JournalFile | undefined;
   #working: Promise<void> | undefined;
   #retryTimer: Timer | undefined;
@@ -39,16 +46,32 @@ export class JournalSupply {
     this.#id = first;
   }
 
+  /** The next file as it stands ready; undefined if there is none yet. It stays the supply's until it is taken. */
+  get ready(): JournalFile | undefined {
+    return this.#ready;
+  }
+
+  /** A record waits for a file of so many bytes: the next one is made that large, and made anew if it is not. */
+  enlarge(bytes: number): void {
+    this.#least = Math.max(this.#least, bytes);
+    const tooSmall = this.#ready;
+    if (tooSmall === undefined || tooSmall.bytes >= bytes || this.#isHeldBack || this.#isStopped) return;
+    this.#ready = undefined;
+    this.#replace(tooSmall);
+  }
+
   /** Begins to make the next file, if it is neither there nor being made. */
   prepare(): void {
     if (this.#working !== undefined || this.#ready !== undefined || this.#isStopped || this.#isHeldBack)
       return;
     this.#retryTimer?.cancel();
-    this.#working = createJournalFile(this.#options, this.#id, this.#options.journalBytes).then(
+    this.#working = createJournalFile(this.#options, this.#id, this.#options.journalBytes, this.#least).then(
       (file) => {
         this.#working = undefined;
         this.#ready = file;
         this.trouble = undefined;
+        // It may have been wanted larger meanwhile.
+        this.enlarge(this.#least);
         this.#owner.onSupplyChanged();
       },
       (error: unknown) => this.#onError(error as Error),
@@ -60,6 +83,7 @@ export class JournalSupply {
     const file = this.#ready;
     if (file === undefined) return undefined;
     this.#ready = undefined;
+    this.#least = MIN_JOURNAL_BYTES;
     this.#id = { epoch: this.#id.epoch, number: this.#id.number + 1 };
     return file;
   }
@@ -70,6 +94,11 @@ export class JournalSupply {
     const file = this.#ready;
     if (file === undefined) return;
     this.#ready = undefined;
+    this.#replace(file);
+  }
+
+  /** Removes a file that stood ready, and makes another one as soon as that may be. */
+  #replace(file: JournalFile): void {
     this.#working = this.#remove(file)
       .catch((error: unknown) => this.#owner.onSupplyFailed(error as Error))
       .finally(() => {
@@ -113,6 +142,7 @@ export class JournalSupply {
       return;
     }
     this.trouble = noRoom(error);
+    this.#least = MIN_JOURNAL_BYTES;
     this.#retryTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.prepare());
     this.#owner.onSupplyChanged();
   }

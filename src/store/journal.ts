@@ -5,7 +5,7 @@ import type { BatchTime } from './batch-time.js';
 import type { Block, BlockQueue } from './block.js';
 import { isNoSpace, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
-import type { JournalFile } from './journal-file.js';
+import { type JournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
 import {
   JournalSupply,
   type JournalSupplyOptions,
@@ -13,7 +13,7 @@ import {
   noRoom,
   SPACE_RETRY_MS,
 } from './journal-supply.js';
-import type { BatchId } from './types.js';
+import type { Admission, BatchId } from './types.js';
 
 /** A place between two batches. */
 export interface JournalPosition {
@@ -37,6 +37,10 @@ export interface JournalOwner {
   onCommitted(batch: BatchId): void;
   onFailed(error: Error): void;
   onFullChanged(reason: string | undefined): void;
+  /** What `admit` put off may be asked for again. */
+  onRoom(): void;
+  /** What is appended does not end where `onSnapshotPoint` said: that snapshot is void, and another one wanted. */
+  onSnapshotVoid(): void;
 }
 
 export interface JournalOptions extends JournalSupplyOptions {
@@ -56,8 +60,23 @@ interface ClosedBatch {
 
 const LAZY_COMMIT_MS = 15;
 const CLOSING_ROUNDS = 3;
-/** Of a file, what messages may fill while no next file can be made. The rest is for everything else. */
+/** Of the last file that is there, what messages may fill. The rest is for everything else. */
 const MESSAGE_SHARE = 0.75;
+/** Less room than that is none: a publisher of small messages would be served, and all others refused. */
+const MIN_MESSAGE_BYTES = 64 * 1024;
+/** A batch of so many bytes fits in whatever file comes next. */
+const SAFE_BATCH_BYTES = MIN_JOURNAL_BYTES - FILE_HEADER_BYTES;
+
+/** Where something that waits will stand. */
+interface Place {
+  offset: number;
+  /** Of the file. */
+  bytes: number;
+  /** The file behind that one, if it is there. */
+  next: JournalFile | undefined;
+  /** There is no file for it yet. */
+  isUnknown: boolean;
+}
 
 /**
  * The one log of everything, append-only. Group commit: while one batch is being written the next one gathers; each is
@@ -78,6 +97,10 @@ export class Journal implements JournalSupplyOwner {
   #block: Block;
   /** Of the gathering batch in `#block`; -1 while nothing is gathered. */
   #batchStart = -1;
+  /** Where in `#block` the gathering batch must end, so that it fits in the file that it is for. */
+  #batchEnd = 0;
+  /** Up to where in `#block` messages of the gathering batch are known to find room. */
+  #admittedEnd = 0;
   readonly #queue: ClosedBatch[] = [];
   #queuedBytes = 0;
   #nextIndex: number;
@@ -143,7 +166,7 @@ export class Journal implements JournalSupplyOwner {
   /** The block to append to, at its `used`, with room for `bytes`. Opens the batch if this is the first thing in it. */
   reserve(bytes: number): Block {
     const block = this.#block;
-    if (this.#batchStart >= 0 && block.buffer.length - block.used >= bytes) return block;
+    if (this.#batchStart >= 0 && block.used + bytes <= this.#batchEnd) return block;
     return this.#openBatch(bytes);
   }
 
@@ -155,9 +178,83 @@ export class Journal implements JournalSupplyOwner {
     const block = this.#block;
     this.#time.advance();
     this.#batchStart = block.used;
+    this.#batchEnd = Math.min(block.buffer.length, block.used + Math.max(needed, this.#batchRoom(needed)));
+    this.#admittedEnd = 0;
     block.mark(block.used, this.#time.ms);
     block.used += BATCH_HEADER_BYTES;
     return block;
+  }
+
+  /** Bytes that a batch may have which begins with `needed` of them. */
+  #batchRoom(needed: number): number {
+    const { offset, bytes, next, isUnknown } = this.#placeOfNext();
+    if (!isUnknown && offset + needed <= bytes) return bytes - offset;
+    return next === undefined ? SAFE_BATCH_BYTES : next.bytes - FILE_HEADER_BYTES;
+  }
+
+  /** Where the batch stands that is opened next, if what waits is written as it is. */
+  #placeOfNext(): Place {
+    let { offset, bytes } = this.#file;
+    let next = this.#supply.ready;
+    let isUnknown = false;
+    for (const { id, start, end } of this.#queue) {
+      if (offset + end - start > bytes && offset > FILE_HEADER_BYTES && id > this.#heldThrough) {
+        offset = FILE_HEADER_BYTES;
+        isUnknown = next === undefined;
+        bytes = next?.bytes ?? MIN_JOURNAL_BYTES;
+        next = undefined;
+      }
+      offset += end - start;
+    }
+    return { offset, bytes, next, isUnknown };
+  }
+
+  /**
+   * Whether there is room for a message whose record has so many bytes at most. Only room that is there counts, so that what has been
+   * admitted never stands in the way of what is no message.
+   */
+  admit(bytes: number): Admission {
+    if (this.#batchStart >= 0 && this.#block.used + bytes <= this.#admittedEnd) return 'yes';
+    return this.#decide(bytes);
+  }
+
+  #decide(bytes: number): Admission {
+    if (this.#stopped) return 'later';
+    if (this.fullReason !== undefined) return { full: this.fullReason };
+    const place = this.#placeOfNext();
+    const isOpen = this.#batchStart >= 0;
+    const needed = bytes + BATCH_HEADER_BYTES;
+    const at = place.offset + (isOpen ? this.#block.used - this.#batchStart : 0);
+    const limit = messageLimit(place);
+    if (at + needed <= limit) {
+      if (isOpen) this.#admittedEnd = Math.min(this.#batchEnd, this.#batchStart + limit - place.offset);
+      return 'yes';
+    }
+    const { next } = place;
+    if (next !== undefined && FILE_HEADER_BYTES + needed <= next.bytes * MESSAGE_SHARE) return 'yes';
+    const trouble = this.#spaceTrouble;
+    if (trouble === undefined) {
+      // The next file comes by itself. It may have to be larger than usual.
+      if (!this.#needsNext) this.#supply.enlarge(Math.ceil((FILE_HEADER_BYTES + needed) / MESSAGE_SHARE));
+      return 'later';
+    }
+    this.#updateFull();
+    return { full: trouble };
+  }
+
+  /** Something that waits is for the next file. */
+  get #needsNext(): boolean {
+    const { next, offset, bytes } = this.#placeOfNext();
+    const gathered = this.#batchStart < 0 ? 0 : this.#block.used - this.#batchStart;
+    return next === undefined || offset + gathered > bytes;
+  }
+
+  /** Bytes that messages still find room for. */
+  #messageRoom(): number {
+    const place = this.#placeOfNext();
+    const gathered = this.#batchStart < 0 ? 0 : this.#block.used - this.#batchStart;
+    const room = Math.max(0, messageLimit(place) - place.offset - gathered);
+    return place.next === undefined ? room : room + place.next.bytes * MESSAGE_SHARE;
   }
 
   #closeBatch(): void {
@@ -196,6 +293,7 @@ export class Journal implements JournalSupplyOwner {
   /** What made `mayRoll` say no has passed. */
   resume(): void {
     this.#pump();
+    this.#owner.onRoom();
   }
 
   /** Calls `onSnapshotPoint` as soon as there is one. */
@@ -220,13 +318,16 @@ export class Journal implements JournalSupplyOwner {
     this.#checkpointTrouble = error && noRoom(error);
     // A checkpoint gives back more room than the next file takes, so it goes first.
     if (error === undefined) this.#supply.resume();
-    else this.#supply.holdBack();
+    else if (!this.#needsNext) this.#supply.holdBack();
+    this.#admittedEnd = 0;
     this.#updateFull();
   }
 
   onSupplyChanged(): void {
+    this.#admittedEnd = 0;
     this.#updateFull();
     this.#pump();
+    this.#owner.onRoom();
   }
 
   onSupplyFailed(error: Error): void {
@@ -354,6 +455,15 @@ export class Journal implements JournalSupplyOwner {
       this.#fail(new Error(`Writing ${this.#file.path} failed: ${error.message}`, { cause: error }));
       return;
     }
+    const batch = this.#queue[0]!;
+    if (batch.id <= this.#heldThrough && this.#file.offset + batch.end - batch.start > this.#file.bytes) {
+      // It was to be where a snapshot ends. There is room for it in another file, perhaps.
+      this.#heldThrough = 0;
+      this.#nextIndex--;
+      this.#owner.onSnapshotVoid();
+      this.#pump();
+      return;
+    }
     this.#writeTrouble = noRoom(error);
     this.#updateFull();
     this.#writeTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => {
@@ -407,8 +517,10 @@ export class Journal implements JournalSupplyOwner {
     this.#file = next;
     sealed.file.close().catch((error: unknown) => this.#fail(error as Error));
     this.#supply.prepare();
+    this.#admittedEnd = 0;
     this.#snapshotOverdue = this.#snapshotWanted;
     if (this.#owner.onRolled(sealed.offset)) this.#snapshotWanted = true;
+    this.#owner.onRoom();
     return true;
   }
 
@@ -417,11 +529,13 @@ export class Journal implements JournalSupplyOwner {
   }
 
   #updateFull(): void {
-    const low = this.#file.offset + this.pendingBytes >= this.#file.bytes * MESSAGE_SHARE;
-    const reason = this.#writeTrouble ?? (low ? this.#spaceTrouble : undefined);
+    const trouble = this.#spaceTrouble;
+    const isLow = trouble !== undefined && this.#messageRoom() < MIN_MESSAGE_BYTES;
+    const reason = this.#writeTrouble ?? (isLow ? trouble : undefined);
     if (reason === this.fullReason) return;
     this.fullReason = reason;
     this.#owner.onFullChanged(reason);
+    this.#owner.onRoom();
   }
 
   /** The reign is lost, or something else makes going on wrong. */
@@ -444,4 +558,10 @@ export class Journal implements JournalSupplyOwner {
     this.#writeTimer?.cancel();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
+}
+
+/** Up to where messages may go in the file of a place: the last file that is there is shared with everything else. */
+function messageLimit({ bytes, next, isUnknown }: Place): number {
+  if (isUnknown) return 0;
+  return next === undefined ? bytes * MESSAGE_SHARE : bytes;
 }

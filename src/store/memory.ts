@@ -7,6 +7,7 @@ import { ChunkPool } from './chunk.js';
 import { MemoryLog, type MemoryLogOwner } from './memory-log.js';
 import { newStoreId, type RandomBytes, randomSeed } from './store-id.js';
 import type {
+  Admission,
   BatchId,
   ChannelLog,
   ClientRecord,
@@ -67,6 +68,10 @@ export class MemoryStore implements Store, MemoryLogOwner {
       recentGuids: new RecentGuids(randomSeed(options.random)),
     };
     this.time = new BatchTime(options.clock, options.warn ?? (() => {}));
+  }
+
+  admit(): Admission {
+    return 'yes';
   }
 
   attach(host: StoreHost): void {

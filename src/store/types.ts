@@ -153,7 +153,12 @@ export interface StoreHost {
   onFailed(error: Error): void;
   /** Publishes are refused (a reason for people), or taken again (undefined). */
   onFullChanged(reason: string | undefined): void;
+  /** What `admit` has put off may be asked for again. May be called from within any call to the store. */
+  onRoom(): void;
 }
+
+/** Whether a message finds room: `later` if that will be known before long, and `StoreHost.onRoom` is called then. */
+export type Admission = 'yes' | 'later' | { readonly full: string };
 
 /**
  * Messages, clients, subscriptions and what they have acknowledged. Appends are synchronous and go into the gathering
@@ -177,6 +182,8 @@ export interface Store {
   /** Bytes appended and not yet durable: the owner bounds it by refusing publishes. */
   readonly pendingBytes: number;
 
+  /** Whether a message can be appended that came in so many bytes, with its channel's name and its guid. */
+  admit(bytes: number): Admission;
   /** Starts calling the host. Before that, nothing is called. */
   attach(host: StoreHost): void;
 

@@ -26,6 +26,7 @@ class Host implements StoreHost {
   collectProgress(): void {}
   snapshot(): void {}
   onFullChanged(): void {}
+  onRoom(): void {}
   onFailed(error: Error): void {
     throw error;
   }

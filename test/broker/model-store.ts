@@ -75,6 +75,7 @@ export class ModelStore extends MemoryStore {
       snapshot: (sink) => host.snapshot(sink),
       onFailed: (error) => host.onFailed(error),
       onFullChanged: (reason) => host.onFullChanged(reason),
+      onRoom: () => host.onRoom(),
     });
   }
 

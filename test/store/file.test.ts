@@ -425,6 +425,7 @@ describe('a disk without room', () => {
     assert.deepEqual(host.fullReasons, [store.fullReason]);
     // What is no message still goes: there is a reserve for it.
     store.putClient(CLIENT);
+    host.onSnapshot = (sink) => sink.client(CLIENT);
     store.recordProgress(1, [1, 2], [1, 1]);
     await host.commit();
     full.is = false;

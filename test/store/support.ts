@@ -143,6 +143,8 @@ export class TestHost implements StoreHost {
     this.fullReasons.push(reason);
   }
 
+  onRoom(): void {}
+
   /** Commits what is gathered and waits until it is durable. */
   async commit(): Promise<void> {
     if (this.failed !== undefined) throw this.failed;
