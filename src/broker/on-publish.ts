@@ -137,8 +137,7 @@ export class PublishHandler {
     const { session } = client.record;
     const { log } = channel;
     const sequence = log.append(view, session);
-    // The batch's timestamp is the message's, and so the log's last activity.
-    recentGuids.add(session, log.id, view.guidStart, view.guidEnd, log.lastActivityMs);
+    recentGuids.add(session, log.id, view.guidStart, view.guidEnd, store.timeMs);
     const held = gate.hold(store.gathering);
     held.appended(channel, sequence);
     if (replyStart === replyEnd) return;

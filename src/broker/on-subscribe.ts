@@ -55,7 +55,7 @@ export async function handleSubscribe(context: BrokerContext, request: Request):
     return;
   }
   const client = context.clients.get(wanted.clientId);
-  const startNs = context.clock.wallNs() - wanted.startTimeDelta;
+  const startNs = context.store.nowNs() - wanted.startTimeDelta;
   const start = await channel.log.sequenceAtTime(startNs).catch((error: unknown) => {
     context.log.error(
       { err: error, channel: channel.name },

@@ -1,3 +1,5 @@
+import { uptime } from 'node:os';
+
 /**
  * Time, as the rest of the code sees it. It comes in from outside so that the simulator can own it.
  */
@@ -6,6 +8,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Nanoseconds since 1970 (UTC). May jump with the system clock: whoever needs order keeps it himself. */
   wallNs(): bigint;
+  /** Milliseconds since the machine started, those in which it slept included. Not to be had everywhere. */
+  uptimeMs?(): number;
   /** Runs `callback` once after `delayMs`; the timer alone does not keep the process alive. */
   setTimer(delayMs: number, callback: () => void): Timer;
 }
@@ -19,6 +23,7 @@ export interface Timer {
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallNs: () => originNs + BigInt(Math.round(performance.now() * 1e6)) + driftNs(),
+  uptimeMs: () => uptime() * 1e3,
   setTimer(delayMs, callback) {
     const handle = setTimeout(callback, delayMs);
     handle.unref();

@@ -41,6 +41,11 @@ export class AgeQueue {
     this.#down(last.ageQueueIndex);
   }
 
+  /** Messages have become older: what it is sorted by is looked up again. */
+  recheck(): void {
+    for (const log of this.#heap.slice()) this.add(log);
+  }
+
   /** When there may be something to drop, ms since 1970; Infinity if never. */
   nextMs(): number {
     for (;;) {

@@ -13,6 +13,7 @@ import {
   writeRanges,
   writeSubscription,
 } from './record.js';
+import type { SavedTime } from './store-time.js';
 import type { ClientRecord, SequenceRanges, SnapshotSink, SubscriptionRecord } from './types.js';
 
 /*
@@ -27,6 +28,7 @@ import type { ClientRecord, SequenceRanges, SnapshotSink, SubscriptionRecord } f
  *   clients: count; each as in its record
  *   subscriptions: count; each as in its record, then the ranges of pending sequences
  *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), bytes, entries (see guid-generation.ts)
+ *   only where the store's own time is not the clock's: its lead (f64, ms); gaps: count; each: from, to (f64, ms since 1970)
  */
 
 export interface CheckpointExtent {
@@ -53,6 +55,8 @@ export interface CheckpointIds {
   nextLogId: number;
   nextSession: number;
   nextSubscriptionId: number;
+  /** Undefined as long as the store's own time is that of the clock. */
+  time: SavedTime | undefined;
 }
 
 export interface Checkpoint extends CheckpointIds {
@@ -119,6 +123,7 @@ function count(value: number): Buffer {
 /** Writes all but what the snapshot holds. For one checkpoint after the other. */
 export class CheckpointWriter {
   readonly #w = new ByteWriter(64 * 1024);
+  #time: SavedTime | undefined;
 
   begin(position: JournalPosition, ids: CheckpointIds, segments: readonly FileId[], channels: number): void {
     const w = this.#w;
@@ -128,6 +133,7 @@ export class CheckpointWriter {
     w.varint(position.offset);
     w.varint(position.nextIndex);
     w.u64(ids.newestNs);
+    this.#time = ids.time;
     w.varint(ids.nextLogId);
     w.varint(ids.nextSession);
     w.varint(ids.nextSubscriptionId);
@@ -160,6 +166,7 @@ export class CheckpointWriter {
   /** The whole file, in pieces. Valid until the next `begin`. */
   finish(id: FileId, storeId: string, snapshot: SnapshotWriter): Buffer[] {
     const body = [this.#w.written(), ...snapshot.parts()];
+    if (this.#time !== undefined) body.push(encodeTime(this.#time));
     const crc = Buffer.alloc(4);
     crc.writeUInt32LE(crc32Of(body));
     return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), ...body, crc];
@@ -215,7 +222,23 @@ function decodeBody(r: ByteReader): Omit<Checkpoint, 'foreignBytes'> {
   });
   // Stores made before there were any are still about.
   const recentGuids = r.done ? [] : times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
-  return { position, ...ids, segments, channels, clients, subscriptions, recentGuids };
+  const time = r.done ? undefined : readTime(r);
+  return { position, ...ids, time, segments, channels, clients, subscriptions, recentGuids };
+}
+
+function encodeTime({ leadMs, gaps }: SavedTime): Buffer {
+  const w = new ByteWriter(64);
+  w.f64(leadMs);
+  w.varint(gaps.length);
+  for (const { fromMs, toMs } of gaps) {
+    w.f64(fromMs);
+    w.f64(toMs);
+  }
+  return w.written();
+}
+
+function readTime(r: ByteReader): SavedTime {
+  return { leadMs: r.f64(), gaps: times(r.varint(), () => ({ fromMs: r.f64(), toMs: r.f64() })) };
 }
 
 function readChannel(r: ByteReader): CheckpointChannel {

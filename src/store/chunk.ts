@@ -10,6 +10,8 @@ export class Chunk {
   count = 0;
   used = 0;
   #ends: Uint32Array;
+  /** By the index of the first message that it is true of: the store's own time less what messages bear, where they differ. */
+  #shifts: { from: number; ns: bigint }[] | undefined;
 
   constructor(bytes: number, firstSequence: number) {
     this.buffer = Buffer.allocUnsafeSlow(bytes);
@@ -32,6 +34,27 @@ export class Chunk {
     this.used = end;
   }
 
+  /** The next message is stored under a time that is so much later than the one it bears. */
+  shift(ns: bigint): void {
+    if (this.#shifts === undefined) {
+      if (ns === 0n) return;
+      this.#shifts = [];
+    }
+    if (this.#shifts.at(-1)?.ns !== ns) this.#shifts.push({ from: this.count, ns });
+  }
+
+  shiftNs(index: number): bigint {
+    return this.#shifts?.findLast(({ from }) => from <= index)?.ns ?? 0n;
+  }
+
+  /** For other messages, from this one on. */
+  reuse(firstSequence: number): void {
+    this.firstSequence = firstSequence;
+    this.count = 0;
+    this.used = 0;
+    this.#shifts = undefined;
+  }
+
   start(index: number): number {
     return index === 0 ? 0 : this.#ends[index - 1]!;
   }
@@ -51,9 +74,7 @@ export class ChunkPool {
   take(bytes: number, firstSequence: number): Chunk {
     const spare = bytes === MAX_BYTES ? this.#spare.pop() : undefined;
     if (spare === undefined) return new Chunk(bytes, firstSequence);
-    spare.firstSequence = firstSequence;
-    spare.count = 0;
-    spare.used = 0;
+    spare.reuse(firstSequence);
     return spare;
   }
 

@@ -1,9 +1,14 @@
 import type { Drops } from '../metrics/measures.js';
-import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../protocol/msgproto.js';
+import {
+  encodeMsgProto,
+  encodeTimestamp,
+  MAX_TIMESTAMP_SIZE,
+  maxMsgProtoSize,
+  readMsgProtoTimestampNs,
+} from '../protocol/msgproto.js';
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import { copyBytes } from '../util/copy-bytes.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
-import type { BatchTime } from './batch-time.js';
 import type { BlockQueue } from './block.js';
 import { isMissing, StoreError } from './errors.js';
 import { HeadRows, readRows } from './head-rows.js';
@@ -23,6 +28,7 @@ import { readRun } from './run-reader.js';
 import { type Extent, extentIndex, type Segment } from './segment.js';
 import type { SegmentFiles } from './segment-files.js';
 import { rowTimestampMs } from './segment-format.js';
+import type { StoreTime } from './store-time.js';
 import type { ChannelLog, LogLimits, MessageRef } from './types.js';
 import { namesOf, type Unreadable } from './unreadable.js';
 
@@ -30,7 +36,7 @@ import { namesOf, type Unreadable } from './unreadable.js';
 export interface FileLogOwner {
   readonly journal: Journal;
   readonly blocks: BlockQueue;
-  readonly time: BatchTime;
+  readonly time: StoreTime;
   readonly ages: AgeQueue;
   readonly files: SegmentFiles;
   readonly runs: LoadedRuns;
@@ -64,6 +70,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   lastSequence: number;
   byteCount: number;
   lastActivityMs: number;
+  /** The newest message bears no later time than this. */
+  #lastStampNs: bigint;
   ageQueueIndex = -1;
   ageQueueKeyMs = 0;
   /** Messages up to it are in extents. */
@@ -95,6 +103,9 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     this.lastSequence = state.lastSequence;
     this.byteCount = state.byteCount;
     this.lastActivityMs = state.lastActivityMs;
+    // To the millisecond it is on record.
+    this.#lastStampNs =
+      state.lastSequence === 0 ? 0n : BigInt(Math.trunc(state.lastActivityMs)) * 1_000_000n + 999_999n;
     this.flushedThrough = state.lastSequence;
     this.#table = new MessageTable(state.lastSequence + 1);
   }
@@ -145,11 +156,17 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       guidStart + guidBytes,
     );
     const { time } = owner;
-    const end = encodeMsgProto(buffer, pos, sequence, time.varint, time.varintLength, message);
+    let { varint, varintLength, stampMs } = time;
+    if (time.isBehind && time.stampNs < this.#lastStampNs) {
+      varint = LAST_STAMP;
+      varintLength = encodeTimestamp(varint, 0, this.#lastStampNs);
+      stampMs = this.lastActivityMs;
+    } else this.#lastStampNs = time.stampNs;
+    const end = encodeMsgProto(buffer, pos, sequence, varint, varintLength, message);
     sealRecord(buffer, start, end);
     block.used = end;
     journal.gatheredMessages++;
-    this.added(block.id, start, end - pos, time.ms);
+    this.added(block.id, start, end - pos, stampMs);
     if (
       sequence - this.firstSequence - this.lostCount >= this.#maxMessages ||
       this.byteCount > this.#maxBytes
@@ -160,14 +177,24 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     return sequence;
   }
 
-  /** The next message is at this place in a block: appended just now, or found by recovery. */
-  added(blockId: number, offset: number, messageBytes: number, timestampMs: number): void {
+  /** The next message is at this place in a block: appended just now, or found by recovery. It bears the time `stampMs`. */
+  added(blockId: number, offset: number, messageBytes: number, stampMs: number): void {
     const table = this.#table;
     if (table.isFull) this.#trimTable();
     table.push(blockId, offset);
     this.lastSequence++;
     this.byteCount += messageBytes;
-    this.lastActivityMs = timestampMs;
+    this.lastActivityMs = stampMs;
+  }
+
+  /** Recovery knows the store's own time of the newest message; here is what that bears. @returns it, nanoseconds since 1970 */
+  recoverLastStamp(): bigint {
+    if (this.lastSequence > this.flushedThrough && this.find(this.lastSequence, SCRATCH)) {
+      const stampNs = readMsgProtoTimestampNs(SCRATCH.buffer, SCRATCH.start, SCRATCH.end);
+      this.#lastStampNs = stampNs;
+      this.lastActivityMs = Number(stampNs / 1_000_000n);
+    }
+    return this.#lastStampNs;
   }
 
   find(sequence: number, ref: MessageRef): boolean {
@@ -196,7 +223,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     return loading;
   }
 
-  async sequenceAtTime(timestampNs: bigint): Promise<number> {
+  async sequenceAtTime(sinceNs: bigint): Promise<number> {
+    const timestampNs = this.#owner.time.storedNs(sinceNs);
     const ms = Number(timestampNs / 1_000_000n);
     // By milliseconds, which the rows have; what is left is within one and is told apart by the messages themselves.
     const low = await this.#firstAtMs(ms, this.firstSequence, this.lastSequence + 1);
@@ -207,7 +235,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   headExpiresAtMs(): number {
     if (this.#maxAgeMs === Number.POSITIVE_INFINITY || this.messageCount === 0)
       return Number.POSITIVE_INFINITY;
-    return this.#headTimestampMs() + this.#maxAgeMs;
+    return this.#owner.time.sinceMs(this.#headTimestampMs()) + this.#maxAgeMs;
   }
 
   dropExpired(nowMs: number): void {
@@ -347,9 +375,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       const middle = Math.floor((low + high) / 2);
       const sequence = this.#messageUpTo(middle);
       if (!this.find(sequence, SCRATCH)) await this.load(sequence);
-      const isFound = this.find(sequence, SCRATCH);
-      if (!isFound || readMsgProtoTimestampNs(SCRATCH.buffer, SCRATCH.start, SCRATCH.end) < timestampNs)
-        low = middle + 1;
+      if (!this.find(sequence, SCRATCH) || isBefore(SCRATCH, timestampNs)) low = middle + 1;
       else high = middle;
     }
     return Math.max(low, this.firstSequence);
@@ -394,7 +420,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       return this.#headRows.timestampMs(this.#owner.files, this.extents, this.firstSequence);
     } catch (error) {
       this.#warnOfRow(error);
-      return this.lastActivityMs;
+      return this.lastActivityMs + this.#owner.time.leadMs;
     }
   }
 
@@ -484,3 +510,13 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
 const MAX_PROBED = 64;
 
 const SCRATCH: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
+const LAST_STAMP = Buffer.alloc(MAX_TIMESTAMP_SIZE);
+
+/**
+ * Of a message that is stored under the same millisecond: what it bears has the digits below. Where that is another time, a message too
+ * many is found rather than one too few.
+ */
+function isBefore({ buffer, start, end }: MessageRef, timestampNs: bigint): boolean {
+  const stampNs = readMsgProtoTimestampNs(buffer, start, end);
+  return stampNs < timestampNs && stampNs / 1_000_000n === timestampNs / 1_000_000n;
+}

@@ -1,3 +1,4 @@
+import type { BelievedTime } from '../clock/believed-time.js';
 import type { Timer } from '../clock/clock.js';
 import type { Measures } from '../metrics/measures.js';
 import { RecentGuids } from '../publish/recent-guids.js';
@@ -55,6 +56,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   readonly epoch: number;
   readonly clock;
   readonly measures: Measures;
+  readonly believed: BelievedTime;
   readonly blocks: BlockQueue;
   readonly segments: Set<Segment>;
   readonly deadSegments: Set<Segment>;
@@ -96,6 +98,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.epoch = settings.epoch;
     this.clock = settings.clock;
     this.measures = settings.measures;
+    this.believed = settings.believed;
     this.blocks = logOwner.blocks;
     this.segments = state.segments;
     this.deadSegments = logOwner.deadSegments;
@@ -108,11 +111,12 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#sealedBytes = recovery.journalBytes;
     this.report = recovery.report;
     this.recovered = recoveredState(state, randomSeed(settings.random));
-    logOwner.time.raise(state.newestNs);
     const directory = `${settings.dir}/${JOURNAL_DIRECTORY}`;
     const options = { ...settings, directory, storeId };
     this.#journal = new Journal(options, this, logOwner.blocks, logOwner.time, first, 2);
     logOwner.journal = this.#journal;
+    const { time, ages } = logOwner;
+    time.onOlder = () => ages.recheck();
     this.#checkpointer = new Checkpointer(this);
     this.#merger = new Merger(this);
   }
@@ -150,18 +154,28 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#host = host;
     // What older reigns left goes into segments before long, but not while clients are coming back.
     this.#logOwner.onDead = this.#onDead;
+    this.#logOwner.time.onParted = () => this.checkpoint();
     this.#checkpointTimer = this.clock.setTimer(FIRST_CHECKPOINT_MS, () => {
-      if (this.#sealedBytes > 0) this.checkpoint();
+      if (this.#sealedBytes > 0 || this.#logOwner.time.saved !== undefined) this.checkpoint();
     });
+  }
+
+  get timeMs(): number {
+    return this.#logOwner.time.ms;
+  }
+
+  nowNs(): bigint {
+    this.#logOwner.time.look();
+    return this.#logOwner.time.nowNs;
   }
 
   createLog(name: string, limits: LogLimits): ChannelLog {
     const id = this.#nextLogId++;
     // The batch's time is the channel's, so the batch is opened first.
     this.#journal.reserve(Buffer.byteLength(name) + 64);
-    const { ms } = this.#logOwner.time;
-    this.#append(this.#encoder.channelCreated(id, ms, name));
-    const log = newLog(this.#logOwner, id, name, ms);
+    const { stampMs } = this.#logOwner.time;
+    this.#append(this.#encoder.channelCreated(id, stampMs, name));
+    const log = newLog(this.#logOwner, id, name, stampMs);
     log.setLimits(limits);
     this.#logs.set(id, log);
     return log;
@@ -174,13 +188,16 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   expire(): void {
-    this.#logOwner.ages.dropExpired(this.#nowMs());
+    const { time, ages } = this.#logOwner;
+    time.look();
+    ages.dropExpired(time.nowMs);
     if (this.#logOwner.movedHeads.length > 0) this.#journal.commitLater();
     this.#makeRoom();
   }
 
   expireInMs(): number {
-    return Math.max(0, this.#logOwner.ages.nextMs() - this.#nowMs());
+    const { time, ages } = this.#logOwner;
+    return Math.max(0, ages.nextMs() - time.nowMs);
   }
 
   putClient(record: ClientRecord): void {
@@ -310,6 +327,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   ids(): CheckpointIds {
     return {
       newestNs: this.#logOwner.time.ns,
+      time: this.#logOwner.time.saved,
       nextLogId: this.#nextLogId,
       nextSession: this.#nextSession,
       nextSubscriptionId: this.#nextSubscriptionId,
@@ -389,10 +407,6 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     record.buffer.copy(block.buffer, start, 0, record.length);
     block.used = start + record.length;
     sealRecord(block.buffer, start, block.used);
-  }
-
-  #nowMs(): number {
-    return Number(this.clock.wallNs() / 1_000_000n);
   }
 }
 

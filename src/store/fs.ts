@@ -17,6 +17,8 @@ export interface StoreFile {
   /** Bytes, as the open file has them: opening makes a network mount ask the server, looking at a path may not. */
   size(): Promise<number>;
   sync(): Promise<void>;
+  /** When it was last written, nanoseconds since 1970, by the clock of whoever keeps the file system. Not to be had everywhere. */
+  writtenNs?(): Promise<bigint>;
   close(): Promise<void>;
 }
 
@@ -106,6 +108,14 @@ class NodeFile implements StoreFile {
   sync(): Promise<void> {
     return new Promise((resolve, reject) =>
       fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(fsError(error, this.#path)))),
+    );
+  }
+
+  writtenNs(): Promise<bigint> {
+    return new Promise((resolve, reject) =>
+      fs.fstat(this.#fd, { bigint: true }, (error, stats) =>
+        error === null ? resolve(stats.mtimeNs) : reject(fsError(error, this.#path)),
+      ),
     );
   }
 
@@ -258,6 +268,10 @@ class UnsyncedFile implements StoreFile {
   }
 
   async sync(): Promise<void> {}
+
+  writtenNs(): Promise<bigint> {
+    return this.#inner.writtenNs?.() ?? Promise.reject(new Error('this file system has no times'));
+  }
 
   close(): Promise<void> {
     return this.#inner.close();

@@ -1,3 +1,4 @@
+import { BelievedTime } from '../clock/believed-time.js';
 import type { Clock } from '../clock/clock.js';
 import { type DamageError, isGone, StoreError } from './errors.js';
 import {
@@ -117,6 +118,7 @@ export async function recoverReadOnly(
     const owner = new LogOwner({
       fs,
       clock,
+      believed: new BelievedTime({ clock, warn: () => {} }),
       warn,
       blockBytes: MIB,
       cacheBytes: 0,

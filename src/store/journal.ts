@@ -1,7 +1,6 @@
 import type { Timer } from '../clock/clock.js';
 import type { Measures } from '../metrics/measures.js';
 import { BATCH_HEADER_BYTES, writeBatchHeader } from './batch-format.js';
-import type { BatchTime } from './batch-time.js';
 import type { Block, BlockQueue } from './block.js';
 import { isNoSpace, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
@@ -13,6 +12,7 @@ import {
   noRoom,
   SPACE_RETRY_MS,
 } from './journal-supply.js';
+import type { StoreTime } from './store-time.js';
 import type { Admission, BatchId } from './types.js';
 
 /** A place between two batches. */
@@ -91,7 +91,7 @@ export class Journal implements JournalSupplyOwner {
   readonly #options: JournalOptions;
   readonly #owner: JournalOwner;
   readonly #blocks: BlockQueue;
-  readonly #time: BatchTime;
+  readonly #time: StoreTime;
   #file: JournalFile;
   readonly #supply: JournalSupply;
   #block: Block;
@@ -128,7 +128,7 @@ export class Journal implements JournalSupplyOwner {
     options: JournalOptions,
     owner: JournalOwner,
     blocks: BlockQueue,
-    time: BatchTime,
+    time: StoreTime,
     first: JournalFile,
     nextIndex: number,
   ) {

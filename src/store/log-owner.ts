@@ -1,6 +1,5 @@
 import { Drops } from '../metrics/measures.js';
 import { AgeQueue } from './age-queue.js';
-import { BatchTime } from './batch-time.js';
 import { BlockQueue } from './block.js';
 import type { FileLog, FileLogOwner } from './file-log.js';
 import type { Journal } from './journal.js';
@@ -8,18 +7,19 @@ import { LoadedRuns } from './loaded-runs.js';
 import type { FileStoreSettings } from './open-file.js';
 import type { Segment } from './segment.js';
 import { SegmentFiles } from './segment-files.js';
+import { StoreTime } from './store-time.js';
 import { Unreadable } from './unreadable.js';
 
 export type LogOwnerSettings = Pick<
   FileStoreSettings,
-  'fs' | 'clock' | 'warn' | 'blockBytes' | 'cacheBytes' | 'loadedBytes' | 'maxOpenSegments'
+  'fs' | 'clock' | 'believed' | 'warn' | 'blockBytes' | 'cacheBytes' | 'loadedBytes' | 'maxOpenSegments'
 > &
   Partial<Pick<FileStoreSettings, 'measures'>>;
 
 /** What logs need before there is a journal: recovery builds them first. */
 export class LogOwner implements FileLogOwner {
   readonly blocks: BlockQueue;
-  readonly time: BatchTime;
+  readonly time: StoreTime;
   readonly ages = new AgeQueue();
   readonly files: SegmentFiles;
   readonly runs: LoadedRuns;
@@ -36,7 +36,7 @@ export class LogOwner implements FileLogOwner {
     this.#warn = settings.warn;
     this.drops = settings.measures?.drops ?? new Drops();
     this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
-    this.time = new BatchTime(settings.clock, settings.warn);
+    this.time = new StoreTime(settings.clock, settings.believed, settings.warn);
     this.files = new SegmentFiles(settings.fs, settings.maxOpenSegments);
     this.runs = new LoadedRuns(settings.loadedBytes);
   }

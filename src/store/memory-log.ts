@@ -1,14 +1,20 @@
 import type { Drops } from '../metrics/measures.js';
-import { encodeMsgProto, maxMsgProtoSize, readMsgProtoTimestampNs } from '../protocol/msgproto.js';
+import {
+  encodeMsgProto,
+  encodeTimestamp,
+  MAX_TIMESTAMP_SIZE,
+  maxMsgProtoSize,
+  readMsgProtoTimestampNs,
+} from '../protocol/msgproto.js';
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
-import type { BatchTime } from './batch-time.js';
 import { Chunk, type ChunkPool, chunkBytes } from './chunk.js';
+import type { StoreTime } from './store-time.js';
 import type { ChannelLog, LogLimits, MessageRef } from './types.js';
 
 /** What a memory log needs of its store. */
 export interface MemoryLogOwner {
-  readonly time: BatchTime;
+  readonly time: StoreTime;
   readonly ages: AgeQueue;
   readonly chunks: ChunkPool;
   readonly drops: Drops;
@@ -24,6 +30,8 @@ export class MemoryLog implements ChannelLog, Ageing {
   lastSequence = 0;
   byteCount = 0;
   lastActivityMs: number;
+  /** What the newest message bears. */
+  #lastStampNs = 0n;
   ageQueueIndex = -1;
   ageQueueKeyMs = 0;
   #maxMessages = Number.POSITIVE_INFINITY;
@@ -67,12 +75,21 @@ export class MemoryLog implements ChannelLog, Ageing {
       chunk = this.#owner.chunks.take(chunkBytes(this.byteCount, size), sequence);
       this.#chunks.push(chunk);
     }
+    let { varint, varintLength, shiftNs } = time;
+    if (time.isBehind && time.stampNs < this.#lastStampNs) {
+      varint = LAST_STAMP;
+      varintLength = encodeTimestamp(varint, 0, this.#lastStampNs);
+      shiftNs = time.ns - this.#lastStampNs;
+    } else {
+      this.#lastStampNs = time.stampNs;
+      this.lastActivityMs = time.stampMs;
+    }
+    chunk.shift(shiftNs);
     const start = chunk.used;
-    const end = encodeMsgProto(chunk.buffer, start, sequence, time.varint, time.varintLength, message);
+    const end = encodeMsgProto(chunk.buffer, start, sequence, varint, varintLength, message);
     chunk.added(end);
     this.byteCount += end - start;
     this.lastSequence = sequence;
-    this.lastActivityMs = time.ms;
     if (sequence - this.firstSequence >= this.#maxMessages || this.byteCount > this.#maxBytes) this.#prune();
     if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) this.#owner.ages.add(this);
     return sequence;
@@ -98,7 +115,8 @@ export class MemoryLog implements ChannelLog, Ageing {
     return sequence;
   }
 
-  async sequenceAtTime(timestampNs: bigint): Promise<number> {
+  async sequenceAtTime(sinceNs: bigint): Promise<number> {
+    const timestampNs = this.#owner.time.storedNs(sinceNs);
     let low = this.firstSequence;
     let high = this.lastSequence + 1;
     while (low < high) {
@@ -112,7 +130,8 @@ export class MemoryLog implements ChannelLog, Ageing {
   headExpiresAtMs(): number {
     if (this.#maxAgeMs === Number.POSITIVE_INFINITY || this.messageCount === 0)
       return Number.POSITIVE_INFINITY;
-    return Number(this.#timestampNs(this.firstSequence) / 1_000_000n) + this.#maxAgeMs;
+    const storedMs = Number(this.#timestampNs(this.firstSequence) / 1_000_000n);
+    return this.#owner.time.sinceMs(storedMs) + this.#maxAgeMs;
   }
 
   dropExpired(nowMs: number): void {
@@ -144,10 +163,12 @@ export class MemoryLog implements ChannelLog, Ageing {
     return this.#found;
   }
 
+  /** The store's own. */
   #timestampNs(sequence: number): bigint {
     const chunk = this.#chunkOf(sequence)!;
     const index = sequence - chunk.firstSequence;
-    return readMsgProtoTimestampNs(chunk.buffer, chunk.start(index), chunk.end(index));
+    const stampNs = readMsgProtoTimestampNs(chunk.buffer, chunk.start(index), chunk.end(index));
+    return stampNs + chunk.shiftNs(index);
   }
 
   // The newest message stays even if it alone is over the limit on bytes, as in the Go server.
@@ -180,3 +201,4 @@ export class MemoryLog implements ChannelLog, Ageing {
 }
 
 const NO_CHUNK = new Chunk(0, 0);
+const LAST_STAMP = Buffer.alloc(MAX_TIMESTAMP_SIZE);

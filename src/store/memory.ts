@@ -1,11 +1,12 @@
+import { BelievedTime } from '../clock/believed-time.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import { Measures } from '../metrics/measures.js';
 import { RecentGuids } from '../publish/recent-guids.js';
 import { AgeQueue } from './age-queue.js';
-import { BatchTime } from './batch-time.js';
 import { ChunkPool } from './chunk.js';
 import { MemoryLog, type MemoryLogOwner } from './memory-log.js';
 import { newStoreId, type RandomBytes, randomSeed } from './store-id.js';
+import { StoreTime } from './store-time.js';
 import type {
   Admission,
   BatchId,
@@ -25,7 +26,7 @@ export interface MemoryStoreOptions {
   random: RandomBytes;
   /** Where what limits drop is noted. Default: nowhere. */
   measures?: Measures;
-  /** Tells of a clock that was set back. Default: nobody. */
+  /** Tells of a clock that jumps. Default: nobody. */
   warn?: (message: string) => void;
 }
 
@@ -40,7 +41,8 @@ export class MemoryStore implements Store, MemoryLogOwner {
   readonly recovered: RecoveredState;
   readonly fullReason = undefined;
   readonly pendingBytes = 0;
-  readonly time: BatchTime;
+  readonly believed: BelievedTime;
+  readonly time: StoreTime;
   readonly ages = new AgeQueue();
   readonly chunks = new ChunkPool();
   readonly drops;
@@ -67,7 +69,9 @@ export class MemoryStore implements Store, MemoryLogOwner {
       nextSubscriptionId: 1,
       recentGuids: new RecentGuids(randomSeed(options.random)),
     };
-    this.time = new BatchTime(options.clock, options.warn ?? (() => {}));
+    const { clock, warn = () => {} } = options;
+    this.believed = new BelievedTime({ clock, warn });
+    this.time = new StoreTime(clock, this.believed, warn);
   }
 
   admit(): Admission {
@@ -82,9 +86,18 @@ export class MemoryStore implements Store, MemoryLogOwner {
     return this.#gathered ? this.gathering : this.gathering - 1;
   }
 
+  get timeMs(): number {
+    return this.time.ms;
+  }
+
+  nowNs(): bigint {
+    this.time.look();
+    return this.time.nowNs;
+  }
+
   createLog(name: string, limits: LogLimits): ChannelLog {
     this.gather();
-    return new MemoryLog(this, this.#nextLogId++, name, limits, this.time.ms);
+    return new MemoryLog(this, this.#nextLogId++, name, limits, this.time.stampMs);
   }
 
   deleteLog(log: ChannelLog): void {
@@ -93,11 +106,12 @@ export class MemoryStore implements Store, MemoryLogOwner {
   }
 
   expire(): void {
-    this.ages.dropExpired(this.#nowMs());
+    this.time.look();
+    this.ages.dropExpired(this.time.nowMs);
   }
 
   expireInMs(): number {
-    return Math.max(0, this.ages.nextMs() - this.#nowMs());
+    return Math.max(0, this.ages.nextMs() - this.time.nowMs);
   }
 
   putClient(_record: ClientRecord): void {
@@ -157,10 +171,6 @@ export class MemoryStore implements Store, MemoryLogOwner {
     this.committed = this.gathering++;
     this.#host?.onCommitted(this.committed);
   };
-
-  #nowMs(): number {
-    return Number(this.#clock.wallNs() / 1_000_000n);
-  }
 }
 
 const LAZY_COMMIT_MS = 15;

@@ -1,3 +1,4 @@
+import { BelievedTime } from '../clock/believed-time.js';
 import type { Clock } from '../clock/clock.js';
 import { Measures } from '../metrics/measures.js';
 import { StoreError } from './errors.js';
@@ -30,6 +31,10 @@ export interface FileStoreOptions {
   calls?: FsCalls;
   /** The file system has been tried since this process began (see self-test.ts): a takeover need not wait for it. */
   isTested?: boolean;
+  /** What this machine's clock says, as far as it is believed. Default: one of the store's own. */
+  believed?: BelievedTime;
+  /** The store's own time now, as the broker that had the store until a moment ago told of it. Default: nobody has. */
+  continuedNs?: () => bigint | undefined;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
   /** Where writes, fences, checkpoints and what limits drop are noted. Default: nowhere. */
@@ -54,6 +59,7 @@ export interface FileStoreSettings {
   dir: string;
   epoch: number;
   fence: (() => Promise<void>) | undefined;
+  believed: BelievedTime;
   warn: (message: string) => void;
   measures: Measures;
   journalBytes: number;
@@ -93,6 +99,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     dir,
     epoch,
     fence: options.fence,
+    believed: options.believed ?? new BelievedTime({ clock, warn }),
     warn,
     measures,
     journalBytes: Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 8 * MIB),
@@ -124,8 +131,17 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     { epoch, number: 1 },
     MIN_JOURNAL_BYTES,
   );
+  owner.time.open({
+    newestNs: recovery.state.newestNs,
+    saved: recovery.state.time,
+    continuedNs: options.continuedNs?.(),
+    fileNs: await uncounted(first.file)
+      .writtenNs?.()
+      .catch(() => undefined),
+  });
+  for (const log of recovery.state.logs.values()) owner.time.hasStamps(log.recoverLastStamp());
   // From here on the older journals end where this reign has read them to end.
-  await writeReignBatch(first, recovery.accepted, recovery.state.newestNs).catch((error: unknown) => {
+  await writeReignBatch(first, recovery.accepted, owner.time.ns).catch((error: unknown) => {
     first.file.close().catch(() => {});
     throw error;
   });

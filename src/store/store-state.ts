@@ -17,6 +17,7 @@ import {
   readU32,
 } from './record.js';
 import { Extent, Segment } from './segment.js';
+import type { SavedTime } from './store-time.js';
 import type { ClientRecord, SubscriptionRecord } from './types.js';
 
 interface SubscriptionState {
@@ -34,6 +35,7 @@ export class StoreState {
   nextSession = 1;
   nextSubscriptionId = 1;
   newestNs = 0n;
+  time: SavedTime | undefined;
   readonly guids = new RecoveredGuids();
   readonly #owner: FileLogOwner;
   #lastLog: FileLog | undefined;
@@ -47,6 +49,7 @@ export class StoreState {
     this.nextSession = checkpoint.nextSession;
     this.nextSubscriptionId = checkpoint.nextSubscriptionId;
     this.newestNs = checkpoint.newestNs;
+    this.time = checkpoint.time;
     const segments = checkpoint.segments.map(
       (id) => new Segment(id, `${dir}/${SEGMENT_DIRECTORY}/${segmentName(id)}`),
     );

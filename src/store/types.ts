@@ -1,3 +1,4 @@
+import type { BelievedTime } from '../clock/believed-time.js';
 import type { PubMsgView } from '../protocol/pubmsg.js';
 import type { GuidRun } from '../publish/guid-generation.js';
 import type { RecentGuids } from '../publish/recent-guids.js';
@@ -41,7 +42,7 @@ export interface ChannelLog {
   readonly byteCount: number;
   /** Sequence of the newest message that is not lost; `lastSequence` if none is. */
   readonly newestMessage: number;
-  /** Timestamp (ms since 1970) of the newest message or of creation: for `maxInactivity`. */
+  /** Timestamp (ms since 1970) that the newest message bears, or of creation. */
   readonly lastActivityMs: number;
 
   /** From now on. What exceeds them goes at once. A recovered log has no limits until this is called. */
@@ -73,10 +74,10 @@ export interface ChannelLog {
   skipLost(sequence: number): number;
 
   /**
-   * The first sequence whose timestamp is at or after `timestampNs`; `lastSequence + 1` if there is none. Takes in every
-   * message appended so far.
+   * The first sequence that was stored at or after `sinceNs`, by the store's own time; `lastSequence + 1` if there is none. Takes in
+   * every message appended so far.
    */
-  sequenceAtTime(timestampNs: bigint): Promise<number>;
+  sequenceAtTime(sinceNs: bigint): Promise<number>;
 }
 
 /** A connected client, as it is kept over restarts. */
@@ -184,6 +185,15 @@ export interface Store {
 
   /** Whether a message can be appended that came in so many bytes, with its channel's name and its guid. */
   admit(bytes: number): Admission;
+
+  /** The store's own time of the present batch, ms since 1970: it never goes back, and does not jump with the clock. */
+  readonly timeMs: number;
+  /** What this machine's clock says, as far as the store believes it. */
+  readonly believed: BelievedTime;
+
+  /** The store's own time now. */
+  nowNs(): bigint;
+
   /** Starts calling the host. Before that, nothing is called. */
   attach(host: StoreHost): void;
 

@@ -18,9 +18,16 @@ export const random = (size: number): Uint8Array => randomBytes(size);
 /** A clock whose wall time a test sets; timers are the machine's. */
 export class TestClock implements Clock {
   wallMs = 1_700_000_000_000;
+  #passedMs = 0;
 
   monotonicMs(): number {
-    return performance.now();
+    return performance.now() + this.#passedMs;
+  }
+
+  /** Time passes, by both clocks. A wall clock that is set by itself jumps. */
+  pass(ms: number): void {
+    this.wallMs += ms;
+    this.#passedMs += ms;
   }
 
   wallNs(): bigint {
