@@ -1,4 +1,5 @@
-import { ErrorCode, type NatsConnection } from 'nats';
+import { ErrorCode } from 'nats';
+import type { Requester } from '../nats/control.js';
 import type { MemberStatus } from './status.js';
 import { groupSubjects } from './subjects.js';
 
@@ -15,13 +16,13 @@ const MAX_MEMBERS = 1_000;
  * @param group undefined: all groups of the cluster id
  */
 export async function askStatus(
-  nc: NatsConnection,
+  nats: Pick<Requester, 'requestMany'>,
   clusterId: string,
   group: string | undefined,
 ): Promise<MemberStatus[]> {
   const { status, statusOfAll } = groupSubjects(clusterId, group ?? '');
   const found: MemberStatus[] = [];
-  const answers = await nc.requestMany(group === undefined ? statusOfAll : status, undefined, {
+  const answers = await nats.requestMany(group === undefined ? statusOfAll : status, undefined, {
     maxWait: ANSWER_MS,
   });
   try {

@@ -1,16 +1,13 @@
-import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { ClientPinger } from '../broker/context.js';
 import { systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 import { RateLimitedLog } from '../log/rate-limited.js';
 import { NatsAttachment } from '../nats/connection.js';
+import type { ControlConnection, ControlMessage } from '../nats/control.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import type { NatsPlace, PlaceHandler, PlaceLink } from './nats-place.js';
 import type { GroupSubjects } from './subjects.js';
-
-/** Of a NATS server that has not said. */
-const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 export interface AttachedPlaceOptions {
   config: NatsConfig;
@@ -38,7 +35,7 @@ export class AttachedPlace implements NatsPlace {
   readonly pinger: ClientPinger;
   readonly #options: AttachedPlaceOptions;
   readonly #attachment: NatsAttachment;
-  #talkingOn: NatsConnection | undefined;
+  #talkingOn: ControlConnection | undefined;
 
   constructor(options: AttachedPlaceOptions) {
     this.#options = options;
@@ -115,17 +112,17 @@ export class AttachedPlace implements NatsPlace {
   }
 
   /** The control connection; undefined while there is none. */
-  get control(): NatsConnection | undefined {
+  get control(): ControlConnection | undefined {
     return this.#attachment.isConnected ? this.#attachment.control : undefined;
   }
 
   /** Called for each control connection: subscriptions live as long as it does. */
-  #talk(control: NatsConnection): void {
+  #talk(control: ControlConnection): void {
     this.#talkingOn = control;
     const { subjects, handler, status, handOver, view, logger } = this.#options;
     // Whoever may publish in NATS may ask. No question may cost the process.
     const failed = new RateLimitedLog(logger, systemClock);
-    const listen = (subject: string, take: (message: Msg) => void | Promise<void>): Subscription =>
+    const listen = (subject: string, take: (message: ControlMessage) => void | Promise<void>): void => {
       control.subscribe(subject, {
         callback: async (error, message) => {
           if (error !== null) return;
@@ -136,7 +133,8 @@ export class AttachedPlace implements NatsPlace {
           }
         },
       });
-    const maxBytes = (): number => control.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
+    };
+    const maxBytes = (): number => control.maxPayload;
     listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
     for (const subject of [subjects.status, subjects.statusOfAll]) {
       listen(subject, (message) => void message.respond(status(maxBytes())));

@@ -6,8 +6,11 @@ import { parseServerInfo, type ServerInfo } from './server-info.js';
 
 /** The server to connect to, and how. */
 export interface LinkTarget {
+  /** By this name its certificate is known. */
   host: string;
   port: number;
+  /** Undefined: any that the system finds for the name. */
+  address?: string | undefined;
   /** Set: only with TLS. Unset: with TLS (and the authorities that Node trusts) if the server has it, as the `nats` package does. */
   tls?: tls.ConnectionOptions | undefined;
   /** The server begins with the TLS handshake, before its INFO (`handshake_first`). */
@@ -46,7 +49,7 @@ export class Dial {
   /** Connects without TLS; bytes are read straight into the sink's memory. */
   async plain(target: LinkTarget, sink: ByteSink): Promise<Dialed> {
     const socket = net.connect({
-      host: target.host,
+      host: target.address ?? target.host,
       port: target.port,
       onread: {
         buffer: () => sink.free,
@@ -67,7 +70,7 @@ export class Dial {
     let info: ServerInfo | undefined;
     let raw: net.Socket | undefined;
     if (!target.tlsFirst) {
-      raw = net.connect({ host: target.host, port: target.port });
+      raw = net.connect({ host: target.address ?? target.host, port: target.port });
       await this.#opened(raw, 'connect');
       info = await this.#firstInfo(raw);
       if (!info.tlsRequired && !info.tlsAvailable) {
@@ -76,7 +79,9 @@ export class Dial {
       }
     }
     const socket = tls.connect(
-      raw ? { ...options, socket: raw } : { ...options, host: target.host, port: target.port },
+      raw
+        ? { ...options, socket: raw }
+        : { ...options, host: target.address ?? target.host, port: target.port },
     );
     await this.#opened(socket, 'secureConnect');
     socket.on('data', (chunk: Buffer) => {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial.js';
 import { type ControlHandler, LinkProtocolError, Parser } from './parser.js';
+import { plainWord } from './plain-word.js';
 import { ReadBuffer } from './read-buffer.js';
 import { Sender } from './sender.js';
 import { parseServerInfo, type ServerInfo } from './server-info.js';
@@ -22,7 +23,10 @@ export interface LinkEvents {
 
 export interface LinkOptions {
   clock?: Clock;
-  /** Without any bytes from the server for two of these, it counts as dead. */
+  /**
+   * Without any bytes from the server for two of these it counts as dead; also if it sends, and for six of them neither answers a
+   * ping nor takes anything.
+   */
   pingIntervalMs?: number;
   /** Backlog from which `isCongested` is true. */
   congestedBytes?: number;
@@ -37,8 +41,15 @@ export class LinkDownError extends Error {
   override name = 'LinkDownError';
 }
 
+/** The server took the connection and refused what it was shown, in its own words. */
+export class LinkRefusedError extends Error {
+  override name = 'LinkRefusedError';
+}
+
 const DEFAULT_PING_INTERVAL_MS = 5_000;
 const MAX_MISSED_PINGS = 2;
+/** The answer may be behind megabytes of messages: the server itself waits 10 s for a client to take them. */
+const MAX_UNANSWERED_PINGS = 6;
 const DEFAULT_CONGESTED_BYTES = 8 * 1024 * 1024;
 const DEFAULT_MAX_BACKLOG_BYTES = 256 * 1024 * 1024;
 /** Flushes that wait for their PONG at a time. */
@@ -73,7 +84,11 @@ export class Link implements ControlHandler {
   /** In the order of the PINGs; undefined for the link's own. */
   readonly #pongs: (PongWaiter | undefined)[] = [];
   #pingTimer: Timer | undefined;
+  /** Pings since the last bytes came. */
   #missedPings = 0;
+  /** Pings since the last answer to one, or since the server has taken something that waited. */
+  #unansweredPings = 0;
+  #takenBytes = 0;
   #lastServerError = '';
   #onFirstInfo: ((info: ServerInfo) => void) | undefined;
   #onFailed: ((error: Error) => void) | undefined;
@@ -171,9 +186,11 @@ export class Link implements ControlHandler {
     this.#sender!.send(out);
   }
 
-  /** @returns the number that `onMessage` gives with each message of the subscription */
-  subscribe(subject: string, queue?: string): number {
-    const sid = ++this.#lastSid;
+  /**
+   * @param sid undefined: the next one. Whoever gives one gives all
+   * @returns the number that `onMessage` gives with each message of the subscription
+   */
+  subscribe(subject: string, queue?: string, sid = ++this.#lastSid): number {
     this.#sendLine(
       queue === undefined
         ? `SUB ${plainWord(subject, 'subject')} ${sid}\r\n`
@@ -209,6 +226,7 @@ export class Link implements ControlHandler {
   }
 
   onPong(): void {
+    this.#unansweredPings = 0;
     this.#pongs.shift()?.resolve();
   }
 
@@ -234,7 +252,7 @@ export class Link implements ControlHandler {
 
   onServerError(text: string): void {
     this.#lastServerError = text;
-    if (this.#state === 'connecting') this.#fail(new Error(`the server refused: ${text}`));
+    if (this.#state === 'connecting') this.#fail(new LinkRefusedError(`the server refused: ${text}`));
     else this.#events.onServerError?.(text);
   }
 
@@ -349,7 +367,17 @@ export class Link implements ControlHandler {
         );
         return;
       }
+      const { takenBytes } = this.#sender!;
+      // What it takes is in front of our pings.
+      if (takenBytes !== this.#takenBytes && this.backlogBytes > 0) this.#unansweredPings = 0;
+      this.#takenBytes = takenBytes;
+      if (this.#unansweredPings >= MAX_UNANSWERED_PINGS) {
+        const forMs = this.#pingIntervalMs * MAX_UNANSWERED_PINGS;
+        this.#fail(new Error(`the server sends, and has not answered for ${forMs} ms and more`));
+        return;
+      }
       this.#missedPings++;
+      this.#unansweredPings++;
       this.#pongs.push(undefined);
       this.#sendLine('PING\r\n');
       this.#schedulePing();
@@ -383,8 +411,9 @@ export class Link implements ControlHandler {
     if (state === 'down') return;
     this.#failure = error;
     const onFailed = this.#onFailed;
-    this.#shut(new LinkDownError(`the link to the NATS server is down: ${error.message}`, { cause: error }));
+    // Before the first flush, which is that of the login, is told the same in other words.
     onFailed?.(error);
+    this.#shut(new LinkDownError(`the link to the NATS server is down: ${error.message}`, { cause: error }));
     if (state === 'up') this.#events.onDown(error.message);
   }
 
@@ -398,15 +427,4 @@ export class Link implements ControlHandler {
     this.#socket?.destroy();
     for (const waiter of this.#pongs.splice(0)) waiter?.reject(error);
   }
-}
-
-/** A word of a protocol line. */
-function plainWord(text: string, what: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
-  if (text === '' || /[\s\x00-\x20\x7f]/.test(text)) {
-    throw new TypeError(
-      `${JSON.stringify(text)} is no NATS ${what}: it must not be empty and have no blanks`,
-    );
-  }
-  return text;
 }

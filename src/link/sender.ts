@@ -24,6 +24,8 @@ class PooledBuffer extends OutBuffer {
 export class Sender {
   /** Bytes given to the socket and not yet taken by the system. */
   backlogBytes = 0;
+  /** Bytes that the system has taken since the start. */
+  takenBytes = 0;
 
   readonly #pool: PooledBuffer[] = [];
   #pooledBytes = 0;
@@ -74,6 +76,7 @@ export class Sender {
   written(out: PooledBuffer): void {
     if (this.#isStopped) return;
     this.backlogBytes -= out.length;
+    this.takenBytes += out.length;
     this.#recycle(out);
     this.#onBacklogChanged();
   }

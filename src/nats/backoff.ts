@@ -33,8 +33,9 @@ export class Backoff {
     this.#wakeUp?.();
   }
 
-  wait(): Promise<void> {
-    const fullMs = Math.min(this.#maxMs, this.#firstMs * 2 ** Math.min(this.#tries, 30));
+  /** @param maxMs another limit for this wait */
+  wait(maxMs = this.#maxMs): Promise<void> {
+    const fullMs = Math.min(maxMs, this.#firstMs * 2 ** Math.min(this.#tries, 30));
     this.#tries++;
     return new Promise((resolve) => {
       // The clock's timers do not keep the process alive, and in this wait nothing else may.

@@ -1,23 +1,18 @@
-import type { Authenticator, NatsConnection, Status } from 'nats';
+import type { Authenticator } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { LinkTarget } from '../link/dial.js';
-import { Link, type LinkEvents, type LinkOptions } from '../link/link.js';
+import { Link, type LinkEvents, type LinkOptions, LinkRefusedError } from '../link/link.js';
+import type { ServerInfo } from '../link/server-info.js';
 import type { LinkDownReason, LinkHandler } from '../link/types.js';
 import type { Logger } from '../log/logger.js';
 import { Backoff } from './backoff.js';
-import { connect } from './connect.js';
-import {
-  authenticators,
-  connectFields,
-  controlTls,
-  hostAndPort,
-  linkTls,
-  messageOf,
-  NatsConfigError,
-} from './credentials.js';
-import { type NatsRefusal, parseRefusal } from './refusal.js';
+import { ControlConnection } from './control.js';
+import { authenticators, connectFields, linkTls, messageOf, NatsConfigError } from './credentials.js';
+import { OutageLog } from './outage-log.js';
+import { endsConnection, type NatsRefusal, parseRefusal } from './refusal.js';
 import { RefusalLog } from './refusal-log.js';
+import { addressesOf, type NatsServerName, ServerList } from './server-list.js';
 
 export interface NatsAttachmentOptions {
   config: NatsConfig;
@@ -40,7 +35,7 @@ export interface NatsAttachmentOptions {
    * There is a control connection that has no subscriptions yet: subscribe. Called before the `onLinkUp` that follows, and again
    * for each one that takes its place. What the one before had is gone.
    */
-  onControlUp?(control: NatsConnection): void;
+  onControlUp?(control: ControlConnection): void;
   /** A server refused something on one of the connections and keeps it. Called each time. */
   onRefused?(refusal: NatsRefusal): void;
   logger: Logger;
@@ -51,59 +46,77 @@ export interface NatsAttachmentOptions {
   clock?: Clock;
   random?: () => number;
   connectTimeoutMs?: number;
-  link?: Omit<LinkOptions, 'clock'>;
+  link?: Omit<LinkOptions, 'clock' | 'signal'>;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
-const CONTROL_PING_INTERVAL_MS = 5_000;
-const CONTROL_RETRY_MS = 100;
-const CONTROL_RETRY_JITTER_MS = 50;
 const FIRST_RETRY_MS = 50;
-const MAX_RETRY_MS = 2_000;
+/** Servers that are not there, or files that can't be read: to look costs nothing. */
+const MAX_RETRY_MS = 500;
+/** A server that refuses what it is shown has a line in its log for each time, and somebody has to change something. */
+const MAX_REFUSED_RETRY_MS = 5_000;
+const MAX_LINK_RETRY_MS = 2_000;
 /** A link that lasted this long did not fail for what the one before it failed. */
 const SETTLED_MS = 5_000;
 /** Links that fail at a server before the control connection is sent to another one. */
 const MAX_LINK_TRIES_PER_SERVER = 4;
+/** Answers that were asked for on a control connection are waited for so long after there is another one. */
+const RETIRE_MS = 10_000;
+
+/** A server and the address at which it was found. */
+interface Place {
+  readonly server: NatsServerName;
+  readonly address: string;
+}
 
 /**
- * The broker's place in NATS: the control connection of the `nats` package, which chooses the server and finds a new one for ever,
- * and the data link, which follows it there with the same TLS options and credentials.
+ * The broker's place in NATS: the control connection, which finds a server and a new one for ever, and the data link, which
+ * follows it there with the same TLS options and credentials.
  */
 export class NatsAttachment {
   private readonly options: NatsAttachmentOptions;
   private readonly clock: Clock;
+  private readonly random: () => number;
   private readonly logger: Logger;
   private readonly authenticators: Authenticator[];
+  private readonly servers: ServerList;
   private readonly controlBackoff: Backoff;
   private readonly linkBackoff: Backoff;
+  private readonly outage: OutageLog;
   private readonly refusals: Readonly<Record<NatsRefusal['connection'], RefusalLog>>;
-  private currentControl: NatsConnection | undefined;
+  private currentControl: ControlConnection | undefined;
   private currentLink: Link | undefined;
-  private isControlConnected = false;
+  private linkSinceMs = 0;
+  /** There was a link, or a try, at this server: the next one waits a moment. */
+  private isLinkRetry = false;
+  /** Where the control connection is, or was last. */
+  private place: Place | undefined;
+  /** The server is to be left: the next control connection is at another one, if that can be reached. */
+  private isLeaving = false;
   private isRenewingControl = false;
-  /** Grows each time the control connection has found a server. */
-  private controlMoves = 0;
   private isClosed = false;
-  private closing: Promise<void> | undefined;
-  /** Of both connections: what is being opened is given up when it is closed. */
+  /** What is being opened is given up when it is closed. */
   private readonly dials = new AbortController();
-  private onControlConnected: (() => void) | undefined;
-  private onLinkGone: (() => void) | undefined;
+  /** The same of the data link's dial, also when the control connection is lost. */
+  private linkDial: AbortController | undefined;
+  private onChange: (() => void) | undefined;
   private onFirstLink: (() => void) | undefined;
 
   /** @throws NatsConfigError if a file that the configuration names is of no use */
   constructor(options: NatsAttachmentOptions) {
+    const { config } = options;
     this.options = options;
     this.clock = options.clock ?? systemClock;
+    this.random = options.random ?? Math.random;
     this.logger = options.logger.child({ component: 'nats' });
-    const random = options.random ?? Math.random;
-    this.controlBackoff = new Backoff(this.clock, random, FIRST_RETRY_MS, MAX_RETRY_MS);
-    this.linkBackoff = new Backoff(this.clock, random, FIRST_RETRY_MS, MAX_RETRY_MS);
+    this.controlBackoff = new Backoff(this.clock, this.random, FIRST_RETRY_MS, MAX_RETRY_MS);
+    this.linkBackoff = new Backoff(this.clock, this.random, FIRST_RETRY_MS, MAX_LINK_RETRY_MS);
+    this.outage = new OutageLog(this.logger, this.clock);
     this.refusals = { control: new RefusalLog(this.logger), 'data link': new RefusalLog(this.logger) };
-    if (options.config.servers.length === 0)
-      throw new NatsConfigError('no NATS server to attach to is named');
-    this.authenticators = authenticators(options.config);
-    linkTls(options.config, undefined, options.tlsFirst ?? false);
+    if (config.servers.length === 0) throw new NatsConfigError('no NATS server to attach to is named');
+    this.servers = new ServerList(config.servers, config.inOrder, this.random);
+    this.authenticators = authenticators(config);
+    linkTls(config, undefined, options.tlsFirst ?? false);
   }
 
   /**
@@ -113,54 +126,47 @@ export class NatsAttachment {
    * @throws Error naming the servers, if none can be reached and `waitOnFirstConnect` is not set
    */
   async start(signal?: AbortSignal): Promise<void> {
-    // `close` is asked for again by whoever has given up, and tells what is wrong with it.
-    const giveUp = (): void => void this.close().catch(() => {});
+    const giveUp = (): void => void this.close();
     signal?.addEventListener('abort', giveUp);
     if (signal?.aborted) giveUp();
     try {
-      await this.comeUp();
+      if (this.options.waitOnFirstConnect) await this.connectControl();
+      else await this.connectOnce();
+      if (this.isClosed) return;
+      const firstLink = new Promise<void>((resolve) => {
+        this.onFirstLink = resolve;
+      });
+      void this.keep();
+      await firstLink;
     } finally {
       signal?.removeEventListener('abort', giveUp);
     }
   }
 
-  private async comeUp(): Promise<void> {
-    const control = await this.connectControl(this.options.waitOnFirstConnect);
-    if (!control || this.isClosed) return;
-    const firstLink = new Promise<void>((resolve) => {
-      this.onFirstLink = resolve;
-    });
-    void this.keepControl(control);
-    void this.keepLink();
-    await firstLink;
-  }
-
   /** Closes both, and drops what waits to be sent: `link.flush` first if that matters. Idempotent. */
   close(): Promise<void> {
-    this.closing ??= this.closeBoth();
-    return this.closing;
-  }
-
-  private async closeBoth(): Promise<void> {
     this.isClosed = true;
     this.dials.abort(new Error('the connection to NATS is closed'));
     this.currentLink?.close();
     this.currentLink = undefined;
-    this.onLinkGone?.();
-    this.onControlConnected?.();
+    this.currentControl?.close();
     this.onFirstLink?.();
-    this.controlBackoff.wake();
-    this.linkBackoff.wake();
-    await this.currentControl?.close();
+    this.changed();
+    return Promise.resolve();
   }
 
   /**
-   * For what is rare: requests, status. It may be reconnecting.
+   * For what is rare: requests, status. It may be down; the next one is another object.
    * @throws Error before `start` has connected
    */
-  get control(): NatsConnection {
+  get control(): ControlConnection {
     if (!this.currentControl) throw new Error('not connected to NATS yet');
     return this.currentControl;
+  }
+
+  /** Whether messages on the control connection would leave now. */
+  get isConnected(): boolean {
+    return this.currentControl?.isClosed() === false;
   }
 
   /** The data link while it is up. */
@@ -168,222 +174,9 @@ export class NatsAttachment {
     return this.currentLink;
   }
 
-  /** `host:port` of the server that the control connection is at, or tries. '' if there was none yet. */
+  /** `host:port` of the server that the control connection is at, or was last. '' if there was none yet. */
   get server(): string {
-    return this.currentControl?.getServer() ?? '';
-  }
-
-  private async connectControl(retry: boolean): Promise<NatsConnection | undefined> {
-    const { config } = this.options;
-    while (!this.isClosed) {
-      try {
-        const control = await this.dialControl(config.servers, config.inOrder);
-        if (control === undefined) return undefined;
-        this.controlBackoff.reset();
-        this.currentControl = control;
-        this.controlIsConnected();
-        this.options.onControlUp?.(control);
-        return control;
-      } catch (error) {
-        if (this.isClosed) return undefined;
-        const servers = config.servers.join(', ');
-        const reason = messageOf(error);
-        if (!retry) {
-          throw new Error(
-            `cannot connect to NATS at ${servers}: ${reason}. Is a nats-server running there, and are credentials and TLS right?`,
-            { cause: error },
-          );
-        }
-        this.logger.warn({ servers, reason }, 'cannot connect to NATS: trying again');
-        await this.controlBackoff.wait();
-      }
-    }
-    return undefined;
-  }
-
-  /** @returns undefined if everything was closed meanwhile */
-  private async dialControl(
-    servers: readonly string[],
-    inOrder: boolean,
-  ): Promise<NatsConnection | undefined> {
-    const { config, name, tlsFirst } = this.options;
-    const tls = controlTls(config, tlsFirst ?? false);
-    const control = await connect(
-      {
-        servers: [...servers],
-        noRandomize: inOrder,
-        name: `${name} (control)`,
-        authenticator: this.authenticators,
-        timeout: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-        pingInterval: CONTROL_PING_INTERVAL_MS,
-        maxPingOut: 2,
-        reconnect: true,
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: CONTROL_RETRY_MS,
-        reconnectJitter: CONTROL_RETRY_JITTER_MS,
-        reconnectJitterTLS: CONTROL_RETRY_JITTER_MS,
-        ignoreAuthErrorAbort: true,
-        ...(tls && { tls }),
-      },
-      this.dials.signal,
-    );
-    if (!this.isClosed) return control;
-    await control.close();
-    return undefined;
-  }
-
-  /** Listens to the control connection, and replaces it should it ever give up. */
-  private async keepControl(first: NatsConnection): Promise<void> {
-    let control: NatsConnection | undefined = first;
-    while (control && !this.isClosed) {
-      void this.listenTo(control);
-      const failure = await control.closed();
-      if (this.isClosed) return;
-      if (this.currentControl !== control) {
-        control = this.currentControl;
-        continue;
-      }
-      this.isControlConnected = false;
-      this.logger.error(
-        { reason: messageOf(failure ?? 'closed') },
-        'NATS control connection gave up: making a new one',
-      );
-      await this.controlBackoff.wait();
-      control = await this.connectControl(true);
-    }
-  }
-
-  /** The package's iterator does not end with its connection: nothing may wait for it. */
-  private async listenTo(control: NatsConnection): Promise<void> {
-    for await (const status of control.status()) {
-      if (this.currentControl !== control) return;
-      if (status.type === 'disconnect') {
-        this.isControlConnected = false;
-        if (!this.isClosed) this.logger.warn({ server: this.server }, 'NATS control connection lost');
-      } else if (status.type === 'reconnect') {
-        this.logger.info({ server: this.server }, 'NATS control connection is back');
-        this.controlIsConnected();
-      } else if (status.type === 'ldm') {
-        this.leaveServer('it is in lame-duck mode');
-      } else if (status.type === 'error') {
-        this.controlWasRefused(status);
-      }
-    }
-  }
-
-  /** The package keeps the server's words to itself. */
-  private controlWasRefused({ data, permissionContext }: Status): void {
-    if (permissionContext === undefined) {
-      this.wasRefused(parseRefusal('control', String(data)));
-      return;
-    }
-    const { operation, subject } = permissionContext;
-    const what = operation === 'subscription' ? 'Subscription' : 'Publish';
-    this.wasRefused(
-      parseRefusal('control', `Permissions Violation for ${what} to ${JSON.stringify(subject)}`),
-    );
-  }
-
-  private wasRefused(refusal: NatsRefusal): void {
-    this.refusals[refusal.connection].note(refusal);
-    this.options.onRefused?.(refusal);
-  }
-
-  private controlIsConnected(): void {
-    this.isControlConnected = true;
-    this.refusals.control.connected();
-    this.controlMoves++;
-    this.onControlConnected?.();
-    this.linkBackoff.wake();
-    const link = this.currentLink;
-    if (link && link.serverInfo.serverId !== this.control.info?.server_id) {
-      link.close();
-      this.linkIsDown(`following the control connection to ${this.server}`);
-    }
-  }
-
-  /** Makes link after link, wherever the control connection is. */
-  private async keepLink(): Promise<void> {
-    while (!this.isClosed) {
-      if (!this.isControlConnected) {
-        await new Promise<void>((resolve) => {
-          this.onControlConnected = resolve;
-        });
-        this.onControlConnected = undefined;
-        continue;
-      }
-      const server = this.server;
-      const moves = this.controlMoves;
-      const link = await this.connectLink(server).catch((error) => {
-        if (!this.isClosed) this.linkFailed(server, messageOf(error));
-        return undefined;
-      });
-      if (link && (this.isClosed || moves !== this.controlMoves)) {
-        link.close();
-      } else if (link?.isUp) {
-        const sinceMs = this.clock.monotonicMs();
-        await this.useLink(link, server);
-        if (this.clock.monotonicMs() - sinceMs >= SETTLED_MS) this.linkBackoff.reset();
-      }
-      if (!this.isClosed && moves === this.controlMoves) await this.linkBackoff.wait();
-    }
-  }
-
-  private linkFailed(server: string, reason: string): void {
-    this.logger.warn({ server, reason }, 'no data link to NATS: trying again');
-    if (this.linkBackoff.count % MAX_LINK_TRIES_PER_SERVER === MAX_LINK_TRIES_PER_SERVER - 1) {
-      this.leaveServer('the data link cannot be made there');
-    }
-  }
-
-  private connectLink(server: string): Promise<Link> {
-    const { config, handler, name, version, tlsFirst } = this.options;
-    const { host, port } = hostAndPort(server);
-    const target: LinkTarget = {
-      host,
-      port,
-      tls: linkTls(config, host, tlsFirst ?? false),
-      tlsFirst,
-      connectFields: (info) => ({ ...connectFields(this.authenticators, info.nonce), name, version }),
-      connectTimeoutMs: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    };
-    return Link.connect(target, handler, this.linkEvents, {
-      ...this.options.link,
-      clock: this.clock,
-      signal: this.dials.signal,
-    });
-  }
-
-  private readonly linkEvents: LinkEvents = {
-    onDown: (reason) => this.linkIsDown(reason),
-    onDrain: () => this.options.onDrain?.(),
-    onServerError: (text) => this.wasRefused(parseRefusal('data link', text)),
-  };
-
-  /** Resolves when the link is gone. */
-  private async useLink(link: Link, server: string): Promise<void> {
-    const gone = new Promise<void>((resolve) => {
-      this.onLinkGone = resolve;
-    });
-    this.currentLink = link;
-    this.refusals['data link'].connected();
-    this.logger.info(
-      { server, serverName: link.serverInfo.serverName, serverVersion: link.serverInfo.version },
-      'connected to NATS',
-    );
-    // Whoever reads the log may have closed it.
-    if (this.isClosed) return;
-    this.options.onLinkUp(link);
-    this.onFirstLink?.();
-    await gone;
-  }
-
-  private linkIsDown(reason: LinkDownReason): void {
-    if (!this.currentLink) return;
-    this.currentLink = undefined;
-    this.logger.warn({ reason }, 'NATS data link lost');
-    this.options.onLinkDown(reason);
-    this.onLinkGone?.();
+    return this.place?.server.name ?? '';
   }
 
   /**
@@ -391,12 +184,13 @@ export class NatsAttachment {
    * is one.
    */
   abandonServer(why: string): void {
-    const control = this.currentControl;
-    if (!control || !this.isControlConnected || this.isClosed) return;
+    if (!this.isConnected || this.isClosed) return;
     this.logger.warn({ server: this.server, why }, 'giving up the connections to the NATS server');
     this.currentLink?.close();
     this.linkIsDown(why);
-    control.reconnect().catch((error) => this.logger.warn({ reason: messageOf(error) }, 'cannot reconnect'));
+    this.isLeaving = true;
+    this.currentControl?.close();
+    this.changed();
   }
 
   /** Gives up the data link alone. The next one is made at the same server, and subscribes to everything again. */
@@ -411,23 +205,20 @@ export class NatsAttachment {
    * That one stays if none can be made.
    */
   async renewControl(why: string): Promise<void> {
-    const old = this.currentControl;
-    if (!old || !this.isControlConnected || this.isClosed || this.isRenewingControl) return;
+    const { currentControl: old, place, server } = this;
+    if (!old || !place || !this.isConnected || this.isClosed || this.isRenewingControl) return;
     this.isRenewingControl = true;
-    const server = this.server;
     this.logger.info({ server, why }, 'making a new control connection to the NATS server');
     try {
-      const control = await this.dialControl([server], true);
-      if (control === undefined) return;
-      if (this.currentControl !== old || !this.isControlConnected) {
-        await control.close();
+      const control = await this.dialControl(place);
+      if (this.currentControl !== old || !this.isConnected || this.isClosed) {
+        control.close();
         return;
       }
-      this.currentControl = control;
-      this.refusals.control.connected();
-      this.options.onControlUp?.(control);
-      await old.close();
+      this.useControl(control);
+      void old.retire(RETIRE_MS);
     } catch (error) {
+      if (this.isClosed) return;
       this.logger.warn(
         { server, reason: messageOf(error) },
         'no new control connection: keeping the old one',
@@ -437,18 +228,265 @@ export class NatsAttachment {
     }
   }
 
-  /** Whether messages on the control connection would leave now. */
-  get isConnected(): boolean {
-    return this.isControlConnected;
+  /** Sees to it that there are both connections, until it is closed. */
+  private async keep(): Promise<void> {
+    while (!this.isClosed) {
+      if (!this.isConnected) await this.connectControl();
+      else if (!this.currentLink) await this.makeLink();
+      else await this.untilChange();
+    }
+  }
+
+  private untilChange(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onChange = resolve;
+    });
+  }
+
+  private changed(): void {
+    this.onChange?.();
+    this.controlBackoff.wake();
+    this.linkBackoff.wake();
+  }
+
+  /** Tries for as long as it takes. */
+  private async connectControl(): Promise<void> {
+    const wasConnected = this.place !== undefined;
+    while (!this.isClosed) {
+      try {
+        await this.tryServers();
+        break;
+      } catch (error) {
+        if (this.isClosed) return;
+        const { message, isRefused } = error as RoundError;
+        this.outage.failed(this.options.config.servers.join(', '), message);
+        await this.controlBackoff.wait(isRefused ? MAX_REFUSED_RETRY_MS : MAX_RETRY_MS);
+      }
+    }
+    this.controlBackoff.reset();
+    const tries = this.outage.succeeded();
+    if (this.isClosed) return;
+    if (wasConnected) this.logger.info({ server: this.server }, 'NATS control connection is back');
+    else if (tries > 0) this.logger.info({ server: this.server, tries }, 'a NATS server is there now');
+  }
+
+  /** @throws Error naming the servers and what is wrong */
+  private async connectOnce(): Promise<void> {
+    try {
+      await this.tryServers();
+    } catch (error) {
+      if (this.isClosed) return;
+      const servers = this.options.config.servers.join(', ');
+      throw new Error(
+        `cannot connect to NATS at ${servers}: ${messageOf(error)}. Is a nats-server running there, and are credentials and TLS right?`,
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * One try at each server.
+   * @throws RoundError
+   */
+  private async tryServers(): Promise<void> {
+    const failures: Failure[] = [];
+    for await (const place of this.places()) {
+      if (this.isClosed) return;
+      try {
+        const control = await this.dialControl(place);
+        if (this.isClosed) control.close();
+        else this.arrive(place, control);
+        return;
+      } catch (error) {
+        failures.push({ server: place.server.name, error: reasonOf(error) });
+      }
+    }
+    throw new RoundError(failures);
+  }
+
+  /** Where to try: where the data link is, if that is up, then the servers behind the last one. */
+  private async *places(): AsyncGenerator<Place> {
+    const { place } = this;
+    if (place !== undefined && this.currentLink !== undefined && !this.isLeaving) yield place;
+    for (const server of this.servers.round()) {
+      for (const address of await addressesOf(server.host, this.random)) yield { server, address };
+    }
+  }
+
+  private arrive(place: Place, control: ControlConnection): void {
+    this.place = place;
+    this.isLeaving = false;
+    this.servers.take(place.server);
+    this.serverSaid(control.serverInfo);
+    const link = this.currentLink;
+    if (link && link.serverInfo.serverId !== control.serverInfo.serverId) {
+      link.close();
+      this.linkIsDown(`following the control connection to ${this.server}`);
+    }
+    this.isLinkRetry = false;
+    this.useControl(control);
+  }
+
+  private useControl(control: ControlConnection): void {
+    this.currentControl = control;
+    this.refusals.control.connected();
+    this.options.onControlUp?.(control);
+  }
+
+  private async dialControl(place: Place): Promise<ControlConnection> {
+    let control: ControlConnection | undefined;
+    control = await ControlConnection.connect(
+      this.target(place, 'control'),
+      {
+        onDown: (reason) => this.controlIsDown(control, reason),
+        onInfo: (info) => this.serverSaid(info),
+        onServerError: (text) => this.wasRefused('control', text),
+      },
+      { ...this.options.link, clock: this.clock, signal: this.dials.signal },
+    );
+    if (control.isClosed()) throw new Error('the server closed the connection at once');
+    return control;
+  }
+
+  private controlIsDown(control: ControlConnection | undefined, reason: string): void {
+    if (control === undefined || control !== this.currentControl) return;
+    if (!this.isClosed) this.logger.warn({ server: this.server, reason }, 'NATS control connection lost');
+    this.linkDial?.abort(new Error('the control connection is lost'));
+    this.changed();
+  }
+
+  /** One try at the server of the control connection. */
+  private async makeLink(): Promise<void> {
+    const { place, currentControl: control } = this;
+    if (place === undefined) return;
+    if (this.isLinkRetry) {
+      await this.linkBackoff.wait();
+      if (this.isClosed || this.currentControl !== control || !this.isConnected) return;
+    }
+    this.isLinkRetry = true;
+    this.linkDial = new AbortController();
+    try {
+      const link = await this.dialLink(place, AbortSignal.any([this.dials.signal, this.linkDial.signal]));
+      if (this.isClosed || this.currentControl !== control || !link.isUp) link.close();
+      else this.useLink(link);
+    } catch (error) {
+      if (this.isClosed || this.currentControl !== control || !this.isConnected) return;
+      this.linkFailed(messageOf(error));
+    }
+  }
+
+  private linkFailed(reason: string): void {
+    this.logger.warn({ server: this.server, reason }, 'no data link to NATS: trying again');
+    if (this.linkBackoff.count % MAX_LINK_TRIES_PER_SERVER === MAX_LINK_TRIES_PER_SERVER - 1) {
+      this.leaveServer('the data link cannot be made there');
+    }
+  }
+
+  private dialLink(place: Place, signal: AbortSignal): Promise<Link> {
+    const options = { ...this.options.link, clock: this.clock, signal };
+    return Link.connect(this.target(place), this.options.handler, this.linkEvents, options);
+  }
+
+  private target({ server, address }: Place, suffix?: string): LinkTarget {
+    const { config, name, version, tlsFirst } = this.options;
+    const { host, port } = server;
+    return {
+      host,
+      address,
+      port,
+      tls: linkTls(config, host, tlsFirst ?? false),
+      tlsFirst,
+      connectFields: (info) => ({
+        ...connectFields(this.authenticators, info.nonce),
+        name: suffix === undefined ? name : `${name} (${suffix})`,
+        version,
+      }),
+      connectTimeoutMs: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    };
+  }
+
+  private readonly linkEvents: LinkEvents = {
+    onDown: (reason) => this.linkIsDown(reason),
+    onDrain: () => this.options.onDrain?.(),
+    onInfo: (info) => this.serverSaid(info),
+    onServerError: (text) => this.wasRefused('data link', text),
+  };
+
+  private useLink(link: Link): void {
+    this.currentLink = link;
+    this.linkSinceMs = this.clock.monotonicMs();
+    this.refusals['data link'].connected();
+    this.logger.info(
+      {
+        server: this.server,
+        serverName: link.serverInfo.serverName,
+        serverVersion: link.serverInfo.version,
+      },
+      'connected to NATS',
+    );
+    // Whoever reads the log may have closed it.
+    if (this.isClosed) return;
+    this.options.onLinkUp(link);
+    this.onFirstLink?.();
+  }
+
+  private linkIsDown(reason: LinkDownReason): void {
+    if (!this.currentLink) return;
+    this.currentLink = undefined;
+    if (this.clock.monotonicMs() - this.linkSinceMs >= SETTLED_MS) this.linkBackoff.reset();
+    this.logger.warn({ reason }, 'NATS data link lost');
+    this.options.onLinkDown(reason);
+    this.changed();
+  }
+
+  private serverSaid({ connectUrls, lameDuck }: ServerInfo): void {
+    this.servers.discover(connectUrls);
+    if (lameDuck) this.leaveServer('it is in lame-duck mode');
+  }
+
+  private wasRefused(connection: NatsRefusal['connection'], text: string): void {
+    if (this.isClosed || endsConnection(text)) return;
+    const refusal = parseRefusal(connection, text);
+    this.refusals[connection].note(refusal);
+    this.options.onRefused?.(refusal);
   }
 
   /** Sends the control connection, and with it the link, to another server if there is one. */
   private leaveServer(why: string): void {
-    const control = this.currentControl;
-    if (!control || !this.isControlConnected || this.isClosed) return;
-    const others = (control.info?.connect_urls ?? []).filter((url) => url !== this.server);
-    if (others.length === 0 && this.options.config.servers.length < 2) return;
+    if (!this.isConnected || this.isClosed || this.isLeaving || this.servers.round().length < 2) return;
     this.logger.info({ server: this.server, why }, 'leaving the NATS server for another one');
-    control.reconnect().catch((error) => this.logger.warn({ reason: messageOf(error) }, 'cannot leave it'));
+    this.isLeaving = true;
+    this.currentControl?.close();
+    this.changed();
   }
+}
+
+interface Failure {
+  readonly server: string;
+  readonly error: Error;
+}
+
+/** No server could be used: what each said. */
+class RoundError extends Error {
+  override name = 'RoundError';
+  /** Not one was unreachable: all were there, and refused. */
+  readonly isRefused: boolean;
+
+  constructor(failures: readonly Failure[]) {
+    const reasons = new Map<string, string[]>();
+    for (const { server, error } of failures) {
+      const servers = reasons.get(error.message) ?? [];
+      servers.push(server);
+      reasons.set(error.message, servers);
+    }
+    const isOne = reasons.size === 1;
+    super([...reasons].map(([reason, at]) => (isOne ? reason : `${at.join(', ')}: ${reason}`)).join('; '));
+    this.isRefused = failures.every(({ error }) => error instanceof LinkRefusedError);
+  }
+}
+
+/** The link names the server, which stands beside it here. */
+function reasonOf(error: unknown): Error {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error ? cause : error instanceof Error ? error : new Error(String(error));
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
+import { type ConnectionOptions, createSecureContext, type SecureContextOptions } from 'node:tls';
 import {
   type Authenticator,
   credsAuthenticator,
@@ -16,6 +16,8 @@ export class NatsConfigError extends Error {
   override name = 'NatsConfigError';
 }
 
+const CERTIFICATE_BEGIN = /^-----BEGIN (?:[A-Z0-9]+ )?CERTIFICATE-----/gm;
+const CERTIFICATE_END = /^-----END (?:[A-Z0-9]+ )?CERTIFICATE-----/gm;
 const NKEY_SEED = /\bSU[A-Z2-7]{56}\b/;
 
 /**
@@ -27,18 +29,34 @@ export function authenticators(config: NatsConfig): Authenticator[] {
   const { user, pass, token, credsFile, nkeyFile } = config;
   if (user !== undefined) all.push(usernamePasswordAuthenticator(user, pass));
   if (token !== undefined) all.push(tokenAuthenticator(token));
-  if (nkeyFile !== undefined) all.push(nkeyAuthenticator(() => nkeySeed(nkeyFile)));
-  if (credsFile !== undefined) all.push(credsAuthenticator(() => readFile(credsFile, 'credentials')));
-  for (const [index, authenticator] of all.entries()) {
+  if (nkeyFile !== undefined)
+    all.push(
+      ofFile(
+        nkeyFile,
+        nkeyAuthenticator(() => nkeySeed(nkeyFile)),
+      ),
+    );
+  if (credsFile !== undefined)
+    all.push(
+      ofFile(
+        credsFile,
+        credsAuthenticator(() => readFile(credsFile, 'credentials')),
+      ),
+    );
+  for (const authenticator of all) authenticator('nonce');
+  return all;
+}
+
+/** The same, with errors that name the file. */
+function ofFile(file: string, authenticator: Authenticator): Authenticator {
+  return (nonce) => {
     try {
-      authenticator('nonce');
+      return authenticator(nonce);
     } catch (error) {
       if (error instanceof NatsConfigError) throw error;
-      const what = index === all.length - 1 && credsFile !== undefined ? credsFile : nkeyFile;
-      throw new NatsConfigError(`${what} holds no usable credentials: ${messageOf(error)}`);
+      throw new NatsConfigError(`${file} holds no usable credentials: ${messageOf(error)}`);
     }
-  }
-  return all;
+  };
 }
 
 /** The fields of CONNECT that the authenticators give for a server's nonce. */
@@ -81,13 +99,39 @@ export function linkTls(
   const tls = config.tls;
   if (!tls && !tlsFirst && !config.servers.some((url) => url.startsWith('tls://'))) return undefined;
   const servername = tls?.serverName ?? (host === undefined ? undefined : certificateName(config, host));
+  const { caFile, certFile, keyFile } = tls ?? {};
+  const authorities = caFile === undefined ? {} : { ca: certificateAuthorities(caFile) };
+  const shown = {
+    ...(certFile !== undefined && { cert: readFile(certFile, 'certificate') }),
+    ...(keyFile !== undefined && { key: readFile(keyFile, 'private key') }),
+  };
+  checkTls(authorities, caFile, 'certificate authorities');
+  checkTls(shown, [certFile, keyFile].filter((file) => file !== undefined).join(', '), 'certificate and key');
   return {
     ...(servername !== undefined && { servername }),
     ...(tls?.skipVerify && { rejectUnauthorized: false }),
-    ...(tls?.caFile !== undefined && { ca: readFile(tls.caFile, 'certificate authorities') }),
-    ...(tls?.certFile !== undefined && { cert: readFile(tls.certFile, 'certificate') }),
-    ...(tls?.keyFile !== undefined && { key: readFile(tls.keyFile, 'private key') }),
+    ...authorities,
+    ...shown,
   };
+}
+
+/** Node takes a file without any, and one that is half written, and trusts nobody. */
+function certificateAuthorities(file: string): Buffer {
+  const pem = readFile(file, 'certificate authorities');
+  const [begun, ended] = [CERTIFICATE_BEGIN, CERTIFICATE_END].map(
+    (line) => pem.toString('latin1').match(line)?.length ?? 0,
+  );
+  if (begun === 0 || begun !== ended) throw new NatsConfigError(`${file} holds no whole certificate in PEM`);
+  return pem;
+}
+
+/** Node's own words at a connect do not name the file. */
+function checkTls(options: SecureContextOptions, file: string | undefined, what: string): void {
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    throw new NatsConfigError(`${file} holds no usable ${what}: ${messageOf(error)}`);
+  }
 }
 
 function certificateName(config: NatsConfig, host: string): string | undefined {

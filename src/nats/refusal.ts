@@ -16,6 +16,15 @@ const PUBLISH = new RegExp(`^Permissions Violation for Publish (?:to|with Reply 
 const TOO_MANY_TOKENS = /^, too many tokens/i;
 const SUBSCRIPTION_LIMIT = /^maximum subscriptions exceeded/i;
 
+/** What a server says before it ends a connection: why it is lost, and nothing that is missing on it. */
+const LAST_WORDS =
+  /^(authorization violation|authentication timeout|maximum (payload|connections|account)|slow consumer|stale connection|secure connection|unknown protocol|failed account|server shutdown|credentials have been revoked)|(expired|revoked)$/i;
+
+/** Whether the connection is over with this `-ERR`. */
+export function endsConnection(text: string): boolean {
+  return LAST_WORDS.test(text.trim());
+}
+
 /**
  * @param text of an `-ERR` of nats-server (2.9 to 2.15), without its quotes
  * @example Permissions Violation for Subscription to "a.>" using queue "q" (sid "7")

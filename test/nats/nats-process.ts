@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '../harness/wait.js';
 
+const MAX_LOG_CHARS = 64 * 1024;
+const RELOADED = /Reloaded server configuration/g;
+
 /** A real nats-server, for a test to talk to and to kill. */
 export class NatsProcess {
   private constructor(
@@ -30,7 +33,7 @@ export class NatsProcess {
     });
     const log = { text: '' };
     child.stderr!.on('data', (chunk) => {
-      log.text = (log.text + chunk).slice(-4_000);
+      log.text = (log.text + chunk).slice(-MAX_LOG_CHARS);
     });
     const exited = once(child, 'exit');
     for (;;) {
@@ -60,12 +63,17 @@ export class NatsProcess {
   /** Has it read another text of its configuration file, and waits until it has. It was started with one. */
   async reload(config: string): Promise<void> {
     await writeFile(join(this.dir, 'nats.conf'), config);
-    this.log.text = '';
+    const before = this.logged(RELOADED);
     this.child.kill('SIGHUP');
     await waitFor(
-      () => /Reloaded server configuration/.test(this.log.text),
+      () => this.logged(RELOADED) > before,
       () => `nats-server reads its configuration again; it said:\n${this.log.text}`,
     );
+  }
+
+  /** How often it has said something since it was started, as far as its last 64 KB go back. */
+  logged(what: RegExp): number {
+    return this.log.text.match(what)?.length ?? 0;
   }
 
   async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
