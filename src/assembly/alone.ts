@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Broker } from '../broker/broker.js';
+import { ackSubject, Broker } from '../broker/broker.js';
 import type { ClientPinger } from '../broker/context.js';
+import { Probe } from '../broker/probe.js';
+import { SelfCheck } from '../broker/self-check.js';
 import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
@@ -9,15 +11,13 @@ import { BrokerNode } from '../http/broker-node.js';
 import type { Link } from '../link/link.js';
 import type { Logger } from '../log/logger.js';
 import { NatsAttachment } from '../nats/connection.js';
-import { encodePing } from '../protocol/messages.js';
 import { stanSubjects } from '../protocol/subjects.js';
 import { openStore } from '../store/open.js';
 import { newStoreId } from '../store/store-id.js';
 import type { Store } from '../store/types.js';
 import { Assembly, brokerOptions } from './assembly.js';
+import { isAnswered } from './other-broker.js';
 
-/** How long another broker of the cluster id has to show itself at the start. The Go server's figure. */
-const OTHER_BROKER_ANSWER_MS = 250;
 /** For the last answers to reach NATS when stopping. */
 const LAST_FLUSH_MS = 1_000;
 
@@ -26,6 +26,10 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   #attachment: NatsAttachment | undefined;
   #store: Store | undefined;
   #broker: Broker | undefined;
+  #selfCheck: SelfCheck | undefined;
+  /** The link with all of the broker's subscriptions. */
+  #subscribedLink: Link | undefined;
+  #isServing = false;
   #hasBeenReady = false;
 
   constructor(config: ServeConfig, log: Logger) {
@@ -46,7 +50,8 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     signal.throwIfAborted();
     const nats = await this.startNatsServer(signal);
     signal.throwIfAborted();
-    const broker = this.#makeBroker(this.#store);
+    const probe = new Probe(randomBytes);
+    const broker = this.#makeBroker(this.#store, probe);
     this.#broker = broker;
     node.recovered(broker);
     let isChecked = false;
@@ -62,13 +67,20 @@ export class BrokerAlone extends Assembly<BrokerNode> {
         if (isChecked) void this.#serve(link);
       },
       onLinkDown: (reason) => {
+        this.#isServing = false;
         node.linkDown(reason);
         broker.linkDown();
       },
       onDrain: () => broker.linkDrained(),
+      onRefused: (refusal) => this.#selfCheck?.refused(refusal),
     });
     this.#attachment = attachment;
+    const selfCheck = this.#makeSelfCheck(attachment, broker, probe);
+    this.#selfCheck = selfCheck;
+    node.askProblem = () => selfCheck.problem;
     await attachment.start(signal);
+    signal.throwIfAborted();
+    await selfCheck.start();
     signal.throwIfAborted();
     await this.#refuseSecondBroker();
     signal.throwIfAborted();
@@ -79,6 +91,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   /** What is gathered is committed and answered first. */
   protected async closeParts(): Promise<void> {
     this.node.stopping();
+    this.#selfCheck?.stop();
     this.#broker?.drain();
     try {
       await this.#store?.close();
@@ -98,7 +111,33 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     super.fail(error);
   }
 
-  #makeBroker(store: Store): Broker {
+  #makeSelfCheck(attachment: NatsAttachment, broker: Broker, probe: Probe): SelfCheck {
+    const { clusterId, discoverPrefix } = this.config;
+    return new SelfCheck({
+      clock: systemClock,
+      log: this.log,
+      connections: {
+        get control() {
+          return attachment.isConnected ? attachment.control : undefined;
+        },
+        get link() {
+          return attachment.link;
+        },
+        get server() {
+          return attachment.server;
+        },
+        renewLink: (why) => attachment.renewLink(why),
+      },
+      clusterId,
+      subjects: stanSubjects(clusterId, discoverPrefix),
+      probe,
+      ackSubject: () => ackSubject(broker.store.storeId),
+      serving: () => (attachment.link === this.#subscribedLink ? broker : undefined),
+      onChanged: () => this.#tellServing(),
+    });
+  }
+
+  #makeBroker(store: Store, probe: Probe): Broker {
     return new Broker({
       options: brokerOptions(this.config),
       store,
@@ -106,6 +145,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       log: this.log,
       measures: this.node.measures,
       pinger: this.#pinger,
+      probe,
       hashSeed: randomBytes(4).readUInt32LE(),
       defer: setImmediate,
       onFailed: (error) => this.fail(error),
@@ -127,15 +167,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   /** Two brokers that answer for one cluster id would both give out sequences. */
   async #refuseSecondBroker(): Promise<void> {
     const { clusterId, discoverPrefix } = this.config;
-    const { pings } = stanSubjects(clusterId, discoverPrefix);
-    const nobody = encodePing({ connId: randomBytes(16) });
-    const isAnswered = await this.#attachment!.control.request(pings, nobody, {
-      timeout: OTHER_BROKER_ANSWER_MS,
-    }).then(
-      () => true,
-      () => false,
-    );
-    if (isAnswered) {
+    if (await isAnswered(this.#attachment!.control, stanSubjects(clusterId, discoverPrefix))) {
       throw new Error(
         `another streaming server answers for cluster id "${clusterId}" at ${this.#attachment!.server}: stop it, or choose another --cluster-id`,
       );
@@ -149,7 +181,17 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       // The link went down again: the attachment says so, and brings the next one.
       return;
     }
-    if (this.isStopping || this.#attachment?.link !== link) return;
+    if (this.#attachment?.link !== link) return;
+    this.#subscribedLink = link;
+    this.#tellServing();
+  }
+
+  /** Not while NATS refuses what clients need: `SelfCheck` says so, and why. */
+  #tellServing(): void {
+    const link = this.#attachment?.link;
+    if (link === undefined || link !== this.#subscribedLink) return;
+    if (this.#isServing || this.isStopping || this.#selfCheck?.problem?.isOwn === true) return;
+    this.#isServing = true;
     this.node.serving();
     const { clusterId, nodeName } = this.config;
     const { channels, clients, store } = this.#broker!;
@@ -157,7 +199,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       clusterId,
       node: nodeName,
       store: store.kind,
-      nats: this.#attachment.server,
+      nats: this.#attachment?.server,
       channels: channels.size,
       clients: clients.size,
     };

@@ -12,6 +12,7 @@ import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../s
 import { AckInboxes } from '../subscription/ack-inboxes.js';
 import { EndedSubscriptions } from '../subscription/ended-subscriptions.js';
 import type { AckWaitHandler, Subscription } from '../subscription/subscription.js';
+import { answerProbe } from './answer-probe.js';
 import type { BadInputKind } from './bad-input.js';
 import type { BrokerLink } from './broker-link.js';
 import { ClientSession } from './client-session.js';
@@ -29,6 +30,7 @@ import { handlePing } from './on-ping.js';
 import { PublishHandler } from './on-publish.js';
 import { handleSubscribe } from './on-subscribe.js';
 import { handleUnsubscribe } from './on-unsubscribe.js';
+import type { Probe } from './probe.js';
 import { recordAllProgress } from './record-progress.js';
 import { recover } from './recover.js';
 import { writeSnapshot } from './snapshot.js';
@@ -57,6 +59,8 @@ export interface BrokerParts {
   /** Where waits of publishers and subscribers are noted. Default: nowhere. */
   measures?: Measures;
   pinger: ClientPinger;
+  /** What it sends to itself to see whether it is heard. Default: nothing. */
+  probe?: Probe | undefined;
   /** Any number, hard to guess. */
   hashSeed: number;
   /** Runs a callback soon, after I/O that is due. */
@@ -88,6 +92,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly badInput: RateLimitedLog<BadInputKind>;
   readonly ackInboxes: AckInboxes;
   readonly ackWait: AckWaitHandler;
+  readonly probe: Probe | undefined;
   nextSession: number;
   nextSubscriptionId: number;
   link: BrokerLink | undefined;
@@ -121,6 +126,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.clients = new Clients(parts.hashSeed);
     this.channels = new Channels(parts.hashSeed);
     this.pinger = parts.pinger;
+    this.probe = parts.probe;
     this.log = parts.log;
     this.badInput = new RateLimitedLog(parts.log, parts.clock);
     this.ackInboxes = new AckInboxes(ackInboxPrefix(store.storeId));
@@ -253,10 +259,13 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   ): void {
     if (this.isDraining) return;
     if (sid === this.#ackSid) {
-      this.#ack.handle(buffer, subjectStart, subjectEnd, payloadStart, payloadEnd);
+      this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
       return;
     }
     const isBehind = !this.#waiting.isEmpty && sid !== this.#pingSid;
+    // A publish that waits for nothing is looked at for that where it is decoded.
+    const mayBeProbe = isBehind || sid !== this.#publishSid;
+    if (mayBeProbe && answerProbe(this, buffer, replyStart, replyEnd, payloadStart, payloadEnd)) return;
     const isTaken =
       !isBehind && this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, true);
     if (isTaken) return;

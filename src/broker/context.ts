@@ -18,6 +18,7 @@ import type { ClientSession } from './client-session.js';
 import type { Clients } from './clients.js';
 import type { CommitGate } from './commit-gate.js';
 import type { Counters } from './counters.js';
+import type { Probe } from './probe.js';
 
 /** How a broker behaves, whatever it runs on. */
 export interface BrokerOptions {
@@ -76,6 +77,8 @@ export interface BrokerContext {
   readonly isDraining: boolean;
   readonly ackWait: AckWaitHandler;
   readonly ackInboxes: AckInboxes;
+  /** The broker's own, if it is to answer one: see `SelfCheck`. */
+  readonly probe: Probe | undefined;
 
   nextSession: number;
   nextSubscriptionId: number;

@@ -1,6 +1,7 @@
 import { decodeAck, newAckView } from '../protocol/ack.js';
 import type { QueueGroup } from '../subscription/queue-group.js';
 import type { Subscription } from '../subscription/subscription.js';
+import { answerProbe } from './answer-probe.js';
 import type { BrokerContext } from './context.js';
 
 /** The ack of a delivered message. It comes on the ack inbox of its subscription, see `AckInboxes`. */
@@ -17,12 +18,17 @@ export class AckHandler {
     buffer: Buffer,
     subjectStart: number,
     subjectEnd: number,
+    replyStart: number,
+    replyEnd: number,
     payloadStart: number,
     payloadEnd: number,
   ): void {
     const context = this.#context;
     const { ackInboxes } = context;
-    if (!ackInboxes.read(buffer, subjectStart, subjectEnd)) return;
+    if (!ackInboxes.read(buffer, subjectStart, subjectEnd)) {
+      answerProbe(context, buffer, replyStart, replyEnd, payloadStart, payloadEnd);
+      return;
+    }
     const { id } = ackInboxes;
     // Acks come in runs.
     const sub =

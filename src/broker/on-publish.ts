@@ -4,6 +4,7 @@ import { maxMsgProtoSize } from '../protocol/msgproto.js';
 import { encodePubAckError, maxPubAckErrorSize } from '../protocol/puback.js';
 import { decodePubMsg, newPubMsgView } from '../protocol/pubmsg.js';
 import { NO_CHANNEL } from '../publish/guid-generation.js';
+import { answerProbe } from './answer-probe.js';
 import type { BadInputKind } from './bad-input.js';
 import type { ClientSession } from './client-session.js';
 import { answersAfterCommit, type BrokerContext } from './context.js';
@@ -56,6 +57,12 @@ export class PublishHandler {
     const view = this.#view;
     const { counters } = context;
     if (!decodePubMsg(buffer, payloadStart, payloadEnd, view)) {
+      if (answerProbe(context, buffer, replyStart, replyEnd, payloadStart, payloadEnd)) {
+        // It is nobody's message.
+        counters.messagesIn--;
+        counters.bytesIn -= payloadEnd - payloadStart;
+        return true;
+      }
       // What was read of it before it went wrong is not to be trusted, the guid neither.
       view.guidStart = view.guidEnd = payloadStart;
       this.#refuse(buffer, replyStart, replyEnd, STAN_ERROR.invalidPublishRequest, 'malformed PubMsg');

@@ -24,7 +24,7 @@ export const STATUS_FLAGS = {
 export function addStatusCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
     'status',
-    'Show the members of a group. Exit code 1 unless exactly one is active',
+    'Show the members of a group. Exit code 1 unless exactly one is active, and able to serve',
     (command) =>
       addNatsFlags(command, STATUS_FLAGS).example(
         '$0 status --nats-server nats://127.0.0.1:4222',
@@ -52,8 +52,9 @@ async function status(args: Readonly<Record<string, unknown>>): Promise<number> 
   if (flags.flag('json')) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
   else process.stdout.write(`${found.length === 0 ? nobody(clusterId, group) : text(found)}\n`);
   const groups = new Map<string, number>();
-  for (const { group, role } of found)
-    groups.set(group, (groups.get(group) ?? 0) + Number(role === 'active'));
+  // An active through which clients are not served has a trouble: it is none.
+  for (const { group, role, trouble } of found)
+    groups.set(group, (groups.get(group) ?? 0) + Number(role === 'active' && trouble === null));
   return groups.size > 0 && [...groups.values()].every((actives) => actives === 1) ? 0 : 1;
 }
 

@@ -1,3 +1,4 @@
+import type { Broker } from '../broker/broker.js';
 import { StoreError } from '../store/errors.js';
 import type { FsCalls } from '../store/fs-calls.js';
 import { countsOf } from '../util/counts.js';
@@ -109,7 +110,7 @@ export class Active {
 
   /** Recovers the store, and serves. @returns false if the reign has ended before it served. @throws StoreError */
   async #begin(tenure: Tenure, opening: Opening): Promise<boolean> {
-    const { parts, store, presence } = this.#options;
+    const { parts, store, presence, trouble } = this.#options;
     const { clock, place, options } = parts;
     const opened = await tenure.open();
     if (opened === undefined) return false;
@@ -139,6 +140,7 @@ export class Active {
     const story = storyOf(opening, course, service);
     this.#keep(story);
     presence.become('active');
+    trouble.served(servedMs);
     tellTakeover(parts.log, story, place.server);
     return true;
   }
@@ -168,7 +170,7 @@ export class Active {
     const isLost = code === 'lost';
     this.reignsEnded[isLost ? 'lost' : 'failed']++;
     await tenure.breakOff(!isLost);
-    trouble.raise(error.message);
+    trouble.cannotTakeOver(error.message);
     if (code === 'no-space') this.#pauseFor(NO_ROOM_PENALTY_MS);
     else this.#punish();
   }
@@ -211,6 +213,13 @@ export class Active {
   /** Others may try meanwhile. */
   #pauseFor(ms: number): void {
     this.#notBeforeMs = this.#options.parts.clock.monotonicMs() + ms;
+  }
+
+  /** The broker that serves on the present link; undefined while none does. */
+  get servingBroker(): Broker | undefined {
+    const { place } = this.#options.parts;
+    const isServing = this.#options.presence.role === 'active' && place.link !== undefined;
+    return isServing && place.link === this.#servedLink ? this.#tenure?.service?.broker : undefined;
   }
 
   linkUp(link: PlaceLink): void {

@@ -107,8 +107,8 @@ export class AttachedPlace implements NatsPlace {
   }
 
   /** Makes a new control connection at the same server: the group's subjects are subscribed to again. */
-  renewControl(why: string): Promise<void> {
-    return this.#attachment.renewControl(why);
+  renewControl(why: string): void {
+    void this.#attachment.renewControl(why);
   }
 
   /** The control connection; undefined while there is none. */

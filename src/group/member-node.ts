@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.js';
+import type { ServiceProblem } from '../broker/self-check.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import { storeTroubles } from '../http/broker-node.js';
@@ -59,6 +60,10 @@ export class MemberNode implements MonitoredNode {
     return this.#nats;
   }
 
+  get serviceProblem(): ServiceProblem | undefined {
+    return this.member?.serviceProblem;
+  }
+
   get state(): ServerState {
     if (this.#failure !== undefined) return 'FAILED';
     const role = this.member?.role;
@@ -78,6 +83,7 @@ export class MemberNode implements MonitoredNode {
     const dispute = this.member?.dispute;
     // It does its part, by turns.
     if (dispute !== undefined) reasons.push(disputeReason(dispute));
+    reasons.push(...(this.member?.impairments ?? []));
     const trouble = this.#nats.isConnected ? this.member?.trouble : this.#natsTrouble();
     if (trouble !== undefined) return { isHealthy: false, isReady: false, reasons: [trouble, ...reasons] };
     if (role === 'starting')
@@ -85,7 +91,8 @@ export class MemberNode implements MonitoredNode {
     if (role === 'recovering') {
       return { isHealthy: true, isReady: false, reasons: ['taking over: recovering the store', ...reasons] };
     }
-    return { isHealthy: true, isReady: true, reasons };
+    // A problem that is not this member's own is another server that clients hear: no restart mends that.
+    return { isHealthy: true, isReady: role === 'standby' || this.serviceProblem === undefined, reasons };
   }
 
   linkUp(server: string): void {

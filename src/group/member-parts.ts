@@ -1,3 +1,4 @@
+import type { ServiceProblem } from '../broker/self-check.js';
 import type { Clock } from '../clock/clock.js';
 import type { Logger } from '../log/logger.js';
 import type { Measures } from '../metrics/measures.js';
@@ -41,6 +42,10 @@ export interface MemberParts {
   /** Tries whether the file system can do what a takeover needs. @throws StoreError if not */
   testStore: (epoch: number) => Promise<void>;
   place: NatsPlace;
+  /** Why clients cannot be served through this place, as `SelfCheck` has it. Default: nothing is known of that. */
+  serviceProblem?: () => ServiceProblem | undefined;
+  /** Whether any streaming server answers for the cluster id. Default: none is looked for. */
+  findServer?: () => Promise<boolean>;
   /** Asks who is active, in all groups of the cluster id. Default: nobody is asked. */
   findActives?: () => Promise<readonly OtherActive[]>;
   openService: OpenService;

@@ -1,4 +1,6 @@
 import type { Broker } from '../broker/broker.js';
+import type { ServiceProblem } from '../broker/self-check.js';
+import type { NatsRefusal } from '../nats/refusal.js';
 import type { StanSubjects } from '../protocol/subjects.js';
 import { StoreError } from '../store/errors.js';
 import { countsOf } from '../util/counts.js';
@@ -11,6 +13,7 @@ import type { MemberParts } from './member-parts.js';
 import { decodeGroupMessage, type Heartbeat, MEMBER_ROLES, type MemberRole } from './messages.js';
 import type { PlaceHandler, PlaceLink } from './nats-place.js';
 import { otherGroup } from './other-groups.js';
+import { otherServer } from './other-server.js';
 import { Pause } from './pause.js';
 import { Presence } from './presence.js';
 import { Standby } from './standby.js';
@@ -25,6 +28,10 @@ import { ReignWatch } from './watch.js';
 const LOOKS_PER_LEASE = 12;
 const MIN_LOOK_MS = 20;
 const MAX_LOOK_MS = 250;
+/** Longer than any takeover takes, by far. */
+const UNSERVED_MS = 10_000;
+/** Of another's trouble, as it is told to others. */
+const MAX_TOLD_LENGTH = 500;
 /** Who is not heard for so many leases is not counted as there. */
 const HEARD_LEASES = 3;
 
@@ -50,6 +57,8 @@ export class Member {
   readonly #candidate: Candidate;
   readonly #active: Active;
   #running: Promise<void> | undefined;
+  /** Since when it has watched at all. */
+  #standbySinceMs = 0;
 
   constructor(parts: MemberParts, subjects: StanSubjects) {
     const { clock, log, holder, options } = parts;
@@ -65,6 +74,7 @@ export class Member {
         tenure?.checkRenewals();
         tenure?.checkWrites();
         tenure?.checkRecovery();
+        this.#yieldToAbler();
         void this.#lookAtStore();
       },
       onUnheard: (why) => this.#active.tenure?.end({ kind: 'cut off', why }),
@@ -140,9 +150,41 @@ export class Member {
     return this.#active.lastTakeover;
   }
 
+  /** The broker that serves clients now, on the link that there is now. */
+  get servingBroker(): Broker | undefined {
+    return this.#active.servingBroker;
+  }
+
   /** What keeps it from doing its part, for people. */
   get trouble(): string | undefined {
-    return this.#standby.hang ?? this.#active.hang ?? this.#trouble.text;
+    return this.#cannotServe ?? this.#unserved;
+  }
+
+  /** Why clients cannot be served through this member's place in NATS, or not as they should be. */
+  get serviceProblem(): ServiceProblem | undefined {
+    return this.#parts.serviceProblem?.();
+  }
+
+  /** What is not as it should be, though it does its part as well as it can. */
+  get impairments(): string[] {
+    const problem = this.serviceProblem;
+    const found = problem?.isOwn === false ? [problem.text] : [];
+    const { talkRefusal } = this.#presence;
+    if (talkRefusal !== undefined) found.push(talkRefusal);
+    return found;
+  }
+
+  /** Nobody serves, and this member has not taken over: whatever keeps it, it is not as it should be. */
+  get #unserved(): string | undefined {
+    const { clock } = this.#parts;
+    if (this.role !== 'standby') return undefined;
+    const nowMs = clock.monotonicMs();
+    const silentMs = nowMs - Math.max(this.#watch.signMs ?? 0, this.#standbySinceMs);
+    if (silentMs < UNSERVED_MS) return undefined;
+    const why = [...this.#watch.heardWithin(UNSERVED_MS, nowMs)]
+      .filter(({ cannotServe }) => cannotServe !== undefined)
+      .map(({ node, cannotServe }) => `${node} says: ${cannotServe}`);
+    return [`no member of the group has served for ${Math.round(silentMs / 1_000)} s`, ...why].join('. ');
   }
 
   /** Two sides of the group, which do not hear each other, take the reign from each other. */
@@ -181,12 +223,13 @@ export class Member {
     const { reign, holder, options } = this.#parts;
     signal?.addEventListener('abort', () => this.#pause.wake());
     await this.#store.readStoreId();
-    const [other] = await Promise.all([
+    const [other, server] = await Promise.all([
       otherGroup(this.#parts, this.#pause),
+      otherServer(this.#parts, this.#pause),
       this.#pause.pass(options.leaseMs / 2),
     ]);
     signal?.throwIfAborted();
-    const mismatch = other ?? (await this.#store.confirm());
+    const mismatch = other ?? server ?? (await this.#store.confirm());
     if (mismatch !== undefined) throw mismatch;
     signal?.throwIfAborted();
     await reign.create(holder);
@@ -194,9 +237,10 @@ export class Member {
     await this.#parts.testStore(epoch).catch((error: unknown) => {
       // It can wait and watch. There may be room by the time it has to take over.
       if (!(error instanceof StoreError && error.code === 'no-space')) throw error;
-      this.#trouble.raise(error.message);
+      this.#trouble.cannotTakeOver(error.message);
     });
     signal?.throwIfAborted();
+    this.#standbySinceMs = this.#parts.clock.monotonicMs();
     this.#presence.become('standby');
     this.#presence.beat();
     this.#running = this.#run();
@@ -265,17 +309,38 @@ export class Member {
     this.#presence.become('stopping');
   }
 
-  #about(): Pick<Heartbeat, 'epoch' | 'counter' | 'storeId' | 'story'> {
+  /** Clients are not heard here, and may be where a standby is. To be called now and then. */
+  #yieldToAbler(): void {
+    const problem = this.serviceProblem;
+    if (problem?.isOwn !== true || this.role !== 'active') return;
+    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return;
+    this.#active.tenure?.end({ kind: 'handover', why: problem.text });
+  }
+
+  #about(): Pick<Heartbeat, 'epoch' | 'counter' | 'storeId' | 'story' | 'cannotServe'> {
     const isActive = this.role === 'active';
     return {
       epoch: this.epoch,
       counter: isActive ? this.#active.tenure?.keeper.counter : undefined,
       storeId: this.storeId,
+      cannotServe: this.#cannotServe?.slice(0, MAX_TOLD_LENGTH),
       story: isActive ? this.lastTakeover : undefined,
     };
   }
 
+  /** As others are told: not what is everybody's, as that nobody serves. */
+  get #cannotServe(): string | undefined {
+    const problem = this.serviceProblem;
+    const own = problem?.isOwn === true ? problem.text : undefined;
+    return own ?? this.#standby.hang ?? this.#active.hang ?? this.#trouble.text;
+  }
+
   // What the place tells.
+
+  /** NATS has refused something on the connection that carries the group's talk. */
+  talkRefused(refusal: NatsRefusal): void {
+    this.#presence.talkRefused(refusal);
+  }
 
   linkUp(link: PlaceLink): void {
     this.#presence.heardItself();

@@ -24,6 +24,8 @@ export interface Heartbeat {
   readonly storeDir: string;
   /** `host:port` of its NATS server. */
   readonly server: string;
+  /** Why clients could not be served through this member; undefined if they can, or if its version does not say. */
+  readonly cannotServe?: string | undefined;
   /** How its reign began, while it is active. */
   readonly story?: TakeoverStory | undefined;
 }
@@ -76,11 +78,15 @@ export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefine
   if (typeof kind !== 'string' || !KINDS.has(kind) || typeof member !== 'string') return undefined;
   if (kind !== 'leaving' && typeof epoch !== 'number') return undefined;
   if (kind === 'heartbeat') {
-    const { node, role, forMs, storeId, storeDir, server, counter, story } = value as Record<string, unknown>;
+    const { node, role, forMs, storeId, storeDir, server, counter, cannotServe, story } = value as Record<
+      string,
+      unknown
+    >;
     if (
       ![node, role, storeId, storeDir, server].every((field) => typeof field === 'string') ||
       typeof forMs !== 'number' ||
-      !['undefined', 'number'].includes(typeof counter)
+      !['undefined', 'number'].includes(typeof counter) ||
+      !['undefined', 'string'].includes(typeof cannotServe)
     )
       return undefined;
     // Another version's may differ: the heartbeat counts all the same.

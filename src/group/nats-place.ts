@@ -33,4 +33,6 @@ export interface NatsPlace {
   say(payload: Uint8Array): void;
   /** The server is there and does not do its part: find another one, if there is one. */
   leaveServer(why: string): void;
+  /** The connection that carries the group's talk is made anew, and subscribes again. */
+  renewControl(why: string): void;
 }

@@ -1,14 +1,18 @@
 import type { Timer } from '../clock/clock.js';
+import type { NatsRefusal } from '../nats/refusal.js';
 import type { MemberParts } from './member-parts.js';
 import { encodeGroupMessage, type GroupMessage, type Heartbeat, type MemberRole } from './messages.js';
 
 /** Of the lease. */
 const HEARTBEATS_PER_LEASE = 3;
+/** In heartbeats that were refused. */
+const FIRST_RENEWAL_BEATS = 15;
+const MAX_RENEWAL_BEATS = 300;
 
 export interface PresenceOptions {
   parts: MemberParts;
   /** What heartbeats tell beside the role. */
-  about: () => Pick<Heartbeat, 'epoch' | 'counter' | 'storeId' | 'story'>;
+  about: () => Pick<Heartbeat, 'epoch' | 'counter' | 'storeId' | 'story' | 'cannotServe'>;
   onBeat: () => void;
   /** NATS carries nothing, though the connection looks well: another server will be looked for. */
   onUnheard: (why: string) => void;
@@ -25,6 +29,9 @@ export class Presence {
   #timer: Timer | undefined;
   /** Its own, since the last one that came back. */
   #unheard = 0;
+  #talkRefusal: string | undefined;
+  /** Its connection for talk is made anew after so many heartbeats that were refused. */
+  #renewalBeats = FIRST_RENEWAL_BEATS;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -86,12 +93,38 @@ export class Presence {
   /** A heartbeat of its own came back, or there is a new link. */
   heardItself(): void {
     this.#unheard = 0;
+    this.#talkRefusal = undefined;
+    this.#renewalBeats = FIRST_RENEWAL_BEATS;
+  }
+
+  /** NATS lets this member not speak to the others, or not hear them. */
+  talkRefused({ operation, subject, text }: NatsRefusal): void {
+    const { server } = this.#options.parts.place;
+    const isNew = this.#talkRefusal === undefined;
+    const what = operation === 'subscription limit' ? text : `to ${operation} to "${subject ?? text}"`;
+    this.#talkRefusal =
+      `the NATS server at ${server} refuses ${what}: members of the group do not hear each other, so that only the lease in the store shows who ` +
+      'serves, and a takeover is later and may lose what is published meanwhile unacknowledged. Permit publish and subscribe on "_STANCHION.group.>"';
+    if (isNew) this.#options.parts.log.error({}, this.#talkRefusal);
+  }
+
+  /** Why members do not hear each other, for people. */
+  get talkRefusal(): string | undefined {
+    return this.#talkRefusal;
   }
 
   /** A connection that looks well and carries nothing. */
   #checkEcho(): void {
     const { place } = this.#options.parts;
     if (place.link === undefined) return;
+    if (this.#talkRefusal !== undefined) {
+      // Another server of the cluster would refuse it as well. What was permitted since counts for new subscriptions only.
+      if (++this.#unheard < this.#renewalBeats) return;
+      this.#unheard = 0;
+      this.#renewalBeats = Math.min(MAX_RENEWAL_BEATS, this.#renewalBeats * 2);
+      place.renewControl('it could not take part in the talk of its group');
+      return;
+    }
     if (++this.#unheard <= HEARTBEATS_PER_LEASE * 2) return;
     this.#unheard = 0;
     this.#options.onUnheard(`NATS at ${place.server} does not carry messages`);

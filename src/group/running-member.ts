@@ -2,11 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { Assembly, brokerOptions } from '../assembly/assembly.js';
+import { isAnswered } from '../assembly/other-broker.js';
+import { ackSubject } from '../broker/broker.js';
+import { Probe } from '../broker/probe.js';
+import { SelfCheck } from '../broker/self-check.js';
 import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { encodeView, parseViewRequest, type ViewAnswer, type ViewRequest } from '../dashboard/view.js';
 import type { Logger } from '../log/logger.js';
+import type { NatsRefusal } from '../nats/refusal.js';
 import { stanSubjects } from '../protocol/subjects.js';
 import { rehearseGuids } from '../publish/rehearsal.js';
 import { candidateLock } from '../store/candidate-lock.js';
@@ -44,6 +49,7 @@ export class RunningMember extends Assembly<MemberNode> {
   #place: AttachedPlace | undefined;
   #renewals: RenewalThread | undefined;
   #member: Member | undefined;
+  #selfCheck: SelfCheck | undefined;
   #anchor: StoreAnchor | undefined;
   #holder = '';
   #name: string | undefined;
@@ -70,6 +76,8 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#holder = holderOf(config.nodeName, await processes.self());
     // The two need each other: the place is asked only once it is there.
     let member: Member | undefined;
+    const probe = new Probe(randomBytes);
+    let selfCheck: SelfCheck | undefined;
     const place = new AttachedPlace({
       config: nats,
       name: `stanchion ${config.nodeName}`,
@@ -89,9 +97,15 @@ export class RunningMember extends Assembly<MemberNode> {
       view: (request, maxBytes) => this.#answerView(request, maxBytes),
       onLinkUp: (server) => this.node.linkUp(server),
       onLinkDown: (reason) => this.node.linkDown(reason),
+      onRefused: (refusal) => {
+        selfCheck?.refused(refusal);
+        if (refusal.connection === 'control' && isTalk(refusal)) member?.talkRefused(refusal);
+      },
     });
     this.#place = place;
-    member = this.#makeMember(place, renewals.keep, (holder) => {
+    selfCheck = this.#makeSelfCheck(place, probe);
+    this.#selfCheck = selfCheck;
+    member = this.#makeMember(place, probe, renewals.keep, (holder) => {
       const parsed = parseHolder(holder);
       return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
     });
@@ -106,6 +120,8 @@ export class RunningMember extends Assembly<MemberNode> {
     };
     await place.start(signal);
     signal.throwIfAborted();
+    await selfCheck.start();
+    signal.throwIfAborted();
     await member.start(signal);
     rehearseGuids(setImmediate);
   }
@@ -113,6 +129,7 @@ export class RunningMember extends Assembly<MemberNode> {
   protected async closeParts(): Promise<void> {
     try {
       await this.#member?.stop();
+      this.#selfCheck?.stop();
       this.#anchor?.close();
       await this.#renewals?.close();
       await this.#place?.close();
@@ -134,8 +151,24 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#name = name;
   }
 
+  #makeSelfCheck(place: AttachedPlace, probe: Probe): SelfCheck {
+    const { clusterId, discoverPrefix } = this.config;
+    return new SelfCheck({
+      clock: systemClock,
+      log: this.log,
+      connections: place,
+      clusterId,
+      subjects: stanSubjects(clusterId, discoverPrefix),
+      probe,
+      // Before there is a store, any will do.
+      ackSubject: () => ackSubject(this.#member?.storeId || 'none'),
+      serving: () => this.#member?.servingBroker,
+    });
+  }
+
   #makeMember(
     place: AttachedPlace,
+    probe: Probe,
     keepReign: KeepReign,
     isDead: (holder: string) => Promise<boolean>,
   ): Member {
@@ -165,6 +198,8 @@ export class RunningMember extends Assembly<MemberNode> {
         readIdentity: () => checkIdentity(fs, dir, clusterId),
         testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
         place,
+        serviceProblem: () => this.#selfCheck?.problem,
+        findServer: () => this.#askServers(),
         findActives: () => this.#askActives(),
         openService: activeService({
           store: {
@@ -184,6 +219,7 @@ export class RunningMember extends Assembly<MemberNode> {
             log,
             measures,
             pinger: place.pinger,
+            probe,
             hashSeed: randomBytes(4).readUInt32LE(),
             defer: setImmediate,
           },
@@ -246,6 +282,13 @@ export class RunningMember extends Assembly<MemberNode> {
     return members.filter(({ role }) => role === 'active' || role === 'recovering');
   }
 
+  /** Whether anybody answers a ping of a client that nobody knows. */
+  async #askServers(): Promise<boolean> {
+    const control = this.#place?.control;
+    const { clusterId, discoverPrefix } = this.config;
+    return control !== undefined && (await isAnswered(control, stanSubjects(clusterId, discoverPrefix)));
+  }
+
   async #askActive(request: ViewRequest): Promise<ViewAnswer | undefined> {
     const { clusterId, group } = this.config;
     const { view } = groupSubjects(clusterId, group.name);
@@ -267,4 +310,8 @@ export class RunningMember extends Assembly<MemberNode> {
       JSON.stringify(trouble === undefined ? { ok: true, epoch } : { ok: false, error: trouble }),
     );
   }
+}
+
+function isTalk({ operation, subject }: NatsRefusal): boolean {
+  return operation === 'subscription limit' || subject?.startsWith('_STANCHION.') === true;
 }

@@ -68,15 +68,17 @@ export class Standby {
     if (dispute !== undefined) tellDispute(log, { ...dispute, group: options.name, nats: place.server });
     await store.readStoreId();
     const ahead = watch.aheadOfStore;
-    trouble.text = ahead && store.astray(watch.state!, ahead);
+    trouble.look = ahead && store.astray(watch.state!, ahead);
+    if (watch.signMs !== undefined) trouble.served(watch.signMs);
     const isOffered = this.#offeredEpoch > 0 && (watch.state?.epoch ?? 0) <= this.#offeredEpoch;
     if (isOffered || watch.isSuspicious(nowMs)) this.#listen();
     else this.stopListening();
     // Who cannot serve lets others try.
     if (place.link === undefined) {
-      trouble.text = 'no connection to NATS';
+      trouble.look = 'no connection to NATS';
       return undefined;
     }
+    if (parts.serviceProblem?.()?.isOwn === true) return undefined;
     const opportunity = watch.judge(nowMs);
     if (opportunity === undefined) return undefined;
     this.#lookingSinceMs = nowMs;

@@ -175,12 +175,15 @@ export class ReignWatch {
     this.peers.delete(member);
   }
 
-  /** The standbys that are there, and could take over. */
+  /** The standbys that are there, and could take over and serve. */
   standbys(nowMs: number): string[] {
     return [...this.peers.values()]
       .filter(
         ({ heartbeat, heardMs }) =>
-          heartbeat.member !== this.#self && heartbeat.role === 'standby' && nowMs - heardMs < this.#leaseMs,
+          heartbeat.member !== this.#self &&
+          heartbeat.role === 'standby' &&
+          heartbeat.cannotServe === undefined &&
+          nowMs - heardMs < this.#leaseMs,
       )
       .map(({ heartbeat }) => heartbeat.member);
   }

@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.js';
+import type { ServiceProblem } from '../broker/self-check.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import type { ServeConfig } from '../config/serve-config.js';
@@ -20,6 +21,8 @@ export class BrokerNode implements MonitoredNode {
   readonly measures = new Measures();
   readonly maxChannels: number;
   readonly channelLimits: ChannelLimitsTable;
+  /** What `SelfCheck` has found. */
+  askProblem: () => ServiceProblem | undefined = () => undefined;
 
   /** Clients could come at some time. */
   isStarted = false;
@@ -52,6 +55,10 @@ export class BrokerNode implements MonitoredNode {
     return this.#nats;
   }
 
+  get serviceProblem(): ServiceProblem | undefined {
+    return this.askProblem();
+  }
+
   get state(): ServerState {
     if (this.#phase === 'failed') return 'FAILED';
     return this.#phase === 'stopping' ? 'SHUTDOWN' : 'STANDALONE';
@@ -59,6 +66,11 @@ export class BrokerNode implements MonitoredNode {
 
   get health(): Health {
     const reasons = storeTroubles(this.#broker);
+    const problem = this.#nats.isConnected ? this.serviceProblem : undefined;
+    const isRunning = this.#phase !== 'stopping' && this.#phase !== 'failed';
+    if (problem !== undefined && isRunning && (this.#phase === 'serving' || problem.isOwn)) {
+      return problemHealth(problem, reasons);
+    }
     switch (this.#phase) {
       case 'serving':
         return { isHealthy: true, isReady: true, reasons };
@@ -115,6 +127,11 @@ export class BrokerNode implements MonitoredNode {
     const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
     return `no connection to NATS since ${since}${why}`;
   }
+}
+
+/** A restart does not help against another server; it may end what is wrong with this one. */
+export function problemHealth(problem: ServiceProblem, reasons: readonly string[]): Health {
+  return { isHealthy: !problem.isOwn, isReady: false, reasons: [problem.text, ...reasons] };
 }
 
 /** What is not as it should be with a store, for people. */

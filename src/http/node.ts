@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.js';
+import type { ServiceProblem } from '../broker/self-check.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import type { ViewAnswer, ViewRequest } from '../dashboard/view.js';
 import type { Member } from '../group/member.js';
@@ -27,6 +28,8 @@ export interface MonitoredNode {
   readonly broker: Broker | undefined;
   readonly nats: NatsStatus;
   readonly health: Health;
+  /** Why clients are not served through NATS, or not as they should be: see `SelfCheck`. */
+  readonly serviceProblem: ServiceProblem | undefined;
   readonly measures: Measures;
   /** Of the file store; undefined without one. */
   readonly storeDir: string | undefined;

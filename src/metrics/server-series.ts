@@ -1,4 +1,5 @@
 import { BAD_INPUT_KINDS } from '../broker/bad-input.js';
+import { SERVICE_PROBLEM_KINDS } from '../broker/self-check.js';
 import { VERSION } from '../cli/version.js';
 import type { MonitoredNode } from '../http/node.js';
 import type { LeftOut } from './channel-series.js';
@@ -174,6 +175,14 @@ const OWN: readonly ServerMetric[] = [
   gauge('nats_congested', '1 while NATS takes less than it is sent', ({ node }) =>
     Number(node.broker?.link?.isCongested ?? false),
   ),
+  {
+    name: 'stanchion_service_problem',
+    type: 'gauge',
+    help: '1 for what keeps clients from being served though there is a connection to NATS, as the broker finds by probes of its own',
+    labelNames: ['kind'],
+    read: ({ node }) =>
+      SERVICE_PROBLEM_KINDS.map((kind) => [{ kind }, Number(node.serviceProblem?.kind === kind)]),
+  },
   counter('nats_losses', 'Connections to NATS that were lost', ({ node }) => node.nats.losses),
   gauge(
     'metrics_channels_left_out',

@@ -230,6 +230,12 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#journal.commitLater();
   }
 
+  touch(): void {
+    if (this.#isClosed || this.fullReason !== undefined || this.pendingBytes > 0) return;
+    this.#journal.reserve(0);
+    this.#journal.commit();
+  }
+
   /** Makes a checkpoint soon, if none is being made. */
   checkpoint(): void {
     if (this.#host === undefined || this.#isClosed || this.isCheckpointing) return;

@@ -157,6 +157,9 @@ export class MemoryStore implements Store, MemoryLogOwner {
     });
   }
 
+  /** There is no disk. */
+  touch(): void {}
+
   async close(): Promise<void> {
     this.commit();
     this.#closed = true;

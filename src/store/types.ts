@@ -224,6 +224,12 @@ export interface Store {
    */
   commitLater(): void;
 
+  /**
+   * Writes, if nothing else is being written, so that a disk which takes nothing any more is found out on a quiet day as well: it
+   * shows as it does when a batch is written.
+   */
+  touch(): void;
+
   /** Commits what is gathered, then releases files and locks. Nothing may be appended after the call. */
   close(): Promise<void>;
 }

@@ -49,6 +49,9 @@ export class SimPlace implements NatsPlace {
     this.#data?.drop(why);
   }
 
+  /** Nothing is refused here. */
+  renewControl(): void {}
+
   /** @param kind how it shows: connections break, or carry nothing */
   isolate(kind: 'reset' | 'silent'): void {
     this.#isIsolated = true;
