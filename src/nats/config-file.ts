@@ -7,6 +7,8 @@ const TOKEN = /"(?:\\.|[^"\\])*"|'[^']*'|[{}[\]\n,;]|#.*|\/\/.*|[^\s{}[\],;="'#]
 /** Where monitoring pages are. A server takes several, and one that has two takes any. */
 const MONITORING = new Set(['http', 'https', 'http_port', 'https_port', 'monitor_port']);
 
+const OPERATORS = new Set(['operator', 'operators', 'root', 'roots', 'root_operator', 'root_operators']);
+
 /** Something that a configuration file gives a value to. */
 interface Setting {
   /** Names of the blocks around, from outside: lower case, '' for one without a name. It changes as the walk goes on. */
@@ -14,6 +16,8 @@ interface Setting {
   /** In lower case. */
   readonly name: string;
   readonly isList: boolean;
+  /** The name of the variable that it is given, in lower case: `users: $STAFF`. */
+  readonly variable: string | undefined;
 }
 
 /**
@@ -21,8 +25,17 @@ interface Setting {
  * account. Those for leaf nodes or routes are others.
  */
 export function hasClientUsers(configFile: string): boolean {
-  for (const { place, name, isList } of settingsOf(configFile)) {
-    if (name === 'users' && isList && isForClients(place)) return true;
+  const aliases = aliasesOf(configFile);
+  for (const { place, name, isList, variable } of settingsOf(configFile)) {
+    if (name === 'users' && (isList || variable !== undefined) && isForClients(place, aliases)) return true;
+  }
+  return false;
+}
+
+/** Whether it is in operator mode: clients log in with JWTs alone. */
+export function isInOperatorMode(configFile: string): boolean {
+  for (const { place, name } of settingsOf(configFile)) {
+    if (OPERATORS.has(name) && place.every((block) => block === '')) return true;
   }
   return false;
 }
@@ -39,9 +52,27 @@ export function setsMonitoring(configFile: string): boolean {
 }
 
 /** A file in JSON has a block without a name around all. */
-function isForClients(place: readonly string[]): boolean {
-  const [outermost, ...inner] = place.filter((name) => name !== '');
+function isForClients(place: readonly string[], aliases: ReadonlyMap<string, string>): boolean {
+  const [first = '', ...inner] = place.filter((name) => name !== '');
+  const outermost = aliases.get(first) ?? first;
   return outermost === 'accounts' || (outermost === 'authorization' && inner.length === 0);
+}
+
+/** Variables that stand for `authorization`, or for something in `accounts`: by their names, what they stand for. */
+function aliasesOf(configFile: string): ReadonlyMap<string, string> {
+  const aliases = new Map<string, string>();
+  // A variable may stand for something in what another one stands for, and is defined in front of it.
+  for (let before = -1; before < aliases.size; ) {
+    before = aliases.size;
+    for (const { place, name, variable } of settingsOf(configFile)) {
+      if (variable === undefined) continue;
+      const [first = name] = place.filter((block) => block !== '');
+      const outermost = aliases.get(first) ?? first;
+      if (outermost === 'accounts' || (name === 'authorization' && first === name))
+        aliases.set(variable, outermost);
+    }
+  }
+  return aliases;
 }
 
 /** All settings of a file and those that it includes, in their order. A file that cannot be read has none: the server will say so. */
@@ -62,7 +93,7 @@ function* walk(file: string, place: string[], files: { left: number }): Generato
   for (const [token] of textOf(file).matchAll(TOKEN)) {
     if (/^(#|\/\/)/.test(token)) continue;
     if (token === '{' || token === '[') {
-      if (name !== undefined) yield { place, name, isList: token === '[' };
+      if (name !== undefined) yield { place, name, isList: token === '[', variable: undefined };
       place.push(name ?? '');
       open.push(token);
       name = undefined;
@@ -88,7 +119,10 @@ function* walk(file: string, place: string[], files: { left: number }): Generato
       if (value === '') continue;
       if (isIncluding) {
         if (files.left-- > 0) yield* walk(join(dirname(file), value), place, files);
-      } else yield { place, name, isList: false };
+      } else {
+        const isVariable = !isQuoted && value.startsWith('$');
+        yield { place, name, isList: false, variable: isVariable ? value.slice(1).toLowerCase() : undefined };
+      }
       name = undefined;
       isOver = true;
     }

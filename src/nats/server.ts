@@ -6,11 +6,11 @@ import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import type { NatsConfig, NatsServerConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 import { Backoff } from './backoff.js';
-import { hasClientUsers, setsMonitoring } from './config-file.js';
+import { hasClientUsers, isInOperatorMode, setsMonitoring } from './config-file.js';
 import { messageOf } from './credentials.js';
 import { findExecutable, searchPath } from './executable.js';
 import { MONITORING_ON_LOOPBACK, monitoringAt, type NatsMonitoring } from './monitoring.js';
-import { explainFailedStart, missingBinary, newServerName } from './server-error.js';
+import { explainFailedStart, missingBinary, NatsServerError, newServerName } from './server-error.js';
 import { ServerLog } from './server-log.js';
 import { probe } from './server-probe.js';
 
@@ -274,14 +274,10 @@ export class SupervisedServer {
     const { configFile } = this.#options.config;
     const lines = [...this.#monitoringLines(), ...this.#authorizationLines()];
     if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
-    if (configFile !== undefined) {
-      // A nats-server takes the path as relative to the file's folder, always.
-      const include = `include ${quoted(relative(this.#dir, resolve(configFile)))}`;
-      // The last `authorization` counts, and replaces the one before. A file's list of users stays, as in the Go server: our
-      // user is to be one of them.
-      if (hasClientUsers(configFile)) lines.push(include);
-      else lines.unshift(include);
-    }
+    // A nats-server takes the path as relative to the file's folder, always. The last `authorization` counts, and replaces the one
+    // before.
+    if (configFile !== undefined)
+      lines.unshift(`include ${quoted(relative(this.#dir, resolve(configFile)))}`);
     const file = join(this.#dir, 'nats.conf');
     writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
     return ['--config', file];
@@ -293,9 +289,18 @@ export class SupervisedServer {
     return [MONITORING_ON_LOOPBACK];
   }
 
+  /** @throws NatsServerError if they would be of no use */
   #authorizationLines(): string[] {
     const { user, pass, token } = this.#options.credentials;
     if (user === undefined && token === undefined) return [];
+    // Two lists of users contradict each other. The file's stays, as in the Go server: our user is to be one of them.
+    const { configFile } = this.#options.config;
+    if (configFile !== undefined && hasClientUsers(configFile)) return [];
+    if (configFile !== undefined && isInOperatorMode(configFile)) {
+      throw new NatsServerError(
+        `${configFile} has an operator, so that all clients log in with JWTs: give the broker --creds, not --user or --auth`,
+      );
+    }
     const fields = token === undefined ? { user, password: pass ?? '' } : { token };
     const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value!)}`);
     return ['authorization {', ...entries, '}'];

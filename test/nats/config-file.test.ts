@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { hasClientUsers, setsMonitoring } from '../../src/nats/config-file.js';
+import { hasClientUsers, isInOperatorMode, setsMonitoring } from '../../src/nats/config-file.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-conf-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -27,6 +27,11 @@ describe('the users of clients in a configuration file of a nats-server', () => 
     ['in an account', `accounts: { A: { jetstream: enabled, users = [ { user: a } ] } }`],
     ['in JSON', '{"authorization": {"timeout": 2, "users": [{"user": "a"}]}}'],
     ['in a file that is included', 'authorization {\n  include inner.conf\n}'],
+    ['in a variable', `STAFF = [ { user: a } ]\nauthorization { users: $STAFF }`],
+    ['in an account that is a variable', `ONE = { ${list} }\nALL = { A: $ONE }\naccounts: $ALL`],
+    ['in a variable that is the authorization', `AUTH: { ${list} }\nauthorization = $AUTH`],
+    ['in an account that is included', 'accounts { A { include inner.conf } }'],
+    ['that are nkeys, in an account', 'accounts { A: { users: [ { nkey: UABC } ] } }'],
     ['in a file that is included by name in quotes', 'authorization { include: "inner.conf" }'],
   ] as const) {
     it(`are found ${where}`, () => assert.equal(hasClientUsers(file('nats.conf', content)), true));
@@ -38,6 +43,8 @@ describe('the users of clients in a configuration file of a nats-server', () => 
       `leafnodes { authorization { ${list} } }\nauthorization { timeout: 2 }`,
     ],
     ['in an included file that is of leaf nodes', 'leafnodes { authorization { include inner.conf } }'],
+    ['in a variable for leaf nodes', `LEAF = { ${list} }\nleafnodes { authorization: $LEAF }`],
+    ['in a text that looks like a variable', 'authorization { users: "$STAFF" }'],
     ['in a comment', `authorization {\n  # ${list}\n  // ${list}\n  user: a\n}`],
     ['in a text', 'server_name: "authorization { users: [ ] }"'],
     ['in a file that includes itself', 'include nats.conf'],
@@ -48,6 +55,23 @@ describe('the users of clients in a configuration file of a nats-server', () => 
 
   it('may be in no block that is left open', () => {
     assert.equal(hasClientUsers(file('nats.conf', `}}]] cluster { ${list}`)), false);
+  });
+});
+
+describe('the operator in a configuration file of a nats-server', () => {
+  it('is found, by its names and in a file that is included', () => {
+    file('operator.conf', 'operator: "eyJ0eXAi.x.y"');
+    for (const content of [
+      'operator: /etc/nats/operator.jwt',
+      'operators = [ a, b ]',
+      '{"operator": "a.jwt"}',
+      'include operator.conf',
+    ]) {
+      assert.equal(isInOperatorMode(file('nats.conf', content)), true, content);
+    }
+    for (const content of ['server_name: operator', 'resolver: MEMORY', '# operator: a']) {
+      assert.equal(isInOperatorMode(file('nats.conf', content)), false, content);
+    }
   });
 });
 

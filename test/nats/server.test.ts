@@ -8,14 +8,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { connect } from 'nats';
+import { connect, nkeys } from 'nats';
 import { systemClock } from '../../src/clock/clock.js';
 import type { NatsConfig, NatsServerConfig } from '../../src/config/serve-config.js';
 import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.js';
 import { SupervisedServer, type SupervisedServerOptions } from '../../src/nats/server.js';
 import { NatsServerError } from '../../src/nats/server-error.js';
 import { probe } from '../../src/nats/server-probe.js';
+import { startBroker } from '../../src/server.js';
 import { Certificates } from './certificates.js';
+import { accountJwt, operatorJwt } from './nats-jwt.js';
 import { freePort, NatsProcess } from './nats-process.js';
 
 const CONFIG: NatsServerConfig = {
@@ -142,7 +144,13 @@ describe('a supervised nats-server', () => {
     const list = `users: [ ${user('ours')}, ${user('other')} ]`;
     const configFile = join(dir, 'users.conf');
     await writeFile(join(dir, 'list.conf'), `${list}\n`);
-    for (const content of [`authorization { ${list} }`, 'authorization {\n  include list.conf\n}']) {
+    for (const content of [
+      `authorization { ${list} }`,
+      'authorization {\n  include list.conf\n}',
+      `accounts { A { ${list} } }`,
+      'accounts: { A: { include list.conf }, B: {} }',
+      `STAFF = [ ${user('ours')}, ${user('other')} ]\naccounts: { A: { users: $STAFF } }`,
+    ]) {
       await writeFile(configFile, `${content}\n`);
       const server = await start(
         { configFile },
@@ -155,6 +163,42 @@ describe('a supervised nats-server', () => {
       await assert.rejects(connect({ servers: server.url }));
       await server.stop();
     }
+  });
+
+  it('serves a broker that logs in as a user of an account', async () => {
+    const natsConfig = join(dir, 'accounts.conf');
+    await writeFile(
+      natsConfig,
+      'accounts { STREAMING { users: [ { user: broker, password: b } ] }, OTHER { users: [ { user: o, password: o } ] } }\n',
+    );
+    const broker = await startBroker({ natsConfig, user: 'broker', pass: 'b', port: 0, clusterId: 'c' });
+    await broker.stop();
+  });
+
+  it('asks for our password beside accounts that have no users', async () => {
+    const configFile = join(dir, 'accounts.conf');
+    await writeFile(configFile, 'accounts: { A: {} }\n');
+    const server = await start({ configFile }, { credentials: { user: 'u', pass: 'p' } });
+    const connection = await connect({ servers: server.url, user: 'u', pass: 'p' });
+    await connection.close();
+    await assert.rejects(connect({ servers: server.url }));
+  });
+
+  it('runs in operator mode, and does not start there with a password that nobody could use', async () => {
+    const [operator, account] = [nkeys.createOperator(), nkeys.createAccount()];
+    const configFile = join(dir, 'operator.conf');
+    const preload = `{ ${account.getPublicKey()}: "${accountJwt(operator, account)}" }`;
+    await writeFile(
+      configFile,
+      `operator: "${operatorJwt(operator)}"\nresolver: MEMORY\nresolver_preload: ${preload}\n`,
+    );
+    const server = await start({ configFile }, { withMonitoring: true });
+    assert.notEqual((await answer(server)).nonce, '');
+    await server.stop();
+    await assert.rejects(
+      start({ configFile }, { credentials: { user: 'u', pass: 'p' } }),
+      /operator\.conf has an operator.*give the broker --creds/,
+    );
   });
 
   it('asks for our password beside users that are not for its clients', async () => {
