@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { NatsConnection } from 'nats';
+import type { Requester } from '../nats/control.js';
 import { encodePing } from '../protocol/messages.js';
 import type { StanSubjects } from '../protocol/subjects.js';
 
@@ -7,7 +7,10 @@ import type { StanSubjects } from '../protocol/subjects.js';
 const ANSWER_MS = 250;
 
 /** Whether a streaming server answers for the cluster id: each answers the ping of a client that it does not know. */
-export async function isAnswered(control: NatsConnection, { pings }: StanSubjects): Promise<boolean> {
+export async function isAnswered(
+  control: Pick<Requester, 'request'>,
+  { pings }: StanSubjects,
+): Promise<boolean> {
   const nobody = encodePing({ connId: randomBytes(16) });
   try {
     await control.request(pings, nobody, { timeout: ANSWER_MS });

@@ -1,6 +1,6 @@
-import type { NatsConnection, Subscription } from 'nats';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { Logger } from '../log/logger.js';
+import type { ControlConnection, ControlSubscription } from '../nats/control.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import type { StanSubjects } from '../protocol/subjects.js';
 import type { Broker } from './broker.js';
@@ -10,7 +10,7 @@ import type { Probe, ProbedSubject } from './probe.js';
 /** The broker's connections to NATS, as far as they are checked. */
 export interface CheckedConnections {
   /** Undefined while it is not connected. */
-  readonly control: NatsConnection | undefined;
+  readonly control: ControlConnection | undefined;
   readonly link: CheckedLink | undefined;
   /** `host:port` */
   readonly server: string;
@@ -89,8 +89,8 @@ export class SelfCheck {
   /** Of the round under way. */
   #link: CheckedLink | undefined;
   #broker: Broker | undefined;
-  #control: NatsConnection | undefined;
-  #answers: Subscription | undefined;
+  #control: ControlConnection | undefined;
+  #answers: ControlSubscription | undefined;
   readonly #isHeard: boolean[] = [];
   readonly #missed: number[] = [];
   #isOtherHeard = false;
@@ -208,7 +208,7 @@ export class SelfCheck {
     if (this.#missed.every((rounds) => rounds === 0)) this.#renewalRounds = 1;
   }
 
-  #send(control: NatsConnection, broker: Broker): void {
+  #send(control: ControlConnection, broker: Broker): void {
     this.#isHeard.length = 0;
     this.#isOtherHeard = false;
     for (const [index, { subscribed, publishTo, payload }] of this.#probed.entries()) {
@@ -232,7 +232,7 @@ export class SelfCheck {
     else if (bytes.length > 0) this.#isOtherHeard = true;
   }
 
-  #enterControl(control: NatsConnection | undefined): void {
+  #enterControl(control: ControlConnection | undefined): void {
     this.#leaveControl();
     this.#control = control;
     this.#unprobed.clear();
@@ -255,7 +255,7 @@ export class SelfCheck {
   }
 
   /** In the system account all is well, but for the clients: they are in others. */
-  async #lookAtAccount(control: NatsConnection): Promise<void> {
+  async #lookAtAccount(control: ControlConnection): Promise<void> {
     try {
       const answer = await control.request(SYSTEM_PING, undefined, { timeout: SYSTEM_ANSWER_MS });
       if (answer.data.length === 0 || control !== this.#control) return;
