@@ -198,7 +198,7 @@ describe('what /streaming answers', () => {
 describe('what /streaming answers in a group', () => {
   const rig = httpRig({ store: 'file', broker: false });
 
-  it('is shaped the same on active and standby, and isFTActive tells them apart', async () => {
+  it('is shaped the same on active and standby, which are both ready, and isFTActive tells them apart', async () => {
     const shared = { clusterId: 'c', dir: join(rig.folder(), 'store') };
     const flags = ['--http-port', '-1', '--ft-group', 'g', '--node-name'];
     const active = await rig.startBroker({ ...shared, flags: [...flags, 'a'] });
@@ -214,6 +214,7 @@ describe('what /streaming answers in a group', () => {
       assert.equal((await getJson(broker, '/streaming/storez')).type, 'FILE');
       await isShaped(broker, '/streaming/clientsz', { ...PAGE, clients: [] });
       await isShaped(broker, '/streaming/channelsz', PAGE);
+      assert.equal((await get(broker, '/readyz')).status, 200);
     }
     const yes = await get(active, '/streaming/isFTActive');
     assert.deepEqual([yes.status, yes.text, yes.headers.get('content-length')], [200, '', '0']);
