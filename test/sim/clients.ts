@@ -14,12 +14,14 @@ import {
 } from '../../src/protocol/messages.js';
 import { stanSubjects } from '../../src/protocol/subjects.js';
 import { CLUSTER_ID } from './cluster.js';
+import { DeliveryOrder } from './delivery-order.js';
 import type { Ledger } from './ledger.js';
-import { SERVERS, SimConnection, type SimNats } from './nats.js';
+import { SERVERS, SimConnection, type SimMessage, type SimNats } from './nats.js';
 import { SimProcess } from './process.js';
 import type { World } from './world.js';
 
 const SUBJECTS = stanSubjects(CLUSTER_ID);
+const ALL_SERVERS = Array.from({ length: SERVERS }, (_, i) => i);
 const RETRY_MS = 400;
 const PING_MS = 2_000;
 const RECONNECT_MS = 50;
@@ -32,24 +34,27 @@ export class SimClient {
   isConnected = false;
   onConnected: () => void = () => {};
   readonly #nats: SimNats;
+  readonly #servers: readonly number[];
   readonly #process: SimProcess;
-  readonly #handlers = new Map<string, (payload: Buffer, reply: string, origin: string) => void>();
+  readonly #handlers = new Map<string, (message: SimMessage) => void>();
   readonly #sids = new Map<string, number>();
   #connection: SimConnection | undefined;
   #replies = 0;
 
-  constructor(nats: SimNats, ledger: Ledger, id: string) {
+  /** @param servers those that it connects to */
+  constructor(nats: SimNats, ledger: Ledger, id: string, servers: readonly number[] = ALL_SERVERS) {
     this.id = id;
     this.world = nats.world;
     this.ledger = ledger;
     this.#nats = nats;
+    this.#servers = servers;
     this.#process = new SimProcess(nats.world, id, { rate: 1, wallSkewMs: 0 });
     this.#attach();
-    this.listen(`_INBOX.${id}.hb`, (_, reply) => this.send(reply, Buffer.alloc(0)));
+    this.listen(`_INBOX.${id}.hb`, ({ reply }) => this.send(reply, Buffer.alloc(0)));
     this.#connect();
   }
 
-  listen(subject: string, handle: (payload: Buffer, reply: string, origin: string) => void): void {
+  listen(subject: string, handle: (message: SimMessage) => void): void {
     this.#handlers.set(subject, handle);
     this.#subscribe(subject);
   }
@@ -69,7 +74,7 @@ export class SimClient {
   request(subject: string, payload: Uint8Array, onAnswer: (payload: Buffer) => void): void {
     const reply = `_INBOX.${this.id}.r${++this.#replies}`;
     let isAnswered = false;
-    this.listen(reply, (answer) => {
+    this.listen(reply, ({ payload: answer }) => {
       if (isAnswered) return;
       isAnswered = true;
       this.#unlisten(reply);
@@ -106,7 +111,7 @@ export class SimClient {
   #ping(): void {
     const reply = `_INBOX.${this.id}.ping`;
     if (!this.#handlers.has(reply)) {
-      this.listen(reply, (payload) => {
+      this.listen(reply, ({ payload }) => {
         const { error } = decodePingResponse(payload);
         // Invariant 5.
         if (error !== '') this.ledger.violation(`client ${this.id} is not known any more: ${error}`);
@@ -117,7 +122,7 @@ export class SimClient {
   }
 
   #attach(): void {
-    const up = Array.from({ length: SERVERS }, (_, i) => i).filter((server) => this.#nats.isUp(server));
+    const up = this.#servers.filter((server) => this.#nats.isUp(server));
     const server = this.world.random.pick(up);
     if (server === undefined) {
       this.world.after(RECONNECT_MS, () => this.#attach());
@@ -131,9 +136,7 @@ export class SimClient {
   }
 
   #subscribe(subject: string): void {
-    const sid = this.#connection?.subscribe(subject, (_, { payload, reply, origin }) =>
-      this.#handlers.get(subject)?.(payload, reply, origin),
-    );
+    const sid = this.#connection?.subscribe(subject, (_, message) => this.#handlers.get(subject)?.(message));
     if (sid !== undefined) this.#sids.set(subject, sid);
   }
 }
@@ -162,7 +165,7 @@ export class SimPublisher {
   constructor(client: SimClient, options: PublisherOptions) {
     this.client = client;
     this.#options = options;
-    client.listen(this.#ackInbox, (payload) => {
+    client.listen(this.#ackInbox, ({ payload }) => {
       const { guid, error } = decodePubAck(payload);
       const pending = this.#pending.get(guid);
       if (pending === undefined) return;
@@ -238,30 +241,19 @@ export class SimSubscriber {
   /** Of those that share a queue group, what all of them got. */
   readonly got: Set<number>;
   onMessage: (message: MsgProto, guid: string) => void = () => {};
-  readonly #highest = new Map<string, number>();
+  readonly #order = new DeliveryOrder();
   #ackInbox = '';
 
   constructor(client: SimClient, options: SubscriberOptions, got = new Set<number>()) {
     this.client = client;
     this.options = options;
     this.got = got;
-    client.listen(this.#inbox, (payload, _, origin) => this.#received(decodeMsgProto(payload), origin));
+    client.listen(this.#inbox, (message) => this.#received(message));
     client.onConnected = () => this.#subscribe();
   }
 
   get #inbox(): string {
     return `_INBOX.${this.client.id}.msgs`;
-  }
-
-  /** What one reign gives out as new comes in the order of the channel. What another one gave out before may come again. */
-  #checkOrder(sequence: number, origin: string): void {
-    const { client, options } = this;
-    const highest = this.#highest.get(origin) ?? 0;
-    if (sequence <= highest)
-      client.ledger.violation(
-        `${client.id}: ${options.channel} ${sequence} came as new after ${highest}, both from ${origin}`,
-      );
-    this.#highest.set(origin, Math.max(highest, sequence));
   }
 
   #subscribe(): void {
@@ -284,10 +276,12 @@ export class SimSubscriber {
     });
   }
 
-  #received(message: MsgProto, origin: string): void {
+  #received({ payload, origin, connection }: SimMessage): void {
     const { client, options } = this;
-    const { sequence, subject, data } = message;
-    if (!message.redelivered) this.#checkOrder(sequence, origin);
+    const message = decodeMsgProto(payload);
+    const { sequence, subject, data, redelivered } = message;
+    const problem = redelivered ? undefined : this.#order.arrived(sequence, origin, connection);
+    if (problem !== undefined) client.ledger.violation(`${client.id}: ${options.channel} ${problem}`);
     const text = Buffer.from(data).toString('latin1');
     const guid = text.slice(0, text.indexOf('|'));
     client.ledger.shown(client.id, subject, sequence, guid);

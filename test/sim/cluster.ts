@@ -1,8 +1,10 @@
+import type { Broker } from '../../src/broker/broker.js';
 import type { ChannelLimits } from '../../src/channel/limits.js';
-import { activeService } from '../../src/group/active-service.js';
+import { type ActiveServiceOptions, activeService } from '../../src/group/active-service.js';
 import { type KeepReign, keepReign } from '../../src/group/keeper.js';
 import { Member } from '../../src/group/member.js';
 import { decodeGroupMessage } from '../../src/group/messages.js';
+import type { OpenService } from '../../src/group/service.js';
 import { groupSubjects } from '../../src/group/subjects.js';
 import type { Logger } from '../../src/log/logger.js';
 import { stanSubjects } from '../../src/protocol/subjects.js';
@@ -29,6 +31,8 @@ export interface Mutation {
   fs?(real: StoreFs, node: SimNode): StoreFs;
   keepReign?(real: KeepReign, node: SimNode): KeepReign;
   reign?(real: Reign, node: SimNode): Reign;
+  /** Called for each broker that is about to serve. */
+  broker?(broker: Broker): void;
   lock?(real: CandidateLock, node: SimNode): CandidateLock;
   /** Where the path of the store leads, on this machine. */
   place?(node: SimNode): StorePlace;
@@ -161,7 +165,7 @@ export class SimNode {
         readIdentity: () => checkIdentity(fs, DIR, CLUSTER_ID),
         testStore: (epoch) => testFileSystem(fs, DIR, epoch, this.#random(6).toString('hex')),
         place: this.place,
-        openService: activeService({
+        openService: this.#opening({
           store: {
             fs,
             clock,
@@ -247,6 +251,16 @@ export class SimNode {
     this.place.isolate('reset');
     this.isStarted = false;
     if (process === this.process) this.host.writeBackLater();
+  }
+
+  #opening(options: ActiveServiceOptions): OpenService {
+    const open = activeService(options);
+    const { mutation } = this.cluster.options;
+    return async (reign) => {
+      const service = await open(reign);
+      mutation.broker?.(service.broker);
+      return service;
+    };
   }
 
   #isDeadHere(holder: string): boolean {

@@ -103,6 +103,43 @@ class WatchedFile implements StoreFile {
   }
 }
 
+/** When the link has moved, what is in flight may be lost: so it is given out again, as if it were new. */
+const newAgain: Mutation = {
+  broker: (broker) => {
+    const linkUp = broker.linkUp.bind(broker);
+    broker.linkUp = (link, adopted) => {
+      for (const sub of broker.subscriptions.values()) {
+        const [oldest] = sub.inFlight.sorted();
+        if (sub.group === undefined && oldest !== undefined) sub.lastSent = oldest - 1;
+      }
+      return linkUp(link, adopted);
+    };
+  },
+};
+
+/** Of several messages that have become visible together, the second goes out before the first. */
+const outOfOrder: Mutation = {
+  broker: ({ delivery }) => {
+    const deliver = delivery.deliver.bind(delivery);
+    delivery.deliver = (sub) => {
+      const { channel } = sub;
+      const { visible } = channel;
+      const first = Math.max(sub.lastSent + 1, channel.log.firstSequence);
+      if (first < visible) {
+        channel.visible = first + 1;
+        sub.lastSent = first;
+        deliver(sub);
+        channel.visible = first;
+        sub.lastSent = first - 1;
+        deliver(sub);
+        channel.visible = visible;
+        sub.lastSent = Math.max(sub.lastSent, first + 1);
+      }
+      deliver(sub);
+    };
+  },
+};
+
 /** A way to do it wrong, and the faults that bring it out: all kinds do, these do it soon. */
 export interface Mutant {
   /** Made anew for each run. */
@@ -111,6 +148,7 @@ export interface Mutant {
 }
 
 const SLEEP: Partial<FaultWeights> = { pause: 1, freeze: 1 };
+const MOVE: Partial<FaultWeights> = { 'nats server stops': 3, 'nats reset': 1 };
 
 /** What the simulation must find. */
 export const MUTANTS: Record<string, Mutant> = {
@@ -122,4 +160,6 @@ export const MUTANTS: Record<string, Mutant> = {
     make: () => ({ reign: staleLockfile(), ownsTime: true }),
     faults: SLEEP,
   },
+  'what is in flight given out as new when the link has moved': { make: () => newAgain, faults: MOVE },
+  'messages that overtake each other': { make: () => outOfOrder, faults: MOVE },
 };

@@ -11,6 +11,8 @@ export interface SimMessage {
   payload: Buffer;
   /** Of which reign of which process it comes. */
   origin: string;
+  /** The number of the connection that it was sent on. */
+  connection: number;
 }
 
 interface Interest {
@@ -29,8 +31,11 @@ const SLOW_HOP_MS = [1, 60] as const;
 export class SimNats {
   readonly connections = new Set<SimConnection>();
   readonly world: World;
+  connectionsMade = 0;
   /** Pairs of servers whose route is cut. */
   readonly #cutRoutes = new Set<string>();
+  /** What a route takes beside its hop, milliseconds. */
+  readonly #routeDelaysMs = new Map<string, number>();
   readonly #downServers = new Set<number>();
 
   constructor(world: World) {
@@ -41,8 +46,13 @@ export class SimNats {
     this.#cutRoutes.add(routeOf(a, b));
   }
 
+  slowRoute(a: number, b: number, delayMs: number): void {
+    this.#routeDelaysMs.set(routeOf(a, b), delayMs);
+  }
+
   healRoutes(): void {
     this.#cutRoutes.clear();
+    this.#routeDelaysMs.clear();
   }
 
   stopServer(server: number): void {
@@ -74,7 +84,7 @@ export class SimNats {
     for (const to of this.connections) {
       if (!this.reaches(from.server, to.server)) continue;
       const atMs = Math.max(
-        world.nowMs + leftMs + (from.server === to.server ? 0 : this.hop()),
+        world.nowMs + leftMs + this.#routeMs(from.server, to.server),
         to.lastFrom.get(from) ?? 0,
       );
       let isWanted = false;
@@ -85,6 +95,10 @@ export class SimNats {
       const isRouted = from.server !== to.server;
       world.after(atMs - world.nowMs, () => to.arrived(message, isRouted));
     }
+  }
+
+  #routeMs(from: number, to: number): number {
+    return from === to ? 0 : this.hop() + (this.#routeDelaysMs.get(routeOf(from, to)) ?? 0);
   }
 
   hop(): number {
@@ -109,6 +123,8 @@ export function matches(pattern: string, subject: string): boolean {
 /** One TCP connection to one server. When it is gone, another one is made. */
 export class SimConnection {
   readonly nats: SimNats;
+  /** Later ones have higher numbers. */
+  readonly number: number;
   readonly server: number;
   readonly process: SimProcess;
   readonly interests = new Map<number, Interest>();
@@ -122,6 +138,7 @@ export class SimConnection {
 
   constructor(nats: SimNats, server: number, process: SimProcess, onDown: (reason: string) => void) {
     this.nats = nats;
+    this.number = ++nats.connectionsMade;
     this.server = server;
     this.process = process;
     this.#onDown = onDown;
@@ -142,7 +159,7 @@ export class SimConnection {
 
   publish(subject: string, payload: Buffer, reply = ''): void {
     this.process.strike('send');
-    const message = { subject, reply, payload, origin: this.process.origin() };
+    const message = { subject, reply, payload, origin: this.process.origin(), connection: this.number };
     // Struck in the middle of its work, it says the rest when it wakes up.
     this.process.deliver(() => {
       if (this.isUp) this.nats.publish(this, message);

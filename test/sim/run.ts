@@ -1,16 +1,23 @@
+import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { runSeeds } from './crew.js';
 import { simulate } from './simulation.js';
 import { Tally } from './tally.js';
 
 const USAGE = `npm run sim -- [--seeds 200] [--first 1]   runs so many seeds, from the first on
+npm run sim -- --fresh [--seeds 200]       runs so many that were never run before, taken by chance
 npm run sim -- --seed N                    replays one, and tells what happened, line by line`;
+
+/** Fresh seeds begin here: nobody counts from 1 up to it. The generator takes numbers of 32 bits. */
+const FIRST_FRESH = 1_000_000_000;
+const SEEDS_END = 2 ** 32;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '200' },
-      first: { type: 'string', default: '1' },
+      first: { type: 'string' },
+      fresh: { type: 'boolean', default: false },
       seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -19,9 +26,16 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
+  if (values.fresh && (values.seed ?? values.first) !== undefined) {
+    throw new Error('--fresh takes seeds by chance: it goes with neither --seed nor --first');
+  }
   if (values.seed !== undefined) return replay(whole('seed', values.seed));
-  const first = whole('first', values.first);
   const count = whole('seeds', values.seeds);
+  const first = values.fresh
+    ? randomInt(FIRST_FRESH, SEEDS_END - count)
+    : whole('first', values.first ?? '1');
+  if (values.fresh)
+    console.log(`seeds ${first} to ${first + count - 1}: again with --first ${first} --seeds ${count}`);
   const tally = new Tally();
   const begunMs = performance.now();
   await runSeeds(
