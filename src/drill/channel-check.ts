@@ -1,6 +1,6 @@
 import { Bitmap } from './bitmap.js';
 import type { Ledger } from './ledger.js';
-import { codeOf, type PayloadView, readPayload } from './payload.js';
+import { codeOf, newPayloadView, readPayload } from './payload.js';
 
 /** Sequences above are no sequences of a drill: there are not so many messages. */
 export const MAX_SEQUENCE = 2 ** 28 - 1;
@@ -12,6 +12,8 @@ const FIRST_SEQUENCES = 4096;
  */
 export class ChannelCheck {
   readonly channel: string;
+  /** Sequence behind which this drill begins. All others are counted from it. */
+  readonly base: number;
   readonly ledgers: readonly Ledger[];
   /** In all, by the read at the end. */
   storedCount = 0;
@@ -29,12 +31,13 @@ export class ChannelCheck {
 
   readonly #run: string;
   readonly #stored = new Bitmap();
-  readonly #view: PayloadView = { publisher: 0, index: 0 };
+  readonly #view = newPayloadView();
   /** By sequence, the code of its message; 0 if nobody has seen it. */
   #codes = new Uint32Array(FIRST_SEQUENCES);
 
-  constructor(channel: string, run: string, ledgers: readonly Ledger[]) {
+  constructor(channel: string, run: string, ledgers: readonly Ledger[], base = 0) {
     this.channel = channel;
+    this.base = base;
     this.#run = run;
     this.ledgers = ledgers;
   }

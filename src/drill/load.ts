@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions } from 'nats';
 import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
 import { ChannelCheck } from './channel-check.js';
+import { DRILL_CHANNELS, markBeginning } from './channels.js';
 import { GroupError } from './group-view.js';
 import { Ledger } from './ledger.js';
 import { Outage } from './outage.js';
@@ -42,19 +43,23 @@ const PRELOAD_REPORT_MS = 1_000;
 /** Without any ack for this time, it is of no use to go on. */
 const STUCK_MS = 30_000;
 const SUBSCRIPTION: Partial<SubscriptionRequest> = {
-  startPosition: StartPosition.FIRST,
+  startPosition: StartPosition.SEQUENCE_START,
   maxInFlight: 2_048,
   ackWaitSeconds: 5,
 };
-const SUBSCRIBED: readonly Subscribed[] = [
-  { name: 'durable', members: 1, request: { durableName: 'drill' } },
-  { name: 'queue group', members: 2, request: { queueGroup: 'drill' } },
-  { name: 'regular', members: 1, request: {} },
-];
+
+/** The queue group is this run's own: members that a drill left behind when it was killed may still be in theirs. */
+function subscribed(run: string): readonly Subscribed[] {
+  return [
+    { name: 'durable', members: 1, request: { durableName: 'drill' } },
+    { name: 'queue group', members: 2, request: { queueGroup: `drill-${run}` } },
+    { name: 'regular', members: 1, request: {} },
+  ];
+}
 
 /** All clients of a drill: who fills the store, who publishes, who subscribes, and the probe that outages are measured by. */
 export class Load {
-  /** Part of all names: tells this drill from others in the same store. */
+  /** Part of all payloads and guids: tells this drill from others in the same store. */
   readonly run = randomBytes(RUN_LENGTH / 2).toString('hex');
   readonly channels: ChannelCheck[] = [];
   readonly subscriptions: SubscriptionCheck[] = [];
@@ -174,28 +179,24 @@ export class Load {
   }
 
   async #connect(): Promise<void> {
-    const { run } = this;
-    const channel = (name: string, ledgers: Ledger[]): ChannelCheck => {
-      const check = new ChannelCheck(`drill.${run}.${name}`, run, ledgers);
-      this.channels.push(check);
-      return check;
-    };
+    // With the first of its names a drill that finds another one at work is refused.
+    this.#reader = await this.#client('reader');
     const probe = new Ledger('probe', 1);
     const stored = new Ledger('stored before', 2);
     const ledgers = Array.from({ length: PUBLISHERS }, (_, i) => new Ledger(`publisher ${i + 1}`, 3 + i));
-    const loaded = channel('load', ledgers);
-    const probed = channel('probe', [probe]);
-    const before = channel('stored', [stored]);
+    const loaded = await this.#channel(DRILL_CHANNELS.load, ledgers);
+    const probed = await this.#channel(DRILL_CHANNELS.probe, [probe]);
+    const before = await this.#channel(DRILL_CHANNELS.stored, [stored]);
 
-    for (const { name, members, request } of SUBSCRIBED) {
+    for (const { name, members, request } of subscribed(this.run)) {
       const check = new SubscriptionCheck(name, loaded, members);
       this.subscriptions.push(check);
       for (let member = 0; member < members; member++) {
         const client = await this.#client(`${name.replace(' ', '-')}-${member + 1}`);
-        await client.subscribe(
-          { ...SUBSCRIPTION, ...request, subject: loaded.channel },
-          (sequence, isRedelivered, buffer, start, end) =>
-            check.received(member, sequence, isRedelivered, buffer, start, end),
+        const own = { ...SUBSCRIPTION, ...request, subject: loaded.channel, startSequence: loaded.base + 1 };
+        if (request.durableName !== undefined) await forget(client, own);
+        await client.subscribe(own, (sequence, isRedelivered, buffer, start, end) =>
+          check.received(member, sequence - loaded.base, isRedelivered, buffer, start, end),
         );
       }
     }
@@ -214,12 +215,18 @@ export class Load {
       const options = { window: WINDOW, retryMs: RETRY_MS, ackTimeoutMs: ACK_TIMEOUT_MS };
       this.#load.push(await this.#publisher(ledger, loaded, options));
     }
-    this.#reader = await this.#client('reader');
+  }
+
+  async #channel(name: string, ledgers: readonly Ledger[]): Promise<ChannelCheck> {
+    const base = await markBeginning(this.#reader, name, this.run);
+    const check = new ChannelCheck(name, this.run, ledgers, base);
+    this.channels.push(check);
+    return check;
   }
 
   async #client(name: string): Promise<StanClient> {
     const { nats, clusterId, discoverPrefix } = this.#options;
-    const clientId = `drill-${this.run}-${name}`;
+    const clientId = `stanchion-drill-${name}`;
     const client = await StanClient.connect({ nats, clusterId, discoverPrefix, clientId });
     this.#clients.push(client);
     return client;
@@ -274,6 +281,12 @@ export class Load {
       await sleep(TICK_MS);
     }
   }
+}
+
+/** A drill that was killed has left its durable behind, with what it had not had. */
+async function forget(client: StanClient, durable: Partial<SubscriptionRequest>): Promise<void> {
+  const unsubscribe = await client.subscribe(durable, () => {});
+  await unsubscribe();
 }
 
 function notTaken({ name, lastRefusal }: Ledger): GroupError {

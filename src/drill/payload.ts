@@ -6,6 +6,10 @@ export interface PayloadView {
   index: number;
 }
 
+export function newPayloadView(): PayloadView {
+  return { publisher: 0, index: 0 };
+}
+
 /** Of each message, bytes. */
 export const PAYLOAD_BYTES = 128;
 /** A publisher and an index make one code of 32 bits. */

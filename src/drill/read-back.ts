@@ -11,7 +11,7 @@ const LOOK_MS = 5;
 const STUCK_MS = 30_000;
 
 /**
- * Reads all that is stored in a channel as a new subscriber gets it, and tells the check.
+ * Reads all that the drill has stored in a channel as a new subscriber gets it, and tells the check.
  *
  * @param isLast whether the message that is known to be the last one has come
  * @throws GroupError if messages stop coming before that
@@ -21,24 +21,26 @@ export async function readBack(
   check: ChannelCheck,
   isLast: () => boolean,
 ): Promise<void> {
+  const { base } = check;
   let aliveMs = performance.now();
   await client.subscribe(
     {
       subject: check.channel,
-      startPosition: StartPosition.FIRST,
+      startPosition: StartPosition.SEQUENCE_START,
+      startSequence: base + 1,
       maxInFlight: MAX_IN_FLIGHT,
       ackWaitSeconds: ACK_WAIT_SECONDS,
     },
     (sequence, _isRedelivered, buffer, start, end) => {
       aliveMs = performance.now();
       // It is one subscription: what comes again is what it has had.
-      if (sequence > check.lastSequence) check.stored(sequence, buffer, start, end);
+      if (sequence - base > check.lastSequence) check.stored(sequence - base, buffer, start, end);
     },
   );
   while (!isLast()) {
     if (performance.now() - aliveMs > STUCK_MS) {
       throw new GroupError(
-        `reading back ${check.channel} stands still at sequence ${check.lastSequence}: what is stored behind it is not known`,
+        `reading back ${check.channel} stands still at sequence ${base + check.lastSequence}: what is stored behind it is not known`,
       );
     }
     await sleep(LOOK_MS);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConnectionOptions, createInbox, Events, type NatsConnection } from 'nats';
 import { connect } from '../nats/connect.js';
+import { STAN_ERROR } from '../protocol/errors.js';
 import {
   decodeConnectResponse,
   decodeSubscriptionResponse,
@@ -40,6 +41,7 @@ const MAX_TRIES = 10;
 const RETRY_MS = 100;
 const RECONNECT_MS = 50;
 const CLOSE_MS = 1_000;
+const OTHER_DRILL = 'Another drill is at work on this group: wait until it has ended';
 /** A bool of MsgProto, which this broker and the Go server write behind the data. */
 const REDELIVERED_TAG = 6 << 3;
 
@@ -55,7 +57,7 @@ export class StanClient {
   readonly #subjects: StanSubjects;
   readonly #inboxPrefix: string | undefined;
   /** Requests that end what it has subscribed to. */
-  readonly #unsubscribes: Uint8Array[] = [];
+  readonly #unsubscribes = new Set<Uint8Array>();
 
   private constructor(connection: NatsConnection, options: StanClientOptions) {
     const { nats, clusterId, discoverPrefix, clientId } = options;
@@ -95,13 +97,21 @@ export class StanClient {
     return createInbox(this.#inboxPrefix);
   }
 
-  /** Subscribes and acknowledges all that comes. @throws GroupError if it is refused, or nobody answers */
-  async subscribe(request: Partial<SubscriptionRequest>, onDelivery: OnDelivery): Promise<void> {
+  /**
+   * Subscribes and acknowledges all that comes.
+   *
+   * @returns what ends the subscription, and a durable with it, before `close` does
+   * @throws GroupError if it is refused, or nobody answers
+   */
+  async subscribe(
+    request: Partial<SubscriptionRequest>,
+    onDelivery: OnDelivery,
+  ): Promise<() => Promise<void>> {
     const inbox = this.newInbox();
     const view = newMsgProtoView();
     const { subject = '' } = request;
     let ackInbox = '';
-    this.nats.subscribe(inbox, {
+    const listening = this.nats.subscribe(inbox, {
       callback: (error, { data }) => {
         if (error !== null) return;
         const buffer = Buffer.from(data.buffer, data.byteOffset, data.length);
@@ -120,15 +130,27 @@ export class StanClient {
     ackInbox = response.ackInbox;
     const { clientId } = this;
     const { durableName = '' } = request;
-    this.#unsubscribes.push(
-      encodeUnsubscribeRequest({ clientId, subject, inbox: response.ackInbox, durableName }),
-    );
+    const unsubscribe = encodeUnsubscribeRequest({
+      clientId,
+      subject,
+      inbox: response.ackInbox,
+      durableName,
+    });
+    this.#unsubscribes.add(unsubscribe);
+    return async () => {
+      const answer = await this.#request(this.#subjects.unsubscribe, unsubscribe);
+      const { error } = decodeSubscriptionResponse(answer);
+      if (error !== '')
+        throw new GroupError(`client ${clientId} cannot unsubscribe from ${subject}: ${error}`);
+      this.#unsubscribes.delete(unsubscribe);
+      listening.unsubscribe();
+    };
   }
 
   /** Leaves nothing behind, if a broker is there to hear it, and disconnects. */
   async close(): Promise<void> {
     const { close, unsubscribe } = this.#subjects;
-    const requests = this.#unsubscribes.map((payload) => this.#tell(unsubscribe, payload));
+    const requests = [...this.#unsubscribes].map((payload) => this.#tell(unsubscribe, payload));
     await Promise.all(requests);
     await this.#tell(close, encodeCloseRequest({ clientId: this.clientId }));
     await this.nats.close();
@@ -156,10 +178,12 @@ export class StanClient {
     });
     const { discover } = this.#subjects;
     const response = decodeConnectResponse(await this.#request(discover, payload));
-    if (response.error !== '')
+    if (response.error !== '') {
+      const hint = response.error === STAN_ERROR.clientIdRegistered ? `. ${OTHER_DRILL}` : '';
       throw new GroupError(
-        `client ${clientId} cannot connect to cluster "${this.#clusterId}": ${response.error}`,
+        `client ${clientId} cannot connect to cluster "${this.#clusterId}": ${response.error}${hint}`,
       );
+    }
     this.publishPrefix = response.pubPrefix;
   }
 

@@ -4,10 +4,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import type { DrillReport } from '../../src/drill/report.js';
-import { Broker } from '../harness/broker.js';
+import { connect } from '../../src/index.js';
+import { Broker, mainScript } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
+import { get, getJson } from '../http/http-rig.js';
 import { NatsProcess } from '../nats/nats-process.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,15 +20,13 @@ interface Ended {
   stderr: string;
 }
 
-/** The build if it is one of these sources, else the sources: slower, since each broker has to read them too. */
-async function mainScript(): Promise<string[]> {
-  const path = pathToFileURL(join(ROOT, 'scripts', 'setup', 'build.mjs')).href;
-  const build = (await import(path)) as { buildIsCurrent(root: string): boolean };
-  return build.buildIsCurrent(ROOT)
-    ? [join(ROOT, 'dist', 'cli', 'main.js')]
-    : ['--import', 'tsx', join(ROOT, 'src', 'cli', 'main.ts')];
-}
 const MAIN = await mainScript();
+
+/** Those that a test that has failed leaves behind are ended. */
+const running = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 /** The command, as an operator runs it. */
 class Command {
@@ -42,6 +42,8 @@ class Command {
       detached: true,
     });
     this.#child = child;
+    running.add(child);
+    child.on('close', () => running.delete(child));
     let stdout = '';
     child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
       stdout += chunk;
@@ -57,6 +59,10 @@ class Command {
   /** What a terminal does with Ctrl-C. */
   interrupt(): void {
     process.kill(-this.#child.pid!, 'SIGINT');
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
   }
 }
 
@@ -212,13 +218,64 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     assert.match(stdout, /^PASSED: \d+ messages were acknowledged, and each is stored once/m);
   });
 
+  /** Channels that there are, and who is left in them. */
+  async function left(): Promise<{ channels: string[]; subscriptions: number; clients: number }> {
+    for (const broker of brokers) {
+      if ((await get(broker, '/streaming/isFTActive')).status !== 200) continue;
+      const { channels } = (await getJson(broker, '/streaming/channelsz?subs=1')) as {
+        channels: { name: string; subscriptions?: unknown[] }[];
+      };
+      const { clients } = (await getJson(broker, '/streaming/serverz')) as { clients: number };
+      const subscriptions = channels.reduce((sum, each) => sum + (each.subscriptions ?? []).length, 0);
+      return { channels: channels.map(({ name }) => name).sort(), subscriptions, clients };
+    }
+    throw new Error('nobody is active');
+  }
+
+  it('uses the same three channels each time, and leaves nobody in them, also after a kill and Ctrl-C', {
+    timeout: 60_000,
+  }, async () => {
+    await startGroup('--http-port', '-1');
+    const start = async (settle: string): Promise<Command> => {
+      const command = new Command(
+        ...['--nats-server', nats.url, '--cluster-id', 'live', '--messages', '100', '--rate', '200'],
+        ...['--takeovers', '1', '--settle', settle],
+      );
+      await waitFor(() => /storing|Another/.test(command.stderr), 'it is at work, or refused', 30_000);
+      return command;
+    };
+    const channels = ['load', 'probe', 'stored'].map((name) => `stanchion.drill.${name}`);
+    const nothingLeft = { channels, subscriptions: 0, clients: 0 };
+
+    const killed = await start('1h');
+    const second = await (await start('1h')).ended;
+    assert.equal(second.exitCode, 1);
+    assert.match(second.stderr, /clientID already registered\. Another drill is at work on this group: wait/);
+    killed.kill();
+    await killed.ended;
+    // For its durable, which nobody has unsubscribed.
+    const stranger = await connect({ clusterId: 'live', clientId: 'stranger', servers: nats.url });
+    await stranger.publish(channels[0]!, 'of no drill');
+    await stranger.close();
+    assert.notEqual((await left()).subscriptions, 0, 'the durable of the one that was killed');
+
+    const { exitCode, stdout, stderr } = await (await start('0s')).ended;
+    assert.equal(exitCode, 0, stdout + stderr);
+    assert.deepEqual(await left(), nothingLeft);
+
+    const interrupted = await start('1h');
+    interrupted.interrupt();
+    assert.equal((await interrupted.ended).exitCode, 130);
+    assert.deepEqual(await left(), nothingLeft);
+  });
+
   it('fails if acknowledged messages are gone: here a limit has removed them', {
     timeout: 60_000,
   }, async () => {
     await startGroup('--max-msgs', '50');
     const { exitCode, stdout } = await live('--takeovers', '1', '--messages', '100');
     assert.equal(exitCode, 1);
-    assert.match(stdout, /^FAILED: .*51 removed by the limits of drill\.\w+\.stored/m);
+    assert.match(stdout, /^FAILED: .*51 removed by the limits of stanchion\.drill\.stored/m);
   });
 
   it('fails if nobody takes over in time, and wakes who was paused', { timeout: 60_000 }, async () => {
