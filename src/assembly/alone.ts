@@ -72,7 +72,10 @@ export class BrokerAlone extends Assembly<BrokerNode> {
         broker.linkDown();
       },
       onDrain: () => broker.linkDrained(),
-      onRefused: (refusal) => this.#selfCheck?.refused(refusal),
+      onRefused: (refusal) => {
+        node.refused(refusal);
+        this.#selfCheck?.refused(refusal);
+      },
     });
     this.#attachment = attachment;
     const selfCheck = this.#makeSelfCheck(attachment, broker, probe);

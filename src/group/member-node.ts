@@ -5,6 +5,8 @@ import type { ChannelLimitsTable } from '../config/limits.js';
 import { storeTroubles } from '../http/broker-node.js';
 import type { GroupStatus, Health, MonitoredNode, NatsStatus, ServerState } from '../http/node.js';
 import { Measures } from '../metrics/measures.js';
+import { type NatsRefusal, REFUSED_OPERATIONS } from '../nats/refusal.js';
+import { countsOf } from '../util/counts.js';
 import { disputeReason } from './dispute-status.js';
 import type { Member } from './member.js';
 import type { MemberConfig } from './running-member.js';
@@ -29,6 +31,7 @@ export class MemberNode implements MonitoredNode {
 
   readonly #clock: Clock;
   readonly #group: MemberConfig['group'];
+  readonly #refusals = countsOf(REFUSED_OPERATIONS);
   #nats: NatsStatus;
   #natsLostBecause = '';
   #failure: string | undefined;
@@ -43,7 +46,13 @@ export class MemberNode implements MonitoredNode {
     this.channelLimits = config.channelLimits;
     this.#clock = clock;
     this.startedAtMs = this.#wallMs();
-    this.#nats = { isConnected: false, server: '', sinceMs: this.startedAtMs, losses: 0 };
+    this.#nats = {
+      isConnected: false,
+      server: '',
+      sinceMs: this.startedAtMs,
+      losses: 0,
+      refusals: this.#refusals,
+    };
   }
 
   get group(): GroupStatus {
@@ -101,8 +110,13 @@ export class MemberNode implements MonitoredNode {
 
   linkDown(reason: string): void {
     const { server, losses } = this.#nats;
-    this.#nats = { isConnected: false, server, sinceMs: this.#wallMs(), losses: losses + 1 };
+    const refusals = this.#refusals;
+    this.#nats = { isConnected: false, server, sinceMs: this.#wallMs(), losses: losses + 1, refusals };
     this.#natsLostBecause = reason;
+  }
+
+  refused({ operation }: NatsRefusal): void {
+    this.#refusals[operation]++;
   }
 
   failed(error: Error): void {

@@ -98,6 +98,7 @@ export class RunningMember extends Assembly<MemberNode> {
       onLinkUp: (server) => this.node.linkUp(server),
       onLinkDown: (reason) => this.node.linkDown(reason),
       onRefused: (refusal) => {
+        this.node.refused(refusal);
         selfCheck?.refused(refusal);
         if (refusal.connection === 'control' && isTalk(refusal)) member?.talkRefused(refusal);
       },

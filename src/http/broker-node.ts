@@ -4,7 +4,9 @@ import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { Measures } from '../metrics/measures.js';
+import { type NatsRefusal, REFUSED_OPERATIONS } from '../nats/refusal.js';
 import { namesOf, type Unreadable } from '../store/unreadable.js';
+import { countsOf } from '../util/counts.js';
 import type { Health, MonitoredNode, NatsStatus, ServerState } from './node.js';
 
 type Phase = 'starting' | 'serving' | 'cut off' | 'stopping' | 'failed';
@@ -30,6 +32,7 @@ export class BrokerNode implements MonitoredNode {
   readonly #clock: Clock;
   #phase: Phase = 'starting';
   #broker: Broker | undefined;
+  readonly #refusals = countsOf(REFUSED_OPERATIONS);
   #nats: NatsStatus;
   #natsLostBecause = '';
   #failure = '';
@@ -44,7 +47,13 @@ export class BrokerNode implements MonitoredNode {
     this.channelLimits = config.channelLimits;
     this.#clock = clock;
     this.startedAtMs = wallMs(clock);
-    this.#nats = { isConnected: false, server: '', sinceMs: this.startedAtMs, losses: 0 };
+    this.#nats = {
+      isConnected: false,
+      server: '',
+      sinceMs: this.startedAtMs,
+      losses: 0,
+      refusals: this.#refusals,
+    };
   }
 
   get broker(): Broker | undefined {
@@ -102,7 +111,8 @@ export class BrokerNode implements MonitoredNode {
 
   linkDown(reason: string): void {
     const { server, losses } = this.#nats;
-    this.#nats = { isConnected: false, server, sinceMs: wallMs(this.#clock), losses: losses + 1 };
+    const refusals = this.#refusals;
+    this.#nats = { isConnected: false, server, sinceMs: wallMs(this.#clock), losses: losses + 1, refusals };
     this.#natsLostBecause = reason;
     if (this.#phase === 'serving') this.#phase = 'cut off';
   }
@@ -115,6 +125,10 @@ export class BrokerNode implements MonitoredNode {
 
   stopping(): void {
     if (this.#phase !== 'failed') this.#phase = 'stopping';
+  }
+
+  refused({ operation }: NatsRefusal): void {
+    this.#refusals[operation]++;
   }
 
   failed(error: Error): void {

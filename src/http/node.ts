@@ -5,6 +5,7 @@ import type { ViewAnswer, ViewRequest } from '../dashboard/view.js';
 import type { Member } from '../group/member.js';
 import type { MemberStatus } from '../group/status.js';
 import type { Measures } from '../metrics/measures.js';
+import type { NatsRefusal } from '../nats/refusal.js';
 
 /** As the Go server calls them. A broker without a group is STANDALONE. */
 export type ServerState = 'STANDALONE' | 'FT_ACTIVE' | 'FT_STANDBY' | 'FAILED' | 'SHUTDOWN';
@@ -57,6 +58,8 @@ export interface NatsStatus {
   readonly sinceMs: number;
   /** Connections lost since the start. */
   readonly losses: number;
+  /** What NATS has refused since the start, by operation. */
+  readonly refusals: Readonly<Record<NatsRefusal['operation'], number>>;
 }
 
 export interface Health {

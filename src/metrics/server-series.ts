@@ -183,6 +183,14 @@ const OWN: readonly ServerMetric[] = [
     read: ({ node }) =>
       SERVICE_PROBLEM_KINDS.map((kind) => [{ kind }, Number(node.serviceProblem?.kind === kind)]),
   },
+  {
+    name: 'stanchion_nats_refusals_total',
+    type: 'counter',
+    help: 'What the NATS server has refused to the broker: permissions, limits',
+    labelNames: ['operation'],
+    read: ({ node }) =>
+      Object.entries(node.nats.refusals).map(([operation, total]) => [{ operation }, total]),
+  },
   counter('nats_losses', 'Connections to NATS that were lost', ({ node }) => node.nats.losses),
   gauge(
     'metrics_channels_left_out',

@@ -1,7 +1,10 @@
+/** What can be refused. A list, so that each is counted from 0 on. */
+export const REFUSED_OPERATIONS = ['subscribe', 'publish', 'subscription limit', 'other'] as const;
+
 /** Something that a NATS server refused to the broker while it kept the connection. */
 export interface NatsRefusal {
   readonly connection: 'control' | 'data link';
-  readonly operation: 'subscribe' | 'publish' | 'subscription limit' | 'other';
+  readonly operation: (typeof REFUSED_OPERATIONS)[number];
   /** As NATS names it; undefined if it names none. */
   readonly subject: string | undefined;
   /** The server's words. */

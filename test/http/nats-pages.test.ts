@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { natsPages, type PageLimits } from '../../src/http/nats-pages.js';
+import { REFUSED_OPERATIONS } from '../../src/nats/refusal.js';
+import { countsOf } from '../../src/util/counts.js';
 import { mainScript } from '../harness/broker.js';
 import { Child } from '../harness/child.js';
 import { freePort } from '../harness/nats-server.js';
@@ -220,7 +222,13 @@ describe('A page that is passed on', () => {
       {
         isStarted: true,
         health: { isHealthy: true, isReady: true, reasons: [] },
-        nats: { isConnected: true, server: '', sinceMs: 0, losses: 0 },
+        nats: {
+          isConnected: true,
+          server: '',
+          sinceMs: 0,
+          losses: 0,
+          refusals: countsOf(REFUSED_OPERATIONS),
+        },
       },
       all,
     );
