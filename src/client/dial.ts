@@ -5,15 +5,17 @@ import { connect, type NodeConnectionOptions } from '@nats-io/transport-node';
 import type { NatsConnection } from './nats.js';
 
 /*
- * nats.js ends a dial that has timed out only when it begins the next one. The last dial of a `connect` that fails stays: a program that
- * tries again and again at a server that hangs would leave a socket behind each time. And a dial whose TCP connection is not there yet
- * keeps the program alive until the system gives it up. Node tells of each socket that is made, and for whom: these are ended here.
+ * nats.js ends a dial that has timed out only when it begins the next one, and only once its TCP connection is there. The last dial of a
+ * `connect` that fails stays: a program that tries again and again at a server that hangs would leave a socket behind each time. And a dial
+ * to a host that does not answer keeps the program alive until the system gives it up. Node tells of each socket that is made, and in
+ * which context: these are ended here.
  */
 
 /** One `connect`, which makes one socket after the other. */
 interface Dialing {
-  /** Undefined when it is over. */
-  sockets: Socket[] | undefined;
+  /** The one that is being tried. */
+  socket: Socket | undefined;
+  isOver: boolean;
 }
 
 const SOCKETS = 'net.client.socket';
@@ -22,27 +24,28 @@ let dials = 0;
 
 /** @throws Error of nats.js */
 export async function dial(options: NodeConnectionOptions): Promise<NatsConnection> {
-  const sockets: Socket[] = [];
-  const current: Dialing = { sockets };
+  const current: Dialing = { socket: undefined, isOver: false };
   if (dials++ === 0) subscribe(SOCKETS, note);
-  let isConnected = false;
   try {
-    const connection = await dialing.run(current, connect, options);
-    isConnected = true;
-    return connection;
+    return await dialing.run(current, connect, options);
+  } catch (error) {
+    current.socket?.destroy();
+    throw error;
   } finally {
-    current.sockets = undefined;
+    // What the connection dials later, when it is lost, is not looked at.
+    current.isOver = true;
+    current.socket = undefined;
     // Both cost something, wherever the program makes sockets and promises.
     if (--dials === 0) {
       unsubscribe(SOCKETS, note);
       dialing.disable();
     }
-    // The last one is the connection.
-    if (isConnected) sockets.pop();
-    for (const socket of sockets) socket.destroy();
   }
 }
 
 function note(message: unknown): void {
-  dialing.getStore()?.sockets?.push((message as { socket: Socket }).socket);
+  const current = dialing.getStore();
+  if (current === undefined || current.isOver) return;
+  current.socket?.destroy();
+  current.socket = (message as { socket: Socket }).socket;
 }
