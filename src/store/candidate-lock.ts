@@ -1,4 +1,3 @@
-import lockfile from 'proper-lockfile';
 import { isNoSpace } from './errors.js';
 import { LOCKS_DIRECTORY } from './file-names.js';
 import type { StoreFs } from './fs.js';
@@ -70,6 +69,9 @@ function withoutLocks(path: string, { message }: Error): string {
 }
 
 function folderLock(fs: StoreFs, dir: string): CandidateLock {
+  // Not before it is needed: it replaces `process.emit`, and the process may be that of a program with a broker inside.
+  const loading = import('proper-lockfile');
+  loading.catch(() => {});
   const directory = `${dir}/${LOCKS_DIRECTORY}`;
   const pathOf = (epoch: number): string => `${directory}/${String(epoch).padStart(8, '0')}.lock`;
   const removeBefore = async (epoch: number): Promise<void> => {
@@ -79,6 +81,7 @@ function folderLock(fs: StoreFs, dir: string): CandidateLock {
   };
   return async (epoch, onLost) => {
     await fs.makeDirectory(directory);
+    const { default: lockfile } = await loading;
     let release: () => Promise<void>;
     try {
       release = await lockfile.lock(dir, {

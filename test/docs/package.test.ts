@@ -54,6 +54,8 @@ if (role === 'guest') {
   const connection = await connect({ servers, clusterId, clientId });
   await connection.publish('pack', 'x');
   await connection.close();
+  const { startBroker } = await import('stanchion/server');
+  await (await startBroker({ natsServer: servers, clusterId: clientId })).stop();
 }
 const seen = new Set();
 function walk(path, value) {
