@@ -12,6 +12,7 @@ import {
   natsOptions,
 } from './client-flags.js';
 import { disputes } from './status-dispute.js';
+import { unansweredRows } from './status-unanswered.js';
 import { table } from './table.js';
 
 export const STATUS_FLAGS = {
@@ -79,9 +80,15 @@ function text(found: readonly MemberStatus[]): string {
     member.role === 'active' ? String(member.channels) : '-',
     member.trouble ?? '',
   ]);
+  rows.push(...unansweredRows(found));
+  rows.sort(([node, group], [otherNode, otherGroup]) => order(group, otherGroup) || order(node, otherNode));
   const members = table(
     ['node', 'group', 'role', 'epoch', 'lease age', 'NATS server', 'store', 'clients', 'channels', 'trouble'],
     rows,
   );
   return [members, ...disputes(found)].join('\n\n');
+}
+
+function order(a = '', b = ''): number {
+  return a.localeCompare(b);
 }

@@ -26,6 +26,7 @@ export class MemberNode implements MonitoredNode {
   isStarted = false;
   /** Undefined before there is a place for it. */
   member: Member | undefined;
+  ownStatus: GroupStatus['ownStatus'];
   askMembers: GroupStatus['askMembers'];
   askActive: GroupStatus['askActive'];
 
@@ -57,8 +58,8 @@ export class MemberNode implements MonitoredNode {
 
   get group(): GroupStatus {
     const { name, leaseMs } = this.#group;
-    const { member, askMembers, askActive } = this;
-    return { name, leaseMs, member, askMembers, askActive };
+    const { member, ownStatus, askMembers, askActive } = this;
+    return { name, leaseMs, member, ownStatus, askMembers, askActive };
   }
 
   get broker(): Broker | undefined {

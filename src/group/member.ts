@@ -15,6 +15,7 @@ import type { PlaceHandler, PlaceLink } from './nats-place.js';
 import { otherGroup } from './other-groups.js';
 import { otherServer } from './other-server.js';
 import { Pause } from './pause.js';
+import { type PeerStatus, peerStatus } from './peer-status.js';
 import { Presence } from './presence.js';
 import { Standby } from './standby.js';
 import { StoreCheck } from './store-check.js';
@@ -208,9 +209,11 @@ export class Member {
     return counts;
   }
 
-  /** What other members said last. */
-  get peers(): Heartbeat[] {
-    return [...this.#watch.peers.values()].map(({ heartbeat }) => heartbeat);
+  /** Other members, as they were heard last: also those that have fallen silent, for some minutes. */
+  get peers(): PeerStatus[] {
+    const { clock, options } = this.#parts;
+    const heardMs = options.leaseMs * HEARD_LEASES;
+    return this.#watch.lately(clock.monotonicMs()).map((peer) => peerStatus(peer, heardMs));
   }
 
   /**

@@ -111,6 +111,7 @@ export class RunningMember extends Assembly<MemberNode> {
       return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
     });
     this.#member = this.node.member = member;
+    this.node.ownStatus = () => this.#status();
     this.node.askMembers = () => this.#askMembers();
     this.node.askActive = (request) => this.#askActive(request);
     member.onFatal = (error) => this.fail(error);
@@ -259,6 +260,7 @@ export class RunningMember extends Assembly<MemberNode> {
       takeoverHistory: member.history.all,
       trouble: member.trouble ?? null,
       dispute: member.dispute ?? null,
+      peers: member.peers,
     };
   }
 

@@ -1,5 +1,6 @@
 import type { DisputeStatus } from './dispute-status.js';
 import type { MemberRole } from './messages.js';
+import type { PeerStatus } from './peer-status.js';
 import type { KnownTakeover, TakeoverStory } from './story.js';
 
 /** What a member answers when it is asked how it is. JSON. */
@@ -36,14 +37,19 @@ export interface MemberStatus {
   readonly trouble: string | null;
   /** Two sides of the group take the reign from each other; null if not. */
   readonly dispute: DisputeStatus | null;
+  /** Other members, as this one heard them last: those that are there, and for some minutes those that fell silent without a goodbye. */
+  readonly peers: readonly PeerStatus[];
 }
 
-/** As JSON, within so many bytes: the oldest takeovers are left out first. */
+/** As JSON, within so many bytes: the oldest takeovers are left out first, then the members that were heard longest ago. */
 export function encodeStatus(status: MemberStatus, maxBytes: number): Uint8Array {
   const takeoverHistory = [...status.takeoverHistory];
+  const peers = [...status.peers];
   for (;;) {
-    const encoded = Buffer.from(JSON.stringify({ ...status, takeoverHistory }));
-    if (encoded.length <= maxBytes || takeoverHistory.length === 0) return encoded;
-    takeoverHistory.shift();
+    const encoded = Buffer.from(JSON.stringify({ ...status, takeoverHistory, peers }));
+    if (encoded.length <= maxBytes) return encoded;
+    if (takeoverHistory.length > 0) takeoverHistory.shift();
+    else if (peers.length > 0) peers.pop();
+    else return encoded;
   }
 }

@@ -25,10 +25,18 @@ interface Peer {
   heardMs: number;
 }
 
+/** Another member, and how long ago it said this. */
+export interface Lately {
+  readonly heartbeat: Heartbeat;
+  readonly silentMs: number;
+}
+
 /** Of the lease: how long a holder is not heard before a standby gets ready, just in case. */
 const SUSPICION = 0.55;
 /** How long a member that is not heard counts as a member. */
 const MEMBER_MS = 10 * 60_000;
+/** So many at most are told of to who asks for them. */
+const MAX_LATELY = 32;
 /** Leases without a word of anybody after which this member itself was cut off. Fewer than make a holder count as cut off. */
 const DEAF_LEASES = 3;
 
@@ -151,7 +159,9 @@ export class ReignWatch {
   }
 
   heard(heartbeat: Heartbeat, nowMs: number): void {
-    this.dispute.heard(heartbeat.member, !this.peers.has(heartbeat.member));
+    const isNew = !this.peers.has(heartbeat.member);
+    if (isNew) this.#forgetFormer(nowMs);
+    this.dispute.heard(heartbeat.member, isNew);
     if (nowMs - this.#anyHeardMs > this.#leaseMs * DEAF_LEASES) this.#hearsSinceMs = nowMs;
     this.#anyHeardMs = nowMs;
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
@@ -171,8 +181,26 @@ export class ReignWatch {
     }
   }
 
+  /**
+   * Other members of the last minutes, also those that fell silent, the last one heard first. Who said goodbye, or was started
+   * again since, is not among them.
+   */
+  lately(nowMs: number): Lately[] {
+    return [...this.peers.values()]
+      .filter((peer) => nowMs - peer.heardMs <= MEMBER_MS && !this.#hasComeBack(peer))
+      .map(({ heartbeat, heardMs }) => ({ heartbeat, silentMs: nowMs - heardMs }))
+      .sort((a, b) => a.silentMs - b.silentMs)
+      .slice(0, MAX_LATELY);
+  }
+
+  /** It has said goodbye, for its node. */
   left(member: string): void {
-    this.peers.delete(member);
+    const gone = this.peers.get(member);
+    if (gone === undefined) return;
+    // A former process of the node, which was killed, would count as missing again.
+    for (const [other, { heartbeat, heardMs }] of this.peers) {
+      if (heartbeat.node === gone.heartbeat.node && heardMs <= gone.heardMs) this.peers.delete(other);
+    }
   }
 
   /** The standbys that are there, and could take over and serve. */
@@ -251,6 +279,13 @@ export class ReignWatch {
     if (holder === this.#self) return false;
     const role = this.peers.get(holder)?.heartbeat.role;
     return role === undefined || role === 'active';
+  }
+
+  /** Processes that died without a word, long ago. Each start of one is another member: else they would pile up. */
+  #forgetFormer(nowMs: number): void {
+    for (const [member, { heardMs }] of this.peers) {
+      if (nowMs - heardMs > MEMBER_MS && member !== this.#state?.holder) this.peers.delete(member);
+    }
   }
 
   /** More than half of the members that there were lately, this one and the silent holder counted. */

@@ -44,6 +44,8 @@ export interface GroupStatus {
   readonly leaseMs: number;
   /** Undefined before it has joined. */
   readonly member: Member | undefined;
+  /** What this member answers when it is asked how it is. Undefined before it has joined. */
+  readonly ownStatus: (() => MemberStatus) | undefined;
   /** Asks all members how they are. Undefined before there is a place in NATS. */
   readonly askMembers: (() => Promise<MemberStatus[]>) | undefined;
   /** Asks the active one, for the dashboard. Ends with undefined if it has not answered. */

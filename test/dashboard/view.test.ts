@@ -87,7 +87,7 @@ describe('what the active answers a dashboard through NATS', () => {
 describe('the status of a member', () => {
   it('leaves out the oldest takeovers where it has to', () => {
     const history = Array.from({ length: 20 }, (_, epoch) => ({ epoch }));
-    const status = { node: 'n', takeoverHistory: history } as unknown as MemberStatus;
+    const status = { node: 'n', takeoverHistory: history, peers: [] } as unknown as MemberStatus;
     const short = JSON.parse(Buffer.from(encodeStatus(status, 100)).toString()) as MemberStatus;
     assert.equal(short.node, 'n');
     assert.ok(short.takeoverHistory.length > 0 && short.takeoverHistory.length < 20);

@@ -213,3 +213,37 @@ describe('what a standby makes of what it sees', () => {
     assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
   });
 });
+
+describe('the other members that are told of', () => {
+  const later = 'other@host@3@z';
+  const named = (watch: ReignWatch, nowMs: number): [member: string, silentMs: number][] =>
+    watch.lately(nowMs).map(({ heartbeat, silentMs }) => [heartbeat.member, silentMs]);
+
+  it('are those that fell silent too, for ten minutes, the last one heard first', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3), 100);
+    watch.heard(heartbeat('third@host@4@v', 'standby', 3), 400);
+    assert.deepEqual(named(watch, 1_000), [
+      ['third@host@4@v', 600],
+      [OTHER, 900],
+    ]);
+    assert.deepEqual(named(watch, 600_100 + 1), [['third@host@4@v', 599_701]]);
+  });
+
+  it('are no former processes of a node: neither while it runs another one, nor when that has said goodbye', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'standby', 3), 100);
+    watch.heard(heartbeat(later, 'standby', 3), 5_000);
+    assert.deepEqual(named(watch, 5_100), [[later, 100]]);
+    watch.left(later);
+    assert.deepEqual(named(watch, 5_200), []);
+  });
+
+  it('do not pile up with every process that died and was started again', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    for (let i = 0; i < 1_000; i++) watch.heard(heartbeat(`n@host@${i}@x`, 'standby', 3), i * 60_000);
+    assert.ok(watch.peers.size <= 12, `${watch.peers.size} are kept`);
+    for (let i = 0; i < 100; i++) watch.heard(heartbeat(`n${i}@host@7@x`, 'standby', 3), 60_000_000);
+    assert.equal(watch.lately(60_000_000).length, 32);
+  });
+});

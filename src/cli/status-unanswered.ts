@@ -1,0 +1,27 @@
+import { unanswered } from '../group/peer-status.js';
+import type { MemberStatus } from '../group/status.js';
+
+/** Rows of the table for members that have not answered, as those that have heard them last: node, group, role, epoch, ... */
+export function unansweredRows(found: readonly MemberStatus[]): string[][] {
+  const groups = [...new Set(found.map(({ group }) => group))];
+  return groups.flatMap((group) =>
+    unanswered(found.filter((member) => member.group === group)).map((peer) => [
+      peer.node,
+      group,
+      // What it was at.
+      `(${peer.role})`,
+      String(peer.epoch),
+      '-',
+      peer.natsServer,
+      `${peer.host}:${peer.store.dir}`,
+      '-',
+      '-',
+      `no answer, not heard for ${silence(peer.silentMs)}`,
+    ]),
+  );
+}
+
+function silence(ms: number): string {
+  const seconds = ms / 1_000;
+  return seconds < 10 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds)} s`;
+}
