@@ -5,6 +5,9 @@ import { type GroupView, groupView } from './group-view.js';
 import { History, SAMPLE_MS } from './history.js';
 import { type Summary, View, type ViewAnswer, type ViewRequest } from './view.js';
 
+/** A page that hears nothing for three of them says that nobody answers. */
+const BEAT_MS = 1_000;
+
 /**
  * The dashboard of one node: samples whoever serves, this process or another one through NATS, and tells the pages that are
  * open. It samples always, so that there is an hour to see, and that a takeover is a gap in it and not its end.
@@ -15,9 +18,9 @@ export class Dashboard {
   readonly #history = new History();
   readonly #feed = new EventFeed();
   #timer: NodeJS.Timeout | undefined;
+  #beats: NodeJS.Timeout | undefined;
   #isSampling = false;
   #summary: Summary | undefined;
-  #group: GroupView | undefined;
 
   constructor(node: MonitoredNode) {
     this.#node = node;
@@ -27,10 +30,13 @@ export class Dashboard {
   start(): void {
     this.#timer = setInterval(() => void this.#sample(), SAMPLE_MS);
     this.#timer.unref();
+    this.#beats = setInterval(() => this.#feed.tell('beat', 0), BEAT_MS);
+    this.#beats.unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#beats);
     this.#feed.close();
   }
 
@@ -53,8 +59,8 @@ export class Dashboard {
 
   /** All that a page needs at its start. */
   async state(): Promise<unknown> {
-    this.#group = await this.#lookAtGroup();
-    return { group: this.#group, summary: this.#summary ?? null, history: this.#history.columns() };
+    const group = await this.#lookAtGroup();
+    return { group, summary: this.#summary ?? null, history: this.#history.columns() };
   }
 
   /** From now on, until the page is closed. @returns false if there are too many */
@@ -67,12 +73,15 @@ export class Dashboard {
     if (this.#isSampling) return;
     this.#isSampling = true;
     try {
-      const answer = await this.ask({ kind: 'summary' });
+      // Each may be waiting for a member that stands still.
+      const [answer, group] = await Promise.all([
+        this.ask({ kind: 'summary' }),
+        this.#feed.isEmpty ? undefined : this.#lookAtGroup(),
+      ]);
       this.#summary = answer !== undefined && 'messagesIn' in answer ? answer : undefined;
-      const point = this.#history.add(this.#summary, Date.now());
-      if (this.#feed.isEmpty) return;
-      this.#group = await this.#lookAtGroup();
-      this.#feed.tell('sample', { point, summary: this.#summary ?? null, group: this.#group });
+      const points = this.#history.add(this.#summary, Date.now());
+      if (group === undefined) return;
+      this.#feed.tell('sample', { points, summary: this.#summary ?? null, group });
     } catch {
       // The next one tells.
     } finally {

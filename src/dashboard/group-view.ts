@@ -1,22 +1,7 @@
-import { disputeReason } from '../group/dispute-status.js';
 import type { MemberStatus } from '../group/status.js';
 import type { KnownTakeover } from '../group/story.js';
 import type { MonitoredNode } from '../http/node.js';
-
-/** One member as the page shows it. */
-export interface MemberRow {
-  readonly node: string;
-  readonly role: string;
-  readonly epoch: number;
-  readonly leaseAgeMs: number | null;
-  readonly leaseMs: number;
-  readonly natsServer: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly store: string;
-  readonly roleForMs: number;
-  readonly trouble: string | null;
-}
+import { type MemberRow, memberRows } from './member-rows.js';
 
 export interface TakeoverRow {
   readonly epoch: number;
@@ -42,14 +27,20 @@ export interface GroupView {
   readonly takeovers: readonly TakeoverRow[];
 }
 
-/** @param members as they have answered; undefined for a broker alone */
-export function groupView(node: MonitoredNode, members: readonly MemberStatus[] | undefined): GroupView {
-  const { isReady, reasons } = node.health;
+/** @param answers of the members that have answered; undefined for a broker alone */
+export function groupView(node: MonitoredNode, answers: readonly MemberStatus[] | undefined): GroupView {
+  const { isHealthy, isReady, reasons } = node.health;
   const view = { node: node.name, clusterId: node.clusterId, health: { isReady, reasons } };
-  if (node.group === undefined || members === undefined)
+  if (node.group === undefined || answers === undefined)
     return { ...view, group: null, role: 'alone', members: [aloneRow(node)], takeovers: [] };
-  const { name, member } = node.group;
-  const rows = members.map(rowOf).sort((a, b) => (a.node < b.node ? -1 : 1));
+  const { name, member, ownStatus } = node.group;
+  // It is asked over NATS too, which may be away. What it knows of itself and of the others is here.
+  const own = ownStatus?.();
+  const trouble = own?.trouble ?? (isHealthy ? null : (reasons[0] ?? null));
+  const members =
+    own === undefined
+      ? answers
+      : [{ ...own, trouble }, ...answers.filter((each) => each.member !== own.member)];
   // Of what the members know each may have missed something.
   const known = new Map<number, KnownTakeover>();
   for (const takeover of [
@@ -59,17 +50,7 @@ export function groupView(node: MonitoredNode, members: readonly MemberStatus[] 
     if (known.get(takeover.epoch)?.story == null) known.set(takeover.epoch, takeover);
   }
   const takeovers = [...known.values()].sort((a, b) => b.epoch - a.epoch).map(takeoverRow);
-  return { ...view, group: name, role: member?.role ?? 'starting', members: rows, takeovers };
-}
-
-function rowOf(status: MemberStatus): MemberRow {
-  const { node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs } = status;
-  // A member of another version may know of none.
-  const trouble = status.trouble ?? (status.dispute ? disputeReason(status.dispute) : null);
-  return {
-    ...{ node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs, trouble },
-    store: `${status.store.dir} (${status.store.storeId.slice(0, 8)})`,
-  };
+  return { ...view, group: name, role: member?.role ?? 'starting', members: memberRows(members), takeovers };
 }
 
 function aloneRow(node: MonitoredNode): MemberRow {
@@ -85,6 +66,7 @@ function aloneRow(node: MonitoredNode): MemberRow {
     store: node.storeDir ?? 'memory',
     roleForMs: Date.now() - node.startedAtMs,
     trouble: node.health.isHealthy ? null : (node.health.reasons[0] ?? null),
+    silentMs: null,
   };
 }
 

@@ -32,13 +32,17 @@ export class History {
   readonly #points: Point[] = [];
   #before: { summary: Summary; atMs: number } | undefined;
 
-  /** @param summary undefined: nobody has answered. @returns the new point */
-  add(summary: Summary | undefined, atMs: number): Point {
+  /** @param summary undefined: nobody has answered. @returns the new point; before it a gap, if this process has stood still */
+  add(summary: Summary | undefined, atMs: number): readonly Point[] {
     const point = pointOf(summary, this.#before, atMs);
     this.#before = summary && { summary, atMs };
-    this.#points.push(point);
-    if (this.#points.length > HOUR_SAMPLES) this.#points.shift();
-    return point;
+    const last = this.#points.at(-1);
+    // A line from before to now would say that all was well meanwhile.
+    const isGap = last !== undefined && (point.time - last.time) * 1_000 > MAX_STEP_MS;
+    const points = isGap ? [pointOf(undefined, undefined, last.time * 1_000 + SAMPLE_MS), point] : [point];
+    this.#points.push(...points);
+    while (this.#points.length > HOUR_SAMPLES) this.#points.shift();
+    return points;
   }
 
   /** Column by column, oldest first: the times, then each series. */

@@ -38,6 +38,8 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
     ['/dashboard/page.js', 'its script', page(() => own('page.js'))],
     ['/dashboard/charts.js', 'its charts', page(() => own('charts.js'))],
     ['/dashboard/channels.js', 'its table of channels', page(() => own('channels.js'))],
+    ['/dashboard/verdict.js', 'its sentence on the group', page(() => own('verdict.js'))],
+    ['/dashboard/freshness.js', 'how it knows that it is behind', page(() => own('freshness.js'))],
     ['/dashboard/format.js', 'how it writes numbers', page(() => own('format.js'))],
     ['/dashboard/page.css', 'its style', page(() => own('page.css'))],
     ['/dashboard/uplot.js', 'uPlot, which draws', page(() => resolve('uplot/dist/uPlot.iife.min.js'))],

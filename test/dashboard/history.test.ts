@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { History, quantile, SAMPLE_MS } from '../../src/dashboard/history.js';
+import { History, type Point, quantile, SAMPLE_MS } from '../../src/dashboard/history.js';
 import { parseViewRequest, type Summary } from '../../src/dashboard/view.js';
 
 const BOUNDS = [0.001, 0.01, 0.1];
@@ -33,26 +33,49 @@ function summary(changes: Partial<Summary> = {}): Summary {
   };
 }
 
+function newest(points: readonly Point[]): Point {
+  const point = points.at(-1);
+  assert.ok(point);
+  return point;
+}
+
 describe('the hour that a dashboard keeps', () => {
   it('has rates between two samples of one process', () => {
     const history = new History();
-    assert.equal(history.add(summary({ messagesIn: 100 }), 10_000).published, null);
-    assert.equal(history.add(summary({ messagesIn: 300 }), 12_000).published, 100);
+    assert.equal(newest(history.add(summary({ messagesIn: 100 }), 10_000)).published, null);
+    assert.equal(newest(history.add(summary({ messagesIn: 300 }), 12_000)).published, 100);
   });
 
   it('has none over a takeover, or while nobody answers', () => {
     const history = new History();
     history.add(summary({ messagesIn: 100 }), 10_000);
-    assert.equal(history.add(summary({ serverId: 'b', messagesIn: 5_000 }), 12_000).published, null);
-    const nobody = history.add(undefined, 14_000);
+    assert.equal(newest(history.add(summary({ serverId: 'b', messagesIn: 5_000 }), 12_000)).published, null);
+    const nobody = newest(history.add(undefined, 14_000));
     assert.equal(nobody.messages, null);
-    assert.equal(history.add(summary({ serverId: 'b', messagesIn: 6_000 }), 16_000).published, null);
+    assert.equal(newest(history.add(summary({ serverId: 'b', messagesIn: 6_000 }), 16_000)).published, null);
   });
 
   it('has none over a pause of its own process', () => {
     const history = new History();
     history.add(summary({ messagesIn: 100 }), 10_000);
-    assert.equal(history.add(summary({ messagesIn: 300 }), 30_000).published, null);
+    assert.equal(newest(history.add(summary({ messagesIn: 300 }), 30_000)).published, null);
+  });
+
+  it('has a gap where its own process stood still, and tells of it with the point behind it', () => {
+    const history = new History();
+    history.add(summary({ messages: 5 }), 10_000);
+    history.add(summary({ messages: 6 }), 12_000);
+    const told = history.add(summary({ messages: 9 }), 32_000);
+    assert.deepEqual(
+      told.map(({ time, messages }) => [time, messages]),
+      [
+        [14, null],
+        [32, 9],
+      ],
+    );
+    const { time, messages } = history.columns();
+    assert.deepEqual(time, [10, 12, 14, 32]);
+    assert.deepEqual(messages, [5, 6, null, 9]);
   });
 
   it('forgets what is older than an hour', () => {

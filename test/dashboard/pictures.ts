@@ -21,6 +21,7 @@ const [CLUSTER_ID, GROUP] = ['test-cluster', 'local'];
 const [PORT, HTTP_PORT] = [4222, 8222];
 const DESKTOP = { width: 1280, height: 1014 };
 const PHONE = { width: 390, height: 1000 };
+const GROUP_PART = { x: 0, y: 0, width: 1280, height: 346 };
 const WAIT_MS = 30_000;
 /** Between the takeovers, before the first and after the last. */
 const PART_MS = 45_000;
@@ -134,6 +135,15 @@ try {
     await page.screenshot({ path: join(pictures, `dashboard-${name}.png`) });
     await page.close();
   }
+  // The other standby stands still.
+  process.kill(paused.pid, 'SIGSTOP');
+  const page = await browser.newPage({ viewport: DESKTOP, colorScheme: 'light' });
+  await page.goto(origin);
+  await page.waitForFunction(() =>
+    /not heard for 1[2-9] s/.test(document.querySelector('#members')?.textContent ?? ''),
+  );
+  await page.screenshot({ path: join(pictures, 'dashboard-missing.png'), clip: GROUP_PART });
+  process.kill(paused.pid, 'SIGCONT');
   await browser.close();
   isStopping = true;
   await publishing;

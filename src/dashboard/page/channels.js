@@ -3,6 +3,8 @@ import { bytes, count, moment, short } from './format.js';
 
 const PAGE = 50;
 const TYPING_MS = 150;
+/** For an answer. */
+const PATIENCE_MS = 5_000;
 /** Before the name of a channel, in the address. */
 const ADDRESSED = '#channel=';
 
@@ -91,11 +93,11 @@ export class ChannelTable {
     Object.assign(this.#query, change);
     const asked = ++this.#asked;
     const query = new URLSearchParams({ ...this.#query, limit: PAGE });
-    const answer = await fetch(`/dashboard/channels?${query}`)
-      .then((response) => response.json())
-      .catch(() => ({ error: 'no answer' }));
+    const answer = await answerOf(`/dashboard/channels?${query}`);
     // Another question has been asked meanwhile.
     if (asked !== this.#asked) return;
+    // Rows that stay are those of before.
+    this.#table.classList.toggle('stale', answer.error !== undefined);
     if (answer.error !== undefined) {
       this.#found.textContent = answer.error;
       return;
@@ -171,10 +173,9 @@ export class ChannelTable {
 
   async #look() {
     const name = this.#open;
-    const answer = await fetch(`/dashboard/channel?name=${encodeURIComponent(name)}`)
-      .then((response) => response.json())
-      .catch(() => ({ error: 'no answer' }));
+    const answer = await answerOf(`/dashboard/channel?name=${encodeURIComponent(name)}`);
     if (name !== this.#open) return;
+    this.#dialog.classList.toggle('stale', answer.error !== undefined);
     const note = document.querySelector('#channel-note');
     note.textContent = answer.error ?? (answer.leftOut > 0 ? `and ${count(answer.leftOut)} more` : '');
     if (answer.error !== undefined) return;
@@ -204,6 +205,13 @@ export class ChannelTable {
     if (rows.length === 0) rows.push(emptyRow(7, 'Nobody is subscribed.'));
     fill('#subscriptions', rows);
   }
+}
+
+/** @returns what the broker answers; `error` says why there is nothing */
+function answerOf(path) {
+  return fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS) })
+    .then((response) => response.json())
+    .catch(() => ({ error: 'no answer from this broker' }));
 }
 
 function stateCell({ isOffline, isStalled }) {

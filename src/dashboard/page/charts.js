@@ -48,16 +48,21 @@ export class Charts {
     this.redraw();
   }
 
+  /** @param {Record<string, number | null>[]} points */
+  add(points) {
+    for (const point of points) this.#push(point);
+    const oldest = points.at(-1).time - HOUR_SECONDS;
+    while (this.#history.time.length > 1 && this.#history.time[0] < oldest)
+      for (const column of Object.values(this.#history)) column.shift();
+    this.redraw();
+  }
+
   /** @param {Record<string, number | null>} point */
-  add(point) {
+  #push(point) {
     for (const [name, column] of Object.entries(this.#history)) {
       column.push(point[name] ?? null);
       if (name !== 'time' && column.length > HOUR_SECONDS) column.shift();
     }
-    const oldest = point.time - HOUR_SECONDS;
-    while (this.#history.time.length > 1 && this.#history.time[0] < oldest)
-      for (const column of Object.values(this.#history)) column.shift();
-    this.redraw();
   }
 
   /** @param {number[]} times of takeovers, seconds since 1970 */

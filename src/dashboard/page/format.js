@@ -52,9 +52,13 @@ export function lasting(milliseconds) {
 
 /** @param {number} milliseconds since 1970 */
 export function moment(milliseconds) {
-  const date = new Date(milliseconds);
-  const day = date.toLocaleDateString(undefined, { month: 'short', day: 'numeric' });
-  return `${day} ${date.toLocaleTimeString(undefined, { hourCycle: 'h23' })}`;
+  const day = new Date(milliseconds).toLocaleDateString(undefined, { month: 'short', day: 'numeric' });
+  return `${day} ${timeOfDay(milliseconds)}`;
+}
+
+/** @param {number} milliseconds since 1970 */
+export function timeOfDay(milliseconds) {
+  return new Date(milliseconds).toLocaleTimeString(undefined, { hourCycle: 'h23' });
 }
 
 /** @param {number} value */

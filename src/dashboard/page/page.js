@@ -1,9 +1,10 @@
 // The dashboard: fetches the state once, then follows the events.
 import { ChannelTable, cell, emptyRow, fact, fill } from './channels.js';
 import { Charts } from './charts.js';
-import { bytes, count, lasting, moment, short, time } from './format.js';
+import { bytes, count, lasting, moment, short, time, timeOfDay } from './format.js';
+import { Freshness } from './freshness.js';
+import { SilentSince, verdict } from './verdict.js';
 
-const SILENCE_MS = 8_000;
 /** Until it is tried again, where the browser would not. */
 const AGAIN_MS = 2_000;
 const ROLES = {
@@ -14,20 +15,27 @@ const ROLES = {
   starting: 'warn',
   stopping: 'warn',
 };
+/** For an answer. */
+const PATIENCE_MS = 5_000;
 const THEME = 'stanchion.theme';
 
 const live = document.querySelector('#live');
 const charts = new Charts(document.querySelector('#charts'));
 const table = new ChannelTable();
-let heardMs = Date.now();
+const silentSince = new SilentSince();
+const freshness = new Freshness(showStale);
+/** There is no stream of events at the moment. */
+let isLost = false;
 
 /** @param {string} text @param {string} kind */
 function say(text, kind) {
-  live.textContent = text;
+  put(live, text);
   live.className = `state ${kind}`;
 }
 
 function drawGroup(group, summary, point) {
+  freshness.sample();
+  document.body.classList.remove('stale');
   document.title = `${group.clusterId} – stanchion`;
   document.querySelector('#where').textContent =
     group.group === null
@@ -48,44 +56,64 @@ function drawGroup(group, summary, point) {
   drawTotals(summary, point);
 }
 
-function drawVerdict({ group, members, health }, summary) {
-  const verdict = document.querySelector('#verdict');
-  const actives = members.filter(({ role }) => role === 'active');
-  const standbys = members.filter(({ role }) => role === 'standby').length;
-  let [text, kind] = ['', 'good'];
-  if (group === null) {
-    text = health.isReady ? 'Serving' : health.reasons.join('; ');
-    if (!health.isReady) kind = 'bad';
-  } else if (actives.length === 0) [text, kind] = ['Nobody is active: clients wait', 'bad'];
-  else if (actives.length > 1) [text, kind] = [`${actives.length} members say that they are active`, 'bad'];
-  else {
-    text = `${actives[0].node} is active, ${standbys} standing by`;
-    if (standbys === 0) [text, kind] = [`${actives[0].node} is active, and nobody would take over`, 'warn'];
-  }
-  if (summary?.full)
-    [text, kind] = [`${text}. The store is full, publishers get errors: ${summary.full}`, 'bad'];
-  verdict.textContent = text;
-  verdict.className = `state ${kind}`;
+function drawVerdict(group, summary) {
+  const nowMs = Date.now();
+  const [text, kind] = verdict(group, summary, (member) => silentSince.of(member, nowMs));
+  sayVerdict(text, kind);
+}
+
+/** @param {string} counting what changes every second: not read out. @param {string} more behind it */
+function sayVerdict(text, kind, counting = '', more = '') {
+  const element = document.querySelector('#verdict');
+  element.className = `state ${kind}`;
+  [...element.querySelectorAll('span')].forEach((part, i) => {
+    put(part, [text, counting, more][i]);
+  });
+}
+
+/** What is the same is not put there, and read out, again. */
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** What is shown was so, and need not be any more. */
+function showStale({ isSilent, forMs, asOfMs }) {
+  document.body.classList.add('stale');
+  const what = isLost
+    ? 'No connection to this broker'
+    : isSilent
+      ? 'No answer from this broker'
+      : 'Nothing new';
+  const asOf = asOfMs === undefined ? '' : `. What is below was so at ${timeOfDay(asOfMs)}`;
+  sayVerdict(what, 'bad', ` for ${lasting(forMs)}`, asOf);
+  if (!isLost) say(isSilent ? 'no answer' : 'nothing new', 'bad');
 }
 
 function memberRow(member) {
   const row = document.createElement('tr');
   const role = document.createElement('td');
   const state = document.createElement('span');
-  state.className = `state ${ROLES[member.role] ?? 'bad'}`;
-  state.textContent = member.role;
+  const isGone = member.silentMs !== null;
+  if (isGone) row.className = 'gone';
+  state.className = `state ${isGone ? 'gone' : (ROLES[member.role] ?? 'bad')}`;
+  state.textContent = isGone ? `not heard for ${lasting(member.silentMs)}` : member.role;
   role.append(state);
   row.append(
     cell(member.node, 'name', `${member.host} pid ${member.pid}`),
     role,
     cell(member.epoch === 0 ? '–' : count(member.epoch), 'number'),
     leaseCell(member),
-    cell(lasting(member.roleForMs), 'number'),
+    cell(isGone ? '–' : lasting(member.roleForMs), 'number'),
     cell(member.natsServer),
     cell(member.store, 'name', `${member.host}: ${member.store}`),
-    cell(member.trouble ?? '–', member.trouble ? 'why' : 'why none'),
+    troubleCell(member),
   );
   return row;
+}
+
+function troubleCell({ silentMs, role, trouble }) {
+  const text = silentMs === null ? trouble : `when last heard: ${role}`;
+  return cell(text ?? '–', text === null ? 'why none' : 'why');
 }
 
 function leaseCell({ leaseAgeMs, leaseMs }) {
@@ -137,7 +165,7 @@ function drawTotals(summary, point) {
 }
 
 async function begin() {
-  const response = await fetch('/dashboard/state');
+  const response = await fetch('/dashboard/state', { signal: AbortSignal.timeout(PATIENCE_MS) });
   if (!response.ok) throw new Error(`the broker answers ${response.status}`);
   const { group, summary, history } = await response.json();
   charts.begin(history);
@@ -148,35 +176,31 @@ async function begin() {
 }
 
 function follow() {
-  let wasLost = false;
   const listen = () => {
     const events = new EventSource('/dashboard/events');
     events.addEventListener('open', () => {
       say('live', 'good');
       // What happened meanwhile is in the state.
-      if (wasLost) begin().catch(() => {});
-      wasLost = false;
+      if (isLost) begin().catch(() => {});
+      isLost = false;
     });
     events.addEventListener('error', () => {
-      wasLost = true;
+      isLost = true;
       say('connection lost, trying again', 'bad');
       // A connection that ends is made again by the browser. An answer that is no stream is final for it: that of a proxy whose
       // broker is away, or of a broker with too many pages.
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
     });
+    events.addEventListener('beat', () => freshness.beat());
     events.addEventListener('sample', ({ data }) => {
-      heardMs = Date.now();
-      const { point, summary, group } = JSON.parse(data);
-      drawGroup(group, summary, point);
-      charts.add(point);
+      const { points, summary, group } = JSON.parse(data);
+      drawGroup(group, summary, points.at(-1));
+      charts.add(points);
       table.refresh();
       say('live', 'good');
     });
   };
   listen();
-  setInterval(() => {
-    if (Date.now() - heardMs > SILENCE_MS && !wasLost) say('nothing new is coming', 'warn');
-  }, 1_000);
 }
 
 function chooseTheme() {

@@ -1,0 +1,58 @@
+import { disputeReason } from '../group/dispute-status.js';
+import { type PeerStatus, unanswered } from '../group/peer-status.js';
+import type { MemberStatus } from '../group/status.js';
+
+/** One member as the page shows it. */
+export interface MemberRow {
+  readonly node: string;
+  /** If it is not heard: what it was at. */
+  readonly role: string;
+  readonly epoch: number;
+  readonly leaseAgeMs: number | null;
+  readonly leaseMs: number;
+  readonly natsServer: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly store: string;
+  readonly roleForMs: number;
+  readonly trouble: string | null;
+  /** For how long it has not been heard; null while it is there. */
+  readonly silentMs: number | null;
+}
+
+/** The members that have answered, and those that have not: heard lately, or not any more. By node. */
+export function memberRows(answers: readonly MemberStatus[]): MemberRow[] {
+  const leaseMs = answers[0]?.leaseMs ?? 0;
+  const rows = [
+    ...answers.map(answerRow),
+    ...unanswered(answers).map((peer): MemberRow => peerRow(peer, leaseMs)),
+  ];
+  return rows.sort((a, b) => (a.node < b.node ? -1 : 1));
+}
+
+function answerRow(status: MemberStatus): MemberRow {
+  const { node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs } = status;
+  // A member of another version may know of none.
+  const trouble = status.trouble ?? (status.dispute ? disputeReason(status.dispute) : null);
+  return {
+    ...{ node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs, trouble },
+    store: storeText(status),
+    silentMs: null,
+  };
+}
+
+function peerRow(peer: PeerStatus, leaseMs: number): MemberRow {
+  const { node, role, epoch, natsServer, host, pid, silentMs, isHeard } = peer;
+  return {
+    ...{ node, role, epoch, leaseMs, natsServer, host, pid },
+    leaseAgeMs: null,
+    roleForMs: peer.roleForMs + silentMs,
+    trouble: null,
+    store: storeText(peer),
+    silentMs: isHeard ? null : silentMs,
+  };
+}
+
+function storeText({ store: { dir, storeId } }: Pick<MemberStatus, 'store'>): string {
+  return `${dir} (${storeId.slice(0, 8)})`;
+}

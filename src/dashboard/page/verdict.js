@@ -1,0 +1,67 @@
+// One sentence on how the group stands. What is not known any more is not said as if it were.
+import { timeOfDay } from './format.js';
+
+/** Moments are told anew with each sample, and differ by a little. */
+const SAME_MS = 2_000;
+
+/** Since when each member has not been heard, by the clock of this machine: the same moment as long as it lasts. */
+export class SilentSince {
+  #sinceMs = new Map();
+
+  /** @param {{ node: string, silentMs: number }} member @param {number} nowMs */
+  of({ node, silentMs }, nowMs) {
+    const sinceMs = nowMs - silentMs;
+    const before = this.#sinceMs.get(node);
+    if (before !== undefined && Math.abs(before - sinceMs) < SAME_MS) return before;
+    this.#sinceMs.set(node, sinceMs);
+    return sinceMs;
+  }
+}
+
+/**
+ * @param group as the broker tells it
+ * @param summary of the store; null if nobody has answered
+ * @param {(member: { node: string, silentMs: number }) => number} since when a member is not heard, milliseconds since 1970
+ * @returns {[text: string, kind: string]}
+ */
+export function verdict(group, summary, since) {
+  const [text, kind] = standing(group, since);
+  if (!summary?.full) return [text, kind];
+  return [`${text}. The store is full, publishers get errors: ${summary.full}`, 'bad'];
+}
+
+function standing({ group, role, members, health }, since) {
+  const here = health.reasons.join('; ');
+  if (group === null) return health.isReady ? ['Serving', 'good'] : [here, 'bad'];
+  if (role === 'starting') return [here || 'Starting', 'warn'];
+  const heard = members.filter(({ silentMs }) => silentMs === null);
+  const silent = members.filter(({ silentMs }) => silentMs !== null);
+  const actives = heard.filter((member) => member.role === 'active');
+  if (actives.length > 1) return [`${actives.length} members say that they are active`, 'bad'];
+  if (actives.length === 0) {
+    const text = nobody(heard, silent, since);
+    return [health.isReady ? `${text}: clients wait` : `${text}. This member: ${here}`, 'bad'];
+  }
+  const [active] = actives;
+  const able = heard.filter((member) => member.role === 'standby' && member.trouble === null).length;
+  const next = able === 0 ? ', and nobody would take over' : `, ${able} standing by`;
+  const troubled = heard.filter(({ trouble }) => trouble !== null);
+  const parts = [`${active.node} is active${next}`];
+  if (troubled.length > 0) parts.push(`In trouble: ${troubled.map(({ node }) => node).join(', ')}`);
+  if (silent.length > 0)
+    parts.push(
+      `Missing: ${silent.map((member) => `${member.node}, not heard since ${timeOfDay(since(member))}`).join('; ')}`,
+    );
+  const isWell = able > 0 && parts.length === 1;
+  return [parts.join('. '), active.trouble !== null ? 'bad' : isWell ? 'good' : 'warn'];
+}
+
+function nobody(heard, silent, since) {
+  const next = heard.find(({ role }) => role === 'recovering');
+  if (next !== undefined) return `Nobody is active, and ${next.node} is taking over`;
+  const [last] = silent
+    .filter(({ role }) => role === 'active' || role === 'recovering')
+    .sort((a, b) => a.silentMs - b.silentMs);
+  if (last === undefined) return 'Nobody is active';
+  return `No active has been heard since ${timeOfDay(since(last))} (it was ${last.node})`;
+}
