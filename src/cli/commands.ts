@@ -9,7 +9,8 @@ import { asYargsHasIt } from './spellings.js';
 import { addStatusCommand, STATUS_FLAGS } from './status.js';
 import { addStoreCommands, STORE_FLAGS } from './store.js';
 import { addSubCommand, SUB_FLAGS } from './sub.js';
-import { addUpCommand, UP_FLAGS } from './up.js';
+import { addUpCommand } from './up.js';
+import { UP_FLAGS } from './up-flags.js';
 import { VERSION } from './version.js';
 
 const MAX_HELP_WIDTH = 120;

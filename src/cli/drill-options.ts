@@ -60,7 +60,18 @@ function localTarget(flags: Flags<DrillFlag>): LocalTarget {
     if (flags.isOnCommandLine(flag))
       throw new ConfigError(`--${flag} is for a running group: name it by --nats-server`);
   }
+  const [option] = flags.isOnCommandLine('config') ? forBrokers(flags) : [];
+  if (option !== undefined)
+    throw new ConfigError(
+      `${option} is for a broker, and the group that drill starts takes no options: name a running one by --nats-server`,
+    );
   return { kind: 'local', nodes: flags.number('nodes', 3, MIN_NODES, MAX_NODES), dir: flags.text('dir') };
+}
+
+/** What a file says to brokers, and of a group that runs. */
+function forBrokers(flags: Flags<DrillFlag>): string[] {
+  const options = flags.fileOptions.filter(({ name }) => name !== 'dir');
+  return [...options.map(({ where }) => where), ...flags.fileChannels.map((name) => `the limits of ${name}`)];
 }
 
 function runningTarget(flags: Flags<DrillFlag>): RunningTarget {

@@ -5,6 +5,7 @@ import { environmentValue } from '../config/env.js';
 import { ConfigError } from '../config/error.js';
 import { isFileKey } from '../config/file-keys.js';
 import { boolean } from '../config/kinds.js';
+import type { ChannelRule } from '../config/limits.js';
 import { kebab, OPTION_NAMES, type OptionName } from '../config/options.js';
 import { parseDurationMs, parseSize } from '../config/units.js';
 import { didYouMean } from '../util/suggest.js';
@@ -15,7 +16,17 @@ interface Given {
   readonly where: string;
 }
 
-type FlagFile = ReadonlyMap<string, Given>;
+/** What a file says. */
+interface FlagFile {
+  /** Of the command's flags. */
+  readonly flags: ReadonlyMap<string, Given>;
+  /** Of a broker's options, those that are flags of the command too among them. */
+  readonly options: readonly RawValue[];
+  /** Limits of single channels. */
+  readonly channels: readonly ChannelRule[];
+}
+
+const NO_FILE: FlagFile = { flags: new Map(), options: [], channels: [] };
 
 /**
  * The flags of one command, looked at one by one: from the command line, else from the environment (`STANCHION_ACK_WAIT`),
@@ -30,11 +41,7 @@ export class Flags<Name extends string> {
    * @param args as yargs gives them: a flag that is given twice is an array
    * @param file what a file says, as `flagsOf` reads it
    */
-  constructor(
-    args: Readonly<Record<string, unknown>>,
-    environment: NodeJS.ProcessEnv = {},
-    file: FlagFile = new Map(),
-  ) {
+  constructor(args: Readonly<Record<string, unknown>>, environment: NodeJS.ProcessEnv = {}, file = NO_FILE) {
     this.#args = args;
     this.#environment = environment;
     this.#file = file;
@@ -42,6 +49,16 @@ export class Flags<Name extends string> {
 
   isOnCommandLine(flag: Name): boolean {
     return this.#args[flag] !== undefined;
+  }
+
+  /** What the file says of a broker's options, those that are flags of the command too among them. */
+  get fileOptions(): readonly RawValue[] {
+    return this.#file.options;
+  }
+
+  /** Channels that the file has limits for. */
+  get fileChannels(): readonly string[] {
+    return this.#file.channels.map(({ pattern }) => pattern);
   }
 
   /** Where it was given, for people. Undefined: nowhere. */
@@ -129,7 +146,7 @@ export class Flags<Name extends string> {
     const variable = `STANCHION_${flag.replaceAll('-', '_').toUpperCase()}`;
     const text = environmentValue(this.#environment, variable);
     if (text !== undefined) return { text, where: `environment variable ${variable}` };
-    return this.#file.get(flag);
+    return this.#file.flags.get(flag);
   }
 }
 
@@ -150,12 +167,12 @@ function durationText(ms: number): string {
 async function readFlagFile(path: string, names: readonly string[]): Promise<FlagFile> {
   // It takes a tenth of a second to load.
   const { checkConfigFile, parseYaml } = await import('../config/file.js');
-  const found = new Map<string, Given>();
+  const flags = new Map<string, Given>();
   const brokers: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(parseYaml(path, readText(path)))) {
     const name = kebab(key);
     if (names.includes(name) && !isOption(name)) {
-      found.set(name, { text: textOf(path, key, value), where: `config file ${path}: ${key}` });
+      flags.set(name, { text: textOf(path, key, value), where: `config file ${path}: ${key}` });
     } else if (isFileKey(key)) {
       brokers[key] = value;
     } else {
@@ -164,10 +181,11 @@ async function readFlagFile(path: string, names: readonly string[]): Promise<Fla
       );
     }
   }
-  for (const { name, text, where } of checkConfigFile(path, brokers).values) {
-    if (names.includes(name)) found.set(name, { text, where });
+  const { values: options, channels } = checkConfigFile(path, brokers);
+  for (const { name, text, where } of options) {
+    if (names.includes(name)) flags.set(name, { text, where });
   }
-  return found;
+  return { flags, options, channels };
 }
 
 function isOption(name: string): name is OptionName {

@@ -1,28 +1,18 @@
-import type { Argv, Options } from 'yargs';
+import type { Argv } from 'yargs';
+import type { Credentials } from '../config/nats.js';
 import { askStatus } from '../group/ask.js';
 import { checkStore } from '../local-group/check-store.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
 import { connect } from '../nats/connect.js';
-import { CONFIG_FLAG, flag } from './client-flags.js';
 import { flagsOf } from './flags.js';
 import { onStopSignal } from './signals.js';
-
-export const UP_FLAGS = {
-  nodes: flag('Brokers, and nats-servers [default: 3]'),
-  dir: flag('Folder of the store they share [default: ./data]'),
-  port: flag('Of the first nats-server; the others follow [default: 4222]'),
-  'http-port': flag('Of the first broker; the others follow [default: 8222]'),
-  'cluster-id': flag('Name that clients connect to [default: test-cluster]'),
-  'ft-group': flag('Name of the group [default: local]'),
-  ...CONFIG_FLAG,
-} as const satisfies Record<string, Options>;
+import { UP_FLAGS, type UpFlag } from './up-flags.js';
+import { upOptions } from './up-options.js';
 
 const STDOUT = 1;
 const ASK_MS = 500;
-const MAX_NODES = 9;
-const MAX_PORT = 65_535 - MAX_NODES;
 
 /** `stanchion up`: a group on this machine, as `npm start` runs it. */
 export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
@@ -38,45 +28,45 @@ export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => voi
 }
 
 async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
-  const flags = await flagsOf(args, Object.keys(UP_FLAGS) as (keyof typeof UP_FLAGS)[]);
-  const clusterId = flags.text('cluster-id') ?? 'test-cluster';
-  const groupName = flags.text('ft-group') ?? 'local';
-  const nodes = flags.number('nodes', 3, 1, MAX_NODES);
-  const port = flags.number('port', 4222, 0, MAX_PORT);
-  const httpPort = flags.number('http-port', 8222, 0, MAX_PORT);
+  const flags = await flagsOf(args, Object.keys(UP_FLAGS) as UpFlag[]);
+  const logFormat = process.stdout.isTTY ? 'pretty' : 'json';
+  const options = await upOptions(flags, process.env, logFormat);
+  const { clusterId, dir, credentials } = options;
   const log = createLogger({
     level: 'warn',
-    format: process.stdout.isTTY ? 'pretty' : 'json',
+    format: logFormat,
     output: descriptorOutput(STDOUT),
     withTime: true,
     withColor: false,
   });
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const stopAsked = new Promise<void>((resolve) => onStopSignal(log, resolve));
-  const dir = flags.text('dir') ?? './data';
   await checkStore(dir, clusterId);
   const group = await LocalGroup.start({
-    nodes,
+    nodes: options.nodes,
     dir,
-    port,
-    httpPort,
+    port: options.port,
+    httpPort: options.httpPort,
     clusterId,
-    group: groupName,
-    flags: process.stdout.isTTY ? ['--log-format', 'pretty'] : ['--log-format', 'json'],
+    group: options.group,
+    flags: options.brokerFlags,
+    environment: options.brokerEnvironment,
+    credentials,
+    binary: options.natsServerBinary,
     log,
     onLine: (node, line) => say(process.stdout.isTTY ? `${node} | ${line}` : line),
   });
   let active: string | undefined;
   try {
     say(`Clients connect to cluster id "${clusterId}" at ${group.urls.join(', ')}`);
-    const nc = await connect({ servers: group.urls, maxReconnectAttempts: -1 });
+    const nc = await connect({ servers: group.urls, maxReconnectAttempts: -1, ...shown(credentials) });
     let isStopping = false;
     const stopped = stopAsked.then(() => {
       isStopping = true;
     });
     let epoch = 0;
     while (!isStopping) {
-      const found = await askStatus(nc, clusterId, groupName).catch(() => []);
+      const found = await askStatus(nc, clusterId, options.group).catch(() => []);
       const now = found.find(({ role }) => role === 'active');
       if (now !== undefined && now.epoch !== epoch) {
         ({ epoch } = now);
@@ -91,4 +81,13 @@ async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
   }
   say('The group has stopped.');
   return 0;
+}
+
+/** As a NATS client shows them. */
+function shown({ user, pass, token }: Credentials): { user?: string; pass?: string; token?: string } {
+  return {
+    ...(user !== undefined && { user }),
+    ...(pass !== undefined && { pass }),
+    ...(token !== undefined && { token }),
+  };
 }

@@ -31,6 +31,11 @@ export function environmentValue(env: Environment, variable: string): string | u
   return text === undefined || text === '' || isFromKubernetes(variable, text) ? undefined : text;
 }
 
+/** The environment for a program that is to have none of it as an option. */
+export function withoutOptions(env: Environment): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([variable]) => !variable.startsWith(PREFIX)));
+}
+
 /** Kubernetes sets STANCHION_PORT=tcp://10.0.0.1:4222 in every pod beside a service that is called `stanchion`. */
 function isFromKubernetes(variable: string, text: string): boolean {
   return variable.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(text);

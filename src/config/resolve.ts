@@ -185,11 +185,19 @@ function withoutEffect({ values, where }: Choices): string[] {
     names.flatMap((name) => (where.has(name) ? [`${where.get(name)} has no effect ${why}`] : []));
   const warnings: string[] = [];
   if (values.store === 'memory') warnings.push(...idle(['dir', 'file-sync'], 'with --store memory'));
+  if (values['ft-group'] === undefined) warnings.push(...idle(['ft-lease'], 'without --ft-group'));
+  if (values['nats-server'] === undefined) warnings.push(...idle(['nats-in-order'], 'without --nats-server'));
+  if (values.debug) warnings.push(...idle(['log-level'], 'with --debug'));
   if (values['http-port'] === false) {
     warnings.push(...idle([...HTTP_OPTIONS], 'without --http-port'));
   }
   if (values['nats-server'] !== undefined) {
-    const started = OPTION_NAMES.filter((name) => optionOf(name).section === 'natsServer');
+    // A flag beats the rest of a file, or of an environment, that is made for a nats-server: nobody is mistaken there.
+    const isByFlag = where.get('nats-server')?.startsWith('-') === true;
+    const started = OPTION_NAMES.filter(
+      (name) =>
+        optionOf(name).section === 'natsServer' && !(isByFlag && where.get(name)?.startsWith('-') !== true),
+    );
     warnings.push(...idle(started, 'with --nats-server: no nats-server is started'));
   }
   return warnings;

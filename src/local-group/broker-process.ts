@@ -9,6 +9,7 @@ export interface BrokerProcessOptions {
   node: string;
   /** What follows `serve`. */
   argv: readonly string[];
+  environment: NodeJS.ProcessEnv;
   onLine(node: string, line: string): void;
 }
 
@@ -56,14 +57,18 @@ export class BrokerProcess {
   }
 
   #start(): void {
-    const { node, argv, onLine } = this.#options;
+    const { node, argv, environment, onLine } = this.#options;
     const serve = [process.execPath, ...NODE_FLAGS, MAIN, 'serve', ...argv];
     const setpriv =
       process.platform === 'linux' ? findExecutable('setpriv', searchPath(process.env.PATH)) : undefined;
     // If this process is killed, the kernel ends them too.
     const [command, ...args] = setpriv === undefined ? serve : [setpriv, '--pdeathsig', 'KILL', ...serve];
     // In a process group of its own: Ctrl-C is for this process, which stops them in order.
-    const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(command!, args, {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       createInterface(stream).on('line', (line) => onLine(node, line));

@@ -1,3 +1,5 @@
+import { withoutOptions } from '../config/env.js';
+import type { Credentials } from '../config/nats.js';
 import type { NatsServerConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 import { SupervisedServer } from '../nats/server.js';
@@ -15,6 +17,12 @@ export interface LocalGroupOptions {
   group: string;
   /** More flags of `serve`. */
   flags: readonly string[];
+  /** Of the brokers [that of this process, without the options of brokers that may be in it]. */
+  environment?: NodeJS.ProcessEnv;
+  /** What clients of the nats-servers have to show. */
+  credentials?: Credentials;
+  /** The nats-server [nats-server]. */
+  binary?: string;
   /**
    * For drills: each broker knows the nats-server beside it and no other, so that whoever stops one cuts off one broker. Clients
    * have one more nats-server, which is beside none.
@@ -25,7 +33,7 @@ export interface LocalGroupOptions {
 }
 
 const HOST = '127.0.0.1';
-const NO_CREDENTIALS = { user: undefined, pass: undefined, token: undefined };
+const NO_CREDENTIALS: Credentials = { user: undefined, pass: undefined, token: undefined };
 
 /**
  * A group on this machine: brokers in processes of their own on one directory, beside nats-servers that are routed to each
@@ -84,9 +92,9 @@ export class LocalGroup {
   }
 
   #startServer(port: number, routes: readonly string[], i: number): Promise<SupervisedServer> {
-    const { isCuttable = false, log } = this.#options;
+    const { isCuttable = false, binary = 'nats-server', credentials = NO_CREDENTIALS, log } = this.#options;
     const config: NatsServerConfig = {
-      binary: 'nats-server',
+      binary,
       host: HOST,
       port,
       clusterUrl: routes[i],
@@ -97,7 +105,7 @@ export class LocalGroup {
       // Else brokers would learn of the other servers.
       flags: isCuttable ? ['--no_advertise'] : [],
     };
-    return SupervisedServer.start({ config, credentials: NO_CREDENTIALS, logger: log });
+    return SupervisedServer.start({ config, credentials, logger: log });
   }
 
   #startBroker(i: number): BrokerProcess {
@@ -123,6 +131,7 @@ export class LocalGroup {
       ...(httpPort === undefined ? [] : ['--http-port', String(httpPort === 0 ? 0 : httpPort + i)]),
       ...flags,
     ];
-    return new BrokerProcess({ node, argv, onLine });
+    const environment = this.#options.environment ?? withoutOptions(process.env);
+    return new BrokerProcess({ node, argv, environment, onLine });
   }
 }

@@ -275,5 +275,18 @@ describe('options that do not fit together', () => {
     assert.deepEqual(resolve('-ns h -p 4333').warnings, [
       '-p has no effect with --nats-server: no nats-server is started',
     ]);
+    for (const [flags, warning] of [
+      ['--ft-lease 2s', '--ft-lease has no effect without --ft-group'],
+      ['--nats-in-order', '--nats-in-order has no effect without --nats-server'],
+      ['--debug --log-level warn', '--log-level has no effect with --debug'],
+    ] as const)
+      assert.deepEqual(resolve(flags).warnings, [warning]);
+  });
+
+  it('are told of nothing when a flag beats what a file has for another case', () => {
+    assert.deepEqual(resolve('-ns h -c f', {}, 'port: 4333').warnings, []);
+    assert.deepEqual(resolve('-c f', {}, 'nats-server: h\nport: 4333').warnings, [
+      'config file f: port has no effect with --nats-server: no nats-server is started',
+    ]);
   });
 });

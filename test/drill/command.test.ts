@@ -34,9 +34,10 @@ class Command {
   stderr = '';
   readonly #child: ChildProcess;
 
-  constructor(...args: string[]) {
+  constructor(environment: Readonly<Record<string, string>>, ...args: string[]) {
     const child = spawn(process.execPath, [...MAIN, 'drill', ...args], {
       cwd: ROOT,
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
       // Of its own, as at a terminal: Ctrl-C is for all of it.
       detached: true,
@@ -67,7 +68,11 @@ class Command {
 }
 
 async function drill(...args: string[]): Promise<Ended> {
-  return await new Command(...args).ended;
+  return await drillIn({}, ...args);
+}
+
+async function drillIn(environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ended> {
+  return await new Command(environment, ...args).ended;
 }
 
 function reportOf({ stdout, stderr }: Ended): DrillReport {
@@ -82,9 +87,18 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () => {
-  it('does each fault once, and finds everything where it should be', { timeout: 120_000 }, async () => {
+  it('does each fault once, and finds everything where it should be, whatever the environment has for brokers', {
+    timeout: 120_000,
+  }, async () => {
     const dir = join(folder, 'new');
-    const ended = await drill(
+    const environment = {
+      STANCHION_MAX_AGE: '1s',
+      STANCHION_MAX_CHANNELS: '1',
+      STANCHION_HTTP_PORT: '1',
+      STANCHION_CREDS: join(folder, 'nothing'),
+    };
+    const ended = await drillIn(
+      environment,
       ...['--takeovers', '1', '--messages', '3000', '--rate', '300', '--pause', '1s', '--settle', '100ms'],
       ...['--dir', dir, '--json'],
     );
@@ -121,6 +135,7 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
   it('ends at Ctrl-C with what it knows, and lets nobody stand still', { timeout: 60_000 }, async () => {
     const dir = join(folder, 'new');
     const command = new Command(
+      {},
       ...['--nodes', '2', '--faults', 'handover=1,pause=1', '--settle', '100ms', '--dir', dir],
     );
     await waitFor(() => command.stderr.includes('handover 1 of 1'), 'the first fault is over', 30_000);
@@ -145,6 +160,19 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
     ] as const) {
       const { exitCode, stdout, stderr } = await drill(flag);
       assert.deepEqual([exitCode, stdout], [2, '']);
+      assert.match(stderr, says);
+    }
+  });
+
+  it('takes no options for its brokers from a file, and says which it was given', async () => {
+    const config = join(folder, 'broker.yaml');
+    for (const [file, says] of [
+      ['ft-lease: 2s', /broker\.yaml: ft-lease is for a broker, .* name a running one by --nats-server/],
+      ['channels: { a: { max-age: 1h } }', /the limits of a is for a broker/],
+    ] as const) {
+      writeFileSync(config, `takeovers: 1\n${file}\n`);
+      const { exitCode, stderr } = await drill('--config', config);
+      assert.equal(exitCode, 2, stderr);
       assert.match(stderr, says);
     }
   });
@@ -238,6 +266,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     await startGroup('--http-port', '-1');
     const start = async (settle: string): Promise<Command> => {
       const command = new Command(
+        {},
         ...['--nats-server', nats.url, '--cluster-id', 'live', '--messages', '100', '--rate', '200'],
         ...['--takeovers', '1', '--settle', settle],
       );

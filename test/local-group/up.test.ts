@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
+import { connect } from '../../src/index.js';
 import { mainScript } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
 
@@ -80,5 +81,71 @@ describe('stanchion up', () => {
       again.kill(signal);
       await ended;
     }
+  });
+
+  it('gives its brokers what a config file and the environment have for them', async () => {
+    const config = join(root, 'group.yaml');
+    writeFileSync(
+      config,
+      `
+port: 0
+dir: ${join(root, 'other')}
+user: clerk
+pass: s3cret
+log-level: debug
+limits: { max-msgs: 3 }
+channels: { audit: { max-msgs: 0 } }
+`,
+    );
+    const flags = ['--nodes', '1', '--http-port', '0', '--config', config];
+    const child = spawn(process.execPath, [...main, 'up', ...flags], {
+      env: { ...process.env, STANCHION_MAX_MSGS: '4' },
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      said += chunk;
+    });
+    const ended = new Promise((resolve) => child.on('close', resolve));
+    try {
+      await waitFor(
+        () => /^Active: stan-1/m.test(said),
+        () => `it serves: ${said}`,
+        START_MS,
+      );
+      const [, servers = ''] = /at (nats:\S+)$/m.exec(said) ?? [];
+      const who = { servers, clusterId: 'test-cluster', clientId: 'c' };
+      await assert.rejects(connect(who), /Authorization Violation/i);
+      const connection = await connect({ ...who, user: 'clerk', pass: 's3cret' });
+      for (const [channel, first] of [
+        ['orders', 3],
+        ['audit', 1],
+      ] as const) {
+        for (let i = 0; i < 6; i++) await connection.publish(channel, 'x');
+        const subscription = await connection.subscribe(channel, { startAt: 'all' });
+        for await (const { sequence } of subscription) {
+          assert.equal(
+            sequence,
+            first,
+            `${channel}: 4 by the environment, which beats the file; audit has its own`,
+          );
+          break;
+        }
+      }
+      await connection.close();
+    } finally {
+      child.kill('SIGINT');
+      await ended;
+    }
+    assert.match(said, /"level":"debug"/);
+    assert.doesNotMatch(said, /has no effect/);
+  });
+
+  it('refuses, by name, what cannot be had in a local group', async () => {
+    const config = join(root, 'wrong.yaml');
+    writeFileSync(config, 'nats-server: nats://a');
+    assert.deepEqual(await refusal('--config', config), {
+      code: 2,
+      stderr: `stanchion: config file ${config}: nats-server cannot be had in the group that up starts: it has nats-servers of its own. \`stanchion serve\` runs one broker beside others\n`,
+    });
   });
 });
