@@ -20,7 +20,7 @@ const TYPES: Record<string, string> = {
   svg: 'image/svg+xml',
 };
 
-const NOBODY = 'nobody serves at the moment';
+const NOBODY = 'no active broker has answered';
 
 /** What the dashboard adds: path, what it is for, and who answers. */
 export function dashboardRoutes(dashboard: Dashboard): [path: string, about: string, handle: Handler][] {

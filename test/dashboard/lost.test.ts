@@ -174,6 +174,9 @@ describe('the dashboard, on what is not known any more', {
     await says(new RegExp(`${active}\\. This member: no connection to NATS since `), 'bad');
     assert.equal((await row('a')).isGrey, true);
     assert.match((await row('b')).cells.at(-1) ?? '', /no connection to NATS/);
+    // Nor is there anything new of channels.
+    await page.waitForFunction(() => document.querySelector('#channel-table')?.className === 'stale');
+    assert.equal(await page.locator('#found').textContent(), 'no active broker has answered');
     await picture('cut-off');
   });
 

@@ -85,7 +85,10 @@ function showStale({ isSilent, forMs, asOfMs }) {
       ? 'No answer from this broker'
       : 'Nothing new';
   const asOf = asOfMs === undefined ? '' : `. What is below was so at ${timeOfDay(asOfMs)}`;
-  sayVerdict(what, 'bad', ` for ${lasting(forMs)}`, asOf);
+  const silence = ` for ${lasting(forMs)}`;
+  sayVerdict(what, 'bad', silence, asOf);
+  // Over the sentence there may be a channel.
+  put(document.querySelector('#channel-note'), what + silence);
   if (!isLost) say(isSilent ? 'no answer' : 'nothing new', 'bad');
 }
 
