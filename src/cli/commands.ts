@@ -7,7 +7,7 @@ import { addPubCommand, PUB_FLAGS } from './pub.js';
 import { addServeHelp } from './serve-help.js';
 import { asYargsHasIt } from './spellings.js';
 import { addStatusCommand, STATUS_FLAGS } from './status.js';
-import { addStoreCommands, STORE_FLAGS } from './store.js';
+import { addStoreCommands, REPAIR_FLAGS, STORE_FLAGS } from './store.js';
 import { addSubCommand, SUB_FLAGS } from './sub.js';
 import { addUpCommand } from './up.js';
 import { UP_FLAGS } from './up-flags.js';
@@ -23,7 +23,7 @@ const FLAG_TABLES: Readonly<Record<string, readonly Readonly<Record<string, Opti
   pub: [PUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
   sub: [SUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
   bench: [BENCH_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
-  store: [STORE_FLAGS],
+  store: [STORE_FLAGS, REPAIR_FLAGS],
 };
 
 /**

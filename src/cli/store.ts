@@ -16,14 +16,25 @@ export const STORE_FLAGS = {
   ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
+/** Of `repair` alone. */
+export const REPAIR_FLAGS = {
+  yes: flagSwitch('Repair without asking'),
+  'dry-run': flagSwitch('Only say what would be done, and what is lost'),
+  'cluster-id': flag('Cluster id of the store, if its stanchion.json does not tell it any more', [
+    'c',
+    'cluster',
+    'cid',
+  ]),
+} as const satisfies Record<string, Options>;
+
 interface StoreOptions {
   dir: string;
   json: boolean;
 }
 
-/** `stanchion store info|verify`: both only read, and may run beside a broker. */
+/** `stanchion store info|verify|repair`: the first two only read, and may run beside a broker. */
 export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
-  return parser.command('store', 'Read a file store without changing it', (store) =>
+  return parser.command('store', 'Look at a file store, check it, repair it', (store) =>
     store
       .command(
         'info',
@@ -40,8 +51,20 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
             .example('$0 store verify --dir ./data', 'name every damage by file and offset'),
         async (args) => onExitCode(await verify(await storeOptions(args))),
       )
+      .command(
+        'repair',
+        'Take out of a store what is damaged, keep it aside, and say what is lost. With all its brokers stopped',
+        (command) =>
+          command
+            .options({ ...STORE_FLAGS, ...REPAIR_FLAGS })
+            .example('$0 store repair --dir ./data --dry-run', 'what would be lost'),
+        async (args) => onExitCode(await repair(args)),
+      )
       .example('$0 store info --dir ./data', 'what is in ./data')
-      .demandCommand(1, 'Name one: `stanchion store info` or `stanchion store verify`')
+      .demandCommand(
+        1,
+        'Name one: `stanchion store info`, `stanchion store verify` or `stanchion store repair`',
+      )
       .strict(),
   );
 }
@@ -52,6 +75,15 @@ async function storeOptions(args: Readonly<Record<string, unknown>>): Promise<St
   const dir = flags.text('dir');
   if (dir === undefined) throw new ConfigError('--dir FOLDER is missing: the folder of the store');
   return { dir, json: flags.flag('json') };
+}
+
+async function repair(args: Readonly<Record<string, unknown>>): Promise<number> {
+  const options = await storeOptions(args);
+  const flags = await flagsOf(args, Object.keys(REPAIR_FLAGS) as (keyof typeof REPAIR_FLAGS)[]);
+  const [yes, dryRun, clusterId] = [flags.flag('yes'), flags.flag('dry-run'), flags.text('cluster-id')];
+  if (yes && dryRun) throw new ConfigError('--yes and --dry-run contradict each other: give one of them');
+  const { repairCommand } = await import('./store-repair.js');
+  return await repairCommand({ ...options, yes, dryRun, clusterId });
 }
 
 async function info({ dir, json }: StoreOptions): Promise<number> {
@@ -112,7 +144,7 @@ function verifyText(dir: string, found: StoreVerification): string {
   lines.push(
     found.damages.length === 0
       ? `All is well in ${dir}: ${checked}`
-      : `${found.damages.length} damaged ${found.damages.length === 1 ? 'place' : 'places'} in ${dir}: ${checked}. Nothing was changed. Restore those files from a backup, or keep the folder and ask for help`,
+      : `${found.damages.length} damaged ${found.damages.length === 1 ? 'place' : 'places'} in ${dir}: ${checked}. Nothing was changed. Restore the store from a backup, or see what \`stanchion store repair --dry-run\` can do: docs/damage.md`,
   );
   return `${lines.join('\n')}\n`;
 }

@@ -173,7 +173,7 @@ function damageTrouble(unreadable: Unreadable): string | undefined {
   const more = places.length - told.length;
   return (
     `messages cannot be read, and delivery stands still before them: ${told.join('; ')}${more > 0 ? `; and ${more} more` : ''}. ` +
-    'See StanchionStoreDamaged in docs/alerts.md'
+    'See docs/damage.md'
   );
 }
 

@@ -74,6 +74,11 @@ export function findBatchHeader(buffer: Buffer, from: number, salt: number): num
   }
 }
 
+/** Whether what stands at `start` looks like the header of a batch, whatever its salt. */
+export function isBatchMagicAt(buffer: Buffer, start: number): boolean {
+  return buffer.length - start >= BATCH_HEADER_BYTES && readU32(buffer, start + MAGIC_AT) === MAGIC;
+}
+
 /** Whether anything in the buffer looks like a batch, whatever its salt. */
 export function hasBatchMagic(buffer: Buffer): boolean {
   return buffer.includes(MAGIC_BYTES);

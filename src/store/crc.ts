@@ -93,3 +93,18 @@ function makeTables(): Int32Array {
   }
   return tables;
 }
+
+/** With which salt these bytes have this CRC: the sum, backwards. */
+export function saltOf(buffer: Buffer, start: number, end: number, crc: number): number {
+  let state = ~crc;
+  for (let i = end - 1; i >= start; i--) {
+    const at = INDEX_OF_HIGH_BYTE[state >>> 24]!;
+    state = ((state ^ TABLES[at]!) << 8) | (at ^ buffer[i]!);
+  }
+  return ~state >>> 0;
+}
+
+/** Which entry of the first table ends in this byte: each does in another. */
+const INDEX_OF_HIGH_BYTE = Uint8Array.from({ length: 256 }, (_, high) =>
+  TABLES.findIndex((value, at) => at < 256 && value >>> 24 === high),
+);

@@ -33,7 +33,7 @@ export class DamageError extends StoreError {
     super(
       'damaged',
       `${path} is damaged at byte ${offset}: ${what}. Nothing was changed. Restore the store's directory from a copy, ` +
-        'or run "stanchion store verify" to see everything that is affected',
+        'or take out what is damaged: "stanchion store repair --dry-run" tells what that costs (docs/damage.md)',
     );
     this.path = path;
     this.offset = offset;

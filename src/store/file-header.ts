@@ -17,6 +17,7 @@ export const FORMAT_VERSION = 1;
  *  60  u32      CRC-32 of the 60 bytes before
  */
 export const FILE_HEADER_BYTES = 64;
+export const SALT_AT = 20;
 const STORE_ID_BYTES = 22;
 
 export const Magic = {
@@ -63,7 +64,7 @@ export function decodeFileHeader(
       `${path} has format version ${version}; this program knows versions up to ${FORMAT_VERSION}. Use a newer stanchion`,
     );
   }
-  const found = buffer.toString('latin1', 24, 24 + STORE_ID_BYTES);
+  const found = storeIdOf(buffer);
   if (found !== storeId) {
     throw new StoreError(
       'foreign',
@@ -76,4 +77,9 @@ export function decodeFileHeader(
     salt: buffer.readUInt32LE(20),
     storeId: found,
   };
+}
+
+/** Of a whole header. */
+export function storeIdOf(header: Buffer): string {
+  return header.toString('latin1', 24, 24 + STORE_ID_BYTES);
 }

@@ -352,7 +352,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     if (place === undefined) return;
     this.#owner.warn(
       `${namesOf(place)} cannot be read: ${place.why}. Whoever is to get it stands still there, and the read is tried again and again. ` +
-        'Other channels go on. `stanchion store verify` names everything that is damaged; docs/alerts.md (StanchionStoreDamaged) says what to do',
+        'Other channels go on. `stanchion store verify` names everything that is damaged; docs/damage.md says what to do',
     );
   }
 

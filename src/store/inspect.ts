@@ -32,6 +32,8 @@ export interface ChannelInfo {
   bytes: number;
   /** Runs in segments; what is not in one is in the journal. */
   extents: number;
+  /** Messages among them that a repair could not save. */
+  lost: { first: number; last: number }[];
 }
 
 /** What is in a store, as a broker would find it that opened it now. */
@@ -167,7 +169,8 @@ function channelsOf({ state }: Recovery): ChannelInfo[] {
       lastSequence: log.lastSequence,
       messages: log.messageCount,
       bytes: log.byteCount,
-      extents: log.extents.length,
+      extents: log.extents.filter(({ isGap }) => !isGap).length,
+      lost: log.extents.filter(({ isGap }) => isGap).map(({ first, last }) => ({ first, last })),
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

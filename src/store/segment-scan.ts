@@ -13,6 +13,7 @@ import {
   readDirectoryEntry,
   rowOffset,
   rowSize,
+  rowTimestampMs,
 } from './segment-format.js';
 
 const READ_BYTES = 1024 * 1024;
@@ -36,12 +37,16 @@ export interface ExtentScan {
   badRows: ExtentDamage[];
 }
 
-/** Gets each whole message: its record lies in `buffer[start, end)`, which is valid until the promise ends. */
+/**
+ * Gets each whole message: its record lies in `buffer[start, end)`, which is valid until the promise ends. `timestampMs` is what its row
+ * says, or one before it; undefined if none is whole.
+ */
 export type OnMessage = (
   buffer: Buffer,
   start: number,
   end: number,
   sequence: number,
+  timestampMs: number | undefined,
 ) => void | Promise<void>;
 
 /**
@@ -57,12 +62,14 @@ export async function scanExtent(
   const records = new RecordReader(file, entry.offset, entry.bytes);
   const rowsAt = entry.offset + entry.bytes;
   const rows = await readWhatCanBeRead(file, rowsAt, entry.count * ROW_BYTES);
+  let timestampMs: number | undefined;
   /** Where the next record is due; -1 if nothing tells. */
   let due = 0;
   for (let i = 0; i < entry.count; i++) {
     const sequence = entry.firstSequence + i;
     const row = i * ROW_BYTES;
     const isWhole = row + ROW_BYTES <= rows.length && isRowWhole(rows, row);
+    if (isWhole) timestampMs = rowTimestampMs(rows, row);
     const isMessage = (start: number, end: number): boolean =>
       records.buffer[start + 8] === RecordType.message &&
       messageChannelId(records.buffer, start) === entry.channelId &&
@@ -92,7 +99,7 @@ export async function scanExtent(
     if (!isWhole || rowOffset(rows, row) !== at || rowSize(rows, row) !== size) {
       extend(scan.badRows, sequence, rowsAt + row, 'a row of the index is not whole');
     }
-    await onMessage(records.buffer, place.start, place.end, sequence);
+    await onMessage(records.buffer, place.start, place.end, sequence, timestampMs);
   }
   return scan;
 }
