@@ -83,7 +83,8 @@ export class Dashboard {
       if (group === undefined) return;
       this.#feed.tell('sample', { points, summary: this.#summary ?? null, group });
     } catch {
-      // The next one tells.
+      // The next one tells. What was found before is not shown for now.
+      this.#summary = undefined;
     } finally {
       this.#isSampling = false;
     }

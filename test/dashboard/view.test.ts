@@ -95,6 +95,17 @@ describe('the status of a member', () => {
   });
 });
 
+describe('the other members in a status', () => {
+  it('are left out where there is no room, those that were heard longest ago first', () => {
+    const peers = Array.from({ length: 32 }, (_, i) => ({ node: `n${i}`, silentMs: i }));
+    const status = { node: 'n', takeoverHistory: [{ epoch: 1 }], peers } as unknown as MemberStatus;
+    const short = JSON.parse(Buffer.from(encodeStatus(status, 200)).toString()) as MemberStatus;
+    assert.deepEqual(short.takeoverHistory, []);
+    assert.ok(short.peers.length > 0 && short.peers.length < 32);
+    assert.equal(short.peers[0]?.node, 'n0');
+  });
+});
+
 describe('a member on the dashboard', () => {
   /** As the page shows it. */
   function troubleOf(status: Partial<MemberStatus>): string | null | undefined {

@@ -98,7 +98,8 @@ function memberRow(member) {
   const state = document.createElement('span');
   const isGone = member.silentMs !== null;
   if (isGone) row.className = 'gone';
-  state.className = `state ${isGone ? 'gone' : (ROLES[member.role] ?? 'bad')}`;
+  const kind = member.trouble === null ? ROLES[member.role] : undefined;
+  state.className = `state ${isGone ? 'gone' : (kind ?? 'bad')}`;
   state.textContent = isGone ? `not heard for ${lasting(member.silentMs)}` : member.role;
   role.append(state);
   row.append(
