@@ -8,9 +8,9 @@ import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { BrokerNode } from '../http/broker-node.js';
-import type { Link } from '../link/link.js';
 import type { Logger } from '../log/logger.js';
 import { NatsAttachment } from '../nats/connection.js';
+import type { MovingLink } from '../nats/moving-link.js';
 import { stanSubjects } from '../protocol/subjects.js';
 import { openStore } from '../store/open.js';
 import { newStoreId } from '../store/store-id.js';
@@ -28,7 +28,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   #broker: Broker | undefined;
   #selfCheck: SelfCheck | undefined;
   /** The link with all of the broker's subscriptions. */
-  #subscribedLink: Link | undefined;
+  #subscribedLink: MovingLink | undefined;
   #isServing = false;
   #hasBeenReady = false;
 
@@ -177,7 +177,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     }
   }
 
-  async #serve(link: Link): Promise<void> {
+  async #serve(link: MovingLink): Promise<void> {
     try {
       await this.#broker!.linkUp(link);
     } catch {

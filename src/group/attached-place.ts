@@ -48,6 +48,7 @@ export class AttachedPlace implements NatsPlace {
       logger: options.logger,
       waitOnFirstConnect: true,
       onControlUp: (control) => this.#talk(control),
+      onMoved: (server) => options.onLinkUp(server),
       onRefused: (refusal) => options.onRefused?.(refusal),
       onLinkUp: (link) => {
         options.onLinkUp(this.server);

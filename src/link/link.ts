@@ -94,11 +94,9 @@ export class Link implements ControlHandler {
   #onFailed: ((error: Error) => void) | undefined;
   #failure: Error | undefined;
 
-  readonly #handler: LinkHandler;
   readonly #events: LinkEvents;
 
   private constructor(handler: LinkHandler, events: LinkEvents, options: LinkOptions) {
-    this.#handler = handler;
     this.#events = events;
     this.#clock = options.clock ?? systemClock;
     this.#pingIntervalMs = options.pingIntervalMs ?? DEFAULT_PING_INTERVAL_MS;
@@ -154,6 +152,11 @@ export class Link implements ControlHandler {
     }
   }
 
+  /** From now on somebody else gets what comes in. */
+  handOverTo(handler: LinkHandler): void {
+    this.#parser.handler = handler;
+  }
+
   get isUp(): boolean {
     return this.#state === 'up';
   }
@@ -184,6 +187,11 @@ export class Link implements ControlHandler {
    */
   send(out: OutBuffer): void {
     this.#sender!.send(out);
+  }
+
+  /** Whether the buffer was taken here. */
+  owns(out: OutBuffer): boolean {
+    return this.#sender!.owns(out);
   }
 
   /**
@@ -283,7 +291,7 @@ export class Link implements ControlHandler {
       this.#fail(error);
       return;
     }
-    if (this.#parser.messageCount > 0 && this.#state === 'up') this.#handler.onBatchEnd();
+    if (this.#parser.messageCount > 0 && this.#state === 'up') this.#parser.handler.onBatchEnd();
   }
 
   #adopt(dialed: Dialed): void {

@@ -60,11 +60,12 @@ export class Parser {
   #skippedBytes = 0;
   #stopped = false;
 
-  readonly #handler: LinkHandler;
+  /** Gets the messages. */
+  handler: LinkHandler;
   readonly #control: ControlHandler;
 
   constructor(handler: LinkHandler, control: ControlHandler) {
-    this.#handler = handler;
+    this.handler = handler;
     this.#control = control;
   }
 
@@ -177,7 +178,7 @@ export class Parser {
       );
     }
     this.messageCount++;
-    this.#handler.onMessage(
+    this.handler.onMessage(
       sid,
       buffer,
       subjectStart,

@@ -48,8 +48,12 @@ export class Sender {
     return out;
   }
 
+  owns(out: OutBuffer): out is PooledBuffer {
+    return out instanceof PooledBuffer && out.owner === this;
+  }
+
   send(out: OutBuffer): void {
-    if (!(out instanceof PooledBuffer) || out.owner !== this) return;
+    if (!this.owns(out)) return;
     if (this.#isStopped || out.length === 0) {
       this.#recycle(out);
       return;

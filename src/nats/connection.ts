@@ -2,13 +2,14 @@ import type { Authenticator } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { LinkTarget } from '../link/dial.js';
-import { Link, type LinkEvents, type LinkOptions, LinkRefusedError } from '../link/link.js';
+import { Link, type LinkOptions, LinkRefusedError } from '../link/link.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { LinkDownReason, LinkHandler } from '../link/types.js';
 import type { Logger } from '../log/logger.js';
 import { Backoff } from './backoff.js';
 import { ControlConnection } from './control.js';
 import { authenticators, connectFields, linkTls, messageOf, NatsConfigError } from './credentials.js';
+import { MovingLink } from './moving-link.js';
 import { OutageLog } from './outage-log.js';
 import { endsConnection, type NatsRefusal, parseRefusal } from './refusal.js';
 import { RefusalLog } from './refusal-log.js';
@@ -26,7 +27,7 @@ export interface NatsAttachmentOptions {
    * A link is connected and has no subscriptions yet: subscribe, `flush` it, then it can be said that the broker is there. Called
    * for each new link.
    */
-  onLinkUp(link: Link): void;
+  onLinkUp(link: MovingLink): void;
   /** The link that was up is gone, with what waited to be sent. Called once for each `onLinkUp`, but not by `close`. */
   onLinkDown(reason: LinkDownReason): void;
   /** The link's backlog has drained: see `LinkEvents`. */
@@ -36,6 +37,8 @@ export interface NatsAttachmentOptions {
    * for each one that takes its place. What the one before had is gone.
    */
   onControlUp?(control: ControlConnection): void;
+  /** The link has moved to another server, with its subscriptions and without having been down. */
+  onMoved?(server: string): void;
   /** A server refused something on one of the connections and keeps it. Called each time. */
   onRefused?(refusal: NatsRefusal): void;
   logger: Logger;
@@ -60,6 +63,9 @@ const MAX_LINK_RETRY_MS = 2_000;
 const SETTLED_MS = 5_000;
 /** Links that fail at a server before the control connection is sent to another one. */
 const MAX_LINK_TRIES_PER_SERVER = 4;
+const FIRST_MOVE_MS = 250;
+/** To find another server, while one is about to stop. */
+const MAX_MOVE_RETRY_MS = 2_000;
 /** Answers that were asked for on a control connection are waited for so long after there is another one. */
 const RETIRE_MS = 10_000;
 
@@ -82,10 +88,11 @@ export class NatsAttachment {
   private readonly servers: ServerList;
   private readonly controlBackoff: Backoff;
   private readonly linkBackoff: Backoff;
+  private readonly moveBackoff: Backoff;
   private readonly outage: OutageLog;
   private readonly refusals: Readonly<Record<NatsRefusal['connection'], RefusalLog>>;
   private currentControl: ControlConnection | undefined;
-  private currentLink: Link | undefined;
+  private currentLink: MovingLink | undefined;
   private linkSinceMs = 0;
   /** There was a link, or a try, at this server: the next one waits a moment. */
   private isLinkRetry = false;
@@ -111,6 +118,7 @@ export class NatsAttachment {
     this.logger = options.logger.child({ component: 'nats' });
     this.controlBackoff = new Backoff(this.clock, this.random, FIRST_RETRY_MS, MAX_RETRY_MS);
     this.linkBackoff = new Backoff(this.clock, this.random, FIRST_RETRY_MS, MAX_LINK_RETRY_MS);
+    this.moveBackoff = new Backoff(this.clock, this.random, FIRST_MOVE_MS, MAX_MOVE_RETRY_MS);
     this.outage = new OutageLog(this.logger, this.clock);
     this.refusals = { control: new RefusalLog(this.logger), 'data link': new RefusalLog(this.logger) };
     if (config.servers.length === 0) throw new NatsConfigError('no NATS server to attach to is named');
@@ -170,7 +178,7 @@ export class NatsAttachment {
   }
 
   /** The data link while it is up. */
-  get link(): Link | undefined {
+  get link(): MovingLink | undefined {
     return this.currentLink;
   }
 
@@ -216,6 +224,7 @@ export class NatsAttachment {
         return;
       }
       this.useControl(control);
+      await control.flush().catch(() => {});
       void old.retire(RETIRE_MS);
     } catch (error) {
       if (this.isClosed) return;
@@ -233,6 +242,7 @@ export class NatsAttachment {
     while (!this.isClosed) {
       if (!this.isConnected) await this.connectControl();
       else if (!this.currentLink) await this.makeLink();
+      else if (this.isLameDuck) await this.moveAway();
       else await this.untilChange();
     }
   }
@@ -247,6 +257,7 @@ export class NatsAttachment {
     this.onChange?.();
     this.controlBackoff.wake();
     this.linkBackoff.wake();
+    this.moveBackoff.wake();
   }
 
   /** Tries for as long as it takes. */
@@ -324,6 +335,7 @@ export class NatsAttachment {
       this.linkIsDown(`following the control connection to ${this.server}`);
     }
     this.isLinkRetry = false;
+    this.moveBackoff.reset();
     this.useControl(control);
   }
 
@@ -382,9 +394,24 @@ export class NatsAttachment {
     }
   }
 
-  private dialLink(place: Place, signal: AbortSignal): Promise<Link> {
-    const options = { ...this.options.link, clock: this.clock, signal };
-    return Link.connect(this.target(place), this.options.handler, this.linkEvents, options);
+  private async dialLink(place: Place, signal: AbortSignal): Promise<Link> {
+    let link: Link | undefined;
+    link = await Link.connect(
+      this.target(place),
+      this.options.handler,
+      {
+        onDown: (reason) => this.socketIsDown(link, reason),
+        onDrain: () => this.options.onDrain?.(),
+        onInfo: (info) => this.serverSaid(info),
+        onServerError: (text) => this.wasRefused('data link', text),
+      },
+      { ...this.options.link, clock: this.clock, signal },
+    );
+    return link;
+  }
+
+  private socketIsDown(link: Link | undefined, reason: string): void {
+    if (link !== undefined && this.currentLink?.lost(link) === true) this.linkIsDown(reason);
   }
 
   private target({ server, address }: Place, suffix?: string): LinkTarget {
@@ -405,15 +432,10 @@ export class NatsAttachment {
     };
   }
 
-  private readonly linkEvents: LinkEvents = {
-    onDown: (reason) => this.linkIsDown(reason),
-    onDrain: () => this.options.onDrain?.(),
-    onInfo: (info) => this.serverSaid(info),
-    onServerError: (text) => this.wasRefused('data link', text),
-  };
-
   private useLink(link: Link): void {
-    this.currentLink = link;
+    const { handler } = this.options;
+    const moving = new MovingLink(link, handler, this.clock, () => this.options.onDrain?.());
+    this.currentLink = moving;
     this.linkSinceMs = this.clock.monotonicMs();
     this.refusals['data link'].connected();
     this.logger.info(
@@ -426,7 +448,7 @@ export class NatsAttachment {
     );
     // Whoever reads the log may have closed it.
     if (this.isClosed) return;
-    this.options.onLinkUp(link);
+    this.options.onLinkUp(moving);
     this.onFirstLink?.();
   }
 
@@ -441,7 +463,74 @@ export class NatsAttachment {
 
   private serverSaid({ connectUrls, lameDuck }: ServerInfo): void {
     this.servers.discover(connectUrls);
-    if (lameDuck) this.leaveServer('it is in lame-duck mode');
+    if (lameDuck) this.changed();
+  }
+
+  /** The server is about to stop: it keeps its connections for seconds, and takes no new ones. */
+  private get isLameDuck(): boolean {
+    const { currentControl: control, currentLink: link } = this;
+    return control?.serverInfo.lameDuck === true || link?.serverInfo.lameDuck === true;
+  }
+
+  /**
+   * Makes both connections at another server, and moves there, before the one that is about to stop ends them. Where there is no
+   * other one, it stays for as long as that goes.
+   */
+  private async moveAway(): Promise<void> {
+    const { currentControl: old, currentLink: link, server } = this;
+    if (old === undefined || link === undefined) return;
+    if (this.moveBackoff.count === 0)
+      this.logger.info({ server }, 'the NATS server is in lame-duck mode: moving to another one');
+    let reason = 'there is no other one';
+    for await (const place of this.places()) {
+      if (this.isClosed || this.currentLink !== link || !this.isConnected) return;
+      const failure = await this.moveTo(place, link, old);
+      if (failure === undefined) {
+        this.moveBackoff.reset();
+        return;
+      }
+      if (place.server.name !== server) reason = `${place.server.name}: ${failure}`;
+    }
+    if (this.isClosed || this.currentLink !== link || !this.isConnected) return;
+    if (this.moveBackoff.count === 0)
+      this.logger.warn({ server, reason }, 'staying at a NATS server that is about to stop: trying again');
+    await this.moveBackoff.wait();
+  }
+
+  /** @returns why it has not moved there */
+  private async moveTo(place: Place, link: MovingLink, old: ControlConnection): Promise<string | undefined> {
+    let control: ControlConnection | undefined;
+    try {
+      control = await this.dialControl(place);
+      const { serverId, lameDuck } = control.serverInfo;
+      let failure: string | undefined;
+      if (lameDuck || serverId === old.serverInfo.serverId) failure = 'it is about to stop too';
+      // The link may be there already, from a try that lost the control connection.
+      else if (serverId !== link.serverInfo.serverId)
+        failure = await link.moveTo(await this.dialLink(place, this.dials.signal));
+      if (failure !== undefined || this.isClosed || this.currentLink !== link || control.isClosed()) {
+        control.close();
+        return failure ?? 'the connection there was lost at once';
+      }
+    } catch (error) {
+      control?.close();
+      return reasonOf(error).message;
+    }
+    const from = this.server;
+    this.place = place;
+    this.servers.take(place.server);
+    this.serverSaid(control.serverInfo);
+    this.refusals['data link'].connected();
+    this.useControl(control);
+    // Both are heard for a moment, rather than none.
+    void control
+      .flush()
+      .catch(() => {})
+      .then(() => old.retire(RETIRE_MS));
+    const { server } = this;
+    this.logger.info({ server, from }, 'moved to another NATS server');
+    this.options.onMoved?.(server);
+    return undefined;
   }
 
   private wasRefused(connection: NatsRefusal['connection'], text: string): void {
@@ -451,7 +540,7 @@ export class NatsAttachment {
     this.options.onRefused?.(refusal);
   }
 
-  /** Sends the control connection, and with it the link, to another server if there is one. */
+  /** Sends the control connection, and with it the link, to another server if there is one: something is wrong with this one. */
   private leaveServer(why: string): void {
     if (!this.isConnected || this.isClosed || this.isLeaving || this.servers.round().length < 2) return;
     this.logger.info({ server: this.server, why }, 'leaving the NATS server for another one');

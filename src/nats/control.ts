@@ -46,6 +46,8 @@ export class NoRespondersError extends Error {
 /** Requests that wait at a time. */
 const MAX_REQUESTS = 10_000;
 const MAX_ANSWERS = 10_000;
+/** For answers that are begun already. */
+const ANSWERING_MS = 500;
 /** The server's answer to a request that nobody listens to: headers and no payload. */
 const NO_RESPONDERS = 'NATS/1.0 503\r\n\r\n';
 
@@ -226,10 +228,14 @@ export class ControlConnection implements LinkHandler, Requester {
     this.#endAll('closed');
   }
 
-  /** Takes no more messages; closes when nothing that was asked waits for an answer, at the latest after `maxMs`. */
+  /**
+   * Another one has taken its place. It takes no more messages, and closes when what was begun on it is over: at the latest after
+   * `maxMs`.
+   */
   async retire(maxMs: number): Promise<void> {
     for (const sid of this.#subscriptions.keys()) this.#up.unsubscribe(sid);
     this.#subscriptions.clear();
+    await this.#pass(ANSWERING_MS);
     if (this.#asked.size > 0 && !this.isClosed()) {
       await new Promise<void>((resolve) => {
         const timer = this.#clock.setTimer(maxMs, resolve);
@@ -239,7 +245,6 @@ export class ControlConnection implements LinkHandler, Requester {
         };
       });
     }
-    await this.flush().catch(() => {});
     this.close();
   }
 
@@ -274,6 +279,12 @@ export class ControlConnection implements LinkHandler, Requester {
   }
 
   onBatchEnd(): void {}
+
+  #pass(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.setTimer(ms, resolve);
+    });
+  }
 
   get #up(): Link {
     if (this.#link === undefined) throw new Error('not connected to NATS yet');

@@ -83,7 +83,11 @@ export class Inbox implements LinkHandler, LinkEvents {
 }
 
 /** Publishes one message by itself. */
-export function publish(link: Link, subject: string, payload: string | Buffer): void {
+export function publish(
+  link: Pick<Link, 'takeBuffer' | 'send'>,
+  subject: string,
+  payload: string | Buffer,
+): void {
   const bytes = Buffer.from(payload as string);
   const out = link.takeBuffer();
   out.pub(Buffer.from(subject), 0, subject.length, bytes.length);

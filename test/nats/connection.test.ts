@@ -8,11 +8,11 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import tls from 'node:tls';
 import { connect, nkeys } from 'nats';
 import type { NatsConfig } from '../../src/config/serve-config.js';
-import type { Link } from '../../src/link/link.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { NatsAttachment, type NatsAttachmentOptions } from '../../src/nats/connection.js';
 import type { ControlConnection } from '../../src/nats/control.js';
 import { NatsConfigError } from '../../src/nats/credentials.js';
+import type { MovingLink } from '../../src/nats/moving-link.js';
 import type { NatsRefusal } from '../../src/nats/refusal.js';
 import { HoldingProxy } from '../harness/holding-proxy.js';
 import { waitFor } from '../harness/wait.js';
@@ -36,7 +36,7 @@ const NOTHING: NatsConfig = {
 class Attached {
   readonly inbox = new Inbox();
   readonly downReasons: string[] = [];
-  readonly links: Link[] = [];
+  readonly links: MovingLink[] = [];
   readonly attachment: NatsAttachment;
 
   constructor(config: Partial<NatsConfig>, options: Partial<NatsAttachmentOptions> = {}) {
@@ -72,7 +72,7 @@ class Attached {
   }
 
   /** Waits for the n-th link. */
-  async linked(count: number): Promise<Link> {
+  async linked(count: number): Promise<MovingLink> {
     await this.inbox.until(() => this.links.length >= count);
     return this.links[count - 1]!;
   }
@@ -586,9 +586,12 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
       one.signal('SIGUSR2');
-      await attached.linked(2);
-      assert.equal(attached.attachment.server, `127.0.0.1:${two.port}`);
+      await waitFor(() => attached.attachment.server === `127.0.0.1:${two.port}`, 'it has moved');
       await attached.works();
+      assert.deepEqual(
+        { links: attached.links.length, downs: attached.downReasons },
+        { links: 1, downs: [] },
+      );
     });
   });
 });

@@ -6,7 +6,6 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { nkeys } from 'nats';
 import type { Clock } from '../../src/clock/clock.js';
 import type { NatsConfig } from '../../src/config/serve-config.js';
-import type { Link } from '../../src/link/link.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
 import { NatsAttachment } from '../../src/nats/connection.js';
 import { waitFor } from '../harness/wait.js';
@@ -63,7 +62,7 @@ class Watched {
       handler: { onMessage: () => {}, onBatchEnd: () => {} },
       logger,
       waitOnFirstConnect: true,
-      onLinkUp: (_: Link) => {
+      onLinkUp: () => {
         this.links++;
       },
       onLinkDown: () => {},
