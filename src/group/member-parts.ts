@@ -6,6 +6,7 @@ import type { CandidateLock } from '../store/candidate-lock.js';
 import type { StoreIdentity } from '../store/identity.js';
 import type { Reign } from '../store/reign.js';
 import type { StorePlace } from '../store/store-anchor.js';
+import type { GroupClocks } from './clocks.js';
 import type { KeepReign } from './keeper.js';
 import type { NatsPlace } from './nats-place.js';
 import type { OtherActive } from './other-groups.js';
@@ -27,6 +28,8 @@ export interface MemberParts {
   /** Of the store, for people. */
   dir: string;
   clock: Clock;
+  /** What is known of other members' clocks. */
+  clocks: GroupClocks;
   log: Logger;
   /** Where renewals are noted. Default: nowhere. */
   measures?: Measures;

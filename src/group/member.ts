@@ -6,6 +6,7 @@ import { StoreError } from '../store/errors.js';
 import { countsOf } from '../util/counts.js';
 import { Active } from './active.js';
 import { Candidate } from './candidate.js';
+import type { GroupClocks } from './clocks.js';
 import { type DisputeStatus, disputeStatus } from './dispute-status.js';
 import type { Listening } from './listening.js';
 import { MemberHandler } from './member-handler.js';
@@ -209,6 +210,10 @@ export class Member {
     return counts;
   }
 
+  get clocks(): GroupClocks {
+    return this.#parts.clocks;
+  }
+
   /** Other members, as they were heard last: also those that have fallen silent, for some minutes. */
   get peers(): PeerStatus[] {
     const { clock, options } = this.#parts;
@@ -320,14 +325,19 @@ export class Member {
     this.#active.tenure?.end({ kind: 'handover', why: problem.text });
   }
 
-  #about(): Pick<Heartbeat, 'epoch' | 'counter' | 'storeId' | 'story' | 'cannotServe'> {
+  #about(): Partial<Heartbeat> & Pick<Heartbeat, 'epoch' | 'storeId'> {
+    const { clocks } = this.#parts;
     const isActive = this.role === 'active';
+    clocks.look();
+    const store = isActive ? this.broker?.store : undefined;
+    if (store !== undefined) clocks.reigns(this.epoch, store.nowNs());
     return {
       epoch: this.epoch,
       counter: isActive ? this.#active.tenure?.keeper.counter : undefined,
       storeId: this.storeId,
       cannotServe: this.#cannotServe?.slice(0, MAX_TOLD_LENGTH),
       story: isActive ? this.lastTakeover : undefined,
+      ...clocks.told(),
     };
   }
 
@@ -384,16 +394,18 @@ export class Member {
         return;
       case 'leaving':
         this.#watch.left(message.member);
+        this.#parts.clocks.left(message.member);
         return;
     }
   }
 
   #heard(heartbeat: Heartbeat): void {
-    const { clock, log } = this.#parts;
+    const { clock, clocks, log } = this.#parts;
     const { tenure } = this.#active;
     const mismatch = this.#store.heard(heartbeat, tenure !== undefined);
     if (mismatch !== undefined) tenure?.end({ kind: 'failed', why: mismatch });
     this.#watch.heard(heartbeat, clock.monotonicMs());
+    clocks.heard(heartbeat);
     const { role, epoch, node, forMs, story } = heartbeat;
     if (role !== 'active') return;
     const news =

@@ -26,6 +26,12 @@ export interface Heartbeat {
   readonly server: string;
   /** Why clients could not be served through this member; undefined if they can, or if its version does not say. */
   readonly cannotServe?: string | undefined;
+  /** What it believes the time to be, milliseconds since 1970. Not told by 0.1.0. */
+  readonly wallMs?: number | undefined;
+  /** The store's own time now, milliseconds since 1970, as far as it knows. Not told by 0.1.0. */
+  readonly storeMs?: number | undefined;
+  /** How far that is ahead of the active's clock. */
+  readonly storeLeadMs?: number | undefined;
   /** How its reign began, while it is active. */
   readonly story?: TakeoverStory | undefined;
 }
@@ -82,15 +88,25 @@ export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefine
       string,
       unknown
     >;
+    const { wallMs, storeMs, storeLeadMs } = value as Record<string, unknown>;
     if (
       ![node, role, storeId, storeDir, server].every((field) => typeof field === 'string') ||
       typeof forMs !== 'number' ||
       !['undefined', 'number'].includes(typeof counter) ||
-      !['undefined', 'string'].includes(typeof cannotServe)
+      !['undefined', 'string'].includes(typeof cannotServe) ||
+      !(isTime(wallMs) && isTime(storeMs) && isTime(storeLeadMs))
     )
       return undefined;
     // Another version's may differ: the heartbeat counts all the same.
     if (story !== undefined && !isTakeoverStory(story)) return { ...(value as Heartbeat), story: undefined };
   }
   return value as GroupMessage;
+}
+
+/** The store counts nanoseconds in 64 bits. */
+const LAST_TIME_MS = 2 ** 63 / 1e6;
+
+/** None at all will do: 0.1.0 tells none. */
+function isTime(value: unknown): boolean {
+  return value === undefined || (typeof value === 'number' && Math.abs(value) < LAST_TIME_MS);
 }

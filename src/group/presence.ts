@@ -12,7 +12,7 @@ const MAX_RENEWAL_BEATS = 300;
 export interface PresenceOptions {
   parts: MemberParts;
   /** What heartbeats tell beside the role. */
-  about: () => Pick<Heartbeat, 'epoch' | 'counter' | 'storeId' | 'story' | 'cannotServe'>;
+  about: () => Partial<Heartbeat> & Pick<Heartbeat, 'epoch' | 'storeId'>;
   onBeat: () => void;
   /** NATS carries nothing, though the connection looks well: another server will be looked for. */
   onUnheard: (why: string) => void;

@@ -25,6 +25,7 @@ import { newStoreId } from '../store/store-id.js';
 import { activeService } from './active-service.js';
 import { askStatus } from './ask.js';
 import { AttachedPlace } from './attached-place.js';
+import { GroupClocks } from './clocks.js';
 import type { KeepReign } from './keeper.js';
 import { Member } from './member.js';
 import { MemberNode } from './member-node.js';
@@ -184,12 +185,14 @@ export class RunningMember extends Assembly<MemberNode> {
     const anchor = new StoreAnchor(fs, dir);
     this.#anchor = anchor;
     const warn = (message: string): void => log.warn({}, message);
+    const clocks = new GroupClocks(clock, log);
     return new Member(
       {
         options: { name: group.name, nodeName, leaseMs: group.leaseMs },
         holder: this.#holder,
         dir,
         clock,
+        clocks,
         log,
         measures,
         reign: new Reign(fs, dir, true),
@@ -212,6 +215,8 @@ export class RunningMember extends Assembly<MemberNode> {
             clusterId,
             sync,
             isTested: true,
+            believed: clocks.believed,
+            continued: () => clocks.continued(),
             warn,
             measures,
           },

@@ -13,6 +13,7 @@ import { recover } from './recovery.js';
 import { writeReignBatch } from './reign-record.js';
 import { testFileSystem } from './self-test.js';
 import type { RandomBytes } from './store-id.js';
+import type { ContinuedTime } from './store-time.js';
 
 export interface FileStoreOptions {
   fs: StoreFs;
@@ -34,7 +35,7 @@ export interface FileStoreOptions {
   /** What this machine's clock says, as far as it is believed. Default: one of the store's own. */
   believed?: BelievedTime;
   /** The store's own time now, as the broker that had the store until a moment ago told of it. Default: nobody has. */
-  continuedNs?: () => bigint | undefined;
+  continued?: () => ContinuedTime | undefined;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
   /** Where writes, fences, checkpoints and what limits drop are noted. Default: nowhere. */
@@ -134,7 +135,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   owner.time.open({
     newestNs: recovery.state.newestNs,
     saved: recovery.state.time,
-    continuedNs: options.continuedNs?.(),
+    continued: options.continued?.(),
     fileNs: await uncounted(first.file)
       .writtenNs?.()
       .catch(() => undefined),

@@ -18,13 +18,20 @@ export interface SavedTime {
   gaps: TimeGap[];
 }
 
+/** A store's own time, carried on since it was told. */
+export interface ContinuedTime {
+  ns: bigint;
+  /** How far it is ahead of the clock of the broker that told. */
+  leadMs: number;
+}
+
 /** What is known of the time when a store is opened. Nanoseconds since 1970. */
 export interface OpeningTime {
   /** Of the newest batch. */
   newestNs: bigint;
   saved: SavedTime | undefined;
   /** The store's time now, as the broker that had the store until a moment ago told of it. */
-  continuedNs: bigint | undefined;
+  continued: ContinuedTime | undefined;
   /** Of a file that was written just now: by the clock of the file server, where the file system has one. */
   fileNs: bigint | undefined;
 }
@@ -109,26 +116,33 @@ export class StoreTime {
   }
 
   /** Before anything is stored. */
-  open({ newestNs, saved, continuedNs, fileNs }: OpeningTime): void {
+  open({ newestNs, saved, continued, fileNs }: OpeningTime): void {
     const believed = this.#believed;
     believed.look();
     const clockNs = believed.ns;
     const savedLeadNs = nanoseconds(saved?.leadMs ?? 0);
     this.#gaps = saved?.gaps.slice() ?? [];
-    let nowNs = continuedNs;
-    if (nowNs === undefined) {
-      nowNs = clockNs + (savedLeadNs < 0n ? savedLeadNs : 0n);
+    let nowNs = clockNs;
+    if (continued !== undefined) {
+      // Whoever can say anything on NATS can say this too: it makes messages younger, not older.
+      if (savedLeadNs > 0n) nowNs += savedLeadNs;
+      if (continued.ns < nowNs) nowNs = continued.ns;
+    } else {
+      if (savedLeadNs < 0n) nowNs += savedLeadNs;
       const aheadMs = fileNs === undefined ? 0 : Number(nowNs - fileNs) / 1e6;
       if (fileNs !== undefined && aheadMs > CLOCK_TOLERANCE_MS) {
         nowNs = fileNs;
         this.#warn(aheadOfFiles(aheadMs));
       }
-      const expectedNs = clockNs + (savedLeadNs > 0n ? savedLeadNs : 0n);
-      const futureMs = Number(newestNs - expectedNs) / 1e6;
-      if (futureMs > CLOCK_TOLERANCE_MS) {
-        this.#gaps.push({ fromMs: Number(expectedNs / 1_000_000n), toMs: Number(newestNs / 1_000_000n) });
-        this.#warn(inTheFuture(futureMs));
-      }
+    }
+    const expectedNs = clockNs + (savedLeadNs > 0n ? savedLeadNs : 0n);
+    const futureMs = Number(newestNs - expectedNs) / 1e6;
+    // It may be this machine's clock that is behind: its predecessor's was not, then.
+    const isBehind =
+      continued !== undefined && continued.leadMs <= Number(expectedNs - clockNs) / 1e6 + CLOCK_TOLERANCE_MS;
+    if (futureMs > CLOCK_TOLERANCE_MS && !isBehind) {
+      this.#gaps.push({ fromMs: Number(expectedNs / 1_000_000n), toMs: Number(newestNs / 1_000_000n) });
+      this.#warn(inTheFuture(futureMs));
     }
     if (nowNs < newestNs) nowNs = newestNs;
     this.#leadNs = nowNs - clockNs;
@@ -139,7 +153,7 @@ export class StoreTime {
     this.#nowNs = this.#ns = nowNs;
     this.ms = this.nowMs;
     this.#lookedMs = this.#clock.monotonicMs();
-    if (continuedNs === undefined) this.#openedMs = this.ms;
+    if (continued === undefined) this.#openedMs = this.ms;
     this.#boundGaps();
   }
 

@@ -1,6 +1,7 @@
 import type { Broker } from '../../src/broker/broker.js';
 import type { ChannelLimits } from '../../src/channel/limits.js';
 import { type ActiveServiceOptions, activeService } from '../../src/group/active-service.js';
+import { GroupClocks } from '../../src/group/clocks.js';
 import { type KeepReign, keepReign } from '../../src/group/keeper.js';
 import { Member } from '../../src/group/member.js';
 import { decodeGroupMessage } from '../../src/group/messages.js';
@@ -47,6 +48,8 @@ export interface ClusterOptions {
   /** The NATS servers that a node connects to. Default: all. */
   serversOf?(node: string): readonly number[];
   limitsFor(channel: string): ChannelLimits;
+  /** A member starts when it is connected, as the real one does, and so hears the others first. Default: it does not wait. */
+  waitsForNats?: boolean;
   mutation: Mutation;
 }
 
@@ -115,6 +118,8 @@ export class SimNode {
   /** It has begun and not ended by itself. */
   isStarted = false;
   isStopping = false;
+  /** The machine's wall clock is wrong by so much, also for processes to come. */
+  #wrongMs = 0;
   #incarnation = 0;
 
   constructor(cluster: Cluster, name: string, host: Host) {
@@ -131,6 +136,7 @@ export class SimNode {
       rate: world.chance(0.5) ? 1 : world.between(0.98, 1.02),
       wallSkewMs: world.chance(0.5) ? 0 : world.between(-60_000, 60_000),
     });
+    process.wallSkewMs += this.#wrongMs;
     this.process = process;
     cluster.processes.set(holder, process);
     this.mount = new SimMount(this.host, process);
@@ -148,6 +154,7 @@ export class SimNode {
     });
     const { clock } = process;
     const log = this.#logger();
+    const clocks = new GroupClocks(clock, log);
     const reign = new Reign(fs, DIR);
     const lock = lockWherePossible(this.#lock(fs), DIR, (message) => log.warn({}, message));
     this.member = new Member(
@@ -156,6 +163,7 @@ export class SimNode {
         holder,
         dir: DIR,
         clock,
+        clocks,
         log,
         reign: mutation.reign?.(reign, this) ?? reign,
         lock: mutation.lock?.(lock, this) ?? lock,
@@ -173,6 +181,8 @@ export class SimNode {
             dir: DIR,
             clusterId: CLUSTER_ID,
             isTested: true,
+            believed: clocks.believed,
+            continued: () => clocks.continued(),
             warn: (message) => world.note(() => `${holder} warns: ${message}`),
             journalBytes: 1024 * 1024,
             blockBytes: 256 * 1024,
@@ -214,7 +224,26 @@ export class SimNode {
     this.isStarted = true;
     this.isStopping = false;
     this.place.start();
-    member.start().catch((error: Error) => this.#ended(process, error));
+    const begin = (): void => {
+      member.start().catch((error: Error) => this.#ended(process, error));
+    };
+    if (options.waitsForNats) this.#whenConnected(process, this.place, begin);
+    else begin();
+  }
+
+  get isClockWrong(): boolean {
+    return this.#wrongMs !== 0;
+  }
+
+  /** Sets the machine's wall clock: off by so much from what it should be. */
+  setClockWrong(byMs: number): void {
+    this.process.wallSkewMs += byMs - this.#wrongMs;
+    this.#wrongMs = byMs;
+  }
+
+  #whenConnected(process: SimProcess, place: SimPlace, begin: () => void): void {
+    if (place.link !== undefined) begin();
+    else process.after(10, () => this.#whenConnected(process, place, begin));
   }
 
   /** SIGTERM. */

@@ -24,6 +24,7 @@ export type FaultKind =
   | 'write error'
   | 'disk full'
   | 'wall clock jumps'
+  | 'clock wrong'
   | 'power loss';
 
 /** Shorter than a lease, about as long, and much longer. */
@@ -33,6 +34,7 @@ const PAUSES_MS = [
   [2_000, 9_000],
 ] as const;
 const RESTART_MS = [100, 3_000] as const;
+const HOUR_MS = 3_600_000;
 
 /** Brings one fault after the other upon a cluster, and undoes what can be undone. */
 export class Faults {
@@ -192,6 +194,14 @@ export class Faults {
     },
     'wall clock jumps': ({ process }) => {
       process.wallSkewMs += this.#world.between(-30_000, 30_000);
+      return true;
+    },
+    // By hours, also over restarts; then it is put right.
+    'clock wrong': (node) => {
+      if (node.isClockWrong) return false;
+      const byMs = this.#world.between(1, 5) * HOUR_MS;
+      node.setClockWrong(this.#world.chance(0.7) ? byMs : -byMs);
+      this.#undoLater([5_000, 300_000], () => node.setClockWrong(0));
       return true;
     },
     'power loss': () => {

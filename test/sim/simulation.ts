@@ -143,6 +143,8 @@ const WEIGHTS: FaultWeights = {
   'write error': 1,
   'disk full': 1,
   'wall clock jumps': 1,
+  // It matters to limits on age alone: see wrong-clock.test.ts.
+  'clock wrong': 0,
   'power loss': 1,
 };
 

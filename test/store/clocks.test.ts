@@ -206,11 +206,11 @@ describe('the clocks of those who open a store one after the other', () => {
     const reigns = new Reigns(t);
     const { clock } = reigns;
     const first = await reigns.open();
-    const continuedNs = first.store.nowNs();
+    const ns = first.store.nowNs();
     await publish(first, first.store.createLog('a', ONE_HOUR));
     await first.store.close();
     clock.wallMs += 2 * HOUR_MS;
-    const opened = await reigns.open({ continuedNs: () => continuedNs });
+    const opened = await reigns.open({ continued: () => ({ ns, leadMs: 0 }) });
     const { store } = opened;
     const [log] = store.recovered.logs;
     assert.ok(log !== undefined);
