@@ -154,7 +154,8 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#host = host;
     // What older reigns left goes into segments before long, but not while clients are coming back.
     this.#logOwner.onDead = this.#onDead;
-    this.#logOwner.time.onParted = () => this.checkpoint();
+    // It is found when a batch begins: the batch comes first.
+    this.#logOwner.time.onParted = () => void this.clock.setTimer(0, () => this.checkpoint());
     this.#checkpointTimer = this.clock.setTimer(FIRST_CHECKPOINT_MS, () => {
       if (this.#sealedBytes > 0 || this.#logOwner.time.saved !== undefined) this.checkpoint();
     });

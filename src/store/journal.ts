@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import type { Timer } from '../clock/clock.js';
 import type { Measures } from '../metrics/measures.js';
 import { BATCH_HEADER_BYTES, writeBatchHeader } from './batch-format.js';
@@ -402,6 +403,7 @@ export class Journal implements JournalSupplyOwner {
   }
 
   #write(): void {
+    assert(!this.#writing, 'one batch is written at a time');
     const batch = this.#queue[0]!;
     this.#writing = true;
     this.#written = 0;

@@ -6,7 +6,7 @@ import { Tally } from './tally.js';
 
 const SEEDS = 200;
 /** They showed something once: what, stands in the commits that added them. */
-const KEPT: readonly number[] = [1106, 1288, 2923, 5054];
+const KEPT: readonly number[] = [588, 1106, 1288, 2923, 5054];
 
 describe('a group in a simulated world', () => {
   it(`keeps what a takeover promises, with ${SEEDS} seeds of faults`, { timeout: 15 * 60_000 }, async () => {

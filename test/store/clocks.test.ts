@@ -4,7 +4,7 @@ import { readMsgProtoTimestampNs } from '../../src/protocol/msgproto.js';
 import { nodeFs } from '../../src/store/fs.js';
 import { MemoryStore } from '../../src/store/memory.js';
 import type { ChannelLog, MessageRef, Store } from '../../src/store/types.js';
-import { checkpointed, Reigns, SMALL } from './file-support.js';
+import { checkpointed, Reigns, SMALL, until } from './file-support.js';
 import { NO_LIMITS, pubMsg, random, TestClock, TestHost } from './support.js';
 
 const MINUTE_MS = 60_000;
@@ -259,5 +259,28 @@ describe('the clocks of those who open a store one after the other', () => {
     log.setLimits(ONE_HOUR);
     store.expire();
     assert.equal(log.messageCount, 1);
+  });
+});
+
+describe('a file store whose clock is set back', () => {
+  it('makes its checkpoint beside the batch that finds it, which is written once', async (t) => {
+    const reigns = new Reigns(t);
+    const { store, host } = await reigns.open();
+    const log = store.createLog('foo', NO_LIMITS);
+    await publish({ host }, log);
+    let hasProgress = true;
+    host.onCollect = () => {
+      if (hasProgress) store.recordProgress(7, [1, 1], []);
+      hasProgress = false;
+    };
+    reigns.clock.wallMs -= HOUR_MS;
+    const { appended } = store;
+    store.commitLater();
+    await until(() => host.committed > appended && !store.isCheckpointing, 'the batch and the checkpoint');
+    await publish({ host }, log);
+    await store.close();
+    assert.equal(host.failed, undefined);
+    const again = await reigns.open();
+    assert.equal(again.store.recovered.logs[0]?.lastSequence, 2);
   });
 });
