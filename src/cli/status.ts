@@ -78,7 +78,7 @@ function text(found: readonly MemberStatus[]): string {
     `${member.host}:${member.store.dir}`,
     member.role === 'active' ? String(member.clients) : '-',
     member.role === 'active' ? String(member.channels) : '-',
-    member.trouble ?? '',
+    [...(member.trouble === null ? [] : [member.trouble]), ...(member.warnings ?? [])].join('; '),
   ]);
   rows.push(...unansweredRows(found));
   rows.sort(([node, group], [otherNode, otherGroup]) => order(group, otherGroup) || order(node, otherNode));

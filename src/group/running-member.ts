@@ -10,6 +10,7 @@ import { VERSION } from '../cli/version.js';
 import { systemClock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { encodeView, parseViewRequest, type ViewAnswer, type ViewRequest } from '../dashboard/view.js';
+import { storeTroubles } from '../http/broker-node.js';
 import type { Logger } from '../log/logger.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import { stanSubjects } from '../protocol/subjects.js';
@@ -264,6 +265,7 @@ export class RunningMember extends Assembly<MemberNode> {
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
       trouble: member.trouble ?? null,
+      warnings: storeTroubles(broker),
       dispute: member.dispute ?? null,
       peers: member.peers,
     };

@@ -35,6 +35,8 @@ export interface MemberStatus {
   readonly takeoverHistory: readonly KnownTakeover[];
   /** What keeps it from doing its part. */
   readonly trouble: string | null;
+  /** What is to be looked after though it does its part: a store without room, messages that cannot be read. Older members tell of none. */
+  readonly warnings?: readonly string[];
   /** Two sides of the group take the reign from each other; null if not. */
   readonly dispute: DisputeStatus | null;
   /** Other members, as this one heard them last: those that are there, and for some minutes those that fell silent without a goodbye. */
