@@ -153,7 +153,8 @@ export const OPTIONS = {
     kind: kinds.duration,
     default: '0',
     section: 'limits',
-    describe: 'Time without a new message or a subscription after which a channel is deleted',
+    describe:
+      'Time without a new message and without an active subscription after which a channel is deleted, with its messages and durables that are offline',
     aliases: ['mi'],
     fileKeys: ['maxinactivity'],
   },
