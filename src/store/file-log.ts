@@ -10,8 +10,8 @@ import type { PubMsgView } from '../protocol/pubmsg.js';
 import { copyBytes } from '../util/copy-bytes.js';
 import type { Ageing, AgeQueue } from './age-queue.js';
 import type { BlockQueue } from './block.js';
-import { isMissing, StoreError } from './errors.js';
-import { HeadRows, readRows } from './head-rows.js';
+import { DamageError, isMissing, StoreError } from './errors.js';
+import { HeadRows, readTimestampMs } from './head-rows.js';
 import type { Journal } from './journal.js';
 import type { LoadedRun, LoadedRunOwner, LoadedRuns } from './loaded-runs.js';
 import { MessageTable } from './message-table.js';
@@ -27,7 +27,6 @@ import {
 import { readRun } from './run-reader.js';
 import { type Extent, extentIndex, type Segment } from './segment.js';
 import type { SegmentFiles } from './segment-files.js';
-import { rowTimestampMs } from './segment-format.js';
 import type { StoreTime } from './store-time.js';
 import type { ChannelLog, LogLimits, MessageRef } from './types.js';
 import { namesOf, type Unreadable } from './unreadable.js';
@@ -374,11 +373,40 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const sequence = this.#messageUpTo(middle);
-      if (!this.find(sequence, SCRATCH)) await this.load(sequence);
-      if (!this.find(sequence, SCRATCH) || isBefore(SCRATCH, timestampNs)) low = middle + 1;
+      if (!this.find(sequence, SCRATCH) && !(await this.#isReadable(sequence))) high = middle;
+      else if (!this.find(sequence, SCRATCH) || isBefore(SCRATCH, timestampNs)) low = middle + 1;
       else high = middle;
     }
     return Math.max(low, this.firstSequence);
+  }
+
+  /** One that cannot be read is taken for one that was wanted: a message too many rather than one too few. */
+  async #isReadable(sequence: number): Promise<boolean> {
+    try {
+      await this.load(sequence);
+      return true;
+    } catch (error) {
+      if (error instanceof DamageError) return false;
+      throw error;
+    }
+  }
+
+  /** Tries whether these can be read, so that it is known which cannot. */
+  async probe(first: number, last: number): Promise<void> {
+    for (let sequence = first; sequence <= last && !this.isDeleted; ) {
+      const extent = this.extents[extentIndex(this.extents, sequence)];
+      if (extent === undefined) return;
+      if (extent.isGap) {
+        sequence = extent.last + 1;
+        continue;
+      }
+      try {
+        sequence = (await readRun(this.#owner.files, this, extent, sequence)).last + 1;
+      } catch (error) {
+        await this.#noteUnreadable(extent, sequence, error as Error);
+        return;
+      }
+    }
   }
 
   /** This one, or if it is lost, the one before the gap: a gap is never the oldest. */
@@ -399,7 +427,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       if (extent === undefined)
         throw new StoreError('damaged', `No file holds message ${sequence} of channel ${this.name}`);
       try {
-        return rowTimestampMs(await readRows(this.#owner.files, extent, sequence, 1), 0);
+        return await readTimestampMs(this.#owner.files, extent, sequence);
       } catch (error) {
         if (!isMissing(error) || attempt === 3) throw error;
       }
@@ -415,7 +443,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   #headTimestampMs(): number {
     const inMemory = this.#timestampInMemory(this.firstSequence);
     if (inMemory !== undefined) return inMemory;
-    this.#headRows ??= new HeadRows();
+    this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
     try {
       return this.#headRows.timestampMs(this.#owner.files, this.extents, this.firstSequence);
     } catch (error) {
@@ -433,7 +461,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
         return recordEnd(block.buffer, start) - msgProtoStart(block.buffer, start);
       }
     }
-    this.#headRows ??= new HeadRows();
+    this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
     try {
       return this.#headRows.size(this.#owner.files, this.extents, this.firstSequence);
     } catch (error) {

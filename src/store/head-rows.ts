@@ -1,4 +1,4 @@
-import { damaged, StoreError } from './errors.js';
+import { DamageError, damaged, StoreError } from './errors.js';
 import { type Extent, extentIndex, type Segment } from './segment.js';
 import type { SegmentFiles, SegmentReader } from './segment-files.js';
 import { isRowWhole, ROW_BYTES, rowSize, rowTimestampMs } from './segment-format.js';
@@ -27,6 +27,43 @@ function checkRows(segment: Segment, rows: Buffer, position: number, bytes: numb
   }
 }
 
+/** So many rows around a damaged one are asked for what it said: a sector of them. */
+const NEIGHBOURS = 256;
+
+/** The time of a message. If its row is damaged, that of the nearest one: messages lie in the order of their times. */
+export async function readTimestampMs(
+  files: SegmentReader,
+  extent: Extent,
+  sequence: number,
+): Promise<number> {
+  try {
+    return rowTimestampMs(await readRows(files, extent, sequence, 1), 0);
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    const first = Math.max(extent.first, sequence - NEIGHBOURS);
+    const count = Math.min(extent.last, sequence + NEIGHBOURS) - first + 1;
+    const rows = Buffer.alloc(count * ROW_BYTES);
+    await files.read(extent.segment, rows, extent.rowsOffset + (first - extent.first) * ROW_BYTES);
+    if (!mendRows(rows)) throw error;
+    return rowTimestampMs(rows, (sequence - first) * ROW_BYTES);
+  }
+}
+
+/** Gives each damaged row what the one behind it says, or else the one before. @returns false if none is whole */
+function mendRows(rows: Buffer): boolean {
+  let whole = -1;
+  for (let at = rows.length - ROW_BYTES; at >= 0; at -= ROW_BYTES) {
+    if (isRowWhole(rows, at)) whole = at;
+    else if (whole >= 0) rows.copy(rows, at, whole, whole + ROW_BYTES);
+  }
+  if (whole < 0) return false;
+  for (let at = 0; at < rows.length; at += ROW_BYTES) {
+    if (isRowWhole(rows, at)) whole = at;
+    else rows.copy(rows, at, whole, whole + ROW_BYTES);
+  }
+  return true;
+}
+
 /**
  * The rows of a log's oldest messages, while those are on disk only: an append that drops the oldest needs to know its
  * size, and retention by age its time. The next rows are read ahead; if that comes too late, the append waits.
@@ -38,6 +75,12 @@ export class HeadRows {
   #nextRows: Buffer | undefined;
   #nextFirst = 0;
   #isReading = false;
+  readonly #onDamage: (error: Error) => void;
+
+  /** @param onDamage rows are damaged, and their neighbours stand for them: limits are off by little */
+  constructor(onDamage: (error: Error) => void) {
+    this.#onDamage = onDamage;
+  }
 
   size(files: SegmentFiles, extents: readonly Extent[], sequence: number): number {
     const at = this.#at(files, extents, sequence);
@@ -76,7 +119,14 @@ export class HeadRows {
     if (extent === undefined) throw new StoreError('damaged', `No file holds message ${sequence}`);
     const rows = Buffer.allocUnsafe(this.#wanted(extent, sequence) * ROW_BYTES);
     const position = extent.rowsOffset + (sequence - extent.first) * ROW_BYTES;
-    checkRows(extent.segment, rows, position, files.readSync(extent.segment, rows, position));
+    const bytes = files.readSync(extent.segment, rows, position);
+    try {
+      checkRows(extent.segment, rows, position, bytes);
+    } catch (error) {
+      rows.fill(0, bytes);
+      if (!mendRows(rows)) throw error;
+      this.#onDamage(error as Error);
+    }
     this.#take(rows, sequence);
   }
 

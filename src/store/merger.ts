@@ -121,7 +121,13 @@ export class Merger {
           sequence,
           Math.min(ROWS, extent.last - sequence + 1),
         );
-        await this.#copyRecords(writer, extent, sequence, rows);
+        try {
+          await this.#copyRecords(writer, extent, sequence, rows);
+        } catch (error) {
+          // Nobody has asked for that message yet; health tells of it all the same.
+          if (error instanceof DamageError) await log.probe(sequence, sequence + rows.length / ROW_BYTES - 1);
+          throw error;
+        }
         sequence += rows.length / ROW_BYTES;
       }
     }

@@ -21,7 +21,7 @@ export interface Salvage {
   segments: readonly SalvagedSegment[];
   /** What was read of journals, oldest first. */
   accepted: AcceptedJournal[];
-  /** Files with damage in them. */
+  /** Files with damage in them, or with a batch that a crash may have torn. */
   damagedPaths: Set<string>;
   notes: string[];
 }
@@ -44,6 +44,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
   const [journals, segments, checkpoints] = await listFiles(fs, dir);
   const state = new SalvageState();
   const notes: string[] = [];
+  const torn: string[] = [];
   const contents = new Map<string, DamagedJournal>();
   for (const journal of journals) contents.set(journalName(journal), await readJournal(fs, journal, storeId));
   const checkpoint = await readCheckpoint(fs, checkpoints, contents, storeId, state);
@@ -74,12 +75,15 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
     const { end, tornBytes, isEmpty } = salvageJournal(content, from, acceptedEnd, isFollowed, state);
     if (!isEmpty || end > FILE_HEADER_BYTES)
       accepted.push({ epoch: planned.epoch, number: planned.number, end });
-    if (tornBytes > 0)
+    if (tornBytes > 0) {
+      torn.push(path);
       notes.push(`${path}: a batch of ${tornBytes} bytes at byte ${end} was torn by a crash and is not read`);
+    }
   }
   state.finish();
   await found.check();
-  const damagedPaths = new Set(state.damages.map(({ path }) => path));
+  // What cannot be told from damage is not thrown away either.
+  const damagedPaths = new Set([...state.damages.map(({ path }) => path), ...torn]);
   return { state, journals, checkpoints, segments: found.segments, accepted, damagedPaths, notes };
 }
 

@@ -10,6 +10,7 @@ import { Reign } from './reign.js';
 import { type DirectoryEntry, FOOTER_BYTES } from './segment-format.js';
 import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from './segment-scan.js';
 import type { StoreState } from './store-state.js';
+import { namesOf } from './unreadable.js';
 
 type PathAndBytes = { path: string; bytes: number };
 
@@ -187,9 +188,8 @@ async function crossCheck(
       }
       next = last + 1;
       if (isGap) {
-        result.notes.push(
-          `messages ${first} to ${last} of channel ${log.name} are lost: a repair could not save them`,
-        );
+        const lost = namesOf({ channel: log.name, first, last });
+        result.notes.push(`lost: ${lost}, which a repair could not save`);
         continue;
       }
       const entries = directories.get(segment.path);
