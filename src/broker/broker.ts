@@ -135,6 +135,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.nextSubscriptionId = store.recovered.nextSubscriptionId;
     this.delivery = new Delivery({
       clock: parts.clock,
+      believed: store.believed,
       wheel: this.wheel,
       counters: this.counters,
       latency: measures.delivery,

@@ -1,6 +1,7 @@
 import type { BrokerLink } from '../broker/broker-link.js';
 import type { Counters } from '../broker/counters.js';
 import type { Channel } from '../channel/channel.js';
+import { type BelievedTime, nanoseconds } from '../clock/believed-time.js';
 import type { Clock } from '../clock/clock.js';
 import type { TimerWheel } from '../clock/timer-wheel.js';
 import type { OutBuffer } from '../link/writer.js';
@@ -28,6 +29,8 @@ const MEASURED_ONE_IN = 8;
 
 export interface DeliveryOptions {
   clock: Clock;
+  /** Of the store: what new messages bear. */
+  believed: BelievedTime;
   wheel: TimerWheel;
   counters: Counters;
   /** See `Measures`. */
@@ -60,6 +63,7 @@ export class Delivery {
   readonly #ready: (Subscription | QueueGroup)[] = [];
   #isDeferred = false;
   readonly #clock: Clock;
+  readonly #believed: BelievedTime;
   readonly #wheel: TimerWheel;
   readonly #counters: Counters;
   readonly #latency: Histogram;
@@ -70,6 +74,7 @@ export class Delivery {
 
   constructor(options: DeliveryOptions) {
     this.#clock = options.clock;
+    this.#believed = options.believed;
     this.#wheel = options.wheel;
     this.#counters = options.counters;
     this.#latency = options.latency;
@@ -324,7 +329,9 @@ export class Delivery {
     if (this.#firstDeliveries++ % MEASURED_ONE_IN !== 0) return;
     const ref = this.#ref;
     if (!channel.log.find(sequence, ref)) return;
-    const waitNs = this.#clock.wallNs() - readMsgProtoTimestampNs(ref.buffer, ref.start, ref.end);
+    // What the clock is not believed is not in messages either.
+    const nowNs = this.#clock.wallNs() - nanoseconds(this.#believed.doubtMs);
+    const waitNs = nowNs - readMsgProtoTimestampNs(ref.buffer, ref.start, ref.end);
     // The time in messages never goes back, the wall clock may.
     this.#latency.observe(Math.max(0, Number(waitNs)) / 1e9, count);
   }

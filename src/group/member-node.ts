@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.js';
 import type { ServiceProblem } from '../broker/self-check.js';
+import type { BelievedTime } from '../clock/believed-time.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import { storeTroubles } from '../http/broker-node.js';
@@ -79,6 +80,10 @@ export class MemberNode implements MonitoredNode {
     const role = this.member?.role;
     if (role === 'stopping') return 'SHUTDOWN';
     return role === 'active' ? 'FT_ACTIVE' : 'FT_STANDBY';
+  }
+
+  get believed(): BelievedTime | undefined {
+    return this.member?.clocks.believed;
   }
 
   get health(): Health {

@@ -171,6 +171,7 @@ export class Member {
   get impairments(): string[] {
     const problem = this.serviceProblem;
     const found = problem?.isOwn === false ? [problem.text] : [];
+    found.push(...this.clocks.troubles);
     const { talkRefusal } = this.#presence;
     if (talkRefusal !== undefined) found.push(talkRefusal);
     return found;

@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.js';
 import type { ServiceProblem } from '../broker/self-check.js';
+import type { BelievedTime } from '../clock/believed-time.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import type { ServeConfig } from '../config/serve-config.js';
@@ -73,8 +74,14 @@ export class BrokerNode implements MonitoredNode {
     return this.#phase === 'stopping' ? 'SHUTDOWN' : 'STANDALONE';
   }
 
+  get believed(): BelievedTime | undefined {
+    return this.#broker?.store.believed;
+  }
+
   get health(): Health {
     const reasons = storeTroubles(this.#broker);
+    const clockTrouble = this.believed?.trouble;
+    if (clockTrouble !== undefined) reasons.push(clockTrouble);
     const problem = this.#nats.isConnected ? this.serviceProblem : undefined;
     const isRunning = this.#phase !== 'stopping' && this.#phase !== 'failed';
     if (problem !== undefined && isRunning && (this.#phase === 'serving' || problem.isOwn)) {
@@ -157,6 +164,7 @@ export function storeTroubles(broker: Broker | undefined): string[] {
   if (pendingBytes > broker.options.maxPendingBytes) {
     troubles.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
   }
+  if (broker.store.timeTrouble !== undefined) troubles.push(broker.store.timeTrouble);
   const damage = damageTrouble(broker.store.unreadable);
   if (damage !== undefined) troubles.push(damage);
   return troubles;

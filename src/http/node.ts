@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.js';
 import type { ServiceProblem } from '../broker/self-check.js';
+import type { BelievedTime } from '../clock/believed-time.js';
 import type { ChannelLimitsTable } from '../config/limits.js';
 import type { ViewAnswer, ViewRequest } from '../dashboard/view.js';
 import type { Member } from '../group/member.js';
@@ -31,6 +32,8 @@ export interface MonitoredNode {
   readonly health: Health;
   /** Why clients are not served through NATS, or not as they should be: see `SelfCheck`. */
   readonly serviceProblem: ServiceProblem | undefined;
+  /** What it believes of its machine's clock. Undefined before there is a store, or a group. */
+  readonly believed: BelievedTime | undefined;
   readonly measures: Measures;
   /** Of the file store; undefined without one. */
   readonly storeDir: string | undefined;

@@ -27,6 +27,11 @@ function memberText(member: GroupStatus['member']): string {
   epoch.add('', member.epoch);
   const age = gauge('lease_age_seconds', 'Since the reign was renewed; on an active only');
   if (member.role === 'active') age.add('', (member.leaseAgeMs ?? 0) / 1e3);
+  const apart = gauge(
+    'clock_apart_seconds',
+    'How far the clocks of this member and of the one that is farthest off are apart, of those heard within 10 s',
+  );
+  apart.add('', member.clocks.apartMs / 1e3);
   const takeovers = counter(
     'takeovers_total',
     'Takeovers by this member since its process started, by reason',
@@ -36,7 +41,13 @@ function memberText(member: GroupStatus['member']): string {
   const ended = counter('reigns_ended_total', 'Reigns of this member that ended, by how');
   for (const [kind, count] of Object.entries(member.reignsEnded)) ended.add(`kind="${kind}"`, count);
   return (
-    members.text() + epoch.text() + age.text() + takeovers.text() + ended.text() + lastTakeoverText(member)
+    members.text() +
+    epoch.text() +
+    age.text() +
+    apart.text() +
+    takeovers.text() +
+    ended.text() +
+    lastTakeoverText(member)
   );
 }
 

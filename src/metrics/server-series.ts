@@ -169,6 +169,16 @@ const OWN: readonly ServerMetric[] = [
     'Messages that could not be read, of those that were asked for',
     ({ node }) => node.broker?.store.unreadable.messageCount() ?? 0,
   ),
+  gauge(
+    'clock_disbelieved_seconds',
+    "By how much the machine's clock has jumped forward, as long as that is not believed",
+    ({ node }) => (node.believed?.doubtMs ?? 0) / 1e3,
+  ),
+  gauge(
+    'store_time_lead_seconds',
+    "How far the store's own time, which ages go by, is ahead of the machine's clock; behind it if negative",
+    ({ node }) => (node.broker?.store.timeLeadMs ?? 0) / 1e3,
+  ),
   gauge('nats_connected', '1 while there is a connection to NATS', ({ node }) =>
     Number(node.nats.isConnected),
   ),

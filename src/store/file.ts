@@ -165,6 +165,14 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     return this.#logOwner.time.ms;
   }
 
+  get timeLeadMs(): number {
+    return this.#logOwner.time.leadMs;
+  }
+
+  get timeTrouble(): string | undefined {
+    return this.#logOwner.time.trouble;
+  }
+
   nowNs(): bigint {
     this.#logOwner.time.look();
     return this.#logOwner.time.nowNs;

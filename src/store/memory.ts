@@ -90,6 +90,14 @@ export class MemoryStore implements Store, MemoryLogOwner {
     return this.time.ms;
   }
 
+  get timeLeadMs(): number {
+    return this.time.leadMs;
+  }
+
+  get timeTrouble(): string | undefined {
+    return this.time.trouble;
+  }
+
   nowNs(): bigint {
     this.time.look();
     return this.time.nowNs;

@@ -13,7 +13,7 @@ export interface TimeGap {
 
 /** What a checkpoint keeps of the store's time where it is not that of the clock. */
 export interface SavedTime {
-  /** How far the store's time is ahead of the clock's; behind it if negative. */
+  /** How far the store's own time is ahead of the machine's clock, believed or not; behind it if negative. */
   leadMs: number;
   gaps: TimeGap[];
 }
@@ -38,6 +38,8 @@ export interface OpeningTime {
 
 /** More than this are made one: messages are kept for too long then, never for too short a time. */
 const MAX_GAPS = 16;
+/** For so long health tells that the store held messages of a time to come when it was opened. */
+const TOLD_MS = 3_600_000;
 
 /**
  * Two times of a store.
@@ -73,6 +75,8 @@ export class StoreTime {
   #nowNs: bigint;
   #lookedMs: number;
   #leadNs = 0n;
+  /** How far the clock is ahead of what is believed of it. */
+  #doubtMs = 0;
   #gaps: TimeGap[] = [];
   /** The store's own time when it was opened, if it was taken from the clock then. */
   #openedMs: number | undefined;
@@ -80,6 +84,9 @@ export class StoreTime {
   #setBackMs = 0;
   #setBack: TimeGap | undefined;
   #highestStampNs = 0n;
+  /** When it was opened, how far its newest messages were ahead of the clock. */
+  #futureMs = 0;
+  #openedAtMs = 0;
 
   constructor(clock: Clock, believed: BelievedTime, warn: (message: string) => void) {
     this.#clock = clock;
@@ -109,16 +116,27 @@ export class StoreTime {
     return Number(this.#leadNs) / 1e6;
   }
 
-  /** Undefined as long as the store's own time is that of the clock. */
+  /** What was not as it should be when the store was opened, for people. */
+  get trouble(): string | undefined {
+    if (this.#futureMs === 0 || this.#clock.monotonicMs() - this.#openedAtMs > TOLD_MS) return undefined;
+    return (
+      `the store held messages that bear a time ${seconds(this.#futureMs)} ahead of the clock of this machine: a clock was ahead before, or this one is behind. ` +
+      'Compare the clocks of all members (timedatectl, or date -u)'
+    );
+  }
+
+  /** Undefined as long as the store's own time is that of the clock. A clock that is not believed yet may be wrong at the next start too. */
   get saved(): SavedTime | undefined {
-    if (this.#leadNs === 0n && this.#gaps.length === 0) return undefined;
-    return { leadMs: this.leadMs, gaps: this.#gaps.map((gap) => ({ ...gap })) };
+    const leadMs = this.leadMs - this.#doubtMs;
+    if (leadMs === 0 && this.#gaps.length === 0) return undefined;
+    return { leadMs, gaps: this.#gaps.map((gap) => ({ ...gap })) };
   }
 
   /** Before anything is stored. */
   open({ newestNs, saved, continued, fileNs }: OpeningTime): void {
     const believed = this.#believed;
     believed.look();
+    this.#doubtMs = believed.doubtMs;
     const clockNs = believed.ns;
     const savedLeadNs = nanoseconds(saved?.leadMs ?? 0);
     this.#gaps = saved?.gaps.slice() ?? [];
@@ -142,6 +160,7 @@ export class StoreTime {
       continued !== undefined && continued.leadMs <= Number(expectedNs - clockNs) / 1e6 + CLOCK_TOLERANCE_MS;
     if (futureMs > CLOCK_TOLERANCE_MS && !isBehind) {
       this.#gaps.push({ fromMs: Number(expectedNs / 1_000_000n), toMs: Number(newestNs / 1_000_000n) });
+      this.#futureMs = futureMs;
       this.#warn(inTheFuture(futureMs));
     }
     if (nowNs < newestNs) nowNs = newestNs;
@@ -152,7 +171,7 @@ export class StoreTime {
     }
     this.#nowNs = this.#ns = nowNs;
     this.ms = this.nowMs;
-    this.#lookedMs = this.#clock.monotonicMs();
+    this.#lookedMs = this.#openedAtMs = this.#clock.monotonicMs();
     if (continued === undefined) this.#openedMs = this.ms;
     this.#boundGaps();
   }
@@ -170,9 +189,12 @@ export class StoreTime {
     const carriedNs = this.#nowNs + nanoseconds(monotonicMs - this.#lookedMs);
     const expectedNs = believed.ns + this.#leadNs;
     const stepMs = Number(expectedNs - carriedNs) / 1e6;
+    const isNewDoubt = believed.doubtMs !== this.#doubtMs;
+    this.#doubtMs = believed.doubtMs;
     this.#lookedMs = monotonicMs;
     if (Math.abs(stepMs) <= CLOCK_TOLERANCE_MS) {
       if (expectedNs > this.#nowNs) this.#nowNs = expectedNs;
+      if (isNewDoubt) this.onParted?.();
       return;
     }
     this.#nowNs = carriedNs;

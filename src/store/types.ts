@@ -191,6 +191,11 @@ export interface Store {
   /** What this machine's clock says, as far as the store believes it. */
   readonly believed: BelievedTime;
 
+  /** How far the store's own time is ahead of the clock's, milliseconds; behind it if negative. */
+  readonly timeLeadMs: number;
+  /** What is wrong with the times in the store, for people. */
+  readonly timeTrouble: string | undefined;
+
   /** The store's own time now. */
   nowNs(): bigint;
 

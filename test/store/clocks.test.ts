@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { readMsgProtoTimestampNs } from '../../src/protocol/msgproto.js';
 import { nodeFs } from '../../src/store/fs.js';
@@ -198,6 +199,29 @@ describe('the clocks of those who open a store one after the other', () => {
       log.setLimits({ ...NO_LIMITS, maxAgeMs: DAY_MS });
       store.expire();
       assert.equal(log.messageCount, i < 3 ? 1 : 0, `after ${9 * i} hours`);
+      await store.close();
+    }
+  });
+
+  it('are not believed after a restart when they were not before it', async (t) => {
+    const reigns = new Reigns(t);
+    const { clock } = reigns;
+    const first = await reigns.open();
+    await publish(first, first.store.createLog('a', ONE_HOUR));
+    clock.wallMs += 2 * HOUR_MS;
+    first.store.expire();
+    // A checkpoint keeps it: nobody has to wait for one.
+    await until(() => fs.readdirSync(`${reigns.dir}/checkpoints`).length > 0, 'a checkpoint');
+    await until(() => !first.store.isCheckpointing, 'it is done');
+    await first.store.close();
+    for (const minutes of [0, 30, 31]) {
+      clock.pass(minutes * MINUTE_MS);
+      const { store } = await reigns.open();
+      const [log] = store.recovered.logs;
+      assert.ok(log !== undefined);
+      log.setLimits(ONE_HOUR);
+      store.expire();
+      assert.equal(log.messageCount, minutes < 31 ? 1 : 0);
       await store.close();
     }
   });
