@@ -16,6 +16,10 @@ import { Pod } from 'kubernetes-models/v1/Pod';
 import { Service } from 'kubernetes-models/v1/Service';
 import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import { parseAllDocuments } from 'yaml';
+import { NATS_FLAGS } from '../../src/cli/client-flags.js';
+import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill.js';
+import { drillOptions } from '../../src/cli/drill-options.js';
+import { flagsOf } from '../../src/cli/flags.js';
 import { parseConfigFile } from '../../src/config/file.js';
 import { resolveServeConfig } from '../../src/config/resolve.js';
 import { findTool, needs, runTool } from './tools.js';
@@ -74,6 +78,19 @@ describe('the chart', () => {
 
   it('has plain manifests that Kubernetes takes', () => {
     validate(readFileSync(script.manifestsPath, 'utf8'));
+  });
+
+  it('lets a drill inside a pod reach the group as its brokers do, also by what is in their config file', async () => {
+    const { env } = containerOf(validate(readFileSync(script.manifestsPath, 'utf8')));
+    // As values of `config` come there.
+    const file = join(folder, 'stanchion.yaml');
+    writeFileSync(file, 'discover_prefix: _HOUSE\nmax_msgs: 5\ntls: { server_name: nats.example.com }\n');
+    assert.equal(env.STANCHION_CONFIG, '/etc/stanchion/config/stanchion.yaml');
+    const names = Object.keys({ ...DRILL_FLAGS, ...NATS_FLAGS }) as DrillFlag[];
+    const { target } = drillOptions(await flagsOf({}, names, { ...env, STANCHION_CONFIG: file }));
+    assert.ok(target.kind === 'running');
+    assert.deepEqual([target.nats.servers, target.discoverPrefix], [['nats://nats:4222'], '_HOUSE']);
+    assert.deepEqual(target.nats.tls, { servername: 'nats.example.com' });
   });
 
   it('passes helm lint, with each set of values', HELM, () => {

@@ -91,14 +91,13 @@ export class Pod {
     const env: Record<string, string> = {};
     for (const { name, value, valueFrom } of this.#template.container.env) {
       if (valueFrom?.fieldRef?.fieldPath === 'metadata.name') env[name] = this.name;
-      else if (value !== undefined) env[name] = value;
+      else if (value !== undefined) env[name] = value.replace('/etc/stanchion/config', config);
     }
     const args = this.#template.container.args.map((arg) =>
       arg
         .replace(/\$\((\w+)\)/g, (_, name: string) => env[name] ?? '')
         .replace(/^--http-port=.*/, `--http-port=${this.#port}`)
         .replace('0.0.0.0', '127.0.0.1')
-        .replace('/etc/stanchion/config', config)
         .replace('/data/', `${this.#folder}/`),
     );
     this.#child = new Child(process.execPath, [MAIN, ...args], {
