@@ -29,6 +29,11 @@ export function parseServerInfo(json: string): ServerInfo {
   } catch {
     throw new LinkProtocolError('the INFO of the server is not JSON');
   }
+  return serverInfoOf(value);
+}
+
+/** The same of an INFO that was read before. @throws LinkProtocolError */
+export function serverInfoOf(value: unknown): ServerInfo {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new LinkProtocolError('the INFO of the server is not a JSON object');
   }

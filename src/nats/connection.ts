@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Authenticator } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
@@ -137,13 +138,13 @@ export class NatsAttachment {
     const giveUp = (): void => void this.close();
     signal?.addEventListener('abort', giveUp);
     if (signal?.aborted) giveUp();
+    const firstLink = new Promise<void>((resolve) => {
+      this.onFirstLink = resolve;
+    });
     try {
       if (this.options.waitOnFirstConnect) await this.connectControl();
       else await this.connectOnce();
       if (this.isClosed) return;
-      const firstLink = new Promise<void>((resolve) => {
-        this.onFirstLink = resolve;
-      });
       void this.keep();
       await firstLink;
     } finally {
@@ -213,12 +214,12 @@ export class NatsAttachment {
    * That one stays if none can be made.
    */
   async renewControl(why: string): Promise<void> {
-    const { currentControl: old, place, server } = this;
+    const { currentControl: old, currentLink, place, server } = this;
     if (!old || !place || !this.isConnected || this.isClosed || this.isRenewingControl) return;
     this.isRenewingControl = true;
     this.logger.info({ server, why }, 'making a new control connection to the NATS server');
     try {
-      const control = await this.dialControl(place);
+      const control = await this.dialControl(place, currentLink?.serverInfo ?? old.serverInfo);
       if (this.currentControl !== old || !this.isConnected || this.isClosed) {
         control.close();
         return;
@@ -304,15 +305,34 @@ export class NatsAttachment {
     for await (const place of this.places()) {
       if (this.isClosed) return;
       try {
-        const control = await this.dialControl(place);
-        if (this.isClosed) control.close();
-        else this.arrive(place, control);
+        await this.tryServer(place);
         return;
       } catch (error) {
         failures.push({ server: place.server.name, error: reasonOf(error) });
       }
     }
     throw new RoundError(failures);
+  }
+
+  /** A link first: it can be given up, and says why it fails. Where it is up, the control connection follows. */
+  private async tryServer(place: Place): Promise<void> {
+    const isThere = this.place === place && this.currentLink?.isUp === true;
+    const link = isThere ? undefined : await this.dialLink(place, this.dials.signal);
+    const { serverInfo } = (link ?? this.currentLink) as Link | MovingLink;
+    let control: ControlConnection | undefined;
+    try {
+      control = await this.dialControl(place, serverInfo);
+    } finally {
+      if (control === undefined || this.isClosed) link?.close();
+    }
+    if (this.isClosed) {
+      control.close();
+      return;
+    }
+    this.arrive(place, control);
+    if (link === undefined) return;
+    if (this.currentLink === undefined && link.isUp) this.useLink(link);
+    else link.close();
   }
 
   /** Where to try: where the data link is, if that is up, then the servers behind the last one. */
@@ -345,17 +365,33 @@ export class NatsAttachment {
     this.options.onControlUp?.(control);
   }
 
-  private async dialControl(place: Place): Promise<ControlConnection> {
+  /** @param info what the server has said on a link */
+  private async dialControl({ server, address }: Place, info: ServerInfo): Promise<ControlConnection> {
+    const { config, name, tlsFirst, connectTimeoutMs } = this.options;
+    const { host, port } = server;
+    const hasTls = info.tlsRequired || info.tlsAvailable;
+    // The package takes the address for the name on the certificate.
+    const named = hasTls && isIP(host) === 0 ? { servername: host } : undefined;
+    const { signal } = this.dials;
     let control: ControlConnection | undefined;
-    control = await ControlConnection.connect(
-      this.target(place, 'control'),
+    const dialing = ControlConnection.connect(
+      {
+        server: `${isIP(address) === 6 ? `[${address}]` : address}:${port}`,
+        name: `${name} (control)`,
+        authenticators: this.authenticators,
+        tls: linkTls(config, host, tlsFirst ?? false) ?? named,
+        tlsFirst: tlsFirst ?? false,
+        connectTimeoutMs: connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+      },
       {
         onDown: (reason) => this.controlIsDown(control, reason),
         onInfo: (info) => this.serverSaid(info),
         onServerError: (text) => this.wasRefused('control', text),
       },
-      { ...this.options.link, clock: this.clock, signal: this.dials.signal },
     );
+    // What has come up when nobody waits for it any more is closed.
+    dialing.then((late) => signal.aborted && late.close()).catch(() => {});
+    control = await unlessAborted(dialing, signal);
     if (control.isClosed()) throw new Error('the server closed the connection at once');
     return control;
   }
@@ -414,7 +450,7 @@ export class NatsAttachment {
     if (link !== undefined && this.currentLink?.lost(link) === true) this.linkIsDown(reason);
   }
 
-  private target({ server, address }: Place, suffix?: string): LinkTarget {
+  private target({ server, address }: Place): LinkTarget {
     const { config, name, version, tlsFirst } = this.options;
     const { host, port } = server;
     return {
@@ -425,7 +461,7 @@ export class NatsAttachment {
       tlsFirst,
       connectFields: (info) => ({
         ...connectFields(this.authenticators, info.nonce),
-        name: suffix === undefined ? name : `${name} (${suffix})`,
+        name,
         version,
       }),
       connectTimeoutMs: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
@@ -499,23 +535,34 @@ export class NatsAttachment {
 
   /** @returns why it has not moved there */
   private async moveTo(place: Place, link: MovingLink, old: ControlConnection): Promise<string | undefined> {
+    let next: Link | undefined;
     let control: ControlConnection | undefined;
+    let isMoved = false;
     try {
-      control = await this.dialControl(place);
-      const { serverId, lameDuck } = control.serverInfo;
-      let failure: string | undefined;
-      if (lameDuck || serverId === old.serverInfo.serverId) failure = 'it is about to stop too';
+      next = await this.dialLink(place, this.dials.signal);
+      const { serverId, lameDuck } = next.serverInfo;
+      if (lameDuck || serverId === old.serverInfo.serverId) return 'it is about to stop too';
+      control = await this.dialControl(place, next.serverInfo);
       // The link may be there already, from a try that lost the control connection.
-      else if (serverId !== link.serverInfo.serverId)
-        failure = await link.moveTo(await this.dialLink(place, this.dials.signal));
-      if (failure !== undefined || this.isClosed || this.currentLink !== link || control.isClosed()) {
-        control.close();
-        return failure ?? 'the connection there was lost at once';
+      if (serverId !== link.serverInfo.serverId) {
+        isMoved = true;
+        const failure = await link.moveTo(next);
+        if (failure !== undefined) return failure;
       }
+      if (this.isClosed || this.currentLink !== link || control.isClosed())
+        return 'the connection there was lost at once';
+      this.hasMoved(place, control, old);
+      control = undefined;
+      return undefined;
     } catch (error) {
-      control?.close();
       return reasonOf(error).message;
+    } finally {
+      control?.close();
+      if (!isMoved) next?.close();
     }
+  }
+
+  private hasMoved(place: Place, control: ControlConnection, old: ControlConnection): void {
     const from = this.server;
     this.place = place;
     this.servers.take(place.server);
@@ -530,7 +577,6 @@ export class NatsAttachment {
     const { server } = this;
     this.logger.info({ server, from }, 'moved to another NATS server');
     this.options.onMoved?.(server);
-    return undefined;
   }
 
   private wasRefused(connection: NatsRefusal['connection'], text: string): void {
@@ -571,6 +617,21 @@ class RoundError extends Error {
     const isOne = reasons.size === 1;
     super([...reasons].map(([reason, at]) => (isOne ? reason : `${at.join(', ')}: ${reason}`)).join('; '));
     this.isRefused = failures.every(({ error }) => error instanceof LinkRefusedError);
+  }
+}
+
+/** @throws what the signal is aborted with, at once */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let giveUp: () => void = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    giveUp = () => reject(signal.reason);
+  });
+  signal.addEventListener('abort', giveUp);
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
   }
 }
 

@@ -1,21 +1,19 @@
-import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock/clock.js';
-import type { LinkTarget } from '../link/dial.js';
-import { Link, type LinkEvents, type LinkOptions } from '../link/link.js';
-import { plainWord } from '../link/plain-word.js';
-import type { ServerInfo } from '../link/server-info.js';
-import type { LinkHandler } from '../link/types.js';
-import { parseRefusal } from './refusal.js';
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import {
+  type Authenticator,
+  connect,
+  ErrorCode,
+  type Msg,
+  type NatsConnection,
+  NatsError,
+  type Status,
+  type Subscription,
+} from 'nats';
+import { type ServerInfo, serverInfoOf } from '../link/server-info.js';
+import { messageOf } from './credentials.js';
 
 /** A message on the control connection. */
-export interface ControlMessage {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  /** @returns whether it asked for an answer */
-  respond(payload?: Uint8Array): boolean;
-  /** @throws SyntaxError if the payload is not JSON */
-  json<T>(): T;
-}
+export type ControlMessage = Pick<Msg, 'subject' | 'data' | 'respond' | 'json'>;
 
 export interface ControlSubscription {
   unsubscribe(): void;
@@ -36,324 +34,212 @@ export interface Requester {
   ): Promise<AsyncIterable<Pick<ControlMessage, 'data' | 'json'>>>;
 }
 
-/** Nobody listens on the subject of a request. */
-export class NoRespondersError extends Error {
-  override name = 'NoRespondersError';
-  /** As the `nats` package has it. */
-  readonly code = '503';
+/** The one server that a control connection is made to. */
+export interface ControlTarget {
+  /** `host:port` */
+  readonly server: string;
+  /** Of the connection, as nats-server's monitoring shows it. */
+  readonly name: string;
+  readonly authenticators: readonly Authenticator[];
+  /** Undefined: with TLS if the server has it. */
+  readonly tls: TlsConnectionOptions | undefined;
+  /** The server begins with the TLS handshake, before its INFO. */
+  readonly tlsFirst: boolean;
+  readonly connectTimeoutMs: number;
 }
 
-/** Requests that wait at a time. */
-const MAX_REQUESTS = 10_000;
-const MAX_ANSWERS = 10_000;
-/** For answers that are begun already. */
-const ANSWERING_MS = 500;
-/** The server's answer to a request that nobody listens to: headers and no payload. */
-const NO_RESPONDERS = 'NATS/1.0 503\r\n\r\n';
-
-interface Asked {
-  /** @param message undefined if nobody listens */
-  answered(message: Message | undefined): void;
-  failed(error: Error): void;
+/** What becomes of it, for its owner. */
+export interface ControlEvents {
+  /** It is over, and its owner has not closed it. Called once. */
+  onDown(reason: string): void;
+  /** The server says something new of itself or of its cluster. */
+  onInfo?(info: ServerInfo): void;
+  /** What the server refuses, in its words as far as the package hands them on. */
+  onServerError?(text: string): void;
 }
 
-interface Taker {
-  readonly subject: string;
-  callback(error: Error | null, message: ControlMessage): void;
-}
+const PING_INTERVAL_MS = 5_000;
+const MAX_PINGS_OUT = 2;
 
 /**
- * The control connection, for what is rare: requests, status, talk of a group. It lives once: when it is down, there is another,
- * and everything subscribes there again.
+ * The control connection, for what is rare: requests, status, talk of a group. It is one of the `nats` package, and lives once: the package
+ * does not reconnect it, since it gives up for reasons of its own and tells nobody who listens. When it is down there is another, and
+ * everything subscribes there again.
  */
-export class ControlConnection implements LinkHandler, Requester {
-  readonly #clock: Clock;
-  readonly #inbox = `_INBOX.${randomBytes(11).toString('hex')}.`;
-  readonly #subscriptions = new Map<number, Taker>();
-  readonly #asked = new Map<string, Asked>();
-  #lastRequest = 0;
-  #inboxSid = 0;
-  #link: Link | undefined;
+export class ControlConnection implements Requester {
+  readonly #connection: NatsConnection;
+  readonly #events: ControlEvents;
+  readonly #subscriptions = new Set<Subscription>();
+  /** Questions that wait for answers. */
+  #asked = 0;
   #onIdle: (() => void) | undefined;
+  #isClosed = false;
 
-  private constructor(clock: Clock) {
-    this.#clock = clock;
+  private constructor(connection: NatsConnection, events: ControlEvents) {
+    this.#connection = connection;
+    this.#events = events;
+    void this.#listen();
+    void connection.closed().then((error) => {
+      const wasClosed = this.#isClosed;
+      this.#isClosed = true;
+      if (!wasClosed)
+        events.onDown(error === undefined ? 'the server closed the connection' : wordsOf(error));
+    });
   }
 
-  /** @throws Error naming the server and why it failed */
-  static async connect(
-    target: LinkTarget,
-    events: LinkEvents,
-    options: LinkOptions & { clock: Clock },
-  ): Promise<ControlConnection> {
-    const control = new ControlConnection(options.clock);
-    const { connectFields } = target;
-    control.#link = await Link.connect(
-      {
-        ...target,
-        // A client that is gone is known at once, not after a timeout.
-        connectFields: (info) => ({ ...connectFields?.(info), no_responders: info.headers }),
-      },
-      control,
-      {
-        ...events,
-        onDown: (reason) => {
-          control.#endAll(reason);
-          events.onDown(reason);
-        },
-        onServerError: (text) => {
-          control.#refused(text);
-          events.onServerError?.(text);
-        },
-      },
-      options,
-    );
-    control.#inboxSid = control.#link.subscribe(`${control.#inbox}*`);
-    return control;
+  /**
+   * The package cannot give up a dial: the server has to be one that has just answered, on a data link.
+   *
+   * @throws Error saying why it failed
+   */
+  static async connect(target: ControlTarget, events: ControlEvents): Promise<ControlConnection> {
+    const { server, name, authenticators, tls, tlsFirst, connectTimeoutMs } = target;
+    // One that throws within the package shows as a timeout only.
+    for (const authenticator of authenticators) authenticator('nonce');
+    const isSecure = tls !== undefined || tlsFirst;
+    try {
+      const connection = await connect({
+        servers: server,
+        name,
+        authenticator: [...authenticators],
+        timeout: connectTimeoutMs,
+        reconnect: false,
+        ignoreClusterUpdates: true,
+        pingInterval: PING_INTERVAL_MS,
+        maxPingOut: MAX_PINGS_OUT,
+        ...(isSecure && { tls: { ...tls, ...(tlsFirst && { handshakeFirst: true }) } as object }),
+      });
+      return new ControlConnection(connection, events);
+    } catch (error) {
+      throw new Error(wordsOf(error), { cause: error });
+    }
   }
 
   get serverInfo(): ServerInfo {
-    return this.#up.serverInfo;
+    return serverInfoOf(this.#connection.info);
   }
 
   /** Bytes that a message may have. */
   get maxPayload(): number {
-    return this.#up.maxPayload;
+    return this.serverInfo.maxPayload;
   }
 
   isClosed(): boolean {
-    return !this.#up.isUp;
+    return this.#isClosed || this.#connection.isClosed();
   }
 
-  subscribe(subject: string, { callback }: { callback: Taker['callback'] }): ControlSubscription {
-    const sid = this.#up.subscribe(subject);
-    this.#subscriptions.set(sid, { subject, callback });
+  subscribe(
+    subject: string,
+    { callback }: { callback(error: Error | null, message: ControlMessage): void },
+  ): ControlSubscription {
+    const subscription = this.#connection.subscribe(subject, { callback });
+    this.#subscriptions.add(subscription);
     return {
       unsubscribe: () => {
-        if (this.#subscriptions.delete(sid)) this.#up.unsubscribe(sid);
+        this.#subscriptions.delete(subscription);
+        if (!this.isClosed()) subscription.unsubscribe();
       },
     };
   }
 
   /**
    * Dropped if the connection is down.
-   * @throws TypeError if the subject is none; RangeError if the server does not take so much
+   * @throws NatsError if the subject is none, or the server does not take so much
    */
   publish(subject: string, payload: Uint8Array | string = '', { reply = '' } = {}): void {
-    const link = this.#up;
-    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-    if (bytes.length > link.maxPayload)
-      throw new RangeError(`a message of ${bytes.length} bytes: NATS takes up to ${link.maxPayload}`);
-    plainWord(subject, 'subject');
-    if (reply !== '') plainWord(reply, 'subject');
-    const line = Buffer.from(`PUB ${subject} ${reply === '' ? '' : `${reply} `}${bytes.length}\r\n`);
-    const out = link.takeBuffer();
-    out.bytes(line, 0, line.length);
-    out.reserve(bytes.length);
-    out.buf.set(bytes, out.length);
-    out.length += bytes.length;
-    out.crlf();
-    link.send(out);
+    if (!this.isClosed()) this.#connection.publish(subject, payload, reply === '' ? {} : { reply });
   }
 
-  /** @throws NoRespondersError; Error if there is no answer in time, or the connection is or goes down */
+  /** @throws NatsError: nobody listens, there is no answer in time, or the connection is or goes down */
   request(
     subject: string,
     payload: Uint8Array | string | undefined,
-    { timeout }: { timeout: number },
+    options: { timeout: number },
   ): Promise<ControlMessage> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        timer.cancel();
-        this.#forget(token);
-      };
-      const asked: Asked = {
-        answered: (message) => {
-          end();
-          if (message === undefined) reject(new NoRespondersError(`nobody listens on ${subject}`));
-          else resolve(message);
-        },
-        failed: (error) => {
-          end();
-          reject(error);
-        },
-      };
-      const timer = this.#clock.setTimer(timeout, () =>
-        asked.failed(new Error(`no answer on ${subject} within ${timeout} ms`)),
-      );
-      const token = this.#ask(subject, payload, asked);
-    });
+    return this.#counted(this.#connection.request(subject, payload, options));
   }
 
   requestMany(
     subject: string,
     payload: Uint8Array | string | undefined,
-    { maxWait }: { maxWait: number },
+    options: { maxWait: number },
   ): Promise<AsyncIterable<ControlMessage>> {
-    const all = new Promise<ControlMessage[]>((resolve, reject) => {
-      const answers: ControlMessage[] = [];
-      const end = (): void => {
-        timer.cancel();
-        this.#forget(token);
-      };
-      const asked: Asked = {
-        answered: (message) => {
-          if (message === undefined) asked.failed(new NoRespondersError(`nobody listens on ${subject}`));
-          else if (answers.length < MAX_ANSWERS) answers.push(message);
-        },
-        failed: (error) => {
-          end();
-          reject(error);
-        },
-      };
-      const timer = this.#clock.setTimer(maxWait, () => {
-        end();
-        resolve(answers);
-      });
-      const token = this.#ask(subject, payload, asked);
-    });
-    // Whoever goes through them gets it.
-    all.catch(() => {});
-    return Promise.resolve(iterate(all));
+    return this.#counted(this.#connection.requestMany(subject, payload, options)) as Promise<
+      AsyncIterable<ControlMessage>
+    >;
   }
 
-  /** As `Link.flush`. */
+  /** Resolves when the server has dealt with everything before. @throws NatsError when the connection is, or goes, down */
   flush(): Promise<void> {
-    return this.#up.flush();
+    return this.#connection.flush();
   }
 
   /** Closes at once. */
   close(): void {
-    this.#up.close();
-    this.#endAll('closed');
+    this.#isClosed = true;
+    void this.#connection.close().catch(() => {});
   }
 
-  /**
-   * Another one has taken its place. It takes no more messages, and closes when what was begun on it is over: at the latest after
-   * `maxMs`.
-   */
+  /** Takes no more messages; closes when nothing that was asked waits for an answer, at the latest after `maxMs`. */
   async retire(maxMs: number): Promise<void> {
-    for (const sid of this.#subscriptions.keys()) this.#up.unsubscribe(sid);
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#subscriptions.clear();
-    await this.#pass(ANSWERING_MS);
-    if (this.#asked.size > 0 && !this.isClosed()) {
+    if (this.#asked > 0 && !this.isClosed()) {
       await new Promise<void>((resolve) => {
-        const timer = this.#clock.setTimer(maxMs, resolve);
+        const timer = setTimeout(resolve, maxMs);
+        timer.unref();
         this.#onIdle = () => {
-          timer.cancel();
+          clearTimeout(timer);
           resolve();
         };
       });
     }
+    if (!this.isClosed()) await this.flush().catch(() => {});
     this.close();
   }
 
-  onMessage(
-    sid: number,
-    buffer: Buffer,
-    subjectStart: number,
-    subjectEnd: number,
-    replyStart: number,
-    replyEnd: number,
-    payloadStart: number,
-    payloadEnd: number,
-  ): void {
-    const taker = this.#subscriptions.get(sid);
-    if (taker === undefined && sid !== this.#inboxSid) return;
-    const message = new Message(
-      this,
-      buffer.toString('utf8', subjectStart, subjectEnd),
-      buffer.toString('utf8', replyStart, replyEnd),
-      Buffer.from(buffer.subarray(payloadStart, payloadEnd)),
-    );
-    if (taker !== undefined) {
-      taker.callback(null, message);
+  async #counted<T>(asked: Promise<T>): Promise<T> {
+    this.#asked++;
+    try {
+      return await asked;
+    } finally {
+      if (--this.#asked === 0) this.#onIdle?.();
+    }
+  }
+
+  /** The package's iterator need not end with its connection: nothing waits for it. */
+  async #listen(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (this.isClosed()) return;
+      if (status.type === 'update' || status.type === 'ldm') this.#events.onInfo?.(this.serverInfo);
+      else if (status.type === 'error') this.#refused(status);
+    }
+  }
+
+  #refused({ data, permissionContext }: Status): void {
+    // What ends the connection is told by its end.
+    if (LAST_CODES.has(String(data))) return;
+    if (permissionContext === undefined) {
+      // The package keeps the words to itself.
+      this.#events.onServerError?.(`${data}: a limit on subscriptions, most often`);
       return;
     }
-    const isNobody =
-      payloadStart === payloadEnd &&
-      buffer.toString('latin1', Math.max(0, payloadStart - NO_RESPONDERS.length), payloadStart) ===
-        NO_RESPONDERS;
-    const asked = this.#asked.get(message.subject.slice(this.#inbox.length));
-    asked?.answered(isNobody ? undefined : message);
-  }
-
-  onBatchEnd(): void {}
-
-  #pass(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.setTimer(ms, resolve);
-    });
-  }
-
-  get #up(): Link {
-    if (this.#link === undefined) throw new Error('not connected to NATS yet');
-    return this.#link;
-  }
-
-  /** @returns under which it waits for answers */
-  #ask(subject: string, payload: Uint8Array | string | undefined, asked: Asked): string {
-    const token = String(++this.#lastRequest);
-    try {
-      if (this.isClosed()) throw new Error('the control connection to NATS is down');
-      if (this.#asked.size >= MAX_REQUESTS)
-        throw new Error(`${MAX_REQUESTS} requests wait for answers already`);
-      this.#asked.set(token, asked);
-      this.publish(subject, payload, { reply: this.#inbox + token });
-    } catch (error) {
-      // Not before the caller has the token.
-      queueMicrotask(() => asked.failed(error as Error));
-    }
-    return token;
-  }
-
-  #forget(token: string): void {
-    if (this.#asked.delete(token) && this.#asked.size === 0) this.#onIdle?.();
-  }
-
-  #endAll(reason: string): void {
-    const error = new Error(`the control connection to NATS is down: ${reason}`);
-    for (const asked of [...this.#asked.values()]) asked.failed(error);
-    this.#onIdle?.();
-  }
-
-  /** Whoever subscribed, or asked, learns of it too. */
-  #refused(text: string): void {
-    const { operation, subject } = parseRefusal('control', text);
-    if (operation !== 'subscribe') return;
-    for (const [sid, taker] of this.#subscriptions) {
-      if (taker.subject !== subject) continue;
-      this.#subscriptions.delete(sid);
-      taker.callback(new Error(text), new Message(this, taker.subject, '', Buffer.alloc(0)));
-    }
+    const { operation, subject } = permissionContext;
+    const what = operation === 'subscription' ? 'Subscription' : 'Publish';
+    this.#events.onServerError?.(`Permissions Violation for ${what} to ${JSON.stringify(subject)}`);
   }
 }
 
-class Message implements ControlMessage {
-  readonly #control: ControlConnection;
-  readonly #reply: string;
+const LAST_CODES: ReadonlySet<string> = new Set([
+  ErrorCode.AuthorizationViolation,
+  ErrorCode.AuthenticationExpired,
+  ErrorCode.AuthenticationTimeout,
+  ErrorCode.AccountExpired,
+]);
 
-  constructor(
-    control: ControlConnection,
-    readonly subject: string,
-    reply: string,
-    readonly data: Buffer,
-  ) {
-    this.#control = control;
-    this.#reply = reply;
-  }
-
-  respond(payload?: Uint8Array): boolean {
-    if (this.#reply === '') return false;
-    this.#control.publish(this.#reply, payload);
-    return true;
-  }
-
-  json<T>(): T {
-    return JSON.parse(this.data.toString()) as T;
-  }
-}
-
-async function* iterate(answers: Promise<readonly ControlMessage[]>): AsyncGenerator<ControlMessage> {
-  yield* await answers;
+/** The package has the server's words in what an error is made from. */
+function wordsOf(error: unknown): string {
+  return error instanceof NatsError && error.chainedError !== undefined
+    ? messageOf(error.chainedError)
+    : messageOf(error);
 }
