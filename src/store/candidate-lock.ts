@@ -28,20 +28,18 @@ const STALE_MS = 1_000_000_000;
 /** How often it is looked at while it is held. */
 const UPDATE_MS = 10_000;
 
-/** What a candidate has where there can be no locks. */
-const NONE: HeldLock = { removeOlder: async () => {}, release: async () => {} };
-
 /** A folder per epoch, held by `proper-lockfile`. @param warn told once if there can be no locks */
 export function candidateLock(fs: StoreFs, dir: string, warn: (message: string) => void): CandidateLock {
-  return lockWherePossible(folderLock(fs, dir), dir, warn);
+  return lockWherePossible(folderLock(fs, dir), fs, dir, warn);
 }
 
 /**
- * The same, and no lock at all where it cannot be made: nothing rests on it, so nobody may have to wait for it. Only a disk
- * without room has to be waited for: whoever took the reign there could not begin it, and would use up epochs.
+ * The same, and no lock at all where it cannot be made, as on a disk without room: nothing rests on it, so nobody may have to wait for it.
+ * The locks of older epochs go all the same when the reign is won: that gives room for the next one.
  */
 export function lockWherePossible(
   lock: CandidateLock,
+  fs: StoreFs,
   dir: string,
   warn: (message: string) => void,
 ): CandidateLock {
@@ -52,20 +50,32 @@ export function lockWherePossible(
       isTold = false;
       return held;
     } catch (error) {
-      if (isNoSpace(error)) throw error;
       if (!isTold) warn(withoutLocks(`${dir}/${LOCKS_DIRECTORY}`, error as Error));
       isTold = true;
-      return NONE;
+      return {
+        removeOlder: () => removeBefore(fs, dir, epoch).catch(() => {}),
+        release: async () => {},
+      };
     }
   };
 }
 
-function withoutLocks(path: string, { message }: Error): string {
+function withoutLocks(path: string, error: Error): string {
+  const taken =
+    `${path} cannot be used, so the reign is taken without the lock of its epoch: ${error.message}. Nothing is at risk: several members may ` +
+    'try at the same time, and one of them gets it. ';
+  if (isNoSpace(error)) return `${taken}Make room on the device`;
   return (
-    `${path} cannot be used, so the reign is taken without the lock of its epoch: ${message}. Nothing is at risk: several members may try ` +
-    `at the same time, and one of them gets it. Make it a folder in which this process can make folders (ls -ld ${path}), or remove it, ` +
+    `${taken}Make it a folder in which this process can make folders (ls -ld ${path}), or remove it, ` +
     'whatever it is, while all members are stopped: it is made again'
   );
+}
+
+async function removeBefore(fs: StoreFs, dir: string, epoch: number): Promise<void> {
+  const directory = `${dir}/${LOCKS_DIRECTORY}`;
+  for (const name of await fs.list(directory)) {
+    if (Number.parseInt(name, 10) < epoch) await fs.removeDirectory(`${directory}/${name}`).catch(() => {});
+  }
 }
 
 function folderLock(fs: StoreFs, dir: string): CandidateLock {
@@ -74,11 +84,6 @@ function folderLock(fs: StoreFs, dir: string): CandidateLock {
   loading.catch(() => {});
   const directory = `${dir}/${LOCKS_DIRECTORY}`;
   const pathOf = (epoch: number): string => `${directory}/${String(epoch).padStart(8, '0')}.lock`;
-  const removeBefore = async (epoch: number): Promise<void> => {
-    for (const name of await fs.list(directory)) {
-      if (Number.parseInt(name, 10) < epoch) await fs.removeDirectory(`${directory}/${name}`).catch(() => {});
-    }
-  };
   return async (epoch, onLost) => {
     await fs.makeDirectory(directory);
     const { default: lockfile } = await loading;
@@ -98,7 +103,7 @@ function folderLock(fs: StoreFs, dir: string): CandidateLock {
     }
     return {
       // What is left there does no harm.
-      removeOlder: () => removeBefore(epoch).catch(() => {}),
+      removeOlder: () => removeBefore(fs, dir, epoch).catch(() => {}),
       release: () => release().catch(() => {}),
     };
   };

@@ -120,6 +120,8 @@ function count(value: number): Buffer {
   return w.written();
 }
 
+const CRC_BYTES = 4;
+
 /** Writes all but what the snapshot holds. For one checkpoint after the other. */
 export class CheckpointWriter {
   readonly #w = new ByteWriter(64 * 1024);
@@ -163,10 +165,16 @@ export class CheckpointWriter {
     }
   }
 
-  /** The whole file, in pieces. Valid until the next `begin`. */
-  finish(id: FileId, storeId: string, snapshot: SnapshotWriter): Buffer[] {
+  /**
+   * The whole file, in pieces. Valid until the next `begin`.
+   *
+   * @param fileBytes what it is to have at least: zeros fill it up, behind what is read
+   */
+  finish(id: FileId, storeId: string, snapshot: SnapshotWriter, fileBytes = 0): Buffer[] {
     const body = [this.#w.written(), ...snapshot.parts()];
     if (this.#time !== undefined) body.push(encodeTime(this.#time));
+    const bytes = FILE_HEADER_BYTES + body.reduce((sum, { length }) => sum + length, 0) + CRC_BYTES;
+    if (bytes < fileBytes) body.push(Buffer.alloc(fileBytes - bytes));
     const crc = Buffer.alloc(4);
     crc.writeUInt32LE(crc32Of(body));
     return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), ...body, crc];
@@ -237,8 +245,10 @@ function encodeTime({ leadMs, gaps }: SavedTime): Buffer {
   return w.written();
 }
 
-function readTime(r: ByteReader): SavedTime {
-  return { leadMs: r.f64(), gaps: times(r.varint(), () => ({ fromMs: r.f64(), toMs: r.f64() })) };
+/** @returns undefined if there is none: what fills up the file reads as zeros */
+function readTime(r: ByteReader): SavedTime | undefined {
+  const time = { leadMs: r.f64(), gaps: times(r.varint(), () => ({ fromMs: r.f64(), toMs: r.f64() })) };
+  return time.leadMs === 0 && time.gaps.length === 0 ? undefined : time;
 }
 
 function readChannel(r: ByteReader): CheckpointChannel {

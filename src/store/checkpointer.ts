@@ -3,7 +3,7 @@ import type { Measures } from '../metrics/measures.js';
 import type { BlockQueue } from './block.js';
 import { type CheckpointIds, CheckpointWriter, SnapshotWriter } from './checkpoint-format.js';
 import { isNoSpace } from './errors.js';
-import { removeIfThere, writeAtomically } from './file-io.js';
+import { removeIfThere, writeAtomically, writeOver } from './file-io.js';
 import type { FileLog } from './file-log.js';
 import {
   CHECKPOINT_DIRECTORY,
@@ -19,6 +19,7 @@ import {
 import type { StoreFs } from './fs.js';
 import type { JournalPosition } from './journal.js';
 import { msgProtoStart, recordEnd } from './record.js';
+import { type Reserve, type Room, takeRoom } from './reserve.js';
 import type { Extent, Segment } from './segment.js';
 import { SegmentWriter } from './segment-writer.js';
 import type { BatchId } from './types.js';
@@ -33,6 +34,8 @@ export interface CheckpointSource {
   readonly measures: Measures;
   readonly blocks: BlockQueue;
   readonly segments: Set<Segment>;
+  /** For what there is no room for. */
+  readonly reserve: Reserve;
   logs(): Iterable<FileLog>;
   logCount(): number;
   ids(): CheckpointIds;
@@ -205,15 +208,7 @@ export class Checkpointer {
       .filter((c) => c.lastSequence > c.flushedThrough && c.lastSequence >= c.firstSequence)
       .sort((a, b) => a.log.id - b.log.id);
     if (due.length > 0) {
-      const directory = `${source.dir}/${SEGMENT_DIRECTORY}`;
-      const writer = await SegmentWriter.create(source.fs, directory, source.nextSegmentId(), source.storeId);
-      try {
-        for (const logCapture of due) await this.#writeExtents(writer, logCapture);
-        await writer.finish();
-      } catch (error) {
-        await writer.abandon();
-        throw error;
-      }
+      const writer = await this.#writeSegment(due);
       source.segments.add(writer.segment);
       const byChannel = new Map<number, Extent[]>();
       for (const { channelId, extent } of writer.extents) {
@@ -236,6 +231,34 @@ export class Checkpointer {
     source.blocks.unpinBefore(capture.blockId);
   }
 
+  /** Where there is no room for it, it is written over what was set aside. */
+  async #writeSegment(due: readonly LogCapture[]): Promise<SegmentWriter> {
+    const { reserve } = this.#source;
+    try {
+      return await this.#writeSegmentIn(due, undefined);
+    } catch (error) {
+      const room = isNoSpace(error) ? await reserve.take('seg') : undefined;
+      if (room === undefined) throw error;
+      return await this.#writeSegmentIn(due, room);
+    }
+  }
+
+  async #writeSegmentIn(due: readonly LogCapture[], room: Room | undefined): Promise<SegmentWriter> {
+    const { fs, dir, storeId, reserve } = this.#source;
+    const directory = `${dir}/${SEGMENT_DIRECTORY}`;
+    const id = this.#source.nextSegmentId();
+    const writer = await SegmentWriter.create(fs, directory, id, storeId, room);
+    try {
+      for (const logCapture of due) await this.#writeExtents(writer, logCapture);
+      await writer.finish();
+      return writer;
+    } catch (error) {
+      await writer.abandon();
+      if (room !== undefined) await reserve.give('seg', writer.segment.path);
+      throw error;
+    }
+  }
+
   async #writeExtents(writer: SegmentWriter, { log, ...capture }: LogCapture): Promise<void> {
     const { blocks } = this.#source;
     const first = Math.max(capture.flushedThrough + 1, capture.firstSequence);
@@ -252,7 +275,6 @@ export class Checkpointer {
   }
 
   async #publish(capture: Capture): Promise<Set<Segment>> {
-    const source = this.#source;
     const segments: Segment[] = [];
     const indexOf = new Map<Segment, number>();
     for (const { extents } of capture.logs) {
@@ -282,22 +304,46 @@ export class Checkpointer {
         })),
       });
     }
-    const id = { epoch: source.epoch, number: ++this.#number };
-    const parts = writer.finish(id, source.storeId, capture.snapshot);
-    await writeAtomically(source.fs, `${source.dir}/${CHECKPOINT_DIRECTORY}`, checkpointName(id), parts);
+    await this.#writeCheckpoint(capture.snapshot);
     return new Set(segments);
+  }
+
+  /** Where there is no room for it, it is written over what was set aside, as large as that: so there will be room for the next one too. */
+  async #writeCheckpoint(snapshot: SnapshotWriter): Promise<void> {
+    const { fs, dir, epoch, storeId, reserve } = this.#source;
+    const directory = `${dir}/${CHECKPOINT_DIRECTORY}`;
+    const id = { epoch, number: ++this.#number };
+    const name = checkpointName(id);
+    const parts = this.#writer.finish(id, storeId, snapshot);
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    try {
+      await writeAtomically(fs, directory, name, parts);
+    } catch (error) {
+      const room = isNoSpace(error) ? await reserve.take('ckpt', bytes) : undefined;
+      if (room === undefined) throw error;
+      const temporary = `${directory}/${name}.tmp`;
+      await takeRoom(fs, room, temporary);
+      try {
+        const padded = this.#writer.finish(id, storeId, snapshot, room.bytes);
+        await writeOver(fs, temporary, directory, name, padded);
+      } catch (failed) {
+        await reserve.give('ckpt', temporary);
+        throw failed;
+      }
+    }
+    reserve.wantCheckpoint(bytes);
   }
 
   async #removeNeedless(position: JournalPosition, named: ReadonlySet<Segment>): Promise<void> {
     const { fs, dir, epoch } = this.#source;
     const journals = `${dir}/${JOURNAL_DIRECTORY}`;
     for (const id of parseNames(await fs.list(journals), 'log')) {
-      if (compareIds(id, position) < 0) await removeIfThere(fs, `${journals}/${journalName(id)}`);
+      if (compareIds(id, position) < 0) await this.#remove('log', id, `${journals}/${journalName(id)}`);
     }
     const checkpoints = `${dir}/${CHECKPOINT_DIRECTORY}`;
     const newest = { epoch, number: this.#number };
     for (const id of parseNames(await fs.list(checkpoints), 'ckpt')) {
-      if (compareIds(id, newest) < 0) await removeIfThere(fs, `${checkpoints}/${checkpointName(id)}`);
+      if (compareIds(id, newest) < 0) await this.#remove('ckpt', id, `${checkpoints}/${checkpointName(id)}`);
     }
     for (const segment of this.#source.deadSegments) {
       if (named.has(segment)) continue;
@@ -305,6 +351,13 @@ export class Checkpointer {
       await removeIfThere(fs, segment.path);
     }
     if (!this.#orphansRemoved) await this.#removeOrphans();
+  }
+
+  /** Its own, it sets aside if there is too little of that. A file of an older reign may still be written to, by who does not know. */
+  async #remove(kind: 'log' | 'ckpt', id: FileId, path: string): Promise<void> {
+    const { fs, epoch, reserve } = this.#source;
+    if (id.epoch === epoch && (await reserve.keep(kind, path))) return;
+    await removeIfThere(fs, path);
   }
 
   /** Segments that an older reign began and no checkpoint names. */

@@ -35,6 +35,14 @@ const PIECE_BYTES = 1024 * 1024;
 /** A mebibyte of nothing. */
 export const ZEROS = Buffer.alloc(PIECE_BYTES);
 
+/** Puts zeros there, synced step by step, so that batches written meanwhile do not wait behind one large sync. */
+export async function writeZeros(file: StoreFile, start: number, end: number): Promise<void> {
+  for (let at = start; at < end; at += ZEROS.length) {
+    await writeAll(file, ZEROS, 0, Math.min(ZEROS.length, end - at), at);
+    await file.sync();
+  }
+}
+
 /**
  * The content of a file up to where nothing but zeros follow, and some of these: the last record may end in zeros. Preallocated room
  * costs no memory then.
@@ -113,6 +121,29 @@ export async function writeAtomically(
     await removeIfThere(fs, temporary).catch(() => {});
     throw error;
   }
+  await fs.syncDirectory(directory);
+}
+
+/** The same over a file that is there, which must be as large: it takes no room. */
+export async function writeOver(
+  fs: StoreFs,
+  path: string,
+  directory: string,
+  name: string,
+  parts: readonly Buffer[],
+): Promise<void> {
+  const file = await fs.open(path, 'write');
+  try {
+    let position = 0;
+    for (const part of parts) {
+      await writeAll(file, part, 0, part.length, position);
+      position += part.length;
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await fs.rename(path, `${directory}/${name}`);
   await fs.syncDirectory(directory);
 }
 

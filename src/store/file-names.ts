@@ -9,28 +9,33 @@ export const SEGMENT_DIRECTORY = 'segments';
 export const CHECKPOINT_DIRECTORY = 'checkpoints';
 export const REIGN_DIRECTORY = 'reign';
 export const LOCKS_DIRECTORY = 'reign.locks';
+/** Files that are set aside while there is room, see reserve.ts. */
+export const RESERVE_DIRECTORY = 'reserve';
 export const IDENTITY_FILE = 'stanchion.json';
+
+/** What a file is for. */
+export type Extension = 'log' | 'seg' | 'ckpt';
 
 const NAME = /^(\d{8,10})\.(\d{6,10})\.(log|seg|ckpt)$/;
 
-function name(id: FileId, extension: string): string {
+export function fileName(id: FileId, extension: Extension): string {
   return `${String(id.epoch).padStart(8, '0')}.${String(id.number).padStart(6, '0')}.${extension}`;
 }
 
 export function journalName(id: FileId): string {
-  return name(id, 'log');
+  return fileName(id, 'log');
 }
 
 export function segmentName(id: FileId): string {
-  return name(id, 'seg');
+  return fileName(id, 'seg');
 }
 
 export function checkpointName(id: FileId): string {
-  return name(id, 'ckpt');
+  return fileName(id, 'ckpt');
 }
 
 /** The files with this extension, oldest first; whatever else lies there is left out. */
-export function parseNames(names: readonly string[], extension: 'log' | 'seg' | 'ckpt'): FileId[] {
+export function parseNames(names: readonly string[], extension: Extension): FileId[] {
   const ids: FileId[] = [];
   for (const candidate of names) {
     const match = NAME.exec(candidate);

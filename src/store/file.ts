@@ -16,6 +16,7 @@ import type { FileStoreSettings } from './open-file.js';
 import { RecordEncoder, sealRecord } from './record.js';
 import type { Recovery } from './recovery.js';
 import type { RecoveryReport } from './recovery-report.js';
+import { Reserve } from './reserve.js';
 import type { Segment } from './segment.js';
 import type { SegmentFiles } from './segment-files.js';
 import { randomSeed } from './store-id.js';
@@ -62,6 +63,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   readonly deadSegments: Set<Segment>;
   readonly files: SegmentFiles;
   readonly unreadable: Unreadable;
+  readonly reserve: Reserve;
   readonly #settings: FileStoreSettings;
   readonly #logOwner: LogOwner;
   readonly #journal: Journal;
@@ -77,6 +79,8 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   /** Bytes of sealed journals whose messages are in no segment. */
   #sealedBytes: number;
   #boundsRecordedMs = 0;
+  /** Since it was opened. */
+  #hasCheckpointed = false;
   #checkpointTimer: Timer | undefined;
   #deadTimer: Timer | undefined;
   #spareTimer: Timer | undefined;
@@ -112,9 +116,13 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.report = recovery.report;
     this.recovered = recoveredState(state, randomSeed(settings.random));
     const directory = `${settings.dir}/${JOURNAL_DIRECTORY}`;
-    const options = { ...settings, directory, storeId };
+    this.reserve = new Reserve(settings);
+    const { reserve } = this;
+    const options = { ...settings, directory, storeId, reserve, recoveredBytes: recovery.journalBytes };
     this.#journal = new Journal(options, this, logOwner.blocks, logOwner.time, first, 2);
     logOwner.journal = this.#journal;
+    reserve.onChanged = () => this.#journal.onReserveChanged();
+    reserve.onFailed = (error) => this.#journal.fail(error);
     const { time, ages } = logOwner;
     time.onOlder = () => ages.recheck();
     this.#checkpointer = new Checkpointer(this);
@@ -157,7 +165,10 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     // It is found when a batch begins: the batch comes first.
     this.#logOwner.time.onParted = () => void this.clock.setTimer(0, () => this.checkpoint());
     this.#checkpointTimer = this.clock.setTimer(FIRST_CHECKPOINT_MS, () => {
-      if (this.#sealedBytes > 0 || this.#logOwner.time.saved !== undefined) this.checkpoint();
+      const isAsked = this.#sealedBytes > 0 || this.#logOwner.time.saved !== undefined;
+      if (isAsked || this.fullReason !== undefined) this.checkpoint();
+      // Behind the checkpoint, which gives room back.
+      else this.reserve.refill();
     });
   }
 
@@ -251,6 +262,11 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#journal.requestSnapshot();
   }
 
+  /** The same for who is called by the journal, which is in the middle of something. */
+  checkpointSoon(): void {
+    this.clock.setTimer(0, () => this.checkpoint());
+  }
+
   /** A checkpoint is being made, or is about to be. */
   get isCheckpointing(): boolean {
     return this.#checkpointer.isBusy || this.#journal.isSnapshotWanted;
@@ -270,6 +286,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#spareTimer?.cancel();
     try {
       await this.#journal.close();
+      await this.reserve.close();
       await this.#merger.close();
       await this.#checkpointer.close();
       this.files.close();
@@ -289,13 +306,13 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     return !this.#checkpointer.holdsJournal;
   }
 
-  onRolled(sealedBytes: number): boolean {
+  onRolled(sealedBytes: number, isReserve: boolean): boolean {
     this.#sealedBytes += sealedBytes;
     // Small files, as the first of a reign, are not worth a checkpoint each.
     return (
       this.#host !== undefined &&
       !this.#checkpointer.isBusy &&
-      this.#sealedBytes * 2 >= this.#settings.journalBytes
+      (isReserve || this.#sealedBytes * 2 >= this.#settings.journalBytes)
     );
   }
 
@@ -385,15 +402,18 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
 
   onDone(isMade: boolean): void {
     this.#journal.resume();
+    this.reserve.refill();
     if (!isMade) return;
+    this.#hasCheckpointed = true;
     this.#merger.start();
     this.#spareTimer?.cancel();
     this.#spareTimer = this.clock.setTimer(SPARE_BLOCKS_MS, () => this.blocks.releaseSpare());
   }
 
-  /** Segments that nothing refers to go with the next checkpoint; when the disk is full, that is now. */
+  /** Segments that nothing refers to, and all that older reigns left, go with the next checkpoint; when the disk is full, that is now. */
   #makeRoom(): void {
-    if (this.fullReason !== undefined && this.deadSegments.size > 0) this.checkpoint();
+    if (this.fullReason === undefined) return;
+    if (this.deadSegments.size > 0 || !this.#hasCheckpointed) this.checkpointSoon();
   }
 
   readonly #onDead = (): void => {

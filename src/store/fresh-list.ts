@@ -2,6 +2,7 @@ import { isMissing, isNoSpace, StoreError } from './errors.js';
 import { removeIfThere } from './file-io.js';
 import { type FileId, JOURNAL_DIRECTORY, journalName } from './file-names.js';
 import type { StoreFs } from './fs.js';
+import { type Reserve, takeRoom } from './reserve.js';
 
 const LOOK = /^look\.(\d+)\./;
 const ATTEMPTS = 10;
@@ -13,6 +14,7 @@ const MAX_EPOCHS_TRIED = 64;
  * a listing that shows that change is not older than it.
  *
  * @param unique makes the name of that change this call's own
+ * @param reserve has a file for that change, where none can be made
  * @throws StoreError `unsupported` if the mount goes on showing an old listing, `no-space`
  */
 export async function listFresh(
@@ -20,15 +22,17 @@ export async function listFresh(
   directory: string,
   epoch: number,
   unique: string,
+  reserve?: Reserve,
 ): Promise<string[]> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const own = `look.${epoch}.${unique}.${attempt}`;
-    await touch(fs, directory, own);
+    const room = await touch(fs, directory, own, reserve);
     let names: string[];
     try {
       names = await fs.list(directory);
     } finally {
-      await removeIfThere(fs, `${directory}/${own}`);
+      if (room) await reserve?.give('log', `${directory}/${own}`);
+      else await removeIfThere(fs, `${directory}/${own}`);
     }
     if (!names.includes(own)) continue;
     await removeOldLooks(fs, directory, names, epoch);
@@ -41,11 +45,23 @@ export async function listFresh(
   );
 }
 
-async function touch(fs: StoreFs, directory: string, name: string): Promise<void> {
+/** @returns whether it is a file of the reserve */
+async function touch(
+  fs: StoreFs,
+  directory: string,
+  name: string,
+  reserve: Reserve | undefined,
+): Promise<boolean> {
   try {
     await (await fs.open(`${directory}/${name}`, 'create')).close();
+    return false;
   } catch (error) {
     if (!isNoSpace(error)) throw error;
+    const room = await reserve?.take('log');
+    if (room !== undefined) {
+      await takeRoom(fs, room, `${directory}/${name}`);
+      return true;
+    }
     throw new StoreError(
       'no-space',
       `No room for even an empty file in ${directory}: make room on its device, then start again`,

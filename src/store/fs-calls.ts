@@ -190,6 +190,10 @@ class CountedFile implements StoreFile {
     return this.#calls.run('sync', this.#path, () => this.inner.sync());
   }
 
+  truncate(bytes: number): Promise<void> {
+    return this.#calls.run('truncate', this.#path, () => this.inner.truncate(bytes));
+  }
+
   close(): Promise<void> {
     return this.#calls.track('close', this.#path, () => this.inner.close());
   }

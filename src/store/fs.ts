@@ -19,6 +19,8 @@ export interface StoreFile {
   sync(): Promise<void>;
   /** When it was last written, nanoseconds since 1970, by the clock of whoever keeps the file system. Not to be had everywhere. */
   writtenNs?(): Promise<bigint>;
+  /** Cuts what is behind so many bytes. Durable with the next sync. */
+  truncate(bytes: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -58,6 +60,8 @@ export interface StoreFs {
   listSync?(path: string): string[];
   /** `undefined` if there is nothing. */
   status(path: string): Promise<FileStatus | undefined>;
+  /** Bytes that are free where the folder is, as far as that can be told. A hint: a quota may have fewer. */
+  freeBytes?(path: string): Promise<number>;
   /** Makes created, renamed and removed names in it durable. */
   syncDirectory(path: string): Promise<void>;
 }
@@ -115,6 +119,14 @@ class NodeFile implements StoreFile {
     return new Promise((resolve, reject) =>
       fs.fstat(this.#fd, { bigint: true }, (error, stats) =>
         error === null ? resolve(stats.mtimeNs) : reject(fsError(error, this.#path)),
+      ),
+    );
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fs.ftruncate(this.#fd, bytes, (error) =>
+        error === null ? resolve() : reject(fsError(error, this.#path)),
       ),
     );
   }
@@ -217,6 +229,10 @@ export const nodeFs: StoreFs = {
       throw error;
     }
   },
+  freeBytes: async (path) => {
+    const { bavail, bsize } = await named(path, fs.promises.statfs(path));
+    return bavail * bsize;
+  },
   syncDirectory: async (path) => {
     const fd = await openFd(path, O_RDONLY);
     const file = new NodeFile(fd, path);
@@ -271,6 +287,10 @@ class UnsyncedFile implements StoreFile {
 
   writtenNs(): Promise<bigint> {
     return this.#inner.writtenNs?.() ?? Promise.reject(new Error('this file system has no times'));
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return this.#inner.truncate(bytes);
   }
 
   close(): Promise<void> {

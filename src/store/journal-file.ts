@@ -1,8 +1,9 @@
-import { isNoSpace, StoreError } from './errors.js';
+import { isNoSpace } from './errors.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
-import { writeAll, ZEROS } from './file-io.js';
+import { writeAll, writeZeros } from './file-io.js';
 import { type FileId, journalName } from './file-names.js';
 import type { StoreFile, StoreFs } from './fs.js';
+import { type Room, takeRoom } from './reserve.js';
 import type { RandomBytes } from './store-id.js';
 
 /** The smallest journal file: below it a store makes no sense. */
@@ -16,6 +17,8 @@ export interface JournalFile {
   readonly salt: number;
   /** Preallocated. */
   readonly bytes: number;
+  /** Made of room that was set aside: there is no room for messages in it. */
+  readonly isReserve: boolean;
   /** Where the next batch goes. */
   offset: number;
 }
@@ -58,37 +61,33 @@ async function allocate(options: JournalFileOptions, id: FileId, bytes: number):
     try {
       const header = encodeFileHeader(Magic.journal, { ...id, storeId, salt });
       await writeAll(file, header, 0, header.length, 0);
-      // Synced step by step, so that the batches written meanwhile do not wait behind one large sync.
-      for (let at = FILE_HEADER_BYTES; at < bytes; at += ZEROS.length) {
-        await writeAll(file, ZEROS, 0, Math.min(ZEROS.length, bytes - at), at);
-        await file.sync();
-      }
+      await writeZeros(file, FILE_HEADER_BYTES, bytes);
     } finally {
       await file.close();
     }
     await fs.syncDirectory(directory);
     const durable = await fs.open(path, 'durable');
-    return { id, path, file: durable, salt, bytes, offset: FILE_HEADER_BYTES };
+    return { id, path, file: durable, salt, bytes, isReserve: false, offset: FILE_HEADER_BYTES };
   } catch (error) {
     await fs.unlink(path).catch(() => {});
     throw error;
   }
 }
 
-/** The first file of a reign. */
-export async function createFirstJournalFile(
-  options: JournalFileOptions,
-  id: FileId,
-  bytes: number,
-): Promise<JournalFile> {
+/** Makes one of room that was set aside, which is full of zeros: no new inode, and no new block. */
+export async function useRoom(options: JournalFileOptions, id: FileId, room: Room): Promise<JournalFile> {
+  const { fs, directory, storeId } = options;
+  const path = `${directory}/${journalName(id)}`;
+  await takeRoom(fs, room, path);
+  await fs.syncDirectory(directory);
+  const salt = Buffer.from(options.random(4)).readUInt32LE(0);
+  const file = await fs.open(path, 'durable');
   try {
-    return await createJournalFile(options, id, bytes);
+    const header = encodeFileHeader(Magic.journal, { ...id, storeId, salt });
+    await writeAll(file, header, 0, header.length, 0);
   } catch (error) {
-    if (!isNoSpace(error)) throw error;
-    throw new StoreError(
-      'no-space',
-      `No room for a journal of ${MIN_JOURNAL_BYTES} bytes in ${options.directory}: make room on its device, then start again`,
-      error,
-    );
+    await file.close();
+    throw error;
   }
+  return { id, path, file, salt, bytes: room.bytes, isReserve: true, offset: FILE_HEADER_BYTES };
 }

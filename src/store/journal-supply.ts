@@ -1,20 +1,21 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { isNoSpace } from './errors.js';
 import type { FileId } from './file-names.js';
-import { errorCode } from './fs-error.js';
 import {
   createJournalFile,
   type JournalFile,
   type JournalFileOptions,
   MIN_JOURNAL_BYTES,
+  useRoom,
 } from './journal-file.js';
-
-export const SPACE_RETRY_MS = 1000;
+import { noRoom, SPACE_RETRY_MS } from './no-room.js';
+import type { Reserve } from './reserve.js';
 
 export interface JournalSupplyOptions extends JournalFileOptions {
   clock: Clock;
   /** Of the files to make. */
   journalBytes: number;
+  reserve: Reserve;
 }
 
 /** What the supply tells the journal. */
@@ -88,6 +89,23 @@ export class JournalSupply {
     return file;
   }
 
+  /** What is no message needs the next file, and none can be made: one of those that were set aside. */
+  useReserve(): void {
+    if (this.#working !== undefined || this.#ready !== undefined || this.#isStopped) return;
+    this.#working = this.#useReserve().then(
+      () => {
+        this.#working = undefined;
+        if (this.#ready !== undefined) this.#owner.onSupplyChanged();
+      },
+      (error: unknown) => this.#onError(error as Error),
+    );
+  }
+
+  async #useReserve(): Promise<void> {
+    const room = await this.#options.reserve.take('log');
+    if (room !== undefined) this.#ready = await useRoom(this.#options, this.#id, room);
+  }
+
   /** Gives the next file up, and makes none until `resume`: its room is needed for something that gives back more. */
   holdBack(): void {
     this.#isHeldBack = true;
@@ -130,8 +148,10 @@ export class JournalSupply {
   }
 
   async #remove(file: JournalFile): Promise<void> {
+    const { fs, reserve } = this.#options;
     await file.file.close();
-    await this.#options.fs.unlink(file.path);
+    if (file.isReserve) await reserve.give('log', file.path);
+    else await fs.unlink(file.path);
   }
 
   #onError(error: Error): void {
@@ -146,14 +166,4 @@ export class JournalSupply {
     this.#retryTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.prepare());
     this.#owner.onSupplyChanged();
   }
-}
-
-/** What there is no room for, as people say it. */
-export function noRoom(error: Error): string {
-  const what: Record<string, string> = {
-    ENOSPC: 'no space left on the device',
-    EDQUOT: 'disk quota used up',
-    EFBIG: 'file size limit reached',
-  };
-  return what[errorCode(error) ?? ''] ?? error.message;
 }

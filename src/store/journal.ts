@@ -6,13 +6,8 @@ import type { Block, BlockQueue } from './block.js';
 import { isNoSpace, StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
 import { type JournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
-import {
-  JournalSupply,
-  type JournalSupplyOptions,
-  type JournalSupplyOwner,
-  noRoom,
-  SPACE_RETRY_MS,
-} from './journal-supply.js';
+import { JournalSupply, type JournalSupplyOptions, type JournalSupplyOwner } from './journal-supply.js';
+import { noRoom, SPACE_RETRY_MS } from './no-room.js';
 import type { StoreTime } from './store-time.js';
 import type { Admission, BatchId } from './types.js';
 
@@ -31,8 +26,13 @@ export interface JournalOwner {
   collectProgress(): void;
   /** Whether the next file may be begun: what is sealed and not in segments is bounded. If not, call `resume` later. */
   mayRoll(): boolean;
-  /** A file with `sealedBytes` was sealed. @returns whether a snapshot point is wanted */
-  onRolled(sealedBytes: number): boolean;
+  /**
+   * A file with `sealedBytes` was sealed. @returns whether a snapshot point is wanted
+   * @param isReserve the next one was set aside
+   */
+  onRolled(sealedBytes: number, isReserve: boolean): boolean;
+  /** No more can be taken before what there is can be left out of the journal. */
+  checkpointSoon(): void;
   /** All that is appended lies before `position`, none behind it; `batch` is the last. */
   onSnapshotPoint(position: JournalPosition, batch: BatchId, blockId: number): void;
   onCommitted(batch: BatchId): void;
@@ -48,6 +48,8 @@ export interface JournalOptions extends JournalSupplyOptions {
   /** Ends when all that was synced before the call may be told. Fails when the reign is lost. */
   fence: (() => Promise<void>) | undefined;
   measures: Measures;
+  /** What older reigns left in journals that no checkpoint stands for. */
+  recoveredBytes: number;
 }
 
 interface ClosedBatch {
@@ -65,6 +67,10 @@ const CLOSING_ROUNDS = 3;
 const MESSAGE_SHARE = 0.75;
 /** Less room than that is none: a publisher of small messages would be served, and all others refused. */
 const MIN_MESSAGE_BYTES = 64 * 1024;
+/** What a segment takes for each byte of the journal, at most: a small message's row is 16 bytes behind a record of 40. */
+export const SEGMENT_SHARE = 1.4;
+/** And for its directory. */
+const DIRECTORY_BYTES = 1024 * 1024;
 /** A batch of so many bytes fits in whatever file comes next. */
 const SAFE_BATCH_BYTES = MIN_JOURNAL_BYTES - FILE_HEADER_BYTES;
 
@@ -75,6 +81,7 @@ interface Place {
   bytes: number;
   /** The file behind that one, if it is there. */
   next: JournalFile | undefined;
+  isReserve: boolean;
   /** There is no file for it yet. */
   isUnknown: boolean;
 }
@@ -111,6 +118,11 @@ export class Journal implements JournalSupplyOwner {
   #snapshotOverdue = false;
   /** The newest batch that lies before a snapshot's position, and so in the file of that position. */
   #heldThrough: BatchId = 0;
+  /** Bytes of files before the present one, since the store was opened, and what was recovered. */
+  #sealedBytes: number;
+  /** How many of all bytes lie before the last snapshot's position, and before the last checkpoint's. */
+  #snapshotBytes = 0;
+  #checkpointedBytes = 0;
   #writing = false;
   #written = 0;
   #writeBegunMs = 0;
@@ -140,6 +152,7 @@ export class Journal implements JournalSupplyOwner {
     this.#file = first;
     this.#nextIndex = nextIndex;
     this.#block = blocks.add(0);
+    this.#sealedBytes = options.recoveredBytes;
     const { epoch, number } = first.id;
     this.#supply = new JournalSupply(options, this, { epoch, number: number + 1 });
     this.#supply.prepare();
@@ -195,7 +208,7 @@ export class Journal implements JournalSupplyOwner {
 
   /** Where the batch stands that is opened next, if what waits is written as it is. */
   #placeOfNext(): Place {
-    let { offset, bytes } = this.#file;
+    let { offset, bytes, isReserve } = this.#file;
     let next = this.#supply.ready;
     let isUnknown = false;
     for (const { id, start, end } of this.#queue) {
@@ -203,11 +216,12 @@ export class Journal implements JournalSupplyOwner {
         offset = FILE_HEADER_BYTES;
         isUnknown = next === undefined;
         bytes = next?.bytes ?? MIN_JOURNAL_BYTES;
+        isReserve = next?.isReserve ?? true;
         next = undefined;
       }
       offset += end - start;
     }
-    return { offset, bytes, next, isUnknown };
+    return { offset, bytes, next, isReserve, isUnknown };
   }
 
   /**
@@ -222,17 +236,22 @@ export class Journal implements JournalSupplyOwner {
   #decide(bytes: number): Admission {
     if (this.#stopped) return 'later';
     if (this.fullReason !== undefined) return { full: this.fullReason };
+    const needed = bytes + BATCH_HEADER_BYTES;
+    const budget = this.#budget();
+    if (needed > budget) return this.#putOff(needed);
     const place = this.#placeOfNext();
     const isOpen = this.#batchStart >= 0;
-    const needed = bytes + BATCH_HEADER_BYTES;
     const at = place.offset + (isOpen ? this.#block.used - this.#batchStart : 0);
     const limit = messageLimit(place);
     if (at + needed <= limit) {
-      if (isOpen) this.#admittedEnd = Math.min(this.#batchEnd, this.#batchStart + limit - place.offset);
+      if (isOpen) {
+        const end = Math.min(this.#batchStart + limit - place.offset, this.#block.used + budget);
+        this.#admittedEnd = Math.min(this.#batchEnd, end);
+      }
       return 'yes';
     }
     const { next } = place;
-    if (next !== undefined && FILE_HEADER_BYTES + needed <= next.bytes * MESSAGE_SHARE) return 'yes';
+    if (next !== undefined && FILE_HEADER_BYTES + needed <= messageShare(next)) return 'yes';
     const trouble = this.#spaceTrouble;
     if (trouble === undefined) {
       // The next file comes by itself. It may have to be larger than usual.
@@ -241,6 +260,32 @@ export class Journal implements JournalSupplyOwner {
     }
     this.#updateFull();
     return { full: trouble };
+  }
+
+  /** The journal has as much as a segment can be written of with what is set aside. */
+  #putOff(needed: number): Admission {
+    const { reserve } = this.#options;
+    const trouble = this.#spaceTrouble;
+    const segmentBytes = reserve.segmentBytes ?? 0;
+    const isTooLarge = segmentBytes > 0 && needed > flushable(segmentBytes);
+    if (trouble === undefined && !isTooLarge) {
+      if (segmentBytes > 0) this.#owner.checkpointSoon();
+      return 'later';
+    }
+    this.#updateFull();
+    return { full: trouble ?? NO_ROOM };
+  }
+
+  /**
+   * Bytes of messages that may be taken. A checkpoint moves all that are in the journal to a segment, and must find the room for that, whatever
+   * happens on the disk.
+   */
+  #budget(): number {
+    const { segmentBytes, trouble } = this.#options.reserve;
+    if (trouble !== undefined) return 0;
+    if (segmentBytes === undefined) return Number.POSITIVE_INFINITY;
+    const taken = this.#sealedBytes + this.#file.offset + this.pendingBytes - this.#checkpointedBytes;
+    return Math.max(0, flushable(segmentBytes) - taken);
   }
 
   /** Something that waits is for the next file. */
@@ -255,7 +300,7 @@ export class Journal implements JournalSupplyOwner {
     const place = this.#placeOfNext();
     const gathered = this.#batchStart < 0 ? 0 : this.#block.used - this.#batchStart;
     const room = Math.max(0, messageLimit(place) - place.offset - gathered);
-    return place.next === undefined ? room : room + place.next.bytes * MESSAGE_SHARE;
+    return place.next === undefined ? room : room + messageShare(place.next);
   }
 
   #closeBatch(): void {
@@ -318,10 +363,17 @@ export class Journal implements JournalSupplyOwner {
   setCheckpointTrouble(error: Error | undefined): void {
     this.#checkpointTrouble = error && noRoom(error);
     // A checkpoint gives back more room than the next file takes, so it goes first.
-    if (error === undefined) this.#supply.resume();
-    else if (!this.#needsNext) this.#supply.holdBack();
+    if (error === undefined) {
+      this.#checkpointedBytes = this.#snapshotBytes;
+      this.#supply.resume();
+    } else if (!this.#needsNext) this.#supply.holdBack();
     this.#admittedEnd = 0;
     this.#updateFull();
+  }
+
+  /** There is more room set aside, or less. */
+  onReserveChanged(): void {
+    this.onSupplyChanged();
   }
 
   onSupplyChanged(): void {
@@ -507,6 +559,7 @@ export class Journal implements JournalSupplyOwner {
 
   #snapshotAt(offset: number, nextIndex: number): void {
     this.#snapshotWanted = this.#snapshotOverdue = false;
+    this.#snapshotBytes = this.#sealedBytes + offset;
     const { epoch, number } = this.#file.id;
     this.#owner.onSnapshotPoint({ epoch, number, offset, nextIndex }, this.gathering - 1, this.#block.id);
   }
@@ -514,25 +567,29 @@ export class Journal implements JournalSupplyOwner {
   #roll(): boolean {
     if (!this.#owner.mayRoll()) return false;
     const next = this.#supply.take();
-    if (next === undefined) return false;
+    if (next === undefined) {
+      if (this.#spaceTrouble !== undefined) this.#supply.useReserve();
+      return false;
+    }
     const sealed = this.#file;
     this.#file = next;
+    this.#sealedBytes += sealed.offset;
     sealed.file.close().catch((error: unknown) => this.#fail(error as Error));
     this.#supply.prepare();
     this.#admittedEnd = 0;
     this.#snapshotOverdue = this.#snapshotWanted;
-    if (this.#owner.onRolled(sealed.offset)) this.#snapshotWanted = true;
+    if (this.#owner.onRolled(sealed.offset, next.isReserve)) this.#snapshotWanted = true;
     this.#owner.onRoom();
     return true;
   }
 
   get #spaceTrouble(): string | undefined {
-    return this.#supply.trouble ?? this.#checkpointTrouble;
+    return this.#supply.trouble ?? this.#checkpointTrouble ?? this.#options.reserve.trouble;
   }
 
   #updateFull(): void {
     const trouble = this.#spaceTrouble;
-    const isLow = trouble !== undefined && this.#messageRoom() < MIN_MESSAGE_BYTES;
+    const isLow = trouble !== undefined && Math.min(this.#messageRoom(), this.#budget()) < MIN_MESSAGE_BYTES;
     const reason = this.#writeTrouble ?? (isLow ? trouble : undefined);
     if (reason === this.fullReason) return;
     this.fullReason = reason;
@@ -562,8 +619,20 @@ export class Journal implements JournalSupplyOwner {
   }
 }
 
+const NO_ROOM = 'no space left on the device';
+
+/** Bytes of the journal that a segment of so many bytes can be written of. */
+function flushable(segmentBytes: number): number {
+  return (segmentBytes - Math.min(DIRECTORY_BYTES, segmentBytes / 8)) / SEGMENT_SHARE;
+}
+
 /** Up to where messages may go in the file of a place: the last file that is there is shared with everything else. */
-function messageLimit({ bytes, next, isUnknown }: Place): number {
-  if (isUnknown) return 0;
-  return next === undefined ? bytes * MESSAGE_SHARE : bytes;
+function messageLimit(place: Place): number {
+  const { bytes, next } = place;
+  return next === undefined || next.isReserve ? messageShare(place) : bytes;
+}
+
+/** Of a file that may be the last one. */
+function messageShare({ bytes, isReserve }: { bytes: number; isReserve: boolean }): number {
+  return isReserve ? 0 : bytes * MESSAGE_SHARE;
 }

@@ -3,14 +3,17 @@ import type { Clock } from '../clock/clock.js';
 import { Measures } from '../metrics/measures.js';
 import { StoreError } from './errors.js';
 import { FileStore } from './file.js';
-import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
+import { CHECKPOINT_DIRECTORY, type Extension, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
+import { createFirstJournalFile } from './first-journal.js';
 import { type StoreFs, withoutSync } from './fs.js';
 import { type FsCalls, uncounted } from './fs-calls.js';
 import { checkIdentity, openIdentity } from './identity.js';
-import { createFirstJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
+import { SEGMENT_SHARE } from './journal.js';
+import { MIN_JOURNAL_BYTES } from './journal-file.js';
 import { LogOwner } from './log-owner.js';
 import { recover } from './recovery.js';
 import { writeReignBatch } from './reign-record.js';
+import { Reserve, type RoomSize } from './reserve.js';
 import { testFileSystem } from './self-test.js';
 import type { RandomBytes } from './store-id.js';
 import type { ContinuedTime } from './store-time.js';
@@ -50,6 +53,8 @@ export interface FileStoreOptions {
   loadedBytes?: number;
   /** Segments open at once. Default 64. */
   maxOpenSegments?: number;
+  /** What is set aside while there is room. Default: as `journalBytes` wants it. */
+  sizes?: Readonly<Record<Extension, RoomSize>>;
 }
 
 /** The options, complete. */
@@ -68,6 +73,8 @@ export interface FileStoreSettings {
   cacheBytes: number;
   loadedBytes: number;
   maxOpenSegments: number;
+  /** What is set aside. */
+  sizes: Readonly<Record<Extension, RoomSize>>;
 }
 
 const MIB = 1024 * 1024;
@@ -86,13 +93,20 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const fs = options.calls?.count(storeFs) ?? storeFs;
   const unique = Buffer.from(random(6)).toString('hex');
   // A directory that is not ours is refused before anything is tried there.
-  await checkIdentity(fs, dir, options.clusterId);
+  const found = await checkIdentity(fs, dir, options.clusterId);
   await fs.makeDirectory(dir);
-  if (!options.isTested) await testFileSystem(fs, dir, epoch, unique);
+  if (!options.isTested) {
+    await testFileSystem(fs, dir, epoch, unique).catch((error: unknown) => {
+      // It was tried when the store was made.
+      if (found === undefined || !(error instanceof StoreError) || error.code !== 'no-space') throw error;
+      warn(`There is no room to try the file system of ${dir}. It was tried when the store was made`);
+    });
+  }
   const { storeId } = await openIdentity({ ...options, fs });
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
     await fs.makeDirectory(`${dir}/${name}`);
   await fs.syncDirectory(dir);
+  const journalBytes = Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 8 * MIB);
   const settings: FileStoreSettings = {
     fs: storeFs,
     clock,
@@ -103,13 +117,15 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     believed: options.believed ?? new BelievedTime({ clock, warn }),
     warn,
     measures,
-    journalBytes: Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 8 * MIB),
+    journalBytes,
+    sizes: options.sizes ?? roomSizes(journalBytes),
     blockBytes: options.blockBytes ?? 4 * MIB,
     cacheBytes: options.cacheBytes ?? 8 * MIB,
     loadedBytes: options.loadedBytes ?? 16 * MIB,
     maxOpenSegments: options.maxOpenSegments ?? 64,
   };
   const owner = new LogOwner(settings);
+  const reserve = new Reserve({ ...settings, fs });
   const recovery = await recover({
     fs,
     clock,
@@ -117,7 +133,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     storeId,
     owner,
     warn,
-    reign: { epoch, unique },
+    reign: { epoch, unique, reserve },
   });
   if (recovery.highestEpoch >= epoch) {
     throw new StoreError(
@@ -125,13 +141,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
       `${dir} has files of epoch ${recovery.highestEpoch}, so a reign of epoch ${epoch} is over. Start the broker again`,
     );
   }
-  const directory = `${dir}/${JOURNAL_DIRECTORY}`;
-  // Small, so that a takeover does not wait for zeros to be written; the next one is of full size.
-  const first = await createFirstJournalFile(
-    { fs, directory, storeId, random },
-    { epoch, number: 1 },
-    MIN_JOURNAL_BYTES,
-  );
+  const first = await createFirstJournalFile({ fs, dir, storeId, random, epoch, reserve, recovery });
   owner.time.open({
     newestNs: recovery.state.newestNs,
     saved: recovery.state.time,
@@ -152,4 +162,14 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   measures.recovery = report;
   const journal = { ...first, file: uncounted(first.file) };
   return new FileStore(settings, storeId, owner, { ...recovery, report }, journal);
+}
+
+/** Several takeovers in a row find a journal each, and two checkpoints their room: that of a predecessor cannot be written over. */
+function roomSizes(journalBytes: number): Readonly<Record<Extension, RoomSize>> {
+  return {
+    log: { count: 4, bytes: MIN_JOURNAL_BYTES, leastBytes: MIN_JOURNAL_BYTES },
+    ckpt: { count: 2, bytes: MIB, leastBytes: MIB },
+    // Of two journals, the most that is in no segment.
+    seg: { count: 1, bytes: Math.ceil(journalBytes * 2 * SEGMENT_SHARE) + MIB, leastBytes: 2 * MIB },
+  };
 }

@@ -21,6 +21,7 @@ import { openJournalContent, scanJournal } from './journal-reader.js';
 import { recordEnd } from './record.js';
 import type { RecoveryReport } from './recovery-report.js';
 import type { AcceptedJournal } from './reign-record.js';
+import type { Reserve } from './reserve.js';
 import { StoreState } from './store-state.js';
 
 export interface RecoveryOptions {
@@ -39,6 +40,8 @@ export interface RecoveringReign {
   epoch: number;
   /** This process's own, for names of files. */
   unique: string;
+  /** For what there is no room for. */
+  reserve: Reserve;
 }
 
 export interface Recovery {
@@ -83,7 +86,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   const list = (name: string): Promise<string[]> =>
     reign === undefined
       ? listIfThere(fs, `${dir}/${name}`)
-      : listFresh(fs, `${dir}/${name}`, reign.epoch, reign.unique);
+      : listFresh(fs, `${dir}/${name}`, reign.epoch, reign.unique, reign.reserve);
   const listed = parseNames(await list(JOURNAL_DIRECTORY), 'log');
   const journals = reign === undefined ? listed : await withUnlisted(fs, dir, listed, reign.epoch);
   const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();

@@ -1,4 +1,4 @@
-import { isMissing, StoreError } from './errors.js';
+import { isMissing, isNoSpace, StoreError } from './errors.js';
 import { removeIfThere } from './file-io.js';
 import {
   CHECKPOINT_DIRECTORY,
@@ -141,15 +141,20 @@ export class Reign {
   }
 
   /**
-   * The same, past what a network mount remembers of the folder: a change of one's own makes it ask the server.
+   * The same, past what a network mount remembers of the folder: a change of one's own makes it ask the server. Where there is no room for
+   * that, what it remembers has to do: whoever goes by an old state fails, and harms nobody.
    *
    * @param unique the caller's own name
    */
   async readFresh(unique: string): Promise<ReignState> {
     const probe = `${this.#dir}/look.${holderName(unique)}`;
     await removeIfThere(this.#fs, probe);
-    await (await this.#fs.open(probe, 'create')).close();
-    await removeIfThere(this.#fs, probe);
+    try {
+      await (await this.#fs.open(probe, 'create')).close();
+      await removeIfThere(this.#fs, probe);
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+    }
     return this.read();
   }
 

@@ -18,7 +18,7 @@ import {
 import type { StoreFs } from './fs.js';
 import { errorCode } from './fs-error.js';
 import type { InspectOptions } from './inspect.js';
-import { createFirstJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
+import { createJournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
 import { msgProtoStart } from './record.js';
 import { writeReignBatch } from './reign-record.js';
 import type { Salvage } from './salvage.js';
@@ -87,7 +87,7 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   const { channels, segments } = await rewrite(options, salvage);
   const directory = `${dir}/${JOURNAL_DIRECTORY}`;
   const id = { epoch, number: 1 };
-  const journal = await createFirstJournalFile({ fs, directory, storeId, random }, id, MIN_JOURNAL_BYTES);
+  const journal = await createJournalFile({ fs, directory, storeId, random }, id, MIN_JOURNAL_BYTES);
   try {
     await writeReignBatch(journal, salvage.accepted, salvage.state.newestNs);
   } finally {

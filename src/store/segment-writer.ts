@@ -3,6 +3,7 @@ import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
 import { writeAll } from './file-io.js';
 import { type FileId, segmentName } from './file-names.js';
 import type { StoreFile, StoreFs } from './fs.js';
+import { type Room, takeRoom } from './reserve.js';
 import { Extent, Segment } from './segment.js';
 import {
   DIRECTORY_ENTRY_BYTES,
@@ -41,6 +42,8 @@ export class SegmentWriter {
   readonly #fs: StoreFs;
   readonly #directory: string;
   readonly #file: StoreFile;
+  /** It is written over a file that is larger. */
+  readonly #isCut: boolean;
   #out = takeBuffer();
   #outUsed = 0;
   #full: Buffer[] = [];
@@ -59,16 +62,26 @@ export class SegmentWriter {
   #runStart = 0;
   #runEnd = 0;
 
-  private constructor(fs: StoreFs, directory: string, segment: Segment, file: StoreFile) {
+  private constructor(fs: StoreFs, directory: string, segment: Segment, file: StoreFile, isCut: boolean) {
     this.#fs = fs;
     this.#directory = directory;
     this.segment = segment;
     this.#file = file;
+    this.#isCut = isCut;
   }
 
-  static async create(fs: StoreFs, directory: string, id: FileId, storeId: string): Promise<SegmentWriter> {
+  /** @param room that was set aside for it, if it is not to need any */
+  static async create(
+    fs: StoreFs,
+    directory: string,
+    id: FileId,
+    storeId: string,
+    room?: Room,
+  ): Promise<SegmentWriter> {
     const segment = new Segment(id, `${directory}/${segmentName(id)}`);
-    const writer = new SegmentWriter(fs, directory, segment, await fs.open(segment.path, 'create'));
+    if (room !== undefined) await takeRoom(fs, room, segment.path);
+    const file = await fs.open(segment.path, room === undefined ? 'create' : 'write');
+    const writer = new SegmentWriter(fs, directory, segment, file, room !== undefined);
     writer.#put(encodeFileHeader(Magic.segment, { ...id, storeId, salt: 0 }), 0, FILE_HEADER_BYTES);
     return writer;
   }
@@ -154,14 +167,16 @@ export class SegmentWriter {
     await writeAll(this.#file, this.#out, 0, this.#outUsed, this.#filePosition);
     giveBuffer(this.#out);
     giveRows(this.#rows);
+    if (this.#isCut) await this.#file.truncate(this.#position);
     await this.#file.sync();
     await this.#file.close();
     await this.#fs.syncDirectory(this.#directory);
   }
 
-  /** Leaves nothing behind. */
+  /** Leaves nothing behind, but for room that is the caller's to give back. */
   async abandon(): Promise<void> {
     await this.#file.close().catch(() => {});
+    if (this.#isCut) return;
     await this.#fs.unlink(this.segment.path).catch(() => {});
   }
 

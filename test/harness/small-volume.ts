@@ -1,8 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const RESERVE_FILES = 7;
 const PIECES = [1024 * 1024, 64 * 1024, 4096];
 
 /** A real file system of a fixed size, which can be filled up. Needs root, to mount it. */
@@ -38,6 +48,13 @@ export class SmallVolume {
 
   get freeFiles(): number {
     return statfsSync(this.dir).ffree;
+  }
+
+  /** Whether the file store in this folder has all set aside that it wants to. */
+  hasReserve(dir: string): boolean {
+    const folder = join(dir, 'reserve');
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    return names.length === RESERVE_FILES && names.some((name) => name.endsWith('.seg'));
   }
 
   /** Takes all room but so many bytes. */

@@ -156,7 +156,7 @@ export class SimNode {
     const log = this.#logger();
     const clocks = new GroupClocks(clock, log);
     const reign = new Reign(fs, DIR);
-    const lock = lockWherePossible(this.#lock(fs), DIR, (message) => log.warn({}, message));
+    const lock = lockWherePossible(this.#lock(fs), fs, DIR, (message) => log.warn({}, message));
     this.member = new Member(
       {
         options: { name: GROUP, nodeName: this.name, leaseMs: options.leaseMs },

@@ -476,6 +476,16 @@ class SimFile implements StoreFile {
     });
   }
 
+  truncate(bytes: number): Promise<void> {
+    const { host } = this.#mount;
+    const inode = this.#inode;
+    return this.#mount.ask('truncate', this.#path, 'name', () => {
+      this.#checkTrouble();
+      host.flush(inode);
+      cut(inode, bytes);
+    });
+  }
+
   close(): Promise<void> {
     const { host } = this.#mount;
     return this.#mount.ask('close', this.#path, 'name', () => {
@@ -483,6 +493,18 @@ class SimFile implements StoreFile {
       if (host.kind.isNetwork) host.flush(this.#inode);
     });
   }
+}
+
+/** Sectors are never changed, only replaced: who has the old ones goes on with these. */
+function cut(inode: Inode, bytes: number): void {
+  inode.bytes = Math.min(inode.bytes, bytes);
+  const sectors = new Map<number, Buffer>();
+  for (const [sector, content] of inode.sectors) {
+    const left = bytes - sector * SECTOR_BYTES;
+    if (left <= 0) continue;
+    sectors.set(sector, left < SECTOR_BYTES ? Buffer.from(content).fill(0, left) : content);
+  }
+  inode.sectors = sectors;
 }
 
 function copyOut(

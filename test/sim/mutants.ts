@@ -98,6 +98,10 @@ class WatchedFile implements StoreFile {
     return this.#file.sync();
   }
 
+  truncate(bytes: number): Promise<void> {
+    return this.#file.truncate(bytes);
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

@@ -143,6 +143,11 @@ class RegionFile implements StoreFile {
     return this.#file.sync();
   }
 
+  async truncate(bytes: number): Promise<void> {
+    await this.#file.size();
+    this.#region.bytes = bytes;
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

@@ -35,6 +35,9 @@ class History {
   }
 }
 
+/** Small, and each with all that can happen to it. */
+const ROOM = { count: 1, bytes: 4096, leastBytes: 4096 };
+
 async function open(fs: SimFs, epoch: number): Promise<{ store: FileStore; host: TestHost }> {
   const store = await openFileStore({
     fs,
@@ -47,6 +50,7 @@ async function open(fs: SimFs, epoch: number): Promise<{ store: FileStore; host:
     journalBytes: 1024 * 1024,
     blockBytes: 64 * 1024,
     cacheBytes: 64 * 1024,
+    sizes: { log: ROOM, ckpt: ROOM, seg: ROOM },
   });
   return { store, host: new TestHost(store) };
 }

@@ -236,8 +236,8 @@ describe('damage', () => {
     const after = fs.restarted('synced');
     return {
       fs: after,
-      segment: after.paths().find((path) => path.endsWith('.seg'))!,
-      checkpoint: after.paths().find((path) => path.endsWith('.ckpt'))!,
+      segment: after.paths().find((path) => path.includes('/segments/'))!,
+      checkpoint: after.paths().find((path) => path.includes('/checkpoints/'))!,
     };
   }
 
@@ -256,14 +256,14 @@ describe('damage', () => {
     // The fourth accepts what the third has left of journals, which is whole, and holds no message.
     const fourth = await open(fs, 4);
     await fourth.store.close();
-    for (const path of fs.paths().filter((name) => name.endsWith('.ckpt'))) await fs.unlink(path);
+    for (const path of fs.paths().filter((name) => name.includes('/checkpoints/'))) await fs.unlink(path);
     const { damages } = await storeVerify({ fs, clock, dir: DIR });
     assert.match(damages.map(({ path, what }) => `${path}: ${what}`).join(), /checkpoints: .* no checkpoint/);
-    const segments = fs.paths().filter((path) => path.endsWith('.seg'));
+    const segments = fs.paths().filter((path) => path.includes('/segments/'));
     assert.notEqual(segments.length, 0);
     await assert.rejects(open(fs, 5), { code: 'damaged' });
     assert.deepEqual(
-      fs.paths().filter((path) => path.endsWith('.seg')),
+      fs.paths().filter((path) => path.includes('/segments/')),
       segments,
     );
   });
@@ -308,7 +308,7 @@ describe('damage', () => {
     store.checkpoint();
     await until(() => fs.isStopped, 'the first removal');
     const after = fs.restarted('synced');
-    const checkpoints = after.paths().filter((path) => path.endsWith('.ckpt'));
+    const checkpoints = after.paths().filter((path) => path.includes('/checkpoints/'));
     assert.equal(checkpoints.length, 2);
     after.content(checkpoints.sort()[1]!)[80]! ^= 1;
     const third = await open(after, 3);

@@ -458,7 +458,7 @@ describe('a disk without room', () => {
     assert.ok(host.committed < store.gathering - 1, 'nothing is promised');
     isFull = false;
     await committing;
-    assert.equal(store.fullReason, undefined);
+    await until(() => store.fullReason === undefined, 'room');
     await store.close();
     const again = await reigns.open(SMALL);
     assert.deepEqual(await readAll(again.store.recovered.logs[0]!), ['kept']);

@@ -78,6 +78,7 @@ function withRead(file: StoreFile, read: StoreFile['read']): StoreFile {
     read,
     write: (...args) => file.write(...args),
     size: () => file.size(),
+    truncate: async () => {},
     sync: () => file.sync(),
     close: () => file.close(),
   };

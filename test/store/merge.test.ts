@@ -59,6 +59,7 @@ function segmentReads(t: TestContext): { fs: StoreFs; reads: Map<string, number>
   const counted = (path: string, file: StoreFile): StoreFile => ({
     write: file.write.bind(file),
     size: () => file.size(),
+    truncate: async () => {},
     sync: () => file.sync(),
     close: () => file.close(),
     read: async (...where) => {

@@ -16,6 +16,7 @@ export type SimOperation =
   | 'open'
   | 'write'
   | 'sync'
+  | 'truncate'
   | 'rename'
   | 'link'
   | 'unlink'
@@ -229,6 +230,14 @@ class SimFile implements StoreFile {
     await tick();
     if (this.#fs.isStopped) await NEVER;
     this.#inode.durable = Buffer.from(this.#inode.data);
+  }
+
+  async truncate(bytes: number): Promise<void> {
+    this.#fs.begin('truncate', this.#path);
+    if (this.#fs.isStopped) await NEVER;
+    await tick();
+    if (this.#fs.isStopped) await NEVER;
+    this.#inode.data = Buffer.from(this.#inode.data.subarray(0, bytes));
   }
 
   async close(): Promise<void> {
