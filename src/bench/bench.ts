@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Message, type StanConnection } from '../index.js';
 import type { BenchOptions } from './options.js';
 import { BenchPublisher, TIME_BYTES } from './publisher.js';
-import { type ClientResult, rates, type SideResult, sideOf, Tally } from './side.js';
+import { type ClientResult, ratesOf, type SideResult, sideOf, Tally } from './side.js';
 
 /** What was measured. Rates are per second, latencies in microseconds. */
 export interface BenchReport {
@@ -120,7 +120,11 @@ class BenchRun {
 
   #onMessage(tally: Tally, { data, redelivered }: Message, hasTime: boolean): void {
     if (redelivered) return;
-    tally.count(performance.now(), hasTime && data.length >= TIME_BYTES ? timeIn(data) : undefined);
+    tally.count(
+      performance.now(),
+      data.length,
+      hasTime && data.length >= TIME_BYTES ? timeIn(data) : undefined,
+    );
     if (++this.#receivedCount === this.#dueToSubscribers) this.#onAllReceived?.();
   }
 
@@ -176,9 +180,6 @@ class BenchRun {
   #report(isPartial: boolean): BenchReport {
     const { subject, messages, messageBytes, sync, maxPubAcksInFlight, queue } = this.#options;
     const published = this.#publishers.map(({ tally }) => tally);
-    const all = [...published, ...this.#received].filter((tally) => tally.messages > 0);
-    const startMs = Math.min(...all.map((tally) => tally.startMs));
-    const endMs = Math.max(...all.map((tally) => tally.endMs));
     return {
       subject,
       messages,
@@ -186,9 +187,9 @@ class BenchRun {
       sync,
       maxPubAcksInFlight: sync ? 1 : maxPubAcksInFlight,
       queue: queue ?? null,
-      all: rates(this.#done, all.length === 0 ? 0 : endMs - startMs, messageBytes),
-      publishers: sideOf(published, messageBytes),
-      subscribers: sideOf(this.#received, messageBytes),
+      all: ratesOf([...published, ...this.#received]),
+      publishers: sideOf(published),
+      subscribers: sideOf(this.#received),
       isPartial,
     };
   }

@@ -70,7 +70,7 @@ export class BenchPublisher {
       this.#reject(error);
       return;
     }
-    this.tally.count(performance.now(), sentMs);
+    this.tally.count(performance.now(), this.#payload.length, sentMs);
     if (this.tally.messages === this.#messages) this.#resolve();
     else if (!this.#isPumpDue && this.#sent < this.#messages) {
       // Once for all acks that came together.

@@ -20,46 +20,52 @@ export interface SideResult extends Omit<ClientResult, 'clientId'> {
 export class Tally {
   readonly latency = new Latency();
   messages = 0;
+  /** Of their payloads. */
+  bytes = 0;
   startMs = 0;
   endMs = 0;
 
   constructor(readonly clientId: string) {}
 
-  /** @param sentMs when the message was sent; undefined if that is not known */
-  count(nowMs: number, sentMs: number | undefined): void {
+  /**
+   * @param bytes of the payload
+   * @param sentMs when the message was sent; undefined if that is not known
+   */
+  count(nowMs: number, bytes: number, sentMs: number | undefined): void {
     if (this.messages === 0 && this.startMs === 0) this.startMs = nowMs;
     this.messages++;
+    this.bytes += bytes;
     this.endMs = nowMs;
     if (sentMs !== undefined) this.latency.record(nowMs - sentMs);
   }
 }
 
 /** @returns null if there was nobody */
-export function sideOf(tallies: readonly Tally[], messageBytes: number): SideResult | null {
+export function sideOf(tallies: readonly Tally[]): SideResult | null {
   if (tallies.length === 0) return null;
   const latency = new Latency();
   for (const tally of tallies) latency.add(tally.latency);
-  const begun = tallies.filter(({ messages }) => messages > 0);
-  const startMs = Math.min(...begun.map((tally) => tally.startMs));
-  const endMs = Math.max(...begun.map((tally) => tally.endMs));
-  const messages = tallies.reduce((sum, tally) => sum + tally.messages, 0);
   return {
-    ...rates(messages, begun.length === 0 ? 0 : endMs - startMs, messageBytes),
+    ...ratesOf(tallies),
     latencyMicros: latency.summary(),
     clients: tallies.map((tally) => ({
       clientId: tally.clientId,
-      ...rates(tally.messages, tally.endMs - tally.startMs, messageBytes),
+      ...ratesOf([tally]),
       latencyMicros: tally.latency.summary(),
     })),
   };
 }
 
-export function rates(
-  messages: number,
-  milliseconds: number,
-  messageBytes: number,
+/** What these did together, from the first message to the last. */
+export function ratesOf(
+  tallies: readonly Tally[],
 ): Pick<ClientResult, 'messages' | 'seconds' | 'messagesPerSecond' | 'bytesPerSecond'> {
-  const seconds = milliseconds / 1000;
-  const messagesPerSecond = seconds > 0 ? Math.round(messages / seconds) : 0;
-  return { messages, seconds, messagesPerSecond, bytesPerSecond: messagesPerSecond * messageBytes };
+  const begun = tallies.filter(({ messages }) => messages > 0);
+  const startMs = Math.min(...begun.map((tally) => tally.startMs));
+  const endMs = Math.max(...begun.map((tally) => tally.endMs));
+  const seconds = begun.length === 0 ? 0 : (endMs - startMs) / 1000;
+  const messages = begun.reduce((sum, tally) => sum + tally.messages, 0);
+  const bytes = begun.reduce((sum, tally) => sum + tally.bytes, 0);
+  const perSecond = (count: number): number => (seconds > 0 ? Math.round(count / seconds) : 0);
+  return { messages, seconds, messagesPerSecond: perSecond(messages), bytesPerSecond: perSecond(bytes) };
 }

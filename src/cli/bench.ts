@@ -107,7 +107,7 @@ async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
   }
 }
 
-const OF_PUBLISHERS = ['sync', 'max-pub-acks', 'ack-timeout'] as const;
+const OF_PUBLISHERS = ['sync', 'max-pub-acks', 'size', 'ack-timeout'] as const;
 
 /** @throws ConfigError naming what was asked for on the command line, and would change nothing */
 function checkAllPlaysAPart(

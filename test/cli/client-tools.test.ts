@@ -246,6 +246,7 @@ describe('the tools', () => {
         [['bench', '--queue', 'q'], /--queue is for subscribers: add --subscribers/],
         [['bench', '-ns', '1', '--ignore-old'], /--ignore-old is for subscribers without publishers/],
         [['bench', '-np', '0', '-ns', '1', '--sync'], /--sync is for publishers: add --publishers/],
+        [['bench', '-np', '0', '-ns', '1', '-ms', '5'], /--size is for publishers: add --publishers/],
         [['bench', '-np', '0', '-ns', '1', '--ack-timeout', '1s'], /--ack-timeout is for publishers/],
       ];
       for (const [args, message] of cases) {
@@ -385,7 +386,8 @@ describe('the tools', () => {
       for (const side of [report.publishers!, report.subscribers!]) {
         const { p50, p99, p999, max } = side.latencyMicros!;
         assert.ok(p50 > 0 && p50 <= p99 && p99 <= p999 && p999 <= max);
-        assert.ok(side.messagesPerSecond > 0 && side.bytesPerSecond === side.messagesPerSecond * 64);
+        assert.ok(side.messagesPerSecond > 0);
+        assert.equal(Math.round((side.bytesPerSecond * side.seconds) / side.messages), 64);
       }
     });
 
@@ -421,12 +423,16 @@ describe('the tools', () => {
         'q',
         '-mpa',
         '10',
+        '-ms',
+        '200',
         '--json',
       ]);
       assert.equal((JSON.parse(shared.stdout) as BenchReport).subscribers!.messages, 300);
       const stored = await run(['bench', channel, '--publishers', '0', '-ns', '1', '-n', '300', '--json']);
       const report = JSON.parse(stored.stdout) as BenchReport;
-      assert.equal(report.subscribers!.messages, 300);
+      const { messages, bytesPerSecond, seconds } = report.subscribers!;
+      assert.equal(messages, 300);
+      assert.equal(Math.round((bytesPerSecond * seconds) / messages), 200, 'by what is stored');
       assert.equal(report.subscribers!.latencyMicros, null);
       assert.equal(report.publishers, null);
     });
