@@ -121,9 +121,12 @@ export class BelievedTime {
   #ask(nowMs: number): void {
     const { verdict, warn } = this.#options;
     const answer = verdict?.();
-    const isOver = nowMs - this.#doubtSinceMs >= HOLD_MS;
-    if (answer === 'wrong' || (answer === undefined && !isOver)) return;
-    const why = answer === 'right' ? 'other members agree with it' : 'it has stayed so for an hour';
+    if (answer === 'wrong') this.#doubtSinceMs = nowMs;
+    if (answer !== 'right' && nowMs - this.#doubtSinceMs < HOLD_MS) return;
+    const why =
+      answer === 'right'
+        ? 'other members agree with it'
+        : 'it has stayed so for an hour, and nobody says otherwise';
     warn(
       `The clock of this machine, which jumped forward by ${seconds(this.#doubtMs)}, is believed now: ${why}`,
     );

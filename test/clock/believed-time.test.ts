@@ -82,6 +82,8 @@ describe('the time that is believed', () => {
     pass(3 * HOUR_MS);
     assert.equal(time.doubtMs, 2 * HOUR_MS);
     verdict = undefined;
+    pass(HOUR_MS - 1);
+    assert.equal(time.doubtMs, 2 * HOUR_MS);
     pass(1);
     assert.equal(time.doubtMs, 0);
     jump(5 * HOUR_MS);

@@ -261,6 +261,50 @@ describe('the clocks of those who open a store one after the other', () => {
     assert.equal(same.messageCount, 0);
   });
 
+  it('make messages no older by what is told of them', async (t) => {
+    const reigns = new Reigns(t);
+    const first = await reigns.open();
+    await publish(first, first.store.createLog('a', ONE_HOUR));
+    await first.store.close();
+    const ns = BigInt(reigns.clock.wallMs + YEAR_MS) * 1_000_000n;
+    const { store } = await reigns.open({ continued: () => ({ ns, leadMs: 0 }) });
+    const [log] = store.recovered.logs;
+    assert.ok(log !== undefined);
+    log.setLimits(ONE_HOUR);
+    store.expire();
+    assert.equal(log.messageCount, 1);
+  });
+
+  it("may have been ahead also where a successor is told the store's time, before a checkpoint tells of it", async (t) => {
+    const reigns = new Reigns(t);
+    const { clock } = reigns;
+    const first = await reigns.open();
+    await publish(first, first.store.createLog('old', ONE_HOUR));
+    await first.store.close();
+    clock.wallMs += YEAR_MS;
+    const ahead = await reigns.open();
+    await publish(ahead, ahead.store.createLog('new', ONE_HOUR));
+    const ns = ahead.store.nowNs();
+    await ahead.store.close();
+    clock.wallMs -= YEAR_MS;
+    const { store } = await reigns.open({ continued: () => ({ ns, leadMs: YEAR_MS }) });
+    assert.match(store.timeTrouble ?? '', /a time 31536000 s ahead of the clock of this machine/);
+    for (const log of store.recovered.logs) log.setLimits(ONE_HOUR);
+    clock.pass(50 * MINUTE_MS);
+    store.expire();
+    assert.deepEqual(
+      store.recovered.logs.map(({ messageCount }) => messageCount),
+      [1, 1],
+    );
+    clock.pass(11 * MINUTE_MS);
+    store.expire();
+    assert.deepEqual(
+      store.recovered.logs.map(({ messageCount }) => messageCount),
+      [0, 0],
+    );
+    assert.equal(store.timeTrouble, undefined, 'it is told for an hour');
+  });
+
   it('go by the clock of the file server where that is behind', async (t) => {
     let serverMs = 0;
     const reigns = new Reigns(t, {
