@@ -203,7 +203,9 @@ function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
       const r = new ByteReader(buffer, FILE_HEADER_BYTES, end);
       try {
         const body = decodeBody(r);
-        if (r.done) return { ...body, foreignBytes: buffer.length - end - 4 };
+        // One that was written over what was set aside may end in zeros.
+        if (buffer.subarray(r.pos, end).every((byte) => byte === 0))
+          return { ...body, foreignBytes: buffer.length - end - 4 };
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
       }

@@ -57,6 +57,11 @@ export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT';
 }
 
+/** The device, or the server of the mount, does not give what is stored there. */
+export function isUnreadable(error: unknown): boolean {
+  return errorCode(error) === 'EIO';
+}
+
 /** Somebody else has removed the file: before it was opened, or, as a network mount says it, while it was open. */
 export function isGone(error: unknown): boolean {
   return isMissing(error) || errorCode(error) === 'ESTALE';

@@ -2,7 +2,6 @@ import { BATCH_HEADER_BYTES, findBatchHeader, readBatchHeader } from './batch-fo
 import { type Checkpoint, decodeCheckpoint } from './checkpoint-format.js';
 import { StoreError } from './errors.js';
 import { FILE_HEADER_BYTES } from './file-header.js';
-import { readWhole } from './file-io.js';
 import { compareIds, type FileId, journalName, sameId } from './file-names.js';
 import type { StoreFs } from './fs.js';
 import { type FileInfo, type InspectOptions, listFiles } from './inspect.js';
@@ -12,6 +11,7 @@ import { type AcceptedJournal, readReignRecord } from './reign-record.js';
 import { lostStretch, openDamagedJournal, salvageJournal } from './salvage-journal.js';
 import { type SalvagedSegment, salvageSegments } from './salvage-segments.js';
 import { SalvageState } from './salvage-state.js';
+import { readFileLeniently } from './segment-scan.js';
 
 /** What can be saved of a store, and what cannot. */
 export interface Salvage {
@@ -88,7 +88,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
 }
 
 async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Promise<DamagedJournal> {
-  const buffer = await readWhole(fs, journal.path);
+  const buffer = await readFileLeniently(fs, journal.path);
   return { ...journal, content: openDamagedJournal(journal.path, buffer, storeId) };
 }
 
@@ -104,7 +104,7 @@ async function readCheckpoint(
   let found: Checkpoint | undefined;
   for (const { path } of [...checkpoints].reverse()) {
     try {
-      const checkpoint = decodeCheckpoint(path, await readWhole(fs, path), storeId);
+      const checkpoint = decodeCheckpoint(path, await readFileLeniently(fs, path), storeId);
       if (isNewest || journals.has(journalName(checkpoint.position))) found ??= checkpoint;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

@@ -1,6 +1,6 @@
 import { readMsgProtoSequence } from '../protocol/msgproto.js';
 import { isGone } from './errors.js';
-import type { StoreFile } from './fs.js';
+import type { StoreFile, StoreFs } from './fs.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from './record.js';
 import {
   DIRECTORY_ENTRY_BYTES,
@@ -173,6 +173,16 @@ export async function readWhatCanBeRead(file: StoreFile, position: number, bytes
     at += count;
   }
   return buffer.subarray(0, at);
+}
+
+/** A whole file, as far as it can be read. */
+export async function readFileLeniently(fs: StoreFs, path: string): Promise<Buffer> {
+  const file = await fs.open(path, 'read');
+  try {
+    return await readWhatCanBeRead(file, 0, await file.size());
+  } finally {
+    await file.close();
+  }
 }
 
 /** What a segment says of itself. */

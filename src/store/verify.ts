@@ -1,5 +1,5 @@
 import { decodeCheckpoint } from './checkpoint-format.js';
-import { DamageError, damaged, isGone, StoreError } from './errors.js';
+import { DamageError, damaged, isGone, isUnreadable, StoreError } from './errors.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
 import { readUsed, readWhole } from './file-io.js';
 import type { StoreFile, StoreFs } from './fs.js';
@@ -92,6 +92,11 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
 
 function note(result: StoreVerification, error: unknown): void {
   if (!(error instanceof DamageError)) {
+    if (isUnreadable(error)) {
+      const { path = '', message } = error as NodeJS.ErrnoException;
+      result.damages.push({ path, offset: 0, what: `a part of it cannot be read: ${message}` });
+      return;
+    }
     if (!(error instanceof StoreError)) throw error;
     result.damages.push({ path: '', offset: 0, what: error.message });
     return;
