@@ -148,7 +148,9 @@ export class StoreTime {
     } else {
       if (savedLeadNs < 0n) nowNs += savedLeadNs;
       const aheadMs = fileNs === undefined ? 0 : Number(nowNs - fileNs) / 1e6;
-      if (fileNs !== undefined && aheadMs > CLOCK_TOLERANCE_MS) {
+      // One that is behind what is stored is wrong itself, or no clock at all.
+      const isCredible = fileNs !== undefined && Number(newestNs - fileNs) / 1e6 <= CLOCK_TOLERANCE_MS;
+      if (isCredible && aheadMs > CLOCK_TOLERANCE_MS) {
         nowNs = fileNs;
         this.#warn(aheadOfFiles(aheadMs));
       }

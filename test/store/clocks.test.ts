@@ -327,6 +327,14 @@ describe('the clocks of those who open a store one after the other', () => {
     log.setLimits(ONE_HOUR);
     store.expire();
     assert.equal(log.messageCount, 1);
+    await store.close();
+    // It was not wrong by two hours when that was stored.
+    serverMs = 0;
+    const again = await reigns.open();
+    assert.deepEqual(again.warnings, []);
+    again.store.recovered.logs[0]?.setLimits(ONE_HOUR);
+    again.store.expire();
+    assert.equal(again.store.recovered.logs[0]?.messageCount, 0);
   });
 });
 
