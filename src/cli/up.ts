@@ -1,3 +1,4 @@
+import { connect } from '@nats-io/transport-node';
 import type { Argv } from 'yargs';
 import type { Credentials } from '../config/nats.js';
 import { askStatus } from '../group/ask.js';
@@ -5,7 +6,6 @@ import { checkStore } from '../local-group/check-store.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
-import { connect } from '../nats/connect.js';
 import { flagsOf } from './flags.js';
 import { onStopSignal } from './signals.js';
 import { UP_FLAGS, type UpFlag } from './up-flags.js';

@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from 'nats';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import type { GroupProcesses } from './faults.js';
 
 /** The group that a drill is about. */
@@ -9,7 +9,7 @@ export interface DrillGroup extends GroupProcesses {
   /** Members that there should be. */
   readonly memberCount: number;
   /** How clients connect to NATS. */
-  readonly nats: ConnectionOptions;
+  readonly nats: NodeConnectionOptions;
   /**
    * Ends what the drill has started.
    *

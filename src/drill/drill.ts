@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NatsConnection } from 'nats';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { MemberStatus } from '../group/status.js';
 import { reachNats } from '../nats/reach.js';
 import type { DrillGroup } from './drill-group.js';

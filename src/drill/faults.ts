@@ -1,4 +1,4 @@
-import type { NatsConnection } from 'nats';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { MemberStatus } from '../group/status.js';
 import { groupSubjects } from '../group/subjects.js';
 import { GroupError } from './group-view.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NatsConnection } from 'nats';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { MemberStatus } from '../group/status.js';
 import { groupSubjects } from '../group/subjects.js';
 

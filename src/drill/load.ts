@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConnectionOptions } from 'nats';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
 import { ChannelCheck } from './channel-check.js';
 import { DRILL_CHANNELS, markBeginning } from './channels.js';
@@ -14,7 +14,7 @@ import { StanClient } from './stan-client.js';
 import { SubscriptionCheck } from './subscription-check.js';
 
 export interface LoadOptions {
-  nats: ConnectionOptions;
+  nats: NodeConnectionOptions;
   clusterId: string;
   discoverPrefix: string;
   /** Messages a second of all publishers but the probe. */

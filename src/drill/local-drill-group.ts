@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ConnectionOptions } from 'nats';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import type { MemberStatus } from '../group/status.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
@@ -16,7 +16,7 @@ export class LocalDrillGroup implements DrillGroup {
   readonly discoverPrefix = DEFAULT_DISCOVER_PREFIX;
   readonly name = 'drill';
   readonly memberCount: number;
-  readonly nats: ConnectionOptions;
+  readonly nats: NodeConnectionOptions;
   readonly #dir: WorkDir;
   readonly #group: LocalGroup;
 

@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from 'nats';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 
 /** What a drill does to the active, in the order in which it does it if nobody says otherwise. */
 export const FAULTS = ['term', 'kill', 'pause', 'handover', 'cut'] as const;
@@ -22,7 +22,7 @@ export interface LocalTarget {
 export interface RunningTarget {
   readonly kind: 'running';
   /** How to connect to NATS: which servers, and who one is. */
-  readonly nats: ConnectionOptions;
+  readonly nats: NodeConnectionOptions;
   readonly clusterId: string;
   /** Of the subject of connect requests, without the cluster id. */
   readonly discoverPrefix: string;

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { ConnectionOptions } from 'nats';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { ConfigError } from '../config/error.js';
 import { askStatus } from '../group/ask.js';
 import type { MemberStatus } from '../group/status.js';
@@ -19,7 +19,7 @@ export class RunningDrillGroup implements DrillGroup {
   readonly discoverPrefix: string;
   readonly name: string;
   readonly memberCount: number;
-  readonly nats: ConnectionOptions;
+  readonly nats: NodeConnectionOptions;
 
   private constructor(target: RunningTarget, name: string, memberCount: number) {
     this.clusterId = target.clusterId;

@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectionOptions, createInbox, Events, type NatsConnection } from 'nats';
-import { connect } from '../nats/connect.js';
+import {
+  connect,
+  createInbox,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from '@nats-io/transport-node';
 import { STAN_ERROR } from '../protocol/errors.js';
 import {
   decodeConnectResponse,
@@ -19,7 +23,7 @@ import { GroupError } from './group-view.js';
 
 export interface StanClientOptions {
   /** Servers and credentials. */
-  nats: ConnectionOptions;
+  nats: NodeConnectionOptions;
   clusterId: string;
   /** Of the subject of connect requests [_STAN.discover]. */
   discoverPrefix?: string;
@@ -204,8 +208,8 @@ export class StanClient {
 
   async #watchConnection(): Promise<void> {
     for await (const { type } of this.nats.status()) {
-      if (type === Events.Disconnect) this.#isConnected = false;
-      else if (type === Events.Reconnect) this.#isConnected = true;
+      if (type === 'disconnect') this.#isConnected = false;
+      else if (type === 'reconnect') this.#isConnected = true;
     }
     this.#isConnected = false;
   }

@@ -1,4 +1,3 @@
-import { ErrorCode } from 'nats';
 import type { Requester } from '../nats/control.js';
 import type { MemberStatus } from './status.js';
 import { groupSubjects } from './subjects.js';
@@ -32,7 +31,14 @@ export async function askStatus(
     }
   } catch (error) {
     // Nobody listens: there is no member.
-    if ((error as { code?: string }).code !== ErrorCode.NoResponders) throw error;
+    if (!isNobody(error)) throw error;
   }
   return found.sort((a, b) => a.group.localeCompare(b.group) || a.node.localeCompare(b.node));
+}
+
+/** In the words of the control connection, and of nats.js: it wraps it at times, and had a code for it before version 3. */
+function isNobody(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { name, code, cause } = error as Error & { code?: unknown };
+  return name === 'NoResponders' || code === '503' || isNobody(cause);
 }

@@ -1,8 +1,7 @@
-import type { ConnectionOptions, NatsConnection } from 'nats';
-import { connect } from './connect.js';
+import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 
 /** Connects to NATS, for a command. @throws Error saying to people what to look after, if it cannot be reached */
-export async function reachNats(options: ConnectionOptions): Promise<NatsConnection> {
+export async function reachNats(options: NodeConnectionOptions): Promise<NatsConnection> {
   try {
     return await connect(options);
   } catch (cause) {

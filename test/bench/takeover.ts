@@ -12,7 +12,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connect, type NatsConnection } from 'nats';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { GroupView, wholeGroup } from '../../src/drill/group-view.js';
 import { Ledger } from '../../src/drill/ledger.js';
 import { Outage } from '../../src/drill/outage.js';
@@ -44,7 +44,7 @@ const STDERR = 2;
 /** Many clients over one NATS connection: each has a session and a durable. */
 async function addClients(nats: NatsConnection, count: number, channels: number): Promise<void> {
   const { discover, subscribe } = stanSubjects(GROUP);
-  nats.subscribe('bench.heartbeat.*', { callback: (_error, message) => message.respond() });
+  nats.subscribe('bench.heartbeat.*', { callback: (_error, message) => void message.respond() });
   const add = async (i: number): Promise<void> => {
     const clientId = `client-${i}`;
     const request = { clientId, connId: randomBytes(16), heartbeatInbox: `bench.heartbeat.${i}` };
