@@ -265,7 +265,7 @@ export class RunningMember extends Assembly<MemberNode> {
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
       trouble: member.trouble ?? null,
-      warnings: storeTroubles(broker),
+      warnings: [...storeTroubles(broker), ...member.clocks.troubles],
       dispute: member.dispute ?? null,
       peers: member.peers,
     };

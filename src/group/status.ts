@@ -35,7 +35,7 @@ export interface MemberStatus {
   readonly takeoverHistory: readonly KnownTakeover[];
   /** What keeps it from doing its part. */
   readonly trouble: string | null;
-  /** What is to be looked after though it does its part: a store without room, messages that cannot be read. Older members tell of none. */
+  /** What is to be looked after though it does its part: a store without room, messages that cannot be read, clocks that are apart. Older members tell of none. */
   readonly warnings?: readonly string[];
   /** Two sides of the group take the reign from each other; null if not. */
   readonly dispute: DisputeStatus | null;

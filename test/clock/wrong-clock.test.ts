@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { connect } from 'nats';
+import { askStatus } from '../../src/group/ask.js';
 import type { Broker } from '../harness/broker.js';
 import { freePort } from '../harness/nats-server.js';
 import { Rig } from '../harness/rig.js';
@@ -93,6 +95,10 @@ describe('a group, one of whose machines has a clock that is two hours ahead', (
       async () => /clock of node a is 7[12]\d\d s behind/.test(await reasons(ports.b)),
       'the other too',
     );
+    const nats = await connect({ servers: rig.nats.url });
+    const members = await askStatus(nats, 'c', 'g').finally(() => nats.close());
+    for (const { node, warnings } of members) assert.match(String(warnings), /the clock of node/, node);
+    assert.equal(members.length, 2);
     await right.kill('SIGKILL');
     await waitFor(
       () => /Streaming Server is ready/.test(ahead.output),
