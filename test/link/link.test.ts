@@ -298,6 +298,34 @@ describe('the link, with a server that is played by hand', () => {
       assert.match(await inbox.down(), /silent for 2000 ms/);
     });
 
+    it('is found out after six PINGs without a PONG, whatever else it sends', async () => {
+      const clock = new ManualClock();
+      const { inbox, client } = await linked(INFO, { clock, pingIntervalMs: 1_000 });
+      for (let i = 1; i <= 6; i++) {
+        clock.pass(1_000);
+        await client.until('PING\r\n');
+        client.say('MSG a 1 1\r\nx\r\n');
+        await inbox.until(() => inbox.messages.length === i);
+      }
+      assert.deepEqual(inbox.downReasons, []);
+      clock.pass(1_000);
+      assert.match(await inbox.down(), /sends, and has not answered for 6000 ms/);
+    });
+
+    it('is not one that answers now and then, and sends messages', async () => {
+      const clock = new ManualClock();
+      const { inbox, link, client } = await linked(INFO, { clock, pingIntervalMs: 1_000 });
+      for (let i = 1; i <= 15; i++) {
+        clock.pass(1_000);
+        await client.until('PING\r\n');
+        if (i % 5 === 0) client.say('PONG\r\n');
+        client.say('MSG a 1 1\r\nx\r\n');
+        await inbox.until(() => inbox.messages.length === i);
+      }
+      assert.ok(link.isUp);
+      link.close();
+    });
+
     it('is not one that still sends messages', async () => {
       const clock = new ManualClock();
       const { inbox, link, client } = await linked(INFO, { clock, pingIntervalMs: 1_000 });
