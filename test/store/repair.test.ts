@@ -198,7 +198,11 @@ describe('stanchion store repair', () => {
   it('of a byte flipped anywhere loses what it says and nothing else', async (t) => {
     let flips = 0;
     let lost = 0;
-    const files = whole.paths().filter((path) => /(stanchion|journal\/.*|segments\/.*|checkpoints\/.*)\.(log|seg|ckpt|json)$/.test(path));
+    const files = whole
+      .paths()
+      .filter((path) =>
+        /(stanchion|journal\/.*|segments\/.*|checkpoints\/.*)\.(log|seg|ckpt|json)$/.test(path),
+      );
     assert.ok(files.length >= 6, files.join());
     for (const path of files) {
       const used = usedBytes(whole.content(path));
@@ -272,7 +276,9 @@ describe('stanchion store repair', () => {
   });
 
   it('of a file of which the disk does not give a sector keeps what is elsewhere', async (t) => {
-    for (const path of whole.paths().filter((name) => /(journal|segments|checkpoints)\/.*\.(log|seg|ckpt)$/.test(name))) {
+    for (const path of whole
+      .paths()
+      .filter((name) => /(journal|segments|checkpoints)\/.*\.(log|seg|ckpt)$/.test(name))) {
       const fs = whole.restarted('synced');
       const sick = usedBytes(whole.content(path)) >> 1;
       const look = fs.open.bind(fs);
@@ -310,7 +316,9 @@ describe('stanchion store repair', () => {
   };
   for (const [kind, damage] of Object.entries(DAMAGES)) {
     it(`of a file with ${kind} keeps what is elsewhere, and gives no sequence again`, async () => {
-      for (const path of whole.paths().filter((name) => /(journal|segments|checkpoints)\/.*\.(log|seg|ckpt)$/.test(name))) {
+      for (const path of whole
+        .paths()
+        .filter((name) => /(journal|segments|checkpoints)\/.*\.(log|seg|ckpt)$/.test(name))) {
         const fs = whole.restarted('synced');
         damage(fs, path, usedBytes(whole.content(path)));
         const outcome = await repaired(fs, epoch + 1);
