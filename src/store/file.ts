@@ -251,7 +251,8 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   touch(): void {
-    if (this.#isClosed || this.fullReason !== undefined || this.pendingBytes > 0) return;
+    if (this.#isClosed || this.#journal.isStopped) return;
+    if (this.fullReason !== undefined || this.pendingBytes > 0) return;
     this.#journal.reserve(0);
     this.#journal.commit();
   }

@@ -172,6 +172,11 @@ export class Journal implements JournalSupplyOwner {
     return this.#writing ? this.#writeBegunMs : undefined;
   }
 
+  /** It has failed, or was closed: nothing can be appended. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Number of the file that is written now. */
   get fileNumber(): number {
     return this.#file.id.number;

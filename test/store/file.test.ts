@@ -491,6 +491,45 @@ describe('a disk without room', () => {
   });
 });
 
+describe('a file store that is touched, since nothing happens on it', () => {
+  it('finds out that its disk takes nothing any more, and can be touched again after that', async (t) => {
+    const disk = new SimFs();
+    const { store, host } = await new Reigns(t, disk).open(SMALL);
+    disk.onOperation = (operation, file) => {
+      if (operation === 'write' && file.includes('/journal/')) throw failure('EIO', file);
+    };
+    store.touch();
+    await until(() => host.failed !== undefined, 'it fails');
+    assert.match(host.failed!.message, /journal.*EIO/);
+    store.touch();
+  });
+
+  it('takes it in silence when its lease is lost, or it is closed', async (t) => {
+    const { store, host } = await new Reigns(t).open({ fence: () => Promise.reject(new Error('lost')) });
+    store.touch();
+    await until(() => host.failed !== undefined, 'it fails');
+    store.touch();
+    await store.close();
+    store.touch();
+  });
+
+  it('has what it had, after hundreds of times', async (t) => {
+    const reigns = new Reigns(t, new SimFs());
+    const { store, host } = await reigns.open(SMALL);
+    const log = store.createLog('foo', NO_LIMITS);
+    log.append(pubMsg('foo', 'kept'), 1);
+    await host.commit();
+    for (let time = 1; time <= 200; time++) {
+      const { committed } = store;
+      store.touch();
+      await until(() => store.committed > committed, 'it is written');
+    }
+    await store.close();
+    const again = await reigns.open(SMALL);
+    assert.deepEqual(await readAll(again.store.recovered.logs[0]!), ['kept']);
+  });
+});
+
 describe('the fence', () => {
   it('comes after the write and before anything is said; one covers all batches written before it', async (t) => {
     const open: (() => void)[] = [];
