@@ -130,6 +130,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
           return attachment.server;
         },
         renewLink: (why) => attachment.renewLink(why),
+        renewControl: (why) => void attachment.renewControl(why),
       },
       clusterId,
       subjects: stanSubjects(clusterId, discoverPrefix),

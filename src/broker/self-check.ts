@@ -3,22 +3,39 @@ import type { Logger } from '../log/logger.js';
 import type { ControlConnection, ControlSubscription } from '../nats/control.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import type { StanSubjects } from '../protocol/subjects.js';
-import type { Broker } from './broker.js';
+import type { Store } from '../store/types.js';
 import type { BrokerLink } from './broker-link.js';
 import type { Probe, ProbedSubject } from './probe.js';
 
 /** The broker's connections to NATS, as far as they are checked. */
 export interface CheckedConnections {
   /** Undefined while it is not connected. */
-  readonly control: ControlConnection | undefined;
+  readonly control: CheckedControl | undefined;
   readonly link: CheckedLink | undefined;
   /** `host:port` */
   readonly server: string;
   /** Makes a new data link at the same server, with all subscriptions. */
   renewLink(why: string): void;
+  /** The same for the control connection. */
+  renewControl(why: string): void;
+}
+
+export type CheckedControl = Pick<
+  ControlConnection,
+  'flush' | 'isClosed' | 'publish' | 'request' | 'subscribe'
+>;
+
+/** A broker that serves, as far as it is checked. */
+export interface CheckedBroker {
+  readonly isDraining: boolean;
+  readonly store: Pick<Store, 'committed' | 'touch'>;
 }
 
 export interface CheckedLink extends BrokerLink {
+  /** What waits for the server to take it. */
+  readonly backlogBytes: number;
+  /** All that has come in. */
+  readonly receivedBytes: number;
   unsubscribe(sid: number): void;
 }
 
@@ -32,7 +49,7 @@ export interface SelfCheckOptions {
   /** Where subscribers acknowledge. */
   ackSubject: () => string;
   /** The broker that serves on the link now; undefined on a standby, and while nobody does. */
-  serving: () => Broker | undefined;
+  serving: () => CheckedBroker | undefined;
   /** Called when `problem` has changed. */
   onChanged?: () => void;
 }
@@ -49,17 +66,21 @@ export interface ServiceProblem {
   readonly isOwn: boolean;
 }
 
-/** Between two rounds of probes. */
+/** Between two rounds of probes, at least. */
 const ROUND_MS = 1_000;
-/** A round that took longer says nothing: this process stood still, and what has come in is not read yet. */
-const LATE_MS = 500;
 /** Rounds without an echo after which the link is made anew. */
 const DEAF_ROUNDS = 2;
 /** And after which that has not helped. */
 const HOPELESS_ROUNDS = 4;
+/** Rounds that a link takes nothing in and brings nothing, while the server answers on the other connection. */
+const STUCK_ROUNDS = 4;
+/** What was not heard while it served counts against a standby for so many rounds; each time twice as long, up to the longest. */
+const FIRST_MEMORY_ROUNDS = 30;
+const MAX_MEMORY_ROUNDS = 600;
 /** Rounds with the answer of another server before it is told: a predecessor may answer a last time. */
 const OTHER_SERVER_ROUNDS = 3;
-/** Links that are made anew in vain become rarer, up to so many rounds. */
+/** From one renewal to the next: links that are made anew in vain become rarer. */
+const FIRST_RENEWAL_ROUNDS = 5;
 const MAX_RENEWAL_ROUNDS = 60;
 /** What a standby could subscribe to is tried so often, in rounds; and what was refused, so often. */
 const TRIAL_ROUNDS = 10;
@@ -67,10 +88,27 @@ const RETRIAL_ROUNDS = 2;
 /** A store that has not written for so many rounds is written to. */
 const IDLE_ROUNDS = 5;
 const SYSTEM_ANSWER_MS = 500;
-/** Only who is logged in to the system account gets an answer. */
-const SYSTEM_PING = '$SYS.REQ.SERVER.PING';
+/** Only who is logged in to the system account gets an answer. (`$SYS.REQ.SERVER.PING` alone is imported by other accounts, too.) */
+const SYSTEM_PING = '$SYS.REQ.SERVER.PING.VARZ';
 /** Under the subjects that are refused: there are too many subscriptions already. */
 const LIMIT = '';
+/** Where answers to the broker come, to subjects of many names. */
+const INBOXES = '_INBOX.>';
+
+/** Probes that are under way, on these connections. */
+interface Round {
+  readonly link: CheckedLink;
+  readonly control: CheckedControl;
+  readonly broker: CheckedBroker;
+  /** Whatever comes back has come back. */
+  isOver: boolean;
+  /** NATS has taken the probes. */
+  isTaken: boolean;
+  receivedBytes: number;
+  /** Whether it is being asked if the server answers at all. */
+  isAsking: boolean;
+  stuckRounds: number;
+}
 
 /**
  * Finds out whether clients are served, by being one: a serving broker sends itself probes through the NATS server, on each subject that
@@ -85,22 +123,27 @@ export class SelfCheck {
   readonly #said: readonly string[];
   #timer: Timer | undefined;
   #rounds = 0;
-  #roundMs = 0;
-  /** Of the round under way. */
+  #round: Round | undefined;
+  /** That the last round was of. Not kept: a store is behind it. */
+  #probedBroker: WeakRef<CheckedBroker> | undefined;
   #link: CheckedLink | undefined;
-  #broker: Broker | undefined;
-  #control: ControlConnection | undefined;
+  #control: CheckedControl | undefined;
   #answers: ControlSubscription | undefined;
   readonly #isHeard: boolean[] = [];
   readonly #missed: number[] = [];
   #isOtherHeard = false;
   #otherRounds = 0;
-  #renewalRounds = 1;
+  #forgetAtRound = 0;
+  #memoryRounds = FIRST_MEMORY_ROUNDS;
+  #renewalRounds = FIRST_RENEWAL_ROUNDS;
   #renewAtRound = 0;
   /** By subject: what NATS has refused of what must be. */
   #refused = new Map<string, NatsRefusal>();
   /** In the trial under way. */
   #refusedAgain: Map<string, NatsRefusal> | undefined;
+  /** Connections on which a subscription is missing, since it was refused. */
+  #lackingLink: CheckedLink | undefined;
+  #lackingControl: CheckedControl | undefined;
   /** It may not publish there, so that there is no echo. */
   readonly #unprobed = new Set<string>();
   #trialAtRound = 0;
@@ -145,14 +188,16 @@ export class SelfCheck {
       this.#unprobed.add(probed.subscribed);
       return;
     }
-    const isNeeded =
-      operation === 'subscribe'
-        ? this.#probed.some(({ subscribed }) => subscribed === subject)
-        : operation === 'publish' && subject !== undefined && this.#said.includes(subject);
-    const key = operation === 'subscription limit' ? LIMIT : isNeeded ? subject : undefined;
+    const key = this.#keyOf(refusal);
     if (key === undefined) return;
-    this.#refused.set(key, refusal);
-    this.#refusedAgain?.set(key, refusal);
+    const named = key === INBOXES ? { ...refusal, subject: INBOXES } : refusal;
+    this.#refused.set(key, named);
+    this.#refusedAgain?.set(key, named);
+    if (operation !== 'publish') {
+      const { connections } = this.#options;
+      if (refusal.connection === 'control') this.#lackingControl = connections.control;
+      else this.#lackingLink = connections.link;
+    }
     this.#trialAtRound = this.#rounds + RETRIAL_ROUNDS;
     // A trial judges at its end.
     if (this.#isJudging || this.#trying !== undefined) return;
@@ -164,64 +209,152 @@ export class SelfCheck {
     });
   }
 
+  /** By which it is kept, if it is in the way of clients. */
+  #keyOf({ connection, operation, subject }: NatsRefusal): string | undefined {
+    if (operation === 'subscription limit') return LIMIT;
+    if (operation === 'publish') return this.#said.find((said) => said === subject);
+    if (operation !== 'subscribe') return undefined;
+    if (connection === 'control') return subject?.startsWith('_INBOX.') === true ? INBOXES : undefined;
+    return this.#probed.find(({ subscribed }) => subscribed === subject)?.subscribed;
+  }
+
   #schedule(): void {
-    const { clock } = this.#options;
-    this.#roundMs = clock.monotonicMs();
-    this.#timer = clock.setTimer(ROUND_MS, () => {
-      const tookMs = clock.monotonicMs() - this.#roundMs;
+    this.#timer = this.#options.clock.setTimer(ROUND_MS, () => {
       this.#schedule();
-      this.#round(tookMs <= ROUND_MS + LATE_MS);
+      this.#begin();
     });
   }
 
-  /** @param isInTime whether what has come in since the last one has been read */
-  #round(isInTime: boolean): void {
-    const { connections, serving, ackSubject, probe, subjects } = this.#options;
-    const { link, control } = connections;
-    const broker = serving();
-    this.#rounds++;
-    if (control !== this.#control) this.#enterControl(control);
-    const isSame = link === this.#link && broker === this.#broker;
-    if (!isSame) {
-      this.#link = link;
-      this.#broker = broker;
-      this.#probed = probe.subjects(subjects, ackSubject());
-      this.#missed.length = this.#otherRounds = 0;
-      this.#trialAtRound = Math.min(this.#trialAtRound, this.#rounds + 1);
-    } else if (isInTime && broker !== undefined && link?.isCongested === false) {
-      this.#count();
-    }
-    if (link !== undefined && control !== undefined && broker !== undefined) this.#send(control, broker);
-    if (link !== undefined && this.#rounds >= this.#trialAtRound) void this.#try();
-    this.#judge();
-    if (this.#missed.some((rounds) => rounds >= DEAF_ROUNDS))
-      this.#renewLink('it does not hear what clients send');
+  /** One that is about to end hears nobody any more. */
+  get #serving(): CheckedBroker | undefined {
+    const broker = this.#options.serving();
+    return broker?.isDraining === true ? undefined : broker;
   }
 
-  /** What the round that ends has brought. */
+  /** It is time for a round, unless the last one is under way. */
+  #begin(): void {
+    const { connections, ackSubject, probe, subjects } = this.#options;
+    const { link, control } = connections;
+    const broker = this.#serving;
+    this.#rounds++;
+    if (control !== this.#control) this.#enterControl(control);
+    if (link !== this.#link) {
+      this.#link = link;
+      this.#trialAtRound = Math.min(this.#trialAtRound, this.#rounds + 1);
+    }
+    const round = this.#round;
+    const isSame = round?.link === link && round?.control === control && round?.broker === broker;
+    if (round !== undefined && isSame && !round.isOver) {
+      this.#wait(round);
+    } else {
+      if (round !== undefined && isSame) this.#count();
+      this.#round = undefined;
+      if (broker === undefined) this.#serveNot();
+      else if (link !== undefined && control !== undefined) {
+        if (broker !== this.#probedBroker?.deref()) this.#missed.length = this.#otherRounds = 0;
+        this.#probedBroker = new WeakRef(broker);
+        this.#forgetAtRound = 0;
+        this.#probed = probe.subjects(subjects, ackSubject());
+        this.#send(link, control, broker);
+      }
+    }
+    if (broker !== undefined) this.#touch(broker);
+    if (link !== undefined && this.#rounds >= this.#trialAtRound) void this.#try();
+    this.#judge();
+  }
+
+  /** What was not heard while it served stays known for a while: else it would be given the group again at once. */
+  #serveNot(): void {
+    this.#otherRounds = 0;
+    // A standby tries what it could subscribe to, and nothing else.
+    if (this.#missed.length === 0) this.#forgetAtRound = 0;
+    else if (this.#missed.every((rounds) => rounds < DEAF_ROUNDS)) this.#missed.length = 0;
+    else if (this.#forgetAtRound === 0) {
+      this.#forgetAtRound = this.#rounds + this.#memoryRounds;
+      this.#memoryRounds = Math.min(MAX_MEMORY_ROUNDS, this.#memoryRounds * 2);
+    } else if (this.#rounds >= this.#forgetAtRound) {
+      this.#missed.length = this.#forgetAtRound = 0;
+    }
+  }
+
+  /** What the round that is over has brought. */
   #count(): void {
+    if (this.#refused.size > 0) {
+      // It is known why.
+      this.#missed.length = this.#otherRounds = 0;
+      return;
+    }
     for (const [index, { subscribed }] of this.#probed.entries()) {
       const isHeard = this.#isHeard[index] === true || this.#unprobed.has(subscribed);
       this.#missed[index] = isHeard ? 0 : (this.#missed[index] ?? 0) + 1;
     }
     this.#otherRounds = this.#isOtherHeard ? this.#otherRounds + 1 : 0;
-    if (this.#missed.every((rounds) => rounds === 0)) this.#renewalRounds = 1;
+    if (this.#missed.every((rounds) => rounds === 0)) {
+      this.#renewalRounds = FIRST_RENEWAL_ROUNDS;
+      this.#memoryRounds = FIRST_MEMORY_ROUNDS;
+    } else if (this.#missed.some((rounds) => rounds >= DEAF_ROUNDS)) {
+      this.#judge();
+      this.#renewLink('it does not hear what clients send');
+    }
   }
 
-  #send(control: ControlConnection, broker: Broker): void {
+  /**
+   * The round takes long. That says nothing while the server answers nobody, or while there is much under way on the link: only if
+   * the link alone stands still is it stuck.
+   */
+  #wait(round: Round): void {
+    const { link, control } = round;
+    const isStill = link.receivedBytes === round.receivedBytes && link.backlogBytes === 0;
+    round.receivedBytes = link.receivedBytes;
+    if (!isStill) round.stuckRounds = 0;
+    if (!isStill || !round.isTaken || round.isAsking) return;
+    round.isAsking = true;
+    const stuck = (): void => {
+      round.isAsking = false;
+      if (round !== this.#round || round.isOver || ++round.stuckRounds < STUCK_ROUNDS) return;
+      for (const index of this.#probed.keys())
+        this.#missed[index] = Math.max(DEAF_ROUNDS, (this.#missed[index] ?? 0) + 1);
+      this.#judge();
+      this.#renewLink('it stands still, though the server answers on the other one');
+    };
+    control.flush().then(stuck, () => {});
+  }
+
+  #send(link: CheckedLink, control: CheckedControl, broker: CheckedBroker): void {
     this.#isHeard.length = 0;
     this.#isOtherHeard = false;
+    const round: Round = {
+      ...{ link, control, broker },
+      ...{ isOver: false, isTaken: false, isAsking: false },
+      ...{ receivedBytes: link.receivedBytes, stuckRounds: 0 },
+    };
+    this.#round = round;
+    this.#say(link);
     for (const [index, { subscribed, publishTo, payload }] of this.#probed.entries()) {
       if (this.#unprobed.has(subscribed)) continue;
       control.publish(publishTo, payload, { reply: `${this.#inbox}.${index}` });
     }
-    const { store } = broker;
+    // If a connection goes down, there will be another round on the next one.
+    follow(round).catch(() => {});
+  }
+
+  /** What it may not publish to, NATS says. */
+  #say(link: CheckedLink): void {
+    const out = link.takeBuffer();
+    for (const subject of this.#said) {
+      const name = Buffer.from(subject);
+      out.pub(name, 0, name.length, 0);
+      out.crlf();
+    }
+    link.send(out);
+  }
+
+  #touch({ store }: CheckedBroker): void {
     this.#idleRounds = store.committed === this.#committed ? this.#idleRounds + 1 : 0;
     this.#committed = store.committed;
-    if (this.#idleRounds >= IDLE_ROUNDS) {
-      this.#idleRounds = 0;
-      store.touch();
-    }
+    if (this.#idleRounds < IDLE_ROUNDS) return;
+    this.#idleRounds = 0;
+    store.touch();
   }
 
   #onAnswer(subject: string, data: Uint8Array): void {
@@ -232,13 +365,10 @@ export class SelfCheck {
     else if (bytes.length > 0) this.#isOtherHeard = true;
   }
 
-  #enterControl(control: ControlConnection | undefined): void {
+  #enterControl(control: CheckedControl | undefined): void {
     this.#leaveControl();
     this.#control = control;
     this.#unprobed.clear();
-    this.#isSystemAccount = false;
-    // Rounds before it had no way back.
-    this.#missed.length = 0;
     if (control === undefined) return;
     this.#answers = control.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
@@ -255,55 +385,54 @@ export class SelfCheck {
   }
 
   /** In the system account all is well, but for the clients: they are in others. */
-  async #lookAtAccount(control: ControlConnection): Promise<void> {
-    try {
-      const answer = await control.request(SYSTEM_PING, undefined, { timeout: SYSTEM_ANSWER_MS });
-      if (answer.data.length === 0 || control !== this.#control) return;
-    } catch {
-      return;
-    }
-    this.#isSystemAccount = true;
+  async #lookAtAccount(control: CheckedControl): Promise<void> {
+    const isAnswered = await control.request(SYSTEM_PING, undefined, { timeout: SYSTEM_ANSWER_MS }).then(
+      ({ data }) => data.length > 0,
+      () => false,
+    );
+    if (control !== this.#control || control.isClosed() || isAnswered === this.#isSystemAccount) return;
+    this.#isSystemAccount = isAnswered;
     this.#judge();
   }
 
   /** Whether it may subscribe and publish where it must: what was refused may be permitted by now. */
   #try(): Promise<void> {
-    this.#trying ??= this.#tryOn(this.#options.connections.link).finally(() => {
+    const { link, control } = this.#options.connections;
+    this.#trying ??= this.#tryOn(link, control).finally(() => {
       this.#trying = undefined;
     });
     return this.#trying;
   }
 
-  async #tryOn(link: CheckedLink | undefined): Promise<void> {
+  async #tryOn(link: CheckedLink | undefined, control: CheckedControl | undefined): Promise<void> {
+    const { serving, connections } = this.#options;
     this.#trialAtRound = this.#rounds + TRIAL_ROUNDS;
-    const isServing = this.#options.serving() !== undefined;
     const wasRefused = this.#refused.size > 0;
     // A serving broker that was refused nothing has its subscriptions, and hears itself on them.
-    if (link === undefined || (isServing && !wasRefused)) return;
+    if (link === undefined || control === undefined || (serving() !== undefined && !wasRefused)) return;
     const refusedAgain = new Map<string, NatsRefusal>();
     this.#refusedAgain = refusedAgain;
-    const sids = this.#probed.map(({ subscribed }) => link.subscribe(subscribed));
-    const out = link.takeBuffer();
-    for (const subject of this.#said) {
-      const name = Buffer.from(subject);
-      out.pub(name, 0, name.length, 0);
-      out.crlf();
-    }
-    link.send(out);
+    // Given up at once: what it is to hear it has been told already, and there may be no room for all of them twice.
+    for (const { subscribed } of this.#probed) link.unsubscribe(link.subscribe(subscribed));
+    control.subscribe(`${this.#inbox}.*`, { callback: () => {} }).unsubscribe();
+    this.#say(link);
     try {
-      await link.flush();
+      await Promise.all([link.flush(), control.flush()]);
     } catch {
-      // The link is down: nothing is known to be better.
+      // A connection is down: nothing is known to be better.
       return;
     } finally {
       this.#refusedAgain = undefined;
-      for (const sid of sids) link.unsubscribe(sid);
     }
+    if (this.#timer === undefined) return;
     this.#refused = refusedAgain;
     if (this.#refused.size > 0) this.#trialAtRound = this.#rounds + RETRIAL_ROUNDS;
-    else if (wasRefused && this.#options.serving() !== undefined) {
-      // The subscriptions that were refused are missing still.
-      this.#options.connections.renewLink('NATS permits again what it had refused');
+    else {
+      // The subscriptions that were refused are missing still, unless there is another connection since.
+      const why = 'NATS permits again what it had refused';
+      if (this.#lackingControl === control) connections.renewControl(why);
+      if (this.#lackingLink === link && serving() !== undefined) connections.renewLink(why);
+      this.#lackingControl = this.#lackingLink = undefined;
     }
     this.#judge();
   }
@@ -321,8 +450,13 @@ export class SelfCheck {
     const problem = this.#find();
     this.#problem = problem;
     if (problem?.text === former?.text && problem?.isOwn === former?.isOwn) return;
-    if (problem === undefined) log.info({}, 'clients are heard through NATS again');
-    else if (problem.text !== former?.text) log.error({ problem: problem.kind }, problem.text);
+    if (problem === undefined) {
+      const isHeard = this.#serving !== undefined;
+      log.info(
+        {},
+        isHeard ? 'clients are heard through NATS again' : 'clients could be heard through NATS again',
+      );
+    } else if (problem.text !== former?.text) log.error({ problem: problem.kind }, problem.text);
     onChanged?.();
   }
 
@@ -344,11 +478,13 @@ export class SelfCheck {
     if (deaf.length > 0) {
       const isHopeless = this.#missed.some((rounds) => rounds >= HOPELESS_ROUNDS);
       const subjects = deaf.map(({ subscribed }) => subscribed).join(', ');
+      const isServing = this.#options.serving() !== undefined;
+      const comes = isServing ? 'does not come back' : 'did not come back when it served last';
       return {
         kind: 'not heard',
         isOwn: isHopeless,
         text:
-          `clients may not be heard: what this broker sends to itself through the NATS server at ${server} does not come back on ${subjects}. ` +
+          `clients may not be heard: what this broker sends to itself through the NATS server at ${server} ${comes} on ${subjects}. ` +
           'Look at what is between the two, and at the permissions and imports of its user in NATS',
       };
     }
@@ -365,8 +501,21 @@ export class SelfCheck {
   }
 }
 
+/** Each connection keeps what it carries in order, so that the answer to a ping comes behind what was sent before it. */
+async function follow(round: Round): Promise<void> {
+  const { link, control } = round;
+  await control.flush();
+  round.isTaken = true;
+  // The probes have come in; then, NATS has what was answered; then, that has come back.
+  await link.flush();
+  await link.flush();
+  await control.flush();
+  round.isOver = true;
+}
+
 function refusedText(refused: ReadonlyMap<string, NatsRefusal>, server: string): string {
-  const all = [...refused.values()];
+  // In whatever order they came, it is the same trouble.
+  const all = [...refused].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, refusal]) => refusal);
   const what = (['subscribe', 'publish'] as const).flatMap((operation) => {
     const subjects = all
       .filter((refusal) => refusal.operation === operation)

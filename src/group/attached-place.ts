@@ -1,4 +1,5 @@
 import type { ClientPinger } from '../broker/context.js';
+import type { CheckedLink } from '../broker/self-check.js';
 import { systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
@@ -6,7 +7,7 @@ import { RateLimitedLog } from '../log/rate-limited.js';
 import { NatsAttachment } from '../nats/connection.js';
 import type { ControlConnection, ControlMessage } from '../nats/control.js';
 import type { NatsRefusal } from '../nats/refusal.js';
-import type { NatsPlace, PlaceHandler, PlaceLink } from './nats-place.js';
+import type { NatsPlace, PlaceHandler } from './nats-place.js';
 import type { GroupSubjects } from './subjects.js';
 
 export interface AttachedPlaceOptions {
@@ -73,7 +74,7 @@ export class AttachedPlace implements NatsPlace {
     };
   }
 
-  get link(): PlaceLink | undefined {
+  get link(): CheckedLink | undefined {
     return this.#attachment.link;
   }
 

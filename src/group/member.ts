@@ -167,6 +167,11 @@ export class Member {
     return this.#parts.serviceProblem?.();
   }
 
+  /** What keeps it from doing its part, or clients from being served as they should be. */
+  get complaint(): string | undefined {
+    return this.trouble ?? this.serviceProblem?.text;
+  }
+
   /** What is not as it should be, though it does its part as well as it can. */
   get impairments(): string[] {
     const problem = this.serviceProblem;
@@ -270,9 +275,20 @@ export class Member {
   handOver(): string | undefined {
     const { tenure } = this.#active;
     if (tenure === undefined || this.role !== 'active') return 'this member is not active';
-    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return 'there is no standby';
+    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return this.#whyNoStandby;
     tenure.end({ kind: 'handover', why: 'somebody asked for it' });
     return undefined;
+  }
+
+  /** Why there is nobody to hand over to. */
+  get #whyNoStandby(): string {
+    const { clock, options } = this.#parts;
+    const unable = [...this.#watch.heardWithin(options.leaseMs, clock.monotonicMs())]
+      .filter(({ role, cannotServe }) => role === 'standby' && cannotServe !== undefined)
+      .map(({ node, cannotServe }) => `${node} says: ${cannotServe}`);
+    return unable.length === 0
+      ? 'there is no standby'
+      : `there is no standby that could serve. ${unable.join('. ')}`;
   }
 
   async #run(): Promise<void> {
@@ -357,7 +373,7 @@ export class Member {
   }
 
   linkUp(link: PlaceLink): void {
-    this.#presence.heardItself();
+    this.#presence.linkUp();
     this.#active.linkUp(link);
     this.#pause.wake();
   }

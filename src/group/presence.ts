@@ -90,7 +90,12 @@ export class Presence {
     this.#options.parts.place.say(encodeGroupMessage(message));
   }
 
-  /** A heartbeat of its own came back, or there is a new link. */
+  /** A heartbeat has time again to come back. What was refused on the connection for talk is refused still. */
+  linkUp(): void {
+    this.#unheard = 0;
+  }
+
+  /** A heartbeat of its own came back. */
   heardItself(): void {
     this.#unheard = 0;
     this.#talkRefusal = undefined;

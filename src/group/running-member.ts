@@ -264,7 +264,7 @@ export class RunningMember extends Assembly<MemberNode> {
       takeovers: member.takeovers,
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
-      trouble: member.trouble ?? null,
+      trouble: member.complaint ?? null,
       warnings: [...storeTroubles(broker), ...member.clocks.troubles],
       dispute: member.dispute ?? null,
       peers: member.peers,

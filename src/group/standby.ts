@@ -78,7 +78,9 @@ export class Standby {
       trouble.look = 'no connection to NATS';
       return undefined;
     }
-    if (parts.serviceProblem?.()?.isOwn === true) return undefined;
+    const problem = parts.serviceProblem?.();
+    // What was not heard in a former reign may be heard by now: only another one can show it.
+    if (problem?.isOwn === true && problem.kind !== 'not heard') return undefined;
     const opportunity = watch.judge(nowMs);
     if (opportunity === undefined) return undefined;
     this.#lookingSinceMs = nowMs;

@@ -86,6 +86,7 @@ export class Link implements ControlHandler {
   #pingTimer: Timer | undefined;
   /** Pings since the last bytes came. */
   #missedPings = 0;
+  #receivedBytes = 0;
   /** Pings since the last answer to one, or since the server has taken something that waited. */
   #unansweredPings = 0;
   #takenBytes = 0;
@@ -169,6 +170,11 @@ export class Link implements ControlHandler {
   /** Bytes handed to the socket and not yet taken by the system. */
   get backlogBytes(): number {
     return this.#sender?.backlogBytes ?? 0;
+  }
+
+  /** Bytes that have come in. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   /** The server takes less than it is given: send only what must be, until `onDrain`. */
@@ -277,6 +283,7 @@ export class Link implements ControlHandler {
   #onBytes(byteCount: number): void {
     if (this.#state === 'down') return;
     this.#missedPings = 0;
+    this.#receivedBytes += byteCount;
     const read = this.#read;
     read.filled(byteCount);
     // The rest of a large message: nothing to look at before all of it is there.

@@ -68,6 +68,11 @@ export class MovingLink {
     return this.#link.backlogBytes;
   }
 
+  /** Bytes that have come in, from where it is. */
+  get receivedBytes(): number {
+    return this.#link.receivedBytes;
+  }
+
   /** The server takes less than it is given: send only what must be, until `onDrain`. */
   get isCongested(): boolean {
     return this.#isPaused || this.#link.isCongested;

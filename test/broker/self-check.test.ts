@@ -79,20 +79,28 @@ describe('A broker finds out by itself whether clients are served', () => {
     await isServed(server, AS_CLIENT);
   });
 
-  it('serves again after a permission was taken away by a reload and given back', async () => {
-    const server = await natsServer(withPermissions(MAY_ALL));
+  it('serves again after permissions were taken away by a reload and given back, with as few subscriptions as it has', async () => {
+    // So many are on the data link, and one is to spare.
+    const limit = 'max_subscriptions: 9';
+    const server = await natsServer(withPermissions(MAY_ALL, limit));
     const broker = await start(server, AS_BROKER);
     await broker.isWell();
-    await server.reload(
-      withPermissions('{ publish: ">", subscribe: { allow: ">", deny: "_STAN.discover.>" } }'),
-    );
-    await broker.complains(/does not let this broker subscribe to .*"_STAN\.discover\.c"/);
-    await server.reload(withPermissions(MAY_ALL));
-    await broker.isWell();
+    for (const lost of ['_STAN.discover.>', '_INBOX.>']) {
+      await server.reload(
+        withPermissions(`{ publish: ">", subscribe: { allow: ">", deny: "${lost}" } }`, limit),
+      );
+      const said = lost === '_INBOX.>' ? lost : '_STAN.discover.c';
+      await broker.complains(new RegExp(`does not let this broker subscribe to .*"${said}"`));
+      // What it tries meanwhile is not in its own way.
+      await broker.complains(/to "[^"]*"(, "[^"]*")*\. Give the user of the brokers the permissions/);
+      await server.reload(withPermissions(MAY_ALL, limit));
+      await broker.isWell();
+    }
     await isServed(server, AS_CLIENT);
+    assert.deepEqual(broker.log.matching(/have more subscriptions|does not come back/), []);
   });
 
-  it('notices that it may not answer', async () => {
+  it('notices that it may not answer, from the start and later, and goes on where it may again', async () => {
     const server = await natsServer(withPermissions('{ publish: ["_STAN.>", "$SYS.>"], subscribe: ">" }'));
     const broker = await start(server, AS_BROKER);
     const { readyz } = await broker.complains(
@@ -101,6 +109,11 @@ describe('A broker finds out by itself whether clients are served', () => {
     assert.equal(readyz, 503);
     await server.reload(withPermissions(MAY_ALL));
     await broker.isWell();
+    await server.reload(withPermissions('{ publish: { allow: ">", deny: "_STAN.acks.>" }, subscribe: ">" }'));
+    await broker.complains(/does not let this broker publish to "_STAN\.acks\./);
+    await server.reload(withPermissions(MAY_ALL));
+    await broker.isWell();
+    assert.deepEqual(broker.log.matching(/data link lost/), [], 'no client has lost anything by that');
   });
 
   it('is not ready where NATS lets it have too few subscriptions', async () => {
@@ -115,14 +128,23 @@ describe('A broker finds out by itself whether clients are served', () => {
   it('is not ready in the system account, where no client is', async () => {
     const server = await natsServer(`
 accounts {
-  SYS { users = [{ user: broker, password: p }] }
-  APP { users = [{ user: client, password: p }] }
+  SYS {
+    users = [{ user: broker, password: p }]
+    exports = [{ service: "$SYS.REQ.SERVER.PING" }]
+  }
+  APP {
+    users = [{ user: client, password: p }]
+    imports = [{ service: { account: SYS, subject: "$SYS.REQ.SERVER.PING" } }]
+  }
 }
 system_account: SYS
 `);
     const broker = await start(server, AS_BROKER);
     const { readyz } = await broker.complains(/in to its system account, where clients are not/);
     assert.equal(readyz, 503);
+    // Servers answer there as well.
+    const other = await start(server, { user: 'client', pass: 'p' });
+    await other.isWell();
   });
 
   it('makes a data link anew that no longer carries what it sends, though NATS is heard on it', async () => {
@@ -131,9 +153,11 @@ system_account: SYS
     others.push(proxy.close);
     const broker = await start({ url: proxy.url });
     await broker.isWell();
-    // The control connection is first, the data link follows it.
-    proxy.swallow(1);
-    await waitFor(() => broker.log.matching(/data link lost/).length > 0, 'it gives up the link');
+    proxy.swallowDataLinks();
+    await waitFor(
+      () => broker.log.matching(/data link lost/).length > 0,
+      () => `it gives up the link: ${broker.log.all.join('\n')}`,
+    );
     await broker.isWell();
     await isServed(server);
   });
@@ -159,14 +183,18 @@ system_account: SYS
   });
 });
 
-/** A TCP proxy that can drop what one of its clients sends from now on. */
+/** A TCP proxy that can drop what data links send from now on. */
 async function swallowingProxy(
   serverPort: number,
-): Promise<{ url: string; swallow(index: number): void; close(): void }> {
-  const pairs: { client: net.Socket; server: net.Socket }[] = [];
+): Promise<{ url: string; swallowDataLinks(): void; close(): void }> {
+  const pairs: { client: net.Socket; server: net.Socket; isData: boolean }[] = [];
   const listener = net.createServer((client) => {
     const server = net.connect(serverPort, '127.0.0.1');
-    pairs.push({ client, server });
+    const pair = { client, server, isData: false };
+    pairs.push(pair);
+    client.once('data', (connect: Buffer) => {
+      pair.isData = !connect.includes('(control)');
+    });
     client.pipe(server).pipe(client);
     for (const [socket, peer] of [
       [client, server],
@@ -178,10 +206,10 @@ async function swallowingProxy(
   const { port } = listener.address() as net.AddressInfo;
   return {
     url: `nats://127.0.0.1:${port}`,
-    swallow(index) {
-      const pair = pairs[index];
-      assert.ok(pair !== undefined, 'there is such a connection');
-      pair.client.unpipe(pair.server).resume();
+    swallowDataLinks() {
+      const up = pairs.filter(({ client, isData }) => isData && !client.destroyed);
+      assert.ok(up.length > 0, 'there is such a connection');
+      for (const { client, server } of up) client.unpipe(server).resume();
     },
     close() {
       for (const { client } of pairs) client.destroy();
