@@ -122,6 +122,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#journal = new Journal(options, this, logOwner.blocks, logOwner.time, first, 2);
     logOwner.journal = this.#journal;
     reserve.onChanged = () => this.#journal.onReserveChanged();
+    reserve.mayHaveMore = () => !this.#journal.isShort;
     reserve.onFailed = (error) => this.#journal.fail(error);
     const { time, ages } = logOwner;
     time.onOlder = () => ages.recheck();

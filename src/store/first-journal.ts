@@ -70,10 +70,12 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
 
 /**
  * What older reigns have left and no recovery would read: journals before the checkpoint's position and those with nothing in them, older
- * checkpoints, segments that the newest does not name. The first checkpoint would remove them, and needs a journal before it. A predecessor
+ * checkpoints, segments that the newest does not name, also if they were set aside before. The first checkpoint would remove them, and may
+ * need their room. A predecessor
  * that still writes to one of them has lost its reign, and tells of nothing any more.
  */
-async function removeNeedless({ fs, dir, epoch, recovery }: FirstJournalOptions): Promise<void> {
+export async function removeNeedless(options: FirstJournalOptions): Promise<void> {
+  const { fs, dir, epoch, recovery } = options;
   const { accepted, checkpoint, state } = recovery;
   const isAccepted = (id: FileId): boolean => accepted.some((other) => sameId(id, other));
   const named = new Set([...state.segments].map(({ path }) => path));
@@ -90,6 +92,11 @@ async function removeNeedless({ fs, dir, epoch, recovery }: FirstJournalOptions)
     }
   };
   await remove(JOURNAL_DIRECTORY, 'log', journalName, (id) => !isAccepted(id));
+  // Half a checkpoint. The epoch stands before its first point.
+  for (const name of await fs.list(`${dir}/${CHECKPOINT_DIRECTORY}`)) {
+    if (!name.endsWith('.tmp') || !(Number.parseInt(name, 10) < epoch)) continue;
+    await removeIfThere(fs, `${dir}/${CHECKPOINT_DIRECTORY}/${name}`);
+  }
   await remove(
     CHECKPOINT_DIRECTORY,
     'ckpt',

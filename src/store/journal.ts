@@ -588,6 +588,11 @@ export class Journal implements JournalSupplyOwner {
     return true;
   }
 
+  /** The next file cannot be made. */
+  get isShort(): boolean {
+    return this.#supply.trouble !== undefined;
+  }
+
   get #spaceTrouble(): string | undefined {
     return this.#supply.trouble ?? this.#checkpointTrouble ?? this.#options.reserve.trouble;
   }

@@ -4,7 +4,7 @@ import { Measures } from '../metrics/measures.js';
 import { StoreError } from './errors.js';
 import { FileStore } from './file.js';
 import { CHECKPOINT_DIRECTORY, type Extension, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from './file-names.js';
-import { createFirstJournalFile } from './first-journal.js';
+import { createFirstJournalFile, removeNeedless } from './first-journal.js';
 import { type StoreFs, withoutSync } from './fs.js';
 import { type FsCalls, uncounted } from './fs-calls.js';
 import { checkIdentity, openIdentity } from './identity.js';
@@ -141,7 +141,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
       `${dir} has files of epoch ${recovery.highestEpoch}, so a reign of epoch ${epoch} is over. Start the broker again`,
     );
   }
-  const first = await createFirstJournalFile({ fs, dir, storeId, random, epoch, reserve, recovery });
+  const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery };
+  const first = await createFirstJournalFile(forFirst);
   owner.time.open({
     newestNs: recovery.state.newestNs,
     saved: recovery.state.time,
@@ -156,6 +157,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     first.file.close().catch(() => {});
     throw error;
   });
+  // A predecessor that died in the middle of a checkpoint has left what was set aside for that.
+  if (first.isReserve) await removeNeedless(forFirst);
   const { listMs, checkpointMs, journalMs } = recovery.report;
   const readMs = listMs + checkpointMs + journalMs;
   const report = { ...recovery.report, openMs: Math.max(0, clock.monotonicMs() - begunMs - readMs) };
@@ -167,9 +170,14 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
 /** Several takeovers in a row find a journal each, and two checkpoints their room: that of a predecessor cannot be written over. */
 function roomSizes(journalBytes: number): Readonly<Record<Extension, RoomSize>> {
   return {
-    log: { count: 4, bytes: MIN_JOURNAL_BYTES, leastBytes: MIN_JOURNAL_BYTES },
-    ckpt: { count: 2, bytes: MIB, leastBytes: MIB },
+    log: { count: 4, leastCount: 2, bytes: MIN_JOURNAL_BYTES, leastBytes: MIN_JOURNAL_BYTES },
+    ckpt: { count: 2, leastCount: 1, bytes: MIB, leastBytes: MIB },
     // Of two journals, the most that is in no segment.
-    seg: { count: 1, bytes: Math.ceil(journalBytes * 2 * SEGMENT_SHARE) + MIB, leastBytes: 2 * MIB },
+    seg: {
+      count: 1,
+      leastCount: 1,
+      bytes: Math.ceil(journalBytes * 2 * SEGMENT_SHARE) + MIB,
+      leastBytes: 2 * MIB,
+    },
   };
 }

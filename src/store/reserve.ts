@@ -14,6 +14,8 @@ export interface Room {
 /** How much is set aside of one kind. */
 export interface RoomSize {
   readonly count: number;
+  /** With fewer there is trouble. */
+  readonly leastCount: number;
   readonly bytes: number;
   /** What will do if there is no room for more. */
   readonly leastBytes: number;
@@ -32,6 +34,8 @@ interface Kept extends Room {
 }
 
 const KINDS = ['log', 'ckpt', 'seg'] as const;
+/** How often it is tried to have more than the least. */
+const MORE_RETRY_MS = 10_000;
 /** Of what is free, what is set aside: a small volume is there for messages. */
 const SHARE_OF_FREE = 4;
 
@@ -45,6 +49,8 @@ export class Reserve {
   trouble: string | undefined;
   /** Called when there is more, or trouble, or no more. */
   onChanged: () => void = () => {};
+  /** Whether there may be more than the least: not while the journal itself has no room. */
+  mayHaveMore: () => boolean = () => true;
   /** Anything but want of room: what a failed write left is unknown. */
   onFailed: (error: Error) => void = () => {};
   readonly #options: ReserveOptions;
@@ -87,13 +93,13 @@ export class Reserve {
     const kept = this.#kept[kind];
     const index = kept.findIndex(({ bytes }) => bytes >= least);
     if (index < 0) return undefined;
-    if (this.#isKnown) this.#refillLater();
+    if (this.#isKnown) this.#refillLater(SPACE_RETRY_MS);
     return kept.splice(index, 1)[0];
   }
 
-  #refillLater(): void {
+  #refillLater(ms: number): void {
     this.#retryTimer?.cancel();
-    if (!this.#isClosed) this.#retryTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.refill());
+    if (!this.#isClosed) this.#retryTimer = this.#options.clock.setTimer(ms, () => this.refill());
   }
 
   /** Gives back room of what is set aside for a segment, if one of `least` bytes is left. @returns whether it did */
@@ -159,7 +165,10 @@ export class Reserve {
     this.#retryTimer?.cancel();
     this.#refilling = this.#refill()
       .then(
-        () => this.#tried(undefined),
+        (isWhole) => {
+          this.#tried(undefined);
+          if (!isWhole) this.#refillLater(MORE_RETRY_MS);
+        },
         (error: Error) => {
           if (isNoSpace(error)) this.#tried(noRoom(error));
           else if (!this.#isClosed)
@@ -181,7 +190,7 @@ export class Reserve {
     if (this.#isClosed) return;
     this.#isKnown = true;
     this.trouble = trouble;
-    if (trouble !== undefined) this.#refillLater();
+    if (trouble !== undefined) this.#refillLater(SPACE_RETRY_MS);
     this.onChanged();
   }
 
@@ -208,26 +217,39 @@ export class Reserve {
     }
   }
 
-  async #refill(): Promise<void> {
+  /** @returns whether everything is there. @throws the file system's error if there is not even the least of each kind */
+  async #refill(): Promise<boolean> {
     const { fs, sizes } = this.#options;
     await this.adopt();
     await fs.makeDirectory(this.#directory);
+    for (const kind of KINDS) await this.#fill(kind, sizes[kind].leastCount, sizes[kind].leastBytes);
+    if (!this.mayHaveMore()) return false;
+    let isWhole = true;
     for (const kind of KINDS) {
-      const { count } = sizes[kind];
-      const least = await this.#leastOf(kind);
-      const kept = this.#kept[kind];
-      const isEnough = (): boolean => kept.filter(({ bytes }) => bytes >= least).length >= count;
-      while (!isEnough() && !this.#isClosed) {
-        kept.push(await this.#make(kind, least));
-        // One that is too small by now is in the way.
-        const small = kept.length > count ? kept.findIndex(({ bytes }) => bytes < least) : -1;
-        if (small >= 0) await removeIfThere(fs, kept.splice(small, 1)[0]!.path);
+      try {
+        await this.#fill(kind, sizes[kind].count, await this.#bytesOf(kind));
+      } catch (error) {
+        if (!isNoSpace(error)) throw error;
+        isWhole = false;
       }
+    }
+    return isWhole;
+  }
+
+  /** Makes so many of a kind, each of so many bytes at least. */
+  async #fill(kind: Extension, count: number, least: number): Promise<void> {
+    const kept = this.#kept[kind];
+    const isEnough = (): boolean => kept.filter(({ bytes }) => bytes >= least).length >= count;
+    while (!isEnough() && !this.#isClosed) {
+      kept.push(await this.#make(kind, least));
+      // One that is too small by now is in the way.
+      const small = kept.length > count ? kept.findIndex(({ bytes }) => bytes < least) : -1;
+      if (small >= 0) await removeIfThere(this.#options.fs, kept.splice(small, 1)[0]!.path);
     }
   }
 
   /** Bytes that one must have to count: more of them where there is plenty of room by now. */
-  async #leastOf(kind: Extension): Promise<number> {
+  async #bytesOf(kind: Extension): Promise<number> {
     if (kind === 'ckpt') return this.#checkpointBytes;
     const { bytes, leastBytes } = this.#options.sizes[kind];
     if (this.#kept[kind].every((room) => room.bytes >= bytes)) return leastBytes;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Broker } from '../harness/broker.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePorts } from '../harness/free-ports.js';
 import { Rig } from '../harness/rig.js';
 import { SmallVolume } from '../harness/small-volume.js';
 import { waitFor, within } from '../harness/wait.js';
@@ -61,8 +61,10 @@ describe('a group whose volume is full', { skip }, () => {
       t.after(() => volume.remove());
       const dir = `${volume.dir}/data`;
       const clusterId = rig.name('cluster');
+      const firstPort = await freePorts(5);
+      let ports = 0;
       const start = async (name: string, ...more: string[]): Promise<Member> => {
-        const port = await freePort();
+        const port = firstPort + ports++;
         const flags = [
           '--ft-group',
           'g',
@@ -109,7 +111,7 @@ describe('a group whose volume is full', { skip }, () => {
       active = await activeOf([await start('last', '--max-bytes', '100KB')]);
       await waitFor(
         () => client.publish('foo', 'room again').then(Boolean, () => false),
-        () => `its limits have given room back; it said:\n${active.broker.output}`,
+        () => `its limits have given room back: ${volume.shown(dir)}; it said:\n${active.broker.output}`,
         10_000,
       );
     });

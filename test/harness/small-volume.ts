@@ -75,6 +75,13 @@ export class SmallVolume {
     while (this.freeFiles > 0) closeSync(openSync(join(this.dir, `filler.${++this.#fillers}`), 'wx'));
   }
 
+  /** What the store in this folder has, for a message. */
+  shown(dir: string): string {
+    const folders = ['journal', 'segments', 'checkpoints', 'reserve'];
+    const lists = folders.map((name) => `${name}: ${readdirSync(join(dir, name)).join(' ')}`);
+    return `${this.freeBytes} bytes and ${this.freeFiles} inodes are free; ${lists.join('; ')}`;
+  }
+
   /** Gives back what was taken. */
   empty(): void {
     for (; this.#fillers > 0; this.#fillers--)

@@ -157,7 +157,7 @@ const MOVE: Partial<FaultWeights> = { 'nats server stops': 3, 'nats reset': 1 };
 /** What the simulation must find. */
 export const MUTANTS: Record<string, Mutant> = {
   'no fence': { make: () => noFence, faults: SLEEP },
-  'a fence begun before the sync has ended': { make: earlyFence, faults: { freeze: 3, 'data slow': 2 } },
+  'a fence begun before the sync has ended': { make: earlyFence, faults: { freeze: 4, 'data slow': 8 } },
   'no epoch in the names of files': { make: () => ({ fs: oneJournal() }), faults: SLEEP },
   'a lease by the clock instead of the fence': { make: () => leaseByClock, faults: { freeze: 1 } },
   "proper-lockfile's takeover of stale locks": {

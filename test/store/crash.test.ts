@@ -36,7 +36,7 @@ class History {
 }
 
 /** Small, and each with all that can happen to it. */
-const ROOM = { count: 1, bytes: 4096, leastBytes: 4096 };
+const ROOM = { count: 1, leastCount: 1, bytes: 4096, leastBytes: 4096 };
 
 async function open(fs: SimFs, epoch: number): Promise<{ store: FileStore; host: TestHost }> {
   const store = await openFileStore({
