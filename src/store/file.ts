@@ -83,6 +83,8 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   #hasCheckpointed = false;
   #checkpointTimer: Timer | undefined;
   #deadTimer: Timer | undefined;
+  /** No checkpoint was begun since the store's own time has parted from the clock's, or come back to it. */
+  #isTimeUntold = false;
   #spareTimer: Timer | undefined;
   #isClosed = false;
 
@@ -163,8 +165,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#host = host;
     // What older reigns left goes into segments before long, but not while clients are coming back.
     this.#logOwner.onDead = this.#onDead;
-    // It is found when a batch begins: the batch comes first.
-    this.#logOwner.time.onParted = () => void this.clock.setTimer(0, () => this.checkpoint());
+    this.#logOwner.time.onParted = this.#onParted;
     this.#checkpointTimer = this.clock.setTimer(FIRST_CHECKPOINT_MS, () => {
       const isAsked = this.#sealedBytes > 0 || this.#logOwner.time.saved !== undefined;
       if (isAsked || this.fullReason !== undefined) this.checkpoint();
@@ -359,6 +360,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   ids(): CheckpointIds {
+    this.#isTimeUntold = false;
     return {
       newestNs: this.#logOwner.time.ns,
       time: this.#logOwner.time.saved,
@@ -408,6 +410,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     if (!isMade) return;
     this.#hasCheckpointed = true;
     this.#merger.start();
+    if (this.#isTimeUntold) this.#onParted();
     this.#spareTimer?.cancel();
     this.#spareTimer = this.clock.setTimer(SPARE_BLOCKS_MS, () => this.blocks.releaseSpare());
   }
@@ -417,6 +420,14 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     if (this.fullReason === undefined) return;
     if (this.deadSegments.size > 0 || !this.#hasCheckpointed) this.checkpointSoon();
   }
+
+  /** A checkpoint is to tell of it, after one that is being made. It is found when a batch begins: the batch comes first. */
+  readonly #onParted = (): void => {
+    this.#isTimeUntold = true;
+    this.clock.setTimer(0, () => {
+      if (this.#isTimeUntold) this.checkpoint();
+    });
+  };
 
   readonly #onDead = (): void => {
     this.#deadTimer ??= this.clock.setTimer(DEAD_SEGMENT_MS, () => {
