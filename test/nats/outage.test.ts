@@ -6,8 +6,10 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { nkeys } from 'nats';
 import type { Clock } from '../../src/clock/clock.js';
 import type { NatsConfig } from '../../src/config/serve-config.js';
+import { connect } from '../../src/index.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
 import { NatsAttachment } from '../../src/nats/connection.js';
+import { startBroker } from '../../src/server.js';
 import { waitFor } from '../harness/wait.js';
 import { Certificates } from './certificates.js';
 import { accountJwt, operatorJwt, userJwt } from './nats-jwt.js';
@@ -206,6 +208,48 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       }
     });
   }
+
+  it('is back under a broker too, whose clients go on', async () => {
+    const { text } = nkeySecret();
+    const seed = nkeys.fromSeed(new TextEncoder().encode(text.trim()));
+    const options = {
+      config: `authorization { users: [ { nkey: ${seed.getPublicKey()} }, { user: c, password: c } ] }`,
+      port: await freePort(),
+    };
+    const nkey = join(dir, 'broker.nk');
+    await writeFile(nkey, text);
+    let server = await run(options);
+    const lines: string[] = [];
+    const note = (fields: LogFields, line: string): void =>
+      void lines.push(`${line} ${JSON.stringify(fields)}`);
+    const log: Logger = { debug: note, info: note, warn: note, error: note, child: () => log };
+    const said = (line: RegExp): Promise<void> =>
+      waitFor(
+        () => lines.some((each) => line.test(each)),
+        () => `it says ${line}; it said:\n${lines.join('\n')}`,
+      );
+    const broker = await startBroker({ natsServer: server.url, nkey, clusterId: 'c', log });
+    const client = await connect({
+      servers: server.url,
+      user: 'c',
+      pass: 'c',
+      clusterId: 'c',
+      clientId: 'a',
+    });
+    try {
+      await client.publish('a', 'before');
+      await server.stop();
+      await writeFile(nkey, '');
+      server = await run(options);
+      await said(/cannot connect to NATS.*broker\.nk holds no nkey seed/);
+      await writeFile(nkey, text);
+      await said(/^serving again/);
+      await client.publish('a', 'after');
+    } finally {
+      await client.close().catch(() => {});
+      await broker.stop();
+    }
+  });
 
   it('backs off from a server that refuses the login, with one line, and is back when the user is', async () => {
     const users = (names: string[]) =>
