@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { ClientRecord } from '../../src/store/types.js';
 import { within } from '../harness/wait.js';
 import { type OpenedStore, Reigns, SMALL, until } from './file-support.js';
 import { failure, SimFs } from './sim-fs.js';
 import { NO_LIMITS, pubMsg, readAll } from './support.js';
 
+const CLIENT: ClientRecord = {
+  clientId: 'client',
+  heartbeatInbox: 'hb',
+  connId: Buffer.from('conn'),
+  protocol: 1,
+  pingIntervalSeconds: 5,
+  pingMaxOut: 3,
+  session: 17,
+};
 const MESSAGE = 'x'.repeat(30_000);
 
 /** A disk on which some files cannot be made, for a while. */
@@ -12,11 +22,11 @@ class FullDisk extends SimFs {
   isFull = false;
 
   /** @param inFolder of the store, if only files there cannot be made */
-  constructor(inFolder = '') {
+  constructor(inFolder = '', code = 'ENOSPC') {
     super();
+    // Whoever writes to a file that is there needs no room: it is not written beyond its end.
     this.onOperation = (operation, path) => {
-      const takesRoom = operation === 'open' || (operation === 'write' && !path.includes('/journal/'));
-      if (this.isFull && takesRoom && path.includes(`/${inFolder}`)) throw failure('ENOSPC', path);
+      if (this.isFull && operation === 'open' && path.includes(`/${inFolder}`)) throw failure(code, path);
     };
   }
 
@@ -95,4 +105,35 @@ describe('a file store on a full disk', () => {
     assert.deepEqual(disk.names('segments'), [], 'there was nothing to write to one');
     assert.equal(host.failed, undefined);
   });
+
+  for (const [code, reason] of [
+    ['ENOSPC', 'no space left on the device'],
+    ['EDQUOT', 'disk quota used up'],
+  ] as const) {
+    it(`goes on out of what was set aside, whatever comes in, though no room comes back: ${code}`, async (t) => {
+      const disk = new FullDisk('', code);
+      const reigns = new Reigns(t, disk);
+      const { store, host } = await reigns.open(SMALL);
+      const log = store.createLog('foo', NO_LIMITS);
+      for (let i = 0; i < 20; i++) log.append(pubMsg('foo', MESSAGE), 1);
+      await host.commit();
+      await until(
+        () => disk.names('reserve').filter((path) => !path.endsWith('.tmp')).length === 7,
+        'reserve',
+      );
+      disk.isFull = true;
+      // Far more than all the journals that are there can hold, were none of them used again.
+      for (let round = 1; round <= 300; round++) {
+        for (let i = 0; i < 200; i++) store.putClient({ ...CLIENT, clientId: 'x'.repeat(200) });
+        await within(host.commit(), `round ${round}`, 5_000);
+      }
+      assert.deepEqual(store.admit(MESSAGE.length), { full: reason });
+      assert.ok(disk.names('checkpoints').length === 1 && disk.names('segments').length === 1);
+      await store.close();
+      const again = await reigns.open(SMALL);
+      assert.equal((await readAll(again.store.recovered.logs[0]!)).length, 20);
+      disk.isFull = false;
+      await until(() => again.store.admit(MESSAGE.length) === 'yes', 'messages are taken again');
+    });
+  }
 });
