@@ -225,7 +225,8 @@ function isAllZero(buffer: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-function usedEnd(buffer: Buffer, from: number): number {
+/** Behind the last byte that is not 0. */
+export function usedEnd(buffer: Buffer, from: number): number {
   let end = buffer.length;
   while (end > from && buffer[end - 1] === 0) end--;
   return end;

@@ -189,12 +189,22 @@ async function channelsFrom(
       // What an earlier reign did not finish counted for nobody.
       if (directory === undefined && !(await isHeaderWhole(file, path, storeId))) continue;
       const entries = isWhole ? directory.entries : await walkExtents(file, bytes);
+      if (!isWhole) {
+        state.also.push(
+          `what of ${path} cannot be found: with the checkpoint and its directory damaged, nothing tells which messages were in it`,
+        );
+      }
       for (const entry of entries) {
         const { channelId, firstSequence: first, count, offset } = entry;
         let channel = found.get(channelId);
         if (channel === undefined) {
           const name = await nameIn(file, entry);
-          if (name === undefined) continue;
+          if (name === undefined) {
+            state.also.push(
+              `${count} messages from ${first} on of channel id ${channelId}, of which ${path} gives none: nothing tells the channel's name`,
+            );
+            continue;
+          }
           channel = { name, pieces: [] };
           found.set(channelId, channel);
         }

@@ -8,7 +8,7 @@ import { type FileInfo, type InspectOptions, listFiles } from './inspect.js';
 import type { JournalContent } from './journal-reader.js';
 import { checkRecord } from './record.js';
 import { type AcceptedJournal, readReignRecord } from './reign-record.js';
-import { lostStretch, openDamagedJournal, salvageJournal } from './salvage-journal.js';
+import { lostStretch, openDamagedJournal, salvageJournal, usedEnd } from './salvage-journal.js';
 import { type SalvagedSegment, salvageSegments } from './salvage-segments.js';
 import { SalvageState } from './salvage-state.js';
 import { readFileLeniently } from './segment-scan.js';
@@ -28,6 +28,8 @@ export interface Salvage {
 
 interface DamagedJournal extends FileInfo {
   content: (JournalContent & { isHeaderWhole: boolean }) | undefined;
+  /** Behind which there are only zeros. */
+  usedBytes: number;
 }
 
 interface PlannedJournal extends FileId {
@@ -36,6 +38,8 @@ interface PlannedJournal extends FileId {
   isFollowed: boolean;
 }
 
+/** Its header, and some twenty journals that were accepted. */
+const MAX_FIRST_BATCH_BYTES = 256;
 /** A journal that is gone may have been as large as they are made. */
 const JOURNAL_BYTES = 8 * 1024 * 1024;
 
@@ -54,7 +58,8 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
     tellLostCheckpoint(dir, state, checkpoints);
   const accepted: AcceptedJournal[] = [];
   const position = checkpoint?.position;
-  for (const planned of planDamagedJournals(journals, contents, checkpoint, state)) {
+  const plan = planDamagedJournals(journals, contents, checkpoint, state);
+  for (const planned of plan) {
     const isBase = position !== undefined && sameId(planned, position);
     state.epoch = planned.epoch;
     const path = `${dir}/journal/${journalName(planned)}`;
@@ -80,6 +85,13 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
       notes.push(`${path}: a batch of ${tornBytes} bytes at byte ${end} was torn by a crash and is not read`);
     }
   }
+  // A reign that a crash kept from serving has left its first record at most.
+  const served = plan.at(-1)?.epoch ?? position?.epoch ?? 0;
+  for (const { epoch, path, usedBytes } of contents.values()) {
+    if (epoch <= served || usedBytes <= FILE_HEADER_BYTES + MAX_FIRST_BATCH_BYTES) continue;
+    const bytes = usedBytes - FILE_HEADER_BYTES;
+    state.lost(lostStretch(path, FILE_HEADER_BYTES, bytes, 'nothing in it can be read', undefined));
+  }
   state.finish();
   await found.check();
   // What cannot be told from damage is not thrown away either.
@@ -89,7 +101,8 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
 
 async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Promise<DamagedJournal> {
   const buffer = await readFileLeniently(fs, journal.path);
-  return { ...journal, content: openDamagedJournal(journal.path, buffer, storeId) };
+  const content = openDamagedJournal(journal.path, buffer, storeId);
+  return { ...journal, content, usedBytes: usedEnd(buffer, 0) };
 }
 
 /** The newest that is whole; an older one only if the journals that follow it are there. */
@@ -152,8 +165,10 @@ function planDamagedJournals(
   const ownOf = (epoch: number, firstNumber: number): PlannedJournal[] => {
     const last = journals.filter((id) => id.epoch === epoch && batchesOf(id)).at(-1)?.number ?? firstNumber;
     const own: PlannedJournal[] = [];
+    // A later reign makes its journal when it has read all of this one: then what looks torn need not be.
+    const isOpenedLater = journals.some((id) => id.epoch > epoch);
     for (let number = firstNumber; number <= last; number++) {
-      own.push(planned({ epoch, number }, undefined, number < last));
+      own.push(planned({ epoch, number }, undefined, number < last || isOpenedLater));
     }
     return own;
   };

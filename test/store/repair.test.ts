@@ -237,6 +237,36 @@ describe('stanchion store repair', () => {
     t.diagnostic(`${flips} flips cost ${lost} messages`);
   });
 
+  it('of several damages at once tells of everything that is gone', async (t) => {
+    const files = whole
+      .paths()
+      .filter((path) => /(journal|segments|checkpoints)\/.*\.(log|seg|ckpt)$/.test(path));
+    const below = seededRandom(7);
+    let gone = 0;
+    for (let run = 0; run < 25; run++) {
+      const fs = whole.restarted('synced');
+      const hits: string[] = [];
+      for (let hit = below(6); hit >= 0; hit--) {
+        const path = files[below(files.length)]!;
+        const at = below(usedBytes(whole.content(path)));
+        if (below(4) === 0) zero(fs.content(path), at, below(256));
+        else fs.content(path)[at]! ^= 1 << below(8);
+        hits.push(`${path} ${at}`);
+      }
+      const what = `run ${run}: ${hits.join(', ')}`;
+      const { result, report } = await repaired(fs, epoch + 1);
+      assert.deepEqual((await storeVerify({ fs, clock, dir: DIR })).damages, [], what);
+      // Torn by a crash, as far as anybody can tell; or of channels and messages of which nothing is left to tell.
+      if (result === 'well' || report.also.some((other) => /nothing tells/.test(other))) continue;
+      const told = toldLost({ lost: [...report.lost, ...report.doubtful] });
+      const known = new Map(stored);
+      if (report.also.length > 0) known.delete('new');
+      gone += await expectAllBut(told, fs.restarted('synced'), epoch + 2, known, what);
+    }
+    t.diagnostic(`${gone} messages are gone`);
+    assert.ok(gone > 0);
+  });
+
   it('that is interrupted anywhere is done by the next one, with the same loss', async (t) => {
     const segment = whole.paths().find((path) => path.endsWith('.seg'))!;
     const journal = whole.paths().find((path) => path.endsWith('00000002.000001.log'))!;
@@ -335,6 +365,15 @@ describe('stanchion store repair', () => {
     });
   }
 });
+
+/** The same numbers each time: whole ones from 0 to below the limit. */
+function seededRandom(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return Math.floor((state / 0x80000000) * limit);
+  };
+}
 
 function zero(content: Buffer, from: number, value = 0): void {
   content.fill(value, from, Math.min(content.length, from + 512));
