@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../clock/clock.js';
 import { DamageError, damaged, isMissing, isNoSpace, StoreError } from './errors.js';
 import type { FileLog } from './file-log.js';
 import { type FileId, SEGMENT_DIRECTORY } from './file-names.js';
@@ -13,6 +14,7 @@ import { SegmentWriter } from './segment-writer.js';
 /** What merges need of the store. */
 export interface MergeSource {
   readonly fs: StoreFs;
+  readonly clock: Clock;
   readonly dir: string;
   readonly storeId: string;
   readonly segments: Set<Segment>;
@@ -29,6 +31,7 @@ const FAN_IN = 8;
 const SMALLEST_TIER_BYTES = 32 * 1024 * 1024;
 /** Extents larger than this on average read well enough as they are. */
 const SMALL_EXTENT_BYTES = 128 * 1024;
+const NO_ROOM_RETRY_MS = 2_000;
 const MAX_MERGE_BYTES = 1024 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 /** Rows read at once. */
@@ -50,6 +53,9 @@ export class Merger {
   readonly #reader: MergeReader;
   readonly #records = Buffer.allocUnsafeSlow(READ_BYTES);
   #running: Promise<void> | undefined;
+  /** There was no room for the last one. */
+  #isShort = false;
+  #retryTimer: Timer | undefined;
   #isClosed = false;
 
   constructor(source: MergeSource) {
@@ -64,9 +70,13 @@ export class Merger {
   /** Begins a merge if one is due and none runs. */
   start(): void {
     if (this.#running !== undefined || this.#isClosed) return;
-    const inputs = chooseSegments(this.#source.segments);
+    this.#retryTimer?.cancel();
+    const inputs = chooseSegments(this.#source.segments, this.#isShort);
     if (inputs.size === 0) return;
     this.#running = this.#merge(inputs)
+      .then(() => {
+        this.#isShort = false;
+      })
       .catch((error: unknown) => this.#onError(error, inputs))
       .finally(() => {
         this.#running = undefined;
@@ -75,12 +85,19 @@ export class Merger {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#retryTimer?.cancel();
     await this.#running;
   }
 
   // A merge that fails has changed nothing.
   #onError(error: unknown, inputs: ReadonlySet<Segment>): void {
-    if (this.#isClosed || isMissing(error) || isNoSpace(error)) return;
+    if (this.#isClosed || isMissing(error)) return;
+    if (isNoSpace(error)) {
+      // It would give back more than it takes. On a full disk no checkpoint may come by that begins another one.
+      this.#isShort = true;
+      this.#retryTimer = this.#source.clock.setTimer(NO_ROOM_RETRY_MS, () => this.start());
+      return;
+    }
     for (const segment of inputs) {
       if (!(error instanceof DamageError) || error.path === segment.path) segment.isDamaged = true;
     }
@@ -173,8 +190,12 @@ export class Merger {
   }
 }
 
-/** The segments to merge next; none if nothing is due. */
-export function chooseSegments(segments: Iterable<Segment>): Set<Segment> {
+/**
+ * The segments to merge next; none if nothing is due.
+ *
+ * @param isShort there is little room: the one of which least is alive, and only to give room back
+ */
+export function chooseSegments(segments: Iterable<Segment>, isShort = false): Set<Segment> {
   const tiers = new Map<number, Segment[]>();
   const sparse: Segment[] = [];
   for (const segment of segments) {
@@ -187,6 +208,7 @@ export function chooseSegments(segments: Iterable<Segment>): Set<Segment> {
       else list.push(segment);
     }
   }
+  if (isShort) return new Set(sparse.sort((a, b) => a.liveBytes - b.liveBytes).slice(0, 1));
   if (sparse.length > 0) return bounded(sparse);
   for (const list of tiers.values()) {
     if (list.length >= FAN_IN) {

@@ -5,6 +5,7 @@ import { MAX_MERGED_SEGMENTS } from '../../src/store/merge-reader.js';
 import { chooseSegments } from '../../src/store/merger.js';
 import { Segment } from '../../src/store/segment.js';
 import { checkpointed, Reigns, SMALL, until } from './file-support.js';
+import { failure, SimFs } from './sim-fs.js';
 import { NO_LIMITS, pubMsg, readAll } from './support.js';
 
 describe('a merge', () => {
@@ -38,6 +39,42 @@ describe('a merge', () => {
     assert.deepEqual([...chooseSegments(small)], small.slice(0, MAX_MERGED_SEGMENTS));
     const sparse = segments(MAX_MERGED_SEGMENTS + 1, { bytes: 1_000_000, liveBytes: 1 });
     assert.deepEqual([...chooseSegments(sparse)], sparse.slice(0, MAX_MERGED_SEGMENTS));
+  });
+
+  it('for which there is no room is tried again by itself, one segment alone, that of which least is alive', async (t) => {
+    const disk = new SimFs();
+    let refused = 0;
+    disk.onOperation = (operation, path) => {
+      if (operation !== 'open' || !path.includes('/segments/') || allowed-- > 0) return;
+      refused++;
+      throw failure('ENOSPC', path);
+    };
+    let allowed = Number.POSITIVE_INFINITY;
+    const reigns = new Reigns(t, disk);
+    const opened = await reigns.open(SMALL);
+    const { store, host } = opened;
+    const short = store.createLog('short', { ...NO_LIMITS, maxMessages: 2 });
+    const long = store.createLog('long', NO_LIMITS);
+    for (let i = 0; i < 10; i++) short.append(pubMsg('short', 'x'.repeat(10_000)), 1);
+    for (const text of ['a', 'b']) long.append(pubMsg('long', text), 1);
+    await host.commit();
+    await checkpointed(opened);
+    // Both messages that are left of the first channel are new: what is alive in the segment is in the other.
+    for (let i = 0; i < 2; i++) short.append(pubMsg('short', 'y'), 1);
+    await host.commit();
+    // The checkpoint's own, and none for the merge behind it.
+    allowed = 1;
+    store.checkpoint();
+    await until(() => refused === 1 && !store.isCheckpointing, 'a merge without room');
+    allowed = Number.POSITIVE_INFINITY;
+    await until(
+      () => store.isIdle && [...store.segments].every(({ bytes, liveBytes }) => liveBytes * 2 >= bytes),
+      'a merge',
+    );
+    assert.deepEqual(await readAll(long), ['a', 'b']);
+    const sizes = segments(3, { bytes: 1_000, liveBytes: 400 });
+    sizes[1]!.liveBytes = 100;
+    assert.deepEqual([...chooseSegments(sizes, true)], [sizes[1]]);
   });
 });
 
