@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
-import { afterEach, describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { InProcess } from '../harness/in-process.js';
 import { freePort } from '../harness/nats-server.js';
 import { StanClient } from '../harness/stan-client.js';
@@ -27,44 +27,50 @@ function withSubscriptionLimit(count: number): string {
   return `max_subscriptions: ${count}`;
 }
 
-describe('A broker finds out by itself whether clients are served', () => {
-  const brokers: InProcess[] = [];
-  const servers: NatsProcess[] = [];
-  const clients: StanClient[] = [];
-  const others: (() => unknown)[] = [];
+/** What one test starts, ended in that order: the tests wait side by side. */
+class World {
+  readonly others: (() => unknown)[] = [];
+  readonly #brokers: InProcess[] = [];
+  readonly #servers: NatsProcess[] = [];
+  readonly #clients: StanClient[] = [];
 
-  afterEach(async () => {
-    for (const client of clients.splice(0)) await client.drop();
-    for (const broker of brokers.splice(0)) await broker.stop();
-    for (const close of others.splice(0)) await close();
-    for (const server of servers.splice(0)) await server.stop();
-  });
+  constructor(t: TestContext) {
+    t.after(async () => {
+      for (const client of this.#clients) await client.drop();
+      for (const broker of this.#brokers) await broker.stop();
+      for (const close of this.others) await close();
+      for (const server of this.#servers) await server.stop();
+    });
+  }
 
-  async function natsServer(config?: string): Promise<NatsProcess> {
+  async natsServer(config?: string): Promise<NatsProcess> {
     const server = await NatsProcess.start(config === undefined ? {} : { config });
-    servers.push(server);
+    this.#servers.push(server);
     return server;
   }
 
-  async function start(server: { url: string }, flags: Record<string, string> = {}): Promise<InProcess> {
+  async start(server: { url: string }, flags: Record<string, string> = {}): Promise<InProcess> {
     const broker = await InProcess.start({ 'nats-server': server.url, ...flags });
-    brokers.push(broker);
+    this.#brokers.push(broker);
     return broker;
   }
 
-  async function isServed(server: NatsProcess, login = '', clusterId = 'c'): Promise<void> {
+  async isServed(server: NatsProcess, login = '', clusterId = 'c'): Promise<void> {
     const url = server.url.replace('nats://', `nats://${login}`);
-    const client = await StanClient.connect(url, clusterId, `client-${clients.length}-${Date.now()}`);
-    clients.push(client);
+    const client = await StanClient.connect(url, clusterId, `client-${this.#clients.length}`);
+    this.#clients.push(client);
     await within(client.publish('foo', 'x'), 'a publish is acknowledged');
   }
+}
 
+describe('A broker finds out by itself whether clients are served', { concurrency: true }, () => {
   const AS_CLIENT = 'client:p@';
   const AS_BROKER = { user: 'broker', pass: 'p' };
 
-  it('is not ready where NATS does not let it hear clients, says what it must be permitted, and serves once it is', async () => {
-    const server = await natsServer(withPermissions('{ publish: ">", subscribe: ["_INBOX.>"] }'));
-    const broker = await start(server, AS_BROKER);
+  it('is not ready where NATS does not let it hear clients, says what it must be permitted, and serves once it is', async (t) => {
+    const world = new World(t);
+    const server = await world.natsServer(withPermissions('{ publish: ">", subscribe: ["_INBOX.>"] }'));
+    const broker = await world.start(server, AS_BROKER);
     const { healthz, readyz, reasons } = await broker.complains(
       /does not let this broker subscribe to .*"_STAN\.pub\.c\.>"/,
     );
@@ -76,14 +82,15 @@ describe('A broker finds out by itself whether clients are served', () => {
     );
     await server.reload(withPermissions(MAY_ALL));
     await broker.isWell();
-    await isServed(server, AS_CLIENT);
+    await world.isServed(server, AS_CLIENT);
   });
 
-  it('serves again after permissions were taken away by a reload and given back, with as few subscriptions as it has', async () => {
+  it('serves again after permissions were taken away by a reload and given back, with as few subscriptions as it has', async (t) => {
+    const world = new World(t);
     // So many are on the data link, and one is to spare.
     const limit = 'max_subscriptions: 9';
-    const server = await natsServer(withPermissions(MAY_ALL, limit));
-    const broker = await start(server, AS_BROKER);
+    const server = await world.natsServer(withPermissions(MAY_ALL, limit));
+    const broker = await world.start(server, AS_BROKER);
     await broker.isWell();
     for (const lost of ['_STAN.discover.>', '_INBOX.>']) {
       await server.reload(
@@ -96,13 +103,16 @@ describe('A broker finds out by itself whether clients are served', () => {
       await server.reload(withPermissions(MAY_ALL, limit));
       await broker.isWell();
     }
-    await isServed(server, AS_CLIENT);
+    await world.isServed(server, AS_CLIENT);
     assert.deepEqual(broker.log.matching(/have more subscriptions|does not come back/), []);
   });
 
-  it('notices that it may not answer, from the start and later, and goes on where it may again', async () => {
-    const server = await natsServer(withPermissions('{ publish: ["_STAN.>", "$SYS.>"], subscribe: ">" }'));
-    const broker = await start(server, AS_BROKER);
+  it('notices that it may not answer, from the start and later, and goes on where it may again', async (t) => {
+    const world = new World(t);
+    const server = await world.natsServer(
+      withPermissions('{ publish: ["_STAN.>", "$SYS.>"], subscribe: ">" }'),
+    );
+    const broker = await world.start(server, AS_BROKER);
     const { readyz } = await broker.complains(
       /does not come back|does not let this broker publish to "_INBOX\./,
     );
@@ -116,17 +126,19 @@ describe('A broker finds out by itself whether clients are served', () => {
     assert.deepEqual(broker.log.matching(/data link lost/), [], 'no client has lost anything by that');
   });
 
-  it('is not ready where NATS lets it have too few subscriptions', async () => {
-    const server = await natsServer(withSubscriptionLimit(5));
-    const broker = await start(server);
+  it('is not ready where NATS lets it have too few subscriptions', async (t) => {
+    const world = new World(t);
+    const server = await world.natsServer(withSubscriptionLimit(5));
+    const broker = await world.start(server);
     const { readyz } = await broker.complains(
       /does not let this broker have more subscriptions \(.*maximum subscriptions exceeded/i,
     );
     assert.equal(readyz, 503);
   });
 
-  it('is not ready in the system account, where no client is', async () => {
-    const server = await natsServer(`
+  it('is not ready in the system account, where no client is', async (t) => {
+    const world = new World(t);
+    const server = await world.natsServer(`
 accounts {
   SYS {
     users = [{ user: broker, password: p }]
@@ -139,19 +151,20 @@ accounts {
 }
 system_account: SYS
 `);
-    const broker = await start(server, AS_BROKER);
+    const broker = await world.start(server, AS_BROKER);
     const { readyz } = await broker.complains(/in to its system account, where clients are not/);
     assert.equal(readyz, 503);
     // Servers answer there as well.
-    const other = await start(server, { user: 'client', pass: 'p' });
+    const other = await world.start(server, { user: 'client', pass: 'p' });
     await other.isWell();
   });
 
-  it('makes a data link anew that no longer carries what it sends, though NATS is heard on it', async () => {
-    const server = await natsServer();
+  it('makes a data link anew that no longer carries what it sends, though NATS is heard on it', async (t) => {
+    const world = new World(t);
+    const server = await world.natsServer();
     const proxy = await swallowingProxy(server.port);
-    others.push(proxy.close);
-    const broker = await start({ url: proxy.url });
+    world.others.push(proxy.close);
+    const broker = await world.start({ url: proxy.url });
     await broker.isWell();
     proxy.swallowDataLinks();
     await waitFor(
@@ -159,16 +172,17 @@ system_account: SYS
       () => `it gives up the link: ${broker.log.all.join('\n')}`,
     );
     await broker.isWell();
-    await isServed(server);
+    await world.isServed(server);
   });
 
-  it('says that another server answers for its cluster id when their NATS servers are joined', async () => {
+  it('says that another server answers for its cluster id when their NATS servers are joined', async (t) => {
+    const world = new World(t);
     const [onePort, otherPort] = [await freePort(), await freePort()];
     const cluster = (port: number, routes = ''): string =>
       `cluster { name: x, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
-    const one = await natsServer(cluster(onePort));
-    const other = await natsServer(cluster(otherPort));
-    const [first, second] = [await start(one), await start(other)];
+    const one = await world.natsServer(cluster(onePort));
+    const other = await world.natsServer(cluster(otherPort));
+    const [first, second] = [await world.start(one), await world.start(other)];
     await Promise.all([first.isWell(), second.isWell()]);
     await other.reload(cluster(otherPort, `"nats-route://127.0.0.1:${onePort}"`));
     for (const broker of [first, second]) {
