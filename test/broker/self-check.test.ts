@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { connect } from 'nats';
+import { askStatus } from '../../src/group/ask.js';
 import { InProcess } from '../harness/in-process.js';
 import { freePort } from '../harness/nats-server.js';
 import { StanClient } from '../harness/stan-client.js';
@@ -175,14 +180,18 @@ system_account: SYS
     await world.isServed(server);
   });
 
-  it('says that another server answers for its cluster id when their NATS servers are joined', async (t) => {
+  it('says, as `status` does, that another server answers for its cluster id when their NATS servers are joined', async (t) => {
     const world = new World(t);
     const [onePort, otherPort] = [await freePort(), await freePort()];
     const cluster = (port: number, routes = ''): string =>
       `cluster { name: x, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
     const one = await world.natsServer(cluster(onePort));
     const other = await world.natsServer(cluster(otherPort));
-    const [first, second] = [await world.start(one), await world.start(other)];
+    const dir = mkdtempSync(join(tmpdir(), 'stanchion-self-check-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const member = { 'node-name': 'a', 'ft-group': 'g', store: 'file', dir };
+    const [first, second] = [await world.start(one, member), await world.start(other)];
+    await waitFor(() => first.log.matching(/Streaming Server is ready/).length > 0, 'the group serves');
     await Promise.all([first.isWell(), second.isWell()]);
     await other.reload(cluster(otherPort, `"nats-route://127.0.0.1:${onePort}"`));
     for (const broker of [first, second]) {
@@ -192,6 +201,10 @@ system_account: SYS
       // A restart would make it refuse to start, and leave the clients to the other one.
       assert.deepEqual([healthz, readyz], [200, 503]);
     }
+    const nc = await connect({ servers: one.url });
+    const [status] = await askStatus(nc, 'c', 'g');
+    await nc.close();
+    assert.match(status?.trouble ?? '', /another streaming server answers/);
     await second.stop();
     await first.isWell();
   });
