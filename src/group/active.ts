@@ -22,8 +22,9 @@ const FIRST_PENALTY_MS = 2_000;
 const MAX_PENALTY_MS = 60_000;
 /** Room comes back at any moment, and nothing else is wrong. */
 const NO_ROOM_PENALTY_MS = 2_000;
-/** Standbys have so long to say that they listen. */
+/** Standbys have so long to say that they listen, or so many leases if that is longer. The active serves meanwhile. */
 const READY_MS = 250;
+const READY_LEASES = 0.4;
 
 /** How a reign ends: given away, lost to another, or broken off since it could not go on. */
 export const REIGN_ENDS = ['handover', 'lost', 'failed'] as const;
@@ -191,7 +192,7 @@ export class Active {
         };
       });
       presence.say({ kind: 'offer', member: holder, epoch });
-      await Promise.race([ready, pause.pass(READY_MS)]);
+      await Promise.race([ready, pause.pass(Math.max(READY_MS, options.leaseMs * READY_LEASES))]);
       this.#onReady = undefined;
     }
     const isGiven = await tenure.handOver(place.link);

@@ -244,7 +244,9 @@ describe('a group of brokers on one store', () => {
   });
 
   it('leaves only when all standbys listen, since any of them may be next', async () => {
-    await Promise.all([start('a'), start('b')]);
+    // Long enough for the one that is slow to answer, on any machine.
+    const lease = { 'ft-lease': '10s' };
+    await Promise.all([start('a', lease), start('b', lease)]);
     const { member, epoch, store } = await settled(1);
     const { talk } = groupSubjects('c', 'g');
     const slow = { member: 'c@elsewhere@1@1', epoch };
