@@ -6,6 +6,13 @@ import type { StanSubjects } from '../protocol/subjects.js';
 import type { Store } from '../store/types.js';
 import type { BrokerLink } from './broker-link.js';
 import type { Probe, ProbedSubject } from './probe.js';
+import {
+  notHeard,
+  otherServerProblem,
+  refusedProblem,
+  type ServiceProblem,
+  wrongAccount,
+} from './service-problem.js';
 
 /** The broker's connections to NATS, as far as they are checked. */
 export interface CheckedConnections {
@@ -52,18 +59,6 @@ export interface SelfCheckOptions {
   serving: () => CheckedBroker | undefined;
   /** Called when `problem` has changed. */
   onChanged?: () => void;
-}
-
-/** What can be in the way of clients. A list, so that each has a series of its own from the start. */
-export const SERVICE_PROBLEM_KINDS = ['wrong account', 'refused', 'not heard', 'other server'] as const;
-
-/** Why clients are not served, or not as they should be. */
-export interface ServiceProblem {
-  readonly kind: (typeof SERVICE_PROBLEM_KINDS)[number];
-  /** For people: what, where, what to do. */
-  readonly text: string;
-  /** It is this broker's, so that a standby may do better. */
-  readonly isOwn: boolean;
 }
 
 /** Between two rounds of probes, at least. */
@@ -461,43 +456,17 @@ export class SelfCheck {
   }
 
   #find(): ServiceProblem | undefined {
-    const { connections, clusterId } = this.#options;
+    const { connections, clusterId, serving } = this.#options;
     const { server } = connections;
-    if (this.#isSystemAccount) {
-      return {
-        kind: 'wrong account',
-        isOwn: true,
-        text:
-          `no client can be heard: the NATS server at ${server} has logged this broker in to its system account, where clients are not. ` +
-          'Give it a user of the account that clients use',
-      };
-    }
-    if (this.#refused.size > 0)
-      return { kind: 'refused', isOwn: true, text: refusedText(this.#refused, server) };
+    if (this.#isSystemAccount) return wrongAccount(server);
+    if (this.#refused.size > 0) return refusedProblem(this.#refused.values(), server);
     const deaf = this.#probed.filter((_, index) => (this.#missed[index] ?? 0) >= DEAF_ROUNDS);
     if (deaf.length > 0) {
+      const subjects = deaf.map(({ subscribed }) => subscribed);
       const isHopeless = this.#missed.some((rounds) => rounds >= HOPELESS_ROUNDS);
-      const subjects = deaf.map(({ subscribed }) => subscribed).join(', ');
-      const isServing = this.#options.serving() !== undefined;
-      const comes = isServing ? 'does not come back' : 'did not come back when it served last';
-      return {
-        kind: 'not heard',
-        isOwn: isHopeless,
-        text:
-          `clients may not be heard: what this broker sends to itself through the NATS server at ${server} ${comes} on ${subjects}. ` +
-          'Look at what is between the two, and at the permissions and imports of its user in NATS',
-      };
+      return notHeard(subjects, server, { isServing: serving() !== undefined, isHopeless });
     }
-    if (this.#otherRounds >= OTHER_SERVER_ROUNDS) {
-      return {
-        kind: 'other server',
-        isOwn: false,
-        text:
-          `another streaming server answers for cluster id "${clusterId}" on the NATS servers of ${server}: clients hear both, and both store what ` +
-          'is published, each with sequences of its own. Stop one of them, or give it another cluster id',
-      };
-    }
-    return undefined;
+    return this.#otherRounds < OTHER_SERVER_ROUNDS ? undefined : otherServerProblem(clusterId, server);
   }
 }
 
@@ -511,21 +480,4 @@ async function follow(round: Round): Promise<void> {
   await link.flush();
   await control.flush();
   round.isOver = true;
-}
-
-function refusedText(refused: ReadonlyMap<string, NatsRefusal>, server: string): string {
-  // In whatever order they came, it is the same trouble.
-  const all = [...refused].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, refusal]) => refusal);
-  const what = (['subscribe', 'publish'] as const).flatMap((operation) => {
-    const subjects = all
-      .filter((refusal) => refusal.operation === operation)
-      .map(({ subject }) => `"${subject}"`);
-    return subjects.length === 0 ? [] : [`${operation} to ${subjects.join(', ')}`];
-  });
-  const limit = refused.get(LIMIT);
-  if (limit !== undefined) what.push(`have more subscriptions (${limit.text})`);
-  return (
-    `clients are not served: the NATS server at ${server} does not let this broker ${what.join(', nor ')}. ` +
-    'Give the user of the brokers the permissions of docs/install.md, and its account room for subscriptions'
-  );
 }

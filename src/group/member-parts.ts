@@ -1,4 +1,4 @@
-import type { ServiceProblem } from '../broker/self-check.js';
+import type { ServiceProblem } from '../broker/service-problem.js';
 import type { Clock } from '../clock/clock.js';
 import type { Logger } from '../log/logger.js';
 import type { Measures } from '../metrics/measures.js';

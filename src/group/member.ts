@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.js';
-import type { ServiceProblem } from '../broker/self-check.js';
+import type { ServiceProblem } from '../broker/service-problem.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import type { StanSubjects } from '../protocol/subjects.js';
 import { StoreError } from '../store/errors.js';

@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.js';
-import type { ServiceProblem } from '../broker/self-check.js';
+import type { ServiceProblem } from '../broker/service-problem.js';
 import type { BelievedTime } from '../clock/believed-time.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits.js';

@@ -1,5 +1,5 @@
 import { BAD_INPUT_KINDS } from '../broker/bad-input.js';
-import { SERVICE_PROBLEM_KINDS } from '../broker/self-check.js';
+import { SERVICE_PROBLEM_KINDS } from '../broker/service-problem.js';
 import { VERSION } from '../cli/version.js';
 import type { MonitoredNode } from '../http/node.js';
 import type { LeftOut } from './channel-series.js';
