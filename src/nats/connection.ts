@@ -418,6 +418,8 @@ export class NatsAttachment {
       if (this.isClosed || this.currentControl !== control || !link.isUp) link.close();
       else this.useLink(link);
     } catch (error) {
+      // What ends one connection often ends both, and the package takes a moment to say so: then it is told once.
+      await Promise.race([control?.flush().catch(() => {}), this.untilChange()]);
       if (this.isClosed || this.currentControl !== control || !this.isConnected) return;
       this.linkFailed(messageOf(error));
     }

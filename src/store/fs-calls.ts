@@ -190,6 +190,14 @@ class CountedFile implements StoreFile {
     return this.#calls.run('sync', this.#path, () => this.inner.sync());
   }
 
+  writtenNs(): Promise<bigint> {
+    return this.#calls.run(
+      'stat',
+      this.#path,
+      () => this.inner.writtenNs?.() ?? Promise.reject(new Error('this file system has no times')),
+    );
+  }
+
   truncate(bytes: number): Promise<void> {
     return this.#calls.run('truncate', this.#path, () => this.inner.truncate(bytes));
   }

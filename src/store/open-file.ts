@@ -147,9 +147,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     newestNs: recovery.state.newestNs,
     saved: recovery.state.time,
     continued: options.continued?.(),
-    fileNs: await uncounted(first.file)
-      .writtenNs?.()
-      .catch(() => undefined),
+    fileNs: await first.file.writtenNs?.().catch(() => undefined),
   });
   for (const log of recovery.state.logs.values()) owner.time.hasStamps(log.recoverLastStamp());
   // From here on the older journals end where this reign has read them to end.

@@ -57,6 +57,8 @@ if (role === 'guest') {
   const { startBroker } = await import('stanchion/server');
   await (await startBroker({ natsServer: servers, clusterId: clientId })).stop();
 }
+// The package makes that with the first inbox: a broker has one, and so has any host.
+require('nats').nuid.next();
 const seen = new Set();
 function walk(path, value) {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function') || seen.has(value)) return;

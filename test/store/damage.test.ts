@@ -405,7 +405,9 @@ describe('damage', () => {
   it('is found by the verification, wherever it is', async (t: TestContext) => {
     const { fs } = await checkpointedStore();
     assert.deepEqual((await storeVerify({ fs, clock, dir: DIR })).damages, []);
-    for (const path of fs.paths().filter((name) => /seg|ckpt/.test(name))) {
+    // What is set aside holds nothing: it is written before it is read.
+    const holding = fs.paths().filter((name) => /seg|ckpt/.test(name) && !name.includes('/reserve/'));
+    for (const path of holding) {
       const content = fs.content(path);
       for (let at = 0; at < content.length; at += 7) {
         // The padding of headers means nothing.
