@@ -1,12 +1,27 @@
 import type { LinkHandler } from '../link/types.js';
+import { copyBytes } from '../util/copy-bytes.js';
+
+/** Memory that messages lie in, one behind the other. A buffer for each of them would be much for the garbage collector. */
+interface Chunk {
+  readonly buffer: Buffer;
+  used: number;
+  /** Messages in it that wait. */
+  count: number;
+}
 
 interface Waiting {
-  sid: number;
+  readonly sid: number;
+  readonly chunk: Chunk;
   /** Subject, reply and payload, one behind the other. */
-  bytes: Buffer;
-  replyStart: number;
-  payloadStart: number;
+  readonly start: number;
+  readonly replyStart: number;
+  readonly payloadStart: number;
+  readonly end: number;
 }
+
+const CHUNK_BYTES = 1024 * 1024;
+/** Chunks that are kept for the next time. */
+const MAX_SPARE = 8;
 
 /**
  * What came in while it was not known whether there is room for a message. It stays in order: a client's close must not overtake what the
@@ -16,6 +31,8 @@ export class WaitingMessages {
   readonly #waiting: Waiting[] = [];
   #first = 0;
   #bytes = 0;
+  #chunk: Chunk | undefined;
+  readonly #spare: Chunk[] = [];
 
   get bytes(): number {
     return this.#bytes;
@@ -36,28 +53,34 @@ export class WaitingMessages {
     payloadStart: number,
     payloadEnd: number,
   ): void {
-    const bytes = Buffer.concat([
-      buffer.subarray(subjectStart, subjectEnd),
-      buffer.subarray(replyStart, replyEnd),
-      buffer.subarray(payloadStart, payloadEnd),
-    ]);
-    const replyAt = subjectEnd - subjectStart;
-    this.#bytes += bytes.length;
-    this.#waiting.push({ sid, bytes, replyStart: replyAt, payloadStart: replyAt + replyEnd - replyStart });
+    const bytes = subjectEnd - subjectStart + replyEnd - replyStart + payloadEnd - payloadStart;
+    const chunk = this.#chunkFor(bytes);
+    const start = chunk.used;
+    const replyAt = copyBytes(chunk.buffer, start, buffer, subjectStart, subjectEnd);
+    const payloadAt = copyBytes(chunk.buffer, replyAt, buffer, replyStart, replyEnd);
+    const end = copyBytes(chunk.buffer, payloadAt, buffer, payloadStart, payloadEnd);
+    chunk.used = end;
+    chunk.count++;
+    this.#bytes += bytes;
+    this.#waiting.push({ sid, chunk, start, replyStart: replyAt, payloadStart: payloadAt, end });
   }
 
   /** Hands over the oldest one, which waits until `drop`. */
   hand(to: LinkHandler['onMessage']): void {
     const waiting = this.#waiting[this.#first];
     if (waiting === undefined) return;
-    const { sid, bytes, replyStart, payloadStart } = waiting;
-    to(sid, bytes, 0, replyStart, replyStart, payloadStart, payloadStart, bytes.length);
+    const { sid, chunk, start, replyStart, payloadStart, end } = waiting;
+    to(sid, chunk.buffer, start, replyStart, replyStart, payloadStart, payloadStart, end);
   }
 
   /** The oldest one does not wait any more. */
   drop(): void {
     const waiting = this.#waiting[this.#first++];
-    if (waiting !== undefined) this.#bytes -= waiting.bytes.length;
+    if (waiting !== undefined) {
+      const { chunk, start, end } = waiting;
+      this.#bytes -= end - start;
+      if (--chunk.count === 0) this.#giveBack(chunk);
+    }
     if (this.#first * 2 <= this.#waiting.length) return;
     this.#waiting.splice(0, this.#first);
     this.#first = 0;
@@ -66,5 +89,25 @@ export class WaitingMessages {
   /** Nobody waits for them any more. */
   clear(): void {
     this.#waiting.length = this.#first = this.#bytes = 0;
+    this.#chunk = undefined;
   }
+
+  #chunkFor(bytes: number): Chunk {
+    const chunk = this.#chunk;
+    if (chunk !== undefined && chunk.buffer.length - chunk.used >= bytes) return chunk;
+    const isUsual = bytes <= CHUNK_BYTES;
+    const next = (isUsual ? this.#spare.pop() : undefined) ?? newChunk(Math.max(CHUNK_BYTES, bytes));
+    this.#chunk = next;
+    return next;
+  }
+
+  #giveBack(chunk: Chunk): void {
+    chunk.used = 0;
+    if (chunk === this.#chunk) return;
+    if (chunk.buffer.length === CHUNK_BYTES && this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
+  }
+}
+
+function newChunk(bytes: number): Chunk {
+  return { buffer: Buffer.allocUnsafeSlow(bytes), used: 0, count: 0 };
 }
