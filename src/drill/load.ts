@@ -116,7 +116,8 @@ export class Load {
   async preload(count: number, onProgress: (acked: number) => void, signal: AbortSignal): Promise<void> {
     const publisher = this.#stored;
     const { ledger } = publisher;
-    let before = { acked: -1, atMs: 0, reportedMs: 0 };
+    // The clock counts from the start of the process, which may have been a moment ago: what is below zero was long before.
+    let before = { acked: -1, atMs: 0, reportedMs: Number.NEGATIVE_INFINITY };
     while (ledger.sent < count || !publisher.isIdle) {
       // What is under way gets its ack: it is needed to know what must be there.
       if (signal.aborted && publisher.isIdle) return;

@@ -22,6 +22,13 @@ interface Ended {
 
 const MAIN = await mainScript();
 
+/** Sets back the clock that a process has from its start on: as on a machine on which all before takes no time. */
+const JUST_STARTED = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(
+    'const now = performance.now.bind(performance); performance.now = () => now() - 10_000;',
+  )}`,
+};
+
 /** Those that a test that has failed leaves behind are ended. */
 const running = new Set<ChildProcess>();
 afterEach(() => {
@@ -31,6 +38,7 @@ afterEach(() => {
 /** The command, as an operator runs it. */
 class Command {
   readonly ended: Promise<Ended>;
+  hasEnded = false;
   stderr = '';
   readonly #child: ChildProcess;
 
@@ -44,7 +52,10 @@ class Command {
     });
     this.#child = child;
     running.add(child);
-    child.on('close', () => running.delete(child));
+    child.on('close', () => {
+      this.hasEnded = true;
+      running.delete(child);
+    });
     let stdout = '';
     child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
       stdout += chunk;
@@ -214,16 +225,21 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     brokers = await Promise.all([start('a'), start('b')]);
   }
 
-  const live = (...args: string[]): Promise<Ended> =>
-    drill('--nats-server', nats.url, '--cluster-id', 'live', '--settle', '100ms', '--rate', '200', ...args);
+  const live = (...args: string[]): Promise<Ended> => liveIn({}, ...args);
+  const liveIn = (environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ended> =>
+    drillIn(
+      environment,
+      ...['--nats-server', nats.url, '--cluster-id', 'live', '--settle', '100ms', '--rate', '200', ...args],
+    );
 
-  it('asks it to hand over and signals nobody, unless it is told that it may', {
+  it('says what it does, asks it to hand over and signals nobody, unless it is told that it may', {
     timeout: 60_000,
   }, async () => {
     await startGroup();
-    const ended = await live('--takeovers', '1', '--messages', '100', '--json');
+    const ended = await liveIn(JUST_STARTED, '--takeovers', '1', '--messages', '100', '--json');
     const report = reportOf(ended);
     assert.deepEqual([ended.exitCode, report.verdict], [0, 'passed'], ended.stderr);
+    assert.match(ended.stderr, /^storing: \d+ of 100 messages$/m, 'also as soon after its start as here');
     assert.deepEqual([report.clusterId, report.group, report.members], ['live', 'g', 2]);
     assert.deepEqual(
       report.takeovers.map(({ fault }) => fault),
@@ -270,7 +286,13 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
         ...['--nats-server', nats.url, '--cluster-id', 'live', '--messages', '100', '--rate', '200'],
         ...['--takeovers', '1', '--settle', settle],
       );
-      await waitFor(() => /storing|Another/.test(command.stderr), 'it is at work, or refused', 30_000);
+      const isThere = (): boolean => /storing|Another/.test(command.stderr);
+      await waitFor(
+        () => isThere() || command.hasEnded,
+        () => `it is at work, or refused; it said:\n${command.stderr}`,
+        30_000,
+      );
+      assert.ok(isThere(), `it ended before it was at work, or refused; it said:\n${command.stderr}`);
       return command;
     };
     const channels = ['load', 'probe', 'stored'].map((name) => `stanchion.drill.${name}`);
