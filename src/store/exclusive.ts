@@ -60,7 +60,14 @@ export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
       continue;
     }
     const begun = clock.monotonicMs();
-    const next = await reign.takeOver(state, epoch, holder);
+    let next = await reign.takeOver(state, epoch, holder);
+    if (next === 'lost') {
+      const wanted = { epoch, counter: 0, holder };
+      if (await isDone(reign, wanted)) {
+        await reign.settle(wanted);
+        next = wanted;
+      }
+    }
     if (next !== 'lost') {
       claim = new StoreClaim(options, reign, next, lock, begun, leaseMs);
       await lock.removeOlder();
@@ -77,6 +84,15 @@ export async function isFree(state: ReignState, processes: Processes): Promise<b
   if (state.holder === RELEASED) return true;
   const holder = parseHolder(state.holder);
   return holder !== undefined && (await processes.isDead(holder.identity));
+}
+
+/**
+ * Whether a change of the name that was not there has been made all the same: a network file system may have renamed it, lost the answer, and
+ * asked again. Nobody else makes the name of a claim's own next state.
+ */
+async function isDone(reign: Reign, wanted: ReignState): Promise<boolean> {
+  const found = await reign.read().catch(() => undefined);
+  return found !== undefined && sameReign(found, wanted);
 }
 
 /** @returns the state as soon as it is another than `known`, or `known` after the lease time */
@@ -215,9 +231,10 @@ export class StoreClaim {
     if (this.#lost !== undefined) throw this.#lost;
     const begun = this.#options.clock.monotonicMs();
     const { dir } = this.#options;
+    const wanted = { ...this.#state, counter: this.#state.counter + 1 };
     const next = await this.#reign.renew(this.#state);
-    if (next !== 'lost') {
-      this.#state = next;
+    if (next !== 'lost' || (await isDone(this.#reign, wanted))) {
+      this.#state = wanted;
       this.#renewedMs = begun;
       return;
     }

@@ -12,6 +12,7 @@ import { holderOf, machineProcesses, type Processes } from '../../src/store/proc
 import { parseReignFileName, RELEASED, Reign, reignFileName } from '../../src/store/reign.js';
 import { StoreAnchor } from '../../src/store/store-anchor.js';
 import { ManualClock } from '../clock/manual-clock.js';
+import { waitFor } from '../harness/wait.js';
 
 function directory(t: TestContext): string {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-reign-'));
@@ -218,6 +219,54 @@ describe('a store for one broker alone', () => {
       isDead: (identity) => here.isDead(identity),
     };
   }
+
+  /** As a network file system may be: it renames, loses the answer, asks again, and says that the name is not there. */
+  class ForgetfulFs {
+    isForgetful = false;
+    forgotten = 0;
+    readonly fs: StoreFs = new Proxy(nodeFs, {
+      get: (target, name) => {
+        if (name === 'rename') return this.#rename;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+
+    readonly #rename = async (from: string, to: string): Promise<void> => {
+      await nodeFs.rename(from, to);
+      if (!this.isForgetful || !from.includes('/reign/')) return;
+      this.forgotten++;
+      await nodeFs.rename(from, to);
+    };
+  }
+
+  it('is kept when a renewal was done and its answer lost, again and again', async (t) => {
+    const dir = directory(t);
+    const forgetful = new ForgetfulFs();
+    const lost: Error[] = [];
+    const first = await claim(t, dir, { fs: forgetful.fs, onLost: (error) => lost.push(error) });
+    forgetful.isForgetful = true;
+    await awake(waitFor(() => forgetful.forgotten >= 3 || lost.length > 0, 'three renewals'));
+    assert.deepEqual(lost, []);
+    await first.confirm();
+    forgetful.isForgetful = false;
+    await first.release();
+    assert.equal((await new Reign(nodeFs, dir).read()).holder, RELEASED);
+  });
+
+  it('is taken at once when the taking was done and its answer lost', async (t) => {
+    const dir = directory(t);
+    await (await claim(t, dir)).release();
+    const forgetful = new ForgetfulFs();
+    forgetful.isForgetful = true;
+    const clock = new ManualClock();
+    // Time does not pass: whoever waits for a lease waits for ever.
+    const claimed = await claim(t, dir, { fs: forgetful.fs, clock });
+    assert.equal(forgetful.forgotten, 1);
+    forgetful.isForgetful = false;
+    await claimed.confirm();
+    assert.equal(claimed.epoch, 2);
+  });
 
   it('is taken at once when it is new, and when it was released', async (t) => {
     const dir = directory(t);
