@@ -105,16 +105,7 @@ export async function writeAtomically(
   await removeIfThere(fs, temporary);
   try {
     const file = await fs.open(temporary, 'create');
-    try {
-      let position = 0;
-      for (const part of parts) {
-        await writeAll(file, part, 0, part.length, position);
-        position += part.length;
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeAndClose(file, parts);
     await fs.rename(temporary, `${directory}/${name}`);
   } catch (error) {
     // What is half written takes room that may be all there is.
@@ -133,6 +124,13 @@ export async function writeOver(
   parts: readonly Buffer[],
 ): Promise<void> {
   const file = await fs.open(path, 'write');
+  await writeAndClose(file, parts);
+  await fs.rename(path, `${directory}/${name}`);
+  await fs.syncDirectory(directory);
+}
+
+/** From its beginning, durably. */
+async function writeAndClose(file: StoreFile, parts: readonly Buffer[]): Promise<void> {
   try {
     let position = 0;
     for (const part of parts) {
@@ -143,8 +141,6 @@ export async function writeOver(
   } finally {
     await file.close();
   }
-  await fs.rename(path, `${directory}/${name}`);
-  await fs.syncDirectory(directory);
 }
 
 /** A file that someone else has removed is removed. */
