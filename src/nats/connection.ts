@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Authenticator } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
-import type { LinkTarget } from '../link/dial.js';
+import { type LinkTarget, withTimeout } from '../link/dial.js';
 import { Link, type LinkOptions, LinkRefusedError } from '../link/link.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { LinkDownReason, LinkHandler } from '../link/types.js';
@@ -338,10 +338,23 @@ export class NatsAttachment {
   /** Where to try: where the data link is, if that is up, then the servers behind the last one. */
   private async *places(): AsyncGenerator<Place> {
     const { place } = this;
-    if (place !== undefined && this.currentLink !== undefined && !this.isLeaving) yield place;
+    if (place !== undefined && !this.isLeaving && (await this.isLinkAnswered())) yield place;
     for (const server of this.servers.round()) {
       for (const address of await addressesOf(server.host, this.random)) yield { server, address };
     }
+  }
+
+  /** What has ended the control connection may be about to end the link. */
+  private async isLinkAnswered(): Promise<boolean> {
+    const { currentLink: link } = this;
+    if (link === undefined) return false;
+    const timeoutMs = this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    try {
+      await withTimeout(this.clock, timeoutMs, () => {}, link.flush());
+    } catch {
+      return false;
+    }
+    return this.currentLink === link && link.isUp;
   }
 
   private arrive(place: Place, control: ControlConnection): void {

@@ -9,6 +9,7 @@ import {
   type Status,
   type Subscription,
 } from 'nats';
+import { LinkRefusedError } from '../link/link.js';
 import { type ServerInfo, serverInfoOf } from '../link/server-info.js';
 import { messageOf } from './credentials.js';
 
@@ -111,7 +112,11 @@ export class ControlConnection implements Requester {
       });
       return new ControlConnection(connection, events);
     } catch (error) {
-      throw new Error(wordsOf(error), { cause: error });
+      const words = wordsOf(error);
+      // In the words of a data link, on which the same server says the same.
+      if (error instanceof NatsError && error.isAuthError())
+        throw new LinkRefusedError(`the server refused: ${words}`);
+      throw new Error(words, { cause: error });
     }
   }
 
@@ -237,9 +242,11 @@ const LAST_CODES: ReadonlySet<string> = new Set([
   ErrorCode.AccountExpired,
 ]);
 
-/** The package has the server's words in what an error is made from. */
+/** The package has the server's words in what an error is made from, or in the error with the quotes of the protocol. */
 function wordsOf(error: unknown): string {
-  return error instanceof NatsError && error.chainedError !== undefined
-    ? messageOf(error.chainedError)
-    : messageOf(error);
+  const words =
+    error instanceof NatsError && error.chainedError !== undefined
+      ? messageOf(error.chainedError)
+      : messageOf(error);
+  return words.replace(/^'(.*)'$/s, '$1');
 }
