@@ -97,6 +97,8 @@ interface Round {
   readonly broker: CheckedBroker;
   /** Whatever comes back has come back. */
   isOver: boolean;
+  /** It says nothing: a connection was lost on the way. */
+  hasFailed: boolean;
   /** NATS has taken the probes. */
   isTaken: boolean;
   receivedBytes: number;
@@ -239,10 +241,10 @@ export class SelfCheck {
     }
     const round = this.#round;
     const isSame = round?.link === link && round?.control === control && round?.broker === broker;
-    if (round !== undefined && isSame && !round.isOver) {
+    if (round !== undefined && isSame && !round.isOver && !round.hasFailed) {
       this.#wait(round);
     } else {
-      if (round !== undefined && isSame) this.#count();
+      if (round?.isOver === true && isSame) this.#count();
       this.#round = undefined;
       if (broker === undefined) this.#serveNot();
       else if (link !== undefined && control !== undefined) {
@@ -320,7 +322,7 @@ export class SelfCheck {
     this.#isOtherHeard = false;
     const round: Round = {
       ...{ link, control, broker },
-      ...{ isOver: false, isTaken: false, isAsking: false },
+      ...{ isOver: false, hasFailed: false, isTaken: false, isAsking: false },
       ...{ receivedBytes: link.receivedBytes, stuckRounds: 0 },
     };
     this.#round = round;
@@ -329,8 +331,9 @@ export class SelfCheck {
       if (this.#unprobed.has(subscribed)) continue;
       control.publish(publishTo, payload, { reply: `${this.#inbox}.${index}` });
     }
-    // If a connection goes down, there will be another round on the next one.
-    follow(round).catch(() => {});
+    follow(round).catch(() => {
+      round.hasFailed = true;
+    });
   }
 
   /** What it may not publish to, NATS says. */

@@ -182,10 +182,10 @@ system_account: SYS
 
   it('says, as `status` does, that another server answers for its cluster id when their NATS servers are joined', async (t) => {
     const world = new World(t);
-    const [onePort, otherPort] = [await freePort(), await freePort()];
+    const otherPort = await freePort();
     const cluster = (port: number, routes = ''): string =>
       `cluster { name: x, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
-    const one = await world.natsServer(cluster(onePort));
+    const one = await world.natsServer(cluster(-1));
     const other = await world.natsServer(cluster(otherPort));
     const dir = mkdtempSync(join(tmpdir(), 'stanchion-self-check-'));
     t.after(() => rmSync(dir, { recursive: true, force: true }));
@@ -193,7 +193,7 @@ system_account: SYS
     const [first, second] = [await world.start(one, member), await world.start(other)];
     await waitFor(() => first.log.matching(/Streaming Server is ready/).length > 0, 'the group serves');
     await Promise.all([first.isWell(), second.isWell()]);
-    await other.reload(cluster(otherPort, `"nats-route://127.0.0.1:${onePort}"`));
+    await other.reload(cluster(otherPort, `"nats-route://127.0.0.1:${one.clusterPort}"`));
     for (const broker of [first, second]) {
       const { healthz, readyz } = await broker.complains(
         /another streaming server answers for cluster id "c"/,

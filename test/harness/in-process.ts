@@ -2,7 +2,6 @@ import type { RunningBroker } from '../../src/assembly/running.js';
 import { startBroker } from '../../src/assembly/start.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
-import { freePort } from './nats-server.js';
 import { waitFor } from './wait.js';
 
 /** Keeps what is logged. */
@@ -37,7 +36,7 @@ export class InProcess {
     const all = {
       'cluster-id': 'c',
       'http-addr': '127.0.0.1',
-      'http-port': String(await freePort()),
+      'http-port': '-1',
       ...flags,
     };
     const argv = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);

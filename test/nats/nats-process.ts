@@ -16,6 +16,8 @@ export class NatsProcess {
     readonly port: number,
     private readonly dir: string,
     private readonly log: { text: string },
+    /** For routes; undefined if it is in no cluster. */
+    readonly clusterPort: number | undefined,
   ) {}
 
   /** @param config text of a configuration file */
@@ -40,9 +42,11 @@ export class NatsProcess {
       const file = (await readdir(dir)).find((name) => name.endsWith('.ports'));
       const text = file ? await readFile(join(dir, file), 'utf8') : '';
       if (text.endsWith('}')) {
-        const ports = JSON.parse(text) as { nats: string[] };
-        const port = Number(new URL(ports.nats[0]!.replace(/^\w+:/, 'http:')).port);
-        return new NatsProcess(child, port, dir, log);
+        const ports = JSON.parse(text) as { nats: string[]; cluster?: string[] };
+        const portOf = (url: string): number => Number(new URL(url.replace(/^\w+:/, 'http:')).port);
+        const cluster = ports.cluster?.[0];
+        const clusterPort = cluster === undefined ? undefined : portOf(cluster);
+        return new NatsProcess(child, portOf(ports.nats[0]!), dir, log, clusterPort);
       }
       const ended = await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 5))]);
       if (ended !== undefined) {
