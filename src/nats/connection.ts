@@ -3,10 +3,11 @@ import type { Authenticator } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
 import { type LinkTarget, withTimeout } from '../link/dial.js';
-import { Link, type LinkOptions, LinkRefusedError } from '../link/link.js';
+import { Link, type LinkOptions } from '../link/link.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { LinkDownReason, LinkHandler } from '../link/types.js';
 import type { Logger } from '../log/logger.js';
+import { unlessAborted } from '../util/unless-aborted.js';
 import { Backoff } from './backoff.js';
 import { ControlConnection } from './control.js';
 import { authenticators, connectFields, linkTls, messageOf, NatsConfigError } from './credentials.js';
@@ -14,6 +15,7 @@ import { MovingLink } from './moving-link.js';
 import { OutageLog } from './outage-log.js';
 import { endsConnection, type NatsRefusal, parseRefusal } from './refusal.js';
 import { RefusalLog } from './refusal-log.js';
+import { type Failure, RoundError, reasonOf } from './round-error.js';
 import { addressesOf, type NatsServerName, ServerList } from './server-list.js';
 
 export interface NatsAttachmentOptions {
@@ -609,49 +611,4 @@ export class NatsAttachment {
     this.currentControl?.close();
     this.changed();
   }
-}
-
-interface Failure {
-  readonly server: string;
-  readonly error: Error;
-}
-
-/** No server could be used: what each said. */
-class RoundError extends Error {
-  override name = 'RoundError';
-  /** Not one was unreachable: all were there, and refused. */
-  readonly isRefused: boolean;
-
-  constructor(failures: readonly Failure[]) {
-    const reasons = new Map<string, string[]>();
-    for (const { server, error } of failures) {
-      const servers = reasons.get(error.message) ?? [];
-      servers.push(server);
-      reasons.set(error.message, servers);
-    }
-    const isOne = reasons.size === 1;
-    super([...reasons].map(([reason, at]) => (isOne ? reason : `${at.join(', ')}: ${reason}`)).join('; '));
-    this.isRefused = failures.every(({ error }) => error instanceof LinkRefusedError);
-  }
-}
-
-/** @throws what the signal is aborted with, at once */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let giveUp: () => void = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    giveUp = () => reject(signal.reason);
-  });
-  signal.addEventListener('abort', giveUp);
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', giveUp);
-  }
-}
-
-/** The link names the server, which stands beside it here. */
-function reasonOf(error: unknown): Error {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error ? cause : error instanceof Error ? error : new Error(String(error));
 }
