@@ -26,7 +26,7 @@ const QUICK_ROUNDS = 3;
 const HELP = `npm run bench -- [flags]
 
   --only PART        only lines whose id contains PART; several times for several
-  --quick            few and short rounds: for a first look, not for the README
+  --quick            few and short rounds: for a first look, not for docs/performance.md
   --rounds N         pairs of rounds per line [${DEFAULT_ROUNDS}]
   --floor-only       only the floor;  --broker-only: only the broker
   --profile LINE     run one line under --cpu-prof, print where the time goes (with --floor-only: of the floor)

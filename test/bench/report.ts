@@ -166,7 +166,7 @@ export function formatReport({ machine, lines, fence, clients, rest, missed, fai
   );
   if (machine.loadAverage > QUIET_LOAD) {
     parts.push(
-      `Others were at work on this machine (load average ${machine.loadAverage.toFixed(1)}): not for the README.`,
+      `Others were at work on this machine (load average ${machine.loadAverage.toFixed(1)}): not for docs/performance.md.`,
     );
   }
   if (lines.length > 0) parts.push(speedTable(lines), coresTable(lines));
