@@ -1,6 +1,3 @@
-export { type Codec, jsonCodec, type Payload, stringCodec } from './client/codec.js';
-export { connect } from './client/connect.js';
-export type { PublishOptions, StanConnection } from './client/connection.js';
 export {
   AckTimeoutError,
   ClosedError,
@@ -11,12 +8,15 @@ export {
   StanError,
   type StanErrorCode,
   SubscribeError,
-} from './client/errors.js';
+} from './client/client-errors.js';
+export type { Subscription } from './client/client-subscription.js';
+export { type Codec, jsonCodec, type Payload, stringCodec } from './client/codec.js';
+export { connect } from './client/connect.js';
+export type { ConnectOptions, NatsOptions } from './client/connect-options.js';
+export type { Status } from './client/connection-status.js';
 export type { Message } from './client/message.js';
-export type { NatsConnection, NatsMessage, NatsStatus, NatsSubscription } from './client/nats.js';
-export type { ConnectOptions, NatsOptions } from './client/options.js';
+export type { NatsConnection, NatsMessage, NatsStatus, NatsSubscription } from './client/nats-connection.js';
 export type { OnAck } from './client/pending.js';
+export type { PublishOptions, StanConnection } from './client/stan-connection.js';
 export type { StartAt } from './client/start-at.js';
-export type { Status } from './client/status.js';
 export type { MessageCallback, SubscribeOptions } from './client/subscribe-options.js';
-export type { Subscription } from './client/subscription.js';

@@ -1,13 +1,13 @@
-import type { RunningBroker } from './assembly/running.js';
-import { startBroker as start } from './assembly/start.js';
 import { type BrokerOptions, embeddedConfig } from './config/embedded.js';
 import type { LogConfig } from './config/serve-config.js';
 import { createLogger, type Logger, silentLogger } from './log/logger.js';
 import { descriptorOutput, fileOutput } from './log/output.js';
+import type { RunningBroker } from './run/running-broker.js';
+import { startBroker as start } from './run/start.js';
 
-export type { RunningBroker, StopReason } from './assembly/running.js';
 export type { BrokerOptions, ChannelOptions } from './config/embedded.js';
 export type { LogFields, Logger } from './log/logger.js';
+export type { RunningBroker, StopReason } from './run/running-broker.js';
 
 const STDOUT = 1;
 

@@ -1,6 +1,6 @@
-import type { StartBroker } from '../assembly/running.js';
 import { parseFlags } from '../config/argv.js';
-import { ConfigError } from '../config/error.js';
+import { ConfigError } from '../config/config-error.js';
+import type { StartBroker } from '../run/running-broker.js';
 import { errorText } from './error-text.js';
 
 const ASKS_ABOUT_ITSELF = new Set(['--help', '-h', '--version', '-v']);

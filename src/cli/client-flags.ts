@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { Authenticator, TlsOptions } from 'nats';
 import type { Argv, Options } from 'yargs';
 import { checkChannelName } from '../client/pub-encoder.js';
-import { ConfigError } from '../config/error.js';
+import { ConfigError } from '../config/config-error.js';
 import { subject } from '../config/kinds.js';
-import { NATS_OPTIONS, natsConfigOf } from '../config/nats.js';
+import { NATS_OPTIONS, natsConfigOf } from '../config/nats-options.js';
 import type { ConnectOptions } from '../index.js';
 import { authenticators, controlTls } from '../nats/credentials.js';
-import { isClientIdValid } from '../protocol/subjects.js';
+import { isClientIdValid } from '../protocol/stan-subjects.js';
 import { type Flags, flagsOf } from './flags.js';
 
 /** Of every command. */

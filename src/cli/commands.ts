@@ -1,17 +1,17 @@
 import yargs, { type Argv, type Options } from 'yargs';
-import { ConfigError } from '../config/error.js';
-import { addBenchCommand, BENCH_FLAGS } from './bench.js';
+import { ConfigError } from '../config/config-error.js';
+import { VERSION } from '../version.js';
+import { addBenchCommand, BENCH_FLAGS } from './bench-command.js';
 import { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
-import { addDrillCommand, DRILL_FLAGS } from './drill.js';
+import { addDrillCommand, DRILL_FLAGS } from './drill-command.js';
 import { addPubCommand, PUB_FLAGS } from './pub.js';
 import { addServeHelp } from './serve-help.js';
 import { asYargsHasIt } from './spellings.js';
 import { addStatusCommand, STATUS_FLAGS } from './status.js';
-import { addStoreCommands, REPAIR_FLAGS, STORE_FLAGS } from './store.js';
+import { addStoreCommands, REPAIR_FLAGS, STORE_FLAGS } from './store-command.js';
 import { addSubCommand, SUB_FLAGS } from './sub.js';
 import { addUpCommand } from './up.js';
 import { UP_FLAGS } from './up-flags.js';
-import { VERSION } from './version.js';
 
 const MAX_HELP_WIDTH = 120;
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { RawValue } from '../config/argv.js';
 import { type Choices, chooseAmong } from '../config/choose.js';
+import { ConfigError } from '../config/config-error.js';
 import { environmentValue } from '../config/env.js';
-import { ConfigError } from '../config/error.js';
 import { isFileKey } from '../config/file-keys.js';
 import { boolean } from '../config/kinds.js';
-import type { ChannelRule } from '../config/limits.js';
+import type { ChannelRule } from '../config/limits-table.js';
 import { kebab, OPTION_NAMES, type OptionName } from '../config/options.js';
 import { parseDurationMs, parseSize } from '../config/units.js';
 import { didYouMean } from '../util/suggest.js';
@@ -166,7 +166,7 @@ function durationText(ms: number): string {
 /** What a file says of a command's flags. It may be a broker's, which is checked as the broker does: what is for brokers only plays no part. */
 async function readFlagFile(path: string, names: readonly string[]): Promise<FlagFile> {
   // It takes a tenth of a second to load.
-  const { checkConfigFile, parseYaml } = await import('../config/file.js');
+  const { checkConfigFile, parseYaml } = await import('../config/config-file.js');
   const flags = new Map<string, Given>();
   const brokers: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(parseYaml(path, readText(path)))) {

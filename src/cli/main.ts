@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import type { StartBroker } from '../assembly/running.js';
+import type { StartBroker } from '../run/running-broker.js';
 import { keepYoungGenerationSmall } from './young-generation.js';
 
 /** The other commands do without a broker's code. */
 const startBroker: StartBroker = async (config, options) => {
-  const assembly = await import('../assembly/start.js');
+  const assembly = await import('../run/start.js');
   return await assembly.startBroker(config, options);
 };
 

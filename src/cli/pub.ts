@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { buffer as bytesOf } from 'node:stream/consumers';
 import type { Argv, Options } from 'yargs';
-import { ConfigError } from '../config/error.js';
+import { ConfigError } from '../config/config-error.js';
 import { connect, type StanConnection } from '../index.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';

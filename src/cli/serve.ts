@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import type { RunningBroker, StartBroker } from '../assembly/running.js';
 import {
   NO_CONFIG_FILE,
   namesConfigFile,
@@ -11,6 +10,7 @@ import {
 import type { LogConfig } from '../config/serve-config.js';
 import { createLogger, type RootLogger } from '../log/logger.js';
 import { descriptorOutput, fileOutput, type LogFile } from '../log/output.js';
+import type { RunningBroker, StartBroker } from '../run/running-broker.js';
 import { errorText } from './error-text.js';
 import { LogLevelSwitch } from './log-level.js';
 import { writePidFile } from './pid-file.js';
@@ -82,7 +82,7 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
 /** What parses config files would stay in memory, a tenth of a broker: it is loaded if one is named. */
 async function configFileReader(argv: readonly string[]): Promise<ReadConfigFile> {
   if (!namesConfigFile(argv, process.env)) return () => NO_CONFIG_FILE;
-  const { parseConfigFile } = await import('../config/file.js');
+  const { parseConfigFile } = await import('../config/config-file.js');
   return (path) => parseConfigFile(path, readFileSync(path, 'utf8'));
 }
 

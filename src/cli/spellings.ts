@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import { ConfigError } from '../config/error.js';
+import { ConfigError } from '../config/config-error.js';
 import { didYouMean } from '../util/suggest.js';
 
 /** `-n1000` is a letter and its number. */

@@ -1,5 +1,5 @@
-import { DISPUTE_REMEDY, type DisputeStatus, nameOf } from '../group/dispute-status.js';
-import type { MemberStatus } from '../group/status.js';
+import type { MemberStatus } from '../group/report/member-status.js';
+import { DISPUTE_REMEDY, type DisputeStatus, nameOf } from '../group/watch/dispute-status.js';
 
 /** A paragraph for each group that two sides dispute: who, since when, and what to do. */
 export function disputes(found: readonly MemberStatus[]): string[] {

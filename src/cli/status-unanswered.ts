@@ -1,5 +1,5 @@
-import { unanswered } from '../group/peer-status.js';
-import type { MemberStatus } from '../group/status.js';
+import type { MemberStatus } from '../group/report/member-status.js';
+import { unanswered } from '../group/report/peer-status.js';
 
 /** Rows of the table for members that have not answered, as those that have heard them last: node, group, role, epoch, ... */
 export function unansweredRows(found: readonly MemberStatus[]): string[][] {

@@ -1,7 +1,8 @@
 import type { Argv, Options } from 'yargs';
-import { askStatus } from '../group/ask.js';
-import type { MemberStatus } from '../group/status.js';
+import { askStatus } from '../group/report/ask-status.js';
+import type { MemberStatus } from '../group/report/member-status.js';
 import { reachNats } from '../nats/reach.js';
+import { table } from '../util/table.js';
 import {
   addNatsFlags,
   CLUSTER_FLAGS,
@@ -13,7 +14,6 @@ import {
 } from './client-flags.js';
 import { disputes } from './status-dispute.js';
 import { unansweredRows } from './status-unanswered.js';
-import { table } from './table.js';
 
 export const STATUS_FLAGS = {
   ...CLUSTER_FLAGS,

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock/clock.js';
-import { ConfigError } from '../config/error.js';
-import { candidateLock } from '../store/candidate-lock.js';
-import { claimStore } from '../store/exclusive.js';
-import { nodeFs } from '../store/fs.js';
-import { machineProcesses } from '../store/process-identity.js';
-import type { RepairReport } from '../store/repair.js';
-import { type RepairClaim, type RepairOutcome, repairStore } from '../store/repair-store.js';
-import type { LostMessages } from '../store/salvage-state.js';
+import { ConfigError } from '../config/config-error.js';
+import { nodeFs } from '../files/fs.js';
+import { candidateLock } from '../lease/candidate-lock.js';
+import { claimStore } from '../lease/exclusive.js';
+import { machineProcesses } from '../lease/process-identity.js';
+import type { RepairReport } from '../store/tools/repair.js';
+import { type RepairClaim, type RepairOutcome, repairStore } from '../store/tools/repair-store.js';
+import type { LostMessages } from '../store/tools/salvage-state.js';
 
 export interface RepairFlags {
   dir: string;

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Argv, Options } from 'yargs';
-import { ConfigError } from '../config/error.js';
+import { ConfigError } from '../config/config-error.js';
 import { connect, type Message, type StartAt, type Subscription } from '../index.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { RawValue } from '../config/argv.js';
+import { ConfigError } from '../config/config-error.js';
 import { readEnvironment } from '../config/env.js';
-import { ConfigError } from '../config/error.js';
 import { boolean } from '../config/kinds.js';
-import type { Credentials } from '../config/nats.js';
+import type { Credentials } from '../config/nats-options.js';
 import { type OptionName, optionOf } from '../config/options.js';
 import { NO_CONFIG_FILE, resolveServe } from '../config/resolve.js';
 import type { Flags } from './flags.js';
@@ -56,7 +56,7 @@ export async function upOptions(
   if (!chosen.some(({ name }) => name === 'log-format')) brokerFlags.push('--log-format', logFormat);
   const brokerEnvironment = { ...environment, STANCHION_CONFIG: '' };
   // What a broker would refuse is refused here, once.
-  const { parseConfigFile } = await import('../config/file.js');
+  const { parseConfigFile } = await import('../config/config-file.js');
   const { config: broker, options } = resolveServe(
     [
       ...['--cluster-id', clusterId, '--ft-group', group, '--store', 'file', '--dir', dir],

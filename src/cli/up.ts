@@ -1,7 +1,7 @@
 import { connect } from '@nats-io/transport-node';
 import type { Argv } from 'yargs';
-import type { Credentials } from '../config/nats.js';
-import { askStatus } from '../group/ask.js';
+import type { Credentials } from '../config/nats-options.js';
+import { askStatus } from '../group/report/ask-status.js';
 import { checkStore } from '../local-group/check-store.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';

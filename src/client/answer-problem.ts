@@ -1,5 +1,5 @@
 import { decodeSubscriptionResponse } from '../protocol/messages.js';
-import { SubscribeError } from './errors.js';
+import { SubscribeError } from './client-errors.js';
 
 /** @returns what a server's answer to a request of a subscription says against it, or the lack of one */
 export function answerProblem(

@@ -1,5 +1,5 @@
 import { isAnyArrayBuffer } from 'node:util/types';
-import { reasonOf, StanError } from './errors.js';
+import { reasonOf, StanError } from './client-errors.js';
 
 /** How values become bytes and back. */
 export interface Codec<T> {

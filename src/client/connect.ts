@@ -1,8 +1,8 @@
-import { Connection, type StanConnection } from './connection.js';
-import { dial } from './dial.js';
-import { ConnectError } from './errors.js';
-import type { NatsConnection } from './nats.js';
-import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import { ConnectError } from './client-errors.js';
+import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './connect-options.js';
+import { dial } from './dial-nats.js';
+import type { NatsConnection } from './nats-connection.js';
+import { Connection, type StanConnection } from './stan-connection.js';
 
 /**
  * Connects to NATS, and to the broker of a cluster id.

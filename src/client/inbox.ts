@@ -1,6 +1,6 @@
 import { createInbox } from '@nats-io/transport-node';
-import { ConnectionLostError } from './errors.js';
-import type { NatsConnection, NatsMessage, NatsSubscription } from './nats.js';
+import { ConnectionLostError } from './client-errors.js';
+import type { NatsConnection, NatsMessage, NatsSubscription } from './nats-connection.js';
 
 /** Below the prefix that the NATS connection was given: a program may have the permission to listen there and nowhere else. */
 export function newInbox(nats: NatsConnection): string {

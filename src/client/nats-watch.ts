@@ -1,4 +1,4 @@
-import type { NatsConnection, NatsStatus } from './nats.js';
+import type { NatsConnection, NatsStatus } from './nats-connection.js';
 
 /** What happens to a NATS connection. */
 export interface NatsWatcher {

@@ -1,4 +1,4 @@
-import { AckTimeoutError, PublishError, type StanError } from './errors.js';
+import { AckTimeoutError, PublishError, type StanError } from './client-errors.js';
 
 /** Called once for each message: with an error if it is not known to be stored. */
 export type OnAck = (error: StanError | undefined, guid: string) => void;

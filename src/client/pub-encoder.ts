@@ -1,7 +1,7 @@
-import { isChannelNameStringValid } from '../protocol/subjects.js';
+import { isChannelNameStringValid } from '../protocol/stan-subjects.js';
 import { varintSize, writeVarint } from '../protocol/wire.js';
-import { InvalidOptionError } from './errors.js';
-import { quote } from './options.js';
+import { InvalidOptionError } from './client-errors.js';
+import { quote } from './connect-options.js';
 
 const CLIENT_ID_TAG = 0x0a;
 const GUID_TAG = 0x12;

@@ -1,4 +1,4 @@
-import { PublishError } from './errors.js';
+import { PublishError } from './client-errors.js';
 import type { Pending } from './pending.js';
 
 /** The front is cut off when it has so many places that are empty. */

@@ -1,16 +1,16 @@
 import { nuid } from '@nats-io/transport-node';
 import { decodePubAck } from '../protocol/messages.js';
-import { isNobody } from './ask.js';
-import type { StanError } from './errors.js';
+import { isNobody } from './ask-broker.js';
+import type { StanError } from './client-errors.js';
+import type { ResolvedOptions } from './connect-options.js';
+import type { StatusFeed } from './connection-status.js';
 import { Flushes } from './flushes.js';
 import { listen, newInbox } from './inbox.js';
-import type { NatsConnection, NatsMessage, NatsSubscription } from './nats.js';
-import type { ResolvedOptions } from './options.js';
+import type { NatsConnection, NatsMessage, NatsSubscription } from './nats-connection.js';
 import { type OnAck, type Pending, refusedError, tell, timeoutError, tooLargeError } from './pending.js';
 import type { PubEncoder } from './pub-encoder.js';
 import { PublishQueue } from './publish-queue.js';
 import { say } from './say.js';
-import type { StatusFeed } from './status.js';
 
 /**
  * Flowing: what is published leaves at once. Stalled: nobody serves, or nothing is acknowledged; the oldest message is sent

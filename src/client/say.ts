@@ -1,4 +1,4 @@
-import type { NatsConnection } from './nats.js';
+import type { NatsConnection } from './nats-connection.js';
 
 /**
  * Publishes in NATS what may be missed. A connection that is closed, or being drained by the program that lent it, throws; what

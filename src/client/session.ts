@@ -1,5 +1,5 @@
 import { nuid } from '@nats-io/transport-node';
-import { STAN_ERROR } from '../protocol/errors.js';
+import { STAN_ERROR } from '../protocol/error-texts.js';
 import {
   type ConnectResponse,
   decodeCloseResponse,
@@ -9,11 +9,11 @@ import {
   encodeConnectRequest,
   encodePing,
 } from '../protocol/messages.js';
-import { ask, isNobody } from './ask.js';
-import { ConnectError, StanError } from './errors.js';
+import { ask, isNobody } from './ask-broker.js';
+import { ConnectError, StanError } from './client-errors.js';
+import type { ResolvedOptions } from './connect-options.js';
 import { listen, newInbox } from './inbox.js';
-import type { NatsConnection, NatsSubscription } from './nats.js';
-import type { ResolvedOptions } from './options.js';
+import type { NatsConnection, NatsSubscription } from './nats-connection.js';
 import { PubEncoder } from './pub-encoder.js';
 import { say } from './say.js';
 

@@ -1,6 +1,6 @@
 import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
-import { InvalidOptionError } from './errors.js';
-import { quote } from './options.js';
+import { InvalidOptionError } from './client-errors.js';
+import { quote } from './connect-options.js';
 
 /**
  * Where a subscription begins: with what is published from now on, with the newest message, with the first one that is stored, with

@@ -1,6 +1,5 @@
+import { InvalidOptionError, type StanError } from './client-errors.js';
 import type { Codec } from './codec.js';
-import { InvalidOptionError, type StanError } from './errors.js';
-import type { Message } from './message.js';
 import {
   checkBoolean,
   checkCodec,
@@ -9,7 +8,8 @@ import {
   checkObject,
   checkText,
   quote,
-} from './options.js';
+} from './connect-options.js';
+import type { Message } from './message.js';
 import { type StartAt, startFields } from './start-at.js';
 
 /**

@@ -1,5 +1,5 @@
 import { didYouMean } from '../util/suggest.js';
-import { ConfigError } from './error.js';
+import { ConfigError } from './config-error.js';
 import { asksForNothing, GO_FLAGS, type GoFlag } from './go-flags.js';
 import { boolean, isBooleanWord } from './kinds.js';
 import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';

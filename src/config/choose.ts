@@ -1,5 +1,5 @@
 import type { RawValue } from './argv.js';
-import { ConfigError } from './error.js';
+import { ConfigError } from './config-error.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
 
 /** The values of options, and where those come from that are not defaults. */

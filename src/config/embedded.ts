@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { Logger } from '../log/logger.js';
 import { didYouMean } from '../util/suggest.js';
-import { ConfigError } from './error.js';
+import { ConfigError } from './config-error.js';
 import { duration, positiveDuration } from './kinds.js';
 import { kebab, OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from './resolve.js';
@@ -63,7 +63,7 @@ export async function embeddedConfig(given: BrokerOptions): Promise<ServeConfig>
   if (channels === undefined) return resolveServeConfig(argv, {}, () => NO_CONFIG_FILE);
   checkObject('channels', channels);
   // What reads files is loaded only where it is needed.
-  const { parseConfigFile } = await import('./file.js');
+  const { parseConfigFile } = await import('./config-file.js');
   const limits = Object.entries(channels).map(([name, limitsOf]) => [name, limitsAsInFile(name, limitsOf)]);
   const content = JSON.stringify({ channels: Object.fromEntries(limits) });
   return resolveServeConfig(['--config=options', ...argv], {}, (path) => parseConfigFile(path, content));

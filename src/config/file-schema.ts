@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { ChannelLimits } from '../channel/limits.js';
 import { checkGoFlag } from './argv.js';
-import { ConfigError } from './error.js';
+import type { ChannelLimits } from './channel-limits.js';
+import { ConfigError } from './config-error.js';
 import { CHANNELS_KEYS, FILE_SECTIONS, keysOf, LIMITS_SECTIONS } from './file-keys.js';
 import { GO_FLAGS, type GoFlag } from './go-flags.js';
 import { channelLimit, type Kind } from './kinds.js';
-import { type ChannelRule, isPatternValid } from './limits.js';
+import { type ChannelRule, isPatternValid } from './limits-table.js';
 import { kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
 // What a checked file is made of. Classes, so that a walk over it can tell them from sections.

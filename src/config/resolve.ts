@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { parseFlags, type RawValue } from './argv.js';
 import { type Choices, choose } from './choose.js';
+import { ConfigError } from './config-error.js';
+import type { ConfigFile } from './config-file.js';
 import { type Environment, readEnvironment } from './env.js';
-import { ConfigError } from './error.js';
-import type { ConfigFile } from './file.js';
-import { httpAccessOf, httpTlsOf, httpWarnings } from './http.js';
-import { ChannelLimitsTable, isLiteral } from './limits.js';
-import { natsConfigOf, natsServerConfigOf, startsTls } from './nats.js';
+import { httpAccessOf, httpTlsOf, httpWarnings } from './http-options.js';
+import { ChannelLimitsTable, isLiteral } from './limits-table.js';
+import { natsConfigOf, natsServerConfigOf, startsTls } from './nats-options.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
 import type { GroupConfig, ServeConfig, StoreConfig } from './serve-config.js';
 

@@ -1,6 +1,6 @@
-import type { ChannelLimits } from '../channel/limits.js';
 import type { LogFormat, LogLevel } from '../log/logger.js';
-import type { ChannelLimitsTable } from './limits.js';
+import type { ChannelLimits } from './channel-limits.js';
+import type { ChannelLimitsTable } from './limits-table.js';
 
 export type { ChannelLimits };
 

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import type { MonitoredNode } from '../http/node.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import { type Summary, View, type ViewAnswer, type ViewRequest } from '../monitor/view.js';
 import { EventFeed } from './event-feed.js';
-import { type GroupView, groupView } from './group-view.js';
+import { type GroupView, groupView } from './group-rows.js';
 import { History, SAMPLE_MS } from './history.js';
-import { type Summary, View, type ViewAnswer, type ViewRequest } from './view.js';
 
 /** A page that hears nothing for three of them says that nobody answers. */
 const BEAT_MS = 1_000;

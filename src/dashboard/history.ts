@@ -1,4 +1,4 @@
-import type { Buckets, Summary } from './view.js';
+import type { Buckets, Summary } from '../monitor/view.js';
 
 /** What the charts show, a number for each moment; null where nothing is known. */
 export const SERIES = [

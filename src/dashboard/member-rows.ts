@@ -1,6 +1,6 @@
-import { disputeReason } from '../group/dispute-status.js';
-import { type PeerStatus, unanswered } from '../group/peer-status.js';
-import type { MemberStatus } from '../group/status.js';
+import type { MemberStatus } from '../group/report/member-status.js';
+import { type PeerStatus, unanswered } from '../group/report/peer-status.js';
+import { disputeReason } from '../group/watch/dispute-status.js';
 
 /** One member as the page shows it. */
 export interface MemberRow {

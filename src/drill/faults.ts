@@ -1,8 +1,8 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { MemberStatus } from '../group/status.js';
-import { groupSubjects } from '../group/subjects.js';
-import { GroupError } from './group-view.js';
-import type { FaultKind } from './options.js';
+import type { MemberStatus } from '../group/report/member-status.js';
+import { groupSubjects } from '../group/talk/group-subjects.js';
+import type { FaultKind } from './drill-options.js';
+import { GroupError } from './watched-group.js';
 
 /** What can be done to the processes of a group. */
 export interface GroupProcesses {

@@ -3,15 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
 import { ChannelCheck } from './channel-check.js';
-import { DRILL_CHANNELS, markBeginning } from './channels.js';
-import { GroupError } from './group-view.js';
+import { DRILL_CHANNELS, markBeginning } from './drill-channels.js';
+import { Publisher } from './drill-publisher.js';
 import { Ledger } from './ledger.js';
 import { Outage } from './outage.js';
 import { RUN_LENGTH } from './payload.js';
-import { Publisher } from './publisher.js';
 import { readBack } from './read-back.js';
 import { StanClient } from './stan-client.js';
 import { SubscriptionCheck } from './subscription-check.js';
+import { GroupError } from './watched-group.js';
 
 export interface LoadOptions {
   nats: NodeConnectionOptions;

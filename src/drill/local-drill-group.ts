@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
-import type { MemberStatus } from '../group/status.js';
+import type { MemberStatus } from '../group/report/member-status.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { fileOutput, type LogOutput } from '../log/output.js';
-import { DEFAULT_DISCOVER_PREFIX } from '../protocol/subjects.js';
+import { DEFAULT_DISCOVER_PREFIX } from '../protocol/stan-subjects.js';
 import type { DrillGroup } from './drill-group.js';
-import { GroupError } from './group-view.js';
-import type { LocalTarget } from './options.js';
+import type { LocalTarget } from './drill-options.js';
+import { GroupError } from './watched-group.js';
 import { WorkDir } from './work-dir.js';
 
 /** A group that the drill starts on this machine, on a store of its own. */

@@ -1,4 +1,4 @@
-import { crc32 } from '../store/crc.js';
+import { crc32 } from '../util/crc.js';
 
 /** What the payload of a drill's message says: who sent it, as which of its messages. One object is reused. */
 export interface PayloadView {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartPosition } from '../protocol/messages.js';
 import type { ChannelCheck } from './channel-check.js';
-import { GroupError } from './group-view.js';
 import type { StanClient } from './stan-client.js';
+import { GroupError } from './watched-group.js';
 
 const MAX_IN_FLIGHT = 16_384;
 const ACK_WAIT_SECONDS = 60;

@@ -1,5 +1,5 @@
+import type { DrillOptions, FaultKind } from './drill-options.js';
 import type { Load } from './load.js';
-import type { DrillOptions, FaultKind } from './options.js';
 import type { Takeover } from './takeover.js';
 
 /** Nearest-rank percentiles, milliseconds. */

@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
-import { ConfigError } from '../config/error.js';
-import { askStatus } from '../group/ask.js';
-import type { MemberStatus } from '../group/status.js';
+import { ConfigError } from '../config/config-error.js';
+import { nodeFs } from '../files/fs.js';
+import { askStatus } from '../group/report/ask-status.js';
+import type { MemberStatus } from '../group/report/member-status.js';
+import { machineProcesses, parseHolder } from '../lease/process-identity.js';
 import { reachNats } from '../nats/reach.js';
-import { nodeFs } from '../store/fs.js';
-import { machineProcesses, parseHolder } from '../store/process-identity.js';
 import type { DrillGroup } from './drill-group.js';
-import { GroupError } from './group-view.js';
-import type { FaultKind, PlannedFault, RunningTarget } from './options.js';
+import type { FaultKind, PlannedFault, RunningTarget } from './drill-options.js';
+import { GroupError } from './watched-group.js';
 
 /** Faults that are signals to the processes of members. */
 const SIGNALS: ReadonlySet<FaultKind> = new Set(['term', 'kill', 'pause']);

@@ -6,7 +6,7 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
 } from '@nats-io/transport-node';
-import { STAN_ERROR } from '../protocol/errors.js';
+import { STAN_ERROR } from '../protocol/error-texts.js';
 import {
   decodeConnectResponse,
   decodeSubscriptionResponse,
@@ -18,8 +18,8 @@ import {
   type SubscriptionRequest,
 } from '../protocol/messages.js';
 import { decodeMsgProtoView, newMsgProtoView } from '../protocol/msgproto.js';
-import { type StanSubjects, stanSubjects } from '../protocol/subjects.js';
-import { GroupError } from './group-view.js';
+import { type StanSubjects, stanSubjects } from '../protocol/stan-subjects.js';
+import { GroupError } from './watched-group.js';
 
 export interface StanClientOptions {
   /** Servers and credentials. */

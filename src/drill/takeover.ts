@@ -1,4 +1,4 @@
-import type { FaultKind } from './options.js';
+import type { FaultKind } from './drill-options.js';
 
 /** What came of one fault. Times are milliseconds. */
 export interface Takeover {

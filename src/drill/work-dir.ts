@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ConfigError } from '../config/error.js';
+import { ConfigError } from '../config/config-error.js';
 
 /** Says that a drill made the folder, and which process: what is beside it may be removed by the next one. */
 const MARK = '.stanchion-drill';

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import type { Channel } from '../channel/channel.js';
+import type { Channel } from '../broker/state/channel.js';
+import type { ChannelsByName } from '../monitor/channels-by-name.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import { subscriptionsOf } from '../monitor/subscriptionz.js';
 import { type HttpRequest, sendJson, sendJsonPieces, sendText } from './answer.js';
-import type { ChannelsByName } from './channels-by-name.js';
 import { jsonWithList } from './json-list.js';
-import type { MonitoredNode } from './node.js';
 import { cut, pageOf, wantsSubscriptions } from './query.js';
-import { subscriptionsOf } from './subscriptionz.js';
 
 /** The channels by name, or one of them, in the fields of the Go server. */
 export async function channelsz(

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import type { ClientSession } from '../broker/client-session.js';
+import type { ClientSession } from '../broker/state/client-session.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import { type Subscriptionz, subscriptionz } from '../monitor/subscriptionz.js';
 import { type HttpRequest, sendJson, sendJsonPieces, sendText } from './answer.js';
 import { jsonWithList } from './json-list.js';
-import type { MonitoredNode } from './node.js';
 import { cut, pageOf, wantsSubscriptions } from './query.js';
-import { type Subscriptionz, subscriptionz } from './subscriptionz.js';
 
 /** The clients by their ids, or one of them, in the fields of the Go server. */
 export async function clientsz(

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import type { Health, MonitoredNode } from '../monitor/monitored-node.js';
 import { sendJson } from './answer.js';
-import type { Health, MonitoredNode } from './node.js';
 
 /** Whether it does its part, or is about to. */
 export function healthz(node: MonitoredNode, response: ServerResponse): void {

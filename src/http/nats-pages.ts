@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { request as tlsRequest } from 'node:https';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
 import type { NatsMonitoring } from '../nats/monitoring.js';
 import { type Handler, type HttpRequest, sendPieces, sendText } from './answer.js';
-import type { MonitoredNode } from './node.js';
 import { notYet, RETRY_HEADERS } from './once-started.js';
 
 /** What the Go server answered for the nats-server inside it, and all that is passed on: they read, none changes anything. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { type Handler, sendText } from './answer.js';
-import type { MonitoredNode } from './node.js';
 
 /** A client that asks again so often notices the end of a start soon enough. */
 export const RETRY_HEADERS = { 'Retry-After': 1 };

@@ -1,5 +1,5 @@
-import { VERSION } from '../cli/version.js';
-import type { MonitoredNode } from './node.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import { VERSION } from '../version.js';
 import { openFiles } from './open-files.js';
 import { totalsOf } from './totals.js';
 

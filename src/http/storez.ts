@@ -1,5 +1,5 @@
-import type { ChannelLimits } from '../channel/limits.js';
-import type { MonitoredNode } from './node.js';
+import type { ChannelLimits } from '../config/channel-limits.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { totalsOf } from './totals.js';
 
 const NANOSECONDS_PER_MS = 1_000_000;

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
-import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial.js';
+import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial-link.js';
+import type { LinkDownReason, LinkHandler } from './link-handler.js';
 import { type ControlHandler, LinkProtocolError, Parser } from './parser.js';
 import { plainWord } from './plain-word.js';
 import { ReadBuffer } from './read-buffer.js';
 import { Sender } from './sender.js';
 import { parseServerInfo, type ServerInfo } from './server-info.js';
-import type { LinkDownReason, LinkHandler } from './types.js';
 import type { OutBuffer } from './writer.js';
 
 /** What happens to a link besides messages. */

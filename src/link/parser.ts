@@ -1,4 +1,4 @@
-import type { LinkHandler } from './types.js';
+import type { LinkHandler } from './link-handler.js';
 
 /** What the parser meets in the stream besides messages. */
 export interface ControlHandler {

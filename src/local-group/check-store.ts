@@ -1,12 +1,12 @@
 import { access, constants } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreError } from '../store/errors.js';
-import { isFree } from '../store/exclusive.js';
-import { nodeFs } from '../store/fs.js';
-import { checkIdentity } from '../store/identity.js';
-import { machineProcesses, parseHolder } from '../store/process-identity.js';
-import { RELEASED, Reign, type ReignState, sameReign } from '../store/reign.js';
+import { nodeFs } from '../files/fs.js';
+import { StoreError } from '../files/store-error.js';
+import { isFree } from '../lease/exclusive.js';
+import { RELEASED, Reign, type ReignState, sameReign } from '../lease/lease.js';
+import { machineProcesses, parseHolder } from '../lease/process-identity.js';
+import { checkIdentity } from '../store/file/identity.js';
 
 /** A holder renews several times within it, unless its lease is much longer than the default. */
 const WATCH_MS = 1_000;

@@ -1,8 +1,8 @@
 import { withoutOptions } from '../config/env.js';
-import type { Credentials } from '../config/nats.js';
+import type { Credentials } from '../config/nats-options.js';
 import type { NatsServerConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
-import { SupervisedServer } from '../nats/server.js';
+import { SupervisedServer } from '../nats/supervised-server.js';
 import { BrokerProcess } from './broker-process.js';
 import { checkPortIsFree, freePort } from './free-port.js';
 

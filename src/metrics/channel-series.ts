@@ -1,7 +1,7 @@
-import type { Channel } from '../channel/channel.js';
-import { type Subscriptionz, subscriptionsOf } from '../http/subscriptionz.js';
+import type { Channel } from '../broker/state/channel.js';
+import { type Consumer, consumersOf, groupNames } from '../monitor/consumer.js';
+import { type Subscriptionz, subscriptionsOf } from '../monitor/subscriptionz.js';
 import { Turns } from '../util/turns.js';
-import { type Consumer, consumersOf, groupNames } from './consumer.js';
 import { labelText, TextMetric } from './exposition.js';
 import { shownChannels } from './shown-channels.js';
 

@@ -1,5 +1,5 @@
-import { MEMBER_ROLES } from '../group/messages.js';
-import type { GroupStatus, MonitoredNode } from '../http/node.js';
+import { MEMBER_ROLES } from '../group/talk/group-messages.js';
+import type { GroupStatus, MonitoredNode } from '../monitor/monitored-node.js';
 import { labelText, TextMetric } from './exposition.js';
 
 /** What a member tells of its group and of its own part in it, as text. '' without a group. */

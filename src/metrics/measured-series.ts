@@ -1,6 +1,6 @@
+import type { Histogram } from '../measures/histogram.js';
+import type { Measures } from '../measures/measures.js';
 import { TextMetric } from './exposition.js';
-import type { Histogram } from './histogram.js';
-import type { Measures } from './measures.js';
 
 const HISTOGRAMS: readonly [name: string, of: HistogramName, help: string][] = [
   [

@@ -1,7 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { systemClock } from '../clock/clock.js';
-import type { ChannelsByName } from '../http/channels-by-name.js';
-import type { MonitoredNode } from '../http/node.js';
+import type { ChannelsByName } from '../monitor/channels-by-name.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import { Survey } from '../monitor/survey.js';
 import { ChannelSeries } from './channel-series.js';
 import { diskSeries } from './disk-series.js';
 import { DiskUsage } from './disk-usage.js';
@@ -9,7 +10,6 @@ import { EventLoopDelay } from './event-loop-delay.js';
 import { groupSeries } from './group-series.js';
 import { measuredSeries } from './measured-series.js';
 import { type Facts, SERVER_METRICS, type ServerMetric } from './server-series.js';
-import { Survey } from './survey.js';
 
 /** What Prometheus is answered. */
 export interface Scrape {

@@ -1,9 +1,9 @@
-import { BAD_INPUT_KINDS } from '../broker/bad-input.js';
-import { SERVICE_PROBLEM_KINDS } from '../broker/service-problem.js';
-import { VERSION } from '../cli/version.js';
-import type { MonitoredNode } from '../http/node.js';
+import { SERVICE_PROBLEM_KINDS } from '../broker/check/service-problem.js';
+import { BAD_INPUT_KINDS } from '../broker/state/bad-input.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import type { Survey } from '../monitor/survey.js';
+import { VERSION } from '../version.js';
 import type { LeftOut } from './channel-series.js';
-import type { Survey } from './survey.js';
 
 /** What one scrape reads from. */
 export interface Facts {

@@ -1,5 +1,5 @@
-import type { Channel } from '../channel/channel.js';
-import { hasConsumers } from './consumer.js';
+import type { Channel } from '../broker/state/channel.js';
+import { hasConsumers } from '../monitor/consumer.js';
 
 /** Which channels have series of their own. */
 export interface ShownChannels {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import type { Link } from '../link/link.js';
+import type { LinkHandler } from '../link/link-handler.js';
 import type { ServerInfo } from '../link/server-info.js';
-import type { LinkHandler } from '../link/types.js';
 import type { OutBuffer } from '../link/writer.js';
 import { type Offsets, Overlap } from './overlap.js';
 

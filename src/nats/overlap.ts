@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { LinkHandler } from '../link/types.js';
+import type { LinkHandler } from '../link/link-handler.js';
 
 interface Held {
   readonly sid: number;

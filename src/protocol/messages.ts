@@ -7,7 +7,7 @@ import {
   ScalarType,
   toBinary,
 } from '@bufbuild/protobuf';
-import { ProtocolError } from './errors.js';
+import { ProtocolError } from './error-texts.js';
 import * as pb from './generated/protocol_pb.js';
 import { LENGTH_DELIMITED, MALFORMED, readTag, skipValue, VARINT, wire } from './wire.js';
 

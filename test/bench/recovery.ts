@@ -12,10 +12,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/clock/clock.js';
-import type { FileStore } from '../../src/store/file.js';
-import { nodeFs } from '../../src/store/fs.js';
-import { openFileStore } from '../../src/store/open-file.js';
-import type { BatchId, MessageRef, StoreHost } from '../../src/store/types.js';
+import { nodeFs } from '../../src/files/fs.js';
+import type { FileStore } from '../../src/store/file/file-store.js';
+import { openFileStore } from '../../src/store/file/open-file-store.js';
+import type { BatchId, MessageRef, StoreHost } from '../../src/store/types/store.js';
 import { NO_LIMITS, pubMsg } from '../store/support.js';
 
 const BATCH = 200;

@@ -13,12 +13,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { GroupView, wholeGroup } from '../../src/drill/group-view.js';
+import { Publisher } from '../../src/drill/drill-publisher.js';
 import { Ledger } from '../../src/drill/ledger.js';
 import { Outage } from '../../src/drill/outage.js';
-import { Publisher } from '../../src/drill/publisher.js';
 import { StanClient } from '../../src/drill/stan-client.js';
-import type { MemberStatus } from '../../src/group/status.js';
+import { GroupView, wholeGroup } from '../../src/drill/watched-group.js';
+import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { createLogger } from '../../src/log/logger.js';
 import { descriptorOutput } from '../../src/log/output.js';
@@ -29,7 +29,7 @@ import {
   encodeSubscriptionRequest,
   StartPosition,
 } from '../../src/protocol/messages.js';
-import { stanSubjects } from '../../src/protocol/subjects.js';
+import { stanSubjects } from '../../src/protocol/stan-subjects.js';
 
 const GROUP = 'takeover';
 const MEMBERS = 2;

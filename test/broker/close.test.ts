@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { STAN_ERROR } from '../../src/protocol/errors.js';
+import { STAN_ERROR } from '../../src/protocol/error-texts.js';
 import { decodeCloseResponse, encodeCloseRequest } from '../../src/protocol/messages.js';
 import { InMemoryBroker } from './in-memory.js';
 

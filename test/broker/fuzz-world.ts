@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { BrokerLink } from '../../src/broker/broker-link.js';
+import type { BrokerLink } from '../../src/broker/state/broker-link.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import { InMemoryBroker } from './in-memory.js';
 

@@ -1,7 +1,7 @@
 import { Broker } from '../../src/broker/broker.js';
-import type { BrokerLink } from '../../src/broker/broker-link.js';
-import type { BrokerOptions } from '../../src/broker/context.js';
-import type { ChannelLimits } from '../../src/channel/limits.js';
+import type { BrokerOptions } from '../../src/broker/handlers/context.js';
+import type { BrokerLink } from '../../src/broker/state/broker-link.js';
+import type { ChannelLimits } from '../../src/config/channel-limits.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import { silentLogger } from '../../src/log/logger.js';
 import {
@@ -19,8 +19,8 @@ import {
   type MsgProto,
   type SubscriptionRequest,
 } from '../../src/protocol/messages.js';
-import { MemoryStore } from '../../src/store/memory.js';
-import type { Store } from '../../src/store/types.js';
+import { MemoryStore } from '../../src/store/memory/memory-store.js';
+import type { Store } from '../../src/store/types/store.js';
 import { ManualClock } from '../clock/manual-clock.js';
 
 export const NO_LIMITS: ChannelLimits = {

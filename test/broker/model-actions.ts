@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { LEAVE_GRACE_MS } from '../../src/broker/state/ended-subscriptions.js';
 import {
   decodeCloseResponse,
   decodeConnectResponse,
@@ -13,7 +14,6 @@ import {
   encodeUnsubscribeRequest,
   StartPosition,
 } from '../../src/protocol/messages.js';
-import { LEAVE_GRACE_MS } from '../../src/subscription/ended-subscriptions.js';
 import { type ModelSubscription, Receiver } from './model-receiver.js';
 import type { ModelConnection, ModelWorld } from './model-world.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Broker } from '../../src/broker/broker.js';
-import { durableKey } from '../../src/channel/channel.js';
-import type { Subscription } from '../../src/subscription/subscription.js';
+import { durableKey } from '../../src/broker/state/channel.js';
+import type { Subscription } from '../../src/broker/state/subscription.js';
 
 /** What the broker's own tables say of each other. */
 export function checkConsistency(broker: Broker): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { InFlight } from '../../src/subscription/in-flight.js';
-import { Progress } from '../../src/subscription/progress.js';
+import { InFlight } from '../../src/broker/state/in-flight.js';
+import { Progress } from '../../src/broker/state/progress.js';
 import { SeededRandom } from './model-random.js';
 
 function* expanded(ranges: readonly number[]): Iterable<number> {

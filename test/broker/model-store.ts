@@ -1,6 +1,6 @@
+import { RecentGuids } from '../../src/dedup/recent-guids.js';
 import type { PubMsgView } from '../../src/protocol/pubmsg.js';
-import { RecentGuids } from '../../src/publish/recent-guids.js';
-import { MemoryStore } from '../../src/store/memory.js';
+import { MemoryStore } from '../../src/store/memory/memory-store.js';
 import type {
   BatchId,
   ChannelLog,
@@ -11,7 +11,7 @@ import type {
   SequenceRanges,
   StoreHost,
   SubscriptionRecord,
-} from '../../src/store/types.js';
+} from '../../src/store/types/store.js';
 import type { ManualClock } from '../clock/manual-clock.js';
 
 /** Something asynchronous of the store that ends when the test wants it. */

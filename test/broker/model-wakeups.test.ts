@@ -225,7 +225,7 @@ describe('a client id that two want', () => {
     stage.connection('p').isAlive = false;
     await stage.connect('p');
     const { broker } = stage.world;
-    const { closeClient } = await import('../../src/broker/close-client.js');
+    const { closeClient } = await import('../../src/broker/handlers/close-client.js');
     closeClient(broker, broker.clients.get('p')!);
     await stage.world.settle();
     await stage.connect('p');

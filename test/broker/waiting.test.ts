@@ -8,8 +8,8 @@ import {
   encodeConnectRequest,
   encodePubMsg,
 } from '../../src/protocol/messages.js';
-import { MemoryStore } from '../../src/store/memory.js';
-import type { Admission, StoreHost } from '../../src/store/types.js';
+import { MemoryStore } from '../../src/store/memory/memory-store.js';
+import type { Admission, StoreHost } from '../../src/store/types/store.js';
 import { ManualClock } from '../clock/manual-clock.js';
 import { InMemoryBroker } from './in-memory.js';
 

@@ -6,12 +6,12 @@ import { connect, type NatsConnection } from 'nats';
 import { waitFor } from '../harness/wait.js';
 import { Calls } from './calls.js';
 import type { Calm } from './calm.js';
+import type { Story } from './chaos-log.js';
 import { Disk } from './disk.js';
 import { Host, natsArguments, natsUrl } from './host.js';
 import { address, HUB, Network } from './network.js';
 import type { Plan, Target } from './plan.js';
-import type { Reigns } from './reigns.js';
-import type { Story } from './story.js';
+import type { Reigns } from './terms.js';
 
 const POLL_MS = 10;
 

@@ -1,11 +1,12 @@
 import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { askStatus } from '../../src/group/ask.js';
-import { JOURNAL_DIRECTORY } from '../../src/store/file-names.js';
+import { JOURNAL_DIRECTORY } from '../../src/files/store-folder.js';
+import { askStatus } from '../../src/group/report/ask-status.js';
 import { waitFor } from '../harness/wait.js';
 import { Arena } from './arena.js';
 import { Calm } from './calm.js';
+import type { Story } from './chaos-log.js';
 import { Clients } from './clients.js';
 import { lateMsOf, runStep } from './faults.js';
 import { CLUSTER_ID, GROUP } from './host.js';
@@ -14,9 +15,8 @@ import { describeStep, type Plan, type Step } from './plan.js';
 import { PROBE_CHANNEL, Probe } from './probe.js';
 import { CHANNELS, Publishers } from './publishers.js';
 import { readBack, verifyStore } from './read-back.js';
-import { Reigns } from './reigns.js';
-import type { Story } from './story.js';
 import { Subscribers } from './subscribers.js';
+import { Reigns } from './terms.js';
 
 /** Whether it comes back at all is worth knowing. */
 const EVER_MS = 60_000;

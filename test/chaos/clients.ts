@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type StanConnection } from '../../src/index.js';
 import { StanClient } from '../harness/stan-client.js';
+import type { Story } from './chaos-log.js';
 import { CLUSTER_ID } from './host.js';
-import type { Story } from './story.js';
 
 const TRIES = 60;
 const RETRY_MS = 300;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { groupSubjects } from '../../src/group/subjects.js';
+import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import type { Arena } from './arena.js';
+import type { Story } from './chaos-log.js';
 import { CLUSTER_ID, GROUP, type Host } from './host.js';
 import type { Fault, FaultKind, Step } from './plan.js';
-import type { Story } from './story.js';
 
 const HANDOVER_MS = 2_000;
 /** A takeover that a fault was to come into has not begun by then. */

@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline';
 import { residentBytes } from '../bench/process-stats.js';
 import { mainScript } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
+import type { Story } from './chaos-log.js';
 import { address, CLIENT_PORT, HUB, ROUTE_PORT } from './network.js';
-import type { Story } from './story.js';
 
 export const CLUSTER_ID = 'chaos';
 export const GROUP = 'g';

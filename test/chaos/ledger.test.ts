@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Story } from './chaos-log.js';
 import { END, Ledger, payloadOf, type Sent, type Shown } from './ledger.js';
-import { Story } from './story.js';
 
 describe('the ledger of a chaos run', () => {
   let dir: string;

@@ -1,4 +1,4 @@
-import type { Story } from './story.js';
+import type { Story } from './chaos-log.js';
 
 /** One publish. Times are of this process, which is on the same machine as all brokers. */
 export interface Sent {

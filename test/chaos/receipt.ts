@@ -1,6 +1,6 @@
 import type { Calm } from './calm.js';
+import type { Story } from './chaos-log.js';
 import type { Ledger, Shown } from './ledger.js';
-import type { Story } from './story.js';
 
 /** What one subscription got: of a queue group all its members together. */
 export class Receipt {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChaos } from './chaos.js';
+import { Story } from './chaos-log.js';
 import { type RunOptions, readOptions, USAGE } from './options.js';
 import { OF_CALLS, planOf } from './plan.js';
 import { furnish, isInside, runInside, whyNoSandbox } from './sandbox.js';
-import { Story } from './story.js';
 
 async function main(args: readonly string[]): Promise<number> {
   const options = readOptions(args);

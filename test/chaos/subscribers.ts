@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Message, StanConnection, SubscribeOptions, Subscription } from '../../src/index.js';
 import type { SubscribeOptions as FieldOptions, StanClient } from '../harness/stan-client.js';
 import { ACK_WAIT_MS, type Calm } from './calm.js';
+import type { Story } from './chaos-log.js';
 import type { Clients } from './clients.js';
 import type { Ledger, Shown } from './ledger.js';
 import { PROBE_CHANNEL } from './probe.js';
 import { Receipt } from './receipt.js';
-import type { Story } from './story.js';
 
 const REQUEST_MS = 30_000;
 /** Each so many messages one is not acknowledged, and comes again. */

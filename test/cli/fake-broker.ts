@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import type { RunningBroker, StartOptions, StopReason } from '../../src/assembly/running.js';
 import { runCli } from '../../src/cli/cli.js';
 import type { ServeConfig } from '../../src/config/serve-config.js';
+import type { RunningBroker, StartOptions, StopReason } from '../../src/run/running-broker.js';
 
 // The command line around a broker that does what FAKE_BROKER says. Run as a process of its own.
 

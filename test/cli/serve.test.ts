@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { VERSION } from '../../src/cli/version.js';
+import { VERSION } from '../../src/version.js';
 import { waitFor } from '../harness/wait.js';
 
 const PROGRAM = fileURLToPath(new URL('./fake-broker.ts', import.meta.url));

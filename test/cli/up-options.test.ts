@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { flagsOf } from '../../src/cli/flags.js';
 import { UP_FLAGS, type UpFlag } from '../../src/cli/up-flags.js';
 import { type UpOptions, upOptions } from '../../src/cli/up-options.js';
-import { ConfigError } from '../../src/config/error.js';
+import { ConfigError } from '../../src/config/config-error.js';
 import { OPTION_NAMES } from '../../src/config/options.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'stanchion-up-options-'));

@@ -16,7 +16,7 @@ import {
   type StanError,
   stringCodec,
 } from '../../src/index.js';
-import { stanSubjects } from '../../src/protocol/subjects.js';
+import { stanSubjects } from '../../src/protocol/stan-subjects.js';
 import { Child } from '../harness/child.js';
 import { isOtherServer } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { connect } from 'nats';
-import { askStatus } from '../../src/group/ask.js';
+import { askStatus } from '../../src/group/report/ask-status.js';
 import type { Broker } from '../harness/broker.js';
 import { freePort } from '../harness/nats-server.js';
 import { Rig } from '../harness/rig.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ConfigError } from '../../src/config/config-error.js';
 import { type BrokerOptions, embeddedConfig } from '../../src/config/embedded.js';
-import { ConfigError } from '../../src/config/error.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 
 describe('the options of startBroker', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { ChannelLimits } from '../../src/channel/limits.js';
-import { ChannelLimitsTable, isPatternValid } from '../../src/config/limits.js';
+import type { ChannelLimits } from '../../src/config/channel-limits.js';
+import { ChannelLimitsTable, isPatternValid } from '../../src/config/limits-table.js';
 import { limitsFor } from '../../src/config/serve-config.js';
 import { refusal, resolve } from './resolve.js';
 

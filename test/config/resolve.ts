@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { ConfigError } from '../../src/config/config-error.js';
+import { parseConfigFile } from '../../src/config/config-file.js';
 import type { Environment } from '../../src/config/env.js';
-import { ConfigError } from '../../src/config/error.js';
-import { parseConfigFile } from '../../src/config/file.js';
 import { resolveServeConfig } from '../../src/config/resolve.js';
 import type { ServeConfig } from '../../src/config/serve-config.js';
 

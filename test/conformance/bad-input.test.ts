@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { createInbox } from 'nats';
-import { STAN_ERROR } from '../../src/protocol/errors.js';
+import { STAN_ERROR } from '../../src/protocol/error-texts.js';
 import {
   decodeCloseResponse,
   decodeConnectResponse,

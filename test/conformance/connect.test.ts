@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createInbox } from 'nats';
-import { STAN_ERROR } from '../../src/protocol/errors.js';
+import { STAN_ERROR } from '../../src/protocol/error-texts.js';
 import { decodePingResponse, encodePing } from '../../src/protocol/messages.js';
 import { isOtherServer, Rig, STORES } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';

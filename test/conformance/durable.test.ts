@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { STAN_ERROR } from '../../src/protocol/errors.js';
+import { STAN_ERROR } from '../../src/protocol/error-texts.js';
 import { Rig, STORES } from '../harness/rig.js';
 import type { StanClient } from '../harness/stan-client.js';
 

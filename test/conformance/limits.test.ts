@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STAN_ERROR } from '../../src/protocol/errors.js';
+import { STAN_ERROR } from '../../src/protocol/error-texts.js';
 import { encodeMsgProtoMessage } from '../../src/protocol/messages.js';
 import { isOtherServer, Rig, STORES } from '../harness/rig.js';
 import type { StanClient } from '../harness/stan-client.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createInbox } from 'nats';
-import { channelCaseClash, STAN_ERROR } from '../../src/protocol/errors.js';
+import { channelCaseClash, STAN_ERROR } from '../../src/protocol/error-texts.js';
 import { StartPosition } from '../../src/protocol/messages.js';
 import { Rig, STORES } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';

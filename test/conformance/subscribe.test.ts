@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STAN_ERROR } from '../../src/protocol/errors.js';
+import { STAN_ERROR } from '../../src/protocol/error-texts.js';
 import { StartPosition, type SubscriptionRequest } from '../../src/protocol/messages.js';
 import { Rig, STORES } from '../harness/rig.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { History, type Point, quantile, SAMPLE_MS } from '../../src/dashboard/history.js';
-import { parseViewRequest, type Summary } from '../../src/dashboard/view.js';
+import { parseViewRequest, type Summary } from '../../src/monitor/view.js';
 
 const BOUNDS = [0.001, 0.01, 0.1];
 

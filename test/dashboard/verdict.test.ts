@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { GroupView } from '../../src/dashboard/group-view.js';
+import type { GroupView } from '../../src/dashboard/group-rows.js';
 import type { MemberRow } from '../../src/dashboard/member-rows.js';
 
 type Since = (member: { node: string; silentMs: number }) => number;

@@ -17,10 +17,10 @@ import { Service } from 'kubernetes-models/v1/Service';
 import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import { parseAllDocuments } from 'yaml';
 import { NATS_FLAGS } from '../../src/cli/client-flags.js';
-import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill.js';
-import { drillOptions } from '../../src/cli/drill-options.js';
+import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill-command.js';
+import { drillOptions } from '../../src/cli/drill-flags.js';
 import { flagsOf } from '../../src/cli/flags.js';
-import { parseConfigFile } from '../../src/config/file.js';
+import { parseConfigFile } from '../../src/config/config-file.js';
 import { resolveServeConfig } from '../../src/config/resolve.js';
 import { findTool, needs, runTool } from './tools.js';
 

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect as connectNats } from 'nats';
-import { askStatus } from '../../src/group/ask.js';
+import { askStatus } from '../../src/group/report/ask-status.js';
 import { connect, type StanConnection } from '../../src/index.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { silentLogger } from '../../src/log/logger.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect as connectNats } from 'nats';
-import { askStatus } from '../../src/group/ask.js';
+import { askStatus } from '../../src/group/report/ask-status.js';
 import { connect } from '../../src/index.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { silentLogger } from '../../src/log/logger.js';

@@ -1,10 +1,10 @@
 import type { Options } from 'yargs';
-import { BENCH_FLAGS } from '../../src/cli/bench.js';
+import { BENCH_FLAGS } from '../../src/cli/bench-command.js';
 import { CLIENT_FLAGS, NATS_FLAGS } from '../../src/cli/client-flags.js';
-import { DRILL_FLAGS } from '../../src/cli/drill.js';
+import { DRILL_FLAGS } from '../../src/cli/drill-command.js';
 import { PUB_FLAGS } from '../../src/cli/pub.js';
 import { STATUS_FLAGS } from '../../src/cli/status.js';
-import { REPAIR_FLAGS, STORE_FLAGS } from '../../src/cli/store.js';
+import { REPAIR_FLAGS, STORE_FLAGS } from '../../src/cli/store-command.js';
 import { SUB_FLAGS } from '../../src/cli/sub.js';
 import { UP_FLAGS } from '../../src/cli/up-flags.js';
 import { GO_FLAGS, type GoFlag } from '../../src/config/go-flags.js';

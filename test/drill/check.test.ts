@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { ChannelCheck } from '../../src/drill/channel-check.js';
+import { reportText } from '../../src/drill/drill-report-text.js';
 import { Ledger } from '../../src/drill/ledger.js';
 import { Outage } from '../../src/drill/outage.js';
 import { PAYLOAD_BYTES, writePayload } from '../../src/drill/payload.js';
 import { type DrillReport, makeReport } from '../../src/drill/report.js';
-import { reportText } from '../../src/drill/report-text.js';
 import { SubscriptionCheck } from '../../src/drill/subscription-check.js';
 
 const RUN = 'abcdefghij';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NATS_FLAGS } from '../../src/cli/client-flags.js';
-import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill.js';
-import { drillOptions } from '../../src/cli/drill-options.js';
+import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill-command.js';
+import { drillOptions } from '../../src/cli/drill-flags.js';
 import { flagsOf } from '../../src/cli/flags.js';
-import { ConfigError } from '../../src/config/error.js';
-import type { DrillOptions } from '../../src/drill/options.js';
+import { ConfigError } from '../../src/config/config-error.js';
+import type { DrillOptions } from '../../src/drill/drill-options.js';
 
 async function options(
   flags: Record<string, unknown>,

@@ -1,7 +1,7 @@
-import type { RunningBroker } from '../../src/assembly/running.js';
-import { startBroker } from '../../src/assembly/start.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
+import type { RunningBroker } from '../../src/run/running-broker.js';
+import { startBroker } from '../../src/run/start.js';
 import { waitFor } from './wait.js';
 
 /** Keeps what is logged. */

@@ -24,7 +24,7 @@ import {
   type SubscriptionResponse,
   type UnsubscribeRequest,
 } from '../../src/protocol/messages.js';
-import { type StanSubjects, stanSubjects } from '../../src/protocol/subjects.js';
+import { type StanSubjects, stanSubjects } from '../../src/protocol/stan-subjects.js';
 import { waitFor, within } from './wait.js';
 
 const REQUEST_TIMEOUT_MS = 20_000;

@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { openChannel } from '../../src/broker/open-channel.js';
-import { ChannelTable } from '../../src/dashboard/channel-table.js';
-import { ChannelsByName } from '../../src/http/channels-by-name.js';
+import { openChannel } from '../../src/broker/handlers/open-channel.js';
+import { ChannelTable } from '../../src/monitor/channel-table.js';
+import { ChannelsByName } from '../../src/monitor/channels-by-name.js';
 import { InMemoryBroker } from '../broker/in-memory.js';
 
 setFlagsFromString('--expose-gc');

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { connect } from 'nats';
-import { groupSubjects } from '../../src/group/subjects.js';
+import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import type { Broker } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
 import { httpRig } from './http-rig.js';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { openChannel } from '../../src/broker/open-channel.js';
+import { openChannel } from '../../src/broker/handlers/open-channel.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
-import { BrokerNode } from '../../src/http/broker-node.js';
-import { ChannelsByName } from '../../src/http/channels-by-name.js';
 import { Metrics } from '../../src/metrics/metrics.js';
+import { ChannelsByName } from '../../src/monitor/channels-by-name.js';
+import { BrokerNode } from '../../src/run/broker-node.js';
 import { InMemoryBroker } from '../broker/in-memory.js';
 import { waitFor } from '../harness/wait.js';
 import { httpRig } from './http-rig.js';

@@ -1,6 +1,6 @@
-import type { LinkTarget } from '../../src/link/dial.js';
+import type { LinkTarget } from '../../src/link/dial-link.js';
 import { Link, type LinkEvents, type LinkOptions } from '../../src/link/link.js';
-import type { LinkHandler } from '../../src/link/types.js';
+import type { LinkHandler } from '../../src/link/link-handler.js';
 
 /** Notes what a link hands over, and lets a test wait for it. */
 export class Inbox implements LinkHandler, LinkEvents {

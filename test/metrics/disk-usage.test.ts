@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../src/files/store-folder.js';
 import { DiskUsage } from '../../src/metrics/disk-usage.js';
-import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../src/store/file-names.js';
 import { ManualClock } from '../clock/manual-clock.js';
 
 describe('the disk usage of a store', () => {

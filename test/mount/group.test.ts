@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { connect, type NatsConnection } from 'nats';
-import { askStatus } from '../../src/group/ask.js';
-import type { MemberStatus } from '../../src/group/status.js';
+import { askStatus } from '../../src/group/report/ask-status.js';
+import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { Flow } from '../drill/flow.js';
 import { Broker } from '../harness/broker.js';
 import { StanClient } from '../harness/stan-client.js';

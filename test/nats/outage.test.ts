@@ -8,7 +8,7 @@ import type { Clock } from '../../src/clock/clock.js';
 import type { NatsConfig } from '../../src/config/serve-config.js';
 import { connect } from '../../src/index.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
-import { NatsAttachment } from '../../src/nats/connection.js';
+import { NatsAttachment } from '../../src/nats/attachment.js';
 import { startBroker } from '../../src/server.js';
 import { waitFor } from '../harness/wait.js';
 import { Certificates } from './certificates.js';

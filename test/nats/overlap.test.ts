@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { LinkHandler } from '../../src/link/types.js';
+import type { LinkHandler } from '../../src/link/link-handler.js';
 import { Overlap } from '../../src/nats/overlap.js';
 
 const random = (seed: number) => () => {

@@ -1,6 +1,6 @@
 // A process that supervises a nats-server until it is killed.
 import { silentLogger } from '../../src/log/logger.js';
-import { SupervisedServer } from '../../src/nats/server.js';
+import { SupervisedServer } from '../../src/nats/supervised-server.js';
 
 const server = await SupervisedServer.start({
   config: {

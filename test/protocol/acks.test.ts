@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { decodeAck, newAckView } from '../../src/protocol/ack.js';
-import { ProtocolError } from '../../src/protocol/errors.js';
+import { ProtocolError } from '../../src/protocol/error-texts.js';
 import { decodeAckMessage, decodePubAck, encodeAck } from '../../src/protocol/messages.js';
 import {
   encodePubAckError,

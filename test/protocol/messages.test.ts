@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { ProtocolError } from '../../src/protocol/errors.js';
+import { ProtocolError } from '../../src/protocol/error-texts.js';
 import * as messages from '../../src/protocol/messages.js';
 import { read, serialize } from './node-client-codec.js';
 import { delimited, join, nearly, tag, varint } from './wire-arbitraries.js';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { channelCaseClash } from '../../src/protocol/errors.js';
+import { channelCaseClash } from '../../src/protocol/error-texts.js';
 import {
   isChannelNameStringValid,
   isChannelNameValid,
   isClientIdValid,
   stanSubjects,
-} from '../../src/protocol/subjects.js';
+} from '../../src/protocol/stan-subjects.js';
 
 describe('a channel name', () => {
   const valid = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { ProtocolError } from '../../src/protocol/errors.js';
+import { ProtocolError } from '../../src/protocol/error-texts.js';
 import { decodePubMsgMessage, encodePubMsg } from '../../src/protocol/messages.js';
 import { decodePubMsg, newPubMsgView } from '../../src/protocol/pubmsg.js';
 import { serialize } from './node-client-codec.js';

@@ -12,7 +12,7 @@ import {
   type MsgProto,
   StartPosition,
 } from '../../src/protocol/messages.js';
-import { stanSubjects } from '../../src/protocol/subjects.js';
+import { stanSubjects } from '../../src/protocol/stan-subjects.js';
 import { CLUSTER_ID } from './cluster.js';
 import { DeliveryOrder } from './delivery-order.js';
 import type { Ledger } from './ledger.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { StoreFs } from '../../src/store/fs.js';
+import type { StoreFs } from '../../src/files/fs.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
 import { failure } from '../store/sim-fs.js';
 import { Cluster } from './cluster.js';

@@ -1,4 +1,4 @@
-import type { FileStatus, OpenMode, StoreFile, StoreFs } from '../../src/store/fs.js';
+import type { FileStatus, OpenMode, StoreFile, StoreFs } from '../../src/files/fs.js';
 import { failure } from '../store/sim-fs.js';
 import { base, type Disk, dirname, type Inode, SECTOR_BYTES, sectorsOf } from './disk.js';
 import type { SimProcess } from './process.js';

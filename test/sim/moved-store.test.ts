@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { StorePlace } from '../../src/store/store-anchor.js';
+import type { StorePlace } from '../../src/lease/store-anchor.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
 import { Cluster, DIR, type SimNode } from './cluster.js';
 import { World } from './world.js';

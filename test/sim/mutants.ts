@@ -1,5 +1,5 @@
-import type { KeeperOptions, ReignKeeper } from '../../src/group/keeper.js';
-import type { StoreFile, StoreFs } from '../../src/store/fs.js';
+import type { StoreFile, StoreFs } from '../../src/files/fs.js';
+import type { KeeperOptions, ReignKeeper } from '../../src/lease/lease-renewer.js';
 import type { Mutation, SimNode } from './cluster.js';
 import type { FaultWeights } from './faults.js';
 import { oneJournal } from './one-journal.js';

@@ -1,4 +1,4 @@
-import type { PlaceLink } from '../../src/group/nats-place.js';
+import type { PlaceLink } from '../../src/group/talk/nats-transport.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import type { SimProcess } from './process.js';
 import type { World } from './world.js';

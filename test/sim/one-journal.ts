@@ -1,4 +1,4 @@
-import type { OpenMode, StoreFile, StoreFs } from '../../src/store/fs.js';
+import type { OpenMode, StoreFile, StoreFs } from '../../src/files/fs.js';
 import { failure } from '../store/sim-fs.js';
 import type { Cluster, Mutation, SimNode } from './cluster.js';
 import { SECTOR_BYTES } from './disk.js';

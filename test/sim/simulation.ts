@@ -1,5 +1,5 @@
-import type { ChannelLimits } from '../../src/channel/limits.js';
-import { storeVerify } from '../../src/store/verify.js';
+import type { ChannelLimits } from '../../src/config/channel-limits.js';
+import { storeVerify } from '../../src/store/tools/verify.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
 import { SimClient, SimPublisher, SimSubscriber } from './clients.js';
 import { Cluster, DIR, type Mutation } from './cluster.js';

@@ -1,7 +1,8 @@
 import lockfile from 'proper-lockfile';
-import { JOURNAL_DIRECTORY, parseNames } from '../../src/store/file-names.js';
-import type { StoreFs } from '../../src/store/fs.js';
-import { RELEASED, Reign, type ReignState } from '../../src/store/reign.js';
+import { parseNames } from '../../src/files/file-names.js';
+import type { StoreFs } from '../../src/files/fs.js';
+import { JOURNAL_DIRECTORY } from '../../src/files/store-folder.js';
+import { RELEASED, Reign, type ReignState } from '../../src/lease/lease.js';
 import { failure } from '../store/sim-fs.js';
 import { DIR, type Mutation, type SimNode } from './cluster.js';
 

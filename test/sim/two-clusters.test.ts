@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { DisputeStatus } from '../../src/group/dispute-status.js';
+import type { DisputeStatus } from '../../src/group/watch/dispute-status.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
 import { Cluster } from './cluster.js';
 import { World } from './world.js';

@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import type { FileStore } from '../../src/store/file.js';
-import { nodeFs, type StoreFs } from '../../src/store/fs.js';
-import { type FileStoreOptions, openFileStore } from '../../src/store/open-file.js';
+import { nodeFs, type StoreFs } from '../../src/files/fs.js';
+import type { FileStore } from '../../src/store/file/file-store.js';
+import { type FileStoreOptions, openFileStore } from '../../src/store/file/open-file-store.js';
 import { random, TestClock, TestHost } from './support.js';
 
 export function temporaryDirectory(t: TestContext): string {

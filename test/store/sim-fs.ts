@@ -1,4 +1,4 @@
-import type { FileStatus, OpenMode, StoreFile, StoreFs } from '../../src/store/fs.js';
+import type { FileStatus, OpenMode, StoreFile, StoreFs } from '../../src/files/fs.js';
 
 interface Inode {
   /** What a reader sees. */

@@ -9,7 +9,7 @@ import type {
   SnapshotSink,
   Store,
   StoreHost,
-} from '../../src/store/types.js';
+} from '../../src/store/types/store.js';
 
 export const NO_LIMITS: LogLimits = { maxMessages: 0, maxBytes: 0, maxAgeMs: 0 };
 

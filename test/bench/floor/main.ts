@@ -1,5 +1,5 @@
 import { Link } from '../../../src/link/link.js';
-import type { LinkHandler } from '../../../src/link/types.js';
+import type { LinkHandler } from '../../../src/link/link-handler.js';
 import { type OutBuffer, pubPrefix } from '../../../src/link/writer.js';
 import { decodeTexts, encode, varint } from '../protobuf.js';
 import { decodeAck, decodePubMsg, encodeMsgProto, encodePubAck, type PubMsg, writeMessage } from './codec.js';

@@ -1,0 +1,486 @@
+import type { Clock, Timer } from '../../clock/clock.js';
+import type { Logger } from '../../log/logger.js';
+import type { ControlConnection, ControlSubscription } from '../../nats/control-connection.js';
+import type { NatsRefusal } from '../../nats/refusal.js';
+import type { StanSubjects } from '../../protocol/stan-subjects.js';
+import type { Store } from '../../store/types/store.js';
+import type { BrokerLink } from '../state/broker-link.js';
+import type { Probe, ProbedSubject } from './probe.js';
+import {
+  notHeard,
+  otherServerProblem,
+  refusedProblem,
+  type ServiceProblem,
+  wrongAccount,
+} from './service-problem.js';
+
+/** The broker's connections to NATS, as far as they are checked. */
+export interface CheckedConnections {
+  /** Undefined while it is not connected. */
+  readonly control: CheckedControl | undefined;
+  readonly link: CheckedLink | undefined;
+  /** `host:port` */
+  readonly server: string;
+  /** Makes a new data link at the same server, with all subscriptions. */
+  renewLink(why: string): void;
+  /** The same for the control connection. */
+  renewControl(why: string): void;
+}
+
+export type CheckedControl = Pick<
+  ControlConnection,
+  'flush' | 'isClosed' | 'publish' | 'request' | 'subscribe'
+>;
+
+/** A broker that serves, as far as it is checked. */
+export interface CheckedBroker {
+  readonly isDraining: boolean;
+  readonly store: Pick<Store, 'committed' | 'touch'>;
+}
+
+export interface CheckedLink extends BrokerLink {
+  /** What waits for the server to take it. */
+  readonly backlogBytes: number;
+  /** All that has come in. */
+  readonly receivedBytes: number;
+  unsubscribe(sid: number): void;
+}
+
+export interface SelfCheckOptions {
+  clock: Clock;
+  log: Logger;
+  connections: CheckedConnections;
+  clusterId: string;
+  subjects: StanSubjects;
+  probe: Probe;
+  /** Where subscribers acknowledge. */
+  ackSubject: () => string;
+  /** The broker that serves on the link now; undefined on a standby, and while nobody does. */
+  serving: () => CheckedBroker | undefined;
+  /** Called when `problem` has changed. */
+  onChanged?: () => void;
+}
+
+/** Between two rounds of probes, at least. */
+const ROUND_MS = 1_000;
+/** Rounds without an echo after which the link is made anew. */
+const DEAF_ROUNDS = 2;
+/** And after which that has not helped. */
+const HOPELESS_ROUNDS = 4;
+/** Rounds that a link takes nothing in and brings nothing, while the server answers on the other connection. */
+const STUCK_ROUNDS = 4;
+/** What was not heard while it served counts against a standby for so many rounds; each time twice as long, up to the longest. */
+const FIRST_MEMORY_ROUNDS = 30;
+const MAX_MEMORY_ROUNDS = 600;
+/** Rounds with the answer of another server before it is told: a predecessor may answer a last time. */
+const OTHER_SERVER_ROUNDS = 3;
+/** From one renewal to the next: links that are made anew in vain become rarer. */
+const FIRST_RENEWAL_ROUNDS = 5;
+const MAX_RENEWAL_ROUNDS = 60;
+/** What a standby could subscribe to is tried so often, in rounds; and what was refused, so often. */
+const TRIAL_ROUNDS = 10;
+const RETRIAL_ROUNDS = 2;
+/** A store that has not written for so many rounds is written to. */
+const IDLE_ROUNDS = 5;
+const SYSTEM_ANSWER_MS = 500;
+/** Only who is logged in to the system account gets an answer. (`$SYS.REQ.SERVER.PING` alone is imported by other accounts, too.) */
+const SYSTEM_PING = '$SYS.REQ.SERVER.PING.VARZ';
+/** Under the subjects that are refused: there are too many subscriptions already. */
+const LIMIT = '';
+/** Where answers to the broker come, to subjects of many names. */
+const INBOXES = '_INBOX.>';
+
+/** Probes that are under way, on these connections. */
+interface Round {
+  readonly link: CheckedLink;
+  readonly control: CheckedControl;
+  readonly broker: CheckedBroker;
+  /** Whatever comes back has come back. */
+  isOver: boolean;
+  /** It says nothing: a connection was lost on the way. */
+  hasFailed: boolean;
+  /** NATS has taken the probes. */
+  isTaken: boolean;
+  receivedBytes: number;
+  /** Whether it is being asked if the server answers at all. */
+  isAsking: boolean;
+  stuckRounds: number;
+}
+
+/**
+ * Finds out whether clients are served, by being one: a serving broker sends itself probes through the NATS server, on each subject that
+ * clients use, and has to hear them; a standby tries whether it may subscribe to those. What NATS refuses counts at once. A store on
+ * which nothing happens is written to now and then. A problem decides health, and whether this broker may take over or keep a group.
+ */
+export class SelfCheck {
+  readonly #options: SelfCheckOptions;
+  readonly #inbox: string;
+  #probed: readonly ProbedSubject[] = [];
+  /** What is published to for trial: where acks of publishes go, and inboxes of clients. */
+  readonly #said: readonly string[];
+  #timer: Timer | undefined;
+  #rounds = 0;
+  #round: Round | undefined;
+  /** That the last round was of. Not kept: a store is behind it. */
+  #probedBroker: WeakRef<CheckedBroker> | undefined;
+  #link: CheckedLink | undefined;
+  #control: CheckedControl | undefined;
+  #answers: ControlSubscription | undefined;
+  readonly #isHeard: boolean[] = [];
+  readonly #missed: number[] = [];
+  #isOtherHeard = false;
+  #otherRounds = 0;
+  #forgetAtRound = 0;
+  #memoryRounds = FIRST_MEMORY_ROUNDS;
+  #renewalRounds = FIRST_RENEWAL_ROUNDS;
+  #renewAtRound = 0;
+  /** By subject: what NATS has refused of what must be. */
+  #refused = new Map<string, NatsRefusal>();
+  /** In the trial under way. */
+  #refusedAgain: Map<string, NatsRefusal> | undefined;
+  /** Connections on which a subscription is missing, since it was refused. */
+  #lackingLink: CheckedLink | undefined;
+  #lackingControl: CheckedControl | undefined;
+  /** It may not publish there, so that there is no echo. */
+  readonly #unprobed = new Set<string>();
+  #trialAtRound = 0;
+  #trying: Promise<void> | undefined;
+  #isSystemAccount = false;
+  #committed = 0;
+  #idleRounds = 0;
+  #isJudging = false;
+  #problem: ServiceProblem | undefined;
+
+  constructor(options: SelfCheckOptions) {
+    this.#options = options;
+    const { name } = options.probe;
+    this.#inbox = `_INBOX.stanchion-${name}`;
+    this.#said = [`_STAN.acks.${name}`, `${this.#inbox}.trial`];
+  }
+
+  /** Undefined while clients can be served, as far as is known. */
+  get problem(): ServiceProblem | undefined {
+    return this.#problem;
+  }
+
+  /** Rounds begin. Resolves when it is known whether all that must be subscribed to may be, or there is no link. */
+  async start(): Promise<void> {
+    this.#probed = this.#options.probe.subjects(this.#options.subjects, this.#options.ackSubject());
+    this.#schedule();
+    this.#enterControl(this.#options.connections.control);
+    await this.#try();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#leaveControl();
+  }
+
+  /** NATS has refused something, on either connection. */
+  refused(refusal: NatsRefusal): void {
+    const { operation, subject } = refusal;
+    const probed = this.#probed.find(({ publishTo }) => publishTo === subject);
+    if (operation === 'publish' && refusal.connection === 'control' && probed !== undefined) {
+      this.#unprobed.add(probed.subscribed);
+      return;
+    }
+    const key = this.#keyOf(refusal);
+    if (key === undefined) return;
+    const named = key === INBOXES ? { ...refusal, subject: INBOXES } : refusal;
+    this.#refused.set(key, named);
+    this.#refusedAgain?.set(key, named);
+    if (operation !== 'publish') {
+      const { connections } = this.#options;
+      if (refusal.connection === 'control') this.#lackingControl = connections.control;
+      else this.#lackingLink = connections.link;
+    }
+    this.#trialAtRound = this.#rounds + RETRIAL_ROUNDS;
+    // A trial judges at its end.
+    if (this.#isJudging || this.#trying !== undefined) return;
+    // Refusals come many at once.
+    this.#isJudging = true;
+    queueMicrotask(() => {
+      this.#isJudging = false;
+      if (this.#timer !== undefined) this.#judge();
+    });
+  }
+
+  /** By which it is kept, if it is in the way of clients. */
+  #keyOf({ connection, operation, subject }: NatsRefusal): string | undefined {
+    if (operation === 'subscription limit') return LIMIT;
+    if (operation === 'publish') return this.#said.find((said) => said === subject);
+    if (operation !== 'subscribe') return undefined;
+    if (connection === 'control') return subject?.startsWith('_INBOX.') === true ? INBOXES : undefined;
+    return this.#probed.find(({ subscribed }) => subscribed === subject)?.subscribed;
+  }
+
+  #schedule(): void {
+    this.#timer = this.#options.clock.setTimer(ROUND_MS, () => {
+      this.#schedule();
+      this.#begin();
+    });
+  }
+
+  /** One that is about to end hears nobody any more. */
+  get #serving(): CheckedBroker | undefined {
+    const broker = this.#options.serving();
+    return broker?.isDraining === true ? undefined : broker;
+  }
+
+  /** It is time for a round, unless the last one is under way. */
+  #begin(): void {
+    const { connections, ackSubject, probe, subjects } = this.#options;
+    const { link, control } = connections;
+    const broker = this.#serving;
+    this.#rounds++;
+    if (control !== this.#control) this.#enterControl(control);
+    if (link !== this.#link) {
+      this.#link = link;
+      this.#trialAtRound = Math.min(this.#trialAtRound, this.#rounds + 1);
+    }
+    const round = this.#round;
+    const isSame = round?.link === link && round?.control === control && round?.broker === broker;
+    if (round !== undefined && isSame && !round.isOver && !round.hasFailed) {
+      this.#wait(round);
+    } else {
+      if (round?.isOver === true && isSame) this.#count();
+      this.#round = undefined;
+      if (broker === undefined) this.#serveNot();
+      else if (link !== undefined && control !== undefined) {
+        if (broker !== this.#probedBroker?.deref()) this.#missed.length = this.#otherRounds = 0;
+        this.#probedBroker = new WeakRef(broker);
+        this.#forgetAtRound = 0;
+        this.#probed = probe.subjects(subjects, ackSubject());
+        this.#send(link, control, broker);
+      }
+    }
+    if (broker !== undefined) this.#touch(broker);
+    if (link !== undefined && this.#rounds >= this.#trialAtRound) void this.#try();
+    this.#judge();
+  }
+
+  /** What was not heard while it served stays known for a while: else it would be given the group again at once. */
+  #serveNot(): void {
+    this.#otherRounds = 0;
+    // A standby tries what it could subscribe to, and nothing else.
+    if (this.#missed.length === 0) this.#forgetAtRound = 0;
+    else if (this.#missed.every((rounds) => rounds < DEAF_ROUNDS)) this.#missed.length = 0;
+    else if (this.#forgetAtRound === 0) {
+      this.#forgetAtRound = this.#rounds + this.#memoryRounds;
+      this.#memoryRounds = Math.min(MAX_MEMORY_ROUNDS, this.#memoryRounds * 2);
+    } else if (this.#rounds >= this.#forgetAtRound) {
+      this.#missed.length = this.#forgetAtRound = 0;
+    }
+  }
+
+  /** What the round that is over has brought. */
+  #count(): void {
+    if (this.#refused.size > 0) {
+      // It is known why.
+      this.#missed.length = this.#otherRounds = 0;
+      return;
+    }
+    for (const [index, { subscribed }] of this.#probed.entries()) {
+      const isHeard = this.#isHeard[index] === true || this.#unprobed.has(subscribed);
+      this.#missed[index] = isHeard ? 0 : (this.#missed[index] ?? 0) + 1;
+    }
+    this.#otherRounds = this.#isOtherHeard ? this.#otherRounds + 1 : 0;
+    if (this.#missed.every((rounds) => rounds === 0)) {
+      this.#renewalRounds = FIRST_RENEWAL_ROUNDS;
+      this.#memoryRounds = FIRST_MEMORY_ROUNDS;
+    } else if (this.#missed.some((rounds) => rounds >= DEAF_ROUNDS)) {
+      this.#judge();
+      this.#renewLink('it does not hear what clients send');
+    }
+  }
+
+  /**
+   * The round takes long. That says nothing while the server answers nobody, or while there is much under way on the link: only if
+   * the link alone stands still is it stuck.
+   */
+  #wait(round: Round): void {
+    const { link, control } = round;
+    const isStill = link.receivedBytes === round.receivedBytes && link.backlogBytes === 0;
+    round.receivedBytes = link.receivedBytes;
+    if (!isStill) round.stuckRounds = 0;
+    if (!isStill || !round.isTaken || round.isAsking) return;
+    round.isAsking = true;
+    const stuck = (): void => {
+      round.isAsking = false;
+      if (round !== this.#round || round.isOver || ++round.stuckRounds < STUCK_ROUNDS) return;
+      for (const index of this.#probed.keys())
+        this.#missed[index] = Math.max(DEAF_ROUNDS, (this.#missed[index] ?? 0) + 1);
+      this.#judge();
+      this.#renewLink('it stands still, though the server answers on the other one');
+    };
+    control.flush().then(stuck, () => {});
+  }
+
+  #send(link: CheckedLink, control: CheckedControl, broker: CheckedBroker): void {
+    this.#isHeard.length = 0;
+    this.#isOtherHeard = false;
+    const round: Round = {
+      ...{ link, control, broker },
+      ...{ isOver: false, hasFailed: false, isTaken: false, isAsking: false },
+      ...{ receivedBytes: link.receivedBytes, stuckRounds: 0 },
+    };
+    this.#round = round;
+    this.#say(link);
+    for (const [index, { subscribed, publishTo, payload }] of this.#probed.entries()) {
+      if (this.#unprobed.has(subscribed)) continue;
+      control.publish(publishTo, payload, { reply: `${this.#inbox}.${index}` });
+    }
+    follow(round).catch(() => {
+      round.hasFailed = true;
+    });
+  }
+
+  /** What it may not publish to, NATS says. */
+  #say(link: CheckedLink): void {
+    const out = link.takeBuffer();
+    for (const subject of this.#said) {
+      const name = Buffer.from(subject);
+      out.pub(name, 0, name.length, 0);
+      out.crlf();
+    }
+    link.send(out);
+  }
+
+  #touch({ store }: CheckedBroker): void {
+    this.#idleRounds = store.committed === this.#committed ? this.#idleRounds + 1 : 0;
+    this.#committed = store.committed;
+    if (this.#idleRounds < IDLE_ROUNDS) return;
+    this.#idleRounds = 0;
+    store.touch();
+  }
+
+  #onAnswer(subject: string, data: Uint8Array): void {
+    const index = Number(subject.slice(this.#inbox.length + 1));
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+    if (this.#options.probe.isIn(bytes, 0, bytes.length)) this.#isHeard[index] = true;
+    // No answer comes with an empty payload: nobody listens.
+    else if (bytes.length > 0) this.#isOtherHeard = true;
+  }
+
+  #enterControl(control: CheckedControl | undefined): void {
+    this.#leaveControl();
+    this.#control = control;
+    this.#unprobed.clear();
+    if (control === undefined) return;
+    this.#answers = control.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#onAnswer(message.subject, message.data);
+      },
+    });
+    void this.#lookAtAccount(control);
+  }
+
+  #leaveControl(): void {
+    const answers = this.#answers;
+    this.#answers = undefined;
+    if (this.#control?.isClosed() === false) answers?.unsubscribe();
+  }
+
+  /** In the system account all is well, but for the clients: they are in others. */
+  async #lookAtAccount(control: CheckedControl): Promise<void> {
+    const isAnswered = await control.request(SYSTEM_PING, undefined, { timeout: SYSTEM_ANSWER_MS }).then(
+      ({ data }) => data.length > 0,
+      () => false,
+    );
+    if (control !== this.#control || control.isClosed() || isAnswered === this.#isSystemAccount) return;
+    this.#isSystemAccount = isAnswered;
+    this.#judge();
+  }
+
+  /** Whether it may subscribe and publish where it must: what was refused may be permitted by now. */
+  #try(): Promise<void> {
+    const { link, control } = this.#options.connections;
+    this.#trying ??= this.#tryOn(link, control).finally(() => {
+      this.#trying = undefined;
+    });
+    return this.#trying;
+  }
+
+  async #tryOn(link: CheckedLink | undefined, control: CheckedControl | undefined): Promise<void> {
+    const { serving, connections } = this.#options;
+    this.#trialAtRound = this.#rounds + TRIAL_ROUNDS;
+    const wasRefused = this.#refused.size > 0;
+    // A serving broker that was refused nothing has its subscriptions, and hears itself on them.
+    if (link === undefined || control === undefined || (serving() !== undefined && !wasRefused)) return;
+    const refusedAgain = new Map<string, NatsRefusal>();
+    this.#refusedAgain = refusedAgain;
+    // Given up at once: what it is to hear it has been told already, and there may be no room for all of them twice.
+    for (const { subscribed } of this.#probed) link.unsubscribe(link.subscribe(subscribed));
+    control.subscribe(`${this.#inbox}.*`, { callback: () => {} }).unsubscribe();
+    this.#say(link);
+    try {
+      await Promise.all([link.flush(), control.flush()]);
+    } catch {
+      // A connection is down: nothing is known to be better.
+      return;
+    } finally {
+      this.#refusedAgain = undefined;
+    }
+    if (this.#timer === undefined) return;
+    this.#refused = refusedAgain;
+    if (this.#refused.size > 0) this.#trialAtRound = this.#rounds + RETRIAL_ROUNDS;
+    else {
+      // The subscriptions that were refused are missing still, unless there is another connection since.
+      const why = 'NATS permits again what it had refused';
+      if (this.#lackingControl === control) connections.renewControl(why);
+      if (this.#lackingLink === link && serving() !== undefined) connections.renewLink(why);
+      this.#lackingControl = this.#lackingLink = undefined;
+    }
+    this.#judge();
+  }
+
+  #renewLink(why: string): void {
+    if (this.#rounds < this.#renewAtRound || this.#refused.size > 0) return;
+    this.#renewAtRound = this.#rounds + this.#renewalRounds;
+    this.#renewalRounds = Math.min(MAX_RENEWAL_ROUNDS, this.#renewalRounds * 4);
+    this.#options.connections.renewLink(why);
+  }
+
+  #judge(): void {
+    const { log, onChanged } = this.#options;
+    const former = this.#problem;
+    const problem = this.#find();
+    this.#problem = problem;
+    if (problem?.text === former?.text && problem?.isOwn === former?.isOwn) return;
+    if (problem === undefined) {
+      const isHeard = this.#serving !== undefined;
+      log.info(
+        {},
+        isHeard ? 'clients are heard through NATS again' : 'clients could be heard through NATS again',
+      );
+    } else if (problem.text !== former?.text) log.error({ problem: problem.kind }, problem.text);
+    onChanged?.();
+  }
+
+  #find(): ServiceProblem | undefined {
+    const { connections, clusterId, serving } = this.#options;
+    const { server } = connections;
+    if (this.#isSystemAccount) return wrongAccount(server);
+    if (this.#refused.size > 0) return refusedProblem(this.#refused.values(), server);
+    const deaf = this.#probed.filter((_, index) => (this.#missed[index] ?? 0) >= DEAF_ROUNDS);
+    if (deaf.length > 0) {
+      const subjects = deaf.map(({ subscribed }) => subscribed);
+      const isHopeless = this.#missed.some((rounds) => rounds >= HOPELESS_ROUNDS);
+      return notHeard(subjects, server, { isServing: serving() !== undefined, isHopeless });
+    }
+    return this.#otherRounds < OTHER_SERVER_ROUNDS ? undefined : otherServerProblem(clusterId, server);
+  }
+}
+
+/** Each connection keeps what it carries in order, so that the answer to a ping comes behind what was sent before it. */
+async function follow(round: Round): Promise<void> {
+  const { link, control } = round;
+  await control.flush();
+  round.isTaken = true;
+  // The probes have come in; then, NATS has what was answered; then, that has come back.
+  await link.flush();
+  await link.flush();
+  await control.flush();
+  round.isOver = true;
+}

@@ -1,0 +1,71 @@
+import type { WheelTimer } from '../../clock/timer-wheel.js';
+import type { ChannelLimits } from '../../config/channel-limits.js';
+import type { ChannelLog } from '../../store/types/store.js';
+import type { QueueGroup } from './queue-group.js';
+import type { Subscription } from './subscription.js';
+
+/**
+ * A channel: its log, and who listens to it. As a wheel timer it wakes when it may have been inactive for too long.
+ */
+export class Channel implements WheelTimer {
+  dueTick = -1;
+
+  /** Regular subscriptions, and durables that are online. */
+  readonly subscriptions: Subscription[] = [];
+  /** Durables, online or not, by `durableKey`. */
+  readonly durables = new Map<string, Subscription>();
+  readonly groups = new Map<string, QueueGroup>();
+  /** All that are online. */
+  readonly byAckInbox = new Map<string, Subscription>();
+  /** All that are online. Inboxes are chosen by clients: of those that share one, the newest. */
+  readonly byInbox = new Map<string, Subscription>();
+
+  /** Sequence up to which messages are durable and may be shown. */
+  visible: number;
+  /** Sequence up to which messages have been delivered to somebody, or nobody was connected to get them. */
+  deliveredThrough: number;
+  /** When it was last used, on the monotonic clock: a message, or the end of its last subscription. */
+  usedAtMs = 0;
+  /** Where it stands in the list of the batch that it last gained messages in. */
+  gatedAt = 0;
+  gatedIn = 0;
+
+  readonly #onInactive: (channel: Channel, nowMs: number) => void;
+
+  constructor(
+    readonly log: ChannelLog,
+    readonly limits: ChannelLimits,
+    onInactive: (channel: Channel, nowMs: number) => void,
+  ) {
+    this.visible = this.deliveredThrough = log.lastSequence;
+    this.#onInactive = onInactive;
+  }
+
+  get name(): string {
+    return this.log.name;
+  }
+
+  /** What `maxSubscriptions` counts: everything that is kept, online or not; an offline durable group is one. */
+  get subscriptionCount(): number {
+    let count = this.subscriptions.length;
+    for (const durable of this.durables.values()) if (!durable.isOnline) count++;
+    for (const group of this.groups.values()) count += Math.max(1, group.members.length);
+    return count;
+  }
+
+  get hasActiveSubscriptions(): boolean {
+    if (this.subscriptions.length > 0) return true;
+    for (const group of this.groups.values()) if (group.members.length > 0) return true;
+    return false;
+  }
+
+  onTimer(nowMs: number): void {
+    this.#onInactive(this, nowMs);
+  }
+}
+
+/** A durable belongs to its client: two clients may use the same durable name. */
+export function durableKey(clientId: string, durableName: string): string {
+  // A client id has no space: the key is unambiguous.
+  return `${clientId} ${durableName}`;
+}

@@ -1,0 +1,62 @@
+import { ByteMap } from '../../util/byte-map.js';
+import type { ClientSession } from './client-session.js';
+
+/** Who is connected: by client id, and by connection id as clients of protocol level 1 send it. */
+export class Clients {
+  readonly #byId = new Map<string, ClientSession>();
+  readonly #byIdBytes: ByteMap<ClientSession>;
+  readonly #byConnId: ByteMap<ClientSession>;
+
+  constructor(hashSeed: number) {
+    this.#byIdBytes = new ByteMap(hashSeed);
+    this.#byConnId = new ByteMap(hashSeed);
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  all(): IterableIterator<ClientSession> {
+    return this.#byId.values();
+  }
+
+  get(clientId: string): ClientSession | undefined {
+    return this.#byId.get(clientId);
+  }
+
+  /**
+   * The client that a message comes from. A connection id decides alone if there is one: a replaced client that still
+   * publishes under its client id is not the one that replaced it.
+   */
+  find(
+    buffer: Buffer,
+    clientIdStart: number,
+    clientIdEnd: number,
+    connIdStart: number,
+    connIdEnd: number,
+  ): ClientSession | undefined {
+    return connIdEnd > connIdStart
+      ? this.#byConnId.get(buffer, connIdStart, connIdEnd)
+      : this.#byIdBytes.get(buffer, clientIdStart, clientIdEnd);
+  }
+
+  byConnId(connId: Uint8Array): ClientSession | undefined {
+    return connId.length === 0 ? undefined : this.#byConnId.get(Buffer.from(connId), 0, connId.length);
+  }
+
+  add(client: ClientSession): void {
+    this.#byId.set(client.id, client);
+    const id = Buffer.from(client.id);
+    this.#byIdBytes.set(id, 0, id.length, client);
+    const connId = Buffer.from(client.record.connId);
+    if (connId.length > 0) this.#byConnId.set(connId, 0, connId.length, client);
+  }
+
+  remove(client: ClientSession): void {
+    this.#byId.delete(client.id);
+    const id = Buffer.from(client.id);
+    this.#byIdBytes.delete(id, 0, id.length);
+    const connId = Buffer.from(client.record.connId);
+    if (this.byConnId(connId) === client) this.#byConnId.delete(connId, 0, connId.length);
+  }
+}

@@ -1,0 +1,126 @@
+import type { WheelTimer } from '../../clock/timer-wheel.js';
+import { pubPrefix } from '../../link/writer.js';
+import type { SubscriptionRecord } from '../../store/types/store.js';
+import { activationOf } from './ack-inboxes.js';
+import type { Channel } from './channel.js';
+import type { ClientSession } from './client-session.js';
+import { InFlight } from './in-flight.js';
+import { Progress } from './progress.js';
+import type { QueueGroup } from './queue-group.js';
+
+/** What a subscription needs of the delivery when its ack wait ends. */
+export interface AckWaitHandler {
+  onAckWait(subscription: Subscription, nowMs: number): void;
+}
+
+/**
+ * One subscriber: a regular one, a durable (online or not), or a member of a queue group. It owns its in-flight window.
+ * As a wheel timer it wakes when the first ack wait of the window may have ended.
+ */
+export class Subscription implements WheelTimer {
+  dueTick = -1;
+
+  readonly id: number;
+  readonly channel: Channel;
+  readonly group: QueueGroup | undefined;
+  readonly durableName: string;
+  readonly inFlight = new InFlight();
+  readonly progress = new Progress();
+
+  clientId: string;
+  /** The owner while it is online. */
+  client: ClientSession | undefined;
+  inbox: string;
+  ackInbox: string;
+  maxInFlight: number;
+  ackWaitMs: number;
+  /** Highest sequence delivered, or the one before the start. Of a member: the group's counts, this is not used. */
+  lastSent: number;
+  /** Messages may go out: the answer to the subscription request is on its way before them. */
+  isStarted = false;
+  /** Which of its lives this is: a durable has a new one each time it comes back. */
+  activation: number;
+  /** New messages wait until what is pending has been delivered again. */
+  isOnHold = false;
+  /** A message is being read from disk for it. */
+  isLoading = false;
+  /** In the list of those with progress to record. */
+  isDirty = false;
+  /** In the list of those to be served at the end of the turn. */
+  isReady = false;
+  /** `PUB inbox `, ready to be copied. */
+  deliverTo: Buffer;
+
+  readonly #ackWait: AckWaitHandler;
+
+  constructor(
+    record: SubscriptionRecord,
+    channel: Channel,
+    group: QueueGroup | undefined,
+    ackWait: AckWaitHandler,
+  ) {
+    this.id = record.id;
+    this.channel = channel;
+    this.group = group;
+    this.durableName = record.durableName;
+    this.clientId = record.clientId;
+    this.inbox = record.inbox;
+    this.ackInbox = record.ackInbox;
+    this.activation = activationOf(record.ackInbox);
+    this.maxInFlight = record.maxInFlight;
+    this.ackWaitMs = record.ackWaitSeconds * 1000;
+    this.lastSent = record.lastSent;
+    this.deliverTo = pubPrefix(record.inbox);
+    this.#ackWait = ackWait;
+  }
+
+  get isDurable(): boolean {
+    return this.durableName !== '' || (this.group?.isDurable ?? false);
+  }
+
+  get isOnline(): boolean {
+    return this.client !== undefined;
+  }
+
+  /** It was a member of a queue group, and has ended. */
+  get hasLeft(): boolean {
+    return this.group !== undefined && this.client === undefined;
+  }
+
+  /** At its MaxInflight: nothing new goes out before an ack comes in. */
+  get isStalled(): boolean {
+    return this.inFlight.size >= this.maxInFlight;
+  }
+
+  /** A durable comes back with another inbox and other options; where it was in the channel stays. */
+  resume(inbox: string, ackInbox: string, maxInFlight: number, ackWaitMs: number): void {
+    this.inbox = inbox;
+    this.ackInbox = ackInbox;
+    this.maxInFlight = maxInFlight;
+    this.ackWaitMs = ackWaitMs;
+    this.activation++;
+    this.deliverTo = pubPrefix(inbox);
+    this.isStarted = this.isOnHold = false;
+  }
+
+  record(): SubscriptionRecord {
+    return {
+      id: this.id,
+      channelId: this.channel.log.id,
+      clientId: this.clientId,
+      inbox: this.inbox,
+      ackInbox: this.ackInbox,
+      queueGroup: this.group?.name ?? '',
+      durableName: this.durableName,
+      isDurable: this.isDurable,
+      isOnline: this.isOnline,
+      maxInFlight: this.maxInFlight,
+      ackWaitSeconds: this.ackWaitMs / 1000,
+      lastSent: this.lastSent,
+    };
+  }
+
+  onTimer(nowMs: number): void {
+    this.#ackWait.onAckWait(this, nowMs);
+  }
+}

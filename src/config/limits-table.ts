@@ -1,0 +1,144 @@
+import type { ChannelLimits } from './channel-limits.js';
+import { ConfigError } from './config-error.js';
+
+/** What the configuration says of channels of one name or pattern. What is absent comes from the next wider pattern. */
+export interface ChannelRule {
+  /** A channel's name, or a pattern with `*` for one part and `>` for all that follow. */
+  readonly pattern: string;
+  readonly limits: Partial<ChannelLimits>;
+}
+
+interface Entry {
+  readonly rule: ChannelRule;
+  /** With what it inherits. */
+  effective: Readonly<ChannelLimits> | undefined;
+}
+
+/** One part of the patterns. */
+interface Node {
+  readonly literals: Map<string, Node>;
+  star: Node | undefined;
+  /** Of the pattern that ends here. */
+  entry: Entry | undefined;
+  /** Of the pattern that goes on with `>` here. */
+  rest: Entry | undefined;
+}
+
+/**
+ * The limits of every channel, by its name. The narrowest pattern counts: part by part from the left, a name is narrower
+ * than `*`, and `*` than `>`. A pattern inherits what it does not say from the narrowest one that covers it.
+ */
+export class ChannelLimitsTable {
+  readonly global: Readonly<ChannelLimits>;
+  readonly #root: Node | undefined;
+  readonly #entries: readonly Entry[] = [];
+
+  /** @throws ConfigError if a pattern cannot be one */
+  constructor(global: ChannelLimits, rules: readonly ChannelRule[]) {
+    this.global = Object.freeze({ ...global });
+    if (rules.length === 0) return;
+    const root = newNode();
+    this.#root = root;
+    const entries = rules.map((rule) => insert(root, rule));
+    for (const entry of entries) this.#resolve(entry);
+    this.#entries = entries;
+  }
+
+  /** The same object for all channels that the same rule is for. Takes no time that grows with the channels looked up. */
+  for(channelName: string): Readonly<ChannelLimits> {
+    if (this.#root === undefined) return this.global;
+    return find(this.#root, channelName, 0)?.effective ?? this.global;
+  }
+
+  /** Each pattern with its limits, inherited ones included. */
+  byPattern(): [pattern: string, limits: Readonly<ChannelLimits>][] {
+    return this.#entries.map(({ rule, effective }) => [rule.pattern, effective!]);
+  }
+
+  #resolve(entry: Entry): Readonly<ChannelLimits> {
+    if (entry.effective === undefined) {
+      const covering: Entry[] = [];
+      collectCovering(this.#root!, entry.rule.pattern.split('.'), 0, covering);
+      const wider = covering[covering.indexOf(entry) - 1];
+      const inherited = wider === undefined ? this.global : this.#resolve(wider);
+      entry.effective = Object.freeze({ ...inherited, ...entry.rule.limits });
+    }
+    return entry.effective;
+  }
+}
+
+/** Whether it can name channels. */
+export function isPatternValid(pattern: string): boolean {
+  const parts = pattern.split('.');
+  return parts.every((part, index) => {
+    if (part === '*') return true;
+    if (part === '>') return index === parts.length - 1;
+    return part !== '' && !/[*>/]/.test(part);
+  });
+}
+
+export function isLiteral(pattern: string): boolean {
+  return !/[*>]/.test(pattern);
+}
+
+function insert(root: Node, rule: ChannelRule): Entry {
+  if (!isPatternValid(rule.pattern)) {
+    throw new ConfigError(
+      `"${rule.pattern}" is no channel name or pattern: parts between dots, a part may be *, the last may be >, no /`,
+    );
+  }
+  const entry: Entry = { rule, effective: undefined };
+  let node = root;
+  for (const part of rule.pattern.split('.')) {
+    if (part === '>') {
+      node.rest = entry;
+      return entry;
+    }
+    node = part === '*' ? starChild(node) : literalChild(node, part);
+  }
+  node.entry = entry;
+  return entry;
+}
+
+function starChild(node: Node): Node {
+  node.star ??= newNode();
+  return node.star;
+}
+
+function literalChild(node: Node, part: string): Node {
+  let child = node.literals.get(part);
+  if (child === undefined) {
+    child = newNode();
+    node.literals.set(part, child);
+  }
+  return child;
+}
+
+function newNode(): Node {
+  return { literals: new Map(), star: undefined, entry: undefined, rest: undefined };
+}
+
+/** Each node is visited at most once, however long the name: a node has one depth. */
+function find(node: Node, name: string, start: number): Entry | undefined {
+  const dot = name.indexOf('.', start);
+  const literal = node.literals.get(dot < 0 ? name.slice(start) : name.slice(start, dot));
+  const narrowest =
+    dot < 0
+      ? (literal?.entry ?? node.star?.entry)
+      : ((literal && find(literal, name, dot + 1)) ?? (node.star && find(node.star, name, dot + 1)));
+  return narrowest ?? node.rest;
+}
+
+/** All that match whatever the pattern matches, widest first: the order in which the Go server inherits. */
+function collectCovering(node: Node, parts: readonly string[], depth: number, found: Entry[]): void {
+  if (depth === parts.length) {
+    if (node.entry) found.push(node.entry);
+    return;
+  }
+  const part = parts[depth]!;
+  if (node.rest) found.push(node.rest);
+  if (part === '>') return;
+  if (node.star) collectCovering(node.star, parts, depth + 1, found);
+  const literal = part === '*' ? undefined : node.literals.get(part);
+  if (literal) collectCovering(literal, parts, depth + 1, found);
+}

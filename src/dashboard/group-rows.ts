@@ -1,0 +1,84 @@
+import type { MemberStatus } from '../group/report/member-status.js';
+import type { KnownTakeover } from '../group/talk/takeover-timeline.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import { type MemberRow, memberRows } from './member-rows.js';
+
+export interface TakeoverRow {
+  readonly epoch: number;
+  readonly node: string;
+  readonly from: string | null;
+  readonly atMs: number;
+  readonly reason: string | null;
+  readonly kind: string | null;
+  readonly outageMs: number | null;
+  readonly recoveryMs: number | null;
+}
+
+/** The group at a glance, as this node sees it. */
+export interface GroupView {
+  readonly node: string;
+  readonly clusterId: string;
+  /** null: a broker alone. */
+  readonly group: string | null;
+  readonly role: string;
+  readonly health: { readonly isReady: boolean; readonly reasons: readonly string[] };
+  readonly members: readonly MemberRow[];
+  /** Newest first. */
+  readonly takeovers: readonly TakeoverRow[];
+}
+
+/** @param answers of the members that have answered; undefined for a broker alone */
+export function groupView(node: MonitoredNode, answers: readonly MemberStatus[] | undefined): GroupView {
+  const { isHealthy, isReady, reasons } = node.health;
+  const view = { node: node.name, clusterId: node.clusterId, health: { isReady, reasons } };
+  if (node.group === undefined || answers === undefined)
+    return { ...view, group: null, role: 'alone', members: [aloneRow(node)], takeovers: [] };
+  const { name, member, ownStatus } = node.group;
+  // It is asked over NATS too, which may be away. What it knows of itself and of the others is here.
+  const own = ownStatus?.();
+  const trouble = own?.trouble ?? (isHealthy ? null : (reasons[0] ?? null));
+  const members =
+    own === undefined
+      ? answers
+      : [{ ...own, trouble }, ...answers.filter((each) => each.member !== own.member)];
+  // Of what the members know each may have missed something.
+  const known = new Map<number, KnownTakeover>();
+  for (const takeover of [
+    ...members.flatMap(({ takeoverHistory = [] }) => takeoverHistory),
+    ...(member?.history.all ?? []),
+  ]) {
+    if (known.get(takeover.epoch)?.story == null) known.set(takeover.epoch, takeover);
+  }
+  const takeovers = [...known.values()].sort((a, b) => b.epoch - a.epoch).map(takeoverRow);
+  return { ...view, group: name, role: member?.role ?? 'starting', members: memberRows(members), takeovers };
+}
+
+function aloneRow(node: MonitoredNode): MemberRow {
+  return {
+    node: node.name,
+    role: 'alone',
+    epoch: 0,
+    leaseAgeMs: null,
+    leaseMs: 0,
+    natsServer: node.nats.server,
+    host: '',
+    pid: process.pid,
+    store: node.storeDir ?? 'memory',
+    roleForMs: Date.now() - node.startedAtMs,
+    trouble: node.health.isHealthy ? null : (node.health.reasons[0] ?? null),
+    silentMs: null,
+  };
+}
+
+function takeoverRow({ epoch, node, atWallMs, story }: KnownTakeover): TakeoverRow {
+  return {
+    epoch,
+    node,
+    from: story?.from ?? null,
+    atMs: atWallMs,
+    reason: story?.reason ?? null,
+    kind: story?.reasonKind ?? null,
+    outageMs: story?.outageMs ?? null,
+    recoveryMs: story?.recoveryMs ?? null,
+  };
+}

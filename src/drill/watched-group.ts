@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { MemberStatus } from '../group/report/member-status.js';
+import { groupSubjects } from '../group/talk/group-subjects.js';
+
+/** The group did not do in time what was expected of it. The message is for people. */
+export class GroupError extends Error {
+  override readonly name = 'GroupError';
+}
+
+const LOOK_MS = 50;
+/** Members answer within this time, or are not there. */
+const ANSWER_MS = 500;
+
+/** A group as its members tell it over NATS. */
+export class GroupView {
+  readonly group: string;
+  readonly #nats: NatsConnection;
+  readonly #clusterId: string;
+
+  constructor(nats: NatsConnection, clusterId: string, group: string) {
+    this.#nats = nats;
+    this.#clusterId = clusterId;
+    this.group = group;
+  }
+
+  /**
+   * Those that answer.
+   *
+   * @param isEnough whether those that have answered until now will do: else it has to wait whether there are more
+   */
+  async members(
+    isEnough: (members: readonly MemberStatus[]) => boolean = () => false,
+  ): Promise<MemberStatus[]> {
+    const { status } = groupSubjects(this.#clusterId, this.group);
+    const members: MemberStatus[] = [];
+    try {
+      const answers = await this.#nats.requestMany(status, undefined, { maxWait: ANSWER_MS });
+      for await (const answer of answers) {
+        if (answer instanceof Error || answer.data.length === 0) continue;
+        members.push(answer.json<MemberStatus>());
+        if (isEnough(members)) break;
+      }
+    } catch {
+      // Nobody listens, or there is no connection at the moment.
+    }
+    return members;
+  }
+
+  /**
+   * Waits until the members are as `find` wants them.
+   *
+   * @param what it waits for, in words
+   * @param find returns undefined as long as they are not
+   * @throws GroupError if that takes too long; the signal's reason if it is aborted
+   */
+  async until<T>(
+    what: string,
+    find: (members: readonly MemberStatus[]) => T | undefined,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const untilMs = performance.now() + timeoutMs;
+    for (;;) {
+      signal.throwIfAborted();
+      const members = await this.members((some) => find(some) !== undefined);
+      const found = find(members);
+      if (found !== undefined) return found;
+      if (performance.now() > untilMs)
+        throw new GroupError(`${what}: not within ${timeoutMs / 1000} s. ${described(members)}`);
+      await sleep(LOOK_MS, undefined, { signal });
+    }
+  }
+}
+
+/** The active, if there is one and no other, and all others watch. @returns undefined if the group is not whole */
+export function wholeGroup(members: readonly MemberStatus[], count: number): MemberStatus | undefined {
+  const actives = members.filter(({ role }) => role === 'active');
+  const standbys = members.filter(({ role }) => role === 'standby');
+  return actives.length === 1 && standbys.length >= count - 1 ? actives[0] : undefined;
+}
+
+function described(members: readonly MemberStatus[]): string {
+  if (members.length === 0) return 'No member answers.';
+  const each = members.map(({ node, role, epoch, trouble }) => {
+    return `${node} ${role} (epoch ${epoch}${trouble === null ? '' : `, ${trouble}`})`;
+  });
+  return `Members that answer: ${each.join(', ')}.`;
+}

@@ -1,0 +1,168 @@
+import { removeIfThere, writeAll } from './file-io.js';
+import type { StoreFs } from './fs.js';
+import { errorCode } from './fs-error.js';
+import { isMissing, isNoSpace, StoreError } from './store-error.js';
+
+const ATTEMPTS = 3;
+const NAME = /^self-test\.(\d+)\./;
+
+/** A file or folder that a self-test made, or left behind when its process died. */
+export function isSelfTestFile(name: string): boolean {
+  return NAME.test(name);
+}
+
+/**
+ * Tries what the store's safety rests on: creating and linking only what is not there, renaming files and folders
+ * atomically from an exact name, never onto a folder that holds something, writing durably, reading back what was written,
+ * listing what is there.
+ *
+ * @param unique makes its names this process's own: several may test at once
+ * @throws StoreError `unsupported`, `no-space`
+ */
+export async function testFileSystem(fs: StoreFs, dir: string, epoch: number, unique: string): Promise<void> {
+  await removeLeftOvers(fs, dir, epoch);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await testOnce(fs, dir, `self-test.${epoch}.${unique}.${attempt}`);
+    } catch (error) {
+      // A network file system may do a thing, lose its answer, and ask again: that looks as if it could not do it. And
+      // a member of a later epoch may have taken the files for left over.
+      if (attempt === ATTEMPTS || (error instanceof StoreError && error.code === 'no-space')) throw error;
+    }
+  }
+}
+
+async function testOnce(fs: StoreFs, dir: string, prefix: string): Promise<void> {
+  try {
+    await testFiles(fs, dir, prefix);
+    await testFolders(fs, dir, prefix);
+    await attempt(dir, 'sync a directory', () => fs.syncDirectory(dir));
+  } finally {
+    for (const name of ['a', 'b', 'c', 'd/x', 'e/x', 'f/x'])
+      await removeIfThere(fs, `${dir}/${prefix}.${name}`).catch(() => {});
+    for (const name of ['d', 'e', 'f']) await fs.removeDirectory(`${dir}/${prefix}.${name}`).catch(() => {});
+  }
+}
+
+async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void> {
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => `${dir}/${prefix}.${name}`) as [string, string, string];
+  const written = Buffer.from('stanchion');
+  const file = await attempt(dir, 'create a file', () => fs.open(a, 'create'));
+  try {
+    await attempt(dir, 'write and sync a file (fdatasync)', async () => {
+      await writeAll(file, written, 0, written.length, 0);
+      await file.sync();
+    });
+  } finally {
+    await file.close();
+  }
+  await refuses(dir, 'create a file only if it is not there', 'EEXIST', async () =>
+    (await fs.open(a, 'create')).close(),
+  );
+  await attempt(dir, 'rename a file', () => fs.rename(a, b));
+  await refuses(dir, 'refuse to rename what is not there', 'ENOENT', () => fs.rename(a, b));
+  const names = (await fs.list(dir)).filter((name) => name.startsWith(prefix));
+  if (names.length !== 1 || names[0] !== `${prefix}.b`)
+    throw cannot(dir, 'list exactly the new name after a rename');
+  await attempt(dir, 'give a file a second name (hard link)', () => fs.link(b, c));
+  await refuses(dir, 'refuse a second name that is taken', 'EEXIST', () => fs.link(b, c));
+  await attempt(dir, 'write durably (O_DSYNC)', async () => {
+    const durable = await fs.open(b, 'durable');
+    try {
+      await writeAll(durable, written, 0, written.length, written.length);
+    } finally {
+      await durable.close();
+    }
+  });
+  const read = Buffer.alloc(written.length * 2);
+  const renamed = await fs.open(b, 'read');
+  try {
+    await renamed.read(read, 0, read.length, 0);
+    if ((await renamed.size()) !== read.length) throw cannot(dir, 'tell the size of what was written');
+  } finally {
+    await renamed.close();
+  }
+  if (!read.equals(Buffer.concat([written, written]))) throw cannot(dir, 'give back what was written');
+}
+
+/** The reign's folder is born with its file inside, and must not replace one that is there. */
+async function testFolders(fs: StoreFs, dir: string, prefix: string): Promise<void> {
+  for (const name of ['d', 'e']) {
+    await attempt(dir, 'make a folder', () => fs.makeDirectory(`${dir}/${prefix}.${name}`));
+    const file = await attempt(dir, 'create a file', () => fs.open(`${dir}/${prefix}.${name}/x`, 'create'));
+    await file.close();
+  }
+  const onto = await outcome(() => fs.rename(`${dir}/${prefix}.d`, `${dir}/${prefix}.e`));
+  if (onto === undefined || !['ENOTEMPTY', 'EEXIST'].includes(errorCode(onto) ?? ''))
+    throw cannot(dir, 'refuse to rename a folder onto one that is not empty', onto);
+  await attempt(dir, 'rename a folder', () => fs.rename(`${dir}/${prefix}.d`, `${dir}/${prefix}.f`));
+  const moved = await fs.list(`${dir}/${prefix}.f`);
+  if (moved.length !== 1) throw cannot(dir, 'keep what is in a folder when the folder is renamed');
+}
+
+/** Of processes that died in a test. Those of this epoch may belong to one that is at it. */
+async function removeLeftOvers(fs: StoreFs, dir: string, epoch: number): Promise<void> {
+  for (const name of await fs.list(dir)) {
+    const match = NAME.exec(name);
+    if (match === null || Number(match[1]) >= epoch) continue;
+    await fs.unlink(`${dir}/${name}`).catch(() => {});
+    await fs.unlink(`${dir}/${name}/x`).catch(() => {});
+    await fs.removeDirectory(`${dir}/${name}`).catch(() => {});
+  }
+}
+
+async function attempt<T>(dir: string, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!REFUSALS.has(errorCode(error) ?? '')) throw noRoom(dir, error);
+    throw cannot(dir, what, error);
+  }
+}
+
+/** How file systems say that they do not do such things; anything else is trouble of another kind. */
+const REFUSALS = new Set([
+  'EINVAL',
+  'ENOSYS',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EPERM',
+  'EXDEV',
+  'EMLINK',
+  'ENOENT',
+  'EISDIR',
+]);
+
+async function refuses(dir: string, what: string, code: string, work: () => Promise<unknown>): Promise<void> {
+  const error = await outcome(work);
+  if (errorCode(error) === code) return;
+  if (error !== undefined && !isMissing(error)) throw error;
+  throw cannot(dir, what, error);
+}
+
+async function outcome(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function noRoom(dir: string, error: unknown): unknown {
+  if (!isNoSpace(error)) return error;
+  return new StoreError(
+    'no-space',
+    `No room to try the file system of ${dir}: make room, then start again`,
+    error,
+  );
+}
+
+function cannot(dir: string, what: string, cause?: unknown): StoreError {
+  return new StoreError(
+    'unsupported',
+    `The file system of ${dir} does not ${what}, so a store is not safe there. ` +
+      'Use a local disk, NFS, EFS, CephFS or GlusterFS; see docs/shared-store.md',
+    cause,
+  );
+}

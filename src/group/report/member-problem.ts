@@ -1,0 +1,48 @@
+import type { Clock } from '../../clock/clock.js';
+import type { Logger } from '../../log/logger.js';
+
+/** Troubles are logged once in this time. */
+const TROUBLE_MS = 10_000;
+
+/** What keeps a member from doing its part, for people. What a look at the store finds does not hide what a takeover has failed for. */
+export class Trouble {
+  /** What the last look has found. */
+  look: string | undefined;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #takeover: { readonly text: string; readonly sinceMs: number } | undefined;
+  #loggedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  get text(): string | undefined {
+    return this.#takeover?.text ?? this.look;
+  }
+
+  /** The last look has failed. */
+  raise(text: string): void {
+    this.look = text;
+    this.#tell(text);
+  }
+
+  /** This member cannot take over, or has failed to. That stays until somebody serves. */
+  cannotTakeOver(text: string): void {
+    this.#takeover = { text, sinceMs: this.#clock.monotonicMs() };
+    this.#tell(text);
+  }
+
+  /** Somebody was seen to serve at `signMs`, monotonic milliseconds. */
+  served(signMs: number): void {
+    if (this.#takeover !== undefined && signMs > this.#takeover.sinceMs) this.#takeover = undefined;
+  }
+
+  #tell(text: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#loggedMs < TROUBLE_MS) return;
+    this.#loggedMs = nowMs;
+    this.#log.error({}, text);
+  }
+}

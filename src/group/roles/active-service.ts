@@ -1,0 +1,71 @@
+import { Broker, type BrokerParts } from '../../broker/broker.js';
+import type { RecoveryReport } from '../../measures/recovery-report.js';
+import type { FileStore } from '../../store/file/file-store.js';
+import { type FileStoreOptions, openFileStore } from '../../store/file/open-file-store.js';
+import type { PlaceLink } from '../talk/nats-transport.js';
+import type { OpenService, Service, ServiceOptions } from './service.js';
+
+export interface ActiveServiceOptions {
+  /** Of the store, but for what belongs to a reign. */
+  store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'calls'>;
+  /** Of the broker, but for what belongs to a reign. */
+  broker: Omit<BrokerParts, 'store' | 'onFailed'>;
+}
+
+/** For the last answers to reach NATS. */
+const LAST_FLUSH_MS = 1_000;
+/** For a checkpoint before a handover: it makes it quicker, and is not worth waiting for longer. */
+const CHECKPOINT_MS = 1_000;
+const LOOK_MS = 5;
+
+/** Opens the real thing: the file store, recovered, with a broker on it. */
+export function activeService(options: ActiveServiceOptions): OpenService {
+  return async ({ epoch, fence, calls, onFailed }) => {
+    const store = await openFileStore({ ...options.store, epoch, fence, calls });
+    return new ActiveService(options, store, onFailed);
+  };
+}
+
+class ActiveService implements Service {
+  readonly storeId: string;
+  readonly report: RecoveryReport;
+  readonly broker: Broker;
+  readonly #store: FileStore;
+  readonly #options: ActiveServiceOptions;
+
+  constructor(options: ActiveServiceOptions, store: FileStore, onFailed: ServiceOptions['onFailed']) {
+    this.#options = options;
+    this.#store = store;
+    this.storeId = store.storeId;
+    this.report = store.report;
+    this.broker = new Broker({ ...options.broker, store, onFailed });
+  }
+
+  get writingSinceMs(): number | undefined {
+    return this.#store.writingSinceMs;
+  }
+
+  async checkpoint(): Promise<void> {
+    const { clock } = this.#options.store;
+    const until = clock.monotonicMs() + CHECKPOINT_MS;
+    this.#store.checkpoint();
+    while (this.#store.isCheckpointing && clock.monotonicMs() < until) await this.#pass(LOOK_MS);
+  }
+
+  async drain(link: PlaceLink | undefined): Promise<void> {
+    this.broker.drain();
+    await this.#store.close();
+    if (link !== undefined) await Promise.race([link.flush().catch(() => {}), this.#pass(LAST_FLUSH_MS)]);
+  }
+
+  async abandon(): Promise<void> {
+    this.broker.stop();
+    await this.#store.close();
+  }
+
+  #pass(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.store.clock.setTimer(ms, resolve);
+    });
+  }
+}

@@ -1,0 +1,434 @@
+import type { Broker } from '../../broker/broker.js';
+import type { ServiceProblem } from '../../broker/check/service-problem.js';
+import { StoreError } from '../../files/store-error.js';
+import type { NatsRefusal } from '../../nats/refusal.js';
+import type { StanSubjects } from '../../protocol/stan-subjects.js';
+import { countsOf } from '../../util/counts.js';
+import { Trouble } from '../report/member-problem.js';
+import { type PeerStatus, peerStatus } from '../report/peer-status.js';
+import { TakeoverHistory } from '../report/takeover-history.js';
+import { tellOther } from '../report/takeover-log.js';
+import type { GroupClocks } from '../talk/group-clocks.js';
+import { decodeGroupMessage, type Heartbeat, MEMBER_ROLES, type MemberRole } from '../talk/group-messages.js';
+import type { PlaceHandler, PlaceLink } from '../talk/nats-transport.js';
+import type { TakeoverReason, TakeoverStory } from '../talk/takeover-timeline.js';
+import { type DisputeStatus, disputeStatus } from '../watch/dispute-status.js';
+import { ReignWatch } from '../watch/lease-watch.js';
+import { Active } from './active.js';
+import { Candidate } from './candidate.js';
+import { MemberHandler } from './member-handler.js';
+import type { MemberParts } from './member-parts.js';
+import { otherGroup } from './other-groups.js';
+import { otherServer } from './other-server.js';
+import { Pause } from './pause.js';
+import { Presence } from './presence.js';
+import { Standby } from './standby.js';
+import type { Listening } from './standby-buffer.js';
+import { StoreCheck } from './store-check.js';
+
+/** Of the lease. */
+const LOOKS_PER_LEASE = 12;
+const MIN_LOOK_MS = 20;
+const MAX_LOOK_MS = 250;
+/** Longer than any takeover takes, by far. */
+const UNSERVED_MS = 10_000;
+/** Of another's trouble, as it is told to others. */
+const MAX_TOLD_LENGTH = 500;
+/** Who is not heard for so many leases is not counted as there. */
+const HEARD_LEASES = 3;
+
+/**
+ * One broker of a group: watches the reign as a standby, contends for it when it may, serves while it is active, and watches
+ * again. It never trusts a clock for safety: see `ReignKeeper.fence`.
+ */
+export class Member {
+  readonly handler: PlaceHandler = new MemberHandler(this);
+  /** Called when the role changes, or what it is good for. */
+  onChanged: (() => void) | undefined;
+  /** Why it cannot be part of the group, if that turns out after the start. Called once; the member has stopped. */
+  onFatal: ((error: Error) => void) | undefined;
+  readonly history = new TakeoverHistory();
+
+  readonly #parts: MemberParts;
+  readonly #watch: ReignWatch;
+  readonly #pause: Pause;
+  readonly #trouble: Trouble;
+  readonly #presence: Presence;
+  readonly #store: StoreCheck;
+  readonly #standby: Standby;
+  readonly #candidate: Candidate;
+  readonly #active: Active;
+  #running: Promise<void> | undefined;
+  /** Since when it has watched at all. */
+  #standbySinceMs = 0;
+
+  constructor(parts: MemberParts, subjects: StanSubjects) {
+    const { clock, log, holder, options } = parts;
+    this.#parts = parts;
+    const watch = new ReignWatch(holder, options.leaseMs, clock.monotonicMs());
+    const pause = new Pause(clock);
+    const trouble = new Trouble(clock, log);
+    const presence = new Presence({
+      parts,
+      about: () => this.#about(),
+      onBeat: () => {
+        const { tenure } = this.#active;
+        tenure?.checkRenewals();
+        tenure?.checkWrites();
+        tenure?.checkRecovery();
+        this.#yieldToAbler();
+        void this.#lookAtStore();
+      },
+      onUnheard: (why) => this.#active.tenure?.end({ kind: 'cut off', why }),
+      onChanged: () => this.onChanged?.(),
+    });
+    const store = new StoreCheck(parts, presence, pause);
+    const standby = new Standby({ parts, subjects, watch, presence, store, trouble });
+    const { history } = this;
+    const active = new Active({ parts, watch, presence, pause, standby, store, trouble, history });
+    const candidate = new Candidate({
+      parts,
+      watch,
+      presence,
+      pause,
+      reign: (tenure, opening) => active.reign(tenure, opening),
+    });
+    this.#watch = watch;
+    this.#pause = pause;
+    this.#trouble = trouble;
+    this.#presence = presence;
+    this.#store = store;
+    this.#standby = standby;
+    this.#active = active;
+    this.#candidate = candidate;
+  }
+
+  get role(): MemberRole {
+    return this.#presence.role;
+  }
+
+  get roleForMs(): number {
+    return this.#presence.roleForMs;
+  }
+
+  /** Of its own reign, else the newest that it knows of. */
+  get epoch(): number {
+    return Math.max(this.#active.tenure?.epoch ?? 0, this.#watch.state?.epoch ?? 0, this.#candidate.epoch);
+  }
+
+  get storeId(): string {
+    return this.#store.storeId;
+  }
+
+  get broker(): Broker | undefined {
+    return this.#active.tenure?.service?.broker;
+  }
+
+  /** Milliseconds since the reign was renewed; undefined while it has none. */
+  get leaseAgeMs(): number | undefined {
+    const { tenure } = this.#active;
+    return tenure && this.#parts.clock.monotonicMs() - tenure.keeper.renewedMs;
+  }
+
+  get renewalMs(): number | undefined {
+    return this.#active.tenure?.keeper.renewalMs;
+  }
+
+  /** Reigns that it began to serve in. */
+  get takeovers(): number {
+    return this.#active.takeovers;
+  }
+
+  get takeoversBy(): Readonly<Record<TakeoverReason, number>> {
+    return this.#active.takeoversBy;
+  }
+
+  get reignsEnded(): Active['reignsEnded'] {
+    return this.#active.reignsEnded;
+  }
+
+  /** Its own. */
+  get lastTakeover(): TakeoverStory | undefined {
+    return this.#active.lastTakeover;
+  }
+
+  /** The broker that serves clients now, on the link that there is now. */
+  get servingBroker(): Broker | undefined {
+    return this.#active.servingBroker;
+  }
+
+  /** What keeps it from doing its part, for people. */
+  get trouble(): string | undefined {
+    return this.#cannotServe ?? this.#unserved;
+  }
+
+  /** Why clients cannot be served through this member's place in NATS, or not as they should be. */
+  get serviceProblem(): ServiceProblem | undefined {
+    return this.#parts.serviceProblem?.();
+  }
+
+  /** What keeps it from doing its part, or clients from being served as they should be. */
+  get complaint(): string | undefined {
+    return this.trouble ?? this.serviceProblem?.text;
+  }
+
+  /** What is not as it should be, though it does its part as well as it can. */
+  get impairments(): string[] {
+    const problem = this.serviceProblem;
+    const found = problem?.isOwn === false ? [problem.text] : [];
+    found.push(...this.clocks.troubles);
+    const { talkRefusal } = this.#presence;
+    if (talkRefusal !== undefined) found.push(talkRefusal);
+    return found;
+  }
+
+  /** Nobody serves, and this member has not taken over: whatever keeps it, it is not as it should be. */
+  get #unserved(): string | undefined {
+    const { clock } = this.#parts;
+    if (this.role !== 'standby') return undefined;
+    const nowMs = clock.monotonicMs();
+    const silentMs = nowMs - Math.max(this.#watch.signMs ?? 0, this.#standbySinceMs);
+    if (silentMs < UNSERVED_MS) return undefined;
+    const why = [...this.#watch.heardWithin(UNSERVED_MS, nowMs)]
+      .filter(({ cannotServe }) => cannotServe !== undefined)
+      .map(({ node, cannotServe }) => `${node} says: ${cannotServe}`);
+    return [`no member of the group has served for ${Math.round(silentMs / 1_000)} s`, ...why].join('. ');
+  }
+
+  /** Two sides of the group, which do not hear each other, take the reign from each other. */
+  get dispute(): DisputeStatus | undefined {
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const standing = this.#watch.dispute.standing(nowMs);
+    return standing && disputeStatus(standing, nowMs, Number(clock.wallNs() / 1_000_000n));
+  }
+
+  /** How many members are in each role: this one, and those that were heard within the last leases. */
+  rolesHeard(): Readonly<Record<MemberRole, number>> {
+    const { clock, options } = this.#parts;
+    const counts = countsOf(MEMBER_ROLES);
+    counts[this.role]++;
+    const withinMs = options.leaseMs * HEARD_LEASES;
+    for (const { role } of this.#watch.heardWithin(withinMs, clock.monotonicMs())) {
+      // Another version may have roles that this one does not know.
+      if (role in counts) counts[role]++;
+    }
+    return counts;
+  }
+
+  get clocks(): GroupClocks {
+    return this.#parts.clocks;
+  }
+
+  /** Other members, as they were heard last: also those that have fallen silent, for some minutes. */
+  get peers(): PeerStatus[] {
+    const { clock, options } = this.#parts;
+    const heardMs = options.leaseMs * HEARD_LEASES;
+    return this.#watch.lately(clock.monotonicMs()).map((peer) => peerStatus(peer, heardMs));
+  }
+
+  /**
+   * Joins the group: listens whether it has another store, then watches. The place is connected.
+   *
+   * @param signal gives that up, if it comes before this has ended
+   * @throws Error if this member does not belong to the group; the signal's reason
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    const { reign, holder, options } = this.#parts;
+    signal?.addEventListener('abort', () => this.#pause.wake());
+    await this.#store.readStoreId();
+    const [other, server] = await Promise.all([
+      otherGroup(this.#parts, this.#pause),
+      otherServer(this.#parts, this.#pause),
+      this.#pause.pass(options.leaseMs / 2),
+    ]);
+    signal?.throwIfAborted();
+    const mismatch = other ?? server ?? (await this.#store.confirm());
+    if (mismatch !== undefined) throw mismatch;
+    signal?.throwIfAborted();
+    await reign.create(holder);
+    const { epoch } = await reign.read();
+    await this.#parts.testStore(epoch).catch((error: unknown) => {
+      // It can wait and watch. There may be room by the time it has to take over.
+      if (!(error instanceof StoreError && error.code === 'no-space')) throw error;
+      this.#trouble.cannotTakeOver(error.message);
+    });
+    signal?.throwIfAborted();
+    this.#standbySinceMs = this.#parts.clock.monotonicMs();
+    this.#presence.become('standby');
+    this.#presence.beat();
+    this.#running = this.#run();
+  }
+
+  /** Hands over if it reigns, and leaves. */
+  async stop(): Promise<void> {
+    if (this.#presence.isStopping) return this.#running;
+    this.#presence.isStopping = true;
+    this.#pause.wake();
+    this.#active.tenure?.end({ kind: 'handover', why: 'it is being stopped' });
+    await this.#running;
+    this.#retire();
+    this.#presence.say({ kind: 'leaving', member: this.#parts.holder });
+  }
+
+  /** Gives the reign to a standby. @returns why not, if it cannot */
+  handOver(): string | undefined {
+    const { tenure } = this.#active;
+    if (tenure === undefined || this.role !== 'active') return 'this member is not active';
+    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return this.#whyNoStandby;
+    tenure.end({ kind: 'handover', why: 'somebody asked for it' });
+    return undefined;
+  }
+
+  /** Why there is nobody to hand over to. */
+  get #whyNoStandby(): string {
+    const { clock, options } = this.#parts;
+    const unable = [...this.#watch.heardWithin(options.leaseMs, clock.monotonicMs())]
+      .filter(({ role, cannotServe }) => role === 'standby' && cannotServe !== undefined)
+      .map(({ node, cannotServe }) => `${node} says: ${cannotServe}`);
+    return unable.length === 0
+      ? 'there is no standby'
+      : `there is no standby that could serve. ${unable.join('. ')}`;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, options, dir } = this.#parts;
+    const watch = this.#watch;
+    const lookMs = Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, options.leaseMs / LOOKS_PER_LEASE));
+    while (!this.#presence.isStopping) {
+      try {
+        const { replaced } = this.#store;
+        if (replaced !== undefined) return this.#leave(new Error(replaced));
+        const opportunity = await this.#standby.look();
+        const mismatch = await this.#store.confirm();
+        if (mismatch !== undefined) return this.#leave(mismatch);
+        if (watch.isAstray(clock.monotonicMs()))
+          return this.#leave(new Error(this.#store.astray(watch.state!, watch.aheadOfStore!)));
+        const mayReign = this.#active.mayReign(clock.monotonicMs()) && !this.#presence.isStopping;
+        if (opportunity !== undefined && mayReign) await this.#candidate.contend(watch.state!, opportunity);
+      } catch (error) {
+        this.#trouble.raise(`the store in ${dir} cannot be watched: ${(error as Error).message}`);
+      }
+      if (!this.#presence.isStopping) await this.#pause.pass(lookMs);
+    }
+  }
+
+  /** An active goes on with the files that it has open, wherever its successor would look for them. */
+  async #lookAtStore(): Promise<void> {
+    if (await this.#store.look()) return;
+    const { replaced } = this.#store;
+    // In a folder that it was not taken in, the reign is not given back.
+    if (replaced !== undefined) this.#active.tenure?.end({ kind: 'lost', why: replaced });
+    else this.#active.tenure?.end({ kind: 'failed', why: `${this.#parts.dir} has been mounted anew` });
+  }
+
+  #leave(error: Error): void {
+    this.#presence.isStopping = true;
+    this.#retire();
+    this.onFatal?.(error);
+  }
+
+  #retire(): void {
+    this.#presence.silence();
+    this.#standby.stopListening();
+    this.#presence.become('stopping');
+  }
+
+  /** Clients are not heard here, and may be where a standby is. To be called now and then. */
+  #yieldToAbler(): void {
+    const problem = this.serviceProblem;
+    if (problem?.isOwn !== true || this.role !== 'active') return;
+    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return;
+    this.#active.tenure?.end({ kind: 'handover', why: problem.text });
+  }
+
+  #about(): Partial<Heartbeat> & Pick<Heartbeat, 'epoch' | 'storeId'> {
+    const { clocks } = this.#parts;
+    const isActive = this.role === 'active';
+    clocks.look();
+    const store = isActive ? this.broker?.store : undefined;
+    if (store !== undefined) clocks.reigns(this.epoch, store.nowNs());
+    return {
+      epoch: this.epoch,
+      counter: isActive ? this.#active.tenure?.keeper.counter : undefined,
+      storeId: this.storeId,
+      cannotServe: this.#cannotServe?.slice(0, MAX_TOLD_LENGTH),
+      story: isActive ? this.lastTakeover : undefined,
+      ...clocks.told(),
+    };
+  }
+
+  /** As others are told: not what is everybody's, as that nobody serves. */
+  get #cannotServe(): string | undefined {
+    const problem = this.serviceProblem;
+    const own = problem?.isOwn === true ? problem.text : undefined;
+    return own ?? this.#standby.hang ?? this.#active.hang ?? this.#trouble.text;
+  }
+
+  // What the place tells.
+
+  /** NATS has refused something on the connection that carries the group's talk. */
+  talkRefused(refusal: NatsRefusal): void {
+    this.#presence.talkRefused(refusal);
+  }
+
+  linkUp(link: PlaceLink): void {
+    this.#presence.linkUp();
+    this.#active.linkUp(link);
+    this.#pause.wake();
+  }
+
+  linkDown(reason: string): void {
+    this.#standby.linkDown();
+    this.#active.linkDown(reason);
+  }
+
+  /** Whoever takes what comes in on the link: undefined if nobody does. */
+  get listener(): Listening | undefined {
+    return this.#standby.listener;
+  }
+
+  said(payload: Uint8Array): void {
+    const message = decodeGroupMessage(payload);
+    if (message === undefined) return;
+    if (message.member === this.#parts.holder) {
+      if (message.kind === 'heartbeat') this.#presence.heardItself();
+      return;
+    }
+    switch (message.kind) {
+      case 'heartbeat':
+        this.#heard(message);
+        return;
+      case 'offer':
+        if (this.#active.hang === undefined) void this.#standby.answerOffer(message.epoch);
+        return;
+      case 'ready':
+        this.#active.standbyIsReady(message.member, message.epoch);
+        return;
+      case 'released':
+        this.#standby.lookFresh();
+        this.#pause.wake();
+        return;
+      case 'leaving':
+        this.#watch.left(message.member);
+        this.#parts.clocks.left(message.member);
+        return;
+    }
+  }
+
+  #heard(heartbeat: Heartbeat): void {
+    const { clock, clocks, log } = this.#parts;
+    const { tenure } = this.#active;
+    const mismatch = this.#store.heard(heartbeat, tenure !== undefined);
+    if (mismatch !== undefined) tenure?.end({ kind: 'failed', why: mismatch });
+    this.#watch.heard(heartbeat, clock.monotonicMs());
+    clocks.heard(heartbeat);
+    const { role, epoch, node, forMs, story } = heartbeat;
+    if (role !== 'active') return;
+    const news =
+      story === undefined
+        ? this.history.saw(epoch, node, Number(clock.wallNs() / 1_000_000n) - forMs)
+        : this.history.told(story);
+    if (news !== undefined) tellOther(log, news);
+  }
+}

@@ -1,0 +1,143 @@
+import type { Timer } from '../../clock/clock.js';
+import type { NatsRefusal } from '../../nats/refusal.js';
+import {
+  encodeGroupMessage,
+  type GroupMessage,
+  type Heartbeat,
+  type MemberRole,
+} from '../talk/group-messages.js';
+import type { MemberParts } from './member-parts.js';
+
+/** Of the lease. */
+const HEARTBEATS_PER_LEASE = 3;
+/** In heartbeats that were refused. */
+const FIRST_RENEWAL_BEATS = 15;
+const MAX_RENEWAL_BEATS = 300;
+
+export interface PresenceOptions {
+  parts: MemberParts;
+  /** What heartbeats tell beside the role. */
+  about: () => Partial<Heartbeat> & Pick<Heartbeat, 'epoch' | 'storeId'>;
+  onBeat: () => void;
+  /** NATS carries nothing, though the connection looks well: another server will be looked for. */
+  onUnheard: (why: string) => void;
+  onChanged: () => void;
+}
+
+/** What a member is to the others: its role, and the heartbeats that tell it. */
+export class Presence {
+  /** It is to end: nothing new is begun. */
+  isStopping = false;
+  readonly #options: PresenceOptions;
+  #role: MemberRole = 'starting';
+  #sinceMs: number;
+  #timer: Timer | undefined;
+  /** Its own, since the last one that came back. */
+  #unheard = 0;
+  #talkRefusal: string | undefined;
+  /** Its connection for talk is made anew after so many heartbeats that were refused. */
+  #renewalBeats = FIRST_RENEWAL_BEATS;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+    this.#sinceMs = options.parts.clock.monotonicMs();
+  }
+
+  get role(): MemberRole {
+    return this.#role;
+  }
+
+  /** How long it has had its role. */
+  get roleForMs(): number {
+    return this.#options.parts.clock.monotonicMs() - this.#sinceMs;
+  }
+
+  become(role: MemberRole): void {
+    if (role === this.#role) return;
+    const { clock, log, options, dir } = this.#options.parts;
+    const wasStarting = this.#role === 'starting';
+    this.#role = role;
+    this.#sinceMs = clock.monotonicMs();
+    if (role === 'standby') log.info({ group: options.name, store: dir }, 'Standby: watching');
+    // Others should know at once.
+    if (!wasStarting && role !== 'stopping') {
+      this.silence();
+      this.beat();
+    }
+    this.#options.onChanged();
+  }
+
+  /** Heartbeats begin. */
+  beat(): void {
+    const { parts, about, onBeat } = this.#options;
+    const { options, holder, dir, place, clock } = parts;
+    this.#timer = clock.setTimer(options.leaseMs / HEARTBEATS_PER_LEASE, () => this.beat());
+    this.say({
+      kind: 'heartbeat',
+      member: holder,
+      node: options.nodeName,
+      role: this.#role,
+      forMs: Math.round(this.roleForMs),
+      storeDir: dir,
+      server: place.server,
+      ...about(),
+    });
+    onBeat();
+    this.#checkEcho();
+  }
+
+  /** Heartbeats end. */
+  silence(): void {
+    this.#timer?.cancel();
+  }
+
+  say(message: GroupMessage): void {
+    this.#options.parts.place.say(encodeGroupMessage(message));
+  }
+
+  /** A heartbeat has time again to come back. What was refused on the connection for talk is refused still. */
+  linkUp(): void {
+    this.#unheard = 0;
+  }
+
+  /** A heartbeat of its own came back. */
+  heardItself(): void {
+    this.#unheard = 0;
+    this.#talkRefusal = undefined;
+    this.#renewalBeats = FIRST_RENEWAL_BEATS;
+  }
+
+  /** NATS lets this member not speak to the others, or not hear them. */
+  talkRefused({ operation, subject, text }: NatsRefusal): void {
+    const { server } = this.#options.parts.place;
+    const isNew = this.#talkRefusal === undefined;
+    const what = operation === 'subscription limit' ? text : `to ${operation} to "${subject ?? text}"`;
+    this.#talkRefusal =
+      `the NATS server at ${server} refuses ${what}: members of the group do not hear each other, so that only the lease in the store shows who ` +
+      'serves, and a takeover is later and may lose what is published meanwhile unacknowledged. Permit publish and subscribe on "_STANCHION.group.>"';
+    if (isNew) this.#options.parts.log.error({}, this.#talkRefusal);
+  }
+
+  /** Why members do not hear each other, for people. */
+  get talkRefusal(): string | undefined {
+    return this.#talkRefusal;
+  }
+
+  /** A connection that looks well and carries nothing. */
+  #checkEcho(): void {
+    const { place } = this.#options.parts;
+    if (place.link === undefined) return;
+    if (this.#talkRefusal !== undefined) {
+      // Another server of the cluster would refuse it as well. What was permitted since counts for new subscriptions only.
+      if (++this.#unheard < this.#renewalBeats) return;
+      this.#unheard = 0;
+      this.#renewalBeats = Math.min(MAX_RENEWAL_BEATS, this.#renewalBeats * 2);
+      place.renewControl('it could not take part in the talk of its group');
+      return;
+    }
+    if (++this.#unheard <= HEARTBEATS_PER_LEASE * 2) return;
+    this.#unheard = 0;
+    this.#options.onUnheard(`NATS at ${place.server} does not carry messages`);
+    place.leaveServer('it does not carry messages');
+  }
+}

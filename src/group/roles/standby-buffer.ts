@@ -1,0 +1,106 @@
+import type { Clock } from '../../clock/clock.js';
+import type { LinkHandler } from '../../link/link-handler.js';
+import type { PlaceLink } from '../talk/nats-transport.js';
+
+interface Kept {
+  sid: number;
+  /** From the subject to the end of the payload, as they came. */
+  bytes: Buffer;
+  subjectLength: number;
+  replyStart: number;
+  replyEnd: number;
+  payloadStart: number;
+  atMs: number;
+}
+
+/** Older is of no use: what was sent so long ago has been sent again, or given up. */
+const MAX_AGE_MS = 10_000;
+const MAX_BYTES = 32 * 1024 * 1024;
+
+/**
+ * A standby that may be next hears what clients say from before the change to after it, and keeps it: the broker that it
+ * becomes then begins with what was said while nobody was there. What its predecessor took in all the same is recognised,
+ * publishes by their guid; an acknowledgement can be taken twice.
+ */
+export class Listening {
+  /** Subscription ids by subject, for the broker to take over. */
+  readonly sids: ReadonlyMap<string, number>;
+  /** When the NATS server knows of it. Rejects if the link goes down. */
+  readonly begun: Promise<void>;
+  readonly link: PlaceLink;
+  readonly #clock: Clock;
+  readonly #kept: Kept[] = [];
+  #first = 0;
+  #bytes = 0;
+
+  constructor(link: PlaceLink, subjects: readonly string[], clock: Clock) {
+    this.link = link;
+    this.#clock = clock;
+    this.sids = new Map(subjects.map((subject) => [subject, link.subscribe(subject)]));
+    this.begun = link.flush();
+    this.begun.catch(() => {});
+  }
+
+  /** As `LinkHandler.onMessage`. */
+  keep(
+    sid: number,
+    buffer: Buffer,
+    subjectStart: number,
+    subjectEnd: number,
+    replyStart: number,
+    replyEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+  ): void {
+    const bytes = Buffer.concat([
+      buffer.subarray(subjectStart, subjectEnd),
+      buffer.subarray(replyStart, replyEnd),
+      buffer.subarray(payloadStart, payloadEnd),
+    ]);
+    const subjectLength = subjectEnd - subjectStart;
+    const replyLength = replyEnd - replyStart;
+    this.#bytes += bytes.length;
+    this.#kept.push({
+      sid,
+      bytes,
+      subjectLength,
+      replyStart: subjectLength,
+      replyEnd: subjectLength + replyLength,
+      payloadStart: subjectLength + replyLength,
+      atMs: this.#clock.monotonicMs(),
+    });
+    this.#forgetOld();
+  }
+
+  /** Hands over what was kept, in order. Nothing is kept then. */
+  replay(to: LinkHandler): number {
+    this.#forgetOld();
+    const kept = this.#kept.splice(0).slice(this.#first);
+    this.#first = this.#bytes = 0;
+    for (const { sid, bytes, subjectLength, replyStart, replyEnd, payloadStart } of kept) {
+      to.onMessage(sid, bytes, 0, subjectLength, replyStart, replyEnd, payloadStart, bytes.length);
+    }
+    if (kept.length > 0) to.onBatchEnd();
+    return kept.length;
+  }
+
+  /** Not needed after all. */
+  end(): void {
+    for (const sid of this.sids.values()) this.link.unsubscribe(sid);
+    this.#kept.length = this.#first = this.#bytes = 0;
+  }
+
+  #forgetOld(): void {
+    const before = this.#clock.monotonicMs() - MAX_AGE_MS;
+    while (this.#first < this.#kept.length) {
+      const { atMs, bytes } = this.#kept[this.#first]!;
+      if (atMs >= before && this.#bytes <= MAX_BYTES) break;
+      this.#bytes -= bytes.length;
+      this.#first++;
+    }
+    if (this.#first > 1024 && this.#first * 2 > this.#kept.length) {
+      this.#kept.splice(0, this.#first);
+      this.#first = 0;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import type { ReignState } from '../../lease/lease.js';
+import type { Heartbeat } from '../talk/group-messages.js';
+import type { Ahead } from '../watch/lease-watch.js';
+import type { MemberParts } from './member-parts.js';
+import type { Pause } from './pause.js';
+import type { Presence } from './presence.js';
+
+/** A store that another member has just made shows itself on every mount within this time. */
+const NEW_STORE_MS = 2_000;
+const NEW_STORE_LOOK_MS = 50;
+
+/** Whether a member looks at the store of its group: a forgotten mount, or a copy, would make it serve from another one. */
+export class StoreCheck {
+  /** Of the store that this member sees; '' while there is none. */
+  storeId = '';
+  readonly #parts: MemberParts;
+  readonly #presence: Presence;
+  readonly #pause: Pause;
+  /** Who has another store than this member. */
+  #stranger: Heartbeat | undefined;
+  #isReplaced = false;
+
+  constructor(parts: MemberParts, presence: Presence, pause: Pause) {
+    this.#parts = parts;
+    this.#presence = presence;
+    this.#pause = pause;
+  }
+
+  async readStoreId(): Promise<void> {
+    if (this.storeId !== '') return;
+    this.storeId = (await this.#parts.readIdentity())?.storeId ?? '';
+  }
+
+  /** @param isReigning this member holds the reign. @returns why that cannot go on: the other one has another store */
+  heard(other: Heartbeat, isReigning: boolean): string | undefined {
+    if (other.storeId === '' || other.storeId === this.storeId) return undefined;
+    const { role, roleForMs } = this.#presence;
+    const otherReigns = other.role === 'active' || other.role === 'recovering';
+    // Whoever has been admitted goes by what the active has; who has not, by anybody.
+    if (role !== 'starting' && !otherReigns) return undefined;
+    // Nothing there yet, and the active may just have made it.
+    if (this.storeId === '' && role !== 'starting') return undefined;
+    if (isReigning) {
+      const isOlder =
+        other.forMs > roleForMs || (other.forMs === roleForMs && other.member < this.#parts.holder);
+      if (!isOlder) return undefined;
+    }
+    this.#stranger = other;
+    return this.#mismatch(other);
+  }
+
+  /** Looks again: the store may have been made a moment ago, and a mount may not show it at once. @returns what is wrong */
+  async confirm(): Promise<Error | undefined> {
+    const { clock } = this.#parts;
+    const other = this.#stranger;
+    if (other === undefined) return undefined;
+    const until = clock.monotonicMs() + NEW_STORE_MS;
+    await this.readStoreId();
+    while (this.storeId === '' && clock.monotonicMs() < until) {
+      await this.#pause.pass(NEW_STORE_LOOK_MS);
+      await this.readStoreId();
+    }
+    if (this.storeId !== other.storeId) return new Error(this.#mismatch(other));
+    this.#stranger = undefined;
+    return undefined;
+  }
+
+  /**
+   * Looks whether the store is where it was. A file system that cannot say is asked again the next time.
+   *
+   * @returns whether what is open by now is still what names lead to
+   */
+  async look(): Promise<boolean> {
+    if (this.#isReplaced) return false;
+    const place = (await this.#parts.lookAtPlace?.().catch(() => undefined)) ?? 'same';
+    this.#isReplaced = place === 'replaced';
+    return place === 'same';
+  }
+
+  /**
+   * What is wrong if the last look has found another folder in the place of the store. It may be as new as the store to the
+   * name of the reign, which is renewed there then, while batches go to files that no successor finds.
+   */
+  get replaced(): string | undefined {
+    if (!this.#isReplaced) return undefined;
+    const { options, dir } = this.#parts;
+    return (
+      `The store of group "${options.name}" has gone back: ${dir} here (node ${options.nodeName}) has been replaced by a copy or a restored backup ` +
+      'while members were running: it leads to other files than before. What was acknowledged since that was made is not in it. ' +
+      'Stop all members, put the former folder back if it is there, and start them again'
+    );
+  }
+
+  #mismatch(other: Heartbeat): string {
+    const { options, dir } = this.#parts;
+    const mine = this.storeId === '' ? 'holds no store' : `holds store ${this.storeId}`;
+    return (
+      `This member of group "${options.name}" points at another store than its group: ${dir} here (node ${options.nodeName}) ${mine}, ` +
+      `${other.storeDir} at node ${other.node} holds store ${other.storeId}. Is the shared volume mounted at ${dir}?`
+    );
+  }
+
+  /**
+   * A copy has the store's identity, and no part in what becomes of it.
+   *
+   * @param state as this member sees it
+   * @param ahead who told of more, or what this member itself has seen
+   */
+  astray({ epoch, counter }: ReignState, ahead: Ahead): string {
+    const { options, dir } = this.#parts;
+    const here = `the store in ${dir} here (node ${options.nodeName}) is at renewal ${counter} of epoch ${epoch}`;
+    const more = `at renewal ${ahead.counter ?? 0} of epoch ${ahead.epoch}`;
+    if (!('node' in ahead))
+      return (
+        `The store of group "${options.name}" has gone back: ${here}, and has been ${more} before, as this member itself has seen. ` +
+        `Has ${dir} been replaced by a copy or a restored backup while members were running? What was acknowledged since is not in it`
+      );
+    return (
+      `This member of group "${options.name}" does not see what its group writes: ${here}, that in ${ahead.storeDir} at node ${ahead.node} is ${more} or later. ` +
+      `Is ${dir} a copy or a restored backup, instead of the shared volume?`
+    );
+  }
+}

@@ -1,0 +1,62 @@
+import type { TakeoverReason, TakeoverStory } from '../talk/takeover-timeline.js';
+import type { Service } from './service.js';
+
+/** What a member knows when it has just taken the reign. Monotonic milliseconds. */
+export interface Opening {
+  readonly reason: string;
+  readonly reasonKind: TakeoverReason;
+  /** Node of the former active. */
+  readonly from: string | null;
+  /** Its last sign. */
+  readonly signMs: number | undefined;
+  readonly decidedMs: number;
+  readonly takenMs: number;
+}
+
+/** How it went on from there, up to serving. Monotonic milliseconds. */
+export interface Course {
+  readonly epoch: number;
+  readonly node: string;
+  /** How long opening the store took, with the fence behind it. */
+  readonly recoveryMs: number;
+  /** Of that: the fence. */
+  readonly fenceMs: number;
+  /** How long it took from then on. */
+  readonly servingMs: number;
+  /** Messages of the protocol that were kept for the broker. */
+  readonly heard: number;
+  readonly servedMs: number;
+  /** The same moment, milliseconds since 1970. */
+  readonly atWallMs: number;
+}
+
+export function storyOf(opening: Opening, course: Course, { report, broker }: Service): TakeoverStory {
+  const { reason, reasonKind, from, signMs, decidedMs, takenMs } = opening;
+  const { epoch, node, recoveryMs, fenceMs, servingMs, heard, servedMs, atWallMs } = course;
+  const { listMs, checkpointMs, journalMs, journalBytes, journalMessages } = report;
+  const openMs = Math.max(0, recoveryMs - fenceMs - listMs - checkpointMs - journalMs);
+  let messages = 0;
+  for (const { log } of broker.channels.all()) messages += log.messageCount;
+  return {
+    reason,
+    reasonKind,
+    epoch,
+    node,
+    from,
+    outageMs: signMs === undefined ? null : servedMs - signMs,
+    detectionMs: signMs === undefined ? null : decidedMs - signMs,
+    tookMs: servedMs - decidedMs,
+    recoveryMs,
+    parts: { claimMs: takenMs - decidedMs, listMs, checkpointMs, journalMs, openMs, fenceMs, servingMs },
+    found: {
+      journalBytes,
+      journalMessages,
+      messages,
+      channels: broker.channels.size,
+      clients: broker.clients.size,
+      subscriptions: broker.subscriptions.size,
+      heard,
+    },
+    atWallMs,
+  };
+}

@@ -1,0 +1,153 @@
+import type { CheckedLink } from '../../broker/check/self-check.js';
+import type { ClientPinger } from '../../broker/handlers/context.js';
+import { systemClock } from '../../clock/clock.js';
+import type { NatsConfig } from '../../config/serve-config.js';
+import type { Logger } from '../../log/logger.js';
+import { RateLimitedLog } from '../../log/rate-limited.js';
+import { NatsAttachment } from '../../nats/attachment.js';
+import type { ControlConnection, ControlMessage } from '../../nats/control-connection.js';
+import type { NatsRefusal } from '../../nats/refusal.js';
+import type { GroupSubjects } from './group-subjects.js';
+import type { NatsPlace, PlaceHandler } from './nats-transport.js';
+
+export interface AttachedPlaceOptions {
+  config: NatsConfig;
+  /** Of the connections, as nats-server's monitoring shows it. */
+  name: string;
+  version: string;
+  logger: Logger;
+  subjects: GroupSubjects;
+  handler: PlaceHandler;
+  /** Answers requests for the member's status, within so many bytes. JSON. */
+  status: (maxBytes: number) => Uint8Array;
+  /** Answers requests to hand over; undefined if another member is to answer. JSON. */
+  handOver: () => Uint8Array | undefined;
+  /** Answers a dashboard, within so many bytes; undefined if another member is to answer. JSON. */
+  view: (request: Uint8Array, maxBytes: number) => Promise<Uint8Array> | undefined;
+  /** Beside what the handler is told. */
+  onLinkUp(server: string): void;
+  onLinkDown(reason: string): void;
+  /** A server refused something on one of the connections. */
+  onRefused?(refusal: NatsRefusal): void;
+}
+
+/** A member's place on real NATS servers: talk of the group on the control connection, clients on the data link. */
+export class AttachedPlace implements NatsPlace {
+  readonly pinger: ClientPinger;
+  readonly #options: AttachedPlaceOptions;
+  readonly #attachment: NatsAttachment;
+  #talkingOn: ControlConnection | undefined;
+
+  constructor(options: AttachedPlaceOptions) {
+    this.#options = options;
+    const { handler } = options;
+    this.#attachment = new NatsAttachment({
+      config: options.config,
+      name: options.name,
+      version: options.version,
+      handler,
+      logger: options.logger,
+      waitOnFirstConnect: true,
+      onControlUp: (control) => this.#talk(control),
+      onMoved: (server) => options.onLinkUp(server),
+      onRefused: (refusal) => options.onRefused?.(refusal),
+      onLinkUp: (link) => {
+        options.onLinkUp(this.server);
+        handler.onLinkUp(link);
+      },
+      onLinkDown: (reason) => {
+        options.onLinkDown(reason);
+        handler.onLinkDown(reason);
+      },
+      onDrain: () => handler.onDrain(),
+    });
+    this.pinger = {
+      ping: async (heartbeatInbox, timeoutMs) => {
+        try {
+          await this.#attachment.control.request(heartbeatInbox, undefined, { timeout: timeoutMs });
+          return true;
+        } catch {
+          // No answer, nobody listening, or no connection: it has not shown that it is there.
+          return false;
+        }
+      },
+    };
+  }
+
+  get link(): CheckedLink | undefined {
+    return this.#attachment.link;
+  }
+
+  get server(): string {
+    return this.#attachment.server;
+  }
+
+  /** Resolves when there is a link, or the signal has closed it. */
+  start(signal: AbortSignal): Promise<void> {
+    return this.#attachment.start(signal);
+  }
+
+  /** What was said so far still leaves. */
+  async close(): Promise<void> {
+    if (this.#attachment.isConnected) await this.#attachment.control.flush().catch(() => {});
+    await this.#attachment.close();
+  }
+
+  say(payload: Uint8Array): void {
+    // The package would keep it while it reconnects, and send it when it is no longer true.
+    if (!this.#attachment.isConnected || this.#talkingOn?.isClosed() !== false) return;
+    this.#talkingOn.publish(this.#options.subjects.talk, payload);
+  }
+
+  leaveServer(why: string): void {
+    this.#attachment.abandonServer(why);
+  }
+
+  /** Makes a new data link at the same server: the handler subscribes to everything again. */
+  renewLink(why: string): void {
+    this.#attachment.renewLink(why);
+  }
+
+  /** Makes a new control connection at the same server: the group's subjects are subscribed to again. */
+  renewControl(why: string): void {
+    void this.#attachment.renewControl(why);
+  }
+
+  /** The control connection; undefined while there is none. */
+  get control(): ControlConnection | undefined {
+    return this.#attachment.isConnected ? this.#attachment.control : undefined;
+  }
+
+  /** Called for each control connection: subscriptions live as long as it does. */
+  #talk(control: ControlConnection): void {
+    this.#talkingOn = control;
+    const { subjects, handler, status, handOver, view, logger } = this.#options;
+    // Whoever may publish in NATS may ask. No question may cost the process.
+    const failed = new RateLimitedLog(logger, systemClock);
+    const listen = (subject: string, take: (message: ControlMessage) => void | Promise<void>): void => {
+      control.subscribe(subject, {
+        callback: async (error, message) => {
+          if (error !== null) return;
+          try {
+            await take(message);
+          } catch (failure) {
+            failed.note('a request of the group could not be answered', () => ({ subject, err: failure }));
+          }
+        },
+      });
+    };
+    const maxBytes = (): number => control.maxPayload;
+    listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
+    for (const subject of [subjects.status, subjects.statusOfAll]) {
+      listen(subject, (message) => void message.respond(status(maxBytes())));
+    }
+    listen(subjects.handover, (message) => {
+      const answer = handOver();
+      if (answer !== undefined) message.respond(answer);
+    });
+    listen(subjects.view, async (message) => {
+      const answer = await view(message.data, maxBytes());
+      if (answer !== undefined) message.respond(answer);
+    });
+  }
+}

@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { Dashboard } from '../dashboard/dashboard.js';
+import { ChannelTable } from '../monitor/channel-table.js';
+import { type Handler, send, sendJson, sendText } from './answer.js';
+import { RETRY_HEADERS } from './once-started.js';
+
+/** Nothing from anywhere else, and nobody may put it in a frame. */
+const HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+};
+
+const TYPES: Record<string, string> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+
+const NOBODY = 'no active broker has answered';
+
+/** What the dashboard adds: path, what it is for, and who answers. */
+export function dashboardRoutes(dashboard: Dashboard): [path: string, about: string, handle: Handler][] {
+  const { resolve } = createRequire(import.meta.url);
+  const own = (name: string): string => fileURLToPath(new URL(`../dashboard/page/${name}`, import.meta.url));
+  return [
+    [
+      '/',
+      'the dashboard',
+      page(
+        () => own('index.html'),
+        () => dashboard.isStarted,
+      ),
+    ],
+    ['/dashboard/page.js', 'its script', page(() => own('page.js'))],
+    ['/dashboard/charts.js', 'its charts', page(() => own('charts.js'))],
+    ['/dashboard/channels.js', 'its table of channels', page(() => own('channels.js'))],
+    ['/dashboard/verdict.js', 'its sentence on the group', page(() => own('verdict.js'))],
+    ['/dashboard/freshness.js', 'how it knows that it is behind', page(() => own('freshness.js'))],
+    ['/dashboard/format.js', 'how it writes numbers', page(() => own('format.js'))],
+    ['/dashboard/page.css', 'its style', page(() => own('page.css'))],
+    ['/dashboard/uplot.js', 'uPlot, which draws', page(() => resolve('uplot/dist/uPlot.iife.min.js'))],
+    ['/dashboard/uplot.css', 'its style', page(() => resolve('uplot/dist/uPlot.min.css'))],
+    [
+      '/dashboard/state',
+      'JSON: the group, and the last hour',
+      async (_request, response) => sendJson(response, 200, await dashboard.state()),
+    ],
+    [
+      '/dashboard/events',
+      'server-sent events: a sample every two seconds',
+      (_request, response) => {
+        // Whoever asks for the head alone does not wait for events.
+        if (response.req.method === 'HEAD') send(response, 200, 'text/event-stream', '');
+        else if (!dashboard.follow(response))
+          sendText(response, 503, 'too many dashboards are open: close one');
+      },
+    ],
+    [
+      '/dashboard/channels',
+      'JSON: channels: q, sort, order, offset, limit',
+      async ({ query }, response) => {
+        const request = ChannelTable.queryOf((name) => query.get(name));
+        const answer = await dashboard.ask({ kind: 'channels', ...request });
+        sendJson(response, answer === undefined ? 503 : 200, answer ?? { error: NOBODY });
+      },
+    ],
+    [
+      '/dashboard/channel',
+      'JSON: a channel and its subscriptions: name',
+      async ({ query }, response) => {
+        const answer = await dashboard.ask({ kind: 'channel', name: query.get('name') ?? '' });
+        const status = answer === undefined ? 503 : 'error' in answer ? 404 : 200;
+        sendJson(response, status, answer ?? { error: NOBODY });
+      },
+    ],
+  ];
+}
+
+/**
+ * A file that does not change while this runs.
+ *
+ * @param isGood asked each time: if not, the status is 503, for programs. A browser shows the page all the same
+ */
+function page(path: () => string, isGood = (): boolean => true): Handler {
+  let content: Promise<string> | undefined;
+  return async (_request, response) => {
+    content ??= readFile(path(), 'utf8');
+    const type = TYPES[path().split('.').at(-1)!]!;
+    const text = await content;
+    if (isGood()) send(response, 200, type, text, HEADERS);
+    else send(response, 503, type, text, { ...HEADERS, ...RETRY_HEADERS });
+  };
+}

@@ -1,0 +1,109 @@
+import type { Dashboard } from '../dashboard/dashboard.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { ChannelsByName } from '../monitor/channels-by-name.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import type { NatsMonitoring } from '../nats/monitoring.js';
+import { type Handler, send, sendJson, sendPieces, sendText } from './answer.js';
+import { channelsz } from './channelsz.js';
+import { clientsz } from './clientsz.js';
+import { dashboardRoutes } from './dashboard-routes.js';
+import { healthz, readyz } from './health.js';
+import { natsPages } from './nats-pages.js';
+import { onceStarted } from './once-started.js';
+import { serverz } from './serverz.js';
+import { storez } from './storez.js';
+
+export interface Route {
+  /** Undefined: it is in no list. */
+  readonly about: string | undefined;
+  readonly handle: Handler;
+}
+
+/** What the paths tell of. */
+export interface Sources {
+  readonly node: MonitoredNode;
+  readonly byName: ChannelsByName;
+  readonly metrics: Metrics;
+  readonly dashboard: Dashboard;
+  readonly natsMonitoring: () => NatsMonitoring;
+}
+
+/** Every path there is. All of them read, none changes anything. */
+export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
+  const { node, byName, metrics, dashboard, natsMonitoring } = sources;
+  const routes = new Map<string, Route>();
+  const page: Handler = (_request, response) => send(response, 200, HTML, indexPage(node.name, routes));
+  const add = (path: string, about: string | undefined, handle: Handler): void => {
+    routes.set(path, { about, handle });
+  };
+  const addOnceStarted = (path: string, about: string, handle: Handler): void =>
+    add(path, about, onceStarted(node, handle));
+  for (const [path, about, handle] of dashboardRoutes(dashboard)) add(path, about, handle);
+  add('/livez', 'the process turns', (_request, response) => sendText(response, 200, 'ok'));
+  add('/healthz', 'it does its part, or is about to', (_request, response) => healthz(node, response));
+  add('/readyz', 'it does its part now', (_request, response) => readyz(node, response));
+  add('/metrics', 'for Prometheus', async (_request, response) => {
+    const { contentType, pieces } = await metrics.scrape();
+    await sendPieces(response, contentType, pieces);
+  });
+  addOnceStarted('/streaming', 'this list', page);
+  addOnceStarted('/streaming/serverz', 'the server as a whole', async (_request, response) =>
+    sendJson(response, 200, await serverz(node)),
+  );
+  addOnceStarted('/streaming/storez', 'the store and its limits', (_request, response) =>
+    sendJson(response, 200, storez(node)),
+  );
+  addOnceStarted('/streaming/clientsz', 'clients: offset, limit, client=ID, subs=1', (request, response) =>
+    clientsz(node, request, response),
+  );
+  addOnceStarted(
+    '/streaming/channelsz',
+    'channels: offset, limit, channel=NAME, subs=1',
+    (request, response) => channelsz(node, byName, request, response),
+  );
+  addOnceStarted('/streaming/isFTActive', '200 on the active of a group, else 204', (_request, response) => {
+    const isActive = node.state === 'FT_ACTIVE';
+    const length = isActive ? { 'Content-Length': 0 } : {};
+    response.writeHead(isActive ? 200 : 204, { 'Cache-Control': 'no-store', ...length }).end();
+  });
+  const isAttached = natsMonitoring().kind === 'attached';
+  for (const [path, about, handle] of natsPages(natsMonitoring, node)) {
+    add(path, isAttached ? undefined : about, handle);
+  }
+  return routes;
+}
+
+/** The paths and what they are for, one on a line. */
+export function listOf(routes: ReadonlyMap<string, Route>): string {
+  return listed(routes)
+    .map(([path, about]) => `  ${path.padEnd(LIST_WIDTH)}${about}`)
+    .join('\n');
+}
+
+function listed(routes: ReadonlyMap<string, Route>): [path: string, about: string][] {
+  return [...routes].flatMap(([path, { about }]) => (about === undefined ? [] : [[path, about]]));
+}
+
+const HTML = 'text/html; charset=utf-8';
+const LIST_WIDTH = 24;
+
+function indexPage(nodeName: string, routes: ReadonlyMap<string, Route>): string {
+  const rows = listed(routes).map(
+    ([path, about]) => `<tr><td><a href="${path}">${path}</a></td><td>${about}</td></tr>`,
+  );
+  const title = escapeHtml(`stanchion ${nodeName}`);
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>${title}</title>
+<h1>${title}</h1>
+<table>
+${rows.join('\n')}
+</table>
+</html>
+`;
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
+}

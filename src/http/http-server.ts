@@ -1,0 +1,257 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Clock } from '../clock/clock.js';
+import type { HttpAccess, HttpTlsConfig } from '../config/serve-config.js';
+import { Dashboard } from '../dashboard/dashboard.js';
+import type { Logger } from '../log/logger.js';
+import { RateLimitedLog } from '../log/rate-limited.js';
+import { Metrics } from '../metrics/metrics.js';
+import { ChannelsByName } from '../monitor/channels-by-name.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import type { NatsMonitoring } from '../nats/monitoring.js';
+import { AccessGuard } from './access.js';
+import { sendText } from './answer.js';
+import { Certificate } from './certificate.js';
+import { isLoopback, isOwnHost } from './host-guard.js';
+import { listOf, type Route, routesOf } from './http-routes.js';
+
+export interface HttpServerOptions {
+  /** Address or name to listen on. */
+  host: string;
+  /** 0: any that is free. */
+  port: number;
+  /** Undefined: plain HTTP. */
+  tls: HttpTlsConfig | undefined;
+  /** Undefined: whoever reaches it may read. */
+  access: HttpAccess | undefined;
+  node: MonitoredNode;
+  /** Asked at each request for a page of the nats-server. */
+  natsMonitoring: () => NatsMonitoring;
+  /** Channels that have series of their own in /metrics. */
+  maxChannelSeries: number;
+  log: Logger;
+  clock: Clock;
+}
+
+const MAX_HEADER_BYTES = 8 * 1024;
+const MAX_HEADERS = 64;
+const MAX_CONNECTIONS = 128;
+/** For a request to come in whole. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 15_000;
+/** Without a byte in either direction, after which whoever does not read is let go. */
+const IDLE_TIMEOUT_MS = 30_000;
+const CHECK_INTERVAL_MS = 2_000;
+
+/** Health, metrics and monitoring. Nothing can be changed by it: it takes GET and HEAD, and reads no body. */
+export class HttpServer {
+  readonly #server: Server | TlsServer;
+  readonly #certificate: Certificate | undefined;
+  readonly #guard: AccessGuard | undefined;
+  /** What it was told to listen on. */
+  readonly #host: string;
+  /** Only this machine reaches it, and it has nothing else to tell who may read. */
+  #trustsMachine = false;
+  /** Of those in a TLS handshake the server itself does not know yet. */
+  readonly #sockets = new Set<Socket>();
+  /** For other members: whoever serves answers the dashboards of all. */
+  readonly dashboard: Dashboard;
+  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #errors: RateLimitedLog;
+
+  private constructor(options: HttpServerOptions) {
+    const { node, natsMonitoring, maxChannelSeries, tls, access, log } = options;
+    const byName = new ChannelsByName();
+    const metrics = new Metrics(node, byName, maxChannelSeries);
+    this.dashboard = new Dashboard(node);
+    this.#routes = routesOf({ node, byName, metrics, dashboard: this.dashboard, natsMonitoring });
+    this.#errors = new RateLimitedLog(log, options.clock);
+    this.#guard = access && new AccessGuard(access);
+    this.#host = options.host;
+    const settings = {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    };
+    const handle = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#handle(request, response);
+    if (tls === undefined) this.#server = createServer(settings, handle);
+    else {
+      const certificate = new Certificate(tls, log);
+      const { current } = certificate;
+      const server = createTlsServer(
+        { ...settings, ...current, handshakeTimeout: REQUEST_TIMEOUT_MS },
+        handle,
+      );
+      certificate.watch((pair) => server.setSecureContext(pair));
+      this.#certificate = certificate;
+      this.#server = server;
+    }
+    this.#server.on('connection', (socket: Socket) => {
+      // The oldest goes: refusing the new one would refuse a probe, and cost the process.
+      if (this.#sockets.size >= MAX_CONNECTIONS) {
+        const oldest = this.#sockets.values().next().value!;
+        this.#sockets.delete(oldest);
+        oldest.destroy();
+      }
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    this.#server.maxHeadersCount = MAX_HEADERS;
+    this.#server.timeout = IDLE_TIMEOUT_MS;
+  }
+
+  /** @throws Error naming the address and what to do, if it cannot listen there */
+  static async start(options: HttpServerOptions): Promise<HttpServer> {
+    const http = new HttpServer(options);
+    try {
+      await http.#listen(options.host, options.port);
+      http.dashboard.start();
+    } catch (error) {
+      http.#certificate?.unwatch();
+      throw error;
+    }
+    options.log.info({ url: http.url }, 'HTTP: health, metrics and monitoring');
+    return http;
+  }
+
+  get url(): string {
+    const { address, port, family } = this.#server.address() as AddressInfo;
+    const scheme = this.#certificate === undefined ? 'http' : 'https';
+    return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Reads its certificate again, if it has one. */
+  reload(): void {
+    this.#certificate?.reload();
+  }
+
+  /** Cuts off who is still being answered. Idempotent. */
+  async close(): Promise<void> {
+    this.#certificate?.unwatch();
+    this.dashboard.close();
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #listen(host: string, port: number): Promise<void> {
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => {
+        reject(new Error(`cannot listen for HTTP on ${host}:${port}: ${explain(error)}`, { cause: error }));
+      };
+      server.once('error', onError);
+      server.listen(port, host, () => {
+        server.off('error', onError);
+        const { address } = server.address() as AddressInfo;
+        // With TLS a page of another name has been refused by the browser, for the certificate.
+        this.#trustsMachine =
+          isLoopback(address) && this.#guard === undefined && this.#certificate === undefined;
+        // What may come now concerns single connections that could not be accepted.
+        server.on('error', (error) => this.#errors.note('HTTP', () => ({ err: error })));
+        resolve();
+      });
+    });
+  }
+
+  async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const method = message.method ?? '';
+      if (method !== 'GET' && method !== 'HEAD') {
+        sendText(
+          response,
+          405,
+          `${method} is not allowed: there is nothing to change here, GET and HEAD only`,
+          {
+            Allow: 'GET, HEAD',
+            // A body may follow, and nobody reads it.
+            Connection: 'close',
+          },
+        );
+        return;
+      }
+      const url = urlOf(message.url ?? '');
+      if (url === undefined) {
+        sendText(response, 400, 'the path of the request is no URL');
+        return;
+      }
+      if (!OPEN_PATHS.has(url.pathname) && this.#guard?.admits(message.headers.authorization) === false) {
+        // Without any it is most often a browser that will ask its user.
+        if (message.headers.authorization !== undefined) {
+          this.#errors.note('an HTTP request came with a wrong secret', () => ({
+            from: message.socket.remoteAddress,
+            path: url.pathname,
+          }));
+        }
+        const challenges = { 'WWW-Authenticate': [...this.#guard.challenges] };
+        sendText(response, 401, 'this needs a user and password, or a token', challenges);
+        return;
+      }
+      if (
+        !OPEN_PATHS.has(url.pathname) &&
+        this.#trustsMachine &&
+        !isOwnHost(this.#host, message.headers.host)
+      ) {
+        this.#errors.note('an HTTP request asked for another host', () => ({
+          from: message.socket.remoteAddress,
+          host: message.headers.host,
+          path: url.pathname,
+        }));
+        sendText(response, 421, otherHost(message.headers.host));
+        return;
+      }
+      const route = this.#routes.get(url.pathname);
+      if (route === undefined) {
+        sendText(response, 404, `there is no ${url.pathname}. There are:\n${listOf(this.#routes)}`);
+        return;
+      }
+      await route.handle({ query: url.searchParams }, response);
+    } catch (error) {
+      this.#errors.note('an HTTP request could not be answered', () => ({ err: error, path: message.url }));
+      if (response.headersSent) response.destroy();
+      else sendText(response, 500, 'it could not be answered: the log says why');
+    }
+  }
+}
+
+const BASE = 'http://localhost';
+
+/** @returns undefined for what is none, and for `//healthz`, which would be the path `/` of a host called healthz */
+function urlOf(target: string): URL | undefined {
+  return !target.startsWith('//') && URL.canParse(target, BASE) ? new URL(target, BASE) : undefined;
+}
+
+function otherHost(host: string | undefined): string {
+  return (
+    `this server is for its own machine, and asked for under the name "${host}", which a page of the web could have: ` +
+    'ask for localhost or an address; have a reverse proxy send "Host: localhost"; ' +
+    'or set --http-user and --http-pass, or --http-token: then any name will do'
+  );
+}
+
+/**
+ * For probes, which have no secrets, and any Host that their tool is set to. They tell the name of the node, of its cluster, and what
+ * is wrong.
+ */
+const OPEN_PATHS = new Set(['/livez', '/healthz', '/readyz']);
+
+function explain(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return 'the port is taken. Stop what listens there, or choose another --http-port';
+    case 'EACCES':
+      return 'not permitted. Choose an --http-port above 1023';
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return 'this machine has no such address. Choose another --http-addr';
+    default:
+      return error.message;
+  }
+}

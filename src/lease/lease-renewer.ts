@@ -1,0 +1,123 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import { StoreError } from '../files/store-error.js';
+import type { Reign, ReignState } from './lease.js';
+import { RenewalRounds } from './renewal-rounds.js';
+import { RENEWALS_PER_LEASE, renew } from './renewal-rules.js';
+
+export interface KeeperOptions {
+  clock: Clock;
+  reign: Reign;
+  /** What the taking over led to. */
+  state: ReignState;
+  /** When that began. */
+  takenMs: number;
+  leaseMs: number;
+  /** The reign is another's, or the store cannot be reached: nothing more may be said. Called once, not after `release` or `stop`. */
+  onLost(error: Error): void;
+  /** A renewal took so long, in whichever thread. */
+  onRenewed?(tookMs: number): void;
+}
+
+/** Holds the reign for the active: every change of the reign's name goes through it, one at a time. */
+export interface ReignKeeper {
+  /**
+   * Ends when a renewal that began after this call has succeeded: what was synced before the call is then in what any
+   * successor reads.
+   *
+   * @throws StoreError `lost`
+   */
+  fence(): Promise<void>;
+  /** Clock's monotonic milliseconds at which the newest renewal that succeeded began. */
+  readonly renewedMs: number;
+  /** How long that one took. */
+  readonly renewalMs: number;
+  /** Of the reign's name, as that one left it or later. */
+  readonly counter: number;
+  /** Gives the reign to whoever wants it. @returns false if it was lost already */
+  release(): Promise<boolean>;
+  /** Renews no more, and gives nothing back: the lease has to end. */
+  stop(): void;
+}
+
+export type KeepReign = (options: KeeperOptions) => ReignKeeper;
+
+/** Keeps the reign on the event loop of the caller, by the caller's clock and file system. See also renewal-thread.ts. */
+export const keepReign: KeepReign = (options) => new Keeper(options);
+
+class Keeper implements ReignKeeper {
+  renewedMs: number;
+  renewalMs = 0;
+  readonly #options: KeeperOptions;
+  readonly #rounds = new RenewalRounds(() => this.#renew());
+  #state: ReignState;
+  #timer: Timer | undefined;
+  #lost: Error | undefined;
+  #isEnded = false;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#state = options.state;
+    this.renewedMs = options.takenMs;
+    this.#arm();
+  }
+
+  get counter(): number {
+    return this.#state.counter;
+  }
+
+  fence(): Promise<void> {
+    return this.#rounds.ask();
+  }
+
+  async release(): Promise<boolean> {
+    this.stop();
+    await this.#rounds.ended();
+    if (this.#lost !== undefined) return false;
+    return (await this.#options.reign.release(this.#state)) !== 'lost';
+  }
+
+  stop(): void {
+    this.#isEnded = true;
+    this.#timer?.cancel();
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
+    if (this.#isEnded) throw givenUp();
+    const { clock, reign } = this.#options;
+    const begunMs = clock.monotonicMs();
+    try {
+      this.#state = await renew(reign, this.#state);
+    } catch (error) {
+      throw this.#lose(error as Error);
+    }
+    this.renewedMs = begunMs;
+    this.renewalMs = clock.monotonicMs() - begunMs;
+    this.#options.onRenewed?.(this.renewalMs);
+  }
+
+  #lose(error: Error): Error {
+    if (this.#lost !== undefined) return this.#lost;
+    this.#lost = error;
+    this.#timer?.cancel();
+    if (!this.#isEnded) this.#options.onLost(error);
+    return error;
+  }
+
+  #arm(): void {
+    if (this.#isEnded) return;
+    const { clock, leaseMs } = this.#options;
+    this.#timer = clock.setTimer(leaseMs / RENEWALS_PER_LEASE, () => {
+      // Batches renew too: what they did is as good.
+      this.fence().then(
+        () => this.#arm(),
+        () => {},
+      );
+    });
+  }
+}
+
+/** What a fence says after `release` or `stop`. */
+export function givenUp(): StoreError {
+  return new StoreError('lost', 'The reign has been given up');
+}

@@ -1,0 +1,250 @@
+import { removeIfThere } from '../files/file-io.js';
+import { parseNames } from '../files/file-names.js';
+import type { StoreFs } from '../files/fs.js';
+import { makeApart } from '../files/inode-distance.js';
+import { isMissing, isNoSpace, StoreError } from '../files/store-error.js';
+import {
+  CHECKPOINT_DIRECTORY,
+  JOURNAL_DIRECTORY,
+  REIGN_DIRECTORY,
+  SEGMENT_DIRECTORY,
+} from '../files/store-folder.js';
+
+/**
+ * The state of the reign: the name of the one file in `reign/`. Whoever knows the exact name can change it, once.
+ */
+export interface ReignState {
+  epoch: number;
+  /** Grows with every renewal. */
+  counter: number;
+  /** Who reigns; `RELEASED` for nobody. */
+  holder: string;
+}
+
+export const RELEASED = 'released';
+const NAME = /^(\d{8,10})\.(\d{6,16})\.([A-Za-z0-9._@-]+)$/;
+const MAX_HOLDER_LENGTH = 200;
+/** A listing while a file is being renamed may show no name, or both. */
+const LIST_ATTEMPTS = 10;
+
+export function reignFileName({ epoch, counter, holder }: ReignState): string {
+  return `${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}.${holder}`;
+}
+
+/** @returns undefined if it is not the name of a state */
+export function parseReignFileName(name: string): ReignState | undefined {
+  const match = NAME.exec(name);
+  if (match === null) return undefined;
+  return { epoch: Number(match[1]), counter: Number(match[2]), holder: match[3]! };
+}
+
+/** What may stand in a holder's name. Other characters become `-`. */
+export function holderName(text: string): string {
+  return text.replace(/[^A-Za-z0-9._@-]/g, '-').slice(0, MAX_HOLDER_LENGTH);
+}
+
+/** The reign of a store directory. Every change is one rename: it succeeds for one, and tells all others that they lost. */
+export class Reign {
+  readonly #fs: StoreFs;
+  readonly #parent: string;
+  readonly #isApart: boolean;
+  readonly #dir: string;
+
+  /** @param isApart where it is made, it is made apart from other files, for it is to be renamed often: see inode-distance.ts */
+  constructor(fs: StoreFs, dir: string, isApart = false) {
+    this.#fs = fs;
+    this.#parent = dir;
+    this.#isApart = isApart;
+    this.#dir = `${dir}/${REIGN_DIRECTORY}`;
+  }
+
+  /**
+   * Makes the folder, if there is none: released at epoch 0, or at the newest that has left files, if somebody has removed the folder.
+   *
+   * @param unique makes the name of the prepared folder this process's own
+   */
+  async create(unique: string): Promise<void> {
+    if ((await this.#fs.status(this.#dir)) !== undefined) return;
+    await this.#fs.makeDirectory(this.#parent);
+    const prepared = `${this.#parent}/${REIGN_DIRECTORY}.${holderName(unique)}`;
+    const epoch = await this.#newestEpoch();
+    const first = `${prepared}/${reignFileName({ epoch, counter: 0, holder: RELEASED })}`;
+    const prepare = async (): Promise<void> => {
+      await this.#fs.makeDirectory(prepared);
+      const file = await this.#fs.open(first, 'create');
+      await file.sync();
+      await file.close();
+    };
+    try {
+      await (this.#isApart ? makeApart(this.#fs, `${prepared}.room`, prepare) : prepare());
+      await this.#fs.syncDirectory(prepared);
+      await this.#fs.rename(prepared, this.#dir);
+    } catch (error) {
+      await this.#fs.unlink(first).catch(() => {});
+      await this.#fs.removeDirectory(prepared).catch(() => {});
+      // Another one's folder was faster. It is not empty, so it cannot be replaced.
+      if ((await this.#fs.status(this.#dir)) === undefined) throw error;
+    }
+    await this.#fs.syncDirectory(this.#parent);
+  }
+
+  async #newestEpoch(): Promise<number> {
+    let newest = 0;
+    for (const [directory, extension] of [
+      [JOURNAL_DIRECTORY, 'log'],
+      [SEGMENT_DIRECTORY, 'seg'],
+      [CHECKPOINT_DIRECTORY, 'ckpt'],
+    ] as const) {
+      const names = await this.#fs.list(`${this.#parent}/${directory}`).catch((error: unknown) => {
+        if (isMissing(error)) return [];
+        throw error;
+      });
+      newest = Math.max(newest, ...parseNames(names, extension).map(({ epoch }) => epoch));
+    }
+    return newest;
+  }
+
+  /**
+   * What the reign looked like a moment ago.
+   *
+   * @throws StoreError if the folder holds something else
+   */
+  async read(): Promise<ReignState> {
+    let names: string[] = [];
+    for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
+      names = await this.#fs.list(this.#dir);
+      const state = newest(names);
+      if (state !== undefined) return state;
+    }
+    throw this.#damaged(names);
+  }
+
+  /** The same without waiting, as `renewNow`. @returns undefined if the file system cannot */
+  readNow(): ReignState | undefined {
+    if (this.#fs.listSync === undefined) return undefined;
+    let names: string[] = [];
+    for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
+      names = this.#fs.listSync(this.#dir);
+      const state = newest(names);
+      if (state !== undefined) return state;
+    }
+    throw this.#damaged(names);
+  }
+
+  #damaged(names: readonly string[]): StoreError {
+    return new StoreError(
+      'damaged',
+      `${this.#dir} should hold one file whose name is the state of the reign, and holds ${
+        names.length === 0 ? 'nothing' : names.join(', ')
+      }. With no broker running, put an empty file named 00000000.000000.${RELEASED} there, with the epoch raised to the highest in the store's file names`,
+    );
+  }
+
+  /**
+   * The same, past what a network mount remembers of the folder: a change of one's own makes it ask the server. Where there is no room for
+   * that, what it remembers has to do: whoever goes by an old state fails, and harms nobody.
+   *
+   * @param unique the caller's own name
+   */
+  async readFresh(unique: string): Promise<ReignState> {
+    const probe = `${this.#dir}/look.${holderName(unique)}`;
+    await removeIfThere(this.#fs, probe);
+    try {
+      await (await this.#fs.open(probe, 'create')).close();
+      await removeIfThere(this.#fs, probe);
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+    }
+    return this.read();
+  }
+
+  /** @returns the next state, or 'lost' if `known` is no longer the state */
+  renew(known: ReignState): Promise<ReignState | 'lost'> {
+    return this.#change(known, { ...known, counter: known.counter + 1 });
+  }
+
+  /** The same without waiting. @returns undefined if the file system cannot */
+  renewNow(known: ReignState): ReignState | 'lost' | undefined {
+    if (this.#fs.renameSync === undefined) return undefined;
+    const next = { ...known, counter: known.counter + 1 };
+    try {
+      this.#fs.renameSync(this.#pathOf(known), this.#pathOf(next));
+      return next;
+    } catch (error) {
+      if (isMissing(error)) return 'lost';
+      throw error;
+    }
+  }
+
+  /**
+   * Begins the reign of `epoch`, durably.
+   *
+   * @param epoch higher than that of `known`
+   */
+  async takeOver(known: ReignState, epoch: number, holder: string): Promise<ReignState | 'lost'> {
+    const next = await this.#change(known, { epoch, counter: 0, holder: holderName(holder) });
+    if (next !== 'lost') await this.settle(next);
+    return next;
+  }
+
+  /**
+   * Removes what is left of earlier reigns, durably, for whoever has just begun this one. It is nothing, but where somebody has put a
+   * name here that nobody made: the reign was taken from that one then, and a holder of the other would go on renewing its own.
+   *
+   * @throws StoreError if somebody renews faster than that
+   */
+  async settle({ epoch }: ReignState): Promise<void> {
+    let seen = '';
+    for (let attempt = 1; ; attempt++) {
+      const names = await this.#fs.list(this.#dir);
+      const older = names.filter((name) => (parseReignFileName(name)?.epoch ?? epoch) < epoch).sort();
+      // The same once more is what a mount remembers: it was removed.
+      if (older.length === 0 || older.join() === seen) break;
+      if (attempt > LIST_ATTEMPTS) throw this.#damaged(names);
+      for (const name of older) await removeIfThere(this.#fs, `${this.#dir}/${name}`);
+      seen = older.join();
+    }
+    await this.#fs.syncDirectory(this.#dir);
+  }
+
+  /** Ends the reign, durably. */
+  async release(known: ReignState): Promise<ReignState | 'lost'> {
+    const next = await this.#change(known, { ...known, counter: known.counter + 1, holder: RELEASED });
+    if (next !== 'lost') await this.#fs.syncDirectory(this.#dir);
+    return next;
+  }
+
+  #pathOf(state: ReignState): string {
+    return `${this.#dir}/${reignFileName(state)}`;
+  }
+
+  async #change(from: ReignState, to: ReignState): Promise<ReignState | 'lost'> {
+    try {
+      await this.#fs.rename(this.#pathOf(from), this.#pathOf(to));
+      return to;
+    } catch (error) {
+      if (isMissing(error)) return 'lost';
+      throw error;
+    }
+  }
+}
+
+function newest(names: readonly string[]): ReignState | undefined {
+  let state: ReignState | undefined;
+  for (const name of names) {
+    const candidate = parseReignFileName(name);
+    if (candidate === undefined) continue;
+    if (
+      state === undefined ||
+      candidate.epoch > state.epoch ||
+      (candidate.epoch === state.epoch && candidate.counter > state.counter)
+    ) {
+      state = candidate;
+    }
+  }
+  return state;
+}
+
+export function sameReign(a: ReignState, b: ReignState): boolean {
+  return a.epoch === b.epoch && a.counter === b.counter && a.holder === b.holder;
+}

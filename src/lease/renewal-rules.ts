@@ -1,0 +1,64 @@
+import { StoreError } from '../files/store-error.js';
+import { type Reign, type ReignState, sameReign } from './lease.js';
+
+/** Of the lease: how often the reign is renewed when nothing is written. */
+export const RENEWALS_PER_LEASE = 3;
+/**
+ * Leases after which one sign of life alone no longer counts: a store that answers nothing, or an event loop that does not
+ * turn while another thread renews for it. A loop that stands still sends no heartbeats either, so after this time the
+ * other members take it for cut off, renewed or not.
+ */
+export const STUCK_LEASES = 5;
+
+/**
+ * Renews once, by the file system's own waiting.
+ *
+ * @returns the new state
+ * @throws Error once the reign is over: another has it (StoreError `lost`), or the store cannot be reached
+ */
+export async function renew(reign: Reign, known: ReignState): Promise<ReignState> {
+  let next: ReignState | 'lost';
+  try {
+    next = await reign.renew(known);
+  } catch (error) {
+    throw unreachable(error);
+  }
+  return next === 'lost' ? resolveLost(known, await reign.read().catch(() => undefined)) : next;
+}
+
+/** The same in this thread, which waits. The file system must be able to. */
+export function renewNow(reign: Reign, known: ReignState): ReignState {
+  let next: ReignState | 'lost' | undefined;
+  try {
+    next = reign.renewNow(known);
+  } catch (error) {
+    throw unreachable(error);
+  }
+  if (next === undefined) throw new Error('This file system cannot rename without waiting');
+  return next === 'lost' ? resolveLost(known, lookNow(reign)) : next;
+}
+
+function lookNow(reign: Reign): ReignState | undefined {
+  try {
+    return reign.readNow();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The known name was not there. A network file system may have renamed it, lost the answer, and asked again: nobody else
+ * makes the next name, since only one thread of the holder renews at a time.
+ *
+ * @param found by a look after that
+ */
+function resolveLost(known: ReignState, found: ReignState | undefined): ReignState {
+  const wanted = { ...known, counter: known.counter + 1 };
+  if (found !== undefined && sameReign(found, wanted)) return wanted;
+  const by = found === undefined ? 'somebody' : `${found.holder} in epoch ${found.epoch}`;
+  throw new StoreError('lost', `The reign has been taken over by ${by}`);
+}
+
+function unreachable(error: unknown): Error {
+  return new Error(`The reign cannot be renewed: ${(error as Error).message}`, { cause: error });
+}

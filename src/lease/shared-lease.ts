@@ -1,0 +1,131 @@
+import type { Reign, ReignState } from './lease.js';
+import { renewNow } from './renewal-rules.js';
+
+/** The two threads of a member that renew its reign: the one with the event loop, and the one that does only that. */
+export type RenewingThread = 'main' | 'worker';
+
+/** Words of 32 bits, at the start. */
+const LOCK = 0;
+const TICKS = 1;
+/** Words of 64 bits, behind them. */
+const WORDS_BYTES = 8;
+const COUNTER = 0;
+const BEGUN_NS = 1;
+const TOOK_NS = 2;
+const BYTES = WORDS_BYTES + 3 * 8;
+
+// What the lock says. Nobody renews any more from CLOSED and LOST on.
+const FREE = 0;
+const MAIN = 1;
+const WORKER = 2;
+/** The worker renews, and nobody after it. */
+const WORKER_LAST = 3;
+const CLOSED = 4;
+const LOST = 5;
+const LOCKED_BY: Record<RenewingThread, number> = { main: MAIN, worker: WORKER };
+
+/** One reign as two threads share it, in memory that both see: whoever has the lock may renew. Each reign has its own. */
+export class SharedReign {
+  readonly memory: SharedArrayBuffer;
+  readonly epoch: number;
+  readonly holder: string;
+  readonly #reign: Reign;
+  readonly #words: Int32Array;
+  readonly #numbers: BigInt64Array;
+
+  constructor(reign: Reign, memory: SharedArrayBuffer, epoch: number, holder: string) {
+    this.#reign = reign;
+    this.memory = memory;
+    this.epoch = epoch;
+    this.holder = holder;
+    this.#words = new Int32Array(memory, 0, 2);
+    this.#numbers = new BigInt64Array(memory, WORDS_BYTES);
+  }
+
+  /** @param takenNs when the taking over began, by `process.hrtime.bigint()` */
+  static begin(reign: Reign, { epoch, counter, holder }: ReignState, takenNs: bigint): SharedReign {
+    const shared = new SharedReign(reign, new SharedArrayBuffer(BYTES), epoch, holder);
+    shared.#numbers[COUNTER] = BigInt(counter);
+    shared.#numbers[BEGUN_NS] = takenNs;
+    return shared;
+  }
+
+  /** What is known of the reign. Exact only while nobody renews. */
+  get state(): ReignState {
+    const counter = Number(Atomics.load(this.#numbers, COUNTER));
+    return { epoch: this.epoch, counter, holder: this.holder };
+  }
+
+  /** When the newest renewal that succeeded began, by `process.hrtime.bigint()`, which all threads of a process share. */
+  get begunNs(): bigint {
+    return Atomics.load(this.#numbers, BEGUN_NS);
+  }
+
+  /** How long that one took. */
+  get tookNs(): bigint {
+    return Atomics.load(this.#numbers, TOOK_NS);
+  }
+
+  /** Grows while the event loop of the main thread turns. */
+  get ticks(): number {
+    return Atomics.load(this.#words, TICKS);
+  }
+
+  tick(): void {
+    Atomics.add(this.#words, TICKS, 1);
+  }
+
+  get isLost(): boolean {
+    return Atomics.load(this.#words, LOCK) === LOST;
+  }
+
+  /** Nobody will renew again. */
+  get isOver(): boolean {
+    return Atomics.load(this.#words, LOCK) >= CLOSED;
+  }
+
+  /**
+   * Renews in the calling thread, if no other is at it.
+   *
+   * @param onLost told before other threads can see it
+   * @returns whether it was renewed
+   */
+  renew(by: RenewingThread, onLost: (error: Error) => void): boolean {
+    const words = this.#words;
+    const mine = LOCKED_BY[by];
+    if (Atomics.compareExchange(words, LOCK, FREE, mine) !== FREE) return false;
+    const begunNs = process.hrtime.bigint();
+    try {
+      const { counter } = renewNow(this.#reign, this.state);
+      Atomics.store(this.#numbers, COUNTER, BigInt(counter));
+    } catch (error) {
+      onLost(error as Error);
+      Atomics.store(words, LOCK, LOST);
+      return false;
+    }
+    Atomics.store(this.#numbers, BEGUN_NS, begunNs);
+    Atomics.store(this.#numbers, TOOK_NS, process.hrtime.bigint() - begunNs);
+    if (Atomics.compareExchange(words, LOCK, mine, FREE) !== mine) Atomics.store(words, LOCK, CLOSED);
+    return true;
+  }
+
+  /**
+   * From this moment no renewal begins. For the main thread.
+   *
+   * @returns false while the worker is in the middle of its last one
+   */
+  close(): boolean {
+    const words = this.#words;
+    for (;;) {
+      if (Atomics.compareExchange(words, LOCK, FREE, CLOSED) === FREE) return true;
+      const seen = Atomics.compareExchange(words, LOCK, WORKER, WORKER_LAST);
+      if (seen === WORKER || seen === WORKER_LAST) return false;
+      if (seen !== FREE) return true;
+    }
+  }
+
+  /** The reign is over for this thread, whatever the other one finds. */
+  lose(): void {
+    Atomics.store(this.#words, LOCK, LOST);
+  }
+}

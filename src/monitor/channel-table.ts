@@ -1,0 +1,129 @@
+import type { Broker } from '../broker/broker.js';
+import type { Channel } from '../broker/state/channel.js';
+import { Turns } from '../util/turns.js';
+import { consumersOf } from './consumer.js';
+
+const COLUMNS = ['name', 'messages', 'bytes', 'first', 'last', 'rate', 'lag', 'subscriptions'] as const;
+export type ChannelColumn = (typeof COLUMNS)[number];
+
+/** Which channels, in which order. */
+export interface ChannelQuery {
+  /** Part of the name, in any case. */
+  readonly q: string;
+  readonly sort: ChannelColumn;
+  readonly order: 'asc' | 'desc';
+  readonly offset: number;
+  readonly limit: number;
+}
+
+export interface ChannelRow {
+  readonly name: string;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly first: number;
+  readonly last: number;
+  /** New messages per second, since the table was made before; null if it was not. */
+  readonly rate: number | null;
+  /** Of the durable or queue group that is furthest behind. */
+  readonly lag: number;
+  readonly subscriptions: number;
+}
+
+export interface ChannelPage {
+  /** Those that the query finds. */
+  readonly total: number;
+  readonly offset: number;
+  readonly rows: readonly ChannelRow[];
+}
+
+/** Bounds an answer to what goes in one message of NATS. */
+const MAX_LIMIT = 200;
+const DEFAULT_LIMIT = 50;
+const MAX_QUERY = 200;
+/** Rates over less than this say nothing; rows are made again no sooner. */
+const MIN_AGE_MS = 1_500;
+/** After which a rate would be of long ago. */
+const MAX_AGE_MS = 30_000;
+
+/** The channels of a broker as a table: made when somebody looks, kept for who looks right after. */
+export class ChannelTable {
+  /** Weak: a broker that is over is not kept for its rows, on a standby that was active. */
+  #broker: WeakRef<Broker> | undefined;
+  #madeMs = Number.NEGATIVE_INFINITY;
+  #rows: ChannelRow[] = [];
+  #making: Promise<void> | undefined;
+
+  /** @param read gives a parameter, as text; null if it is not there */
+  static queryOf(read: (name: string) => string | null): ChannelQuery {
+    const sort = COLUMNS.find((column) => column === read('sort')) ?? 'name';
+    return {
+      q: (read('q') ?? '').slice(0, MAX_QUERY),
+      sort,
+      order: read('order') === 'desc' ? 'desc' : 'asc',
+      offset: whole(read('offset'), 0, Number.MAX_SAFE_INTEGER),
+      limit: Math.max(1, whole(read('limit'), DEFAULT_LIMIT, MAX_LIMIT)),
+    };
+  }
+
+  async page(broker: Broker, { q, sort, order, offset, limit }: ChannelQuery): Promise<ChannelPage> {
+    await this.#refresh(broker);
+    const needle = q.toLowerCase();
+    const found =
+      needle === '' ? [...this.#rows] : this.#rows.filter(({ name }) => name.toLowerCase().includes(needle));
+    const sign = order === 'asc' ? 1 : -1;
+    found.sort((a, b) => sign * compare(a[sort], b[sort]) || compare(a.name, b.name));
+    const start = Math.min(offset, Math.max(0, found.length - 1));
+    return { total: found.length, offset: start, rows: found.slice(start, start + limit) };
+  }
+
+  #refresh(broker: Broker): Promise<void> {
+    const isFresh = broker === this.#broker?.deref() && performance.now() - this.#madeMs < MIN_AGE_MS;
+    if (isFresh) return Promise.resolve();
+    this.#making ??= this.#make(broker).finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  async #make(broker: Broker): Promise<void> {
+    const nowMs = performance.now();
+    const ageMs = nowMs - this.#madeMs;
+    const before = new Map<string, number>();
+    if (broker === this.#broker?.deref() && ageMs <= MAX_AGE_MS)
+      for (const { name, last } of this.#rows) before.set(name, last);
+    const rows: ChannelRow[] = [];
+    const turns = new Turns();
+    for (const channel of broker.channels.all()) {
+      rows.push(rowOf(channel, before.get(channel.name), ageMs));
+      if (turns.isOver) await turns.giveWay();
+    }
+    this.#broker = new WeakRef(broker);
+    this.#madeMs = nowMs;
+    this.#rows = rows;
+  }
+}
+
+function rowOf(channel: Channel, lastBefore: number | undefined, ageMs: number): ChannelRow {
+  const { name, log } = channel;
+  let lag = 0;
+  for (const { inFlight, undelivered } of consumersOf(channel)) lag = Math.max(lag, inFlight + undelivered);
+  return {
+    name,
+    messages: log.messageCount,
+    bytes: log.byteCount,
+    first: log.messageCount === 0 ? 0 : log.firstSequence,
+    last: log.lastSequence,
+    rate: lastBefore === undefined ? null : (log.lastSequence - lastBefore) / (ageMs / 1_000),
+    lag,
+    subscriptions: channel.subscriptionCount,
+  };
+}
+
+function compare(a: string | number | null, b: string | number | null): number {
+  if (typeof a === 'string' && typeof b === 'string') return a < b ? -1 : Number(a > b);
+  return Number(a ?? -1) - Number(b ?? -1);
+}
+
+function whole(text: string | null, unlessGiven: number, max: number): number {
+  return text !== null && /^\d{1,15}$/.test(text) ? Math.min(Number(text), max) : unlessGiven;
+}

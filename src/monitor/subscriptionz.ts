@@ -1,0 +1,67 @@
+import type { Channel } from '../broker/state/channel.js';
+import type { QueueGroup } from '../broker/state/queue-group.js';
+import type { Subscription } from '../broker/state/subscription.js';
+
+/** A subscription, in the fields of the Go server. */
+export interface Subscriptionz {
+  client_id: string;
+  inbox: string;
+  ack_inbox: string;
+  durable_name?: string;
+  /** `durable:group` for a durable one. */
+  queue_name?: string;
+  is_durable: boolean;
+  is_offline: boolean;
+  max_inflight: number;
+  /** Seconds. */
+  ack_wait: number;
+  last_sent: number;
+  /** Delivered and not acknowledged. */
+  pending_count: number;
+  is_stalled: boolean;
+}
+
+export function subscriptionz(sub: Subscription): Subscriptionz {
+  return {
+    client_id: sub.clientId,
+    inbox: sub.inbox,
+    ack_inbox: sub.ackInbox,
+    ...(sub.durableName !== '' && { durable_name: sub.durableName }),
+    ...(sub.group !== undefined && { queue_name: sub.group.name }),
+    is_durable: sub.isDurable,
+    is_offline: !sub.isOnline,
+    max_inflight: sub.maxInFlight,
+    ack_wait: sub.ackWaitMs / 1000,
+    last_sent: sub.lastSent,
+    pending_count: sub.inFlight.size,
+    is_stalled: sub.isStalled,
+  };
+}
+
+/** All that are kept, online or not. */
+export function subscriptionsOf(channel: Channel): Subscriptionz[] {
+  const all = channel.subscriptions.map(subscriptionz);
+  for (const durable of channel.durables.values()) if (!durable.isOnline) all.push(subscriptionz(durable));
+  for (const group of channel.groups.values()) {
+    for (const member of group.members) all.push(subscriptionz(member));
+    if (group.members.length === 0) all.push(offlineGroup(group));
+  }
+  return all;
+}
+
+/** A durable group without members. The Go server shows what the last one left behind. */
+function offlineGroup(group: QueueGroup): Subscriptionz {
+  return {
+    client_id: '',
+    inbox: '',
+    ack_inbox: '',
+    queue_name: group.name,
+    is_durable: group.isDurable,
+    is_offline: true,
+    max_inflight: 0,
+    ack_wait: 0,
+    last_sent: group.lastSent,
+    pending_count: group.orphans.size,
+    is_stalled: false,
+  };
+}

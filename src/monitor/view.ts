@@ -1,0 +1,215 @@
+import type { Broker } from '../broker/broker.js';
+import type { Histogram } from '../measures/histogram.js';
+import type { Measures } from '../measures/measures.js';
+import { type ChannelPage, type ChannelQuery, ChannelTable } from './channel-table.js';
+import { subscriptionsOf } from './subscriptionz.js';
+import { Survey } from './survey.js';
+
+/** What a dashboard asks of the broker that serves, beside it or through NATS. */
+export type ViewRequest =
+  | { readonly kind: 'summary' }
+  | ({ readonly kind: 'channels' } & ChannelQuery)
+  | { readonly kind: 'channel'; readonly name: string };
+
+/** Buckets of a histogram, as it stands. */
+export interface Buckets {
+  readonly bounds: readonly number[];
+  readonly counts: readonly number[];
+  readonly count: number;
+}
+
+/** Sums over everything; counters are since the broker began. */
+export interface Summary {
+  /** Of the process: counters of another one do not follow. */
+  readonly serverId: string;
+  readonly node: string;
+  readonly messagesIn: number;
+  readonly bytesIn: number;
+  readonly messagesOut: number;
+  readonly bytesOut: number;
+  readonly acks: number;
+  readonly redeliveries: number;
+  readonly refused: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly channels: number;
+  readonly clients: number;
+  readonly online: number;
+  readonly offline: number;
+  readonly stalled: number;
+  readonly inFlight: number;
+  readonly maxLag: number;
+  /** Why the store takes no messages; null if it does. */
+  readonly full: string | null;
+  /** Seconds from a publish to its ack, and to its delivery. */
+  readonly publishAck: Buckets;
+  readonly delivery: Buckets;
+}
+
+export interface SubscriptionRow {
+  readonly client: string;
+  readonly kind: 'regular' | 'durable' | 'queue' | 'durable queue';
+  readonly name: string;
+  readonly lastSent: number;
+  readonly lag: number;
+  readonly inFlight: number;
+  readonly maxInFlight: number;
+  readonly isStalled: boolean;
+  readonly isOffline: boolean;
+}
+
+export interface ChannelDetail {
+  readonly name: string;
+  readonly first: number;
+  readonly last: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly lastActivityMs: number;
+  readonly subscriptions: readonly SubscriptionRow[];
+  /** Beyond those. */
+  readonly leftOut: number;
+}
+
+export type ViewAnswer = Summary | ChannelPage | ChannelDetail | { readonly error: string };
+
+const MAX_SUBSCRIPTIONS = 500;
+const MAX_NAME = 10_000;
+
+/** Answers for one broker. Only reads. */
+export class View {
+  readonly #serverId: string;
+  readonly #node: string;
+  readonly #measures: Measures;
+  readonly #table = new ChannelTable();
+
+  constructor(serverId: string, node: string, measures: Measures) {
+    this.#serverId = serverId;
+    this.#node = node;
+    this.#measures = measures;
+  }
+
+  async answer(broker: Broker, request: ViewRequest): Promise<ViewAnswer> {
+    switch (request.kind) {
+      case 'summary':
+        return this.#summary(broker);
+      case 'channels':
+        return this.#table.page(broker, request);
+      case 'channel':
+        return channelDetail(broker, request.name);
+    }
+  }
+
+  async #summary(broker: Broker): Promise<Summary> {
+    const survey = await Survey.of(broker);
+    const { counters, store } = broker;
+    return {
+      serverId: this.#serverId,
+      node: this.#node,
+      messagesIn: counters.messagesIn,
+      bytesIn: counters.bytesIn,
+      messagesOut: counters.messagesOut,
+      bytesOut: counters.bytesOut,
+      acks: counters.acks,
+      redeliveries: counters.redeliveries,
+      refused: counters.refusedPublishes,
+      messages: survey.messages,
+      bytes: survey.bytes,
+      channels: broker.channels.size,
+      clients: broker.clients.size,
+      online: survey.onlineSubscriptions,
+      offline: survey.offlineSubscriptions,
+      stalled: survey.stalledSubscriptions,
+      inFlight: survey.inFlight,
+      maxLag: survey.maxLag,
+      full: store.fullReason ?? null,
+      publishAck: bucketsOf(this.#measures.publishAck),
+      delivery: bucketsOf(this.#measures.delivery),
+    };
+  }
+}
+
+/** As JSON, within so many bytes, which is what NATS carries at once: with as many rows as that allows. */
+export function encodeView(answer: ViewAnswer, maxBytes: number): Uint8Array {
+  let fitting = answer;
+  for (;;) {
+    const encoded = Buffer.from(JSON.stringify(fitting));
+    if (encoded.length <= maxBytes) return encoded;
+    const part = Math.min(0.9, (0.9 * maxBytes) / encoded.length);
+    if (
+      'subscriptions' in fitting &&
+      Array.isArray(fitting.subscriptions) &&
+      fitting.subscriptions.length > 0
+    ) {
+      const subscriptions = fitting.subscriptions.slice(0, Math.floor(fitting.subscriptions.length * part));
+      const leftOut = fitting.leftOut + fitting.subscriptions.length - subscriptions.length;
+      fitting = { ...fitting, subscriptions, leftOut };
+    } else if ('rows' in fitting && fitting.rows.length > 0) {
+      fitting = { ...fitting, rows: fitting.rows.slice(0, Math.floor(fitting.rows.length * part)) };
+    } else {
+      return Buffer.from(
+        JSON.stringify({ error: 'the answer is too large for the NATS server (max_payload)' }),
+      );
+    }
+  }
+}
+
+/** @returns undefined if it is none */
+export function parseViewRequest(data: Uint8Array): ViewRequest | undefined {
+  try {
+    const request = JSON.parse(Buffer.from(data).toString()) as ViewRequest;
+    switch (request.kind) {
+      case 'summary':
+        return { kind: 'summary' };
+      case 'channel':
+        return { kind: 'channel', name: String(request.name).slice(0, MAX_NAME) };
+      case 'channels':
+        return { kind: 'channels', ...ChannelTable.queryOf((name) => fieldOf(request, name)) };
+      default:
+        return undefined;
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function fieldOf(request: object, name: string): string | null {
+  const value = (request as Record<string, unknown>)[name];
+  return value === undefined ? null : String(value);
+}
+
+function bucketsOf({ bounds, counts, count }: Histogram): Buckets {
+  return { bounds, counts: [...counts], count };
+}
+
+function channelDetail(broker: Broker, name: string): ChannelDetail | { error: string } {
+  const channel = broker.channels.get(name);
+  if (channel === undefined) return { error: `there is no channel ${name}` };
+  const { log, visible } = channel;
+  const all = subscriptionsOf(channel);
+  const rows = all.slice(0, MAX_SUBSCRIPTIONS).map((sub): SubscriptionRow => {
+    const isQueue = sub.queue_name !== undefined;
+    const durable = sub.is_durable ? 'durable' : 'regular';
+    const undelivered = Math.max(0, visible - Math.max(sub.last_sent, log.firstSequence - 1));
+    return {
+      client: sub.client_id,
+      kind: isQueue ? (sub.is_durable ? 'durable queue' : 'queue') : durable,
+      name: sub.queue_name ?? sub.durable_name ?? '',
+      lastSent: sub.last_sent,
+      lag: undelivered + sub.pending_count,
+      inFlight: sub.pending_count,
+      maxInFlight: sub.max_inflight,
+      isStalled: sub.is_stalled,
+      isOffline: sub.is_offline,
+    };
+  });
+  return {
+    name,
+    first: log.messageCount === 0 ? 0 : log.firstSequence,
+    last: log.lastSequence,
+    messages: log.messageCount,
+    bytes: log.byteCount,
+    lastActivityMs: log.lastActivityMs,
+    subscriptions: rows,
+    leftOut: all.length - rows.length,
+  };
+}

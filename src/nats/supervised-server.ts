@@ -1,0 +1,313 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { type Clock, systemClock, type Timer } from '../clock/clock.js';
+import type { NatsConfig, NatsServerConfig } from '../config/serve-config.js';
+import type { Logger } from '../log/logger.js';
+import { Backoff } from './backoff.js';
+import { messageOf } from './credentials.js';
+import { findExecutable, searchPath } from './executable.js';
+import { MONITORING_ON_LOOPBACK, monitoringAt, type NatsMonitoring } from './monitoring.js';
+import { hasClientUsers, isInOperatorMode, setsMonitoring } from './server-config-file.js';
+import { explainFailedStart, missingBinary, NatsServerError, newServerName } from './server-error.js';
+import { ServerLog } from './server-log.js';
+import { probe } from './server-probe.js';
+
+export interface SupervisedServerOptions {
+  config: NatsServerConfig;
+  /** What clients, ours included, have to show. */
+  credentials: Pick<NatsConfig, 'user' | 'pass' | 'token'>;
+  logger: Logger;
+  /** Whether it has its monitoring pages, for this machine alone. Where its configuration file has them, they stay. */
+  withMonitoring?: boolean;
+  clock?: Clock;
+  random?: () => number;
+  /** For one start, until it takes connections. */
+  startTimeoutMs?: number;
+  /** Between SIGTERM and SIGKILL. */
+  stopGraceMs?: number;
+  /** Where executables are looked for; default: the environment's PATH. */
+  path?: string;
+  /** Gives the start up. */
+  signal?: AbortSignal;
+}
+
+const DEFAULT_START_TIMEOUT_MS = 10_000;
+const DEFAULT_STOP_GRACE_MS = 5_000;
+const READY_POLL_MS = 10;
+const PROBE_TIMEOUT_MS = 1_000;
+const FIRST_RESTART_MS = 100;
+const MAX_RESTART_MS = 10_000;
+/** A server that ran this long did not end for what the one before it ended. */
+const SETTLED_MS = 30_000;
+
+/**
+ * A real nats-server as our child process: restarted when it dies, stopped with us. On Linux the kernel ends it if we are killed.
+ */
+export class SupervisedServer {
+  /** Times that it died and was started again. */
+  restarts = 0;
+
+  readonly #options: SupervisedServerOptions;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #binary: string;
+  readonly #deathSignalWrapper: string | undefined;
+  /** Ours alone: the server tells there on which port it listens. */
+  readonly #dir: string;
+  #listenPort: number;
+  #pages: NatsMonitoring = { kind: 'starting' };
+  #child: ChildProcess | undefined;
+  #childEnded: Promise<unknown> = Promise.resolve();
+  readonly #onProcessExit = () => this.#child?.kill('SIGKILL');
+  #isStopping = false;
+
+  private constructor(options: SupervisedServerOptions) {
+    this.#options = options;
+    this.#logger = options.logger.child({ component: 'nats-server' });
+    this.#clock = options.clock ?? systemClock;
+    this.#backoff = new Backoff(this.#clock, options.random ?? Math.random, FIRST_RESTART_MS, MAX_RESTART_MS);
+    // 0 as elsewhere: any free port. A nats-server says -1 for that.
+    this.#listenPort = options.config.port === 0 ? -1 : options.config.port;
+    const path = options.path ?? searchPath(process.env.PATH);
+    const binary = findExecutable(options.config.binary, path);
+    if (binary === undefined) throw missingBinary(options.config.binary);
+    this.#binary = binary;
+    this.#deathSignalWrapper = process.platform === 'linux' ? findExecutable('setpriv', path) : undefined;
+    this.#dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-'));
+    process.on('exit', this.#onProcessExit);
+  }
+
+  /**
+   * Starts one; when it resolves, it takes connections.
+   * @throws NatsServerError if there is no binary, the port is taken, or it ends at once; the signal's reason
+   */
+  static async start(options: SupervisedServerOptions): Promise<SupervisedServer> {
+    const server = new SupervisedServer(options);
+    try {
+      await server.#launch();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  get port(): number {
+    return this.#listenPort;
+  }
+
+  /** Where to connect from this machine. */
+  get url(): string {
+    const host = this.#localHost;
+    return `nats://${host.includes(':') ? `[${host}]` : host}:${this.#listenPort}`;
+  }
+
+  /** Where its monitoring pages are. The port is another one after each start. */
+  get monitoring(): NatsMonitoring {
+    return this.#pages;
+  }
+
+  /** Of the process that runs now. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Has it read its configuration file again. Without a file there is nothing that could have changed. */
+  reload(): void {
+    // While it starts it reads the file anyway, and a signal that it does not listen to yet would end it.
+    if (this.#options.config.configFile === undefined || this.#pages.kind === 'starting') return;
+    this.#logger.info({}, 'nats-server is told to read its configuration file again');
+    this.#child?.kill('SIGHUP');
+  }
+
+  /** SIGTERM, and after a grace SIGKILL. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#backoff.wake();
+    const child = this.#child;
+    if (child) {
+      child.kill('SIGTERM');
+      const timer = this.#clock.setTimer(this.#options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS, () => {
+        this.#logger.warn({ pid: child.pid }, 'nats-server does not stop: killing it');
+        child.kill('SIGKILL');
+      });
+      await this.#childEnded;
+      timer.cancel();
+    }
+    process.removeListener('exit', this.#onProcessExit);
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  get #localHost(): string {
+    const { host } = this.#options.config;
+    return host === '0.0.0.0' || host === '' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  }
+
+  /** Starts the process and waits until it is ready; from then on it is restarted. */
+  async #launch(): Promise<void> {
+    for (const file of readdirSync(this.#dir)) rmSync(join(this.#dir, file));
+    const args = this.#args();
+    const [command, allArgs] = this.#deathSignalWrapper
+      ? [this.#deathSignalWrapper, ['--pdeathsig', 'KILL', this.#binary, ...args]]
+      : [this.#binary, args];
+    // In a process group of its own: at Ctrl-C the broker still needs it, to answer and to hand over, and then stops it.
+    const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const log = new ServerLog(this.#logger);
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write('stdout', chunk));
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.write('stderr', chunk));
+    const sinceMs = this.#clock.monotonicMs();
+    let isReady = false;
+    const ended = new Promise<string>((resolve) => {
+      child.on('error', (error) => resolve(error.message));
+      child.on('close', (code, signal) => {
+        log.end();
+        resolve(signal ? `killed by ${signal}` : `exit code ${code}`);
+      });
+    });
+    // Only with a pid was anything started at all.
+    if (child.pid !== undefined) {
+      this.#child = child;
+      this.#childEnded = ended;
+    }
+    void ended.then((how) => {
+      if (this.#child === child) this.#child = undefined;
+      this.#pages = { kind: 'starting' };
+      if (!isReady || this.#isStopping) return;
+      if (this.#clock.monotonicMs() - sinceMs >= SETTLED_MS) this.#backoff.reset();
+      this.#logger.error({ how }, 'nats-server has died: starting it again');
+      void this.#relaunch();
+    });
+
+    const failure = await this.#untilReady(ended);
+    if (failure !== undefined) {
+      child.kill('SIGKILL');
+      await ended;
+      this.#options.signal?.throwIfAborted();
+      throw await explainFailedStart(failure, log, this.#localHost, this.#listenPort, this.#clock);
+    }
+    isReady = true;
+    this.#logger.info({ pid: child.pid, url: this.url }, 'nats-server takes connections');
+  }
+
+  async #relaunch(): Promise<void> {
+    for (;;) {
+      await this.#backoff.wait();
+      if (this.#isStopping) return;
+      this.restarts++;
+      try {
+        await this.#launch();
+        return;
+      } catch (error) {
+        if (this.#isStopping) return;
+        this.#logger.error({ reason: messageOf(error) }, 'nats-server did not start: trying again');
+      }
+    }
+  }
+
+  /** @returns why it will not be ready; undefined when it is */
+  async #untilReady(ended: Promise<string>): Promise<string | undefined> {
+    const timeoutMs = this.#options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
+    const untilMs = this.#clock.monotonicMs() + timeoutMs;
+    for (;;) {
+      const announced = this.#announced();
+      if (announced !== undefined) {
+        const { port } = announced;
+        this.#listenPort = port;
+        // The announcement is our child's alone; that somebody answers there shows that it can be reached.
+        const found = await probe(this.#localHost, port, PROBE_TIMEOUT_MS, this.#clock);
+        if (found.kind !== 'nobody') {
+          this.#pages = announced.monitoring;
+          return undefined;
+        }
+      }
+      if (this.#options.signal?.aborted) return 'given up';
+      if (this.#clock.monotonicMs() > untilMs) return `not ready after ${timeoutMs} ms`;
+      let timer: Timer | undefined;
+      const pause = new Promise<undefined>((resolve) => {
+        timer = this.#clock.setTimer(READY_POLL_MS, () => resolve(undefined));
+      });
+      const how = await Promise.race([ended, pause]);
+      timer?.cancel();
+      if (how !== undefined) return how;
+    }
+  }
+
+  /** The ports that our child says it listens on; undefined if it has not said so yet. */
+  #announced(): { port: number; monitoring: NatsMonitoring } | undefined {
+    const file = readdirSync(this.#dir).find((name) => name.endsWith('.ports'));
+    if (!file) return undefined;
+    try {
+      const text = readFileSync(join(this.#dir, file), 'utf8');
+      const { nats, monitoring } = JSON.parse(text) as { nats?: string[]; monitoring?: string[] };
+      const port = /:(\d+)$/.exec(nats?.[0] ?? '')?.[1];
+      return port === undefined ? undefined : { port: Number(port), monitoring: monitoringAt(monitoring) };
+    } catch {
+      // Half written.
+      return undefined;
+    }
+  }
+
+  #args(): string[] {
+    const { config } = this.#options;
+    return [
+      '--addr',
+      config.host,
+      '--port',
+      String(this.#listenPort),
+      '--ports_file_dir',
+      this.#dir,
+      // A configuration file may set a name that others know.
+      ...(config.configFile === undefined ? ['--name', newServerName()] : []),
+      ...this.#configArgs(),
+      ...(config.clusterUrl === undefined ? [] : ['--cluster', config.clusterUrl]),
+      ...(config.clusterName === undefined ? [] : ['--cluster_name', config.clusterName]),
+      ...(config.routes.length === 0 ? [] : ['--routes', config.routes.join(',')]),
+      ...config.flags,
+    ];
+  }
+
+  /** Passwords go into a file that only we can read: arguments can be read by every user of the machine. */
+  #configArgs(): string[] {
+    const { configFile } = this.#options.config;
+    const lines = [...this.#monitoringLines(), ...this.#authorizationLines()];
+    if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
+    // A nats-server takes the path as relative to the file's folder, always. The last `authorization` counts, and replaces the one
+    // before.
+    if (configFile !== undefined)
+      lines.unshift(`include ${quoted(relative(this.#dir, resolve(configFile)))}`);
+    const file = join(this.#dir, 'nats.conf');
+    writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+    return ['--config', file];
+  }
+
+  #monitoringLines(): string[] {
+    const { withMonitoring = false, config } = this.#options;
+    if (!withMonitoring || (config.configFile !== undefined && setsMonitoring(config.configFile))) return [];
+    return [MONITORING_ON_LOOPBACK];
+  }
+
+  /** @throws NatsServerError if they would be of no use */
+  #authorizationLines(): string[] {
+    const { user, pass, token } = this.#options.credentials;
+    if (user === undefined && token === undefined) return [];
+    // Two lists of users contradict each other. The file's stays, as in the Go server: our user is to be one of them.
+    const { configFile } = this.#options.config;
+    if (configFile !== undefined && hasClientUsers(configFile)) return [];
+    if (configFile !== undefined && isInOperatorMode(configFile)) {
+      throw new NatsServerError(
+        `${configFile} has an operator, so that all clients log in with JWTs: give the broker --creds, not --user or --auth`,
+      );
+    }
+    const fields = token === undefined ? { user, password: pass ?? '' } : { token };
+    const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value!)}`);
+    return ['authorization {', ...entries, '}'];
+  }
+}
+
+/** In a nats-server's configuration file. */
+function quoted(text: string): string {
+  return `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t')}"`;
+}

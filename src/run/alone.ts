@@ -1,0 +1,218 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ackSubject, Broker } from '../broker/broker.js';
+import { Probe } from '../broker/check/probe.js';
+import { SelfCheck } from '../broker/check/self-check.js';
+import type { ClientPinger } from '../broker/handlers/context.js';
+import { systemClock } from '../clock/clock.js';
+import type { ServeConfig } from '../config/serve-config.js';
+import type { Logger } from '../log/logger.js';
+import { NatsAttachment } from '../nats/attachment.js';
+import type { MovingLink } from '../nats/moving-link.js';
+import { stanSubjects } from '../protocol/stan-subjects.js';
+import type { Store } from '../store/types/store.js';
+import { newStoreId } from '../store/types/store-id.js';
+import { VERSION } from '../version.js';
+import { Assembly, brokerOptions } from './assembly.js';
+import { BrokerNode } from './broker-node.js';
+import { openStore } from './open-store.js';
+import { isAnswered } from './other-broker.js';
+
+/** For the last answers to reach NATS when stopping. */
+const LAST_FLUSH_MS = 1_000;
+
+/** A broker without a group, which has its store for itself. */
+export class BrokerAlone extends Assembly<BrokerNode> {
+  #attachment: NatsAttachment | undefined;
+  #store: Store | undefined;
+  #broker: Broker | undefined;
+  #selfCheck: SelfCheck | undefined;
+  /** The link with all of the broker's subscriptions. */
+  #subscribedLink: MovingLink | undefined;
+  #isServing = false;
+  #hasBeenReady = false;
+
+  constructor(config: ServeConfig, log: Logger) {
+    super(config, log, new BrokerNode(config, newStoreId(randomBytes), systemClock));
+  }
+
+  protected async startParts(signal: AbortSignal): Promise<void> {
+    const { config, log, node } = this;
+    await this.startHttp();
+    // The store before NATS: who may not have it should not disturb anybody else.
+    this.#store = await openStore(config, {
+      clock: systemClock,
+      log,
+      measures: node.measures,
+      onLost: (error) => this.fail(error),
+      signal,
+    });
+    signal.throwIfAborted();
+    const nats = await this.startNatsServer(signal);
+    signal.throwIfAborted();
+    const probe = new Probe(randomBytes);
+    const broker = this.#makeBroker(this.#store, probe);
+    this.#broker = broker;
+    node.recovered(broker);
+    let isChecked = false;
+    const attachment = new NatsAttachment({
+      config: nats,
+      name: `stanchion ${config.nodeName}`,
+      version: VERSION,
+      handler: broker,
+      logger: log,
+      waitOnFirstConnect: true,
+      onLinkUp: (link) => {
+        node.linkUp(attachment.server);
+        if (isChecked) void this.#serve(link);
+      },
+      onLinkDown: (reason) => {
+        this.#isServing = false;
+        node.linkDown(reason);
+        broker.linkDown();
+      },
+      onDrain: () => broker.linkDrained(),
+      onRefused: (refusal) => {
+        node.refused(refusal);
+        this.#selfCheck?.refused(refusal);
+      },
+    });
+    this.#attachment = attachment;
+    const selfCheck = this.#makeSelfCheck(attachment, broker, probe);
+    this.#selfCheck = selfCheck;
+    node.askProblem = () => selfCheck.problem;
+    await attachment.start(signal);
+    signal.throwIfAborted();
+    await selfCheck.start();
+    signal.throwIfAborted();
+    await this.#refuseSecondBroker();
+    signal.throwIfAborted();
+    isChecked = true;
+    if (attachment.link !== undefined) void this.#serve(attachment.link);
+  }
+
+  /** What is gathered is committed and answered first. */
+  protected async closeParts(): Promise<void> {
+    this.node.stopping();
+    this.#selfCheck?.stop();
+    this.#broker?.drain();
+    try {
+      await this.#store?.close();
+      const link = this.#attachment?.link;
+      if (link !== undefined) {
+        const inTime = delay(LAST_FLUSH_MS, undefined, { ref: false });
+        await Promise.race([link.flush().catch(() => {}), inTime]);
+      }
+    } finally {
+      this.#broker?.stop();
+      await this.#attachment?.close();
+    }
+  }
+
+  protected override fail(error: Error): void {
+    if (!this.isStopping) this.#broker?.stop();
+    super.fail(error);
+  }
+
+  #makeSelfCheck(attachment: NatsAttachment, broker: Broker, probe: Probe): SelfCheck {
+    const { clusterId, discoverPrefix } = this.config;
+    return new SelfCheck({
+      clock: systemClock,
+      log: this.log,
+      connections: {
+        get control() {
+          return attachment.isConnected ? attachment.control : undefined;
+        },
+        get link() {
+          return attachment.link;
+        },
+        get server() {
+          return attachment.server;
+        },
+        renewLink: (why) => attachment.renewLink(why),
+        renewControl: (why) => void attachment.renewControl(why),
+      },
+      clusterId,
+      subjects: stanSubjects(clusterId, discoverPrefix),
+      probe,
+      ackSubject: () => ackSubject(broker.store.storeId),
+      serving: () => (attachment.link === this.#subscribedLink ? broker : undefined),
+      onChanged: () => this.#tellServing(),
+    });
+  }
+
+  #makeBroker(store: Store, probe: Probe): Broker {
+    return new Broker({
+      options: brokerOptions(this.config),
+      store,
+      clock: systemClock,
+      log: this.log,
+      measures: this.node.measures,
+      pinger: this.#pinger,
+      probe,
+      hashSeed: randomBytes(4).readUInt32LE(),
+      defer: setImmediate,
+      onFailed: (error) => this.fail(error),
+    });
+  }
+
+  readonly #pinger: ClientPinger = {
+    ping: async (heartbeatInbox, timeoutMs) => {
+      try {
+        await this.#attachment!.control.request(heartbeatInbox, undefined, { timeout: timeoutMs });
+        return true;
+      } catch {
+        // No answer, nobody listening, or no connection: it has not shown that it is there.
+        return false;
+      }
+    },
+  };
+
+  /** Two brokers that answer for one cluster id would both give out sequences. */
+  async #refuseSecondBroker(): Promise<void> {
+    const { clusterId, discoverPrefix } = this.config;
+    if (await isAnswered(this.#attachment!.control, stanSubjects(clusterId, discoverPrefix))) {
+      throw new Error(
+        `another streaming server answers for cluster id "${clusterId}" at ${this.#attachment!.server}: stop it, or choose another --cluster-id`,
+      );
+    }
+  }
+
+  async #serve(link: MovingLink): Promise<void> {
+    try {
+      await this.#broker!.linkUp(link);
+    } catch {
+      // The link went down again: the attachment says so, and brings the next one.
+      return;
+    }
+    if (this.#attachment?.link !== link) return;
+    this.#subscribedLink = link;
+    this.#tellServing();
+  }
+
+  /** Not while NATS refuses what clients need: `SelfCheck` says so, and why. */
+  #tellServing(): void {
+    const link = this.#attachment?.link;
+    if (link === undefined || link !== this.#subscribedLink) return;
+    if (this.#isServing || this.isStopping || this.#selfCheck?.problem?.isOwn === true) return;
+    this.#isServing = true;
+    this.node.serving();
+    const { clusterId, nodeName } = this.config;
+    const { channels, clients, store } = this.#broker!;
+    const about = {
+      clusterId,
+      node: nodeName,
+      store: store.kind,
+      nats: this.#attachment?.server,
+      channels: channels.size,
+      clients: clients.size,
+    };
+    if (this.#hasBeenReady) {
+      this.log.info(about, 'serving again');
+      return;
+    }
+    this.#hasBeenReady = true;
+    this.log.info(about, 'Streaming Server is ready');
+    this.onReady();
+  }
+}

@@ -1,0 +1,194 @@
+import type { BrokerOptions } from '../broker/handlers/context.js';
+import { systemClock } from '../clock/clock.js';
+import { limitsFor, type ServeConfig } from '../config/serve-config.js';
+import type { HttpServer } from '../http/http-server.js';
+import type { Logger } from '../log/logger.js';
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+import { monitoringOf } from '../nats/monitoring.js';
+import { SupervisedServer } from '../nats/supervised-server.js';
+import type { RunningBroker, StopReason } from './running-broker.js';
+
+/** What a broker alone and a member of a group have in common: their beginning, their end, and what stands beside them. */
+export abstract class Assembly<Node extends MonitoredNode & { failed(error: Error): void }>
+  implements RunningBroker
+{
+  readonly ready: Promise<void>;
+  readonly stopped: Promise<StopReason>;
+  protected readonly config: ServeConfig;
+  protected readonly log: Logger;
+  protected readonly node: Node;
+  protected http: HttpServer | undefined;
+  protected natsServer: SupervisedServer | undefined;
+  protected isStopping = false;
+  protected onReady!: () => void;
+  readonly #starting = new AbortController();
+  #isStarted = false;
+  #onNeverReady!: (error: Error) => void;
+  #onStopped!: (reason: StopReason) => void;
+
+  protected constructor(config: ServeConfig, log: Logger, node: Node) {
+    this.config = config;
+    this.log = log;
+    this.node = node;
+    this.ready = new Promise((resolve, reject) => {
+      this.onReady = resolve;
+      this.#onNeverReady = reject;
+    });
+    this.ready.catch(() => {});
+    this.stopped = new Promise((resolve) => {
+      this.#onStopped = resolve;
+    });
+  }
+
+  /**
+   * Starts the parts, in order. After an error, `closeParts` ends those that were started.
+   *
+   * @param signal the start is given up: nothing more is waited for. What is begun all the same is closed
+   */
+  protected abstract startParts(signal: AbortSignal): Promise<void>;
+
+  /** Ends the parts that were started, in reverse: what was said stays true. */
+  protected abstract closeParts(): Promise<void>;
+
+  /**
+   * @param signal gives the start up; once it has started, asks it to stop
+   * @throws what was in the way, or the signal's reason, with everything closed again
+   */
+  async start(signal?: AbortSignal): Promise<this> {
+    const giveUp = (): void => this.#giveUp(signal?.reason);
+    const given = this.#starting.signal;
+    signal?.addEventListener('abort', giveUp);
+    try {
+      if (signal?.aborted) giveUp();
+      given.throwIfAborted();
+      await this.startParts(given);
+      given.throwIfAborted();
+    } catch (error) {
+      // What ends because the start was given up ends by errors of all kinds.
+      const why: unknown = given.aborted ? given.reason : error;
+      await this.#closeAll();
+      throw why;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
+    this.#isStarted = true;
+    if (signal !== undefined) this.#stopOn(signal);
+    return this;
+  }
+
+  get urls(): readonly string[] {
+    return this.natsServer === undefined ? this.config.nats.servers : [this.natsServer.url];
+  }
+
+  get httpUrl(): string | undefined {
+    return this.http?.url;
+  }
+
+  reload(): void {
+    this.http?.reload();
+    this.natsServer?.reload();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.isStopping) {
+      this.log.info({}, 'stopping');
+      try {
+        await this.#close();
+      } catch (cause) {
+        const error = cause instanceof Error ? cause : new Error(String(cause));
+        this.#onStopped({ exitCode: 1, error });
+        throw error;
+      }
+      this.log.info({}, 'stopped');
+      this.#onStopped({ exitCode: 0 });
+    }
+    await this.stopped;
+  }
+
+  protected fail(error: Error): void {
+    if (this.isStopping) return;
+    this.node.failed(error);
+    if (this.#isStarted) void this.#closeAll().then(() => this.#onStopped({ exitCode: 1, error }));
+    else this.#giveUp(error);
+  }
+
+  /** `start` closes what there is by then: parts that are just being started cannot be closed yet. */
+  #giveUp(reason: unknown): void {
+    this.isStopping = true;
+    this.#starting.abort(reason);
+  }
+
+  #stopOn(signal: AbortSignal): void {
+    // Why it failed is in `stopped`.
+    const stop = (): void => void this.stop().catch(() => {});
+    signal.addEventListener('abort', stop);
+    // One signal may outlive many brokers.
+    void this.stopped.then(() => signal.removeEventListener('abort', stop));
+  }
+
+  /** To be called first of all, so that whoever watches can tell a long recovery from a hang. */
+  protected async startHttp(): Promise<void> {
+    const { config } = this;
+    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
+    if (httpPort === undefined) return;
+    // Loaded only where it is asked for.
+    const { HttpServer } = await import('../http/http-server.js');
+    this.http = await HttpServer.start({
+      host: httpAddress,
+      port: httpPort,
+      tls: httpTls,
+      access: httpAccess,
+      node: this.node,
+      natsMonitoring: () => monitoringOf(config.natsServer, this.natsServer),
+      maxChannelSeries: metricsMaxChannels,
+      log: this.log.child({ component: 'http' }),
+      clock: systemClock,
+    });
+  }
+
+  /** @returns how NATS is reached, once the nats-server of its own runs if there is to be one */
+  protected async startNatsServer(signal: AbortSignal): Promise<ServeConfig['nats']> {
+    const { natsServer, nats, httpPort } = this.config;
+    if (natsServer === undefined) return nats;
+    this.natsServer = await SupervisedServer.start({
+      config: natsServer,
+      credentials: nats,
+      logger: this.log,
+      withMonitoring: httpPort !== undefined,
+      signal,
+    });
+    return { ...nats, servers: [this.natsServer.url] };
+  }
+
+  async #closeAll(): Promise<void> {
+    await this.#close().catch((cause: unknown) =>
+      this.log.error({ err: cause }, 'not everything could be closed'),
+    );
+  }
+
+  async #close(): Promise<void> {
+    this.isStopping = true;
+    try {
+      await this.closeParts();
+    } finally {
+      await this.natsServer?.stop();
+      await this.http?.close();
+      // Nobody hears it once it has been ready.
+      this.#onNeverReady(new Error('stopped before it was ready'));
+    }
+  }
+}
+
+export function brokerOptions(config: ServeConfig): BrokerOptions {
+  return {
+    clusterId: config.clusterId,
+    discoverPrefix: config.discoverPrefix,
+    heartbeatIntervalMs: config.heartbeatIntervalMs,
+    heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+    heartbeatFailCount: config.heartbeatFailCount,
+    maxChannels: config.maxChannels,
+    limitsFor: (channelName) => limitsFor(config, channelName),
+    maxPendingBytes: config.maxPendingBytes,
+    replaceDurable: config.replaceDurable,
+  };
+}

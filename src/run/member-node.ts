@@ -1,0 +1,147 @@
+import type { Broker } from '../broker/broker.js';
+import type { ServiceProblem } from '../broker/check/service-problem.js';
+import type { BelievedTime } from '../clock/believed-time.js';
+import type { Clock } from '../clock/clock.js';
+import type { ChannelLimitsTable } from '../config/limits-table.js';
+import type { Member } from '../group/roles/member.js';
+import { disputeReason } from '../group/watch/dispute-status.js';
+import { Measures } from '../measures/measures.js';
+import type {
+  GroupStatus,
+  Health,
+  MonitoredNode,
+  NatsStatus,
+  ServerState,
+} from '../monitor/monitored-node.js';
+import { type NatsRefusal, REFUSED_OPERATIONS } from '../nats/refusal.js';
+import { countsOf } from '../util/counts.js';
+import { storeTroubles } from './broker-node.js';
+import type { MemberConfig } from './running-member.js';
+
+/** A member of a group as HTTP and metrics see it: active or standby, the same paths answer. */
+export class MemberNode implements MonitoredNode {
+  readonly clusterId: string;
+  readonly name: string;
+  readonly serverId: string;
+  readonly startedAtMs: number;
+  readonly storeKind = 'file';
+  readonly storeDir: string;
+  readonly measures = new Measures();
+  readonly maxChannels: number;
+  readonly channelLimits: ChannelLimitsTable;
+  /** It was a standby or active at some time. */
+  isStarted = false;
+  /** Undefined before there is a place for it. */
+  member: Member | undefined;
+  ownStatus: GroupStatus['ownStatus'];
+  askMembers: GroupStatus['askMembers'];
+  askActive: GroupStatus['askActive'];
+
+  readonly #clock: Clock;
+  readonly #group: MemberConfig['group'];
+  readonly #refusals = countsOf(REFUSED_OPERATIONS);
+  #nats: NatsStatus;
+  #natsLostBecause = '';
+  #failure: string | undefined;
+
+  constructor(config: MemberConfig, serverId: string, clock: Clock) {
+    this.clusterId = config.clusterId;
+    this.name = config.nodeName;
+    this.serverId = serverId;
+    this.storeDir = config.store.dir;
+    this.#group = config.group;
+    this.maxChannels = config.maxChannels;
+    this.channelLimits = config.channelLimits;
+    this.#clock = clock;
+    this.startedAtMs = this.#wallMs();
+    this.#nats = {
+      isConnected: false,
+      server: '',
+      sinceMs: this.startedAtMs,
+      losses: 0,
+      refusals: this.#refusals,
+    };
+  }
+
+  get group(): GroupStatus {
+    const { name, leaseMs } = this.#group;
+    const { member, ownStatus, askMembers, askActive } = this;
+    return { name, leaseMs, member, ownStatus, askMembers, askActive };
+  }
+
+  get broker(): Broker | undefined {
+    return this.member?.broker;
+  }
+
+  get nats(): NatsStatus {
+    return this.#nats;
+  }
+
+  get serviceProblem(): ServiceProblem | undefined {
+    return this.member?.serviceProblem;
+  }
+
+  get state(): ServerState {
+    if (this.#failure !== undefined) return 'FAILED';
+    const role = this.member?.role;
+    if (role === 'stopping') return 'SHUTDOWN';
+    return role === 'active' ? 'FT_ACTIVE' : 'FT_STANDBY';
+  }
+
+  get believed(): BelievedTime | undefined {
+    return this.member?.clocks.believed;
+  }
+
+  get health(): Health {
+    if (this.#failure !== undefined) {
+      return { isHealthy: false, isReady: false, reasons: [`failed: ${this.#failure}`] };
+    }
+    const role = this.member?.role ?? 'starting';
+    if (role === 'stopping') {
+      return { isHealthy: false, isReady: false, reasons: ['stopping: it has been asked to'] };
+    }
+    const reasons = storeTroubles(this.broker);
+    const dispute = this.member?.dispute;
+    // It does its part, by turns.
+    if (dispute !== undefined) reasons.push(disputeReason(dispute));
+    reasons.push(...(this.member?.impairments ?? []));
+    const trouble = this.#nats.isConnected ? this.member?.trouble : this.#natsTrouble();
+    if (trouble !== undefined) return { isHealthy: false, isReady: false, reasons: [trouble, ...reasons] };
+    if (role === 'starting')
+      return { isHealthy: true, isReady: false, reasons: ['starting: joining the group'] };
+    if (role === 'recovering') {
+      return { isHealthy: true, isReady: false, reasons: ['taking over: recovering the store', ...reasons] };
+    }
+    // A problem that is not this member's own is another server that clients hear: no restart mends that.
+    return { isHealthy: true, isReady: role === 'standby' || this.serviceProblem === undefined, reasons };
+  }
+
+  linkUp(server: string): void {
+    this.#nats = { ...this.#nats, isConnected: true, server, sinceMs: this.#wallMs() };
+  }
+
+  linkDown(reason: string): void {
+    const { server, losses } = this.#nats;
+    const refusals = this.#refusals;
+    this.#nats = { isConnected: false, server, sinceMs: this.#wallMs(), losses: losses + 1, refusals };
+    this.#natsLostBecause = reason;
+  }
+
+  refused({ operation }: NatsRefusal): void {
+    this.#refusals[operation]++;
+  }
+
+  failed(error: Error): void {
+    this.#failure = error.message;
+  }
+
+  #natsTrouble(): string {
+    const since = new Date(this.#nats.sinceMs).toISOString();
+    const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
+    return `no connection to NATS since ${since}${why}`;
+  }
+
+  #wallMs(): number {
+    return Number(this.#clock.wallNs() / 1_000_000n);
+  }
+}

@@ -1,0 +1,327 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { ackSubject } from '../broker/broker.js';
+import { Probe } from '../broker/check/probe.js';
+import { SelfCheck } from '../broker/check/self-check.js';
+import { systemClock } from '../clock/clock.js';
+import type { ServeConfig } from '../config/serve-config.js';
+import { rehearseGuids } from '../dedup/rehearsal.js';
+import { nodeFs } from '../files/fs.js';
+import { testFileSystem } from '../files/self-test.js';
+import { askStatus } from '../group/report/ask-status.js';
+import { encodeStatus, type MemberStatus } from '../group/report/member-status.js';
+import { activeService } from '../group/roles/active-service.js';
+import { Member } from '../group/roles/member.js';
+import { AttachedPlace } from '../group/talk/attached-transport.js';
+import { GroupClocks } from '../group/talk/group-clocks.js';
+import { groupSubjects } from '../group/talk/group-subjects.js';
+import { candidateLock } from '../lease/candidate-lock.js';
+import { Reign } from '../lease/lease.js';
+import type { KeepReign } from '../lease/lease-renewer.js';
+import { holderOf, machineProcesses, parseHolder } from '../lease/process-identity.js';
+import { RenewalThread } from '../lease/renewal-thread.js';
+import { StoreAnchor } from '../lease/store-anchor.js';
+import type { Logger } from '../log/logger.js';
+import { encodeView, parseViewRequest, type ViewAnswer, type ViewRequest } from '../monitor/view.js';
+import type { NatsRefusal } from '../nats/refusal.js';
+import { stanSubjects } from '../protocol/stan-subjects.js';
+import { checkIdentity } from '../store/file/identity.js';
+import { newStoreId } from '../store/types/store-id.js';
+import { VERSION } from '../version.js';
+import { Assembly, brokerOptions } from './assembly.js';
+import { storeTroubles } from './broker-node.js';
+import { MemberNode } from './member-node.js';
+import { isAnswered } from './other-broker.js';
+
+/** For the active to answer a dashboard. */
+const VIEW_MS = 1_000;
+
+/** What a member of a group is configured with. */
+export type MemberConfig = ServeConfig & {
+  readonly group: NonNullable<ServeConfig['group']>;
+  readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
+};
+
+/** Of this process, by what tells a member of a store from others: two with one would each take the other's reign for their own. */
+const members = new Set<string>();
+
+/** A member of a group: active or standby is for the group to decide. */
+export class RunningMember extends Assembly<MemberNode> {
+  #place: AttachedPlace | undefined;
+  #renewals: RenewalThread | undefined;
+  #member: Member | undefined;
+  #selfCheck: SelfCheck | undefined;
+  #anchor: StoreAnchor | undefined;
+  #holder = '';
+  #name: string | undefined;
+
+  declare protected readonly config: MemberConfig;
+
+  constructor(config: MemberConfig, log: Logger) {
+    super(config, log, new MemberNode(config, newStoreId(randomBytes), systemClock));
+  }
+
+  protected async startParts(signal: AbortSignal): Promise<void> {
+    const { config, log } = this;
+    const { dir } = config.store;
+    this.#takeName();
+    await this.startHttp();
+    // A store that is not ours is not touched, and whoever has it not disturbed. (A mount that hangs keeps it here.)
+    await checkIdentity(nodeFs, dir, config.clusterId);
+    signal.throwIfAborted();
+    const nats = await this.startNatsServer(signal);
+    signal.throwIfAborted();
+    const renewals = await RenewalThread.start(dir, log.child({ component: 'renewals' }));
+    this.#renewals = renewals;
+    const processes = machineProcesses(nodeFs, hostname(), process.pid);
+    this.#holder = holderOf(config.nodeName, await processes.self());
+    // The two need each other: the place is asked only once it is there.
+    let member: Member | undefined;
+    const probe = new Probe(randomBytes);
+    let selfCheck: SelfCheck | undefined;
+    const place = new AttachedPlace({
+      config: nats,
+      name: `stanchion ${config.nodeName}`,
+      version: VERSION,
+      logger: log,
+      subjects: groupSubjects(config.clusterId, config.group.name),
+      handler: {
+        onMessage: (...message) => member!.handler.onMessage(...message),
+        onBatchEnd: () => member!.handler.onBatchEnd(),
+        onLinkUp: (link) => member!.handler.onLinkUp(link),
+        onLinkDown: (reason) => member!.handler.onLinkDown(reason),
+        onDrain: () => member!.handler.onDrain(),
+        onGroupMessage: (payload) => member!.handler.onGroupMessage(payload),
+      },
+      status: (maxBytes) => encodeStatus(this.#status(), maxBytes),
+      handOver: () => this.#handOver(),
+      view: (request, maxBytes) => this.#answerView(request, maxBytes),
+      onLinkUp: (server) => this.node.linkUp(server),
+      onLinkDown: (reason) => this.node.linkDown(reason),
+      onRefused: (refusal) => {
+        this.node.refused(refusal);
+        selfCheck?.refused(refusal);
+        if (refusal.connection === 'control' && isTalk(refusal)) member?.talkRefused(refusal);
+      },
+    });
+    this.#place = place;
+    selfCheck = this.#makeSelfCheck(place, probe);
+    this.#selfCheck = selfCheck;
+    member = this.#makeMember(place, probe, renewals.keep, (holder) => {
+      const parsed = parseHolder(holder);
+      return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
+    });
+    this.#member = this.node.member = member;
+    this.node.ownStatus = () => this.#status();
+    this.node.askMembers = () => this.#askMembers();
+    this.node.askActive = (request) => this.#askActive(request);
+    member.onFatal = (error) => this.fail(error);
+    member.onChanged = () => {
+      if (member.role !== 'active' && member.role !== 'standby') return;
+      this.node.isStarted = true;
+      this.onReady();
+    };
+    await place.start(signal);
+    signal.throwIfAborted();
+    await selfCheck.start();
+    signal.throwIfAborted();
+    await member.start(signal);
+    rehearseGuids(setImmediate);
+  }
+
+  protected async closeParts(): Promise<void> {
+    try {
+      await this.#member?.stop();
+      this.#selfCheck?.stop();
+      this.#anchor?.close();
+      await this.#renewals?.close();
+      await this.#place?.close();
+    } finally {
+      if (this.#name !== undefined) members.delete(this.#name);
+    }
+  }
+
+  /** @throws Error if another member in this process has it */
+  #takeName(): void {
+    const { nodeName, store } = this.config;
+    const name = `${nodeName} ${resolve(store.dir)}`;
+    if (members.has(name)) {
+      throw new Error(
+        `This process has a member "${nodeName}" of the group on ${store.dir} already: give each one its own nodeName`,
+      );
+    }
+    members.add(name);
+    this.#name = name;
+  }
+
+  #makeSelfCheck(place: AttachedPlace, probe: Probe): SelfCheck {
+    const { clusterId, discoverPrefix } = this.config;
+    return new SelfCheck({
+      clock: systemClock,
+      log: this.log,
+      connections: place,
+      clusterId,
+      subjects: stanSubjects(clusterId, discoverPrefix),
+      probe,
+      // Before there is a store, any will do.
+      ackSubject: () => ackSubject(this.#member?.storeId || 'none'),
+      serving: () => this.#member?.servingBroker,
+    });
+  }
+
+  #makeMember(
+    place: AttachedPlace,
+    probe: Probe,
+    keepReign: KeepReign,
+    isDead: (holder: string) => Promise<boolean>,
+  ): Member {
+    const config = this.config;
+    const log = this.log;
+    const { clusterId, discoverPrefix, nodeName, group } = config;
+    const { dir, sync } = config.store;
+    const fs = nodeFs;
+    const clock = systemClock;
+    const { measures } = this.node;
+    const anchor = new StoreAnchor(fs, dir);
+    this.#anchor = anchor;
+    const warn = (message: string): void => log.warn({}, message);
+    const clocks = new GroupClocks(clock, log);
+    return new Member(
+      {
+        options: { name: group.name, nodeName, leaseMs: group.leaseMs },
+        holder: this.#holder,
+        dir,
+        clock,
+        clocks,
+        log,
+        measures,
+        reign: new Reign(fs, dir, true),
+        lock: candidateLock(fs, dir, warn),
+        keepReign,
+        isDead,
+        lookAtPlace: () => anchor.look(),
+        readIdentity: () => checkIdentity(fs, dir, clusterId),
+        testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
+        place,
+        serviceProblem: () => this.#selfCheck?.problem,
+        findServer: () => this.#askServers(),
+        findActives: () => this.#askActives(),
+        openService: activeService({
+          store: {
+            fs,
+            clock,
+            random: randomBytes,
+            dir,
+            clusterId,
+            sync,
+            isTested: true,
+            believed: clocks.believed,
+            continued: () => clocks.continued(),
+            warn,
+            measures,
+          },
+          broker: {
+            options: brokerOptions(config),
+            clock,
+            log,
+            measures,
+            pinger: place.pinger,
+            probe,
+            hashSeed: randomBytes(4).readUInt32LE(),
+            defer: setImmediate,
+          },
+        }),
+      },
+      stanSubjects(clusterId, discoverPrefix),
+    );
+  }
+
+  #status(): MemberStatus {
+    const { clusterId, nodeName, group, store } = this.config;
+    const member = this.#member!;
+    const { broker, lastTakeover } = member;
+    let messages = 0;
+    for (const channel of broker?.channels.all() ?? []) messages += channel.log.messageCount;
+    return {
+      version: VERSION,
+      clusterId,
+      group: group.name,
+      node: nodeName,
+      member: this.#holder,
+      host: hostname(),
+      pid: process.pid,
+      role: member.role,
+      epoch: member.epoch,
+      roleForMs: Math.round(member.roleForMs),
+      leaseMs: group.leaseMs,
+      leaseAgeMs: member.leaseAgeMs === undefined ? null : Math.round(member.leaseAgeMs),
+      natsServer: this.#place!.server,
+      store: { kind: 'file', dir: store.dir, storeId: member.storeId },
+      clients: broker?.clients.size ?? 0,
+      channels: broker?.channels.size ?? 0,
+      messages,
+      takeovers: member.takeovers,
+      lastTakeover: lastTakeover ?? null,
+      takeoverHistory: member.history.all,
+      trouble: member.complaint ?? null,
+      warnings: [...storeTroubles(broker), ...member.clocks.troubles],
+      dispute: member.dispute ?? null,
+      peers: member.peers,
+    };
+  }
+
+  #answerView(data: Uint8Array, maxBytes: number): Promise<Uint8Array> | undefined {
+    const request = parseViewRequest(data);
+    const answer = request && this.http?.dashboard.answer(request);
+    return answer?.then((view) => encodeView(view, maxBytes));
+  }
+
+  #askMembers(): Promise<MemberStatus[]> {
+    const control = this.#place?.control;
+    const { clusterId, group } = this.config;
+    return control === undefined
+      ? Promise.resolve([])
+      : askStatus(control, clusterId, group.name).catch(() => []);
+  }
+
+  async #askActives(): Promise<MemberStatus[]> {
+    const control = this.#place?.control;
+    if (control === undefined) return [];
+    const members = await askStatus(control, this.config.clusterId, undefined).catch(() => []);
+    return members.filter(({ role }) => role === 'active' || role === 'recovering');
+  }
+
+  /** Whether anybody answers a ping of a client that nobody knows. */
+  async #askServers(): Promise<boolean> {
+    const control = this.#place?.control;
+    const { clusterId, discoverPrefix } = this.config;
+    return control !== undefined && (await isAnswered(control, stanSubjects(clusterId, discoverPrefix)));
+  }
+
+  async #askActive(request: ViewRequest): Promise<ViewAnswer | undefined> {
+    const { clusterId, group } = this.config;
+    const { view } = groupSubjects(clusterId, group.name);
+    try {
+      const answer = await this.#place?.control?.request(view, JSON.stringify(request), { timeout: VIEW_MS });
+      return answer?.json<ViewAnswer>();
+    } catch {
+      // Nobody is active, or has not answered in time.
+      return undefined;
+    }
+  }
+
+  #handOver(): Uint8Array | undefined {
+    const member = this.#member!;
+    if (member.role !== 'active') return undefined;
+    const { epoch } = member;
+    const trouble = member.handOver();
+    return Buffer.from(
+      JSON.stringify(trouble === undefined ? { ok: true, epoch } : { ok: false, error: trouble }),
+    );
+  }
+}
+
+function isTalk({ operation, subject }: NatsRefusal): boolean {
+  return operation === 'subscription limit' || subject?.startsWith('_STANCHION.') === true;
+}

@@ -1,0 +1,105 @@
+import { removeIfThere } from '../../files/file-io.js';
+import {
+  checkpointName,
+  compareIds,
+  type FileId,
+  journalName,
+  parseNames,
+  sameId,
+  segmentName,
+} from '../../files/file-names.js';
+import type { StoreFs } from '../../files/fs.js';
+import { isNoSpace, StoreError } from '../../files/store-error.js';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { createJournalFile, type JournalFile, MIN_JOURNAL_BYTES, useRoom } from '../journal/journal-file.js';
+import type { Reserve } from '../room/reserve.js';
+import type { RandomBytes } from '../types/store-id.js';
+import type { Recovery } from './recovery.js';
+
+/** Enough to say what was accepted, and to go on with what is no message until there is room. */
+const LEAST_BYTES = 16 * 1024;
+/** For what a file takes beside its bytes. */
+const MARGIN_BYTES = 64 * 1024;
+
+export interface FirstJournalOptions {
+  fs: StoreFs;
+  dir: string;
+  storeId: string;
+  random: RandomBytes;
+  epoch: number;
+  reserve: Reserve;
+  recovery: Recovery;
+}
+
+/**
+ * The first file of a reign: small, so that a takeover does not wait for zeros to be written. Where there is no room for it, one that was
+ * set aside; and in a store that has none, what is left when all that nobody needs any more is removed.
+ *
+ * @throws StoreError `no-space`
+ */
+export async function createFirstJournalFile(options: FirstJournalOptions): Promise<JournalFile> {
+  const { dir, epoch, reserve } = options;
+  const id = { epoch, number: 1 };
+  const directory = `${dir}/${JOURNAL_DIRECTORY}`;
+  const forFile = { ...options, directory };
+  try {
+    return await createJournalFile(forFile, id, MIN_JOURNAL_BYTES);
+  } catch (error) {
+    if (!isNoSpace(error)) throw error;
+  }
+  const room = await reserve.take('log');
+  if (room !== undefined) return await useRoom(forFile, id, room);
+  await removeNeedless(options);
+  // So many have begun on the full disk, and ended before their first checkpoint.
+  const { journalBytes } = options.recovery;
+  await reserve.cut(MIN_JOURNAL_BYTES + MARGIN_BYTES, journalBytes + MARGIN_BYTES);
+  try {
+    const file = await createJournalFile(forFile, id, MIN_JOURNAL_BYTES, LEAST_BYTES);
+    return { ...file, isReserve: true };
+  } catch (error) {
+    if (!isNoSpace(error)) throw error;
+    throw new StoreError(
+      'no-space',
+      `No room for a journal of ${LEAST_BYTES} bytes in ${directory}: make room on its device, then start again`,
+      error,
+    );
+  }
+}
+
+/**
+ * What older reigns have left and no recovery would read: journals before the checkpoint's position and those with nothing in them, older
+ * checkpoints, segments that the newest does not name, also if they were set aside before. The first checkpoint would remove them, and may
+ * need their room. A predecessor
+ * that still writes to one of them has lost its reign, and tells of nothing any more.
+ */
+export async function removeNeedless(options: FirstJournalOptions): Promise<void> {
+  const { fs, dir, epoch, recovery } = options;
+  const { accepted, checkpoint, state } = recovery;
+  const isAccepted = (id: FileId): boolean => accepted.some((other) => sameId(id, other));
+  const named = new Set([...state.segments].map(({ path }) => path));
+  const remove = async (
+    folder: string,
+    kind: 'log' | 'ckpt' | 'seg',
+    nameOf: (id: FileId) => string,
+    isNeedless: (id: FileId, path: string) => boolean,
+  ): Promise<void> => {
+    // The newest first: an epoch's first file says whether it has served.
+    for (const id of parseNames(await fs.list(`${dir}/${folder}`), kind).reverse()) {
+      const path = `${dir}/${folder}/${nameOf(id)}`;
+      if (id.epoch < epoch && isNeedless(id, path)) await removeIfThere(fs, path);
+    }
+  };
+  await remove(JOURNAL_DIRECTORY, 'log', journalName, (id) => !isAccepted(id));
+  // Half a checkpoint. The epoch stands before its first point.
+  for (const name of await fs.list(`${dir}/${CHECKPOINT_DIRECTORY}`)) {
+    if (!name.endsWith('.tmp') || !(Number.parseInt(name, 10) < epoch)) continue;
+    await removeIfThere(fs, `${dir}/${CHECKPOINT_DIRECTORY}/${name}`);
+  }
+  await remove(
+    CHECKPOINT_DIRECTORY,
+    'ckpt',
+    checkpointName,
+    (id) => checkpoint !== undefined && compareIds(id, checkpoint) < 0,
+  );
+  await remove(SEGMENT_DIRECTORY, 'seg', segmentName, (_, path) => !named.has(path));
+}

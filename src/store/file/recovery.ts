@@ -1,0 +1,204 @@
+import type { Clock } from '../../clock/clock.js';
+import { readUsed, readWhole } from '../../files/file-io.js';
+import { checkpointName, type FileId, parseNames, segmentName } from '../../files/file-names.js';
+import type { StoreFs } from '../../files/fs.js';
+import { DamageError, damaged, isGone, isMissing, StoreError } from '../../files/store-error.js';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import type { RecoveryReport } from '../../measures/recovery-report.js';
+import type { BatchHeader } from '../format/batch-format.js';
+import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.js';
+import { FILE_HEADER_BYTES } from '../format/file-header.js';
+import { recordEnd } from '../format/record.js';
+import { planJournals, tooShort } from '../journal/journal-plan.js';
+import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
+import type { AcceptedJournal } from '../journal/term-record.js';
+import type { FileLogOwner } from '../log/file-log.js';
+import type { Reserve } from '../room/reserve.js';
+import { listFresh, withUnlisted } from './fresh-list.js';
+import { StoreState } from './store-state.js';
+
+export interface RecoveryOptions {
+  fs: StoreFs;
+  clock: Clock;
+  dir: string;
+  storeId: string;
+  owner: FileLogOwner;
+  /** Tells of what was cut or passed over. */
+  warn: (message: string) => void;
+  /** The reign that recovers. Without it somebody only looks, and what a mount remembers of directories will do. */
+  reign?: RecoveringReign;
+}
+
+export interface RecoveringReign {
+  epoch: number;
+  /** This process's own, for names of files. */
+  unique: string;
+  /** For what there is no room for. */
+  reserve: Reserve;
+}
+
+export interface Recovery {
+  state: StoreState;
+  /** What was read of journals, oldest first. */
+  accepted: AcceptedJournal[];
+  /** Bytes of journals that are in memory and in no segment. */
+  journalBytes: number;
+  /** The highest epoch in the name of any file. */
+  highestEpoch: number;
+  checkpoint: FileId | undefined;
+  report: ReadingReport;
+}
+
+type ReadingReport = Omit<RecoveryReport, 'openMs'>;
+
+/** A reign that is over may be closing its files, or has just removed what its last checkpoint replaced. */
+const ATTEMPTS = 5;
+
+/** Reads a store: the newest checkpoint, then the journals behind it. Changes none of them. */
+export async function recover(options: RecoveryOptions): Promise<Recovery> {
+  let damage = '';
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await recoverListed(options);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !(isGone(error) || error instanceof DamageError)) throw error;
+      // A predecessor that has not noticed yet may write while its journal is read, piece by piece: what came between two pieces
+      // looks like damage in the middle. Damage stays where it is.
+      if (error instanceof DamageError) {
+        if (error.message === damage) throw error;
+        damage = error.message;
+      }
+    }
+  }
+}
+
+/** @throws Error with ENOENT if a file is gone that was there to be listed */
+async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
+  const { fs, clock, dir, warn, reign } = options;
+  const begunMs = clock.monotonicMs();
+  const list = (name: string): Promise<string[]> =>
+    reign === undefined
+      ? listIfThere(fs, `${dir}/${name}`)
+      : listFresh(fs, `${dir}/${name}`, reign.epoch, reign.unique, reign.reserve);
+  const listed = parseNames(await list(JOURNAL_DIRECTORY), 'log');
+  const journals = reign === undefined ? listed : await withUnlisted(fs, dir, listed, reign.epoch);
+  const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();
+  // Nothing is read from this listing but the epochs.
+  const segments = parseNames(await listIfThere(fs, `${dir}/${SEGMENT_DIRECTORY}`), 'seg');
+  const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
+  const listMs = clock.monotonicMs() - begunMs;
+  let firstError: StoreError | undefined;
+  for (const id of checkpoints) {
+    const path = `${dir}/${CHECKPOINT_DIRECTORY}/${checkpointName(id)}`;
+    try {
+      const readMs = clock.monotonicMs();
+      const checkpoint = decodeCheckpoint(path, await readWhole(fs, path), options.storeId);
+      const checkpointMs = clock.monotonicMs() - readMs;
+      if (checkpoint.foreignBytes > 0) warn(foreignBytesText(path, checkpoint.foreignBytes));
+      const { report, ...recovery } = await replay(options, journals, checkpoint);
+      if (firstError !== undefined)
+        warn(`${firstError.message}. The checkpoint before it, ${path}, was used`);
+      return { ...recovery, highestEpoch, checkpoint: id, report: { ...report, listMs, checkpointMs } };
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'damaged') throw error;
+      // The newest damage is the one to tell: older checkpoints have lost their journals in the course of things.
+      firstError ??= error;
+    }
+  }
+  if (firstError !== undefined) throw firstError;
+  checkNothingIsMissing(dir, journals, segments);
+  const { report, ...recovery } = await replay(options, journals, undefined);
+  return {
+    ...recovery,
+    highestEpoch,
+    checkpoint: undefined,
+    report: { ...report, listMs, checkpointMs: 0 },
+  };
+}
+
+function foreignBytesText(path: string, bytes: number): string {
+  return `${path}: ${bytes} bytes behind its end are not the store's: somebody has appended them. They are not read`;
+}
+
+/** Whoever opens a store has made its folders. One that is not there for somebody who only looks is empty. */
+async function listIfThere(fs: StoreFs, directory: string): Promise<string[]> {
+  return await fs.list(directory).catch((error: unknown) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+}
+
+/**
+ * Without a checkpoint the journals must be all there ever were: they are removed only when one stands for them. Else what is left
+ * would read as an empty store, and its segments be removed, since nobody names them.
+ *
+ * @throws StoreError if a segment says that there was a checkpoint
+ */
+function checkNothingIsMissing(dir: string, journals: readonly FileId[], segments: readonly FileId[]): void {
+  const [oldest] = journals;
+  const orphan = segments.find(({ epoch }) => oldest === undefined || epoch < oldest.epoch);
+  if (orphan === undefined) return;
+  throw damaged(
+    `${dir}/${CHECKPOINT_DIRECTORY}`,
+    0,
+    `there is no checkpoint, and segment ${segmentName(orphan)} is of a reign whose journals one has replaced`,
+  );
+}
+
+interface Replay extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes'> {
+  report: Pick<ReadingReport, 'journalMs' | 'journalBytes' | 'journalMessages'>;
+}
+
+async function replay(
+  options: RecoveryOptions,
+  journals: readonly FileId[],
+  checkpoint: Checkpoint | undefined,
+): Promise<Replay> {
+  const { fs, clock, dir, storeId, owner, warn } = options;
+  const begunMs = clock.monotonicMs();
+  const plan = await planJournals(fs, dir, storeId, journals, checkpoint?.position);
+  const state = new StoreState(owner);
+  if (checkpoint !== undefined) state.load(checkpoint, dir);
+  const accepted: AcceptedJournal[] = [];
+  let journalBytes = 0;
+  let nextIndex = 0;
+  let epoch = 0;
+  for (const journal of plan) {
+    const used = await readUsed(fs, journal.path);
+    const content = openJournalContent(journal.path, used, storeId);
+    if (content === undefined || used.length < journal.from) {
+      // Empty may be only what nobody counts on: it was prepared, or a crash came before its header was synced.
+      if ((journal.acceptedEnd ?? journal.from) > FILE_HEADER_BYTES) throw tooShort(journal.path);
+      continue;
+    }
+    const { buffer } = content;
+    const block = owner.blocks.adopt(buffer);
+    const onBatch = (header: BatchHeader): void => {
+      const ms = Number(header.timestampNs / 1_000_000n);
+      if (header.timestampNs > state.newestNs) state.newestNs = header.timestampNs;
+      block.mark(header.contentStart, ms);
+      state.guids.addBatch({ buffer, start: header.contentStart, end: header.contentEnd, ms });
+      for (let pos = header.contentStart; pos < header.contentEnd; ) {
+        const end = recordEnd(buffer, pos);
+        state.apply(buffer, pos, end, block.id, ms, journal.path);
+        pos = end;
+      }
+    };
+    const firstIndex = journal.firstIndex || (journal.epoch === epoch ? nextIndex : 0);
+    const scan = scanJournal(content, journal.from, firstIndex, journal.acceptedEnd, onBatch);
+    block.used = scan.end;
+    nextIndex = scan.nextIndex;
+    epoch = journal.epoch;
+    journalBytes += scan.end - Math.max(journal.from, FILE_HEADER_BYTES);
+    // One that was only prepared goes when its reign ends, which may be after this.
+    if (scan.end > FILE_HEADER_BYTES) accepted.push({ epoch, number: journal.number, end: scan.end });
+    if (scan.tornBytes > 0) {
+      warn(
+        `${journal.path}: a batch of ${scan.tornBytes} bytes at byte ${scan.end} was torn by a crash and is not read`,
+      );
+    }
+  }
+  const journalMs = clock.monotonicMs() - begunMs;
+  const report = { journalMs, journalBytes, journalMessages: state.guids.messages };
+  return { state, accepted, journalBytes, report };
+}

@@ -1,0 +1,202 @@
+import { segmentName } from '../../files/file-names.js';
+import { damaged } from '../../files/store-error.js';
+import { SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { readMsgProtoSequence } from '../../protocol/msgproto.js';
+import { ByteReader } from '../format/bytes.js';
+import type { Checkpoint } from '../format/checkpoint-format.js';
+import { expandRanges } from '../format/checkpoint-format.js';
+import {
+  messageChannelId,
+  msgProtoStart,
+  RECORD_HEADER_BYTES,
+  RecordType,
+  readClient,
+  readRanges,
+  readSubscription,
+  readU32,
+} from '../format/record.js';
+import { RecoveredGuids } from '../journal/journal-guids.js';
+import { FileLog, type FileLogOwner } from '../log/file-log.js';
+import { Extent, Segment } from '../segments/segment.js';
+import type { ClientRecord, SubscriptionRecord } from '../types/store.js';
+import type { SavedTime } from '../types/store-time.js';
+
+interface SubscriptionState {
+  record: SubscriptionRecord;
+  pending: Set<number>;
+}
+
+/** What is in a store, as recovery builds it: a checkpoint, then record after record of the journals behind it. */
+export class StoreState {
+  readonly logs = new Map<number, FileLog>();
+  readonly segments = new Set<Segment>();
+  readonly clients = new Map<string, ClientRecord>();
+  readonly subscriptions = new Map<number, SubscriptionState>();
+  nextLogId = 1;
+  nextSession = 1;
+  nextSubscriptionId = 1;
+  newestNs = 0n;
+  time: SavedTime | undefined;
+  readonly guids = new RecoveredGuids();
+  readonly #owner: FileLogOwner;
+  #lastLog: FileLog | undefined;
+
+  constructor(owner: FileLogOwner) {
+    this.#owner = owner;
+  }
+
+  load(checkpoint: Checkpoint, dir: string): void {
+    this.nextLogId = checkpoint.nextLogId;
+    this.nextSession = checkpoint.nextSession;
+    this.nextSubscriptionId = checkpoint.nextSubscriptionId;
+    this.newestNs = checkpoint.newestNs;
+    this.time = checkpoint.time;
+    const segments = checkpoint.segments.map(
+      (id) => new Segment(id, `${dir}/${SEGMENT_DIRECTORY}/${segmentName(id)}`),
+    );
+    for (const segment of segments) this.segments.add(segment);
+    for (const channel of checkpoint.channels) {
+      const log = new FileLog(this.#owner, channel);
+      let first = channel.extentsFirst;
+      for (const { segment: index, count, offset, recordBytes } of channel.extents) {
+        if (recordBytes === 0) {
+          log.extents.push(Extent.gap(first, first + count - 1));
+          log.lostCount += count;
+          first += count;
+          continue;
+        }
+        const segment = segments[index]!;
+        const extent = new Extent(segment, first, first + count - 1, offset, recordBytes);
+        first += count;
+        log.extents.push(extent);
+        segment.bytes += extent.totalBytes;
+        segment.liveBytes += extent.totalBytes;
+        segment.extentCount++;
+      }
+      this.logs.set(log.id, log);
+    }
+    for (const client of checkpoint.clients) this.clients.set(client.clientId, client);
+    for (const { record, pending } of checkpoint.subscriptions) {
+      this.subscriptions.set(record.id, { record, pending: new Set(pending) });
+    }
+    this.guids.addRuns(checkpoint.recentGuids);
+  }
+
+  /** A record of a journal, its CRC checked. `blockId` is the block that `buffer` is. */
+  apply(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    blockId: number,
+    timestampMs: number,
+    path: string,
+  ): void {
+    if (buffer[start + 8] === RecordType.message) {
+      this.#message(buffer, start, end, blockId, timestampMs, path);
+      return;
+    }
+    try {
+      this.#other(buffer[start + 8]!, new ByteReader(buffer, start + RECORD_HEADER_BYTES, end));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw damaged(path, start, error.message);
+    }
+  }
+
+  #message(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    blockId: number,
+    timestampMs: number,
+    path: string,
+  ): void {
+    const channelId = messageChannelId(buffer, start);
+    let log = this.#lastLog;
+    if (log === undefined || log.id !== channelId) {
+      log = this.logs.get(channelId);
+      this.#lastLog = log;
+    }
+    const messageStart = msgProtoStart(buffer, start);
+    if (log === undefined)
+      throw damaged(path, start, `a message of channel ${channelId}, which is not there`);
+    if (readMsgProtoSequence(buffer, messageStart, end) !== log.lastSequence + 1) {
+      throw damaged(path, start, `message ${log.lastSequence + 1} of channel ${log.name} is due here`);
+    }
+    const session = readU32(buffer, start + 13);
+    if (session >= this.nextSession) this.nextSession = session + 1;
+    this.guids.messages++;
+    log.added(blockId, start, end - messageStart, timestampMs);
+  }
+
+  #other(type: number, r: ByteReader): void {
+    switch (type) {
+      case RecordType.channelCreated: {
+        const id = r.u32();
+        const createdMs = r.f64();
+        this.nextLogId = Math.max(this.nextLogId, id + 1);
+        this.logs.set(id, newLog(this.#owner, id, r.string(), createdMs));
+        return;
+      }
+      case RecordType.channelDeleted: {
+        const id = r.u32();
+        this.logs.get(id)?.release();
+        this.logs.delete(id);
+        this.#lastLog = undefined;
+        return;
+      }
+      case RecordType.bounds:
+        this.logs.get(r.u32())?.dropBefore(r.varint());
+        return;
+      case RecordType.clientPut: {
+        const client = readClient(r);
+        this.clients.set(client.clientId, client);
+        this.nextSession = Math.max(this.nextSession, client.session + 1);
+        return;
+      }
+      case RecordType.clientRemoved:
+        this.clients.delete(r.string());
+        return;
+      case RecordType.subscriptionPut: {
+        const record = readSubscription(r);
+        const pending = this.subscriptions.get(record.id)?.pending ?? new Set<number>();
+        this.subscriptions.set(record.id, { record, pending });
+        this.nextSubscriptionId = Math.max(this.nextSubscriptionId, record.id + 1);
+        return;
+      }
+      case RecordType.subscriptionRemoved:
+        this.subscriptions.delete(r.u32());
+        return;
+      case RecordType.progress:
+        this.#progress(r);
+        return;
+      case RecordType.reign:
+        return;
+      default:
+        throw new RangeError(`a record of the unknown type ${type}`);
+    }
+  }
+
+  #progress(r: ByteReader): void {
+    const subscription = this.subscriptions.get(r.u32());
+    if (subscription === undefined) return;
+    const { record, pending } = subscription;
+    for (const sequence of expandRanges(readRanges(r))) {
+      pending.add(sequence);
+      if (sequence > record.lastSent) record.lastSent = sequence;
+    }
+    for (const sequence of expandRanges(readRanges(r))) pending.delete(sequence);
+  }
+}
+
+/** A log of a channel that has just been created. */
+export function newLog(owner: FileLogOwner, id: number, name: string, createdMs: number): FileLog {
+  return new FileLog(owner, {
+    id,
+    name,
+    firstSequence: 1,
+    lastSequence: 0,
+    byteCount: 0,
+    lastActivityMs: createdMs,
+  });
+}

@@ -1,0 +1,97 @@
+import { saltedCrc32 } from '../../util/crc.js';
+import { checkRecord, RecordType, readU32, writeU32 } from './record.js';
+
+/*
+ * A batch in a journal: this header, then its records. The header is a record of type 16 whose CRC begins with the
+ * file's salt.
+ *
+ *   0  u32  24 (length of what follows the first 8 bytes)
+ *   4  u32  CRC-32 of it, salted
+ *   8  u8   16
+ *   9  3 bytes 0
+ *  12  u32  magic
+ *  16  u32  number of the batch in its reign, from 1
+ *  20  u32  bytes of its records
+ *  24  u64  timestamp of its messages, ns since 1970
+ */
+export const BATCH_HEADER_BYTES = 32;
+const MAGIC = 0x31a77ba7;
+const MAGIC_BYTES = Buffer.from([0xa7, 0x7b, 0xa7, 0x31]);
+const MAGIC_AT = 12;
+
+export function writeBatchHeader(
+  buffer: Buffer,
+  start: number,
+  salt: number,
+  index: number,
+  contentBytes: number,
+  timestampNs: bigint,
+): void {
+  writeU32(buffer, start, BATCH_HEADER_BYTES - 8);
+  buffer[start + 8] = RecordType.batch;
+  buffer[start + 9] = buffer[start + 10] = buffer[start + 11] = 0;
+  writeU32(buffer, start + MAGIC_AT, MAGIC);
+  writeU32(buffer, start + 16, index);
+  writeU32(buffer, start + 20, contentBytes);
+  buffer.writeBigUInt64LE(timestampNs, start + 24);
+  writeU32(buffer, start + 4, saltedCrc32(buffer, start + 8, start + BATCH_HEADER_BYTES, salt));
+}
+
+export interface BatchHeader {
+  index: number;
+  contentStart: number;
+  contentEnd: number;
+  timestampNs: bigint;
+}
+
+/** @returns undefined if there is no right header at `start`. The content may reach beyond the buffer. */
+export function readBatchHeader(buffer: Buffer, start: number, salt: number): BatchHeader | undefined {
+  if (buffer.length - start < BATCH_HEADER_BYTES) return undefined;
+  if (readU32(buffer, start) !== BATCH_HEADER_BYTES - 8 || readU32(buffer, start + MAGIC_AT) !== MAGIC) {
+    return undefined;
+  }
+  if (saltedCrc32(buffer, start + 8, start + BATCH_HEADER_BYTES, salt) !== readU32(buffer, start + 4)) {
+    return undefined;
+  }
+  const contentStart = start + BATCH_HEADER_BYTES;
+  return {
+    index: readU32(buffer, start + 16),
+    contentStart,
+    contentEnd: contentStart + readU32(buffer, start + 20),
+    timestampNs: buffer.readBigUInt64LE(start + 24),
+  };
+}
+
+/** Where the next right batch header of this file lies, from `from` on; -1 if there is none. */
+export function findBatchHeader(buffer: Buffer, from: number, salt: number): number {
+  let at = from + MAGIC_AT;
+  for (;;) {
+    at = buffer.indexOf(MAGIC_BYTES, at);
+    if (at < 0) return -1;
+    const start = at - MAGIC_AT;
+    if (start >= from && readBatchHeader(buffer, start, salt) !== undefined) return start;
+    at++;
+  }
+}
+
+/** Whether what stands at `start` looks like the header of a batch, whatever its salt. */
+export function isBatchMagicAt(buffer: Buffer, start: number): boolean {
+  return buffer.length - start >= BATCH_HEADER_BYTES && readU32(buffer, start + MAGIC_AT) === MAGIC;
+}
+
+/** Whether anything in the buffer looks like a batch, whatever its salt. */
+export function hasBatchMagic(buffer: Buffer): boolean {
+  return buffer.includes(MAGIC_BYTES);
+}
+
+/** The first record of a batch that is not whole, or `contentEnd` if all are. */
+export function checkRecords(buffer: Buffer, header: BatchHeader): number {
+  const limit = Math.min(header.contentEnd, buffer.length);
+  let pos = header.contentStart;
+  while (pos < header.contentEnd) {
+    const end = checkRecord(buffer, pos, limit);
+    if (end < 0) return pos;
+    pos = end;
+  }
+  return pos;
+}

@@ -1,0 +1,292 @@
+import type { GuidRun } from '../../dedup/guid-generation.js';
+import type { FileId } from '../../files/file-names.js';
+import { damaged } from '../../files/store-error.js';
+import { crc32, crc32Of, nextCrc32 } from '../../util/crc.js';
+import type { ClientRecord, SequenceRanges, SnapshotSink, SubscriptionRecord } from '../types/store.js';
+import type { SavedTime } from '../types/store-time.js';
+import { ByteReader, ByteWriter } from './bytes.js';
+import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
+import type { JournalPosition } from './journal-position.js';
+import {
+  readClient,
+  readRanges,
+  readSubscription,
+  writeClient,
+  writeRanges,
+  writeSubscription,
+} from './record.js';
+
+/*
+ * A checkpoint: file header, body, CRC-32 of the body (u32). The body, with numbers as varints unless said otherwise:
+ *
+ *   journal position: epoch, file number, offset, number of the next batch
+ *   newest timestamp (u64, ns since 1970), next channel id, next session, next subscription id
+ *   segments: count; each: epoch, number
+ *   channels: count; each: id, name, first and last sequence, bytes, last activity (f64, ms since 1970);
+ *     extents: count; each: segment (index in the list above), messages, offset, bytes of records. The first extent's
+ *     first sequence stands before them; the others follow. One of 0 bytes is a gap: messages that are lost
+ *   clients: count; each as in its record
+ *   subscriptions: count; each as in its record, then the ranges of pending sequences
+ *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), bytes, entries (see guid-generation.ts)
+ *   only where the store's own time is not the clock's: its lead (f64, ms); gaps: count; each: from, to (f64, ms since 1970)
+ */
+
+export interface CheckpointExtent {
+  /** Index in `segments`; of a gap, which has 0 bytes of records, it means nothing. */
+  segment: number;
+  count: number;
+  offset: number;
+  recordBytes: number;
+}
+
+export interface CheckpointChannel {
+  id: number;
+  name: string;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+  extentsFirst: number;
+  extents: CheckpointExtent[];
+}
+
+export interface CheckpointIds {
+  newestNs: bigint;
+  nextLogId: number;
+  nextSession: number;
+  nextSubscriptionId: number;
+  /** Undefined as long as the store's own time is that of the clock. */
+  time: SavedTime | undefined;
+}
+
+export interface Checkpoint extends CheckpointIds {
+  position: JournalPosition;
+  segments: FileId[];
+  channels: CheckpointChannel[];
+  clients: ClientRecord[];
+  subscriptions: { record: SubscriptionRecord; pending: number[] }[];
+  recentGuids: GuidRun[];
+  /** Bytes behind its end: somebody has appended them. */
+  foreignBytes: number;
+}
+
+/** Collects clients, subscriptions and recent guids, encoded as they come. For one checkpoint after the other. */
+export class SnapshotWriter implements SnapshotSink {
+  readonly #clients = new ByteWriter(16 * 1024);
+  readonly #subscriptions = new ByteWriter(16 * 1024);
+  readonly #guids = new ByteWriter(16 * 1024);
+  #clientCount = 0;
+  #subscriptionCount = 0;
+  #guidRuns = 0;
+
+  reset(): void {
+    for (const writer of [this.#clients, this.#subscriptions, this.#guids]) writer.reset();
+    this.#clientCount = this.#subscriptionCount = this.#guidRuns = 0;
+  }
+
+  client(record: ClientRecord): void {
+    this.#clientCount++;
+    writeClient(this.#clients, record);
+  }
+
+  subscription(record: SubscriptionRecord, pending: SequenceRanges): void {
+    this.#subscriptionCount++;
+    writeSubscription(this.#subscriptions, record);
+    writeRanges(this.#subscriptions, pending);
+  }
+
+  recentGuids({ ms, entries }: GuidRun): void {
+    this.#guidRuns++;
+    this.#guids.f64(ms);
+    this.#guids.bytes(entries);
+  }
+
+  /** Valid until `reset`. */
+  parts(): Buffer[] {
+    return [
+      count(this.#clientCount),
+      this.#clients.written(),
+      count(this.#subscriptionCount),
+      this.#subscriptions.written(),
+      count(this.#guidRuns),
+      this.#guids.written(),
+    ];
+  }
+}
+
+function count(value: number): Buffer {
+  const w = new ByteWriter(8);
+  w.varint(value);
+  return w.written();
+}
+
+const CRC_BYTES = 4;
+
+/** Writes all but what the snapshot holds. For one checkpoint after the other. */
+export class CheckpointWriter {
+  readonly #w = new ByteWriter(64 * 1024);
+  #time: SavedTime | undefined;
+
+  begin(position: JournalPosition, ids: CheckpointIds, segments: readonly FileId[], channels: number): void {
+    const w = this.#w;
+    w.reset();
+    w.varint(position.epoch);
+    w.varint(position.number);
+    w.varint(position.offset);
+    w.varint(position.nextIndex);
+    w.u64(ids.newestNs);
+    this.#time = ids.time;
+    w.varint(ids.nextLogId);
+    w.varint(ids.nextSession);
+    w.varint(ids.nextSubscriptionId);
+    w.varint(segments.length);
+    for (const id of segments) {
+      w.varint(id.epoch);
+      w.varint(id.number);
+    }
+    w.varint(channels);
+  }
+
+  channel(channel: CheckpointChannel): void {
+    const w = this.#w;
+    w.varint(channel.id);
+    w.string(channel.name);
+    w.varint(channel.firstSequence);
+    w.varint(channel.lastSequence);
+    w.varint(channel.byteCount);
+    w.f64(channel.lastActivityMs);
+    w.varint(channel.extents.length);
+    if (channel.extents.length > 0) w.varint(channel.extentsFirst);
+    for (const extent of channel.extents) {
+      w.varint(extent.segment);
+      w.varint(extent.count);
+      w.varint(extent.offset);
+      w.varint(extent.recordBytes);
+    }
+  }
+
+  /**
+   * The whole file, in pieces. Valid until the next `begin`.
+   *
+   * @param fileBytes what it is to have at least: zeros fill it up, behind what is read
+   */
+  finish(id: FileId, storeId: string, snapshot: SnapshotWriter, fileBytes = 0): Buffer[] {
+    const body = [this.#w.written(), ...snapshot.parts()];
+    if (this.#time !== undefined) body.push(encodeTime(this.#time));
+    const bytes = FILE_HEADER_BYTES + body.reduce((sum, { length }) => sum + length, 0) + CRC_BYTES;
+    if (bytes < fileBytes) body.push(Buffer.alloc(fileBytes - bytes));
+    const crc = Buffer.alloc(4);
+    crc.writeUInt32LE(crc32Of(body));
+    return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), ...body, crc];
+  }
+}
+
+/** @throws StoreError if it is not whole, of another store, or of a newer version */
+export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string): Checkpoint {
+  if (decodeFileHeader(Magic.checkpoint, buffer, path, storeId) === undefined) {
+    throw damaged(path, 0, 'the header of the checkpoint is not whole');
+  }
+  const end = buffer.length - 4;
+  if (end >= FILE_HEADER_BYTES && crc32(buffer, FILE_HEADER_BYTES, end) === buffer.readUInt32LE(end)) {
+    return { ...decodeBody(new ByteReader(buffer, FILE_HEADER_BYTES, end)), foreignBytes: 0 };
+  }
+  const checkpoint = decodeBeforeForeign(buffer);
+  if (checkpoint === undefined) throw damaged(path, FILE_HEADER_BYTES, 'the CRC of the checkpoint is wrong');
+  return checkpoint;
+}
+
+/** Something was appended: the checkpoint ends where its CRC is right, and the body comes to its end just there. */
+function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
+  let crc = 0;
+  for (let end = FILE_HEADER_BYTES; end + 4 < buffer.length; end++) {
+    if (end > FILE_HEADER_BYTES && crc === buffer.readUInt32LE(end)) {
+      const r = new ByteReader(buffer, FILE_HEADER_BYTES, end);
+      try {
+        const body = decodeBody(r);
+        // One that was written over what was set aside may end in zeros.
+        if (buffer.subarray(r.pos, end).every((byte) => byte === 0))
+          return { ...body, foreignBytes: buffer.length - end - 4 };
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+      }
+    }
+    crc = nextCrc32(crc, buffer[end]!);
+  }
+  return undefined;
+}
+
+function decodeBody(r: ByteReader): Omit<Checkpoint, 'foreignBytes'> {
+  const position = { epoch: r.varint(), number: r.varint(), offset: r.varint(), nextIndex: r.varint() };
+  const ids = {
+    newestNs: r.u64(),
+    nextLogId: r.varint(),
+    nextSession: r.varint(),
+    nextSubscriptionId: r.varint(),
+  };
+  const segments = times(r.varint(), () => ({ epoch: r.varint(), number: r.varint() }));
+  const channels = times(r.varint(), () => readChannel(r));
+  const clients = times(r.varint(), () => readClient(r));
+  const subscriptions = times(r.varint(), () => {
+    const record = readSubscription(r);
+    return { record, pending: expandRanges(readRanges(r)) };
+  });
+  // Stores made before there were any are still about.
+  const recentGuids = r.done ? [] : times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
+  const time = r.done ? undefined : readTime(r);
+  return { position, ...ids, time, segments, channels, clients, subscriptions, recentGuids };
+}
+
+function encodeTime({ leadMs, gaps }: SavedTime): Buffer {
+  const w = new ByteWriter(64);
+  w.f64(leadMs);
+  w.varint(gaps.length);
+  for (const { fromMs, toMs } of gaps) {
+    w.f64(fromMs);
+    w.f64(toMs);
+  }
+  return w.written();
+}
+
+/** @returns undefined if there is none: what fills up the file reads as zeros */
+function readTime(r: ByteReader): SavedTime | undefined {
+  const time = { leadMs: r.f64(), gaps: times(r.varint(), () => ({ fromMs: r.f64(), toMs: r.f64() })) };
+  return time.leadMs === 0 && time.gaps.length === 0 ? undefined : time;
+}
+
+function readChannel(r: ByteReader): CheckpointChannel {
+  const channel: CheckpointChannel = {
+    id: r.varint(),
+    name: r.string(),
+    firstSequence: r.varint(),
+    lastSequence: r.varint(),
+    byteCount: r.varint(),
+    lastActivityMs: r.f64(),
+    extentsFirst: 0,
+    extents: [],
+  };
+  const extents = r.varint();
+  if (extents > 0) channel.extentsFirst = r.varint();
+  for (let i = 0; i < extents; i++) {
+    channel.extents.push({
+      segment: r.varint(),
+      count: r.varint(),
+      offset: r.varint(),
+      recordBytes: r.varint(),
+    });
+  }
+  return channel;
+}
+
+function times<T>(count: number, make: () => T): T[] {
+  const all: T[] = [];
+  for (let i = 0; i < count; i++) all.push(make());
+  return all;
+}
+
+export function expandRanges(ranges: SequenceRanges): number[] {
+  const sequences: number[] = [];
+  for (let i = 0; i < ranges.length; i += 2) {
+    for (let sequence = ranges[i]!; sequence <= ranges[i + 1]!; sequence++) sequences.push(sequence);
+  }
+  return sequences;
+}

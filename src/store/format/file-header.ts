@@ -1,0 +1,85 @@
+import type { FileId } from '../../files/file-names.js';
+import { StoreError } from '../../files/store-error.js';
+import { crc32 } from '../../util/crc.js';
+
+/** One more with every change that an older program would misread. */
+export const FORMAT_VERSION = 1;
+
+/*
+ * Every binary file begins with:
+ *
+ *   0  8 bytes  magic
+ *   8  u32      format version
+ *  12  u32      epoch
+ *  16  u32      number
+ *  20  u32      salt (journals), else 0
+ *  24  22 bytes store id
+ *  60  u32      CRC-32 of the 60 bytes before
+ */
+export const FILE_HEADER_BYTES = 64;
+export const SALT_AT = 20;
+const STORE_ID_BYTES = 22;
+
+export const Magic = {
+  journal: 'STANCHJ\n',
+  segment: 'STANCHS\n',
+  checkpoint: 'STANCHC\n',
+} as const;
+export type MagicText = (typeof Magic)[keyof typeof Magic];
+
+export interface FileHeader extends FileId {
+  storeId: string;
+  /** Random; what makes a batch header of this file hard to forge. */
+  salt: number;
+}
+
+export function encodeFileHeader(magic: MagicText, header: FileHeader): Buffer {
+  const buffer = Buffer.alloc(FILE_HEADER_BYTES);
+  buffer.write(magic, 0, 'latin1');
+  buffer.writeUInt32LE(FORMAT_VERSION, 8);
+  buffer.writeUInt32LE(header.epoch, 12);
+  buffer.writeUInt32LE(header.number, 16);
+  buffer.writeUInt32LE(header.salt, 20);
+  buffer.write(header.storeId, 24, STORE_ID_BYTES, 'latin1');
+  buffer.writeUInt32LE(crc32(buffer, 0, 60), 60);
+  return buffer;
+}
+
+/**
+ * @returns undefined if it is not a whole header of this kind
+ * @throws StoreError if the file is of a newer version, or of another store
+ */
+export function decodeFileHeader(
+  magic: MagicText,
+  buffer: Buffer,
+  path: string,
+  storeId: string,
+): FileHeader | undefined {
+  if (buffer.length < FILE_HEADER_BYTES || buffer.toString('latin1', 0, 8) !== magic) return undefined;
+  if (crc32(buffer, 0, 60) !== buffer.readUInt32LE(60)) return undefined;
+  const version = buffer.readUInt32LE(8);
+  if (version > FORMAT_VERSION) {
+    throw new StoreError(
+      'newer-version',
+      `${path} has format version ${version}; this program knows versions up to ${FORMAT_VERSION}. Use a newer stanchion`,
+    );
+  }
+  const found = storeIdOf(buffer);
+  if (found !== storeId) {
+    throw new StoreError(
+      'foreign',
+      `${path} belongs to the store ${found}, not to ${storeId}. Move it back to where it came from`,
+    );
+  }
+  return {
+    epoch: buffer.readUInt32LE(12),
+    number: buffer.readUInt32LE(16),
+    salt: buffer.readUInt32LE(20),
+    storeId: found,
+  };
+}
+
+/** Of a whole header. */
+export function storeIdOf(header: Buffer): string {
+  return header.toString('latin1', 24, 24 + STORE_ID_BYTES);
+}

@@ -1,0 +1,8 @@
+/** A place between two batches. */
+export interface JournalPosition {
+  epoch: number;
+  number: number;
+  offset: number;
+  /** Number in its reign of the batch that comes next. */
+  nextIndex: number;
+}

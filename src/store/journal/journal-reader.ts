@@ -1,0 +1,109 @@
+import { damaged } from '../../files/store-error.js';
+import {
+  type BatchHeader,
+  checkRecords,
+  findBatchHeader,
+  hasBatchMagic,
+  readBatchHeader,
+} from '../format/batch-format.js';
+import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
+
+/** A journal file as recovery reads it: as a whole. */
+export interface JournalContent {
+  path: string;
+  buffer: Buffer;
+  salt: number;
+}
+
+/**
+ * @returns undefined if the file was never used: a crash came before its header was synced
+ * @throws StoreError if the header is damaged and something was written behind it
+ */
+export function openJournalContent(
+  path: string,
+  buffer: Buffer,
+  storeId: string,
+): JournalContent | undefined {
+  const header = decodeFileHeader(Magic.journal, buffer, path, storeId);
+  if (header !== undefined) return { path, buffer, salt: header.salt };
+  if (hasBatchMagic(buffer)) throw damaged(path, 0, 'its header is not whole, but batches follow');
+  return undefined;
+}
+
+export interface JournalScan {
+  /** Behind the last whole batch. */
+  end: number;
+  nextIndex: number;
+  /** What was cut: bytes of a batch that a crash left torn. 0 if none. */
+  tornBytes: number;
+}
+
+/**
+ * Goes through the whole batches of a journal from `from` on.
+ *
+ * @param firstIndex number of the batch that must come first; 0 if it is not known
+ * @param acceptedEnd where a later reign has said that the file ends; undefined to find the end
+ * @param onBatch is called for each batch, its records checked; the header object is its to keep
+ * @throws StoreError if a batch is damaged that others follow, or that a later reign has accepted
+ */
+export function scanJournal(
+  content: JournalContent,
+  from: number,
+  firstIndex: number,
+  acceptedEnd: number | undefined,
+  onBatch: (header: BatchHeader) => void,
+): JournalScan {
+  const { path, buffer, salt } = content;
+  let pos = Math.max(from, FILE_HEADER_BYTES);
+  let index = firstIndex;
+  while (acceptedEnd === undefined || pos < acceptedEnd) {
+    const header = readBatchHeader(buffer, pos, salt);
+    const badAt = header === undefined ? pos : checkRecords(buffer, header);
+    if (header === undefined || badAt < header.contentEnd) {
+      if (acceptedEnd !== undefined) {
+        throw damaged(
+          path,
+          badAt,
+          `the journal was accepted up to byte ${acceptedEnd}, but a record is not whole`,
+        );
+      }
+      const next = findBatchHeader(buffer, header === undefined ? pos + 1 : badAt, salt);
+      if (next >= 0)
+        throw damaged(path, badAt, `a record is not whole, but a whole batch follows at byte ${next}`);
+      return { end: pos, nextIndex: index, tornBytes: usedBytes(buffer, pos) };
+    }
+    if (index !== 0 && header.index !== index) {
+      throw damaged(
+        path,
+        pos,
+        `batch ${header.index} stands where batch ${index} is due; a journal file is missing or cut`,
+      );
+    }
+    onBatch(header);
+    index = header.index + 1;
+    pos = header.contentEnd;
+  }
+  if (pos !== acceptedEnd)
+    throw damaged(
+      path,
+      pos,
+      `a batch reaches over byte ${acceptedEnd}, where the journal was accepted to end`,
+    );
+  return { end: pos, nextIndex: index, tornBytes: 0 };
+}
+
+/** Bytes up to the last piece that is not all 0. */
+function usedBytes(buffer: Buffer, from: number): number {
+  let end = buffer.length;
+  while (end > from) {
+    const start = Math.max(from, end - ZEROS.length);
+    const length = end - start;
+    if (!buffer.subarray(start, end).equals(length === ZEROS.length ? ZEROS : ZEROS.subarray(0, length)))
+      break;
+    end = start;
+  }
+  while (end > from && buffer[end - 1] === 0) end--;
+  return end - from;
+}
+
+const ZEROS = Buffer.alloc(4096);

@@ -1,0 +1,550 @@
+import { DamageError, isMissing, StoreError } from '../../files/store-error.js';
+import type { Drops } from '../../measures/measures.js';
+import {
+  encodeMsgProto,
+  encodeTimestamp,
+  MAX_TIMESTAMP_SIZE,
+  maxMsgProtoSize,
+  readMsgProtoTimestampNs,
+} from '../../protocol/msgproto.js';
+import type { PubMsgView } from '../../protocol/pubmsg.js';
+import { copyBytes } from '../../util/copy-bytes.js';
+import {
+  MAX_GUID_BYTES,
+  MESSAGE_HEADER_BYTES,
+  msgProtoStart,
+  RecordType,
+  recordEnd,
+  sealRecord,
+  writeU32,
+} from '../format/record.js';
+import type { BlockQueue } from '../journal/block.js';
+import type { Journal } from '../journal/journal.js';
+import { HeadRows, readTimestampMs } from '../segments/head-rows.js';
+import type { LoadedRun, LoadedRunOwner, LoadedRuns } from '../segments/loaded-runs.js';
+import { readRun } from '../segments/run-reader.js';
+import { type Extent, extentIndex, type Segment } from '../segments/segment.js';
+import type { SegmentFiles } from '../segments/segment-files.js';
+import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
+import type { StoreTime } from '../types/store-time.js';
+import { namesOf, type Unreadable } from '../types/unreadable.js';
+import type { Ageing, AgeQueue } from './age-queue.js';
+import { MessageTable } from './message-table.js';
+
+/** What a file log needs of its store. */
+export interface FileLogOwner {
+  readonly journal: Journal;
+  readonly blocks: BlockQueue;
+  readonly time: StoreTime;
+  readonly ages: AgeQueue;
+  readonly files: SegmentFiles;
+  readonly runs: LoadedRuns;
+  readonly unreadable: Unreadable;
+  readonly drops: Drops;
+  /** The log's oldest messages are gone: the first time since `isHeadRecorded` was set. */
+  onHeadMoved(log: FileLog): void;
+  /** No log refers to anything in it any more. */
+  onSegmentDead(segment: Segment): void;
+  warn(message: string): void;
+}
+
+/** A log as it is recorded in a checkpoint. */
+export interface LogState {
+  id: number;
+  name: string;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+}
+
+/**
+ * A channel's messages: the newest in the journal's blocks, older ones in extents of segments. Extents end where
+ * `flushedThrough` says; a checkpoint moves it on.
+ */
+export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
+  readonly id: number;
+  readonly name: string;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+  /** The newest message bears no later time than this. */
+  #lastStampNs: bigint;
+  ageQueueIndex = -1;
+  ageQueueKeyMs = 0;
+  /** Messages up to it are in extents. */
+  flushedThrough: number;
+  /** Oldest first, without gaps, ending at `flushedThrough`. */
+  extents: Extent[] = [];
+  /** Whether `firstSequence` has been recorded since it moved. */
+  isHeadRecorded = true;
+  isDeleted = false;
+  /** Messages from `firstSequence` on that are lost: those of the gaps among `extents`. */
+  lostCount = 0;
+  #maxMessages = Number.POSITIVE_INFINITY;
+  #maxBytes = Number.POSITIVE_INFINITY;
+  #maxAgeMs = Number.POSITIVE_INFINITY;
+  readonly #table: MessageTable;
+  #headRows: HeadRows | undefined;
+  readonly #runs: LoadedRun[] = [];
+  /** Where `find` found last. */
+  #run: LoadedRun | undefined;
+  readonly #loads = new Map<number, Promise<void>>();
+  #hasWarned = false;
+  readonly #owner: FileLogOwner;
+
+  constructor(owner: FileLogOwner, state: LogState) {
+    this.#owner = owner;
+    this.id = state.id;
+    this.name = state.name;
+    this.firstSequence = state.firstSequence;
+    this.lastSequence = state.lastSequence;
+    this.byteCount = state.byteCount;
+    this.lastActivityMs = state.lastActivityMs;
+    // To the millisecond it is on record.
+    this.#lastStampNs =
+      state.lastSequence === 0 ? 0n : BigInt(Math.trunc(state.lastActivityMs)) * 1_000_000n + 999_999n;
+    this.flushedThrough = state.lastSequence;
+    this.#table = new MessageTable(state.lastSequence + 1);
+  }
+
+  get messageCount(): number {
+    return this.lastSequence - this.firstSequence + 1 - this.lostCount;
+  }
+
+  get newestMessage(): number {
+    const newest = this.extents.at(-1);
+    return newest?.isGap && newest.last === this.lastSequence ? newest.first - 1 : this.lastSequence;
+  }
+
+  skipLost(sequence: number): number {
+    if (this.lostCount === 0) return sequence;
+    const extent = this.extents[extentIndex(this.extents, sequence)];
+    return extent?.isGap ? extent.last + 1 : sequence;
+  }
+
+  setLimits(limits: LogLimits): void {
+    this.#maxMessages = limits.maxMessages || Number.POSITIVE_INFINITY;
+    this.#maxBytes = limits.maxBytes || Number.POSITIVE_INFINITY;
+    this.#maxAgeMs = limits.maxAgeMs || Number.POSITIVE_INFINITY;
+    this.#prune();
+    this.#owner.ages.remove(this);
+    this.#owner.ages.add(this);
+  }
+
+  append(message: PubMsgView, session: number): number {
+    const owner = this.#owner;
+    const sequence = this.lastSequence + 1;
+    let guidBytes = message.guidEnd - message.guidStart;
+    if (guidBytes > MAX_GUID_BYTES) guidBytes = 0;
+    const { journal } = owner;
+    const block = journal.reserve(MESSAGE_HEADER_BYTES + guidBytes + maxMsgProtoSize(message));
+    const { buffer } = block;
+    const start = block.used;
+    buffer[start + 8] = RecordType.message;
+    writeU32(buffer, start + 9, this.id);
+    writeU32(buffer, start + 13, session);
+    buffer[start + 17] = guidBytes;
+    const { guidStart } = message;
+    const pos = copyBytes(
+      buffer,
+      start + MESSAGE_HEADER_BYTES,
+      message.buffer,
+      guidStart,
+      guidStart + guidBytes,
+    );
+    const { time } = owner;
+    let { varint, varintLength, stampMs } = time;
+    if (time.isBehind && time.stampNs < this.#lastStampNs) {
+      varint = LAST_STAMP;
+      varintLength = encodeTimestamp(varint, 0, this.#lastStampNs);
+      stampMs = this.lastActivityMs;
+    } else this.#lastStampNs = time.stampNs;
+    const end = encodeMsgProto(buffer, pos, sequence, varint, varintLength, message);
+    sealRecord(buffer, start, end);
+    block.used = end;
+    journal.gatheredMessages++;
+    this.added(block.id, start, end - pos, stampMs);
+    if (
+      sequence - this.firstSequence - this.lostCount >= this.#maxMessages ||
+      this.byteCount > this.#maxBytes
+    ) {
+      this.#prune();
+    }
+    if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) owner.ages.add(this);
+    return sequence;
+  }
+
+  /** The next message is at this place in a block: appended just now, or found by recovery. It bears the time `stampMs`. */
+  added(blockId: number, offset: number, messageBytes: number, stampMs: number): void {
+    const table = this.#table;
+    if (table.isFull) this.#trimTable();
+    table.push(blockId, offset);
+    this.lastSequence++;
+    this.byteCount += messageBytes;
+    this.lastActivityMs = stampMs;
+  }
+
+  /** Recovery knows the store's own time of the newest message; here is what that bears. @returns it, nanoseconds since 1970 */
+  recoverLastStamp(): bigint {
+    if (this.lastSequence > this.flushedThrough && this.find(this.lastSequence, SCRATCH)) {
+      const stampNs = readMsgProtoTimestampNs(SCRATCH.buffer, SCRATCH.start, SCRATCH.end);
+      this.#lastStampNs = stampNs;
+      this.lastActivityMs = Number(stampNs / 1_000_000n);
+    }
+    return this.#lastStampNs;
+  }
+
+  find(sequence: number, ref: MessageRef): boolean {
+    if (sequence < this.firstSequence || sequence > this.lastSequence) return false;
+    const index = sequence - this.#table.first;
+    if (index >= 0) {
+      const block = this.#owner.blocks.get(this.#table.blockId(index));
+      if (block !== undefined) {
+        const start = this.#table.offset(index);
+        ref.buffer = block.buffer;
+        ref.start = msgProtoStart(block.buffer, start);
+        ref.end = recordEnd(block.buffer, start);
+        return true;
+      }
+    }
+    return this.#findLoaded(sequence, ref);
+  }
+
+  load(sequence: number): Promise<void> {
+    if (sequence < this.firstSequence || sequence > this.flushedThrough) return Promise.resolve();
+    let loading = this.#loads.get(sequence);
+    if (loading === undefined) {
+      loading = this.#load(sequence).finally(() => this.#loads.delete(sequence));
+      this.#loads.set(sequence, loading);
+    }
+    return loading;
+  }
+
+  async sequenceAtTime(sinceNs: bigint): Promise<number> {
+    const timestampNs = this.#owner.time.storedNs(sinceNs);
+    const ms = Number(timestampNs / 1_000_000n);
+    // By milliseconds, which the rows have; what is left is within one and is told apart by the messages themselves.
+    const low = await this.#firstAtMs(ms, this.firstSequence, this.lastSequence + 1);
+    const high = await this.#firstAtMs(ms + 1, low, this.lastSequence + 1);
+    return this.#firstAtNs(timestampNs, low, high);
+  }
+
+  headExpiresAtMs(): number {
+    if (this.#maxAgeMs === Number.POSITIVE_INFINITY || this.messageCount === 0)
+      return Number.POSITIVE_INFINITY;
+    return this.#owner.time.sinceMs(this.#headTimestampMs()) + this.#maxAgeMs;
+  }
+
+  dropExpired(nowMs: number): void {
+    while (this.headExpiresAtMs() <= nowMs) {
+      this.#owner.drops.age++;
+      this.#dropHead();
+    }
+  }
+
+  /** Recovery found that this is the oldest. */
+  dropBefore(sequence: number): void {
+    while (this.firstSequence < sequence && this.messageCount > 0) this.#dropHead();
+  }
+
+  /** Block of a message not yet in an extent. */
+  blockIdOf(sequence: number): number {
+    return this.#table.blockId(sequence - this.#table.first);
+  }
+
+  /** Where in its block its record begins. */
+  offsetOf(sequence: number): number {
+    return this.#table.offset(sequence - this.#table.first);
+  }
+
+  /** Messages up to the last of `extents` are in a durable segment. */
+  flushed(extents: readonly Extent[]): void {
+    for (const extent of extents) {
+      this.flushedThrough = extent.last;
+      if (extent.last < this.firstSequence) continue;
+      this.extents.push(extent);
+      extent.segment.liveBytes += extent.totalBytes;
+    }
+  }
+
+  /** A merge has rewritten extents: those of `from` that are still here are now those of `to`. */
+  replaceExtents(from: ReadonlySet<Extent>, to: readonly Extent[]): void {
+    const kept = this.extents.filter((extent) => !from.has(extent));
+    const added = to.filter((extent) => extent.last >= this.firstSequence);
+    for (const extent of this.extents) if (from.has(extent)) this.#release(extent);
+    for (const extent of added) extent.segment.liveBytes += extent.totalBytes;
+    this.extents = [...kept, ...added].sort((a, b) => a.first - b.first);
+  }
+
+  /** Its channel is gone. */
+  release(): void {
+    this.isDeleted = true;
+    this.#owner.ages.remove(this);
+    for (const extent of this.extents) this.#release(extent);
+    this.extents = [];
+    for (const run of this.#runs.splice(0)) this.#owner.runs.remove(run);
+    this.#run = undefined;
+  }
+
+  dropRun(run: LoadedRun): void {
+    const index = this.#runs.indexOf(run);
+    if (index >= 0) this.#runs.splice(index, 1);
+    if (this.#run === run) this.#run = undefined;
+  }
+
+  #findLoaded(sequence: number, ref: MessageRef): boolean {
+    let run = this.#run;
+    if (run === undefined || sequence < run.first || sequence > run.last) {
+      run = undefined;
+      for (const candidate of this.#runs) {
+        if (sequence >= candidate.first && sequence <= candidate.last) run = candidate;
+      }
+      if (run === undefined) return false;
+      this.#run = run;
+      this.#owner.runs.touch(run);
+    }
+    const start = run.starts[sequence - run.first]!;
+    ref.buffer = run.buffer;
+    ref.start = msgProtoStart(run.buffer, start);
+    ref.end = recordEnd(run.buffer, start);
+    return true;
+  }
+
+  async #load(sequence: number): Promise<void> {
+    // A merge may take the file away between the look and the read: then look again.
+    for (let attempt = 1; ; attempt++) {
+      const extent = this.extents[extentIndex(this.extents, sequence)];
+      if (extent === undefined || extent.isGap || this.find(sequence, SCRATCH)) return;
+      try {
+        const run = await readRun(this.#owner.files, this, extent, sequence);
+        if (this.isDeleted) return;
+        this.#runs.push(run);
+        this.#owner.runs.add(run);
+        if (this.#owner.unreadable.wereRead(this, run.first, run.last))
+          this.#owner.warn(`Message ${sequence} of channel ${this.name} could be read after all`);
+        return;
+      } catch (error) {
+        if (isMissing(error) && attempt < 3) continue;
+        await this.#noteUnreadable(extent, sequence, error as Error);
+        throw error;
+      }
+    }
+  }
+
+  /** Finds how far it goes, so that it can be told at once. */
+  async #noteUnreadable(extent: Extent, first: number, error: Error): Promise<void> {
+    const { unreadable, files } = this.#owner;
+    if (this.isDeleted || unreadable.isKnown(this, first)) return;
+    let last = first;
+    const end = Math.min(extent.last, first + MAX_PROBED);
+    while (last < end) {
+      const isWhole = await readRun(files, this, extent, last + 1).then(
+        () => true,
+        () => false,
+      );
+      if (isWhole) break;
+      last++;
+    }
+    const place = unreadable.note(this, first, last, extent.segment.path, error);
+    if (place === undefined) return;
+    this.#owner.warn(
+      `${namesOf(place)} cannot be read: ${place.why}. Whoever is to get it stands still there, and the read is tried again and again. ` +
+        'Other channels go on. `stanchion store verify` names everything that is damaged; docs/damage.md says what to do',
+    );
+  }
+
+  async #firstAtMs(ms: number, from: number, to: number): Promise<number> {
+    let low = from;
+    let high = to;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const timestampMs = await this.#timestampMs(middle);
+      if (timestampMs === undefined || timestampMs < ms) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  async #firstAtNs(timestampNs: bigint, from: number, to: number): Promise<number> {
+    let low = from;
+    let high = to;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const sequence = this.#messageUpTo(middle);
+      if (!this.find(sequence, SCRATCH) && !(await this.#isReadable(sequence))) high = middle;
+      else if (!this.find(sequence, SCRATCH) || isBefore(SCRATCH, timestampNs)) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(low, this.firstSequence);
+  }
+
+  /** One that cannot be read is taken for one that was wanted: a message too many rather than one too few. */
+  async #isReadable(sequence: number): Promise<boolean> {
+    try {
+      await this.load(sequence);
+      return true;
+    } catch (error) {
+      if (error instanceof DamageError) return false;
+      throw error;
+    }
+  }
+
+  /** Tries whether these can be read, so that it is known which cannot. */
+  async probe(first: number, last: number): Promise<void> {
+    for (let sequence = first; sequence <= last && !this.isDeleted; ) {
+      const extent = this.extents[extentIndex(this.extents, sequence)];
+      if (extent === undefined) return;
+      if (extent.isGap) {
+        sequence = extent.last + 1;
+        continue;
+      }
+      try {
+        sequence = (await readRun(this.#owner.files, this, extent, sequence)).last + 1;
+      } catch (error) {
+        await this.#noteUnreadable(extent, sequence, error as Error);
+        return;
+      }
+    }
+  }
+
+  /** This one, or if it is lost, the one before the gap: a gap is never the oldest. */
+  #messageUpTo(sequence: number): number {
+    if (this.lostCount === 0) return sequence;
+    const extent = this.extents[extentIndex(this.extents, sequence)];
+    return extent?.isGap ? extent.first - 1 : sequence;
+  }
+
+  /** `undefined` if a limit has dropped it meanwhile. */
+  async #timestampMs(middle: number): Promise<number | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      const sequence = this.#messageUpTo(middle);
+      if (sequence < this.firstSequence) return undefined;
+      const inMemory = this.#timestampInMemory(sequence);
+      if (inMemory !== undefined) return inMemory;
+      const extent = this.extents[extentIndex(this.extents, sequence)];
+      if (extent === undefined)
+        throw new StoreError('damaged', `No file holds message ${sequence} of channel ${this.name}`);
+      try {
+        return await readTimestampMs(this.#owner.files, extent, sequence);
+      } catch (error) {
+        if (!isMissing(error) || attempt === 3) throw error;
+      }
+    }
+  }
+
+  #timestampInMemory(sequence: number): number | undefined {
+    const index = sequence - this.#table.first;
+    if (index < 0) return undefined;
+    return this.#owner.blocks.get(this.#table.blockId(index))?.timestampMs(this.#table.offset(index));
+  }
+
+  #headTimestampMs(): number {
+    const inMemory = this.#timestampInMemory(this.firstSequence);
+    if (inMemory !== undefined) return inMemory;
+    this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
+    try {
+      return this.#headRows.timestampMs(this.#owner.files, this.extents, this.firstSequence);
+    } catch (error) {
+      this.#warnOfRow(error);
+      return this.lastActivityMs + this.#owner.time.leadMs;
+    }
+  }
+
+  #headBytes(): number {
+    const index = this.firstSequence - this.#table.first;
+    if (index >= 0) {
+      const block = this.#owner.blocks.get(this.#table.blockId(index));
+      if (block !== undefined) {
+        const start = this.#table.offset(index);
+        return recordEnd(block.buffer, start) - msgProtoStart(block.buffer, start);
+      }
+    }
+    this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
+    try {
+      return this.#headRows.size(this.#owner.files, this.extents, this.firstSequence);
+    } catch (error) {
+      this.#warnOfRow(error);
+      return Math.floor(this.byteCount / this.messageCount);
+    }
+  }
+
+  // Limits go on with an estimate: a damaged index must not stop what is whole.
+  #warnOfRow(error: unknown): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#owner.warn(`Limits of channel ${this.name} use estimates: ${(error as Error).message}`);
+  }
+
+  // The newest message stays even if it alone is over the limit on bytes, as in the Go server.
+  #prune(): void {
+    while (
+      this.messageCount > 1 &&
+      (this.messageCount > this.#maxMessages || this.byteCount > this.#maxBytes)
+    ) {
+      if (this.messageCount > this.#maxMessages) this.#owner.drops.messages++;
+      else this.#owner.drops.bytes++;
+      this.#dropHead();
+    }
+  }
+
+  #dropHead(): void {
+    this.byteCount -= this.#headBytes();
+    this.firstSequence++;
+    const oldest = this.extents[0];
+    if (oldest !== undefined && oldest.last < this.firstSequence) {
+      this.extents.shift();
+      this.#release(oldest);
+      this.#dropGap();
+    }
+    if (this.firstSequence > this.lastSequence) this.byteCount = 0;
+    if (this.isHeadRecorded) this.#owner.onHeadMoved(this);
+  }
+
+  /** What is lost goes with what was before it. */
+  #dropGap(): void {
+    const oldest = this.extents[0];
+    if (!oldest?.isGap) return;
+    this.extents.shift();
+    this.firstSequence = oldest.last + 1;
+    this.lostCount -= oldest.count;
+  }
+
+  #release(extent: Extent): void {
+    if (extent.isGap) return;
+    const { segment } = extent;
+    segment.liveBytes -= extent.totalBytes;
+    if (segment.liveBytes === 0) this.#owner.onSegmentDead(segment);
+  }
+
+  // What is not in an extent yet stays, dropped or not: a checkpoint may be about to write it.
+  #trimTable(): void {
+    const table = this.#table;
+    const { blocks } = this.#owner;
+    const limit = this.flushedThrough - table.first + 1;
+    let count = 0;
+    while (
+      count < limit &&
+      (table.first + count < this.firstSequence || table.blockId(count) < blocks.firstId)
+    ) {
+      count++;
+    }
+    if (count > 0) table.dropOldest(count);
+  }
+}
+
+/** Messages behind one that cannot be read that are tried, to see whether they can. */
+const MAX_PROBED = 64;
+
+const SCRATCH: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
+const LAST_STAMP = Buffer.alloc(MAX_TIMESTAMP_SIZE);
+
+/**
+ * Of a message that is stored under the same millisecond: what it bears has the digits below. Where that is another time, a message too
+ * many is found rather than one too few.
+ */
+function isBefore({ buffer, start, end }: MessageRef, timestampNs: bigint): boolean {
+  const stampNs = readMsgProtoTimestampNs(buffer, start, end);
+  return stampNs < timestampNs && stampNs / 1_000_000n === timestampNs / 1_000_000n;
+}

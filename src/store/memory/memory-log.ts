@@ -1,0 +1,204 @@
+import type { Drops } from '../../measures/measures.js';
+import {
+  encodeMsgProto,
+  encodeTimestamp,
+  MAX_TIMESTAMP_SIZE,
+  maxMsgProtoSize,
+  readMsgProtoTimestampNs,
+} from '../../protocol/msgproto.js';
+import type { PubMsgView } from '../../protocol/pubmsg.js';
+import type { Ageing, AgeQueue } from '../log/age-queue.js';
+import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
+import type { StoreTime } from '../types/store-time.js';
+import { Chunk, type ChunkPool, chunkBytes } from './chunk.js';
+
+/** What a memory log needs of its store. */
+export interface MemoryLogOwner {
+  readonly time: StoreTime;
+  readonly ages: AgeQueue;
+  readonly chunks: ChunkPool;
+  readonly drops: Drops;
+  /** Opens the batch if need be: takes its timestamp. */
+  gather(): void;
+}
+
+/** A channel's messages, in memory alone: a queue of chunks. */
+export class MemoryLog implements ChannelLog, Ageing {
+  readonly id: number;
+  readonly name: string;
+  firstSequence = 1;
+  lastSequence = 0;
+  byteCount = 0;
+  lastActivityMs: number;
+  /** What the newest message bears. */
+  #lastStampNs = 0n;
+  ageQueueIndex = -1;
+  ageQueueKeyMs = 0;
+  #maxMessages = Number.POSITIVE_INFINITY;
+  #maxBytes = Number.POSITIVE_INFINITY;
+  #maxAgeMs = Number.POSITIVE_INFINITY;
+  #chunks: Chunk[] = [];
+  /** Chunks before it are gone; the array is cut now and then. */
+  #firstChunk = 0;
+  /** Where `find` found last. */
+  #found: Chunk | undefined;
+  readonly #owner: MemoryLogOwner;
+
+  constructor(owner: MemoryLogOwner, id: number, name: string, limits: LogLimits, nowMs: number) {
+    this.#owner = owner;
+    this.id = id;
+    this.name = name;
+    this.lastActivityMs = nowMs;
+    this.setLimits(limits);
+  }
+
+  get messageCount(): number {
+    return this.lastSequence - this.firstSequence + 1;
+  }
+
+  setLimits(limits: LogLimits): void {
+    this.#maxMessages = limits.maxMessages || Number.POSITIVE_INFINITY;
+    this.#maxBytes = limits.maxBytes || Number.POSITIVE_INFINITY;
+    this.#maxAgeMs = limits.maxAgeMs || Number.POSITIVE_INFINITY;
+    this.#prune();
+    this.#owner.ages.remove(this);
+    this.#owner.ages.add(this);
+  }
+
+  append(message: PubMsgView, _session: number): number {
+    this.#owner.gather();
+    const time = this.#owner.time;
+    const sequence = this.lastSequence + 1;
+    const size = maxMsgProtoSize(message);
+    let chunk = this.#chunks[this.#chunks.length - 1];
+    if (chunk === undefined || chunk.room < size) {
+      chunk = this.#owner.chunks.take(chunkBytes(this.byteCount, size), sequence);
+      this.#chunks.push(chunk);
+    }
+    let { varint, varintLength, shiftNs } = time;
+    if (time.isBehind && time.stampNs < this.#lastStampNs) {
+      varint = LAST_STAMP;
+      varintLength = encodeTimestamp(varint, 0, this.#lastStampNs);
+      shiftNs = time.ns - this.#lastStampNs;
+    } else {
+      this.#lastStampNs = time.stampNs;
+      this.lastActivityMs = time.stampMs;
+    }
+    chunk.shift(shiftNs);
+    const start = chunk.used;
+    const end = encodeMsgProto(chunk.buffer, start, sequence, varint, varintLength, message);
+    chunk.added(end);
+    this.byteCount += end - start;
+    this.lastSequence = sequence;
+    if (sequence - this.firstSequence >= this.#maxMessages || this.byteCount > this.#maxBytes) this.#prune();
+    if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) this.#owner.ages.add(this);
+    return sequence;
+  }
+
+  find(sequence: number, ref: MessageRef): boolean {
+    const chunk = this.#chunkOf(sequence);
+    if (chunk === undefined) return false;
+    const index = sequence - chunk.firstSequence;
+    ref.buffer = chunk.buffer;
+    ref.start = chunk.start(index);
+    ref.end = chunk.end(index);
+    return true;
+  }
+
+  async load(_sequence: number): Promise<void> {}
+
+  get newestMessage(): number {
+    return this.lastSequence;
+  }
+
+  skipLost(sequence: number): number {
+    return sequence;
+  }
+
+  async sequenceAtTime(sinceNs: bigint): Promise<number> {
+    const timestampNs = this.#owner.time.storedNs(sinceNs);
+    let low = this.firstSequence;
+    let high = this.lastSequence + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#timestampNs(middle) < timestampNs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  headExpiresAtMs(): number {
+    if (this.#maxAgeMs === Number.POSITIVE_INFINITY || this.messageCount === 0)
+      return Number.POSITIVE_INFINITY;
+    const storedMs = Number(this.#timestampNs(this.firstSequence) / 1_000_000n);
+    return this.#owner.time.sinceMs(storedMs) + this.#maxAgeMs;
+  }
+
+  dropExpired(nowMs: number): void {
+    while (this.headExpiresAtMs() <= nowMs) {
+      this.#owner.drops.age++;
+      this.#dropHead();
+    }
+  }
+
+  #chunkOf(sequence: number): Chunk | undefined {
+    if (sequence < this.firstSequence || sequence > this.lastSequence) return undefined;
+    const found = this.#found;
+    if (
+      found !== undefined &&
+      sequence >= found.firstSequence &&
+      sequence < found.firstSequence + found.count
+    ) {
+      return found;
+    }
+    const chunks = this.#chunks;
+    let low = this.#firstChunk;
+    let high = chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (chunks[middle]!.firstSequence <= sequence) low = middle;
+      else high = middle - 1;
+    }
+    this.#found = chunks[low];
+    return this.#found;
+  }
+
+  /** The store's own. */
+  #timestampNs(sequence: number): bigint {
+    const chunk = this.#chunkOf(sequence)!;
+    const index = sequence - chunk.firstSequence;
+    const stampNs = readMsgProtoTimestampNs(chunk.buffer, chunk.start(index), chunk.end(index));
+    return stampNs + chunk.shiftNs(index);
+  }
+
+  // The newest message stays even if it alone is over the limit on bytes, as in the Go server.
+  #prune(): void {
+    while (
+      this.messageCount > 1 &&
+      (this.messageCount > this.#maxMessages || this.byteCount > this.#maxBytes)
+    ) {
+      if (this.messageCount > this.#maxMessages) this.#owner.drops.messages++;
+      else this.#owner.drops.bytes++;
+      this.#dropHead();
+    }
+  }
+
+  #dropHead(): void {
+    const chunk = this.#chunks[this.#firstChunk]!;
+    const index = this.firstSequence - chunk.firstSequence;
+    this.byteCount -= chunk.end(index) - chunk.start(index);
+    this.firstSequence++;
+    if (index + 1 < chunk.count) return;
+    if (this.#found === chunk) this.#found = undefined;
+    this.#owner.chunks.give(chunk);
+    // Let go of the memory now, and of the slot when half of the slots are empty.
+    this.#firstChunk++;
+    if (this.#firstChunk * 2 >= this.#chunks.length) {
+      this.#chunks = this.#chunks.slice(this.#firstChunk);
+      this.#firstChunk = 0;
+    } else this.#chunks[this.#firstChunk - 1] = NO_CHUNK;
+  }
+}
+
+const NO_CHUNK = new Chunk(0, 0);
+const LAST_STAMP = Buffer.alloc(MAX_TIMESTAMP_SIZE);

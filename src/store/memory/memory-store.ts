@@ -1,0 +1,187 @@
+import { BelievedTime } from '../../clock/believed-time.js';
+import type { Clock, Timer } from '../../clock/clock.js';
+import { RecentGuids } from '../../dedup/recent-guids.js';
+import { Measures } from '../../measures/measures.js';
+import { AgeQueue } from '../log/age-queue.js';
+import type {
+  Admission,
+  BatchId,
+  ChannelLog,
+  ClientRecord,
+  LogLimits,
+  RecoveredState,
+  SequenceRanges,
+  Store,
+  StoreHost,
+  SubscriptionRecord,
+} from '../types/store.js';
+import { newStoreId, type RandomBytes, randomSeed } from '../types/store-id.js';
+import { StoreTime } from '../types/store-time.js';
+import { Unreadable } from '../types/unreadable.js';
+import { ChunkPool } from './chunk.js';
+import { MemoryLog, type MemoryLogOwner } from './memory-log.js';
+
+export interface MemoryStoreOptions {
+  clock: Clock;
+  random: RandomBytes;
+  /** Where what limits drop is noted. Default: nowhere. */
+  measures?: Measures;
+  /** Tells of a clock that jumps. Default: nobody. */
+  warn?: (message: string) => void;
+}
+
+/**
+ * The store without the disk: what is committed is 'durable' in the same turn of the event loop. Clients, subscriptions
+ * and progress are the host's alone, since nothing survives the process.
+ */
+export class MemoryStore implements Store, MemoryLogOwner {
+  readonly kind = 'memory';
+  readonly unreadable = new Unreadable();
+  readonly storeId: string;
+  readonly recovered: RecoveredState;
+  readonly fullReason = undefined;
+  readonly pendingBytes = 0;
+  readonly believed: BelievedTime;
+  readonly time: StoreTime;
+  readonly ages = new AgeQueue();
+  readonly chunks = new ChunkPool();
+  readonly drops;
+  gathering: BatchId = 1;
+  committed: BatchId = 0;
+  readonly #clock: Clock;
+  #host: StoreHost | undefined;
+  #nextLogId = 1;
+  /** Something joined the gathering batch. */
+  #gathered = false;
+  #announcing = false;
+  #lazyTimer: Timer | undefined;
+  #closed = false;
+
+  constructor(options: MemoryStoreOptions) {
+    this.#clock = options.clock;
+    this.drops = (options.measures ?? new Measures()).drops;
+    this.storeId = newStoreId(options.random);
+    this.recovered = {
+      clients: [],
+      subscriptions: [],
+      logs: [],
+      nextSession: 1,
+      nextSubscriptionId: 1,
+      recentGuids: new RecentGuids(randomSeed(options.random)),
+    };
+    const { clock, warn = () => {} } = options;
+    this.believed = new BelievedTime({ clock, warn });
+    this.time = new StoreTime(clock, this.believed, warn);
+  }
+
+  admit(): Admission {
+    return 'yes';
+  }
+
+  attach(host: StoreHost): void {
+    this.#host = host;
+  }
+
+  get appended(): BatchId {
+    return this.#gathered ? this.gathering : this.gathering - 1;
+  }
+
+  get timeMs(): number {
+    return this.time.ms;
+  }
+
+  get timeLeadMs(): number {
+    return this.time.leadMs;
+  }
+
+  get timeTrouble(): string | undefined {
+    return this.time.trouble;
+  }
+
+  nowNs(): bigint {
+    this.time.look();
+    return this.time.nowNs;
+  }
+
+  createLog(name: string, limits: LogLimits): ChannelLog {
+    this.gather();
+    return new MemoryLog(this, this.#nextLogId++, name, limits, this.time.stampMs);
+  }
+
+  deleteLog(log: ChannelLog): void {
+    this.gather();
+    this.ages.remove(log as MemoryLog);
+  }
+
+  expire(): void {
+    this.time.look();
+    this.ages.dropExpired(this.time.nowMs);
+  }
+
+  expireInMs(): number {
+    return Math.max(0, this.ages.nextMs() - this.time.nowMs);
+  }
+
+  putClient(_record: ClientRecord): void {
+    this.gather();
+  }
+
+  removeClient(_clientId: string): void {
+    this.gather();
+  }
+
+  putSubscription(_record: SubscriptionRecord): void {
+    this.gather();
+  }
+
+  removeSubscription(_id: number): void {
+    this.gather();
+  }
+
+  recordProgress(_id: number, _delivered: SequenceRanges, _acked: SequenceRanges): void {
+    this.gather();
+  }
+
+  /** Opens the batch, if this is the first thing in it. */
+  gather(): void {
+    if (this.#gathered) return;
+    this.#gathered = true;
+    this.time.advance();
+  }
+
+  commit(): void {
+    if (!this.#gathered || this.#announcing || this.#host === undefined) return;
+    this.#announcing = true;
+    // Never from within an append: the host finishes its turn first.
+    queueMicrotask(this.#announce);
+  }
+
+  commitLater(): void {
+    if (this.#lazyTimer !== undefined || this.#closed) return;
+    this.#lazyTimer = this.#clock.setTimer(LAZY_COMMIT_MS, () => {
+      this.#lazyTimer = undefined;
+      this.#host?.collectProgress();
+      this.commit();
+    });
+  }
+
+  /** There is no disk. */
+  touch(): void {}
+
+  async close(): Promise<void> {
+    this.commit();
+    this.#closed = true;
+    this.#lazyTimer?.cancel();
+    await Promise.resolve();
+  }
+
+  readonly #announce = (): void => {
+    this.#announcing = false;
+    this.#host?.collectProgress();
+    this.#gathered = false;
+    this.committed = this.gathering++;
+    this.#host?.onCommitted(this.committed);
+  };
+}
+
+const LAZY_COMMIT_MS = 15;

@@ -1,0 +1,323 @@
+import type { Clock, Timer } from '../../clock/clock.js';
+import { removeIfThere, writeZeros } from '../../files/file-io.js';
+import { type Extension, type FileId, fileName, parseNames } from '../../files/file-names.js';
+import type { StoreFs } from '../../files/fs.js';
+import { isMissing, isNoSpace } from '../../files/store-error.js';
+import { RESERVE_DIRECTORY } from '../../files/store-folder.js';
+import { noRoom, SPACE_RETRY_MS } from './no-room.js';
+
+/** A file that is set aside: it has its blocks and its inode, and is nobody's yet. */
+export interface Room {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** How much is set aside of one kind. */
+export interface RoomSize {
+  readonly count: number;
+  /** With fewer there is trouble. */
+  readonly leastCount: number;
+  readonly bytes: number;
+  /** What will do if there is no room for more. */
+  readonly leastBytes: number;
+}
+
+export interface ReserveOptions {
+  fs: StoreFs;
+  clock: Clock;
+  dir: string;
+  epoch: number;
+  sizes: Readonly<Record<Extension, RoomSize>>;
+}
+
+interface Kept extends Room {
+  id: FileId;
+}
+
+const KINDS = ['log', 'ckpt', 'seg'] as const;
+/** How often it is tried to have more than the least. */
+const MORE_RETRY_MS = 10_000;
+/** Of what is free, what is set aside: a small volume is there for messages. */
+const SHARE_OF_FREE = 4;
+
+/**
+ * Room to get out: files made while there is room, so that a takeover, a restart, and a checkpoint that gives room back need none. Whoever
+ * uses one renames it, which one of all can do: no new inode, no new block. A file is nobody's before that. One that the reserve of an
+ * older reign has is adopted by a rename too, so that a predecessor that has not noticed yet finds it gone.
+ */
+export class Reserve {
+  /** Why there is no room to set aside, for people. */
+  trouble: string | undefined;
+  /** Called when there is more, or trouble, or no more. */
+  onChanged: () => void = () => {};
+  /** Whether there may be more than the least: not while the journal itself has no room. */
+  mayHaveMore: () => boolean = () => true;
+  /** Anything but want of room: what a failed write left is unknown. */
+  onFailed: (error: Error) => void = () => {};
+  readonly #options: ReserveOptions;
+  readonly #directory: string;
+  readonly #kept: Record<Extension, Kept[]> = { log: [], ckpt: [], seg: [] };
+  #number = 0;
+  #adopting: Promise<void> | undefined;
+  #refilling: Promise<void> | undefined;
+  #retryTimer: Timer | undefined;
+  /** It has been tried to set everything aside. */
+  #isKnown = false;
+  #isClosed = false;
+  #checkpointBytes: number;
+
+  constructor(options: ReserveOptions) {
+    this.#options = options;
+    this.#directory = `${options.dir}/${RESERVE_DIRECTORY}`;
+    this.#checkpointBytes = options.sizes.ckpt.bytes;
+  }
+
+  /** Of the largest segment that can be written in any case; undefined while it is not known what can be set aside. */
+  get segmentBytes(): number | undefined {
+    return this.#isKnown ? (this.#kept.seg[0]?.bytes ?? 0) : undefined;
+  }
+
+  /** Checkpoints are of such a size by now: there is to be room for one twice as large. */
+  wantCheckpoint(bytes: number): void {
+    this.#checkpointBytes = Math.max(this.#options.sizes.ckpt.bytes, bytes * 2);
+  }
+
+  /** Makes what older reigns have set aside this one's. */
+  adopt(): Promise<void> {
+    this.#adopting ??= this.#adopt();
+    return this.#adopting;
+  }
+
+  /** Takes one out, for who renames it at once. @param least bytes that it must have */
+  async take(kind: Extension, least = 0): Promise<Room | undefined> {
+    await this.adopt();
+    const kept = this.#kept[kind];
+    const index = kept.findIndex(({ bytes }) => bytes >= least);
+    if (index < 0) return undefined;
+    if (this.#isKnown) this.#refillLater(SPACE_RETRY_MS);
+    return kept.splice(index, 1)[0];
+  }
+
+  #refillLater(ms: number): void {
+    this.#retryTimer?.cancel();
+    if (!this.#isClosed) this.#retryTimer = this.#options.clock.setTimer(ms, () => this.refill());
+  }
+
+  /** Gives back room of what is set aside for a segment, if one of `least` bytes is left. @returns whether it did */
+  async cut(bytes: number, least: number): Promise<boolean> {
+    await this.adopt();
+    const [kept] = this.#kept.seg;
+    if (kept === undefined || kept.bytes - bytes < least) return false;
+    const file = await this.#options.fs.open(kept.path, 'write');
+    try {
+      await file.truncate(kept.bytes - bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    this.#kept.seg[0] = { ...kept, bytes: kept.bytes - bytes };
+    return true;
+  }
+
+  /** A file that was taken is not needed after all. Its content does not matter. */
+  async give(kind: Extension, path: string): Promise<void> {
+    const { fs } = this.#options;
+    const status = await fs.status(path);
+    if (status === undefined) return;
+    const id = this.#nextId();
+    const own = this.#pathOf(kind, id);
+    await fs.rename(path, own);
+    this.#kept[kind].push({ id, path: own, bytes: status.bytes });
+  }
+
+  /**
+   * Keeps a file of this reign that would be removed, if there is too little of its kind. Nobody may have it open.
+   *
+   * @returns false if it is not needed
+   */
+  async keep(kind: 'log' | 'ckpt', path: string): Promise<boolean> {
+    const { fs, sizes } = this.#options;
+    if (!this.#isKnown || this.#kept[kind].length >= sizes[kind].count) return false;
+    const status = await fs.status(path);
+    if (status === undefined || status.bytes < sizes[kind].leastBytes) return false;
+    const id = this.#nextId();
+    const own = this.#pathOf(kind, id);
+    const temporary = `${own}.tmp`;
+    await fs.rename(path, temporary);
+    let { bytes } = status;
+    if (kind === 'log') {
+      bytes = Math.min(bytes, sizes.log.bytes);
+      const file = await fs.open(temporary, 'write');
+      try {
+        await file.truncate(bytes);
+        await writeZeros(file, 0, bytes);
+      } finally {
+        await file.close();
+      }
+    }
+    await fs.rename(temporary, own);
+    this.#kept[kind].push({ id, path: own, bytes });
+    return true;
+  }
+
+  /** Sets aside what is missing, in the background. Tried again once a second while there is no room. */
+  refill(): void {
+    if (this.#isClosed || this.#refilling !== undefined) return;
+    this.#retryTimer?.cancel();
+    this.#refilling = this.#refill()
+      .then(
+        (isWhole) => {
+          this.#tried(undefined);
+          if (!isWhole) this.#refillLater(MORE_RETRY_MS);
+        },
+        (error: Error) => {
+          if (isNoSpace(error)) this.#tried(noRoom(error));
+          else if (!this.#isClosed)
+            this.onFailed(new Error(`No room set aside: ${error.message}`, { cause: error }));
+        },
+      )
+      .finally(() => {
+        this.#refilling = undefined;
+      });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#retryTimer?.cancel();
+    await this.#refilling;
+  }
+
+  #tried(trouble: string | undefined): void {
+    if (this.#isClosed) return;
+    this.#isKnown = true;
+    this.trouble = trouble;
+    if (trouble !== undefined) this.#refillLater(SPACE_RETRY_MS);
+    this.onChanged();
+  }
+
+  async #adopt(): Promise<void> {
+    const { fs, epoch } = this.#options;
+    const names = await fs.list(this.#directory).catch((error: unknown) => {
+      if (isMissing(error)) return [];
+      throw error;
+    });
+    for (const name of names) {
+      if (name.endsWith('.tmp')) await removeIfThere(fs, `${this.#directory}/${name}`);
+    }
+    for (const kind of KINDS) {
+      for (const id of parseNames(names, kind)) {
+        if (id.epoch > epoch) continue;
+        const own = id.epoch === epoch ? id : this.#nextId();
+        if (id.epoch === epoch) this.#number = Math.max(this.#number, id.number);
+        else await renameIfThere(fs, this.#pathOf(kind, id), this.#pathOf(kind, own));
+        // A rename whose answer was lost says that it was not there: what is there now tells.
+        const status = await fs.status(this.#pathOf(kind, own));
+        if (status !== undefined)
+          this.#kept[kind].push({ id: own, path: this.#pathOf(kind, own), bytes: status.bytes });
+      }
+    }
+  }
+
+  /** @returns whether everything is there. @throws the file system's error if there is not even the least of each kind */
+  async #refill(): Promise<boolean> {
+    const { fs, sizes } = this.#options;
+    await this.adopt();
+    await fs.makeDirectory(this.#directory);
+    for (const kind of KINDS) await this.#fill(kind, sizes[kind].leastCount, sizes[kind].leastBytes);
+    if (!this.mayHaveMore()) return false;
+    let isWhole = true;
+    for (const kind of KINDS) {
+      try {
+        await this.#fill(kind, sizes[kind].count, await this.#bytesOf(kind));
+      } catch (error) {
+        if (!isNoSpace(error)) throw error;
+        isWhole = false;
+      }
+    }
+    return isWhole;
+  }
+
+  /** Makes so many of a kind, each of so many bytes at least. */
+  async #fill(kind: Extension, count: number, least: number): Promise<void> {
+    const kept = this.#kept[kind];
+    const isEnough = (): boolean => kept.filter(({ bytes }) => bytes >= least).length >= count;
+    while (!isEnough() && !this.#isClosed) {
+      kept.push(await this.#make(kind, least));
+      // One that is too small by now is in the way.
+      const small = kept.length > count ? kept.findIndex(({ bytes }) => bytes < least) : -1;
+      if (small >= 0) await removeIfThere(this.#options.fs, kept.splice(small, 1)[0]!.path);
+    }
+  }
+
+  /** Bytes that one must have to count: more of them where there is plenty of room by now. */
+  async #bytesOf(kind: Extension): Promise<number> {
+    if (kind === 'ckpt') return this.#checkpointBytes;
+    const { bytes, leastBytes } = this.#options.sizes[kind];
+    if (this.#kept[kind].every((room) => room.bytes >= bytes)) return leastBytes;
+    return (await this.#freeBytes()) / SHARE_OF_FREE >= bytes ? bytes : leastBytes;
+  }
+
+  async #freeBytes(): Promise<number> {
+    return (await this.#options.fs.freeBytes?.(this.#directory)) ?? 0;
+  }
+
+  async #make(kind: Extension, least: number): Promise<Kept> {
+    const { fs, sizes } = this.#options;
+    const free = fs.freeBytes === undefined ? Number.POSITIVE_INFINITY : await this.#freeBytes();
+    let bytes = Math.max(least, sizes[kind].bytes);
+    while (bytes > least && bytes > free / SHARE_OF_FREE) bytes = Math.max(least, Math.floor(bytes / 2));
+    for (;;) {
+      try {
+        return await this.#makeOf(kind, bytes);
+      } catch (error) {
+        if (!isNoSpace(error) || bytes === least) throw error;
+        bytes = Math.max(least, Math.floor(bytes / 2));
+      }
+    }
+  }
+
+  async #makeOf(kind: Extension, bytes: number): Promise<Kept> {
+    const { fs } = this.#options;
+    const id = this.#nextId();
+    const path = this.#pathOf(kind, id);
+    const temporary = `${path}.tmp`;
+    try {
+      const file = await fs.open(temporary, 'create');
+      try {
+        await writeZeros(file, 0, bytes);
+      } finally {
+        await file.close();
+      }
+      await fs.rename(temporary, path);
+    } catch (error) {
+      await removeIfThere(fs, temporary).catch(() => {});
+      throw error;
+    }
+    await fs.syncDirectory(this.#directory);
+    return { id, path, bytes };
+  }
+
+  #nextId(): FileId {
+    return { epoch: this.#options.epoch, number: ++this.#number };
+  }
+
+  #pathOf(kind: Extension, id: FileId): string {
+    return `${this.#directory}/${fileName(id, kind)}`;
+  }
+}
+
+/** Gives room that was taken out of a reserve its name. */
+export async function takeRoom(fs: StoreFs, room: Room, path: string): Promise<void> {
+  try {
+    await fs.rename(room.path, path);
+  } catch (error) {
+    // Done, its answer lost, and asked for again: nobody else makes this name.
+    if (!isMissing(error) || (await fs.status(path)) === undefined) throw error;
+  }
+}
+
+async function renameIfThere(fs: StoreFs, from: string, to: string): Promise<void> {
+  await fs.rename(from, to).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
+}

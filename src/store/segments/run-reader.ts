@@ -1,0 +1,100 @@
+import { DamageError, damaged } from '../../files/store-error.js';
+import { readMsgProtoSequence } from '../../protocol/msgproto.js';
+import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
+import { rowOffset } from '../format/segment-format.js';
+import { readRows } from './head-rows.js';
+import type { LoadedRun, LoadedRunOwner } from './loaded-runs.js';
+import type { Extent } from './segment.js';
+import type { SegmentFiles } from './segment-files.js';
+
+/** One behind the other, that a message is found past. A sector of them. */
+const MAX_DAMAGED_ROWS = 256;
+const READ_AHEAD_BYTES = 256 * 1024;
+const TYPICAL_RECORD_BYTES = 128;
+
+/** A log that messages are read for. */
+export interface RunReaderLog extends LoadedRunOwner {
+  readonly id: number;
+}
+
+/**
+ * Where a record lies in its extent. If its row is damaged, the records before it lead there; whether they do, its own CRC and sequence
+ * tell.
+ */
+async function offsetOf(files: SegmentFiles, extent: Extent, sequence: number): Promise<number> {
+  let offset: number | undefined;
+  let from = sequence;
+  while (offset === undefined) {
+    try {
+      offset = rowOffset(await readRows(files, extent, from, 1), 0);
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      if (from === extent.first) offset = 0;
+      else if (sequence - from === MAX_DAMAGED_ROWS) throw error;
+      else from--;
+    }
+  }
+  const header = Buffer.allocUnsafe(8);
+  for (; from < sequence; from++) {
+    await files.read(extent.segment, header, extent.offset + offset);
+    offset = Math.min(extent.recordBytes, offset + 8 + readU32(header, 0));
+  }
+  return offset;
+}
+
+/**
+ * Reads the message `sequence` of an extent, and as many after it as fit the read-ahead.
+ *
+ * @throws StoreError naming file and offset of the first damage among them
+ */
+export async function readRun(
+  files: SegmentFiles,
+  log: RunReaderLog,
+  extent: Extent,
+  sequence: number,
+): Promise<LoadedRun> {
+  const { segment } = extent;
+  const offset = await offsetOf(files, extent, sequence);
+  const rest = extent.recordBytes - offset;
+  if (rest <= 0) throw damaged(segment.path, extent.offset + offset, `message ${sequence} is due here`);
+  let buffer = Buffer.allocUnsafeSlow(Math.min(READ_AHEAD_BYTES, rest));
+  const position = extent.offset + offset;
+  let bytes = await files.read(segment, buffer, position);
+  // A message larger than the read-ahead is read alone.
+  const firstBytes = bytes >= 4 ? 8 + readU32(buffer, 0) : 0;
+  if (firstBytes > buffer.length && firstBytes <= rest) {
+    buffer = Buffer.allocUnsafeSlow(firstBytes);
+    bytes = await files.read(segment, buffer, position);
+  }
+  let starts = new Uint32Array(Math.ceil(buffer.length / TYPICAL_RECORD_BYTES) + 1);
+  let count = 0;
+  let pos = 0;
+  while (pos < bytes) {
+    const end = checkRecord(buffer, pos, bytes);
+    if (end < 0) {
+      // Cut by the end of the read, or damaged: then whoever asks for that very message is told.
+      if (count > 0) break;
+      throw damaged(segment.path, position + pos, `message ${sequence + count} is not whole`);
+    }
+    if (
+      buffer[pos + 8] !== RecordType.message ||
+      messageChannelId(buffer, pos) !== log.id ||
+      readMsgProtoSequence(buffer, msgProtoStart(buffer, pos), end) !== sequence + count
+    ) {
+      throw damaged(
+        segment.path,
+        position + pos,
+        `message ${sequence + count} of channel ${log.id} is due here`,
+      );
+    }
+    if (count === starts.length) {
+      const grown = new Uint32Array(count * 2);
+      grown.set(starts);
+      starts = grown;
+    }
+    starts[count++] = pos;
+    pos = end;
+  }
+  if (count === 0) throw damaged(segment.path, position, `message ${sequence} is missing`);
+  return { owner: log, first: sequence, last: sequence + count - 1, buffer, starts: starts.slice(0, count) };
+}

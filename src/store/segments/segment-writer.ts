@@ -1,0 +1,224 @@
+import { writeAll } from '../../files/file-io.js';
+import { type FileId, segmentName } from '../../files/file-names.js';
+import type { StoreFile, StoreFs } from '../../files/fs.js';
+import { copyBytes } from '../../util/copy-bytes.js';
+import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
+import {
+  DIRECTORY_ENTRY_BYTES,
+  encodeFooter,
+  MAX_EXTENT_BYTES,
+  ROW_BYTES,
+  writeDirectoryEntry,
+  writeRow,
+} from '../format/segment-format.js';
+import { type Room, takeRoom } from '../room/reserve.js';
+import { Extent, Segment } from './segment.js';
+
+const OUT_BYTES = 1024 * 1024;
+const MAX_SPARE = 4;
+
+/** Written buffers, for the next segment: allocating them anew made the garbage collector run for each segment. */
+const spare: Buffer[] = [];
+
+const FIRST_ROWS_BYTES = 4096;
+/** Rows of an extent that has more are not kept. */
+const MAX_SPARE_ROWS_BYTES = 1024 * 1024;
+/** The rows of the last writer, which have grown to what an extent has: a store writes one or two segments at a time. */
+let spareRows: Buffer | undefined;
+
+/** An extent of a segment that is being written, with its channel. */
+export interface WrittenExtent {
+  channelId: number;
+  extent: Extent;
+}
+
+/**
+ * Writes one segment, front to back. Messages are added without waiting; when `isFull`, `drain` before the next one, which
+ * is also what lets the event loop breathe.
+ */
+export class SegmentWriter {
+  readonly segment: Segment;
+  readonly extents: WrittenExtent[] = [];
+  readonly #fs: StoreFs;
+  readonly #directory: string;
+  readonly #file: StoreFile;
+  /** It is written over a file that is larger. */
+  readonly #isCut: boolean;
+  #out = takeBuffer();
+  #outUsed = 0;
+  #full: Buffer[] = [];
+  /** Bytes that have gone to the file. */
+  #filePosition = 0;
+  /** Bytes that have been put, written or not. */
+  #position = 0;
+  #rows = takeRows();
+  #rowCount = 0;
+  #channelId = 0;
+  #first = 0;
+  #extentStart = 0;
+  #extentBytes = 0;
+  // The run of records that lie one behind the other and are copied at once.
+  #runBuffer: Buffer = this.#rows;
+  #runStart = 0;
+  #runEnd = 0;
+
+  private constructor(fs: StoreFs, directory: string, segment: Segment, file: StoreFile, isCut: boolean) {
+    this.#fs = fs;
+    this.#directory = directory;
+    this.segment = segment;
+    this.#file = file;
+    this.#isCut = isCut;
+  }
+
+  /** @param room that was set aside for it, if it is not to need any */
+  static async create(
+    fs: StoreFs,
+    directory: string,
+    id: FileId,
+    storeId: string,
+    room?: Room,
+  ): Promise<SegmentWriter> {
+    const segment = new Segment(id, `${directory}/${segmentName(id)}`);
+    if (room !== undefined) await takeRoom(fs, room, segment.path);
+    const file = await fs.open(segment.path, room === undefined ? 'create' : 'write');
+    const writer = new SegmentWriter(fs, directory, segment, file, room !== undefined);
+    writer.#put(encodeFileHeader(Magic.segment, { ...id, storeId, salt: 0 }), 0, FILE_HEADER_BYTES);
+    return writer;
+  }
+
+  get isFull(): boolean {
+    return this.#full.length > 0;
+  }
+
+  /** Messages of a channel follow, in order, from `firstSequence`. */
+  startExtent(channelId: number, firstSequence: number): void {
+    this.#channelId = channelId;
+    this.#first = firstSequence;
+    this.#extentStart = this.#position;
+    this.#extentBytes = 0;
+    this.#rowCount = 0;
+  }
+
+  /** The record of the next message. `buffer` must stay as it is until the extent's end or the next `drain`. */
+  message(buffer: Buffer, start: number, end: number, messageBytes: number, timestampMs: number): void {
+    if (this.#extentBytes + end - start > MAX_EXTENT_BYTES && this.#rowCount > 0) {
+      const next = this.#first + this.#rowCount;
+      this.endExtent();
+      this.startExtent(this.#channelId, next);
+    }
+    if ((this.#rowCount + 1) * ROW_BYTES > this.#rows.length) {
+      const rows = Buffer.allocUnsafeSlow(this.#rows.length * 2);
+      this.#rows.copy(rows);
+      this.#rows = rows;
+    }
+    writeRow(this.#rows, this.#rowCount++ * ROW_BYTES, this.#extentBytes, messageBytes, timestampMs);
+    this.#extentBytes += end - start;
+    if (buffer === this.#runBuffer && start === this.#runEnd && this.#runEnd > this.#runStart) {
+      this.#runEnd = end;
+      if (end - this.#runStart >= OUT_BYTES) this.#endRun();
+      return;
+    }
+    this.#endRun();
+    this.#runBuffer = buffer;
+    this.#runStart = start;
+    this.#runEnd = end;
+  }
+
+  endExtent(): void {
+    this.#endRun();
+    if (this.#rowCount === 0) return;
+    this.#put(this.#rows, 0, this.#rowCount * ROW_BYTES);
+    const last = this.#first + this.#rowCount - 1;
+    const extent = new Extent(this.segment, this.#first, last, this.#extentStart, this.#extentBytes);
+    this.extents.push({ channelId: this.#channelId, extent });
+    this.segment.bytes += extent.totalBytes;
+    this.segment.extentCount++;
+  }
+
+  async drain(): Promise<void> {
+    this.#endRun();
+    for (const buffer of this.#full) {
+      await writeAll(this.#file, buffer, 0, buffer.length, this.#filePosition);
+      this.#filePosition += buffer.length;
+      giveBuffer(buffer);
+    }
+    this.#full = [];
+  }
+
+  /** Makes the segment durable. */
+  async finish(): Promise<void> {
+    const directoryOffset = this.#position;
+    const entries = Buffer.allocUnsafe(this.extents.length * DIRECTORY_ENTRY_BYTES);
+    let at = 0;
+    for (const { channelId, extent } of this.extents) {
+      writeDirectoryEntry(entries, at, {
+        channelId,
+        count: extent.last - extent.first + 1,
+        firstSequence: extent.first,
+        offset: extent.offset,
+        bytes: extent.recordBytes,
+      });
+      at += DIRECTORY_ENTRY_BYTES;
+    }
+    this.#put(entries, 0, entries.length);
+    const footer = encodeFooter(this.extents.length, directoryOffset);
+    this.#put(footer, 0, footer.length);
+    await this.drain();
+    await writeAll(this.#file, this.#out, 0, this.#outUsed, this.#filePosition);
+    giveBuffer(this.#out);
+    giveRows(this.#rows);
+    if (this.#isCut) await this.#file.truncate(this.#position);
+    await this.#file.sync();
+    await this.#file.close();
+    await this.#fs.syncDirectory(this.#directory);
+  }
+
+  /** Leaves nothing behind, but for room that is the caller's to give back. */
+  async abandon(): Promise<void> {
+    await this.#file.close().catch(() => {});
+    if (this.#isCut) return;
+    await this.#fs.unlink(this.segment.path).catch(() => {});
+  }
+
+  #endRun(): void {
+    const start = this.#runStart;
+    const end = this.#runEnd;
+    if (start === end) return;
+    this.#runStart = this.#runEnd = 0;
+    this.#put(this.#runBuffer, start, end);
+  }
+
+  #put(buffer: Buffer, start: number, end: number): void {
+    this.#position += end - start;
+    let from = start;
+    for (;;) {
+      const room = this.#out.length - this.#outUsed;
+      const count = Math.min(room, end - from);
+      this.#outUsed = copyBytes(this.#out, this.#outUsed, buffer, from, from + count);
+      from += count;
+      if (from === end) return;
+      this.#full.push(this.#out);
+      this.#out = takeBuffer();
+      this.#outUsed = 0;
+    }
+  }
+}
+
+function takeBuffer(): Buffer {
+  return spare.pop() ?? Buffer.allocUnsafeSlow(OUT_BYTES);
+}
+
+function giveBuffer(buffer: Buffer): void {
+  if (spare.length < MAX_SPARE) spare.push(buffer);
+}
+
+function takeRows(): Buffer {
+  const rows = spareRows ?? Buffer.allocUnsafeSlow(FIRST_ROWS_BYTES);
+  spareRows = undefined;
+  return rows;
+}
+
+function giveRows(rows: Buffer): void {
+  if (rows.length <= MAX_SPARE_ROWS_BYTES && !(spareRows !== undefined && spareRows.length > rows.length))
+    spareRows = rows;
+}

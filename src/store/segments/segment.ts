@@ -1,0 +1,79 @@
+import type { FileId } from '../../files/file-names.js';
+import { ROW_BYTES } from '../format/segment-format.js';
+
+/** An immutable file of messages of many channels. */
+export class Segment {
+  readonly id: FileId;
+  readonly path: string;
+  /** Of all its extents, with their rows. */
+  bytes = 0;
+  /** Of those that a log still refers to. */
+  liveBytes = 0;
+  extentCount = 0;
+  /** A merge found damage in it: it is left as it is. */
+  isDamaged = false;
+
+  constructor(id: FileId, path: string) {
+    this.id = id;
+    this.path = path;
+  }
+}
+
+/**
+ * A run of one channel's messages in a segment: their records, and behind them a row for each. Or a gap: sequences of messages that a
+ * repair could not save, which are given to no other message. A gap lies in no segment, and is never a log's oldest extent.
+ */
+export class Extent {
+  readonly segment: Segment;
+  readonly first: number;
+  readonly last: number;
+  /** In the file. */
+  readonly offset: number;
+  /** Of the records. The rows follow. */
+  readonly recordBytes: number;
+
+  constructor(segment: Segment, first: number, last: number, offset: number, recordBytes: number) {
+    this.segment = segment;
+    this.first = first;
+    this.last = last;
+    this.offset = offset;
+    this.recordBytes = recordBytes;
+  }
+
+  static gap(first: number, last: number): Extent {
+    return new Extent(NO_SEGMENT, first, last, 0, 0);
+  }
+
+  /** No record has 0 bytes. */
+  get isGap(): boolean {
+    return this.recordBytes === 0;
+  }
+
+  get count(): number {
+    return this.last - this.first + 1;
+  }
+
+  get rowsOffset(): number {
+    return this.offset + this.recordBytes;
+  }
+
+  get totalBytes(): number {
+    return this.isGap ? 0 : this.recordBytes + this.count * ROW_BYTES;
+  }
+}
+
+const NO_SEGMENT = new Segment({ epoch: 0, number: 0 }, '');
+
+/** Where in `extents`, which are in order, the one with `sequence` is; -1 if there is none. */
+export function extentIndex(extents: readonly Extent[], sequence: number): number {
+  let low = 0;
+  let high = extents.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const extent = extents[middle]!;
+    if (sequence < extent.first) high = middle - 1;
+    else if (sequence > extent.last) low = middle + 1;
+    else return middle;
+  }
+  return -1;
+}

@@ -1,0 +1,168 @@
+import { BelievedTime } from '../../clock/believed-time.js';
+import type { Clock } from '../../clock/clock.js';
+import { checkpointName, type FileId, journalName, parseNames, segmentName } from '../../files/file-names.js';
+import type { StoreFs } from '../../files/fs.js';
+import { type DamageError, isGone, StoreError } from '../../files/store-error.js';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { Reign, type ReignState } from '../../lease/lease.js';
+import { readIdentity, type StoreIdentity } from '../file/identity.js';
+import { LogOwner } from '../file/log-owner.js';
+import { type Recovery, recover } from '../file/recovery.js';
+
+export interface FileInfo extends FileId {
+  path: string;
+  bytes: number;
+}
+
+export interface ChannelInfo {
+  name: string;
+  id: number;
+  firstSequence: number;
+  lastSequence: number;
+  messages: number;
+  /** Of their MsgProtos. */
+  bytes: number;
+  /** Runs in segments; what is not in one is in the journal. */
+  extents: number;
+  /** Messages among them that a repair could not save. */
+  lost: { first: number; last: number }[];
+}
+
+/** What is in a store, as a broker would find it that opened it now. */
+export interface StoreInfo {
+  identity: StoreIdentity;
+  reign: ReignState | undefined;
+  /** The newest epoch that left a file; 0 if none did. */
+  highestEpoch: number;
+  journals: FileInfo[];
+  segments: FileInfo[];
+  checkpoints: FileInfo[];
+  channels: ChannelInfo[];
+  clients: number;
+  subscriptions: number;
+  /** What recovery would tell: torn tails, a checkpoint passed over. */
+  warnings: string[];
+  /** Why a broker could not open it. */
+  damage: DamageError | undefined;
+}
+
+export interface InspectOptions {
+  fs: StoreFs;
+  clock: Clock;
+  dir: string;
+}
+
+const MIB = 1024 * 1024;
+/** A broker at work removes files now and then, between a look at the directory and a read. */
+const ATTEMPTS = 5;
+
+/**
+ * Reads a store without changing it, also while a broker has it.
+ *
+ * @throws StoreError if there is none, or it is of a newer version
+ */
+export async function storeInfo(options: InspectOptions): Promise<StoreInfo> {
+  const { fs, dir } = options;
+  const identity = await requireIdentity(options);
+  const warnings: string[] = [];
+  let damage: DamageError | undefined;
+  let recovery: Recovery | undefined;
+  try {
+    recovery = await recoverReadOnly(options, identity, warnings);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'damaged') throw error;
+    damage = error as DamageError;
+  }
+  const [journals, segments, checkpoints] = await listFiles(fs, dir);
+  return {
+    identity,
+    reign: await new Reign(fs, dir).read().catch(() => undefined),
+    highestEpoch: Math.max(0, ...[journals, segments, checkpoints].flat().map(({ epoch }) => epoch)),
+    journals,
+    segments,
+    checkpoints,
+    channels: recovery === undefined ? [] : channelsOf(recovery),
+    clients: recovery?.state.clients.size ?? 0,
+    subscriptions: recovery?.state.subscriptions.size ?? 0,
+    warnings,
+    damage,
+  };
+}
+
+export async function requireIdentity({ fs, dir }: InspectOptions): Promise<StoreIdentity> {
+  const identity = await readIdentity(fs, dir);
+  if (identity !== undefined) return identity;
+  throw new StoreError(
+    'foreign',
+    `There is no store in ${dir}. Give the --dir of a broker with --store file`,
+  );
+}
+
+/** What a broker would recover. Nothing is written. */
+export async function recoverReadOnly(
+  { fs, clock, dir }: InspectOptions,
+  { storeId }: StoreIdentity,
+  warnings: string[],
+): Promise<Recovery> {
+  for (let attempt = 1; ; attempt++) {
+    const found: string[] = [];
+    const warn = (message: string): void => {
+      found.push(message);
+    };
+    const owner = new LogOwner({
+      fs,
+      clock,
+      believed: new BelievedTime({ clock, warn: () => {} }),
+      warn,
+      blockBytes: MIB,
+      cacheBytes: 0,
+      loadedBytes: MIB,
+      maxOpenSegments: 8,
+    });
+    try {
+      const recovery = await recover({ fs, clock, dir, storeId, owner, warn });
+      warnings.push(...found);
+      return recovery;
+    } catch (error) {
+      const isDamage = error instanceof StoreError && error.code === 'damaged';
+      if ((!isGone(error) && !isDamage) || attempt === ATTEMPTS) throw error;
+    } finally {
+      owner.files.close();
+    }
+  }
+}
+
+export async function listFiles(fs: StoreFs, dir: string): Promise<[FileInfo[], FileInfo[], FileInfo[]]> {
+  const kinds = [
+    [JOURNAL_DIRECTORY, 'log', journalName],
+    [SEGMENT_DIRECTORY, 'seg', segmentName],
+    [CHECKPOINT_DIRECTORY, 'ckpt', checkpointName],
+  ] as const;
+  const lists: FileInfo[][] = [];
+  for (const [directory, extension, nameOf] of kinds) {
+    const list: FileInfo[] = [];
+    const names = await fs.list(`${dir}/${directory}`).catch(() => []);
+    for (const id of parseNames(names, extension)) {
+      const path = `${dir}/${directory}/${nameOf(id)}`;
+      const status = await fs.status(path);
+      if (status !== undefined) list.push({ ...id, path, bytes: status.bytes });
+    }
+    lists.push(list);
+  }
+  return lists as [FileInfo[], FileInfo[], FileInfo[]];
+}
+
+function channelsOf({ state }: Recovery): ChannelInfo[] {
+  return [...state.logs.values()]
+    .map((log) => ({
+      name: log.name,
+      id: log.id,
+      firstSequence: log.firstSequence,
+      lastSequence: log.lastSequence,
+      messages: log.messageCount,
+      bytes: log.byteCount,
+      extents: log.extents.filter(({ isGap }) => !isGap).length,
+      lost: log.extents.filter(({ isGap }) => isGap).map(({ first, last }) => ({ first, last })),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -1,0 +1,128 @@
+import { writeAtomically } from '../../files/file-io.js';
+import { isGone, StoreError } from '../../files/store-error.js';
+import { IDENTITY_FILE, REIGN_DIRECTORY } from '../../files/store-folder.js';
+import { Reign } from '../../lease/lease.js';
+import type { RandomBytes } from '../types/store-id.js';
+import type { InspectOptions } from './inspect.js';
+import { DAMAGED_DIRECTORY, keepAside, type RepairReport, repair, reportOf } from './repair.js';
+import { salvage } from './salvage.js';
+import { salvageIdentity } from './salvage-identity.js';
+import { storeVerify } from './verify.js';
+
+/** The hold on a store, as `claimStore` gives it. */
+export interface RepairClaim {
+  readonly epoch: number;
+  confirm(): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface RepairStoreOptions extends InspectOptions {
+  random: RandomBytes;
+  /** For where the store does not tell it any more. */
+  clusterId: string | undefined;
+  /** Only looks. */
+  isDryRun: boolean;
+  /** Whether the store may be changed. Nothing has been when this is called. */
+  ask: (report: RepairReport) => Promise<boolean>;
+  /** Takes the store, as a broker would. @throws StoreError `held` */
+  claim: () => Promise<RepairClaim>;
+}
+
+export interface RepairOutcome {
+  /** `possible`: it was only looked at. */
+  result: 'well' | 'possible' | 'refused' | 'repaired';
+  report: RepairReport;
+  notes: string[];
+  /** The folder with the former files; undefined if nothing was changed. */
+  keptIn: string | undefined;
+}
+
+const NOTHING: RepairReport = { damages: [], lost: [], doubtful: [], also: [], files: [] };
+
+/**
+ * Finds what is damaged in a store, and takes it out: everything that can be read stays, what cannot is told.
+ *
+ * @throws StoreError if it cannot be repaired, or somebody has it
+ */
+export async function repairStore(options: RepairStoreOptions): Promise<RepairOutcome> {
+  const { fs, dir, isDryRun, clusterId } = options;
+  const { identity, isDamaged } = await salvageIdentity(options, clusterId);
+  const { storeId } = identity;
+  const reignTrouble = await troubleOfReign(options);
+  const { damages, notes } = isDamaged ? { damages: [], notes: [] } : await storeVerify(options);
+  if (!isDamaged && reignTrouble === undefined && damages.length === 0)
+    return { result: 'well', report: NOTHING, notes, keptIn: undefined };
+
+  const look = async (): Promise<{ report: RepairReport; found: Awaited<ReturnType<typeof salvage>> }> => {
+    const found = await salvage(options, storeId);
+    const report = reportOf(found);
+    const identityPath = `${dir}/${IDENTITY_FILE}`;
+    if (isDamaged) {
+      const what = `it does not tell whose store this is; the other files do: ${storeId} of cluster "${identity.clusterId}"`;
+      report.damages = [{ path: identityPath, offset: 0, what }, ...report.damages];
+      report.files = [identityPath, ...report.files];
+    }
+    if (reignTrouble !== undefined) {
+      const path = `${dir}/${REIGN_DIRECTORY}`;
+      report.damages = [{ path, offset: 0, what: reignTrouble.message }, ...report.damages];
+    }
+    return { report, found };
+  };
+  const { report: preview, found: before } = await look();
+  const told = [...new Set([...notes, ...before.notes])];
+  if (isDryRun) return { result: 'possible', report: preview, notes: told, keptIn: undefined };
+  if (!(await options.ask(preview)))
+    return { result: 'refused', report: preview, notes: told, keptIn: undefined };
+
+  if (reignTrouble !== undefined) await setReignAside(options);
+  const claim = await options.claim();
+  try {
+    const { report, found } = await look();
+    if (JSON.stringify(report) !== JSON.stringify(preview)) {
+      throw new StoreError(
+        'held',
+        `The store in ${dir} has changed while it was looked at: is a broker at work on it? Run the command again`,
+      );
+    }
+    const { epoch } = claim;
+    const fence = (): Promise<void> => claim.confirm();
+    if (isDamaged) {
+      await keepAside(fs, dir, epoch, [`${dir}/${IDENTITY_FILE}`]);
+      await writeAtomically(fs, dir, IDENTITY_FILE, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
+    }
+    const keptIn = await repair({ ...options, storeId, epoch, fence }, found);
+    const after = await storeVerify(options);
+    if (after.damages.length > 0) {
+      const [{ path, offset, what }] = after.damages as [(typeof after.damages)[number]];
+      throw new StoreError(
+        'damaged',
+        `The store in ${dir} is still damaged: ${path}, byte ${offset}: ${what}. The former files are in ${keptIn}. Look after the disk first, then run the command again`,
+      );
+    }
+    return { result: 'repaired', report, notes: told, keptIn };
+  } finally {
+    await claim.release();
+  }
+}
+
+/** A folder of the reign that says nothing keeps brokers from starting; one that is gone is made anew by any of them. */
+async function troubleOfReign({ fs, dir }: InspectOptions): Promise<StoreError | undefined> {
+  try {
+    await new Reign(fs, dir).read();
+    return undefined;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    if (error instanceof StoreError) return error;
+    throw error;
+  }
+}
+
+async function setReignAside({ fs, dir, random }: RepairStoreOptions): Promise<void> {
+  const folder = `${dir}/${DAMAGED_DIRECTORY}`;
+  await fs.makeDirectory(folder);
+  await fs.rename(
+    `${dir}/${REIGN_DIRECTORY}`,
+    `${folder}/${REIGN_DIRECTORY}.${Buffer.from(random(6)).toString('hex')}`,
+  );
+  await fs.syncDirectory(dir);
+}

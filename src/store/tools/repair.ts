@@ -1,0 +1,336 @@
+import { removeIfThere, writeAtomically } from '../../files/file-io.js';
+import { checkpointName, type FileId, sameId } from '../../files/file-names.js';
+import type { StoreFs } from '../../files/fs.js';
+import { errorCode } from '../../files/fs-error.js';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { readMsgProtoTimestampNs } from '../../protocol/msgproto.js';
+import { toRanges } from '../../util/ranges.js';
+import {
+  type CheckpointExtent,
+  type CheckpointIds,
+  CheckpointWriter,
+  SnapshotWriter,
+} from '../format/checkpoint-format.js';
+import { msgProtoStart } from '../format/record.js';
+import { createJournalFile, MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
+import { writeReignBatch } from '../journal/term-record.js';
+import { scanExtent } from '../segments/segment-scan.js';
+import { SegmentWriter } from '../segments/segment-writer.js';
+import type { RandomBytes } from '../types/store-id.js';
+import type { InspectOptions } from './inspect.js';
+import type { Salvage } from './salvage.js';
+import type { LostMessages, Piece, SalvagedChannel, SalvageState } from './salvage-state.js';
+
+/** Former files lie in it, each repair's in a folder of its own. Nothing in it is ever removed. */
+export const DAMAGED_DIRECTORY = 'damaged';
+
+export interface RepairOptions extends InspectOptions {
+  random: RandomBytes;
+  storeId: string;
+  /** Of this repair: higher than any before. Whoever calls holds the reign. */
+  epoch: number;
+  /** Ends when the reign is known to be held still. */
+  fence: () => Promise<void>;
+}
+
+/** What a repair has done, or would do. */
+export interface RepairReport {
+  damages: { path: string; offset: number; what: string }[];
+  /** Messages that are lost. Nobody gets them, and their sequences are given to no others. */
+  lost: LostMessages[];
+  /** Messages that may have been the newest of their channel: how many there were, if any, cannot be known. */
+  doubtful: LostMessages[];
+  /** What else is lost, for people. */
+  also: string[];
+  /** Files that are taken out of the store, and kept. */
+  files: string[];
+}
+
+export function reportOf(salvage: Salvage): RepairReport {
+  const { state } = salvage;
+  return {
+    damages: state.damages,
+    lost: state.lostMessages,
+    doubtful: state.doubtful,
+    also: state.also,
+    files: filesToKeep(salvage),
+  };
+}
+
+/** Of journals and checkpoints all, if one is damaged: they are few, and belong together. */
+function filesToKeep({ segments, journals, checkpoints, damagedPaths }: Salvage): string[] {
+  const state = [...journals, ...checkpoints].map(({ path }) => path);
+  return [
+    ...(state.some((path) => damagedPaths.has(path)) ? state : []),
+    ...segments.filter(({ isThere, isWhole }) => isThere && !isWhole).map(({ path }) => path),
+  ];
+}
+
+/**
+ * Writes what was saved: messages of damaged segments and of journals into a new segment, everything else into a checkpoint. Until
+ * that is durable the store is as it was; each former file with damage in it is kept in `damaged/`.
+ *
+ * @returns the folder that the former files are kept in
+ */
+export async function repair(options: RepairOptions, salvage: Salvage): Promise<string> {
+  const { fs, dir, epoch, fence, storeId, random } = options;
+  const kept = await keepAside(fs, dir, epoch, filesToKeep(salvage));
+  await fence();
+  for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
+    await fs.makeDirectory(`${dir}/${name}`);
+  const { channels, segments } = await rewrite(options, salvage);
+  const directory = `${dir}/${JOURNAL_DIRECTORY}`;
+  const id = { epoch, number: 1 };
+  const journal = await createJournalFile({ fs, directory, storeId, random }, id, MIN_JOURNAL_BYTES);
+  try {
+    await writeReignBatch(journal, salvage.accepted, salvage.state.newestNs);
+  } finally {
+    await journal.file.close();
+  }
+  await fence();
+  const position = { ...id, offset: journal.offset, nextIndex: 2 };
+  const writer = new CheckpointWriter();
+  writer.begin(position, idsOf(salvage.state, epoch), segments, channels.length);
+  for (const channel of channels) writer.channel(channel);
+  const parts = writer.finish(id, storeId, snapshotOf(salvage.state));
+  await writeAtomically(fs, `${dir}/${CHECKPOINT_DIRECTORY}`, checkpointName(id), parts);
+  await fence();
+  // What the checkpoint makes needless, as after any other.
+  for (const { path } of [...salvage.journals, ...salvage.checkpoints]) await removeIfThere(fs, path);
+  for (const { path, isWhole } of salvage.segments) if (!isWhole) await removeIfThere(fs, path);
+  for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
+    await fs.syncDirectory(`${dir}/${name}`);
+  return kept;
+}
+
+/** Gives the files a second name there: no room is needed for it, and what a crash leaves of a repair misses nothing. */
+export async function keepAside(
+  fs: StoreFs,
+  dir: string,
+  epoch: number,
+  paths: readonly string[],
+): Promise<string> {
+  const folder = `${dir}/${DAMAGED_DIRECTORY}/${String(epoch).padStart(8, '0')}`;
+  for (const path of paths) {
+    const to = `${folder}/${path.slice(dir.length + 1)}`;
+    const parent = to.slice(0, to.lastIndexOf('/'));
+    await fs.makeDirectory(parent);
+    await fs.link(path, to).catch((error: unknown) => {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    });
+    await fs.syncDirectory(parent);
+  }
+  if (paths.length > 0) await fs.syncDirectory(dir);
+  return folder;
+}
+
+interface WrittenChannel extends Omit<SalvagedChannel, 'pieces' | 'doubt'> {
+  byteCount: number;
+  extentsFirst: number;
+  extents: CheckpointExtent[];
+}
+
+interface Rewritten {
+  channels: WrittenChannel[];
+  segments: FileId[];
+}
+
+/** Everything that cannot stay where it is goes into one new segment. */
+async function rewrite(options: RepairOptions, salvage: Salvage): Promise<Rewritten> {
+  const { fs, dir, epoch, storeId } = options;
+  const segments: FileId[] = [];
+  const indexOf = (id: FileId): number => {
+    const at = segments.findIndex((known) => sameId(known, id));
+    return at >= 0 ? at : segments.push(id) - 1;
+  };
+  const directory = `${dir}/${SEGMENT_DIRECTORY}`;
+  const writer = await SegmentWriter.create(fs, directory, { epoch, number: 1 }, storeId);
+  const channels: WrittenChannel[] = [];
+  try {
+    for (const channel of [...salvage.state.channels.values()].sort((a, b) => a.id - b.id)) {
+      channels.push(await rewriteChannel(fs, writer, channel, salvage, indexOf));
+    }
+    await writer.finish();
+  } catch (error) {
+    await writer.abandon();
+    throw error;
+  }
+  if (writer.extents.length === 0) await removeIfThere(fs, writer.segment.path);
+  return { channels, segments };
+}
+
+async function rewriteChannel(
+  fs: StoreFs,
+  writer: SegmentWriter,
+  channel: SalvagedChannel,
+  salvage: Salvage,
+  indexOf: (id: FileId) => number,
+): Promise<WrittenChannel> {
+  const run = new RunWriter(writer, channel, indexOf);
+  for (const piece of channel.pieces) {
+    if (piece.last < channel.firstSequence) continue;
+    switch (piece.kind) {
+      case 'gap':
+        break;
+      case 'messages':
+        for (const [i, { buffer, start, end, timestampMs }] of piece.messages.entries())
+          await run.message(buffer, start, end, piece.first + i, timestampMs);
+        break;
+      case 'extent': {
+        const segment = salvage.segments.find(({ id }) => sameId(id, piece.segment));
+        if (segment?.isThere) await rewriteExtent(fs, run, channel, piece, segment.path, segment.isWhole);
+      }
+    }
+  }
+  run.finish();
+  const { id, name, lastSequence, lastActivityMs } = channel;
+  const { firstSequence, byteCount, extents } = run;
+  return {
+    ...{ id, name, firstSequence, lastSequence, lastActivityMs, byteCount, extents },
+    extentsFirst: run.extentsFirst,
+  };
+}
+
+async function rewriteExtent(
+  fs: StoreFs,
+  run: RunWriter,
+  { id }: SalvagedChannel,
+  piece: Extract<Piece, { kind: 'extent' }>,
+  path: string,
+  isWhole: boolean,
+): Promise<void> {
+  const { first, last, offset, recordBytes } = piece;
+  const file = await fs.open(path, 'read');
+  try {
+    const entry = {
+      channelId: id,
+      firstSequence: first,
+      count: last - first + 1,
+      offset,
+      bytes: recordBytes,
+    };
+    if (isWhole) run.extent(piece);
+    await scanExtent(file, entry, (buffer, start, end, sequence, rowMs) => {
+      const protoStart = msgProtoStart(buffer, start);
+      if (isWhole) {
+        run.count(sequence, end - protoStart);
+        return undefined;
+      }
+      const timestampMs = rowMs ?? Number(readMsgProtoTimestampNs(buffer, protoStart, end) / 1_000_000n);
+      return run.message(buffer, start, end, sequence, timestampMs);
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+/** The extents of one channel: those that stay, those that are written anew, and gaps between them. */
+class RunWriter {
+  readonly extents: CheckpointExtent[] = [];
+  extentsFirst = 0;
+  firstSequence: number;
+  byteCount = 0;
+  readonly #writer: SegmentWriter;
+  readonly #channel: SalvagedChannel;
+  readonly #indexOf: (id: FileId) => number;
+  /** Behind the extents so far. */
+  #next = 0;
+  /** Where the extent that is being written began in the list of the writer; undefined if none is. */
+  #begun: number | undefined;
+  /** Behind what has been written of it. */
+  #written = 0;
+
+  constructor(writer: SegmentWriter, channel: SalvagedChannel, indexOf: (id: FileId) => number) {
+    this.#writer = writer;
+    this.#channel = channel;
+    this.#indexOf = indexOf;
+    this.firstSequence = channel.lastSequence + 1;
+  }
+
+  extent({ first, last, segment, offset, recordBytes }: Extract<Piece, { kind: 'extent' }>): void {
+    this.#end();
+    this.#push(first, last - first + 1, this.#indexOf(segment), offset, recordBytes);
+  }
+
+  /** A message of an extent that stays. */
+  count(sequence: number, bytes: number): void {
+    if (sequence < this.#channel.firstSequence) return;
+    if (sequence < this.firstSequence) this.firstSequence = sequence;
+    this.byteCount += bytes;
+  }
+
+  async message(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    sequence: number,
+    timestampMs: number,
+  ): Promise<void> {
+    if (sequence < this.#channel.firstSequence) return;
+    if (this.#begun !== undefined && sequence !== this.#written) this.#end();
+    if (this.#begun === undefined) {
+      this.#begun = this.#writer.extents.length;
+      this.#writer.startExtent(this.#channel.id, sequence);
+    }
+    this.#written = sequence + 1;
+    const bytes = end - msgProtoStart(buffer, start);
+    this.count(sequence, bytes);
+    this.#writer.message(buffer, start, end, bytes, timestampMs);
+    if (this.#writer.isFull) await this.#writer.drain();
+  }
+
+  /** What is behind the last message is a gap too. */
+  finish(): void {
+    this.#end();
+    if (this.extents.length > 0 && this.#next <= this.#channel.lastSequence)
+      this.#gap(this.#channel.lastSequence);
+  }
+
+  #end(): void {
+    if (this.#begun === undefined) return;
+    this.#writer.endExtent();
+    const { segment } = this.#writer;
+    for (const { extent } of this.#writer.extents.slice(this.#begun)) {
+      this.#push(extent.first, extent.count, this.#indexOf(segment.id), extent.offset, extent.recordBytes);
+    }
+    this.#begun = undefined;
+  }
+
+  #push(first: number, count: number, segment: number, offset: number, recordBytes: number): void {
+    if (this.extents.length === 0) this.extentsFirst = first;
+    else if (first > this.#next) this.#gap(first - 1);
+    this.extents.push({ segment, count, offset, recordBytes });
+    this.#next = first + count;
+  }
+
+  #gap(last: number): void {
+    this.extents.push({ segment: 0, count: last - this.#next + 1, offset: 0, recordBytes: 0 });
+    this.#next = last + 1;
+  }
+}
+
+/** Ids that only lost records knew must not be used again: each reign has a range of its own where that cannot be told. */
+function idsOf(state: SalvageState, epoch: number): CheckpointIds {
+  const { newestNs, time, nextLogId, nextSession } = state;
+  const floor = state.isCheckpointLost ? (epoch % MAX_RANGES) * IDS_PER_RANGE : 0;
+  return {
+    newestNs,
+    time,
+    nextLogId,
+    nextSession: Math.max(nextSession, floor),
+    nextSubscriptionId: Math.max(state.nextSubscriptionId, floor),
+  };
+}
+
+const IDS_PER_RANGE = 2 ** 20;
+const MAX_RANGES = 2 ** 11;
+
+function snapshotOf(state: SalvageState): SnapshotWriter {
+  const snapshot = new SnapshotWriter();
+  for (const client of state.clients.values()) snapshot.client(client);
+  for (const { record, pending } of state.subscriptions.values()) {
+    snapshot.subscription(record, toRanges([...pending].sort((a, b) => a - b)));
+  }
+  for (const run of state.guidRuns) snapshot.recentGuids(run);
+  return snapshot;
+}

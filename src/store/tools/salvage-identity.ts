@@ -1,0 +1,95 @@
+import { readWhole } from '../../files/file-io.js';
+import type { StoreFs } from '../../files/fs.js';
+import { StoreError } from '../../files/store-error.js';
+import { IDENTITY_FILE } from '../../files/store-folder.js';
+import { crc32 } from '../../util/crc.js';
+import { readIdentity, type StoreIdentity } from '../file/identity.js';
+import { FILE_HEADER_BYTES, FORMAT_VERSION, storeIdOf } from '../format/file-header.js';
+import { readWhatCanBeRead } from '../segments/segment-scan.js';
+import { type InspectOptions, listFiles, requireIdentity } from './inspect.js';
+
+export interface SalvagedIdentity {
+  identity: StoreIdentity;
+  /** The file says otherwise, or nothing that can be read. */
+  isDamaged: boolean;
+}
+
+/** So many characters of a store id may have changed: more of them are another store's. */
+const MAX_CHANGED = 4;
+
+/**
+ * Whose store it is: what `stanchion.json` says, unless that cannot be read, or all other files say that it is damaged.
+ *
+ * @param clusterId for where the file does not tell it any more
+ * @throws StoreError if there is no store, its files are another's, or its cluster id is not known
+ */
+export async function salvageIdentity(
+  options: InspectOptions,
+  clusterId: string | undefined,
+): Promise<SalvagedIdentity> {
+  const { fs, dir } = options;
+  const path = `${dir}/${IDENTITY_FILE}`;
+  const storeId = await storeIdOfFiles(options);
+  // Where no other file tells anything, this one is all there is.
+  if (storeId === undefined) return { identity: await requireIdentity(options), isDamaged: false };
+  let found: StoreIdentity | undefined;
+  try {
+    found = await readIdentity(fs, dir);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+  }
+  if (found?.storeId === storeId) {
+    if (clusterId === undefined || clusterId === found.clusterId)
+      return { identity: found, isDamaged: false };
+    throw new StoreError(
+      'wrong-cluster',
+      `${dir} holds the store of cluster "${found.clusterId}", not of "${clusterId}"`,
+    );
+  }
+  if (found !== undefined && changed(found.storeId, storeId) > MAX_CHANGED) {
+    throw new StoreError(
+      'foreign',
+      `${path} is of the store ${found.storeId}, and the files beside it are of ${storeId}. Put together again what belongs together`,
+    );
+  }
+  const text = await readText(fs, path);
+  const name = clusterId ?? /"clusterId": "([^"\\\n]+)",\n/.exec(text)?.[1];
+  if (name === undefined) {
+    throw new StoreError(
+      'damaged',
+      `${path} does not tell the cluster id any more. Give it: --cluster-id ID`,
+    );
+  }
+  const createdAt = /"createdAt": "([^"\\\n]+)"\n/.exec(text)?.[1] ?? new Date(0).toISOString();
+  return {
+    identity: { formatVersion: FORMAT_VERSION, clusterId: name, storeId, createdAt },
+    isDamaged: true,
+  };
+}
+
+/** As the headers of the other files have it, most of them. */
+async function storeIdOfFiles({ fs, dir }: InspectOptions): Promise<string | undefined> {
+  const votes = new Map<string, number>();
+  for (const { path } of (await listFiles(fs, dir)).flat()) {
+    const file = await fs.open(path, 'read');
+    try {
+      const header = await readWhatCanBeRead(file, 0, FILE_HEADER_BYTES);
+      if (header.length < FILE_HEADER_BYTES || crc32(header, 0, 60) !== header.readUInt32LE(60)) continue;
+      const storeId = storeIdOf(header);
+      votes.set(storeId, (votes.get(storeId) ?? 0) + 1);
+    } finally {
+      await file.close();
+    }
+  }
+  return [...votes].sort(([, a], [, b]) => b - a)[0]?.[0];
+}
+
+async function readText(fs: StoreFs, path: string): Promise<string> {
+  return (await readWhole(fs, path).catch(() => Buffer.alloc(0))).toString('utf8');
+}
+
+function changed(a: string, b: string): number {
+  let count = Math.abs(a.length - b.length);
+  for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) count++;
+  return count;
+}

@@ -1,0 +1,233 @@
+import { StoreError } from '../../files/store-error.js';
+import { crc32, saltOf } from '../../util/crc.js';
+import {
+  BATCH_HEADER_BYTES,
+  checkRecords,
+  findBatchHeader,
+  hasBatchMagic,
+  isBatchMagicAt,
+  readBatchHeader,
+} from '../format/batch-format.js';
+import { decodeFileHeader, FILE_HEADER_BYTES, Magic, SALT_AT } from '../format/file-header.js';
+import { checkRecord, MESSAGE_HEADER_BYTES, RecordType, readU32, writeU32 } from '../format/record.js';
+import type { JournalContent } from '../journal/journal-reader.js';
+
+/** Bytes of a journal that cannot be read. */
+export interface LostStretch {
+  path: string;
+  offset: number;
+  bytes: number;
+  what: string;
+  /** That may have been in it, at most. */
+  maxMessages: number;
+  maxRecords: number;
+  /** As they are now, if that may tell what it was. */
+  record: Buffer | undefined;
+}
+
+/** Gets what can be read, in order, and what cannot. */
+export interface SalvageSink {
+  /** A whole record, and the time of its batch if that is known. */
+  record(buffer: Buffer, start: number, end: number, timestampNs: bigint | undefined): void;
+  lost(stretch: LostStretch): void;
+  /** Damage that cost nothing. */
+  mended(path: string, offset: number, what: string): void;
+}
+
+/** A message of no bytes in a channel of one character, without guid, has more than that. */
+const MIN_MESSAGE_BYTES = MESSAGE_HEADER_BYTES + 14;
+/** No record of another kind has less. */
+const MIN_RECORD_BYTES = 10;
+
+/**
+ * A journal whose header may be damaged: only its salt is needed, and any batch header tells that.
+ *
+ * @returns undefined if nothing was ever written, or nothing can be made of it
+ */
+export function openDamagedJournal(
+  path: string,
+  buffer: Buffer,
+  storeId: string,
+): (JournalContent & { isHeaderWhole: boolean }) | undefined {
+  try {
+    const header = decodeFileHeader(Magic.journal, buffer, path, storeId);
+    if (header !== undefined) return { path, buffer, salt: header.salt, isHeaderWhole: true };
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return undefined;
+  }
+  if (!hasBatchMagic(buffer)) return undefined;
+  const salts = [buffer.readUInt32LE(SALT_AT)];
+  const first = FILE_HEADER_BYTES;
+  if (isBatchMagicAt(buffer, first)) {
+    salts.push(saltOf(buffer, first + 8, first + BATCH_HEADER_BYTES, readU32(buffer, first + 4)));
+  }
+  for (const salt of salts) {
+    const at = findBatchHeader(buffer, first, salt);
+    const header = at < 0 ? undefined : readBatchHeader(buffer, at, salt);
+    if (header !== undefined && checkRecords(buffer, header) === header.contentEnd)
+      return { path, buffer, salt, isHeaderWhole: false };
+  }
+  return undefined;
+}
+
+export interface JournalSalvage {
+  /** Behind what counts. */
+  end: number;
+  /** Bytes of a last batch that a crash may have torn: as in recovery they do not count. */
+  tornBytes: number;
+  isEmpty: boolean;
+}
+
+/**
+ * Reads a journal past whatever is damaged in it. What follows a damaged batch was written after that one had become durable, so all
+ * of it counted, and every whole record of it is kept.
+ *
+ * @param acceptedEnd where a later reign has said that the file ends; undefined if none has
+ * @param isFollowed the reign went on in another file, so that there was no torn batch at the end of this one
+ */
+export function salvageJournal(
+  { path, buffer, salt }: JournalContent,
+  from: number,
+  acceptedEnd: number | undefined,
+  isFollowed: boolean,
+  sink: SalvageSink,
+): JournalSalvage {
+  const limit = Math.min(buffer.length, acceptedEnd ?? buffer.length);
+  let pos = Math.max(from, FILE_HEADER_BYTES);
+  const begin = pos;
+  while (pos < limit) {
+    const header = readBatchHeader(buffer, pos, salt);
+    if (header !== undefined) {
+      const isWhole = checkRecords(buffer, header) === header.contentEnd && header.contentEnd <= limit;
+      if (!isWhole && acceptedEnd === undefined && !isFollowed) {
+        const isLast = findBatchHeader(buffer, header.contentStart, salt) < 0;
+        if (isLast) return { end: pos, tornBytes: usedEnd(buffer, pos) - pos, isEmpty: pos === begin };
+      }
+      const end = Math.min(header.contentEnd, limit);
+      salvageRecords(path, buffer, header.contentStart, end, header.timestampNs, sink);
+      if (header.contentEnd > limit) {
+        const bytes = header.contentEnd - limit;
+        sink.lost(lostStretch(path, limit, bytes, 'the file ends in the middle of a batch', undefined));
+      }
+      pos = header.contentEnd;
+      continue;
+    }
+    const next = findBatchHeader(buffer, pos + 1, salt);
+    let end = next < 0 || next > limit ? (acceptedEnd ?? -1) : next;
+    const isTail = end < 0;
+    if (isTail) {
+      end = usedEnd(buffer, pos);
+      if (!isFollowed || end === pos) return { end: pos, tornBytes: end - pos, isEmpty: pos === begin };
+      // A record may end in zeros; whichever it is, its own length tells.
+      end = Math.min(buffer.length, end + MESSAGE_HEADER_BYTES);
+    }
+    end = Math.min(end, limit);
+    salvageRecords(path, buffer, pos, end, undefined, sink, isTail);
+    pos = end;
+  }
+  if (acceptedEnd !== undefined && limit < acceptedEnd && pos < acceptedEnd) {
+    sink.lost(
+      lostStretch(
+        path,
+        limit,
+        acceptedEnd - limit,
+        'the file is shorter than what was recorded of it',
+        undefined,
+      ),
+    );
+  }
+  return { end: acceptedEnd ?? pos, tornBytes: 0, isEmpty: pos === begin };
+}
+
+/** All whole records of a stretch; where one is not, its length may still tell where the next one begins. */
+function salvageRecords(
+  path: string,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  timestampNs: bigint | undefined,
+  sink: SalvageSink,
+  mayEndInZeros = false,
+): void {
+  let pos = start;
+  while (pos < end) {
+    const recordEnd = checkRecord(buffer, pos, end);
+    if (recordEnd > 0) {
+      if (buffer[pos + 8] !== RecordType.batch) sink.record(buffer, pos, recordEnd, timestampNs);
+      pos = recordEnd;
+      continue;
+    }
+    if (mayEndInZeros && isAllZero(buffer, pos, end)) return;
+    const supposed = pos + 8 + (pos + 4 <= end ? readU32(buffer, pos) : end);
+    const isSupposedRight =
+      supposed > pos + 8 && (supposed === end || (supposed < end && checkRecord(buffer, supposed, end) > 0));
+    const next = isSupposedRight ? supposed : nextChain(buffer, pos + 1, end);
+    const isOne = isSupposedRight;
+    // Without a time it is a stretch that begins with a batch, whatever its header looks like.
+    const isHeaderDue = timestampNs === undefined && pos === start;
+    const isHeader = (isHeaderDue || isBatchMagicAt(buffer, pos)) && next - pos === BATCH_HEADER_BYTES;
+    if (isSumRight(buffer, pos, next)) {
+      // It is all there but for its length.
+      writeU32(buffer, pos, next - pos - 8);
+      sink.mended(path, pos, 'the length of a record is wrong; the record is whole');
+      sink.record(buffer, pos, next, timestampNs);
+    } else if (isHeader) sink.mended(path, pos, 'the header of a batch is not whole; its records are');
+    else {
+      const what = isOne ? 'a record is not whole' : 'records are not whole';
+      const stretch = lostStretch(
+        path,
+        pos,
+        next - pos,
+        what,
+        isOne ? buffer.subarray(pos, next) : undefined,
+      );
+      sink.lost(stretch);
+    }
+    pos = next;
+  }
+}
+
+/** Where whole records begin that lead, one behind the other, to the very end. What a publisher made up, inside a message, does not. */
+function nextChain(buffer: Buffer, from: number, end: number): number {
+  for (let start = from; start < end; start++) {
+    if (!isRecordType(buffer[start + 8])) continue;
+    let pos = start;
+    while (pos >= 0 && pos < end) pos = checkRecord(buffer, pos, end);
+    if (pos === end) return start;
+  }
+  return end;
+}
+
+/** Whether the CRC that stands at `start` is that of everything up to `end`. */
+function isSumRight(buffer: Buffer, start: number, end: number): boolean {
+  return end - start > 9 && crc32(buffer, start + 8, end) === readU32(buffer, start + 4);
+}
+
+function isRecordType(type: number | undefined): boolean {
+  return type !== undefined && type >= RecordType.message && type <= RecordType.reign;
+}
+
+export function lostStretch(
+  path: string,
+  offset: number,
+  bytes: number,
+  what: string,
+  record: Buffer | undefined,
+): LostStretch {
+  const most = (each: number): number => (record === undefined ? Math.max(1, Math.floor(bytes / each)) : 1);
+  const maxMessages = most(MIN_MESSAGE_BYTES);
+  return { path, offset, bytes, what, maxMessages, maxRecords: most(MIN_RECORD_BYTES), record };
+}
+
+function isAllZero(buffer: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (buffer[i] !== 0) return false;
+  return true;
+}
+
+/** Behind the last byte that is not 0. */
+export function usedEnd(buffer: Buffer, from: number): number {
+  let end = buffer.length;
+  while (end > from && buffer[end - 1] === 0) end--;
+  return end;
+}

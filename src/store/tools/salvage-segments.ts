@@ -1,0 +1,272 @@
+import { compareIds, type FileId, segmentName } from '../../files/file-names.js';
+import type { StoreFile, StoreFs } from '../../files/fs.js';
+import { StoreError } from '../../files/store-error.js';
+import { SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { readMsgProtoSequence, readMsgProtoTimestampNs } from '../../protocol/msgproto.js';
+import type { Checkpoint } from '../format/checkpoint-format.js';
+import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
+import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
+import { type DirectoryEntry, ROW_BYTES } from '../format/segment-format.js';
+import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
+import type { FileInfo } from './inspect.js';
+import { type Piece, type SalvageState, subjectOf } from './salvage-state.js';
+
+type ExtentPiece = Extract<Piece, { kind: 'extent' }>;
+
+/** A segment file, as it was found. */
+export interface SalvagedSegment {
+  id: FileId;
+  path: string;
+  /** It is there, and everything in it is as it should be. */
+  isWhole: boolean;
+  isThere: boolean;
+}
+
+interface SegmentSalvage {
+  segments: readonly SalvagedSegment[];
+  /** Reads every message that the state refers to, and tells it what is lost. To be called when the state is complete. */
+  check(): Promise<void>;
+}
+
+/**
+ * The segments of a store. Without a checkpoint they also tell which channels there are, and what is in them: that goes into the state
+ * at once.
+ */
+export async function salvageSegments(
+  fs: StoreFs,
+  dir: string,
+  files: readonly FileInfo[],
+  storeId: string,
+  checkpoint: Checkpoint | undefined,
+  state: SalvageState,
+): Promise<SegmentSalvage> {
+  const segments = new Map<string, SalvagedSegment>();
+  for (const { epoch, number, path } of files)
+    segments.set(path, { id: { epoch, number }, path, isWhole: true, isThere: true });
+  if (checkpoint === undefined) await channelsFrom(fs, files, storeId, state);
+  return {
+    get segments() {
+      return [...segments.values()];
+    },
+    check: () => check(fs, dir, files, storeId, segments, state),
+  };
+}
+
+async function check(
+  fs: StoreFs,
+  dir: string,
+  files: readonly FileInfo[],
+  storeId: string,
+  segments: Map<string, SalvagedSegment>,
+  state: SalvageState,
+): Promise<void> {
+  const pathOf = (id: FileId): string => `${dir}/${SEGMENT_DIRECTORY}/${segmentName(id)}`;
+  const live = new Map<string, { channelId: number; piece: ExtentPiece }[]>();
+  for (const channel of state.channels.values()) {
+    for (const piece of channel.pieces) {
+      if (piece.kind !== 'extent' || piece.last < channel.firstSequence) continue;
+      const path = pathOf(piece.segment);
+      const list = live.get(path);
+      if (list === undefined) live.set(path, [{ channelId: channel.id, piece }]);
+      else list.push({ channelId: channel.id, piece });
+      if (!segments.has(path))
+        segments.set(path, { id: piece.segment, path, isWhole: false, isThere: false });
+    }
+  }
+  const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
+  for (const segment of segments.values()) {
+    const { path } = segment;
+    const pieces = live.get(path) ?? [];
+    const bytes = sizes.get(path);
+    if (bytes === undefined) {
+      state.mended(path, 0, 'the file is missing');
+      for (const { channelId, piece } of pieces)
+        lose(state, channelId, piece, path, piece.offset, piece, 'the file is missing');
+      continue;
+    }
+    const damagesBefore = state.damages.length;
+    const file = await fs.open(path, 'read');
+    try {
+      await checkSegment(file, path, bytes, storeId, pieces, state);
+    } finally {
+      await file.close();
+    }
+    segment.isWhole = state.damages.length === damagesBefore;
+  }
+}
+
+async function checkSegment(
+  file: StoreFile,
+  path: string,
+  bytes: number,
+  storeId: string,
+  pieces: readonly { channelId: number; piece: ExtentPiece }[],
+  state: SalvageState,
+): Promise<void> {
+  const directory = await readSegmentDirectory(file, bytes);
+  if (!(await isHeaderWhole(file, path, storeId)) || directory === undefined) {
+    // One that nobody refers to was being written when a crash came.
+    if (pieces.length === 0) return;
+    state.mended(path, directory === undefined ? bytes : 0, 'its header or footer is not whole');
+  } else if (directory.damagedAt !== undefined) {
+    state.mended(path, directory.damagedAt, 'an entry of the directory is not whole');
+  }
+  const entries = pieces.map(({ channelId, piece }) => entryOf(channelId, piece));
+  const isLive = (entry: DirectoryEntry): boolean =>
+    entries.some(({ offset, channelId }) => offset === entry.offset && channelId === entry.channelId);
+  for (const { channelId, piece } of pieces) {
+    const { damages, badRows } = await scanExtent(
+      file,
+      entryOf(channelId, piece),
+      (buffer, start, end, _sequence, timestampMs) => {
+        if (!state.isCheckpointLost) return;
+        const stampNs = readMsgProtoTimestampNs(buffer, msgProtoStart(buffer, start), end);
+        state.seen(
+          channelId,
+          timestampMs ?? Number(stampNs / 1_000_000n),
+          stampNs,
+          readU32(buffer, start + 13),
+        );
+      },
+    );
+    for (const { first, last, offset, what } of damages) {
+      state.mended(path, offset, what);
+      lose(state, channelId, { first, last }, path, offset, piece, what);
+    }
+    for (const { offset, what } of badRows) state.mended(path, offset, what);
+  }
+  // Nobody is to get these any more, but a file with damage in it is not left where it is.
+  for (const entry of directory?.entries ?? []) {
+    if (isLive(entry)) continue;
+    const { damages, badRows } = await scanExtent(file, entry);
+    for (const { offset, what } of [...damages, ...badRows]) state.mended(path, offset, what);
+  }
+}
+
+async function isHeaderWhole(file: StoreFile, path: string, storeId: string): Promise<boolean> {
+  try {
+    const header = await readWhatCanBeRead(file, 0, FILE_HEADER_BYTES);
+    return decodeFileHeader(Magic.segment, header, path, storeId) !== undefined;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return false;
+  }
+}
+
+function entryOf(channelId: number, { first, last, offset, recordBytes }: ExtentPiece): DirectoryEntry {
+  return { channelId, count: last - first + 1, firstSequence: first, offset, bytes: recordBytes };
+}
+
+function lose(
+  state: SalvageState,
+  channelId: number,
+  { first, last }: { first: number; last: number },
+  path: string,
+  offset: number,
+  piece: ExtentPiece,
+  what: string,
+): void {
+  const channel = state.channels.get(channelId);
+  if (channel === undefined || last < channel.firstSequence) return;
+  const from = Math.max(first, channel.firstSequence);
+  const share = (last - from + 1) / (piece.last - piece.first + 1);
+  const bytes = Math.round(piece.recordBytes * share);
+  state.lose({ channel: channel.name, first: from, last, path, offset, bytes, what });
+}
+
+/** Channels with what segments hold of them. Two segments may have the same messages: one of them was merged from the other. */
+async function channelsFrom(
+  fs: StoreFs,
+  files: readonly FileInfo[],
+  storeId: string,
+  state: SalvageState,
+): Promise<void> {
+  const found = new Map<number, { name: string; pieces: ExtentPiece[] }>();
+  for (const { epoch, number, path, bytes } of [...files].sort(compareIds).reverse()) {
+    const file = await fs.open(path, 'read');
+    try {
+      const directory = await readSegmentDirectory(file, bytes);
+      const isWhole = directory !== undefined && directory.damagedAt === undefined;
+      // What an earlier reign did not finish counted for nobody.
+      if (directory === undefined && !(await isHeaderWhole(file, path, storeId))) continue;
+      const entries = isWhole ? directory.entries : await walkExtents(file, bytes);
+      if (!isWhole) {
+        state.also.push(
+          `what of ${path} cannot be found: with the checkpoint and its directory damaged, nothing tells which messages were in it`,
+        );
+      }
+      for (const entry of entries) {
+        const { channelId, firstSequence: first, count, offset } = entry;
+        let channel = found.get(channelId);
+        if (channel === undefined) {
+          const name = await nameIn(file, entry);
+          if (name === undefined) {
+            state.also.push(
+              `${count} messages from ${first} on of channel id ${channelId}, of which ${path} gives none: nothing tells the channel's name`,
+            );
+            continue;
+          }
+          channel = { name, pieces: [] };
+          found.set(channelId, channel);
+        }
+        const last = first + count - 1;
+        const piece: ExtentPiece = {
+          ...{ kind: 'extent', first, last, segment: { epoch, number }, offset },
+          recordBytes: entry.bytes,
+        };
+        // The newer one was merged from it; what it does not have was dropped by a limit.
+        if (channel.pieces.some((newer) => newer.last >= first && newer.first <= last)) continue;
+        channel.pieces.push(piece);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  for (const [id, { name, pieces }] of [...found].sort(([a], [b]) => a - b)) {
+    pieces.sort((a, b) => a.first - b.first);
+    const channel = state.addChannel(id, name, pieces[0]!.first, 0);
+    for (const piece of pieces) {
+      if (piece.first > channel.lastSequence + 1) {
+        const gap = { first: channel.lastSequence + 1, last: piece.first - 1 };
+        channel.pieces.push({ kind: 'gap', ...gap });
+        state.lose({ channel: name, ...gap, path: '', offset: 0, bytes: 0, what: 'no file holds them' });
+      }
+      channel.pieces.push(piece);
+      channel.lastSequence = piece.last;
+    }
+  }
+}
+
+/** The first message that can be read tells the channel's name. */
+async function nameIn(file: StoreFile, entry: DirectoryEntry): Promise<string | undefined> {
+  let name: string | undefined;
+  await scanExtent(file, entry, (buffer, start, end) => {
+    name ??= subjectOf(buffer, msgProtoStart(buffer, start), end);
+  });
+  return name;
+}
+
+/** The extents of a segment whose directory is damaged: records of one channel, one behind the other, then a row for each. */
+async function walkExtents(file: StoreFile, fileBytes: number): Promise<DirectoryEntry[]> {
+  const buffer = await readWhatCanBeRead(file, 0, fileBytes);
+  const entries: DirectoryEntry[] = [];
+  let pos = FILE_HEADER_BYTES;
+  for (;;) {
+    const offset = pos;
+    let entry: DirectoryEntry | undefined;
+    for (;;) {
+      const end = checkRecord(buffer, pos, buffer.length);
+      if (end < 0 || buffer[pos + 8] !== RecordType.message) break;
+      const channelId = messageChannelId(buffer, pos);
+      const sequence = readMsgProtoSequence(buffer, msgProtoStart(buffer, pos), end);
+      if (entry === undefined) entry = { channelId, firstSequence: sequence, count: 0, offset, bytes: 0 };
+      if (entry.channelId !== channelId || entry.firstSequence + entry.count !== sequence) break;
+      entry.count++;
+      entry.bytes += end - pos;
+      pos = end;
+    }
+    if (entry === undefined) return entries;
+    entries.push(entry);
+    pos += entry.count * ROW_BYTES;
+  }
+}

@@ -1,0 +1,411 @@
+import { GUID_HEADER_BYTES, type GuidRun } from '../../dedup/guid-generation.js';
+import type { FileId } from '../../files/file-names.js';
+import {
+  decodeMsgProtoView,
+  newMsgProtoView,
+  readMsgProtoSequence,
+  readMsgProtoTimestampNs,
+} from '../../protocol/msgproto.js';
+import { ByteReader } from '../format/bytes.js';
+import type { Checkpoint } from '../format/checkpoint-format.js';
+import { expandRanges } from '../format/checkpoint-format.js';
+import {
+  MESSAGE_HEADER_BYTES,
+  messageChannelId,
+  msgProtoStart,
+  RECORD_HEADER_BYTES,
+  RecordType,
+  readClient,
+  readRanges,
+  readSubscription,
+  readU32,
+} from '../format/record.js';
+import type { ClientRecord, SubscriptionRecord } from '../types/store.js';
+import type { SavedTime } from '../types/store-time.js';
+import type { LostStretch, SalvageSink } from './salvage-journal.js';
+
+/** A message of a journal. */
+export interface JournalMessage {
+  buffer: Buffer;
+  start: number;
+  end: number;
+  timestampMs: number;
+  /** Of the reign that wrote it. */
+  epoch: number;
+}
+
+/** Consecutive messages of a channel: in a segment, or from journals, or lost. */
+export type Piece =
+  | { kind: 'extent'; first: number; last: number; segment: FileId; offset: number; recordBytes: number }
+  | { kind: 'messages'; first: number; last: number; messages: JournalMessage[] }
+  | { kind: 'gap'; first: number; last: number };
+
+export interface SalvagedChannel {
+  id: number;
+  name: string;
+  firstSequence: number;
+  lastSequence: number;
+  lastActivityMs: number;
+  /** In order, without gaps but for those that are pieces. */
+  pieces: Piece[];
+  /** Where messages behind `lastSequence` may have been lost, and how many at most. */
+  doubt: { stretch: LostStretch; messages: number } | undefined;
+}
+
+export interface SalvagedSubscription {
+  record: SubscriptionRecord;
+  pending: Set<number>;
+}
+
+/** Messages that are certainly lost. */
+export interface LostMessages {
+  channel: string;
+  first: number;
+  last: number;
+  path: string;
+  offset: number;
+  /** Of the damaged stretch. */
+  bytes: number;
+  what: string;
+}
+
+/** Messages that may have been the newest of their channel, and lost: nobody can tell how many. Their sequences are not given again. */
+export interface DoubtfulMessages extends LostMessages {}
+
+/** Of the journals: as many as a checkpoint has. */
+const MAX_GUIDS = 65_536;
+
+/** What can be saved of a store. */
+export class SalvageState implements SalvageSink {
+  readonly channels = new Map<number, SalvagedChannel>();
+  readonly clients = new Map<string, ClientRecord>();
+  readonly subscriptions = new Map<number, SalvagedSubscription>();
+  readonly guidRuns: GuidRun[] = [];
+  nextLogId = 1;
+  nextSession = 1;
+  nextSubscriptionId = 1;
+  newestNs = 0n;
+  time: SavedTime | undefined;
+  readonly lostMessages: LostMessages[] = [];
+  readonly doubtful: DoubtfulMessages[] = [];
+  /** Damage, wherever it is: that which cost nothing too. */
+  readonly damages: { path: string; offset: number; what: string }[] = [];
+  /** What else was lost, for people. */
+  readonly also: string[] = [];
+  isCheckpointLost = false;
+  /** Of the journal that is being read. */
+  epoch = 0;
+  readonly #deleted = new Set<number>();
+  #isStateLost = false;
+  readonly #guids: { ms: number; entries: Buffer[] }[] = [];
+  #newest: LostStretch | undefined;
+
+  load(checkpoint: Checkpoint): void {
+    this.nextLogId = checkpoint.nextLogId;
+    this.nextSession = checkpoint.nextSession;
+    this.nextSubscriptionId = checkpoint.nextSubscriptionId;
+    this.newestNs = checkpoint.newestNs;
+    this.time = checkpoint.time;
+    for (const { extents, extentsFirst, ...channel } of checkpoint.channels) {
+      let first = extentsFirst;
+      const pieces = extents.map(({ segment, count, offset, recordBytes }): Piece => {
+        const last = first + count - 1;
+        const piece: Piece =
+          recordBytes === 0
+            ? { kind: 'gap', first, last }
+            : { kind: 'extent', first, last, segment: checkpoint.segments[segment]!, offset, recordBytes };
+        first = last + 1;
+        return piece;
+      });
+      this.channels.set(channel.id, { ...channel, pieces, doubt: undefined });
+    }
+    for (const client of checkpoint.clients) this.clients.set(client.clientId, client);
+    for (const { record, pending } of checkpoint.subscriptions) {
+      this.subscriptions.set(record.id, { record, pending: new Set(pending) });
+    }
+    this.guidRuns.push(...checkpoint.recentGuids);
+  }
+
+  mended(path: string, offset: number, what: string): void {
+    this.damages.push({ path, offset, what });
+  }
+
+  record(buffer: Buffer, start: number, end: number, timestampNs: bigint | undefined): void {
+    if (buffer[start + 8] === RecordType.message) {
+      this.#message(buffer, start, end, timestampNs);
+      return;
+    }
+    if (timestampNs !== undefined && timestampNs > this.newestNs) this.newestNs = timestampNs;
+    this.#other(buffer[start + 8]!, new ByteReader(buffer, start + RECORD_HEADER_BYTES, end));
+  }
+
+  lost(stretch: LostStretch): void {
+    const { path, offset, what, maxRecords, maxMessages } = stretch;
+    this.damages.push({ path, offset, what });
+    this.#newest = stretch;
+    this.nextLogId += maxRecords;
+    this.nextSession += maxRecords;
+    this.nextSubscriptionId += maxRecords;
+    const known = this.#channelOf(stretch.record);
+    if (known !== undefined) {
+      const { channel, sequence } = known;
+      this.#addGap(channel, channel.lastSequence + 1, sequence);
+      return;
+    }
+    this.#isStateLost = true;
+    const type = stretch.record?.[RECORD_HEADER_BYTES - 1] ?? 0;
+    // What it was else is as good as known: nothing in it looks like a message, and its type says that it was none.
+    if (type > RecordType.message && type <= RecordType.reign) return;
+    for (const channel of this.channels.values()) {
+      channel.doubt = { stretch, messages: (channel.doubt?.messages ?? 0) + maxMessages };
+    }
+  }
+
+  /** All journals are read. */
+  finish(): void {
+    let room = MAX_GUIDS;
+    const runs: GuidRun[] = [];
+    for (const { ms, entries } of this.#guids.reverse()) {
+      room -= entries.length;
+      if (room < 0) break;
+      runs.push({ ms, entries: Buffer.concat(entries) });
+    }
+    this.guidRuns.push(...runs.reverse());
+    if (this.#isStateLost) {
+      this.also.push(
+        'what the damaged records of a journal told beside messages of known channels: a channel that was made just then, with all that is in it; ' +
+          'who connected or subscribed just then has to do so again; what was acknowledged just then is delivered again; what was unsubscribed or deleted just then may be there again',
+      );
+    }
+    const known = new Map<number, number>();
+    for (const [id, { record }] of this.subscriptions) {
+      if (!this.channels.has(record.channelId)) {
+        this.subscriptions.delete(id);
+        this.also.push(
+          `a subscription of channel id ${record.channelId}, which is not known: client "${record.clientId}", durable "${record.durableName || record.queueGroup}"`,
+        );
+      } else known.set(record.channelId, Math.max(known.get(record.channelId) ?? 0, record.lastSent));
+    }
+    for (const channel of this.channels.values()) {
+      // What was delivered was there.
+      const delivered = known.get(channel.id) ?? 0;
+      if (delivered > channel.lastSequence) this.#addGap(channel, channel.lastSequence + 1, delivered);
+      if (channel.doubt === undefined) continue;
+      const { stretch, messages } = channel.doubt;
+      const first = channel.lastSequence + 1;
+      const last = channel.lastSequence + messages;
+      channel.pieces.push({ kind: 'gap', first, last });
+      channel.lastSequence = last;
+      this.doubtful.push(lostOf(channel, first, last, stretch));
+    }
+  }
+
+  /**
+   * Which message a damaged record was: two of what it says of it (channel id, sequence, channel name) agree, with each other and with what
+   * comes next.
+   */
+  #channelOf(record: Buffer | undefined): { channel: SalvagedChannel; sequence: number } | undefined {
+    if (record === undefined || record.length <= MESSAGE_HEADER_BYTES) return undefined;
+    const start = msgProtoStart(record, 0);
+    const said = start < record.length ? readMsgProtoSequence(record, start, record.length) : 0;
+    const isNext = (channel: SalvagedChannel): boolean =>
+      said > channel.lastSequence && said <= channel.lastSequence + 1 + (channel.doubt?.messages ?? 0);
+    const byId = this.channels.get(messageChannelId(record, 0));
+    const subject = subjectOf(record, start, record.length);
+    const bySubject = [...this.channels.values()].find(({ name }) => name === subject);
+    if (byId !== undefined && byId === bySubject) {
+      if (isNext(byId)) return { channel: byId, sequence: said };
+      // Its sequence is what is damaged.
+      return byId.doubt === undefined ? { channel: byId, sequence: byId.lastSequence + 1 } : undefined;
+    }
+    const next = [byId, bySubject].filter((channel) => channel !== undefined && isNext(channel));
+    return next.length === 1 ? { channel: next[0]!, sequence: said } : undefined;
+  }
+
+  #message(buffer: Buffer, start: number, end: number, timestampNs: bigint | undefined): void {
+    const id = messageChannelId(buffer, start);
+    const protoStart = msgProtoStart(buffer, start);
+    const sequence = readMsgProtoSequence(buffer, protoStart, end);
+    const stampNs = readMsgProtoTimestampNs(buffer, protoStart, end);
+    const channel = this.channels.get(id) ?? this.#unknownChannel(id, buffer, protoStart, end, sequence);
+    if (channel === undefined) return;
+    if (timestampNs !== undefined && timestampNs > this.newestNs) this.newestNs = timestampNs;
+    const session = readU32(buffer, start + 13);
+    if (session >= this.nextSession) this.nextSession = session + 1;
+    // Of a reign that was replaced: what its successor wrote counts. Anything else is known already.
+    if (sequence <= channel.lastSequence && !this.#withdraw(channel, sequence)) return;
+    if (sequence > channel.lastSequence + 1) this.#addGap(channel, channel.lastSequence + 1, sequence - 1);
+    // Where the header of its batch is lost, the one before was not much earlier.
+    const timestampMs = Number((timestampNs ?? (this.newestNs || stampNs)) / 1_000_000n);
+    const message = { buffer, start, end, timestampMs, epoch: this.epoch };
+    this.#addGuid(message, protoStart, session);
+    const newest = channel.pieces.at(-1);
+    if (newest?.kind === 'messages') {
+      newest.messages.push(message);
+      newest.last = sequence;
+    } else channel.pieces.push({ kind: 'messages', first: sequence, last: sequence, messages: [message] });
+    channel.lastSequence = sequence;
+    channel.lastActivityMs = Number(stampNs / 1_000_000n);
+    channel.doubt = undefined;
+  }
+
+  /** As a checkpoint has them: a run for each time. */
+  #addGuid({ buffer, start, timestampMs }: JournalMessage, guidEnd: number, session: number): void {
+    const guidStart = start + MESSAGE_HEADER_BYTES;
+    if (guidStart === guidEnd) return;
+    const entry = Buffer.alloc(GUID_HEADER_BYTES + guidEnd - guidStart);
+    entry.writeUInt32LE(messageChannelId(buffer, start), 0);
+    entry.writeUInt32LE(session, 4);
+    entry[8] = guidEnd - guidStart;
+    buffer.copy(entry, GUID_HEADER_BYTES, guidStart, guidEnd);
+    const newest = this.#guids.at(-1);
+    if (newest?.ms === timestampMs) newest.entries.push(entry);
+    else this.#guids.push({ ms: timestampMs, entries: [entry] });
+  }
+
+  /** The record of its creation is lost; its name is in the message. */
+  #unknownChannel(
+    id: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    sequence: number,
+  ): SalvagedChannel | undefined {
+    const name = subjectOf(buffer, start, end);
+    if (name === undefined || this.#deleted.has(id)) return undefined;
+    return this.addChannel(id, name, sequence, 0);
+  }
+
+  addChannel(id: number, name: string, firstSequence: number, createdMs: number): SalvagedChannel {
+    for (const other of this.channels.values()) {
+      if (other.name !== name || other.id === id) continue;
+      // The record of its deletion is lost.
+      this.channels.delete(other.id);
+      this.#deleted.add(other.id);
+    }
+    const channel: SalvagedChannel = {
+      ...{ id, name, firstSequence, lastSequence: firstSequence - 1, lastActivityMs: createdMs },
+      ...{ pieces: [], doubt: undefined },
+    };
+    this.channels.set(id, channel);
+    this.nextLogId = Math.max(this.nextLogId, id + 1);
+    return channel;
+  }
+
+  /** @returns whether the channel ends before `sequence` now */
+  #withdraw(channel: SalvagedChannel, sequence: number): boolean {
+    while (channel.lastSequence >= sequence) {
+      const newest = channel.pieces.at(-1);
+      if (newest?.kind !== 'messages' || newest.messages.at(-1)!.epoch >= this.epoch) return false;
+      newest.messages.pop();
+      newest.last--;
+      if (newest.messages.length === 0) channel.pieces.pop();
+      channel.lastSequence--;
+    }
+    return true;
+  }
+
+  #addGap(channel: SalvagedChannel, first: number, last: number): void {
+    const newest = channel.pieces.at(-1);
+    if (newest?.kind === 'gap') newest.last = last;
+    else channel.pieces.push({ kind: 'gap', first, last });
+    channel.lastSequence = last;
+    channel.doubt = undefined;
+    this.lose(lostOf(channel, first, last, this.#newest));
+  }
+
+  /** A message of a segment, where no checkpoint tells of it. */
+  seen(channelId: number, timestampMs: number, stampNs: bigint, session: number): void {
+    const channel = this.channels.get(channelId);
+    const timestampNs = BigInt(timestampMs) * 1_000_000n;
+    if (timestampNs > this.newestNs) this.newestNs = timestampNs;
+    if (session >= this.nextSession) this.nextSession = session + 1;
+    if (channel !== undefined)
+      channel.lastActivityMs = Math.max(channel.lastActivityMs, Number(stampNs / 1_000_000n));
+  }
+
+  lose(messages: LostMessages): void {
+    const before = this.lostMessages.at(-1);
+    const isNext = before?.channel === messages.channel && before.last === messages.first - 1;
+    if (isNext && before.path === messages.path) {
+      before.last = messages.last;
+      before.bytes += before.offset === messages.offset ? 0 : messages.bytes;
+    } else this.lostMessages.push(messages);
+  }
+
+  #other(type: number, r: ByteReader): void {
+    switch (type) {
+      case RecordType.channelCreated: {
+        const id = r.u32();
+        const createdMs = r.f64();
+        if (!this.channels.has(id)) this.addChannel(id, r.string(), 1, createdMs);
+        return;
+      }
+      case RecordType.channelDeleted: {
+        const id = r.u32();
+        this.channels.delete(id);
+        this.#deleted.add(id);
+        return;
+      }
+      case RecordType.bounds: {
+        const channel = this.channels.get(r.u32());
+        const first = r.varint();
+        if (channel !== undefined)
+          channel.firstSequence = Math.max(channel.firstSequence, Math.min(first, channel.lastSequence + 1));
+        return;
+      }
+      case RecordType.clientPut: {
+        const client = readClient(r);
+        this.clients.set(client.clientId, client);
+        this.nextSession = Math.max(this.nextSession, client.session + 1);
+        return;
+      }
+      case RecordType.clientRemoved:
+        this.clients.delete(r.string());
+        return;
+      case RecordType.subscriptionPut: {
+        const record = readSubscription(r);
+        const pending = this.subscriptions.get(record.id)?.pending ?? new Set<number>();
+        this.subscriptions.set(record.id, { record, pending });
+        this.nextSubscriptionId = Math.max(this.nextSubscriptionId, record.id + 1);
+        return;
+      }
+      case RecordType.subscriptionRemoved:
+        this.subscriptions.delete(r.u32());
+        return;
+      case RecordType.progress: {
+        const subscription = this.subscriptions.get(r.u32());
+        if (subscription === undefined) return;
+        const { record, pending } = subscription;
+        for (const sequence of expandRanges(readRanges(r))) {
+          pending.add(sequence);
+          if (sequence > record.lastSent) record.lastSent = sequence;
+        }
+        for (const sequence of expandRanges(readRanges(r))) pending.delete(sequence);
+        return;
+      }
+      default:
+    }
+  }
+}
+
+const NOWHERE: Pick<LostStretch, 'path' | 'offset' | 'bytes' | 'what'> = {
+  ...{ path: '', offset: 0, bytes: 0, what: 'no file holds them' },
+};
+
+function lostOf(
+  { name }: SalvagedChannel,
+  first: number,
+  last: number,
+  { path, offset, bytes, what }: Pick<LostStretch, 'path' | 'offset' | 'bytes' | 'what'> = NOWHERE,
+): LostMessages {
+  return { channel: name, first, last, path, offset, bytes, what };
+}
+
+const SCRATCH = newMsgProtoView();
+
+export function subjectOf(buffer: Buffer, start: number, end: number): string | undefined {
+  if (!decodeMsgProtoView(buffer, start, end, SCRATCH) || SCRATCH.subjectEnd === SCRATCH.subjectStart)
+    return undefined;
+  return buffer.toString('utf8', SCRATCH.subjectStart, SCRATCH.subjectEnd);
+}

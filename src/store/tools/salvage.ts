@@ -1,0 +1,221 @@
+import { compareIds, type FileId, journalName, sameId } from '../../files/file-names.js';
+import type { StoreFs } from '../../files/fs.js';
+import { StoreError } from '../../files/store-error.js';
+import { BATCH_HEADER_BYTES, findBatchHeader, readBatchHeader } from '../format/batch-format.js';
+import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.js';
+import { FILE_HEADER_BYTES } from '../format/file-header.js';
+import { checkRecord } from '../format/record.js';
+import type { JournalContent } from '../journal/journal-reader.js';
+import { type AcceptedJournal, readReignRecord } from '../journal/term-record.js';
+import { readFileLeniently } from '../segments/segment-scan.js';
+import { type FileInfo, type InspectOptions, listFiles } from './inspect.js';
+import { lostStretch, openDamagedJournal, salvageJournal, usedEnd } from './salvage-journal.js';
+import { type SalvagedSegment, salvageSegments } from './salvage-segments.js';
+import { SalvageState } from './salvage-state.js';
+
+/** What can be saved of a store, and what cannot. */
+export interface Salvage {
+  state: SalvageState;
+  journals: readonly FileInfo[];
+  checkpoints: readonly FileInfo[];
+  segments: readonly SalvagedSegment[];
+  /** What was read of journals, oldest first. */
+  accepted: AcceptedJournal[];
+  /** Files with damage in them, or with a batch that a crash may have torn. */
+  damagedPaths: Set<string>;
+  notes: string[];
+}
+
+interface DamagedJournal extends FileInfo {
+  content: (JournalContent & { isHeaderWhole: boolean }) | undefined;
+  /** Behind which there are only zeros. */
+  usedBytes: number;
+}
+
+interface PlannedJournal extends FileId {
+  from: number;
+  acceptedEnd: number | undefined;
+  isFollowed: boolean;
+}
+
+/** Its header, and some twenty journals that were accepted. */
+const MAX_FIRST_BATCH_BYTES = 256;
+/** A journal that is gone may have been as large as they are made. */
+const JOURNAL_BYTES = 8 * 1024 * 1024;
+
+/** Reads a store past all damage. Changes nothing; nobody may write to it meanwhile. */
+export async function salvage({ fs, dir }: InspectOptions, storeId: string): Promise<Salvage> {
+  const [journals, segments, checkpoints] = await listFiles(fs, dir);
+  const state = new SalvageState();
+  const notes: string[] = [];
+  const torn: string[] = [];
+  const contents = new Map<string, DamagedJournal>();
+  for (const journal of journals) contents.set(journalName(journal), await readJournal(fs, journal, storeId));
+  const checkpoint = await readCheckpoint(fs, checkpoints, contents, storeId, state);
+  const found = await salvageSegments(fs, dir, segments, storeId, checkpoint, state);
+  if (checkpoint !== undefined) state.load(checkpoint);
+  else if (checkpoints.length > 0 || isCheckpointMissing(journals, segments))
+    tellLostCheckpoint(dir, state, checkpoints);
+  const accepted: AcceptedJournal[] = [];
+  const position = checkpoint?.position;
+  const plan = planDamagedJournals(journals, contents, checkpoint, state);
+  for (const planned of plan) {
+    const isBase = position !== undefined && sameId(planned, position);
+    state.epoch = planned.epoch;
+    const path = `${dir}/journal/${journalName(planned)}`;
+    const { content, bytes } = contents.get(journalName(planned)) ?? { content: undefined, bytes: 0 };
+    if (content === undefined || content.buffer.length < planned.from) {
+      // Empty may be only what nobody counts on.
+      if (planned.acceptedEnd === undefined && !planned.isFollowed && !isBase) continue;
+      const end = planned.acceptedEnd ?? Math.max(bytes, JOURNAL_BYTES);
+      if (planned.acceptedEnd !== undefined)
+        accepted.push({ epoch: planned.epoch, number: planned.number, end });
+      if (end <= Math.max(planned.from, FILE_HEADER_BYTES)) continue;
+      const what = 'the file is missing, empty, or cannot be read at all';
+      state.lost(lostStretch(path, planned.from, end - planned.from, what, undefined));
+      continue;
+    }
+    if (!content.isHeaderWhole) state.mended(path, 0, 'its header is not whole');
+    const { from, acceptedEnd, isFollowed } = planned;
+    const { end, tornBytes, isEmpty } = salvageJournal(content, from, acceptedEnd, isFollowed, state);
+    if (!isEmpty || end > FILE_HEADER_BYTES)
+      accepted.push({ epoch: planned.epoch, number: planned.number, end });
+    if (tornBytes > 0) {
+      torn.push(path);
+      notes.push(`${path}: a batch of ${tornBytes} bytes at byte ${end} was torn by a crash and is not read`);
+    }
+  }
+  // A reign that a crash kept from serving has left its first record at most.
+  const served = plan.at(-1)?.epoch ?? position?.epoch ?? 0;
+  for (const { epoch, path, usedBytes } of contents.values()) {
+    if (epoch <= served || usedBytes <= FILE_HEADER_BYTES + MAX_FIRST_BATCH_BYTES) continue;
+    const bytes = usedBytes - FILE_HEADER_BYTES;
+    state.lost(lostStretch(path, FILE_HEADER_BYTES, bytes, 'nothing in it can be read', undefined));
+  }
+  state.finish();
+  await found.check();
+  // What cannot be told from damage is not thrown away either.
+  const damagedPaths = new Set([...state.damages.map(({ path }) => path), ...torn]);
+  return { state, journals, checkpoints, segments: found.segments, accepted, damagedPaths, notes };
+}
+
+async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Promise<DamagedJournal> {
+  const buffer = await readFileLeniently(fs, journal.path);
+  const content = openDamagedJournal(journal.path, buffer, storeId);
+  return { ...journal, content, usedBytes: usedEnd(buffer, 0) };
+}
+
+/** The newest that is whole; an older one only if the journals that follow it are there. */
+async function readCheckpoint(
+  fs: StoreFs,
+  checkpoints: readonly FileInfo[],
+  journals: ReadonlyMap<string, DamagedJournal>,
+  storeId: string,
+  state: SalvageState,
+): Promise<Checkpoint | undefined> {
+  let isNewest = true;
+  let found: Checkpoint | undefined;
+  for (const { path } of [...checkpoints].reverse()) {
+    try {
+      const checkpoint = decodeCheckpoint(path, await readFileLeniently(fs, path), storeId);
+      if (isNewest || journals.has(journalName(checkpoint.position))) found ??= checkpoint;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      state.mended(path, 0, 'the checkpoint is not whole');
+    }
+    isNewest = false;
+  }
+  return found;
+}
+
+/** Journals are removed only when a checkpoint stands for them. */
+function isCheckpointMissing(journals: readonly FileInfo[], segments: readonly FileInfo[]): boolean {
+  const [oldest] = journals;
+  return segments.some(({ epoch }) => oldest === undefined || epoch < oldest.epoch);
+}
+
+function tellLostCheckpoint(dir: string, state: SalvageState, checkpoints: readonly FileInfo[]): void {
+  state.isCheckpointLost = true;
+  if (checkpoints.length === 0) state.mended(`${dir}/checkpoints`, 0, 'there is no checkpoint any more');
+  state.also.push(
+    'the checkpoint, and with it what only it has: clients, subscriptions, how far each durable and queue group had come, and channels without messages. ' +
+      'Clients have to connect again, durables begin where their next subscription says. Those that the journals tell of go on from there, but what they had not acknowledged before that does not come again. Messages that a limit or a deletion had removed and that are still in segments may be there again: limits remove them anew',
+  );
+}
+
+/**
+ * Which journals lead to the newest state, as recovery would plan it, with what there is. The newest reign that has left a batch decides
+ * what counts of older ones; if its record of that is damaged, all of theirs counts that does not contradict it.
+ */
+function planDamagedJournals(
+  journals: readonly FileInfo[],
+  contents: ReadonlyMap<string, DamagedJournal>,
+  checkpoint: Checkpoint | undefined,
+  state: SalvageState,
+): PlannedJournal[] {
+  const position = checkpoint?.position;
+  const base = position?.epoch ?? 0;
+  const epochs = [...new Set(journals.map(({ epoch }) => epoch))].filter((epoch) => epoch > base).reverse();
+  const batchesOf = (id: FileId): boolean => hasBatch(contents.get(journalName(id))?.content);
+  const isAfter = (id: FileId): boolean => position === undefined || compareIds(id, position) >= 0;
+  const planned = (id: FileId, acceptedEnd: number | undefined, isFollowed: boolean): PlannedJournal => {
+    const from = position !== undefined && sameId(id, position) ? position.offset : FILE_HEADER_BYTES;
+    return { epoch: id.epoch, number: id.number, from, acceptedEnd, isFollowed };
+  };
+  const ownOf = (epoch: number, firstNumber: number): PlannedJournal[] => {
+    const last = journals.filter((id) => id.epoch === epoch && batchesOf(id)).at(-1)?.number ?? firstNumber;
+    const own: PlannedJournal[] = [];
+    // A later reign makes its journal when it has read all of this one: then what looks torn need not be.
+    const isOpenedLater = journals.some((id) => id.epoch > epoch);
+    for (let number = firstNumber; number <= last; number++) {
+      own.push(planned({ epoch, number }, undefined, number < last || isOpenedLater));
+    }
+    return own;
+  };
+  for (const epoch of epochs) {
+    const served = journals.some((id) => id.epoch === epoch && batchesOf(id));
+    if (!served) continue;
+    const accepted = acceptedBy(contents.get(journalName({ epoch, number: 1 }))?.content);
+    if (accepted === 'torn') continue;
+    const older =
+      accepted?.filter(isAfter).map((entry) => planned(entry, entry.end, false)) ??
+      journals
+        .filter((id) => id.epoch < epoch && isAfter(id))
+        .map((id) =>
+          planned(
+            id,
+            undefined,
+            journals.some((o) => o.epoch === id.epoch && o.number > id.number && batchesOf(o)),
+          ),
+        );
+    if (accepted === undefined) {
+      state.mended(
+        `${contents.get(journalName({ epoch, number: 1 }))?.path ?? journalName({ epoch, number: 1 })}`,
+        FILE_HEADER_BYTES,
+        'the first record of the reign, which says how far older journals counted, is not whole',
+      );
+    }
+    const all = [...older, ...ownOf(epoch, 1)];
+    if (position !== undefined) return all;
+    // The checkpoint that is lost stood for those that are gone.
+    const first = all.findIndex((id) => batchesOf(id));
+    return first < 0 ? [] : all.slice(first);
+  }
+  return position === undefined ? [] : ownOf(position.epoch, position.number);
+}
+
+function hasBatch(content: JournalContent | undefined): boolean {
+  return content !== undefined && findBatchHeader(content.buffer, FILE_HEADER_BYTES, content.salt) >= 0;
+}
+
+/** What the first batch of a reign says. @returns undefined if it is damaged; 'torn' if nothing else was ever written */
+function acceptedBy(content: JournalContent | undefined): AcceptedJournal[] | 'torn' | undefined {
+  if (content === undefined) return undefined;
+  const { buffer, salt } = content;
+  const start = FILE_HEADER_BYTES + BATCH_HEADER_BYTES;
+  const end = checkRecord(buffer, start, buffer.length);
+  const isHeaderWhole = readBatchHeader(buffer, FILE_HEADER_BYTES, salt) !== undefined;
+  if ((end < 0 || !isHeaderWhole) && findBatchHeader(buffer, FILE_HEADER_BYTES + 1, salt) < 0) return 'torn';
+  // Its own CRC is right, whatever the header of the batch.
+  return end < 0 ? undefined : readReignRecord(buffer, start, end);
+}

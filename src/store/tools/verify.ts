@@ -1,0 +1,220 @@
+import { readUsed, readWhole } from '../../files/file-io.js';
+import type { StoreFile, StoreFs } from '../../files/fs.js';
+import { DamageError, damaged, isGone, isUnreadable, StoreError } from '../../files/store-error.js';
+import { Reign } from '../../lease/lease.js';
+import type { Recovery } from '../file/recovery.js';
+import type { StoreState } from '../file/store-state.js';
+import { decodeCheckpoint } from '../format/checkpoint-format.js';
+import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
+import { type DirectoryEntry, FOOTER_BYTES } from '../format/segment-format.js';
+import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
+import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
+import { namesOf } from '../types/unreadable.js';
+import { type InspectOptions, listFiles, recoverReadOnly, requireIdentity } from './inspect.js';
+
+type PathAndBytes = { path: string; bytes: number };
+
+export interface StoreVerification {
+  files: number;
+  bytes: number;
+  /** Messages in segments whose CRC was checked. */
+  messages: number;
+  /** Empty if all is well. A path that is empty: of no single file. */
+  damages: { path: string; offset: number; what: string }[];
+  /** What is no damage: torn tails, files that a crash left half written. */
+  notes: string[];
+}
+
+/**
+ * Checks every CRC of every file, and that what the newest state refers to is there. Changes nothing; a broker may have
+ * the store meanwhile: what it removes during the check is left out.
+ *
+ * @throws StoreError if there is no store, or it is of a newer version
+ */
+export async function storeVerify(options: InspectOptions): Promise<StoreVerification> {
+  const { fs, dir } = options;
+  const { storeId } = await requireIdentity(options);
+  const result: StoreVerification = { files: 0, bytes: 0, messages: 0, damages: [], notes: [] };
+  const check = async (bytes: number, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (isGone(error)) return;
+      note(result, error);
+    }
+    result.files++;
+    result.bytes += bytes;
+  };
+  const recovery = await recoverReadOnly(options, await requireIdentity(options), result.notes).catch(
+    (error: unknown) => {
+      note(result, error);
+      return undefined;
+    },
+  );
+  // A reign that is gone altogether is made anew; one without its file keeps brokers from starting.
+  await new Reign(fs, dir).read().catch((error: unknown) => {
+    if (!isGone(error)) note(result, error);
+  });
+  const [journals, segments, checkpoints] = await listFiles(fs, dir);
+  for (const { path, bytes } of checkpoints) {
+    await check(bytes, async () => {
+      decodeCheckpoint(path, await readWhole(fs, path), storeId);
+    });
+  }
+  for (const { path, bytes } of journals) {
+    await check(bytes, async () => {
+      const content = openJournalContent(path, await readUsed(fs, path), storeId);
+      if (content === undefined) result.notes.push(`${path} was never used`);
+      else scanJournal(content, 0, 0, undefined, () => {});
+    });
+  }
+  const directories = new Map<string, DirectoryEntry[]>();
+  for (const { path, bytes } of segments) {
+    await check(bytes, async () => {
+      const file = await fs.open(path, 'read');
+      try {
+        directories.set(path, await checkSegment(file, { path, bytes }, storeId, recovery?.state, result));
+      } finally {
+        await file.close();
+      }
+    });
+  }
+  if (recovery === undefined) return result;
+  const missing = await crossCheck(fs, recovery, directories, result);
+  if (missing.size === 0) return result;
+  // A broker at work may have merged them away since the state was read.
+  const { state } = await recoverReadOnly(options, await requireIdentity(options), []);
+  for (const { path } of state.segments) {
+    if (missing.has(path)) note(result, damaged(path, 0, 'the file is missing'));
+  }
+  return result;
+}
+
+function note(result: StoreVerification, error: unknown): void {
+  if (!(error instanceof DamageError)) {
+    if (isUnreadable(error)) {
+      const { path = '', message } = error as NodeJS.ErrnoException;
+      result.damages.push({ path, offset: 0, what: `a part of it cannot be read: ${message}` });
+      return;
+    }
+    if (!(error instanceof StoreError)) throw error;
+    result.damages.push({ path: '', offset: 0, what: error.message });
+    return;
+  }
+  const { path, offset, what } = error;
+  if (result.damages.some((other) => other.path === path && other.offset === offset)) return;
+  result.damages.push({ path, offset, what });
+}
+
+/** Its messages are checked even if what it says of itself is damaged: the newest state knows where they are. */
+async function checkSegment(
+  file: StoreFile,
+  { path, bytes }: PathAndBytes,
+  storeId: string,
+  state: StoreState | undefined,
+  result: StoreVerification,
+): Promise<DirectoryEntry[]> {
+  const header = await readWhatCanBeRead(file, 0, FILE_HEADER_BYTES);
+  const isHeaderWhole = decodeFileHeader(Magic.segment, header, path, storeId) !== undefined;
+  const directory = await readSegmentDirectory(file, bytes);
+  const known = entriesOf(path, state);
+  if (!isHeaderWhole || directory === undefined) {
+    if (known.length === 0 && state !== undefined) {
+      result.notes.push(`${path} is not finished: it is being written, or a crash left it`);
+      return [];
+    }
+    const offset = isHeaderWhole ? Math.max(0, bytes - FOOTER_BYTES) : 0;
+    note(result, damaged(path, offset, 'its header or footer is not whole'));
+  } else if (directory.damagedAt !== undefined) {
+    note(result, damaged(path, directory.damagedAt, 'an entry of the directory is not whole'));
+  }
+  if (directory !== undefined && directory.foreignBytes > 0) {
+    result.notes.push(
+      `${path}: ${directory.foreignBytes} bytes behind its footer are not the store's: somebody has appended them. They are not read, ` +
+        'and all messages before them are as they were',
+    );
+  }
+  const entries = directory === undefined || directory.damagedAt !== undefined ? known : directory.entries;
+  for (const entry of entries) {
+    const scan = await scanExtent(file, entry);
+    result.messages += scan.messages;
+    const log = state?.logs.get(entry.channelId);
+    const of = log === undefined ? `channel ${entry.channelId}` : `channel ${log.name}`;
+    for (const { first, last, offset, what } of scan.damages) {
+      const range = first === last ? '' : `; messages ${first} to ${last} cannot be read`;
+      const isGone = log !== undefined && last < log.firstSequence;
+      note(result, damaged(path, offset, `${what} (${of}${isGone ? ', dropped by a limit' : ''})${range}`));
+    }
+    for (const { first, last, offset, what } of scan.badRows) {
+      const readable = first === last ? `message ${first} of ${of}` : `messages ${first} to ${last} of ${of}`;
+      note(result, damaged(path, offset, `${what}; ${readable} can be read all the same`));
+    }
+  }
+  return entries;
+}
+
+/** The extents of a segment that the newest state refers to. */
+function entriesOf(path: string, state: StoreState | undefined): DirectoryEntry[] {
+  const entries: DirectoryEntry[] = [];
+  for (const log of state?.logs.values() ?? []) {
+    for (const extent of log.extents) {
+      if (extent.segment.path !== path) continue;
+      const { first, count, offset, recordBytes } = extent;
+      entries.push({ channelId: log.id, count, firstSequence: first, offset, bytes: recordBytes });
+    }
+  }
+  return entries;
+}
+
+/** What the channels refer to is in the segments, and leaves no gap. @returns segments that are not there */
+async function crossCheck(
+  fs: StoreFs,
+  { state }: Recovery,
+  directories: ReadonlyMap<string, readonly DirectoryEntry[]>,
+  result: StoreVerification,
+): Promise<Set<string>> {
+  const missing = new Set<string>();
+  for (const log of state.logs.values()) {
+    let next = log.extents[0]?.first ?? log.flushedThrough + 1;
+    if (log.messageCount > 0 && next > log.firstSequence) {
+      result.damages.push({
+        path: '',
+        offset: 0,
+        what: `channel ${log.name}: no file holds message ${log.firstSequence}`,
+      });
+    }
+    for (const { segment, first, last, offset, recordBytes: bytes, isGap } of log.extents) {
+      if (first !== next) {
+        result.damages.push({
+          path: '',
+          offset: 0,
+          what: `channel ${log.name}: no file holds message ${next}`,
+        });
+      }
+      next = last + 1;
+      if (isGap) {
+        const lost = namesOf({ channel: log.name, first, last });
+        result.notes.push(`lost: ${lost}, which a repair could not save`);
+        continue;
+      }
+      const entries = directories.get(segment.path);
+      if (entries === undefined) {
+        if ((await fs.status(segment.path)) === undefined) missing.add(segment.path);
+        continue;
+      }
+      const isListed = entries.some(
+        (entry) =>
+          entry.channelId === log.id &&
+          entry.firstSequence === first &&
+          entry.offset === offset &&
+          entry.bytes === bytes,
+      );
+      if (!isListed)
+        note(
+          result,
+          damaged(segment.path, offset, `messages ${first} to ${last} of channel ${log.name} are due here`),
+        );
+    }
+  }
+  return missing;
+}

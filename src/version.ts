@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+
+/** As in package.json. */
+export const VERSION = readVersion();
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return (manifest as { version: string }).version;
+}

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Heartbeat, MemberRole } from '../../../src/group/talk/group-messages.js';
+import { ReignWatch } from '../../../src/group/watch/lease-watch.js';
+import { RELEASED } from '../../../src/lease/lease.js';
+
+const LEASE_MS = 600;
+const SELF = 'me@host@1@x';
+const OTHER = 'other@host@2@y';
+
+function heartbeat(member: string, role: MemberRole, epoch: number, counter?: number): Heartbeat {
+  const node = member.split('@')[0]!;
+  const about = { forMs: 0, storeId: 's', storeDir: '/d', server: 'localhost:4222' };
+  return { kind: 'heartbeat', member, node, role, epoch, counter, ...about };
+}
+
+describe('what a standby makes of what it sees', () => {
+  const held = (counter: number): { epoch: number; counter: number; holder: string } => ({
+    epoch: 3,
+    counter,
+    holder: OTHER,
+  });
+
+  it('is a first reign where nobody has ever had it', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw({ epoch: 0, counter: 0, holder: RELEASED }, false, 1, 2);
+    assert.equal(watch.judge(3)?.kind, 'first');
+    assert.equal(watch.signMs, undefined);
+    assert.equal(watch.active, undefined);
+  });
+
+  it('is a handover where it was given back, from whom it was seen to have', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 10, 11);
+    // The first look may find what is years old.
+    assert.equal(watch.signMs, undefined);
+    watch.saw(held(2), false, 60, 61);
+    assert.equal(watch.signMs, 60);
+    watch.saw({ epoch: 3, counter: 3, holder: RELEASED }, false, 110, 111);
+    assert.deepEqual(watch.judge(112), { kind: 'handover', why: 'it was given back' });
+    assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
+  });
+
+  it('is a dead process where the holder is gone', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), true, 10, 11);
+    assert.equal(watch.judge(12)?.kind, 'process_died');
+    assert.equal(watch.active, OTHER);
+  });
+
+  it('is that it looks at a copy where the active has told of more, even if the copy was given back', () => {
+    for (const state of [
+      held(5),
+      { ...held(5), holder: RELEASED },
+      { epoch: 2, counter: 90, holder: 'dead' },
+    ]) {
+      const watch = new ReignWatch(SELF, LEASE_MS, 0);
+      watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
+      for (let at = 110; at < 110 + 5 * LEASE_MS; at += 50) {
+        watch.looks();
+        watch.saw(state, state.holder !== OTHER, at, at + 1);
+        // It is told more and more meanwhile, until the active falls silent.
+        if (at < 1_000) watch.heard(heartbeat(OTHER, 'active', 3, 6 + at), at + 2);
+        assert.equal(watch.judge(at + 3), undefined, `${JSON.stringify(state)} at ${at}`);
+        assert.equal(watch.aheadOfStore?.counter, 6);
+        assert.equal(watch.isAstray(at + 3), false);
+      }
+      watch.looks();
+      watch.saw(state, false, 3_200, 3_201);
+      assert.equal(watch.isAstray(3_202), true);
+    }
+  });
+
+  it('is that it looks at a copy where there was more before, as it has seen, or made itself', () => {
+    const seen = new ReignWatch(SELF, LEASE_MS, 0);
+    seen.saw(held(6), false, 10, 11);
+    const made = new ReignWatch(SELF, LEASE_MS, 0);
+    made.held({ epoch: 3, counter: 6, holder: SELF });
+    for (const watch of [seen, made]) {
+      for (const state of [
+        held(5),
+        { ...held(5), holder: SELF },
+        { epoch: 2, counter: 90, holder: RELEASED },
+      ]) {
+        watch.looks();
+        watch.saw(state, true, 60, 61);
+        assert.equal(watch.judge(62), undefined, JSON.stringify(state));
+        assert.equal(watch.aheadOfStore?.counter, 6);
+        assert.equal(watch.isAstray(60 + 5 * LEASE_MS), true);
+      }
+      watch.looks();
+      watch.saw({ ...held(6), holder: RELEASED }, false, 70, 71);
+      assert.equal(watch.aheadOfStore, undefined);
+      assert.equal(watch.judge(72)?.kind, 'handover');
+    }
+  });
+
+  it('is nothing of the kind where a mount remembered an older name for a while, or more was told during a look', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
+    watch.looks();
+    watch.saw(held(5), false, 110, 111);
+    assert.equal(watch.isSuspicious(112), true, 'it looks past what the mount remembers');
+    watch.looks();
+    watch.saw(held(6), false, 150, 151);
+    assert.equal(watch.aheadOfStore, undefined);
+    watch.looks();
+    watch.heard(heartbeat(OTHER, 'active', 3, 7), 161);
+    watch.saw(held(6), false, 160, 162);
+    assert.equal(watch.aheadOfStore, undefined);
+  });
+
+  it('is an expired lease where the holder neither renews nor is heard', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3), 100);
+    watch.saw(held(1), false, 110, 111);
+    watch.saw(held(1), false, 700, 701);
+    assert.equal(watch.judge(702), undefined, 'its time has not come');
+    watch.saw(held(1), false, 712, 713);
+    assert.equal(watch.judge(714)?.kind, 'lease_expired');
+    assert.equal(watch.signMs, 100, 'the last sign was its heartbeat');
+  });
+
+  it('is an expired lease where the holder is heard, and has not renewed for long', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 0, 1);
+    watch.saw(held(1), false, 5 * LEASE_MS + 2, 5 * LEASE_MS + 3);
+    watch.heard(heartbeat(OTHER, 'active', 3), 5 * LEASE_MS + 3);
+    assert.equal(watch.judge(5 * LEASE_MS + 4)?.kind, 'lease_expired');
+  });
+
+  /** From the beginning of the test on. */
+  function hear(watch: ReignWatch, member: string, untilMs: number): void {
+    for (let atMs = 3; atMs < untilMs; atMs += LEASE_MS / 3)
+      watch.heard(heartbeat(member, 'standby', 3), atMs);
+    watch.heard(heartbeat(member, 'standby', 3), untilMs);
+  }
+
+  it('is a holder that is cut off where it renews, and most members do not hear it', () => {
+    const endMs = 5 * LEASE_MS + 10;
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
+    // One of two is no majority.
+    assert.equal(watch.judge(endMs + 1), undefined);
+    hear(watch, 'third@host@3@z', endMs);
+    assert.equal(watch.judge(endMs + 1)?.kind, 'cut_off');
+    // Nor are two of four.
+    watch.heard(heartbeat('fourth@host@4@z', 'standby', 3), endMs - LEASE_MS);
+    assert.equal(watch.judge(endMs + 1), undefined);
+  });
+
+  it('is nothing of the kind where the holder has just taken the reign again: it has its time as any other', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(0), false, 0, 1);
+    const backMs = 20 * LEASE_MS;
+    const endMs = backMs + 5 * LEASE_MS;
+    hear(watch, 'third@host@3@z', endMs);
+    for (let atMs = backMs; atMs <= endMs; atMs += 100) {
+      watch.saw({ ...held(atMs), epoch: 5 }, false, atMs, atMs + 1);
+      assert.equal(watch.judge(atMs + 2)?.kind, atMs < endMs ? undefined : 'cut_off', `at ${atMs}`);
+    }
+  });
+
+  it('is nothing of the kind where it was cut off itself, and hears another member before the holder', () => {
+    const backMs = 20 * LEASE_MS;
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3), 1);
+    hear(watch, 'third@host@3@z', 2 * LEASE_MS);
+    const endMs = backMs + 5 * LEASE_MS;
+    for (let atMs = 0; atMs <= endMs; atMs += 100) {
+      watch.saw(held(atMs), false, atMs, atMs + 1);
+      if (atMs >= backMs) watch.heard(heartbeat('third@host@3@z', 'standby', 3), atMs + 2);
+      if (atMs < endMs) assert.equal(watch.judge(atMs + 3), undefined, `at ${atMs}`);
+    }
+    // Nor was it heard since.
+    assert.equal(watch.judge(endMs + 3)?.kind, 'cut_off');
+  });
+
+  it('counts a node once among those that do not hear the holder, however often its process was killed', () => {
+    const endMs = 5 * LEASE_MS + 10;
+    const watching = (...gone: string[]): ReignWatch => {
+      const watch = new ReignWatch(SELF, LEASE_MS, 0);
+      watch.heard(heartbeat(OTHER, 'active', 3), 1);
+      for (const member of gone) watch.heard(heartbeat(member, 'standby', 3), 2);
+      for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
+      hear(watch, 'third@host@9@z', endMs);
+      return watch;
+    };
+    assert.equal(watching('third@host@3@z', 'third@host@4@z').judge(endMs + 1)?.kind, 'cut_off');
+    // Others that are silent may be with the holder, on the other side.
+    assert.equal(watching('fourth@host@3@z').judge(endMs + 1), undefined);
+  });
+
+  it('is no sign that anybody serves when the holder still recovers', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 10, 11);
+    watch.saw(held(2), false, 60, 61);
+    const next = 'third@host@3@z';
+    watch.heard(heartbeat(next, 'standby', 3), 70);
+    watch.saw({ epoch: 4, counter: 0, holder: next }, false, 80, 81);
+    watch.heard(heartbeat(next, 'recovering', 4), 90);
+    watch.saw({ epoch: 4, counter: 1, holder: next }, false, 100, 101);
+    assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
+    watch.heard(heartbeat(next, 'active', 4), 110);
+    assert.deepEqual([watch.active, watch.signMs], [next, 110]);
+  });
+
+  it('is no sign of a reign when somebody of an older epoch still says that he reigns', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 10, 11);
+    watch.saw(held(2), false, 60, 61);
+    watch.heard(heartbeat('old@host@4@w', 'active', 2), 80);
+    assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
+  });
+});
+
+describe('the other members that are told of', () => {
+  const later = 'other@host@3@z';
+  const named = (watch: ReignWatch, nowMs: number): [member: string, silentMs: number][] =>
+    watch.lately(nowMs).map(({ heartbeat, silentMs }) => [heartbeat.member, silentMs]);
+
+  it('are those that fell silent too, for ten minutes, the last one heard first', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'active', 3), 100);
+    watch.heard(heartbeat('third@host@4@v', 'standby', 3), 400);
+    assert.deepEqual(named(watch, 1_000), [
+      ['third@host@4@v', 600],
+      [OTHER, 900],
+    ]);
+    assert.deepEqual(named(watch, 600_100 + 1), [['third@host@4@v', 599_701]]);
+  });
+
+  it('are no former processes of a node: neither while it runs another one, nor when that has said goodbye', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat(OTHER, 'standby', 3), 100);
+    watch.heard(heartbeat(later, 'standby', 3), 5_000);
+    assert.deepEqual(named(watch, 5_100), [[later, 100]]);
+    watch.left(later);
+    assert.deepEqual(named(watch, 5_200), []);
+  });
+
+  it('do not pile up with every process that died and was started again', () => {
+    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    for (let i = 0; i < 1_000; i++) watch.heard(heartbeat(`n@host@${i}@x`, 'standby', 3), i * 60_000);
+    assert.ok(watch.peers.size <= 12, `${watch.peers.size} are kept`);
+    for (let i = 0; i < 100; i++) watch.heard(heartbeat(`n${i}@host@7@x`, 'standby', 3), 60_000_000);
+    assert.equal(watch.lately(60_000_000).length, 32);
+  });
+});

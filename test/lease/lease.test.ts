@@ -1,0 +1,446 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { systemClock } from '../../src/clock/clock.js';
+import { nodeFs, type StoreFs } from '../../src/files/fs.js';
+import { candidateLock } from '../../src/lease/candidate-lock.js';
+import { type ClaimOptions, claimStore, type StoreClaim } from '../../src/lease/exclusive.js';
+import { parseReignFileName, RELEASED, Reign, reignFileName } from '../../src/lease/lease.js';
+import { holderOf, machineProcesses, type Processes } from '../../src/lease/process-identity.js';
+import { StoreAnchor } from '../../src/lease/store-anchor.js';
+import { ManualClock } from '../clock/manual-clock.js';
+import { waitFor } from '../harness/wait.js';
+
+function directory(t: TestContext): string {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-reign-'));
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Keeps the process alive: the clock's timers do not. */
+async function awake<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, 1000);
+  return work.finally(() => clearInterval(timer));
+}
+
+describe('the reign', () => {
+  it('is the name of one file, and is born released', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
+    assert.deepEqual(await reign.read(), { epoch: 0, counter: 0, holder: RELEASED });
+    assert.deepEqual(fs.readdirSync(dir), ['reign'], 'nothing else is left');
+  });
+
+  it('is born behind the newest epoch that has left files, where somebody has removed it', async (t) => {
+    const dir = directory(t);
+    for (const file of ['journal/00000007.000001.log', 'segments/00000009.000002.seg']) {
+      fs.mkdirSync(path.dirname(`${dir}/${file}`));
+      fs.writeFileSync(`${dir}/${file}`, '');
+    }
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    assert.deepEqual(await reign.read(), { epoch: 9, counter: 0, holder: RELEASED });
+  });
+
+  it('is made apart from files made later, if it is to be renamed often, and nothing else is left', async (t) => {
+    const dir = directory(t);
+    let made = 0;
+    const counting: StoreFs = {
+      ...nodeFs,
+      open: (path, mode) => {
+        if (mode === 'create') made++;
+        return nodeFs.open(path, mode);
+      },
+    };
+    await new Reign(counting, dir, true).create('one');
+    assert.ok(made > 32, `${made} files were made`);
+    assert.deepEqual(fs.readdirSync(dir), ['reign']);
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
+  });
+
+  it('is made once by many at the same time', async (t) => {
+    const dir = directory(t);
+    const reigns = Array.from({ length: 10 }, (_, i) => new Reign(nodeFs, dir, i % 2 === 0));
+    await Promise.all(reigns.map((reign, i) => reign.create(`candidate-${i}`)));
+    assert.deepEqual(fs.readdirSync(dir), ['reign']);
+    assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
+  });
+
+  it('changes only for who knows its exact name', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    const first = await reign.takeOver(await reign.read(), 1, 'one');
+    assert.ok(first !== 'lost');
+    const second = await reign.renew(first);
+    assert.ok(second !== 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000001.000001.one']);
+    assert.equal(await reign.renew(first), 'lost');
+    assert.equal(await reign.takeOver(first, 2, 'two'), 'lost');
+    assert.equal(await reign.release(first), 'lost');
+    const third = await reign.takeOver(second, 2, 'two');
+    assert.ok(third !== 'lost');
+    assert.equal(await reign.renew(second), 'lost');
+    assert.ok((await reign.release(third)) !== 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000002.000001.released']);
+  });
+
+  it('ends for its holder when it is taken over from a name that nobody made', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('one');
+    const first = await reign.takeOver(await reign.read(), 1, 'one');
+    assert.ok(first !== 'lost');
+    for (const name of ['00000050.000000.foreign', '00000000.000007.old', 'README'])
+      fs.writeFileSync(`${dir}/reign/${name}`, '');
+    const found = await reign.read();
+    assert.equal(found.epoch, 50);
+    assert.ok((await reign.takeOver(found, 51, 'two')) !== 'lost');
+    assert.equal(await reign.renew(first), 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`).sort(), ['00000051.000000.two', 'README']);
+  });
+
+  it('is taken from a holder that goes on renewing another name meanwhile, and where a mount remembers an old one', async (t) => {
+    const dir = directory(t);
+    let lists = 0;
+    let one = { epoch: 1, counter: 0, holder: 'one' };
+    const busy: StoreFs = {
+      ...nodeFs,
+      list: async (folder) => {
+        const names = await nodeFs.list(folder);
+        if (++lists > 3) return [...names, '00000001.000009.remembered'];
+        // It renews between the listing and what follows.
+        const next = await new Reign(nodeFs, dir).renew(one);
+        if (next !== 'lost') one = next;
+        return names;
+      },
+    };
+    await new Reign(nodeFs, dir).create('one');
+    assert.ok(
+      (await new Reign(nodeFs, dir).takeOver({ epoch: 0, counter: 0, holder: RELEASED }, 1, 'one')) !==
+        'lost',
+    );
+    fs.writeFileSync(`${dir}/reign/00000050.000000.foreign`, '');
+    const next = await new Reign(busy, dir).takeOver({ epoch: 50, counter: 0, holder: 'foreign' }, 51, 'two');
+    assert.ok(next !== 'lost');
+    assert.equal(one.counter, 3);
+    assert.equal(await new Reign(nodeFs, dir).renew(one), 'lost');
+    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000051.000000.two']);
+  });
+
+  it('takes any text as a holder and gives the name back', () => {
+    const state = { epoch: 12, counter: 3456789, holder: 'a.b@c-d@1@' };
+    assert.deepEqual(parseReignFileName(reignFileName(state)), state);
+    assert.equal(parseReignFileName('lost+found'), undefined);
+    assert.match(holderOf('a/b c', { host: 'h@1', pid: 5, start: 'x' }), /^a-b-c@h-1@5@x$/);
+  });
+
+  it('has one winner in each epoch, whatever the number of processes that race', async (t) => {
+    const dir = directory(t);
+    await new Reign(nodeFs, dir).create('start');
+    const script = path.join(import.meta.dirname, 'lease-racer.ts');
+    const wins = await Promise.all(
+      [1, 2, 3].map(
+        (racer) =>
+          new Promise<number[]>((resolve, reject) => {
+            const child = fork(script, [dir, `racer-${racer}`, '60'], { execArgv: ['--import', 'tsx'] });
+            child.once('message', (message) => resolve(message as number[]));
+            child.once('error', reject);
+            child.once('exit', (code) => reject(new Error(`racer ${racer} ended with ${code}`)));
+          }),
+      ),
+    );
+    const epochs = wins.flat().sort((a, b) => a - b);
+    assert.deepEqual(
+      epochs,
+      Array.from({ length: epochs.length }, (_, i) => i + 1),
+    );
+    assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
+  });
+});
+
+describe('the lock of an epoch', () => {
+  const lockedIn = (dir: string): string[] => fs.readdirSync(`${dir}/reign.locks`);
+
+  it('is had by one, and free again when it is given back', async (t) => {
+    const dir = directory(t);
+    const [lock, other] = [candidateLock(nodeFs, dir, assert.fail), candidateLock(nodeFs, dir, assert.fail)];
+    const held = await lock(1);
+    assert.deepEqual(lockedIn(dir), ['00000001.lock']);
+    assert.equal(await other(1), undefined);
+    await held!.release();
+    assert.deepEqual(lockedIn(dir), []);
+  });
+
+  it('leaves that of the reign alone until a later one is won', async (t) => {
+    const dir = directory(t);
+    const reigning = await candidateLock(nodeFs, dir, assert.fail)(1);
+    assert.ok(reigning !== undefined);
+    // It finds then that there is nothing to take over.
+    const wrong = await candidateLock(nodeFs, dir, assert.fail)(2);
+    await wrong!.release();
+    assert.deepEqual(lockedIn(dir), ['00000001.lock']);
+    const won = await candidateLock(nodeFs, dir, assert.fail)(3);
+    await won!.removeOlder();
+    assert.deepEqual(lockedIn(dir), ['00000003.lock']);
+    await won!.release();
+    await reigning.release();
+  });
+});
+
+describe('a store for one broker alone', () => {
+  const here = machineProcesses(nodeFs, 'this-host', process.pid);
+
+  function claim(t: TestContext, dir: string, options: Partial<ClaimOptions> = {}): Promise<StoreClaim> {
+    const claiming = claimStore({
+      fs: nodeFs,
+      clock: systemClock,
+      dir,
+      nodeName: 'node-1',
+      processes: here,
+      lock: candidateLock(nodeFs, dir, assert.fail),
+      leaseMs: 200,
+      onLost: () => {},
+      ...options,
+    });
+    claiming.then((claimed) => t.after(() => claimed.release())).catch(() => {});
+    return awake(claiming);
+  }
+
+  /** Another process, as the reign has it. */
+  function processes(host: string, pid: number): Processes {
+    return {
+      self: async () => ({ host, pid, start: 'boot-1' }),
+      isDead: (identity) => here.isDead(identity),
+    };
+  }
+
+  /** As a network file system may be: it renames, loses the answer, asks again, and says that the name is not there. */
+  class ForgetfulFs {
+    isForgetful = false;
+    forgotten = 0;
+    readonly fs: StoreFs = new Proxy(nodeFs, {
+      get: (target, name) => {
+        if (name === 'rename') return this.#rename;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+
+    readonly #rename = async (from: string, to: string): Promise<void> => {
+      await nodeFs.rename(from, to);
+      if (!this.isForgetful || !from.includes('/reign/')) return;
+      this.forgotten++;
+      await nodeFs.rename(from, to);
+    };
+  }
+
+  it('is kept when a renewal was done and its answer lost, again and again', async (t) => {
+    const dir = directory(t);
+    const forgetful = new ForgetfulFs();
+    const lost: Error[] = [];
+    const first = await claim(t, dir, { fs: forgetful.fs, onLost: (error) => lost.push(error) });
+    forgetful.isForgetful = true;
+    await awake(waitFor(() => forgetful.forgotten >= 3 || lost.length > 0, 'three renewals'));
+    assert.deepEqual(lost, []);
+    await first.confirm();
+    forgetful.isForgetful = false;
+    await first.release();
+    assert.equal((await new Reign(nodeFs, dir).read()).holder, RELEASED);
+  });
+
+  it('is taken at once when the taking was done and its answer lost', async (t) => {
+    const dir = directory(t);
+    await (await claim(t, dir)).release();
+    const forgetful = new ForgetfulFs();
+    forgetful.isForgetful = true;
+    const clock = new ManualClock();
+    // Time does not pass: whoever waits for a lease waits for ever.
+    const claimed = await claim(t, dir, { fs: forgetful.fs, clock });
+    assert.equal(forgetful.forgotten, 1);
+    forgetful.isForgetful = false;
+    await claimed.confirm();
+    assert.equal(claimed.epoch, 2);
+  });
+
+  it('is taken at once when it is new, and when it was released', async (t) => {
+    const dir = directory(t);
+    const first = await claim(t, dir);
+    assert.equal(first.epoch, 1);
+    await first.release();
+    const second = await claim(t, dir, { leaseMs: 60_000 });
+    assert.equal(second.epoch, 2);
+  });
+
+  it('is refused while its holder renews, and the error says who that is', async (t) => {
+    const dir = directory(t);
+    await claim(t, dir, { nodeName: 'stan-1' });
+    await assert.rejects(claim(t, dir), (error: Error) => {
+      for (const part of [dir, 'stan-1', 'this-host', String(process.pid)])
+        assert.ok(error.message.includes(part), part);
+      return true;
+    });
+  });
+
+  it('is taken at once from a dead process of this host', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('x');
+    // It had the number of this one, in this boot and container, and began at another time.
+    const identity = await here.self();
+    const dead = holderOf('stan-1', { ...identity, start: `${identity.start}0` });
+    await reign.takeOver(await reign.read(), 7, dead);
+    const silenceMs = 60_000;
+    const begunMs = performance.now();
+    const taken = await claim(t, dir, { leaseMs: silenceMs });
+    assert.equal(taken.epoch, 8);
+    assert.ok(performance.now() - begunMs < silenceMs, 'nothing was waited for');
+  });
+
+  it('is taken from a silent holder of another host after the lease', async (t) => {
+    const dir = directory(t);
+    const reign = new Reign(nodeFs, dir);
+    await reign.create('x');
+    await reign.takeOver(
+      await reign.read(),
+      3,
+      holderOf('stan-1', { host: 'elsewhere', pid: 1, start: 'boot' }),
+    );
+    const started = performance.now();
+    const taken = await claim(t, dir);
+    assert.ok(performance.now() - started >= 200);
+    assert.equal(taken.epoch, 4);
+  });
+
+  it('tells its holder when it was taken, and confirms nothing more', async (t) => {
+    const dir = directory(t);
+    let lost: Error | undefined;
+    const claimed = await claim(t, dir, {
+      onLost: (error) => {
+        lost = error;
+      },
+    });
+    await claimed.confirm();
+    const reign = new Reign(nodeFs, dir);
+    while ((await reign.takeOver(await reign.read(), 9, 'usurper')) === 'lost');
+    await awake(
+      (async () => {
+        while (lost === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+      })(),
+    );
+    assert.match(lost!.message, /usurper/);
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    await claimed.release();
+    assert.equal((await reign.read()).holder, 'usurper');
+  });
+
+  it('asks at once whose it is when its lock is gone, and not its clock', async (t) => {
+    const dir = directory(t);
+    const clock = new ManualClock();
+    const lost: Error[] = [];
+    let loseLock = (): void => {};
+    const claimed = await claim(t, dir, {
+      clock,
+      lock: async (_epoch, onLost) => {
+        loseLock = () => onLost!(new Error('ENOENT'));
+        return { removeOlder: async () => {}, release: async () => {} };
+      },
+      onLost: (error) => lost.push(error),
+    });
+    // As long as the reign is its own, nothing rests on the lock.
+    loseLock();
+    await claimed.confirm();
+    assert.deepEqual(lost, []);
+    const reign = new Reign(nodeFs, dir);
+    assert.notEqual(await reign.takeOver(await reign.read(), 9, 'usurper'), 'lost');
+    loseLock();
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    clock.advance(1_000);
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    assert.deepEqual(
+      lost.map(({ message }) => message),
+      [`The store in ${dir} has been taken over by usurper. This broker must stop`],
+    );
+  });
+
+  it('is lost when a copy that is as new is put in the place of the store, and is not given back there', async (t) => {
+    const dir = directory(t);
+    const store = `${dir}/store`;
+    fs.mkdirSync(store);
+    fs.writeFileSync(`${store}/stanchion.json`, '{}');
+    const anchor = new StoreAnchor(nodeFs, store);
+    t.after(() => anchor.close());
+    await anchor.look();
+    const clock = new ManualClock();
+    const lost: Error[] = [];
+    const claimed = await claim(t, store, {
+      clock,
+      lookAtPlace: () => anchor.look(),
+      onLost: (error) => lost.push(error),
+    });
+    fs.cpSync(store, `${dir}/copy`, { recursive: true });
+    fs.renameSync(store, `${dir}/real`);
+    fs.renameSync(`${dir}/copy`, store);
+    while (lost.length === 0) {
+      clock.advance(200);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.match(lost[0]!.message, /store has been replaced by a copy .* This broker must stop/);
+    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    await claimed.release();
+    assert.match(fs.readdirSync(`${store}/reign`).join(), /^00000001\.\d+\.node-1@/);
+    assert.equal(lost.length, 1);
+  });
+
+  it('is taken without a lock where there can be none, which is told once, and what to do', async (t) => {
+    const dir = directory(t);
+    fs.writeFileSync(`${dir}/reign.locks`, 'something');
+    const told: string[] = [];
+    const lock = candidateLock(nodeFs, dir, (message) => told.push(message));
+    for (let epoch = 1; epoch <= 3; epoch++) {
+      const claimed = await claim(t, dir, { lock });
+      assert.equal(claimed.epoch, epoch);
+      await claimed.release();
+    }
+    const [first, ...others] = told;
+    assert.match(
+      first ?? 'nothing',
+      new RegExp(`^${dir}/reign.locks cannot be used, .*: EEXIST: .* or remove it`),
+    );
+    assert.deepEqual(others, []);
+    assert.equal(fs.readFileSync(`${dir}/reign.locks`, 'utf8'), 'something');
+    // Mended, and broken again.
+    fs.rmSync(`${dir}/reign.locks`);
+    await (await claim(t, dir, { lock })).release();
+    assert.equal(told.length, 1);
+    fs.rmSync(`${dir}/reign.locks`, { recursive: true });
+    fs.symlinkSync(`${dir}/nowhere`, `${dir}/reign.locks`);
+    await (await claim(t, dir, { lock })).release();
+    assert.match(told[1] ?? 'nothing', /reign.locks cannot be used, .*: ENOENT: /);
+  });
+
+  it('goes one epoch on when a candidate died with the lock of the next one', async (t) => {
+    const dir = directory(t);
+    await new Reign(nodeFs, dir).create('x');
+    const left = await candidateLock(nodeFs, dir, assert.fail)(1);
+    assert.ok(left !== undefined);
+    t.after(() => left.release());
+    const claimed = await claim(t, dir);
+    assert.equal(claimed.epoch, 2);
+  });
+
+  it('is taken by one of many at the same time', async (t) => {
+    const dir = directory(t);
+    const results = await Promise.allSettled(
+      Array.from({ length: 6 }, (_, i) =>
+        claim(t, dir, { nodeName: `node-${i}`, processes: processes(`host-${i}`, i + 1) }),
+      ),
+    );
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+  });
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { connect, ErrorCode, type NatsConnection, usernamePasswordAuthenticator } from 'nats';
+import { ControlConnection } from '../../src/nats/control-connection.js';
+import { waitFor } from '../harness/wait.js';
+import { NatsProcess } from './nats-process.js';
+
+describe('the control connection, with a real nats-server and others that use the nats package', () => {
+  let server: NatsProcess;
+  let others: NatsConnection;
+  const open: ControlConnection[] = [];
+
+  before(async () => {
+    server = await NatsProcess.start({
+      config:
+        'authorization { users: [ { user: u, password: p, permissions: { subscribe: { deny: "no" } } } ] }',
+    });
+    others = await connect({ servers: server.url, user: 'u', pass: 'p' });
+  });
+  after(async () => {
+    for (const control of open) control.close();
+    await others.close();
+    await server.stop();
+  });
+
+  async function control(onDown: (reason: string) => void = () => {}): Promise<ControlConnection> {
+    const connection = await ControlConnection.connect(
+      {
+        server: `127.0.0.1:${server.port}`,
+        name: 'test',
+        authenticators: [usernamePasswordAuthenticator('u', 'p')],
+        tls: undefined,
+        tlsFirst: false,
+        connectTimeoutMs: 5_000,
+      },
+      { onDown },
+    );
+    open.push(connection);
+    return connection;
+  }
+
+  it('asks and is answered, with and without a payload', async () => {
+    others.subscribe('echo', { callback: (_, message) => void message.respond(message.data) });
+    await others.flush();
+    const asking = await control();
+    const answer = await asking.request('echo', JSON.stringify({ a: 'ä' }), { timeout: 5_000 });
+    assert.deepEqual(answer.json(), { a: 'ä' });
+    const empty = await asking.request('echo', undefined, { timeout: 5_000 });
+    assert.equal(empty.data.length, 0);
+  });
+
+  it('answers', async () => {
+    const answering = await control();
+    answering.subscribe('question', { callback: (_, message) => void message.respond(message.data) });
+    await answering.flush();
+    const answer = await others.request('question', 'ä', { timeout: 5_000 });
+    assert.equal(answer.string(), 'ä');
+    answering.close();
+  });
+
+  it('knows at once that nobody listens', async () => {
+    const asking = await control();
+    await assert.rejects(asking.request('nobody', undefined, { timeout: 60_000 }), {
+      code: ErrorCode.NoResponders,
+    });
+    const answers = await asking.requestMany('nobody', undefined, { maxWait: 60_000 });
+    await assert.rejects(
+      async () => {
+        for await (const _ of answers);
+      },
+      { code: ErrorCode.NoResponders },
+    );
+  });
+
+  it('gives up a question that has no answer in time', async () => {
+    others.subscribe('silent', { callback: () => {} });
+    await others.flush();
+    const asking = await control();
+    await assert.rejects(asking.request('silent', undefined, { timeout: 10 }), { code: ErrorCode.Timeout });
+  });
+
+  it('collects the answers of all', async () => {
+    for (const name of ['a', 'b', 'c'])
+      others.subscribe('all', { callback: (_, message) => void message.respond(name) });
+    await others.flush();
+    const asking = await control();
+    const found: string[] = [];
+    for await (const { data } of await asking.requestMany('all', undefined, { maxWait: 200 }))
+      found.push(Buffer.from(data).toString());
+    assert.deepEqual(found.sort(), ['a', 'b', 'c']);
+  });
+
+  it('ends what waits for an answer when it is lost, and tells why', async () => {
+    const reasons: string[] = [];
+    const asking = await control((reason) => reasons.push(reason));
+    const ended = assert.rejects(asking.request('silent', undefined, { timeout: 60_000 }));
+    await server.reload('authorization { users: [ { user: u, password: q } ] }');
+    await ended;
+    await waitFor(() => reasons.length > 0, 'its owner is told');
+    assert.match(reasons.join(), /Authorization Violation/i);
+    assert.ok(asking.isClosed());
+    await assert.rejects(asking.request('echo', undefined, { timeout: 60_000 }));
+  });
+});

@@ -1,0 +1,126 @@
+import type { ClientPinger } from '../../src/broker/handlers/context.js';
+import type { GroupSubjects } from '../../src/group/talk/group-subjects.js';
+import type { NatsPlace, PlaceHandler, PlaceLink } from '../../src/group/talk/nats-transport.js';
+import { SERVERS, SimConnection, SimLink, type SimMessage, type SimNats } from './nats.js';
+import type { SimProcess } from './process.js';
+
+const CONNECT_MS = [5, 100] as const;
+const RETRY_MS = 100;
+
+export interface SimPlaceOptions {
+  nats: SimNats;
+  process: SimProcess;
+  subjects: GroupSubjects;
+  /** Those that it connects to; all if undefined. */
+  servers: readonly number[] | undefined;
+  handler: () => PlaceHandler;
+  onHandOver: () => void;
+  /** What it tells the other members, whether they hear it or not. */
+  onSay: (payload: Uint8Array) => void;
+}
+
+/** A member's place in the simulated NATS: it finds a server for ever, unless it is cut off from all. */
+export class SimPlace implements NatsPlace {
+  link: PlaceLink | undefined;
+  server = '';
+  readonly pinger: ClientPinger = { ping: (inbox, timeoutMs) => this.#ping(inbox, timeoutMs) };
+  readonly #options: SimPlaceOptions;
+  #data: SimConnection | undefined;
+  #talk: SimConnection | undefined;
+  #isIsolated = false;
+  #pings = 0;
+
+  constructor(options: SimPlaceOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#connect();
+  }
+
+  say(payload: Uint8Array): void {
+    const { subjects, onSay } = this.#options;
+    onSay(payload);
+    this.#talk?.publish(subjects.talk, Buffer.from(payload));
+  }
+
+  leaveServer(why: string): void {
+    this.#talk?.close();
+    this.#data?.drop(why);
+  }
+
+  /** Nothing is refused here. */
+  renewControl(): void {}
+
+  /** @param kind how it shows: connections break, or carry nothing */
+  isolate(kind: 'reset' | 'silent'): void {
+    this.#isIsolated = true;
+    if (kind === 'reset') this.leaveServer('connection reset');
+    else
+      for (const connection of [this.#data, this.#talk])
+        if (connection !== undefined) connection.isSilent = true;
+  }
+
+  heal(): void {
+    this.#isIsolated = false;
+    // What was silent for so long is found broken.
+    if (this.#data?.isSilent) this.leaveServer('connection timed out');
+  }
+
+  #connect(): void {
+    const { nats, process, subjects, servers } = this.#options;
+    const { world } = nats;
+    process.after(world.between(...CONNECT_MS), () => {
+      const server = servers === undefined ? world.random.below(SERVERS) : world.random.pick(servers)!;
+      if (this.#isIsolated || !nats.isUp(server)) {
+        process.after(RETRY_MS, () => this.#connect());
+        return;
+      }
+      this.server = `nats-${server}:4222`;
+      const talk = new SimConnection(nats, server, process, () => {});
+      this.#talk = talk;
+      talk.subscribe(subjects.talk, (_, { payload }) => this.#options.handler().onGroupMessage(payload));
+      talk.subscribe(subjects.handover, () => this.#options.onHandOver());
+      const data = new SimConnection(nats, server, process, (reason) => this.#lost(reason));
+      this.#data = data;
+      this.link = new SimLink(data, (sid, message) => this.#hand(sid, message));
+      this.#options.handler().onLinkUp(this.link);
+    });
+  }
+
+  #lost(reason: string): void {
+    this.link = undefined;
+    this.#talk?.close();
+    this.#options.handler().onLinkDown(reason);
+    this.#connect();
+  }
+
+  /** As the link does: one buffer, offsets into it, that are good during the call only. */
+  #hand(sid: number, { subject, reply, payload }: SimMessage): void {
+    const buffer = Buffer.concat([Buffer.from(subject), Buffer.from(reply), payload]);
+    const replyStart = Buffer.byteLength(subject);
+    const start = replyStart + Buffer.byteLength(reply);
+    const handler = this.#options.handler();
+    handler.onMessage(sid, buffer, 0, replyStart, replyStart, start, start, buffer.length);
+    buffer.fill(0x21);
+    handler.onBatchEnd();
+  }
+
+  #ping(inbox: string, timeoutMs: number): Promise<boolean> {
+    const { process } = this.#options;
+    const data = this.#data;
+    if (data === undefined || !data.isUp) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const reply = `_R.${process.name}.${++this.#pings}`;
+      const sid = data.subscribe(reply, () => {
+        data.unsubscribe(sid);
+        resolve(true);
+      });
+      data.publish(inbox, Buffer.alloc(0), reply);
+      process.clock.setTimer(timeoutMs, () => {
+        data.unsubscribe(sid);
+        resolve(false);
+      });
+    });
+  }
+}

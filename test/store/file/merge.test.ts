@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { nodeFs, type StoreFile, type StoreFs } from '../../../src/files/fs.js';
+import { chooseSegments } from '../../../src/store/file/merger.js';
+import { MAX_MERGED_SEGMENTS } from '../../../src/store/segments/merge-reader.js';
+import { Segment } from '../../../src/store/segments/segment.js';
+import { checkpointed, Reigns, SMALL, until } from '../file-support.js';
+import { failure, SimFs } from '../sim-fs.js';
+import { NO_LIMITS, pubMsg, readAll } from '../support.js';
+
+describe('a merge', () => {
+  it('reads each segment from front to back once, however many have gathered and of however many channels', async (t) => {
+    const { fs, reads, release } = segmentReads(t);
+    const reigns = new Reigns(t, fs);
+    const opened = await reigns.open(SMALL);
+    const { store, host } = opened;
+    const logs = Array.from({ length: 50 }, (_, i) => store.createLog(`c${i}`, NO_LIMITS));
+    const rounds = 8 + 2 * MAX_MERGED_SEGMENTS;
+    for (let round = 1; round <= rounds; round++) {
+      for (const log of logs) log.append(pubMsg(log.name, String(round)), 1);
+      await host.commit();
+      await checkpointed(opened);
+    }
+    assert.equal(store.segments.size, rounds, 'the first merge is held up, and segments gather');
+    release();
+    await until(() => store.isIdle && store.segments.size < 8, 'all merges');
+    // One read takes in a segment of this size whole.
+    assert.deepEqual(
+      [...reads].filter(([, count]) => count > 1),
+      [],
+    );
+    assert.equal(reads.size, rounds);
+    const all = Array.from({ length: rounds }, (_, i) => String(i + 1));
+    for (const log of logs) assert.deepEqual(await readAll(log), all);
+  });
+
+  it('takes no more segments than it can read side by side, small or sparse', () => {
+    const small = segments(MAX_MERGED_SEGMENTS + 1, { bytes: 1_000_000, liveBytes: 1_000_000 });
+    assert.deepEqual([...chooseSegments(small)], small.slice(0, MAX_MERGED_SEGMENTS));
+    const sparse = segments(MAX_MERGED_SEGMENTS + 1, { bytes: 1_000_000, liveBytes: 1 });
+    assert.deepEqual([...chooseSegments(sparse)], sparse.slice(0, MAX_MERGED_SEGMENTS));
+  });
+
+  it('for which there is no room is tried again by itself, one segment alone, that of which least is alive', async (t) => {
+    const disk = new SimFs();
+    let refused = 0;
+    disk.onOperation = (operation, path) => {
+      if (operation !== 'open' || !path.includes('/segments/') || allowed-- > 0) return;
+      refused++;
+      throw failure('ENOSPC', path);
+    };
+    let allowed = Number.POSITIVE_INFINITY;
+    const reigns = new Reigns(t, disk);
+    const opened = await reigns.open(SMALL);
+    const { store, host } = opened;
+    const short = store.createLog('short', { ...NO_LIMITS, maxMessages: 2 });
+    const long = store.createLog('long', NO_LIMITS);
+    for (let i = 0; i < 10; i++) short.append(pubMsg('short', 'x'.repeat(10_000)), 1);
+    for (const text of ['a', 'b']) long.append(pubMsg('long', text), 1);
+    await host.commit();
+    await checkpointed(opened);
+    // Both messages that are left of the first channel are new: what is alive in the segment is in the other.
+    for (let i = 0; i < 2; i++) short.append(pubMsg('short', 'y'), 1);
+    await host.commit();
+    // The checkpoint's own, and none for the merge behind it.
+    allowed = 1;
+    store.checkpoint();
+    await until(() => refused === 1 && !store.isCheckpointing, 'a merge without room');
+    allowed = Number.POSITIVE_INFINITY;
+    await until(
+      () => store.isIdle && [...store.segments].every(({ bytes, liveBytes }) => liveBytes * 2 >= bytes),
+      'a merge',
+    );
+    assert.deepEqual(await readAll(long), ['a', 'b']);
+    const sizes = segments(3, { bytes: 1_000, liveBytes: 400 });
+    sizes[1]!.liveBytes = 100;
+    assert.deepEqual([...chooseSegments(sizes, true)], [sizes[1]]);
+  });
+});
+
+/** A file system that counts the reads of each segment, and holds them up until `release`. */
+function segmentReads(t: TestContext): { fs: StoreFs; reads: Map<string, number>; release: () => void } {
+  const reads = new Map<string, number>();
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  t.after(() => release());
+  const fs: StoreFs = {
+    ...nodeFs,
+    open: async (path, mode) => {
+      const file = await nodeFs.open(path, mode);
+      return mode === 'read' && path.endsWith('.seg') ? counted(path, file) : file;
+    },
+  };
+  const counted = (path: string, file: StoreFile): StoreFile => ({
+    write: file.write.bind(file),
+    size: () => file.size(),
+    truncate: async () => {},
+    sync: () => file.sync(),
+    close: () => file.close(),
+    read: async (...where) => {
+      await released;
+      reads.set(path, (reads.get(path) ?? 0) + 1);
+      return await file.read(...where);
+    },
+  });
+  return { fs, reads, release };
+}
+
+function segments(count: number, { bytes, liveBytes }: { bytes: number; liveBytes: number }): Segment[] {
+  return Array.from({ length: count }, (_, i) => {
+    const segment = new Segment({ epoch: 1, number: i + 1 }, `${i + 1}.seg`);
+    return Object.assign(segment, { bytes, liveBytes, extentCount: 100 });
+  });
+}
