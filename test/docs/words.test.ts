@@ -13,7 +13,6 @@ const LATER = [
   'docs/architecture.md',
   'docs/damage.md',
   'docs/dashboard.md',
-  'docs/drills.md',
   'docs/kubernetes.md',
   'docs/shared-store.md',
   'docs/simulation.md',
