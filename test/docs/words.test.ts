@@ -17,7 +17,6 @@ const LATER = [
   'docs/shared-store.md',
   'docs/simulation.md',
   'docs/sizing.md',
-  'docs/store-format.md',
   'docs/upgrade.md',
 ];
 /** What programs print, and names on disk, as long as they have such a word in them: each stands in a page. */
@@ -25,6 +24,7 @@ const QUOTED = [
   'channels  trouble\n',
   'column `trouble`',
   '`reign/`',
+  'reign/00000007',
   'DIR/reign`',
   'reign.locks',
   '`the reign of epoch',
