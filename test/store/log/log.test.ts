@@ -220,7 +220,7 @@ for (const [kind, make] of Object.entries(kinds)) {
       log.append(pubMsg('foo', 'a'), 7);
       store.commitLater();
       store.commitLater();
-      while (host.committed < batch) await new Promise((resolve) => setTimeout(resolve, 1));
+      await waitFor(() => host.committed >= batch, 'the batch is committed', 5_000);
     });
   });
 }
