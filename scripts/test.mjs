@@ -1,37 +1,39 @@
-// What `npm test` runs: the formatter and linter, the type checker, then the tests. With files or folders named, those tests alone.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+// What `npm test` runs: the formatter and linter, the type checker, then the tests of all suites, and some of them again with
+// the newest nats-server. `--suite NAME` runs one suite; with files or folders named, those tests run alone.
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { buildNewestNatsServer } from './setup/newest-nats-server.mjs';
 import { run } from './setup/run.mjs';
+import { runsWithNewestServer, suites, testFiles } from './suites.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const TEST_TIMEOUT_MS = 10 * 60_000;
 const FILES_AT_ONCE = 2;
 const MAX_SKIPPED_SHOWN = 40;
-/** What speaks to a nats-server: it runs with the installed one, and once more with the newest. */
-const WITH_NATS = [
-  ...['test/conformance/', 'test/crash/', 'test/link/', 'test/nats/', 'test/http/nats-pages.test.ts'],
-];
+const SLOW_FILES_SHOWN = 5;
 
-const named = process.argv.slice(2);
-const files = (named.length > 0 ? named : ['test'])
-  .flatMap((path) => (isFolder(join(root, path)) ? testFiles(join(root, path)) : join(root, path)))
-  .map((path) => relative(root, path));
+const { values, positionals: named } = parseArgs({
+  options: { suite: { type: 'string' } },
+  allowPositionals: true,
+});
+const isAll = values.suite === undefined && named.length === 0;
+const files = chosenFiles();
 /** @type {string[]} */
 const skipped = [];
 /** @type {string[]} */
 const failed = [];
 
-if (named.length > 0) {
-  skipped.push('lint and typecheck: only some tests were asked for');
-} else {
+if (isAll) {
   await step('lint (biome check)', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
   await step('typecheck (tsc)', ['node_modules/typescript/bin/tsc', '-p', 'test/tsconfig.json']);
+} else {
+  skipped.push('lint, typecheck and the newest nats-server: only some tests were asked for');
 }
-await runTests('tests', files, process.env);
-if (named.length === 0) await runWithNewestServer();
+await runTests(values.suite === undefined ? 'tests' : `${values.suite} tests`, files, process.env);
+if (isAll) await runWithNewestServer();
 
 if (skipped.length > 0) {
   console.log('\nSkipped:');
@@ -42,6 +44,20 @@ if (skipped.length > 0) {
 }
 console.log(failed.length > 0 ? `FAILED: ${failed.join(', ')}` : 'All passed.');
 process.exitCode = failed.length > 0 ? 1 : 0;
+
+/** The suites are put together also when none is asked for: a test without one is an error. */
+function chosenFiles() {
+  const bySuite = suites(root);
+  if (named.length > 0)
+    return named
+      .flatMap((path) => (isFolder(join(root, path)) ? testFiles(join(root, path)) : join(root, path)))
+      .map((path) => relative(root, path));
+  if (values.suite === undefined) return Object.values(bySuite).flat();
+  const suite = bySuite[values.suite];
+  if (suite === undefined)
+    throw new Error(`there is no suite ${values.suite}: there are ${Object.keys(bySuite).join(', ')}`);
+  return suite;
+}
 
 /** @param {string} path */
 function isFolder(path) {
@@ -69,7 +85,7 @@ async function runTests(name, chosen, env) {
     return;
   }
   const folder = mkdtempSync(join(tmpdir(), 'stanchion-test-'));
-  const report = join(folder, 'skipped');
+  const report = join(folder, 'report');
   const args = [
     '--import',
     'tsx',
@@ -78,13 +94,24 @@ async function runTests(name, chosen, env) {
     `--test-timeout=${TEST_TIMEOUT_MS}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
-    '--test-reporter=./scripts/skip-reporter.mjs',
+    '--test-reporter=./scripts/test-reporter.mjs',
     `--test-reporter-destination=${report}`,
     ...chosen,
   ];
   await step(`${name} (${chosen.length} files)`, args, env);
-  skipped.push(...readFileSync(report, { encoding: 'utf8', flag: 'a+' }).split('\n').filter(Boolean));
+  const lines = readFileSync(report, { encoding: 'utf8', flag: 'a+' }).split('\n').filter(Boolean);
   rmSync(folder, { recursive: true, force: true });
+  /** @type {{ file: string, ms: number }[]} */
+  const times = [];
+  for (const line of lines) {
+    const entry = JSON.parse(line);
+    if ('skipped' in entry) skipped.push(entry.skipped);
+    else times.push(entry);
+  }
+  times.sort((a, b) => b.ms - a.ms);
+  console.log('\nThe slowest files:');
+  for (const { file, ms } of times.slice(0, SLOW_FILES_SHOWN))
+    console.log(`  ${(ms / 1000).toFixed(1).padStart(5)} s  ${file}`);
 }
 
 async function runWithNewestServer() {
@@ -95,20 +122,5 @@ async function runWithNewestServer() {
   }
   const path = `${dirname(built.binary)}${delimiter}${process.env.PATH ?? ''}`;
   const env = { ...process.env, PATH: path, STANCHION_TEST_NATS_SERVER: built.binary };
-  const chosen = files.filter((file) => WITH_NATS.some((folder) => file.startsWith(folder)));
-  await runTests(`tests with nats-server ${built.version}`, chosen, env);
-}
-
-/**
- * @param {string} folder
- * @returns {string[]}
- */
-function testFiles(folder) {
-  return readdirSync(folder, { withFileTypes: true })
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((entry) => {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) return testFiles(path);
-      return entry.name.endsWith('.test.ts') ? [path] : [];
-    });
+  await runTests(`tests with nats-server ${built.version}`, files.filter(runsWithNewestServer), env);
 }
