@@ -24,11 +24,11 @@ async function startBroker(config: ServeConfig, { log, signal }: StartOptions): 
   const stopped = new Promise<StopReason>((resolve) => {
     end = resolve;
   });
-  if (behaviour === 'break') setTimeout(() => end({ exitCode: 1, error: new Error('the disk is gone') }), 10);
+  if (behaviour === 'break') setImmediate(() => end({ exitCode: 1, error: new Error('the disk is gone') }));
   if (behaviour === 'throw') {
-    setTimeout(() => {
+    setImmediate(() => {
       throw new Error('thrown from a timer');
-    }, 10);
+    });
   }
   if (behaviour === 'reject') void Promise.reject(new Error('rejected without a handler'));
   log.info({ clusterId: config.clusterId, store: config.store.kind }, 'Streaming Server is ready');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import {
   ClosedError,
   InvalidOptionError,
@@ -91,9 +91,10 @@ describe('subscribing', () => {
   it('begins between two messages by their time', async () => {
     const connection = await rig.connect();
     const channel = await filled(connection, 2);
-    await sleep(20);
+    // Times are in milliseconds: the one to begin at is later than the second message, and earlier than the third.
+    await sleep(5);
     const time = new Date();
-    await sleep(20);
+    await sleep(5);
     await connection.publish(channel, '3');
     const subscription = await connection.subscribe(channel, { startAt: { time } });
     assert.deepEqual(await texts(subscription[Symbol.asyncIterator](), 1), ['3']);
@@ -166,7 +167,7 @@ describe('subscribing', () => {
       maxInFlight: 1,
       callback: async (_error, message) => {
         events.push(`begin ${message.string()}`);
-        await sleep(1);
+        await setImmediate();
         events.push(`end ${message.string()}`);
       },
     });
@@ -183,7 +184,7 @@ describe('subscribing', () => {
       // biome-ignore lint/suspicious/noThenProperty: it is what this is about
       then(resolve) {
         events.push(`begin ${message.string()}`);
-        return sleep(1).then(() => {
+        return setImmediate().then(() => {
           events.push(`end ${message.string()}`);
           return resolve!();
         });

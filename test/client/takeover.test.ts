@@ -55,6 +55,7 @@ class Stream {
           (error: Error) => void this.rejected.push(error),
         ),
       );
+      // The pace of the load.
       await sleep(1);
     }
     await Promise.all(waiting);

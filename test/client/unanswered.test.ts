@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../harness/wait.js';
 import { ClientRig } from './client-rig.js';
 
@@ -83,8 +82,12 @@ describe('a connection whose close is not answered', () => {
     const { broker } = rig.rig;
     const connection = await rig.connect({ connectTimeout: 20_000 });
     broker.signal('SIGSTOP');
+    const raw = await rig.rig.raw();
+    let asked = 0;
+    raw.nats.subscribe(raw.subjects.close, { callback: () => void asked++ });
+    await raw.nats.flush();
     const close = connection.close();
-    await sleep(100);
+    await waitFor(() => asked > 0, 'the close has been sent');
     await broker.restart();
     const startMs = performance.now();
     await close;

@@ -125,6 +125,7 @@ for (const store of STORES) {
       const channel = rig.name('channel');
       await client.publishMany(channel, 3, 'old');
       assert.deepEqual(await contents(client, channel), ['old1', 'old2', 'old3']);
+      // So much younger that there is a time when only the old ones are gone.
       await sleep(700);
       await client.publish(channel, 'young');
       await waitFor(async () => (await contents(client, channel))[0] === 'young', 'the old ones are gone');
@@ -140,7 +141,7 @@ for (const store of STORES) {
       const client = await rig.connect();
       const channel = rig.name('channel');
       await client.publishMany(channel, 3);
-      await sleep(1300);
+      await waitFor(async () => (await contents(client, channel)).length === 0, 'all are gone');
       const subscriptions = [
         await client.subscribe(channel),
         await client.subscribe(channel, { all: true }),
@@ -252,6 +253,7 @@ for (const store of STORES) {
       const channel = rig.name('channel');
       for (let i = 0; i < 5; i++) {
         await client.publish(channel, 'x');
+        // Less than the limit, and all of them are more.
         await sleep(400);
       }
       assert.equal(await isGone(client, channel), false);
@@ -262,6 +264,7 @@ for (const store of STORES) {
       const channel = rig.name('channel');
       await client.publish(channel, 'x');
       const subscription = await client.subscribe(channel);
+      // Longer than the limit, and then less.
       await sleep(1500);
       await subscription.unsubscribe();
       await sleep(500);

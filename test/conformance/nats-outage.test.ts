@@ -34,6 +34,7 @@ for (const store of STORES) {
         const { pid } = rig.broker;
 
         await rig.nats.stop();
+        // The outage is the subject: clients try again meanwhile.
         await sleep(outageMs);
         await rig.nats.start();
 

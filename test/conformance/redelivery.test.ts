@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Rig, STORES } from '../harness/rig.js';
-import { waitFor } from '../harness/wait.js';
+import { holdsFor, waitFor } from '../harness/wait.js';
 
 /** The shortest that the protocol has. */
 const ACK_WAIT_MS = 1000;
@@ -43,7 +43,7 @@ for (const store of STORES) {
       await client.publish(channel, 'x');
       await subscription.got(2);
       subscription.ackAll();
-      await sleep(QUIET_MS);
+      await holdsFor(QUIET_MS, () => subscription.messages.length === 2, 'nothing comes');
       assert.deepEqual(subscription.sequences, [1, 1]);
     });
 
@@ -88,7 +88,8 @@ for (const store of STORES) {
           arrivals.set(sequence, [...(arrivals.get(sequence) ?? []), performance.now()]),
       });
       await client.publish(channel, '1');
-      await sleep(500);
+      // Half an ack wait apart.
+      await sleep(ACK_WAIT_MS / 2);
       await client.publish(channel, '2');
       await waitFor(() => arrivals.get(2)?.length === 2, 'message 2 again');
       for (const sequence of [1, 2]) {
@@ -173,7 +174,11 @@ for (const store of STORES) {
       for (const subscription of subscriptions) await subscription.got(1);
       await subscriptions[0]!.unsubscribe();
       await subscriptions[1]!.close();
-      await sleep(QUIET_MS);
+      await holdsFor(
+        QUIET_MS,
+        () => subscriptions.every(({ messages }) => messages.length === 1),
+        'nothing comes',
+      );
       for (const { sequences } of subscriptions) assert.deepEqual(sequences, [1]);
     });
 
@@ -228,7 +233,7 @@ for (const store of STORES) {
       await waitFor(() => client.heartbeats >= missed, 'heartbeats that are missed');
       await client.publish({ clientId, subject: channel });
       await subscription.got(1);
-      await sleep(2 * QUIET_MS);
+      await holdsFor(2 * QUIET_MS, () => subscription.messages.length === 1, 'nothing comes');
       assert.deepEqual(subscription.sequences, [1]);
       client.answersHeartbeats = true;
       await subscription.got(2);

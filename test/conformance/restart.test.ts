@@ -104,7 +104,10 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       await subscription.gotOne(({ sequence }) => sequence === 2, 'message 2');
       assert.deepEqual(fresh(subscription), [1, 2]);
       await assert.rejects(rig.connect(clientId), { message: STAN_ERROR.clientIdRegistered });
-      await sleep(1500);
+      const raw = await rig.raw();
+      let pings = 0;
+      raw.nats.subscribe(raw.subjects.pings, { callback: () => void pings++ });
+      await waitFor(() => pings === 2, 'the answer to a ping has come before the next one');
       assert.equal(client.lost, undefined, 'its pings are answered');
     });
 
@@ -398,6 +401,7 @@ describe('A restart with the file store', () => {
     const channel = rig.name('channel');
     const client = await rig.connect(undefined, { broker });
     await client.publishMany(channel, 5);
+    // Longer than the limit of age.
     await sleep(1200);
     await broker.restart();
     const subscription = await client.subscribe(channel, { all: true });

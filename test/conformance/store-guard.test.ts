@@ -145,15 +145,14 @@ describe('A full disk', { skip: isOtherServer || cannotMount() }, () => {
       );
 
       writeFileSync(reserve, '');
-      for (let tries = 0; ; tries++) {
-        try {
-          await client.publish(channel, 'room again');
-          break;
-        } catch (error) {
-          if (tries === 200) throw error;
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-      }
+      await waitFor(
+        () =>
+          client.publish(channel, 'room again').then(
+            () => true,
+            () => false,
+          ),
+        'publishing goes on',
+      );
       await reader.gotOne(({ data }) => data === 'room again', 'the message after');
       await broker.restart();
       const all = await client.subscribe(channel, { all: true, maxInFlight: 20 });

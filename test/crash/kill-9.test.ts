@@ -45,6 +45,7 @@ describe('a broker on the file store that is killed (SIGKILL) and started again,
     await subscribe('a slow durable with one in flight', { durableName: 'slow', maxInFlight: 1 });
 
     for (let kill = 0; kill < KILLS; kill++) {
+      // Any moment will do, and each run should have others.
       await sleep(randomInt(20, 500));
       await rig.broker.kill('SIGKILL');
       await rig.broker.startAgain();

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectNats } from 'nats';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { MAX_PAGES } from '../../src/dashboard/event-feed.js';
@@ -94,7 +95,8 @@ describe('the dashboard', {
   async function publish(): Promise<void> {
     while (!isStopping) {
       await connection.publish('orders', 'x'.repeat(100)).catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      // The pace of the load.
+      await sleep(2);
     }
   }
 

@@ -109,6 +109,7 @@ describe('Prometheus, watching a group through a takeover', TOOLS, () => {
     publishing = (async () => {
       while (!isStopping) {
         await connection.publish('orders', 'x'.repeat(100)).catch(() => {});
+        // The pace of the load.
         await sleep(2);
       }
     })();

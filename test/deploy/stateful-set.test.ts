@@ -56,6 +56,7 @@ class Load {
       const nowMs = performance.now();
       this.#longestMs = Math.max(this.#longestMs, nowMs - this.#sinceMs);
       this.#sinceMs = nowMs;
+      // The pace of the load, as docs/upgrade.md has it.
       await sleep(2);
     }
   }

@@ -25,6 +25,27 @@ export async function waitFor(
   }
 }
 
+/**
+ * Looks on for a while: for what must not happen, during a time in which it would.
+ *
+ * @param what the condition in words, for the error
+ * @throws as soon as `condition` does not hold
+ */
+export async function holdsFor(
+  ms: number,
+  condition: () => boolean | Promise<boolean>,
+  what: string | (() => string),
+): Promise<void> {
+  const startMs = performance.now();
+  do {
+    if (!(await condition())) {
+      const passedMs = Math.round(performance.now() - startMs);
+      throw new Error(`no longer so after ${passedMs} ms: ${typeof what === 'string' ? what : what()}`);
+    }
+    await sleep(POLL_MS);
+  } while (performance.now() - startMs < ms);
+}
+
 /** A promise that rejects when it takes too long. */
 export async function within<T>(promise: Promise<T>, what: string, timeoutMs = DEFAULT_WAIT_MS): Promise<T> {
   const timeout = new AbortController();

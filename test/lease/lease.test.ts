@@ -328,11 +328,7 @@ describe('a store for one broker alone', () => {
     await claimed.confirm();
     const reign = new Reign(nodeFs, dir);
     while ((await reign.takeOver(await reign.read(), 9, 'usurper')) === 'lost');
-    await awake(
-      (async () => {
-        while (lost === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
-      })(),
-    );
+    await waitFor(() => lost !== undefined, 'its holder hears of it');
     assert.match(lost!.message, /usurper/);
     await assert.rejects(claimed.confirm(), { code: 'lost' });
     await claimed.release();
@@ -386,10 +382,10 @@ describe('a store for one broker alone', () => {
     fs.cpSync(store, `${dir}/copy`, { recursive: true });
     fs.renameSync(store, `${dir}/real`);
     fs.renameSync(`${dir}/copy`, store);
-    while (lost.length === 0) {
+    await waitFor(() => {
       clock.advance(200);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+      return lost.length > 0;
+    }, 'its holder hears of it');
     assert.match(lost[0]!.message, /store has been replaced by a copy .* This broker must stop/);
     await assert.rejects(claimed.confirm(), { code: 'lost' });
     await claimed.release();

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '../../src/clock/clock.js';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
@@ -21,7 +21,7 @@ import { RenewalThread } from '../../src/lease/renewal-thread.js';
 import { SharedReign } from '../../src/lease/shared-lease.js';
 import { RenewalKeeper } from '../../src/lease/threaded-renewer.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
-import { waitFor } from '../harness/wait.js';
+import { holdsFor, waitFor } from '../harness/wait.js';
 
 const LEASE_MS = 300;
 /** So short that the worker renews as often as it can. */
@@ -197,7 +197,7 @@ describe('a reign kept by two threads', () => {
       }
       // Nobody fences: the worker does, and goes on while the next fences come.
       keepBusy(Math.random() * 2 * SHORTEST_MS);
-      await sleep(0);
+      await setImmediate();
     }
     assert.deepEqual(lost, []);
     const byWorker = last - first - fences;
@@ -340,8 +340,7 @@ describe('a fence while the other thread is renewing', () => {
     });
     assert.ok(slow.renew('worker', (error) => assert.fail(error)));
     await waitFor(() => asked === HANDED + 1, 'the worker is asked for another one');
-    await sleep(20);
-    assert.equal(isDone, false);
+    await holdsFor(20, () => !isDone, 'the fence waits for the worker');
     await answer(HANDED + 1);
     await waitFor(() => isDone, 'it ends');
     assert.equal((await reign.read()).counter, HANDED + 2);
@@ -354,8 +353,7 @@ describe('a fence while the other thread is renewing', () => {
     });
     assert.ok(slow.renew('worker', (error) => assert.fail(error)));
     assert.equal(slow.isOver, true);
-    await sleep(20);
-    assert.equal((await reign.read()).holder, 'me');
+    await holdsFor(20, async () => (await reign.read()).holder === 'me', 'nothing is released before');
     worker.postMessage({ kind: 'closed' });
     assert.equal(await released, true);
     assert.deepEqual(await reign.read(), { epoch: 1, counter: HANDED + 2, holder: RELEASED });

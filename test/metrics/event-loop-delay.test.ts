@@ -18,6 +18,7 @@ function read(delay: EventLoopDelay): { longest: number; sum: number; count: num
   };
 }
 
+/** The delay is what a timer comes too late by: one has to run before the stall, and one after it. */
 async function stall(): Promise<void> {
   await sleep(50);
   const untilMs = performance.now() + STALL_MS;
@@ -47,6 +48,7 @@ describe('the delay of the event loop', () => {
     const delay = new EventLoopDelay(WINDOW_MS);
     let last = read(delay);
     for (let i = 0; i < 200; i++) {
+      // Over the ends of many windows, at any point of them.
       await sleep(i % 13);
       const next = read(delay);
       assert.ok(next.count >= last.count && next.sum >= last.sum, JSON.stringify({ last, next }));

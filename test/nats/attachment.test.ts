@@ -582,9 +582,10 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       const [one, two] = await cluster();
       const attached = attach({ servers: [one.url] });
       await attached.attachment.start();
-      while (!attached.attachment.control.serverInfo.connectUrls.includes(`127.0.0.1:${two.port}`)) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await waitFor(
+        () => attached.attachment.control.serverInfo.connectUrls.includes(`127.0.0.1:${two.port}`),
+        'it learns of the other one',
+      );
       one.signal('SIGUSR2');
       await waitFor(() => attached.attachment.server === `127.0.0.1:${two.port}`, 'it has moved');
       await attached.works();

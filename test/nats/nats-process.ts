@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
+
+export { freePort };
 
 const MAX_LOG_CHARS = 64 * 1024;
 const RELOADED = /Reloaded server configuration/g;
@@ -37,22 +39,13 @@ export class NatsProcess {
     child.stderr!.on('data', (chunk) => {
       log.text = (log.text + chunk).slice(-MAX_LOG_CHARS);
     });
-    const exited = once(child, 'exit');
-    for (;;) {
-      const file = (await readdir(dir)).find((name) => name.endsWith('.ports'));
-      const text = file ? await readFile(join(dir, file), 'utf8') : '';
-      if (text.endsWith('}')) {
-        const ports = JSON.parse(text) as { nats: string[]; cluster?: string[] };
-        const portOf = (url: string): number => Number(new URL(url.replace(/^\w+:/, 'http:')).port);
-        const cluster = ports.cluster?.[0];
-        const clusterPort = cluster === undefined ? undefined : portOf(cluster);
-        return new NatsProcess(child, portOf(ports.nats[0]!), dir, log, clusterPort);
-      }
-      const ended = await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 5))]);
-      if (ended !== undefined) {
-        await rm(dir, { recursive: true });
-        throw new Error(`nats-server ended: ${log.text}`);
-      }
+    try {
+      const ports = await portsOf(child, dir, log);
+      return new NatsProcess(child, ports.client, dir, log, ports.cluster);
+    } catch (error) {
+      child.kill('SIGKILL');
+      await rm(dir, { recursive: true });
+      throw error;
     }
   }
 
@@ -90,12 +83,24 @@ export class NatsProcess {
   }
 }
 
-/** @returns a port of 127.0.0.1 that is free at the moment */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Waits for the file in which a nats-server says on which ports it listens. */
+async function portsOf(
+  child: ChildProcess,
+  dir: string,
+  log: { text: string },
+): Promise<{ client: number; cluster: number | undefined }> {
+  let text = '';
+  await waitFor(
+    async () => {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`nats-server ended: ${log.text}`);
+      const file = (await readdir(dir)).find((name) => name.endsWith('.ports'));
+      text = file === undefined ? '' : await readFile(join(dir, file), 'utf8');
+      return text.endsWith('}');
+    },
+    () => `nats-server takes connections; it said:\n${log.text}`,
+  );
+  const { nats, cluster } = JSON.parse(text) as { nats: [string]; cluster?: [string] };
+  const portOf = (url: string): number => Number(new URL(url.replace(/^\w+:/, 'http:')).port);
+  return { client: portOf(nats[0]), cluster: cluster && portOf(cluster[0]) };
 }

@@ -16,6 +16,7 @@ import { NatsServerError } from '../../src/nats/server-error.js';
 import { probe } from '../../src/nats/server-probe.js';
 import { SupervisedServer, type SupervisedServerOptions } from '../../src/nats/supervised-server.js';
 import { startBroker } from '../../src/server.js';
+import { waitFor } from '../harness/wait.js';
 import { Certificates } from './certificates.js';
 import { accountJwt, operatorJwt } from './nats-jwt.js';
 import { freePort, NatsProcess } from './nats-process.js';
@@ -243,20 +244,18 @@ describe('a supervised nats-server', () => {
     ];
     const nc = await connect({ servers: servers[0]!.url });
     const other = await connect({ servers: servers[1]!.url });
-    const received = new Promise<string>((resolve) => {
-      nc.subscribe('a', { callback: (_, message) => resolve(message.string()) });
+    let received: string | undefined;
+    nc.subscribe('a', {
+      callback: (_, message) => {
+        received = message.string();
+      },
     });
     await nc.flush();
-    // Until the route stands.
-    let done = false;
-    while (!done) {
+    await waitFor(() => {
       other.publish('a', 'over the route');
-      done = await Promise.race([
-        received.then(() => true),
-        new Promise<boolean>((resolve) => setTimeout(resolve, 10, false)),
-      ]);
-    }
-    assert.equal(await received, 'over the route');
+      return received !== undefined;
+    }, 'the route stands');
+    assert.equal(received, 'over the route');
     await nc.close();
     await other.close();
   });

@@ -72,11 +72,7 @@ export const SMALL: Partial<FileStoreOptions> = {
 
 /** Waits for a condition that other work brings about. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
+  await waitFor(condition, what, 10_000);
 }
 
 /** Makes a checkpoint and waits until it is done. */

@@ -546,11 +546,10 @@ describe('the fence', () => {
     // Two more are written while the fence is under way.
     log.append(pubMsg('foo', 'a'), 1);
     const second = host.commit();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await holdsFor(20, () => open.length === 1, 'one at a time');
     log.append(pubMsg('foo', 'b'), 1);
     const third = host.commit();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(open.length, 1, 'one at a time');
+    await holdsFor(20, () => open.length === 1, 'one at a time');
     open[0]!();
     await first;
     await until(() => open.length === 2, 'the next fence');
