@@ -141,7 +141,8 @@ for (const store of STORES) {
       const client = await rig.connect();
       const channel = rig.name('channel');
       await client.publishMany(channel, 3);
-      await waitFor(async () => (await contents(client, channel)).length === 0, 'all are gone');
+      // Longer than the limit. To look whether they are gone would store a message more.
+      await sleep(1300);
       const subscriptions = [
         await client.subscribe(channel),
         await client.subscribe(channel, { all: true }),
