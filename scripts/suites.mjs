@@ -9,17 +9,29 @@ import { join, relative, sep } from 'node:path';
  * @type {Record<string, string[]>}
  */
 export const SUITES = {
-  // One part of the program in this process, without a server.
-  unit: ['broker', 'clock', 'log', 'metrics', 'protocol', 'publish', 'store', 'subscription', 'util'],
+  // One part of the program, without a server.
+  unit: [
+    'broker',
+    'clock',
+    'dedup',
+    'files',
+    'lease',
+    'log',
+    'measures',
+    'metrics',
+    'protocol',
+    'store',
+    'util',
+  ],
   // What people and their programs meet: command line, HTTP, dashboard, configuration, docs, packages, client library.
-  edge: ['cli', 'client', 'config', 'dashboard', 'deploy', 'docs', 'http'],
+  edge: ['cli', 'client', 'config', 'dashboard', 'deploy', 'docs', 'http', 'monitor'],
   // Several members: how they take over, crash, and meet full disks and wrong clocks.
   group: [
-    ...['assembly', 'chaos', 'crash', 'drill', 'full-disk', 'group', 'local-group', 'mount'],
+    ...['chaos', 'crash', 'drill', 'full-disk', 'group', 'local-group', 'mount', 'run'],
     'clock/wrong-clock.test.ts',
   ],
-  // The protocol as other clients see it, and the ways to NATS.
-  conformance: ['broker/self-check.test.ts', 'conformance', 'link', 'nats'],
+  // The protocol as other clients see it, and the connections to NATS.
+  conformance: ['broker/check/self-check.test.ts', 'conformance', 'link', 'nats'],
   // A whole group in a simulated world, by seeds.
   sim: ['sim'],
 };

@@ -6,7 +6,6 @@ import { after, before, describe, it } from 'node:test';
 import { connect, type NatsConnection } from 'nats';
 import { askStatus } from '../../src/group/report/ask-status.js';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
-import { freePort } from '../../src/local-group/free-port.js';
 import { Broker } from '../harness/broker.js';
 import { freePort } from '../harness/free-ports.js';
 import { StanClient, type StanSubscription } from '../harness/stan-client.js';

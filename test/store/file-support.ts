@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { type FileStoreOptions, openFileStore } from '../../src/store/file/open-file-store.js';
+import { waitFor } from '../harness/wait.js';
 import { random, TestClock, TestHost } from './support.js';
 
 export function temporaryDirectory(t: TestContext): string {

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
 import type { ChannelLog, ClientRecord, SubscriptionRecord } from '../../../src/store/types/store.js';
+import { holdsFor } from '../../harness/wait.js';
 import { checkpointed, Reigns, SMALL, until } from '../file-support.js';
 import { failure, SimFs } from '../sim-fs.js';
 import { HastyClock, NO_LIMITS, pubMsg, readAll, TestHost } from '../support.js';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { MemoryStore } from '../../../src/store/memory/memory-store.js';
 import type { LogLimits, MessageRef, Store } from '../../../src/store/types/store.js';
+import { waitFor } from '../../harness/wait.js';
 import { checkpointed, Reigns, SMALL } from '../file-support.js';
 import { NO_LIMITS, pubMsg, random, read, readAll, TestClock, TestHost } from '../support.js';
 
