@@ -15,6 +15,7 @@ export const SUITES = {
     'clock',
     'dedup',
     'files',
+    'layout',
     'lease',
     'log',
     'measures',
