@@ -20,9 +20,9 @@ function paragraph(group: string, members: readonly MemberStatus[]): string {
   const here = members.map(({ node, natsServer }) => `${node} at ${natsServer}`);
   const isOne = rivals.length === 1;
   return [
-    `The reign of group "${group}" has been in dispute since ${since}: two sides share the store and do not hear each other over NATS.`,
+    `The lease of group "${group}" has been in dispute since ${since}: two sides share the store and do not hear each other over NATS.`,
     `  here:       ${here.join(', ')}`,
-    `  not heard:  ${rivals.join(', ')}: took the reign back ${rounds} times, last in epoch ${last.epoch}`,
+    `  not heard:  ${rivals.join(', ')}: took the lease back ${rounds} times, last in epoch ${last.epoch}`,
     `  effect:     nothing acknowledged is lost. Clients of one side at a time are served: a turn takes some ${seconds(last)} s now, and longer each time, up to minutes`,
     `  what to do: ${DISPUTE_REMEDY}.`,
     `              The log of ${isOne ? 'the one' : 'those'} not heard has the NATS server it is at, in "Streaming Server is ready"`,

@@ -53,7 +53,7 @@ async function status(args: Readonly<Record<string, unknown>>): Promise<number> 
   if (flags.flag('json')) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
   else process.stdout.write(`${found.length === 0 ? nobody(clusterId, group) : text(found)}\n`);
   const groups = new Map<string, number>();
-  // An active through which clients are not served has a trouble: it is none.
+  // An active through which clients are not served has a problem: it is none.
   for (const { group, role, trouble } of found)
     groups.set(group, (groups.get(group) ?? 0) + Number(role === 'active' && trouble === null));
   return groups.size > 0 && [...groups.values()].every((actives) => actives === 1) ? 0 : 1;
@@ -83,7 +83,7 @@ function text(found: readonly MemberStatus[]): string {
   rows.push(...unansweredRows(found));
   rows.sort(([node, group], [otherNode, otherGroup]) => order(group, otherGroup) || order(node, otherNode));
   const members = table(
-    ['node', 'group', 'role', 'epoch', 'lease age', 'NATS server', 'store', 'clients', 'channels', 'trouble'],
+    ['node', 'group', 'role', 'epoch', 'lease age', 'NATS server', 'store', 'clients', 'channels', 'problem'],
     rows,
   );
   return [members, ...disputes(found)].join('\n\n');

@@ -99,7 +99,7 @@ async function verify({ dir, json }: StoreOptions): Promise<number> {
 }
 
 function infoText(dir: string, found: StoreInfo): string {
-  const { identity, reign, damage } = found;
+  const { identity, lease, damage } = found;
   const files = (what: string, list: StoreInfo['journals']): string[] => {
     const bytes = list.reduce((sum, file) => sum + file.bytes, 0);
     const epochs = [...new Set(list.map((file) => file.epoch))].join(', ');
@@ -107,7 +107,7 @@ function infoText(dir: string, found: StoreInfo): string {
   };
   const lines = [
     `Store ${identity.storeId} of cluster "${identity.clusterId}" in ${dir}, format version ${identity.formatVersion}`,
-    `Held by ${holderText(reign)}; newest epoch ${Math.max(found.highestEpoch, reign?.epoch ?? 0)}`,
+    `Held by ${holderText(lease)}; newest epoch ${Math.max(found.highestEpoch, lease?.epoch ?? 0)}`,
     `Clients ${found.clients}, subscriptions ${found.subscriptions}, channels ${found.channels.length}`,
     '',
     table(
@@ -149,11 +149,11 @@ function verifyText(dir: string, found: StoreVerification): string {
   return `${lines.join('\n')}\n`;
 }
 
-function holderText(reign: StoreInfo['reign']): string {
-  if (reign === undefined || reign.holder === RELEASED) return 'nobody';
-  const holder = parseHolder(reign.holder);
-  if (holder === undefined) return reign.holder;
-  return `node "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid}) since epoch ${reign.epoch}`;
+function holderText(lease: StoreInfo['lease']): string {
+  if (lease === undefined || lease.holder === RELEASED) return 'nobody';
+  const holder = parseHolder(lease.holder);
+  if (holder === undefined) return lease.holder;
+  return `node "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid}) since epoch ${lease.epoch}`;
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -52,7 +52,7 @@ export class BelievedTime {
   }
 
   /** What is wrong with the machine's clock, for people. */
-  get trouble(): string | undefined {
+  get problem(): string | undefined {
     if (this.#doubtMs === 0) return undefined;
     return `the clock of this machine has jumped forward by ${seconds(this.#doubtMs)}, and is not believed: the broker goes on with the time from before. Put it right (timedatectl, or date -u)`;
   }

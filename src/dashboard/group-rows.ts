@@ -36,11 +36,11 @@ export function groupView(node: MonitoredNode, answers: readonly MemberStatus[] 
   const { name, member, ownStatus } = node.group;
   // It is asked over NATS too, which may be away. What it knows of itself and of the others is here.
   const own = ownStatus?.();
-  const trouble = own?.trouble ?? (isHealthy ? null : (reasons[0] ?? null));
+  const problem = own?.trouble ?? (isHealthy ? null : (reasons[0] ?? null));
   const members =
     own === undefined
       ? answers
-      : [{ ...own, trouble }, ...answers.filter((each) => each.member !== own.member)];
+      : [{ ...own, problem }, ...answers.filter((each) => each.member !== own.member)];
   // Of what the members know each may have missed something.
   const known = new Map<number, KnownTakeover>();
   for (const takeover of [
@@ -65,7 +65,7 @@ function aloneRow(node: MonitoredNode): MemberRow {
     pid: process.pid,
     store: node.storeDir ?? 'memory',
     roleForMs: Date.now() - node.startedAtMs,
-    trouble: node.health.isHealthy ? null : (node.health.reasons[0] ?? null),
+    problem: node.health.isHealthy ? null : (node.health.reasons[0] ?? null),
     silentMs: null,
   };
 }

@@ -15,7 +15,7 @@ export interface MemberRow {
   readonly pid: number;
   readonly store: string;
   readonly roleForMs: number;
-  readonly trouble: string | null;
+  readonly problem: string | null;
   /** For how long it has not been heard; null while it is there. */
   readonly silentMs: number | null;
 }
@@ -33,9 +33,9 @@ export function memberRows(answers: readonly MemberStatus[]): MemberRow[] {
 function answerRow(status: MemberStatus): MemberRow {
   const { node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs } = status;
   // A member of another version may know of none.
-  const trouble = status.trouble ?? (status.dispute ? disputeReason(status.dispute) : null);
+  const problem = status.trouble ?? (status.dispute ? disputeReason(status.dispute) : null);
   return {
-    ...{ node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs, trouble },
+    ...{ node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs, problem },
     store: storeText(status),
     silentMs: null,
   };
@@ -47,7 +47,7 @@ function peerRow(peer: PeerStatus, leaseMs: number): MemberRow {
     ...{ node, role, epoch, leaseMs, natsServer, host, pid },
     leaseAgeMs: null,
     roleForMs: peer.roleForMs + silentMs,
-    trouble: null,
+    problem: null,
     store: storeText(peer),
     silentMs: isHeard ? null : silentMs,
   };

@@ -12,7 +12,7 @@ export interface LedgerCounts {
   outOfOrder: number;
 }
 
-/** Message numbers of each kind of trouble that are kept for people. */
+/** Message numbers of each kind of problem that are kept for people. */
 const MAX_EXAMPLES = 5;
 
 /**

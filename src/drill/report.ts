@@ -127,7 +127,7 @@ export function makeReport(record: DrillRecord): DrillReport {
     outOfOrder: subscription.phases.reduce((count, { outOfOrder }) => count + outOfOrder, 0),
     missing: isChecked ? subscription.missing : 0,
   }));
-  const failures = [...record.failures, ...troubles(record, total, channels, subscriptions)];
+  const failures = [...record.failures, ...problems(record, total, channels, subscriptions)];
   const verdict = failures.length > 0 ? 'failed' : isInterrupted ? 'interrupted' : 'passed';
   return {
     verdict,
@@ -201,7 +201,7 @@ function sum(rows: readonly Counts[]): Counts {
 }
 
 /** Whatever no group may do. */
-function troubles(
+function problems(
   { load, isChecked }: DrillRecord,
   total: ReportRow,
   channels: readonly ChannelReport[],

@@ -1,4 +1,4 @@
-/** A file of the store, by the reign that wrote it and its number in that reign, from 1. */
+/** A file of the store, by the term that wrote it and its number in that term, from 1. */
 export interface FileId {
   epoch: number;
   number: number;

@@ -8,7 +8,7 @@ const BELOW = 48;
 /**
  * Makes something whose inodes share no block of the inode table with the files made after it, as long as these are few.
  * ext4 without a journal, as small virtual machines have it, writes that block at each sync of a file if anything in it
- * has changed: a reign next to the journal, renamed after each batch, would make each sync a quarter slower.
+ * has changed: a term next to the journal, renamed after each batch, would make each sync a quarter slower.
  *
  * @param room a directory to be made for that time
  */

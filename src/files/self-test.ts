@@ -85,7 +85,7 @@ async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void
   if (!read.equals(Buffer.concat([written, written]))) throw cannot(dir, 'give back what was written');
 }
 
-/** The reign's folder is born with its file inside, and must not replace one that is there. */
+/** The lease's folder is born with its file inside, and must not replace one that is there. */
 async function testFolders(fs: StoreFs, dir: string, prefix: string): Promise<void> {
   for (const name of ['d', 'e']) {
     await attempt(dir, 'make a folder', () => fs.makeDirectory(`${dir}/${prefix}.${name}`));
@@ -120,7 +120,7 @@ async function attempt<T>(dir: string, what: string, work: () => Promise<T>): Pr
   }
 }
 
-/** How file systems say that they do not do such things; anything else is trouble of another kind. */
+/** How file systems say that they do not do such things; anything else is problem of another kind. */
 const REFUSALS = new Set([
   'EINVAL',
   'ENOSYS',

@@ -1,6 +1,6 @@
 import { errorCode } from './fs-error.js';
 
-/** What kind of trouble, for callers that act on it. The message is for people and says what to do. */
+/** What kind of problem, for callers that act on it. The message is for people and says what to do. */
 export type StoreErrorCode =
   | 'damaged'
   | 'foreign'

@@ -3,7 +3,7 @@
 export const JOURNAL_DIRECTORY = 'journal';
 export const SEGMENT_DIRECTORY = 'segments';
 export const CHECKPOINT_DIRECTORY = 'checkpoints';
-export const REIGN_DIRECTORY = 'reign';
+export const LEASE_DIRECTORY = 'reign';
 export const LOCKS_DIRECTORY = 'reign.locks';
 /** Files that are set aside while there is room, see store/room/reserve.ts. */
 export const RESERVE_DIRECTORY = 'reserve';

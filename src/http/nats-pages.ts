@@ -102,7 +102,7 @@ async function passOn(
   try {
     await sendPieces(response, type, atMost(maxBytes, answer, url.pathname), answer.statusCode);
   } catch (error) {
-    // Whoever asked may have gone, which is no trouble.
+    // Whoever asked may have gone, which is no problem.
     if (!response.destroyed) throw error;
   }
 }

@@ -6,7 +6,7 @@ import { LOCKS_DIRECTORY } from '../files/store-folder.js';
 /** The lock of an epoch, while a candidate has it. */
 export interface HeldLock {
   /**
-   * The reign of its epoch is won: removes the locks of older ones, of candidates that died and of reigns that are over. Not
+   * The lease of its epoch is won: removes the locks of older ones, of candidates that died and of terms that are over. Not
    * before that: a holder that is not to be replaced after all would lose its own, and step down.
    */
   removeOlder(): Promise<void>;
@@ -18,7 +18,7 @@ export interface HeldLock {
  * The lock of one epoch that candidates contend for: it keeps them from stampeding, and shows who is at it. Safety does
  * not rest on it.
  *
- * @param onLost somebody removed or replaced it while it was held. Why is for the reign's own name to tell
+ * @param onLost somebody removed or replaced it while it was held. Why is for the term's own name to tell
  * @returns undefined if another has it
  */
 export type CandidateLock = (epoch: number, onLost?: (error: Error) => void) => Promise<HeldLock | undefined>;
@@ -35,7 +35,7 @@ export function candidateLock(fs: StoreFs, dir: string, warn: (message: string) 
 
 /**
  * The same, and no lock at all where it cannot be made, as on a disk without room: nothing rests on it, so nobody may have to wait for it.
- * The locks of older epochs go all the same when the reign is won: that gives room for the next one.
+ * The locks of older epochs go all the same when the lease is won: that gives room for the next one.
  */
 export function lockWherePossible(
   lock: CandidateLock,
@@ -62,7 +62,7 @@ export function lockWherePossible(
 
 function withoutLocks(path: string, error: Error): string {
   const taken =
-    `${path} cannot be used, so the reign is taken without the lock of its epoch: ${error.message}. Nothing is at risk: several members may ` +
+    `${path} cannot be used, so the lease is taken without the lock of its epoch: ${error.message}. Nothing is at risk: several members may ` +
     'try at the same time, and one of them gets it. ';
   if (isNoSpace(error)) return `${taken}Make room on the device`;
   return (

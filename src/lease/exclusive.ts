@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../clock/clock.js';
 import type { StoreFs } from '../files/fs.js';
 import { StoreError } from '../files/store-error.js';
 import type { CandidateLock, HeldLock } from './candidate-lock.js';
-import { RELEASED, Reign, type ReignState, sameReign } from './lease.js';
+import { Lease, type LeaseState, RELEASED, sameLease } from './lease.js';
 import { holderOf, type Processes, parseHolder } from './process-identity.js';
 import type { StorePlace } from './store-anchor.js';
 
@@ -13,7 +13,7 @@ export interface ClaimOptions {
   nodeName: string;
   processes: Processes;
   lock: CandidateLock;
-  /** How long a holder that cannot be asked may be silent before its reign is taken. Default 3000. */
+  /** How long a holder that cannot be asked may be silent before its term is taken. Default 3000. */
   leaseMs?: number;
   /** Where `dir` leads, see store-anchor.ts. Default: always to the same files. */
   lookAtPlace?: () => Promise<StorePlace>;
@@ -37,16 +37,16 @@ const MAX_ROUNDS = 20;
 export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
   const { fs, dir, clock, processes, signal } = options;
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
-  const reign = new Reign(fs, dir);
+  const lease = new Lease(fs, dir);
   const holder = holderOf(options.nodeName, await processes.self());
-  await reign.create(holder);
-  let state = await reign.read();
+  await lease.create(holder);
+  let state = await lease.read();
   let epoch = state.epoch;
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     epoch = Math.max(epoch, state.epoch) + 1;
     if (!(await isFree(state, processes))) {
-      const seen = await watch(reign, state, leaseMs, clock, signal);
-      if (!sameReign(seen, state)) {
+      const seen = await watch(lease, state, leaseMs, clock, signal);
+      if (!sameLease(seen, state)) {
         if (!(await isFree(seen, processes))) throw held(dir, seen);
         state = seen;
         epoch = state.epoch + 1;
@@ -56,31 +56,31 @@ export async function claimStore(options: ClaimOptions): Promise<StoreClaim> {
     const lock = await options.lock(epoch, () => claim?.lockLost());
     if (lock === undefined) {
       // Another candidate is at it, or died at it. Then the next epoch has a lock of its own.
-      state = await watch(reign, state, leaseMs, clock, signal);
+      state = await watch(lease, state, leaseMs, clock, signal);
       continue;
     }
     const begun = clock.monotonicMs();
-    let next = await reign.takeOver(state, epoch, holder);
+    let next = await lease.takeOver(state, epoch, holder);
     if (next === 'lost') {
       const wanted = { epoch, counter: 0, holder };
-      if (await isDone(reign, wanted)) {
-        await reign.settle(wanted);
+      if (await isDone(lease, wanted)) {
+        await lease.settle(wanted);
         next = wanted;
       }
     }
     if (next !== 'lost') {
-      claim = new StoreClaim(options, reign, next, lock, begun, leaseMs);
+      claim = new StoreClaim(options, lease, next, lock, begun, leaseMs);
       await lock.removeOlder();
       return claim;
     }
     await lock.release();
-    state = await reign.read();
+    state = await lease.read();
   }
   throw held(dir, state);
 }
 
-/** Whether nobody has the reign any more: it was given back, or its holder is a process of this host that has ended. */
-export async function isFree(state: ReignState, processes: Processes): Promise<boolean> {
+/** Whether nobody has the lease any more: it was given back, or its holder is a process of this host that has ended. */
+export async function isFree(state: LeaseState, processes: Processes): Promise<boolean> {
   if (state.holder === RELEASED) return true;
   const holder = parseHolder(state.holder);
   return holder !== undefined && (await processes.isDead(holder.identity));
@@ -90,31 +90,31 @@ export async function isFree(state: ReignState, processes: Processes): Promise<b
  * Whether a change of the name that was not there has been made all the same: a network file system may have renamed it, lost the answer, and
  * asked again. Nobody else makes the name of a claim's own next state.
  */
-async function isDone(reign: Reign, wanted: ReignState): Promise<boolean> {
-  const found = await reign.read().catch(() => undefined);
-  return found !== undefined && sameReign(found, wanted);
+async function isDone(lease: Lease, wanted: LeaseState): Promise<boolean> {
+  const found = await lease.read().catch(() => undefined);
+  return found !== undefined && sameLease(found, wanted);
 }
 
 /** @returns the state as soon as it is another than `known`, or `known` after the lease time */
 async function watch(
-  reign: Reign,
-  known: ReignState,
+  lease: Lease,
+  known: LeaseState,
   leaseMs: number,
   clock: Clock,
   signal: AbortSignal | undefined,
-): Promise<ReignState> {
+): Promise<LeaseState> {
   const until = clock.monotonicMs() + leaseMs;
   for (;;) {
     signal?.throwIfAborted();
-    const state = await reign.read();
-    if (!sameReign(state, known) || clock.monotonicMs() >= until) return state;
+    const state = await lease.read();
+    if (!sameLease(state, known) || clock.monotonicMs() >= until) return state;
     await new Promise<void>((resolve) => {
       clock.setTimer(leaseMs / 20, resolve);
     });
   }
 }
 
-function held(dir: string, state: ReignState): StoreError {
+function held(dir: string, state: LeaseState): StoreError {
   const holder = parseHolder(state.holder);
   const who =
     holder === undefined
@@ -130,10 +130,10 @@ function held(dir: string, state: ReignState): StoreError {
 export class StoreClaim {
   readonly epoch: number;
   readonly #options: ClaimOptions;
-  readonly #reign: Reign;
+  readonly #lease: Lease;
   readonly #lock: HeldLock;
   readonly #leaseMs: number;
-  #state: ReignState;
+  #state: LeaseState;
   /** When the last renewal that succeeded began. */
   #renewedMs: number;
   #renewing: Promise<void> | undefined;
@@ -144,14 +144,14 @@ export class StoreClaim {
 
   constructor(
     options: ClaimOptions,
-    reign: Reign,
-    state: ReignState,
+    lease: Lease,
+    state: LeaseState,
     lock: HeldLock,
     renewedMs: number,
     leaseMs: number,
   ) {
     this.#options = options;
-    this.#reign = reign;
+    this.#lease = lease;
     this.#state = state;
     this.#lock = lock;
     this.#renewedMs = renewedMs;
@@ -185,7 +185,7 @@ export class StoreClaim {
     this.#isReleased = true;
     this.#timer?.cancel();
     await this.#renewing?.catch(() => {});
-    if (this.#lost === undefined) await this.#reign.release(this.#state);
+    if (this.#lost === undefined) await this.#lease.release(this.#state);
     await this.#lock.release();
   }
 
@@ -232,13 +232,13 @@ export class StoreClaim {
     const begun = this.#options.clock.monotonicMs();
     const { dir } = this.#options;
     const wanted = { ...this.#state, counter: this.#state.counter + 1 };
-    const next = await this.#reign.renew(this.#state);
-    if (next !== 'lost' || (await isDone(this.#reign, wanted))) {
+    const next = await this.#lease.renew(this.#state);
+    if (next !== 'lost' || (await isDone(this.#lease, wanted))) {
       this.#state = wanted;
       this.#renewedMs = begun;
       return;
     }
-    const now = await this.#reign.read().catch(() => undefined);
+    const now = await this.#lease.read().catch(() => undefined);
     const by = now === undefined ? 'someone' : now.holder;
     this.#lost = new StoreError(
       'lost',

@@ -1,25 +1,25 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { StoreError } from '../files/store-error.js';
-import type { Reign, ReignState } from './lease.js';
+import type { Lease, LeaseState } from './lease.js';
 import { RenewalRounds } from './renewal-rounds.js';
 import { RENEWALS_PER_LEASE, renew } from './renewal-rules.js';
 
-export interface KeeperOptions {
+export interface RenewerOptions {
   clock: Clock;
-  reign: Reign;
+  lease: Lease;
   /** What the taking over led to. */
-  state: ReignState;
+  state: LeaseState;
   /** When that began. */
   takenMs: number;
   leaseMs: number;
-  /** The reign is another's, or the store cannot be reached: nothing more may be said. Called once, not after `release` or `stop`. */
+  /** The lease is another's, or the store cannot be reached: nothing more may be said. Called once, not after `release` or `stop`. */
   onLost(error: Error): void;
   /** A renewal took so long, in whichever thread. */
   onRenewed?(tookMs: number): void;
 }
 
-/** Holds the reign for the active: every change of the reign's name goes through it, one at a time. */
-export interface ReignKeeper {
+/** Holds the lease for the active: every change of the lease's name goes through it, one at a time. */
+export interface LeaseRenewer {
   /**
    * Ends when a renewal that began after this call has succeeded: what was synced before the call is then in what any
    * successor reads.
@@ -31,30 +31,30 @@ export interface ReignKeeper {
   readonly renewedMs: number;
   /** How long that one took. */
   readonly renewalMs: number;
-  /** Of the reign's name, as that one left it or later. */
+  /** Of the lease's name, as that one left it or later. */
   readonly counter: number;
-  /** Gives the reign to whoever wants it. @returns false if it was lost already */
+  /** Gives the lease to whoever wants it. @returns false if it was lost already */
   release(): Promise<boolean>;
   /** Renews no more, and gives nothing back: the lease has to end. */
   stop(): void;
 }
 
-export type KeepReign = (options: KeeperOptions) => ReignKeeper;
+export type StartRenewer = (options: RenewerOptions) => LeaseRenewer;
 
-/** Keeps the reign on the event loop of the caller, by the caller's clock and file system. See also renewal-thread.ts. */
-export const keepReign: KeepReign = (options) => new Keeper(options);
+/** Keeps the lease on the event loop of the caller, by the caller's clock and file system. See also renewal-thread.ts. */
+export const startRenewer: StartRenewer = (options) => new Keeper(options);
 
-class Keeper implements ReignKeeper {
+class Keeper implements LeaseRenewer {
   renewedMs: number;
   renewalMs = 0;
-  readonly #options: KeeperOptions;
+  readonly #options: RenewerOptions;
   readonly #rounds = new RenewalRounds(() => this.#renew());
-  #state: ReignState;
+  #state: LeaseState;
   #timer: Timer | undefined;
   #lost: Error | undefined;
   #isEnded = false;
 
-  constructor(options: KeeperOptions) {
+  constructor(options: RenewerOptions) {
     this.#options = options;
     this.#state = options.state;
     this.renewedMs = options.takenMs;
@@ -73,7 +73,7 @@ class Keeper implements ReignKeeper {
     this.stop();
     await this.#rounds.ended();
     if (this.#lost !== undefined) return false;
-    return (await this.#options.reign.release(this.#state)) !== 'lost';
+    return (await this.#options.lease.release(this.#state)) !== 'lost';
   }
 
   stop(): void {
@@ -84,10 +84,10 @@ class Keeper implements ReignKeeper {
   async #renew(): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost;
     if (this.#isEnded) throw givenUp();
-    const { clock, reign } = this.#options;
+    const { clock, lease } = this.#options;
     const begunMs = clock.monotonicMs();
     try {
-      this.#state = await renew(reign, this.#state);
+      this.#state = await renew(lease, this.#state);
     } catch (error) {
       throw this.#lose(error as Error);
     }
@@ -119,5 +119,5 @@ class Keeper implements ReignKeeper {
 
 /** What a fence says after `release` or `stop`. */
 export function givenUp(): StoreError {
-  return new StoreError('lost', 'The reign has been given up');
+  return new StoreError('lost', 'The lease has been given up');
 }

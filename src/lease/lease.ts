@@ -6,18 +6,18 @@ import { isMissing, isNoSpace, StoreError } from '../files/store-error.js';
 import {
   CHECKPOINT_DIRECTORY,
   JOURNAL_DIRECTORY,
-  REIGN_DIRECTORY,
+  LEASE_DIRECTORY,
   SEGMENT_DIRECTORY,
 } from '../files/store-folder.js';
 
 /**
- * The state of the reign: the name of the one file in `reign/`. Whoever knows the exact name can change it, once.
+ * The state of the lease: the name of the one file in `reign/`. Whoever knows the exact name can change it, once.
  */
-export interface ReignState {
+export interface LeaseState {
   epoch: number;
   /** Grows with every renewal. */
   counter: number;
-  /** Who reigns; `RELEASED` for nobody. */
+  /** Who terms; `RELEASED` for nobody. */
   holder: string;
 }
 
@@ -27,12 +27,12 @@ const MAX_HOLDER_LENGTH = 200;
 /** A listing while a file is being renamed may show no name, or both. */
 const LIST_ATTEMPTS = 10;
 
-export function reignFileName({ epoch, counter, holder }: ReignState): string {
+export function leaseFileName({ epoch, counter, holder }: LeaseState): string {
   return `${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}.${holder}`;
 }
 
 /** @returns undefined if it is not the name of a state */
-export function parseReignFileName(name: string): ReignState | undefined {
+export function parseLeaseFileName(name: string): LeaseState | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
   return { epoch: Number(match[1]), counter: Number(match[2]), holder: match[3]! };
@@ -43,8 +43,8 @@ export function holderName(text: string): string {
   return text.replace(/[^A-Za-z0-9._@-]/g, '-').slice(0, MAX_HOLDER_LENGTH);
 }
 
-/** The reign of a store directory. Every change is one rename: it succeeds for one, and tells all others that they lost. */
-export class Reign {
+/** The lease of a store directory. Every change is one rename: it succeeds for one, and tells all others that they lost. */
+export class Lease {
   readonly #fs: StoreFs;
   readonly #parent: string;
   readonly #isApart: boolean;
@@ -55,7 +55,7 @@ export class Reign {
     this.#fs = fs;
     this.#parent = dir;
     this.#isApart = isApart;
-    this.#dir = `${dir}/${REIGN_DIRECTORY}`;
+    this.#dir = `${dir}/${LEASE_DIRECTORY}`;
   }
 
   /**
@@ -66,9 +66,9 @@ export class Reign {
   async create(unique: string): Promise<void> {
     if ((await this.#fs.status(this.#dir)) !== undefined) return;
     await this.#fs.makeDirectory(this.#parent);
-    const prepared = `${this.#parent}/${REIGN_DIRECTORY}.${holderName(unique)}`;
+    const prepared = `${this.#parent}/${LEASE_DIRECTORY}.${holderName(unique)}`;
     const epoch = await this.#newestEpoch();
-    const first = `${prepared}/${reignFileName({ epoch, counter: 0, holder: RELEASED })}`;
+    const first = `${prepared}/${leaseFileName({ epoch, counter: 0, holder: RELEASED })}`;
     const prepare = async (): Promise<void> => {
       await this.#fs.makeDirectory(prepared);
       const file = await this.#fs.open(first, 'create');
@@ -105,11 +105,11 @@ export class Reign {
   }
 
   /**
-   * What the reign looked like a moment ago.
+   * What the lease looked like a moment ago.
    *
    * @throws StoreError if the folder holds something else
    */
-  async read(): Promise<ReignState> {
+  async read(): Promise<LeaseState> {
     let names: string[] = [];
     for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
       names = await this.#fs.list(this.#dir);
@@ -120,7 +120,7 @@ export class Reign {
   }
 
   /** The same without waiting, as `renewNow`. @returns undefined if the file system cannot */
-  readNow(): ReignState | undefined {
+  readNow(): LeaseState | undefined {
     if (this.#fs.listSync === undefined) return undefined;
     let names: string[] = [];
     for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
@@ -134,7 +134,7 @@ export class Reign {
   #damaged(names: readonly string[]): StoreError {
     return new StoreError(
       'damaged',
-      `${this.#dir} should hold one file whose name is the state of the reign, and holds ${
+      `${this.#dir} should hold one file whose name is the state of the lease, and holds ${
         names.length === 0 ? 'nothing' : names.join(', ')
       }. With no broker running, put an empty file named 00000000.000000.${RELEASED} there, with the epoch raised to the highest in the store's file names`,
     );
@@ -146,7 +146,7 @@ export class Reign {
    *
    * @param unique the caller's own name
    */
-  async readFresh(unique: string): Promise<ReignState> {
+  async readFresh(unique: string): Promise<LeaseState> {
     const probe = `${this.#dir}/look.${holderName(unique)}`;
     await removeIfThere(this.#fs, probe);
     try {
@@ -159,12 +159,12 @@ export class Reign {
   }
 
   /** @returns the next state, or 'lost' if `known` is no longer the state */
-  renew(known: ReignState): Promise<ReignState | 'lost'> {
+  renew(known: LeaseState): Promise<LeaseState | 'lost'> {
     return this.#change(known, { ...known, counter: known.counter + 1 });
   }
 
   /** The same without waiting. @returns undefined if the file system cannot */
-  renewNow(known: ReignState): ReignState | 'lost' | undefined {
+  renewNow(known: LeaseState): LeaseState | 'lost' | undefined {
     if (this.#fs.renameSync === undefined) return undefined;
     const next = { ...known, counter: known.counter + 1 };
     try {
@@ -177,27 +177,27 @@ export class Reign {
   }
 
   /**
-   * Begins the reign of `epoch`, durably.
+   * Begins the lease of `epoch`, durably.
    *
    * @param epoch higher than that of `known`
    */
-  async takeOver(known: ReignState, epoch: number, holder: string): Promise<ReignState | 'lost'> {
+  async takeOver(known: LeaseState, epoch: number, holder: string): Promise<LeaseState | 'lost'> {
     const next = await this.#change(known, { epoch, counter: 0, holder: holderName(holder) });
     if (next !== 'lost') await this.settle(next);
     return next;
   }
 
   /**
-   * Removes what is left of earlier reigns, durably, for whoever has just begun this one. It is nothing, but where somebody has put a
-   * name here that nobody made: the reign was taken from that one then, and a holder of the other would go on renewing its own.
+   * Removes what is left of earlier terms, durably, for whoever has just begun this one. It is nothing, but where somebody has put a
+   * name here that nobody made: the lease was taken from that one then, and a holder of the other would go on renewing its own.
    *
    * @throws StoreError if somebody renews faster than that
    */
-  async settle({ epoch }: ReignState): Promise<void> {
+  async settle({ epoch }: LeaseState): Promise<void> {
     let seen = '';
     for (let attempt = 1; ; attempt++) {
       const names = await this.#fs.list(this.#dir);
-      const older = names.filter((name) => (parseReignFileName(name)?.epoch ?? epoch) < epoch).sort();
+      const older = names.filter((name) => (parseLeaseFileName(name)?.epoch ?? epoch) < epoch).sort();
       // The same once more is what a mount remembers: it was removed.
       if (older.length === 0 || older.join() === seen) break;
       if (attempt > LIST_ATTEMPTS) throw this.#damaged(names);
@@ -207,18 +207,18 @@ export class Reign {
     await this.#fs.syncDirectory(this.#dir);
   }
 
-  /** Ends the reign, durably. */
-  async release(known: ReignState): Promise<ReignState | 'lost'> {
+  /** Ends the lease, durably. */
+  async release(known: LeaseState): Promise<LeaseState | 'lost'> {
     const next = await this.#change(known, { ...known, counter: known.counter + 1, holder: RELEASED });
     if (next !== 'lost') await this.#fs.syncDirectory(this.#dir);
     return next;
   }
 
-  #pathOf(state: ReignState): string {
-    return `${this.#dir}/${reignFileName(state)}`;
+  #pathOf(state: LeaseState): string {
+    return `${this.#dir}/${leaseFileName(state)}`;
   }
 
-  async #change(from: ReignState, to: ReignState): Promise<ReignState | 'lost'> {
+  async #change(from: LeaseState, to: LeaseState): Promise<LeaseState | 'lost'> {
     try {
       await this.#fs.rename(this.#pathOf(from), this.#pathOf(to));
       return to;
@@ -229,10 +229,10 @@ export class Reign {
   }
 }
 
-function newest(names: readonly string[]): ReignState | undefined {
-  let state: ReignState | undefined;
+function newest(names: readonly string[]): LeaseState | undefined {
+  let state: LeaseState | undefined;
   for (const name of names) {
-    const candidate = parseReignFileName(name);
+    const candidate = parseLeaseFileName(name);
     if (candidate === undefined) continue;
     if (
       state === undefined ||
@@ -245,6 +245,6 @@ function newest(names: readonly string[]): ReignState | undefined {
   return state;
 }
 
-export function sameReign(a: ReignState, b: ReignState): boolean {
+export function sameLease(a: LeaseState, b: LeaseState): boolean {
   return a.epoch === b.epoch && a.counter === b.counter && a.holder === b.holder;
 }

@@ -67,7 +67,7 @@ async function readText(fs: StoreFs, path: string): Promise<string | undefined> 
   }
 }
 
-/** As a holder of the reign is named: node@host@pid@start. */
+/** As a holder of the lease is named: node@host@pid@start. */
 export function holderOf(nodeName: string, identity: ProcessIdentity): string {
   const plain = (text: string, length: number): string =>
     text.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, length);

@@ -6,7 +6,7 @@ export interface WorkerSettings {
   dir: string;
 }
 
-/** A reign for the worker to renew until it is over. Its port is for it alone. */
+/** A term for the worker to renew until it is over. Its port is for it alone. */
 export interface Assignment {
   port: MessagePort;
   memory: SharedArrayBuffer;

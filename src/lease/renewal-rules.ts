@@ -1,7 +1,7 @@
 import { StoreError } from '../files/store-error.js';
-import { type Reign, type ReignState, sameReign } from './lease.js';
+import { type Lease, type LeaseState, sameLease } from './lease.js';
 
-/** Of the lease: how often the reign is renewed when nothing is written. */
+/** Of the lease: how often the lease is renewed when nothing is written. */
 export const RENEWALS_PER_LEASE = 3;
 /**
  * Leases after which one sign of life alone no longer counts: a store that answers nothing, or an event loop that does not
@@ -14,33 +14,33 @@ export const STUCK_LEASES = 5;
  * Renews once, by the file system's own waiting.
  *
  * @returns the new state
- * @throws Error once the reign is over: another has it (StoreError `lost`), or the store cannot be reached
+ * @throws Error once the term is over: another has it (StoreError `lost`), or the store cannot be reached
  */
-export async function renew(reign: Reign, known: ReignState): Promise<ReignState> {
-  let next: ReignState | 'lost';
+export async function renew(lease: Lease, known: LeaseState): Promise<LeaseState> {
+  let next: LeaseState | 'lost';
   try {
-    next = await reign.renew(known);
+    next = await lease.renew(known);
   } catch (error) {
     throw unreachable(error);
   }
-  return next === 'lost' ? resolveLost(known, await reign.read().catch(() => undefined)) : next;
+  return next === 'lost' ? resolveLost(known, await lease.read().catch(() => undefined)) : next;
 }
 
 /** The same in this thread, which waits. The file system must be able to. */
-export function renewNow(reign: Reign, known: ReignState): ReignState {
-  let next: ReignState | 'lost' | undefined;
+export function renewNow(lease: Lease, known: LeaseState): LeaseState {
+  let next: LeaseState | 'lost' | undefined;
   try {
-    next = reign.renewNow(known);
+    next = lease.renewNow(known);
   } catch (error) {
     throw unreachable(error);
   }
   if (next === undefined) throw new Error('This file system cannot rename without waiting');
-  return next === 'lost' ? resolveLost(known, lookNow(reign)) : next;
+  return next === 'lost' ? resolveLost(known, lookNow(lease)) : next;
 }
 
-function lookNow(reign: Reign): ReignState | undefined {
+function lookNow(lease: Lease): LeaseState | undefined {
   try {
-    return reign.readNow();
+    return lease.readNow();
   } catch {
     return undefined;
   }
@@ -52,13 +52,13 @@ function lookNow(reign: Reign): ReignState | undefined {
  *
  * @param found by a look after that
  */
-function resolveLost(known: ReignState, found: ReignState | undefined): ReignState {
+function resolveLost(known: LeaseState, found: LeaseState | undefined): LeaseState {
   const wanted = { ...known, counter: known.counter + 1 };
-  if (found !== undefined && sameReign(found, wanted)) return wanted;
+  if (found !== undefined && sameLease(found, wanted)) return wanted;
   const by = found === undefined ? 'somebody' : `${found.holder} in epoch ${found.epoch}`;
-  throw new StoreError('lost', `The reign has been taken over by ${by}`);
+  throw new StoreError('lost', `The lease has been taken over by ${by}`);
 }
 
 function unreachable(error: unknown): Error {
-  return new Error(`The reign cannot be renewed: ${(error as Error).message}`, { cause: error });
+  return new Error(`The lease cannot be renewed: ${(error as Error).message}`, { cause: error });
 }

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Logger } from '../log/logger.js';
-import type { KeepReign } from './lease-renewer.js';
+import type { StartRenewer } from './lease-renewer.js';
 import type { Assignment, WorkerSettings } from './renewal-messages.js';
-import { SharedReign } from './shared-lease.js';
-import { clockOffsetMs, RenewalKeeper } from './threaded-renewer.js';
+import { SharedLease } from './shared-lease.js';
+import { clockOffsetMs, ThreadedRenewer } from './threaded-renewer.js';
 
 /** One that waits for a hung store does not end. */
 const CLOSE_MS = 1_000;
@@ -14,7 +14,7 @@ const OLD_MB = 64;
 const NS_PER_MS = 1e6;
 
 /**
- * The thread that renews this process's reigns of one store, one after the other. It is started with the process: starting
+ * The thread that renews this process's terms of one store, one after the other. It is started with the process: starting
  * it takes tens of milliseconds, which no takeover should wait for.
  */
 export class RenewalThread {
@@ -37,15 +37,15 @@ export class RenewalThread {
     return thread;
   }
 
-  readonly keep: KeepReign = (options) => {
-    const { reign, state, takenMs, leaseMs } = options;
+  readonly keep: StartRenewer = (options) => {
+    const { lease, state, takenMs, leaseMs } = options;
     const takenNs = BigInt(Math.round((takenMs - clockOffsetMs(options)) * NS_PER_MS));
-    const shared = SharedReign.begin(reign, state, takenNs);
+    const shared = SharedLease.begin(lease, state, takenNs);
     const { port1, port2 } = new MessageChannel();
     const { memory, epoch, holder } = shared;
     const assignment: Assignment = { port: port2, memory, epoch, holder, leaseMs };
     (this.#worker ?? this.#begin()).postMessage(assignment, [port2]);
-    return new RenewalKeeper(options, shared, port1);
+    return new ThreadedRenewer(options, shared, port1);
   };
 
   /** Resolves when it has ended, or does not within a second. */
@@ -71,9 +71,9 @@ export class RenewalThread {
     });
     this.#worker = worker;
     worker.on('error', (error) =>
-      this.#log.error({ err: error }, 'the thread that renews the reign has failed'),
+      this.#log.error({ err: error }, 'the thread that renews the lease has failed'),
     );
-    // The next reign gets a new one.
+    // The next term gets a new one.
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;
     });

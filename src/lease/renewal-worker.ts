@@ -1,33 +1,33 @@
 /**
- * The thread that renews the reign while the event loop of the main thread is busy, and wherever a rename takes its time.
+ * The thread that renews the lease while the event loop of the main thread is busy, and wherever a rename takes its time.
  * It renews with synchronous calls in its own thread: the pool that Node has for files may be full of syncs.
  */
 import os from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { nodeFs } from '../files/fs.js';
 import { StoreError } from '../files/store-error.js';
-import { Reign } from './lease.js';
+import { Lease } from './lease.js';
 import { type Assignment, STARTED, type WorkerReport, type WorkerSettings } from './renewal-messages.js';
 import { RENEWALS_PER_LEASE, STUCK_LEASES } from './renewal-rules.js';
-import { SharedReign } from './shared-lease.js';
+import { SharedLease } from './shared-lease.js';
 
 const NS_PER_MS = 1e6;
 /** The main thread has the lock for the time of a rename. */
 const LOCKED_MS = 5;
 
-/** Renews one reign until it is over. */
+/** Renews one term until it is over. */
 class Renewer {
   readonly #port: MessagePort;
-  readonly #shared: SharedReign;
+  readonly #shared: SharedLease;
   readonly #leaseMs: number;
   readonly #restMs: number;
   #timer: NodeJS.Timeout | undefined;
   #ticks: number;
   #aliveNs = process.hrtime.bigint();
 
-  constructor(reign: Reign, { port, memory, epoch, holder, leaseMs }: Assignment) {
+  constructor(lease: Lease, { port, memory, epoch, holder, leaseMs }: Assignment) {
     this.#port = port;
-    this.#shared = new SharedReign(reign, memory, epoch, holder);
+    this.#shared = new SharedLease(lease, memory, epoch, holder);
     this.#leaseMs = leaseMs;
     this.#restMs = leaseMs / RENEWALS_PER_LEASE;
     this.#ticks = this.#shared.ticks;
@@ -94,6 +94,6 @@ function rise(): void {
 
 rise();
 const { dir } = workerData as WorkerSettings;
-const reign = new Reign(nodeFs, dir);
-parentPort!.on('message', (assignment: Assignment) => new Renewer(reign, assignment));
+const lease = new Lease(nodeFs, dir);
+parentPort!.on('message', (assignment: Assignment) => new Renewer(lease, assignment));
 parentPort!.postMessage(STARTED);

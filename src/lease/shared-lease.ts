@@ -1,7 +1,7 @@
-import type { Reign, ReignState } from './lease.js';
+import type { Lease, LeaseState } from './lease.js';
 import { renewNow } from './renewal-rules.js';
 
-/** The two threads of a member that renew its reign: the one with the event loop, and the one that does only that. */
+/** The two threads of a member that renew its lease: the one with the event loop, and the one that does only that. */
 export type RenewingThread = 'main' | 'worker';
 
 /** Words of 32 bits, at the start. */
@@ -24,17 +24,17 @@ const CLOSED = 4;
 const LOST = 5;
 const LOCKED_BY: Record<RenewingThread, number> = { main: MAIN, worker: WORKER };
 
-/** One reign as two threads share it, in memory that both see: whoever has the lock may renew. Each reign has its own. */
-export class SharedReign {
+/** One term as two threads share it, in memory that both see: whoever has the lock may renew. Each term has its own. */
+export class SharedLease {
   readonly memory: SharedArrayBuffer;
   readonly epoch: number;
   readonly holder: string;
-  readonly #reign: Reign;
+  readonly #lease: Lease;
   readonly #words: Int32Array;
   readonly #numbers: BigInt64Array;
 
-  constructor(reign: Reign, memory: SharedArrayBuffer, epoch: number, holder: string) {
-    this.#reign = reign;
+  constructor(lease: Lease, memory: SharedArrayBuffer, epoch: number, holder: string) {
+    this.#lease = lease;
     this.memory = memory;
     this.epoch = epoch;
     this.holder = holder;
@@ -43,15 +43,15 @@ export class SharedReign {
   }
 
   /** @param takenNs when the taking over began, by `process.hrtime.bigint()` */
-  static begin(reign: Reign, { epoch, counter, holder }: ReignState, takenNs: bigint): SharedReign {
-    const shared = new SharedReign(reign, new SharedArrayBuffer(BYTES), epoch, holder);
+  static begin(lease: Lease, { epoch, counter, holder }: LeaseState, takenNs: bigint): SharedLease {
+    const shared = new SharedLease(lease, new SharedArrayBuffer(BYTES), epoch, holder);
     shared.#numbers[COUNTER] = BigInt(counter);
     shared.#numbers[BEGUN_NS] = takenNs;
     return shared;
   }
 
-  /** What is known of the reign. Exact only while nobody renews. */
-  get state(): ReignState {
+  /** What is known of the lease. Exact only while nobody renews. */
+  get state(): LeaseState {
     const counter = Number(Atomics.load(this.#numbers, COUNTER));
     return { epoch: this.epoch, counter, holder: this.holder };
   }
@@ -96,7 +96,7 @@ export class SharedReign {
     if (Atomics.compareExchange(words, LOCK, FREE, mine) !== FREE) return false;
     const begunNs = process.hrtime.bigint();
     try {
-      const { counter } = renewNow(this.#reign, this.state);
+      const { counter } = renewNow(this.#lease, this.state);
       Atomics.store(this.#numbers, COUNTER, BigInt(counter));
     } catch (error) {
       onLost(error as Error);
@@ -124,7 +124,7 @@ export class SharedReign {
     }
   }
 
-  /** The reign is over for this thread, whatever the other one finds. */
+  /** The term is over for this thread, whatever the other one finds. */
   lose(): void {
     Atomics.store(this.#words, LOCK, LOST);
   }

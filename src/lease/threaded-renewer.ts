@@ -1,20 +1,20 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Timer } from '../clock/clock.js';
 import { StoreError } from '../files/store-error.js';
-import { givenUp, type KeeperOptions, type ReignKeeper } from './lease-renewer.js';
+import { givenUp, type LeaseRenewer, type RenewerOptions } from './lease-renewer.js';
 import { RENEW, type WorkerReport } from './renewal-messages.js';
 import { RenewalPace } from './renewal-pace.js';
 import { RenewalRounds } from './renewal-rounds.js';
 import { RENEWALS_PER_LEASE } from './renewal-rules.js';
-import type { SharedReign } from './shared-lease.js';
+import type { SharedLease } from './shared-lease.js';
 
 const NS_PER_MS = 1e6;
 const DONE = Promise.resolve();
 
-/** Keeps the reign together with a worker, which renews when this thread's event loop does not come to it. */
-export class RenewalKeeper implements ReignKeeper {
-  readonly #options: KeeperOptions;
-  readonly #shared: SharedReign;
+/** Keeps the lease together with a worker, which renews when this thread's event loop does not come to it. */
+export class ThreadedRenewer implements LeaseRenewer {
+  readonly #options: RenewerOptions;
+  readonly #shared: SharedLease;
   readonly #port: MessagePort;
   /** What to add to `process.hrtime` to have the clock's time. */
   readonly #offsetMs: number;
@@ -26,8 +26,8 @@ export class RenewalKeeper implements ReignKeeper {
   #lost: Error | undefined;
   #isEnded = false;
 
-  /** @param port to the worker that has the same reign */
-  constructor(options: KeeperOptions, shared: SharedReign, port: MessagePort) {
+  /** @param port to the worker that has the same term */
+  constructor(options: RenewerOptions, shared: SharedLease, port: MessagePort) {
     this.#options = options;
     this.#shared = shared;
     this.#port = port;
@@ -37,7 +37,7 @@ export class RenewalKeeper implements ReignKeeper {
       this.#onClosed?.();
       if (!this.#isEnded) {
         shared.lose();
-        this.#lose(new Error('The thread that renews the reign has ended'));
+        this.#lose(new Error('The thread that renews the term has ended'));
       }
     });
     // It keeps the process alive only while somebody waits for an answer.
@@ -84,7 +84,7 @@ export class RenewalKeeper implements ReignKeeper {
     if (this.#shared.isLost) this.#hearReports();
     this.#port.close();
     if (this.#lost !== undefined) return false;
-    return (await this.#options.reign.release(this.#shared.state)) !== 'lost';
+    return (await this.#options.lease.release(this.#shared.state)) !== 'lost';
   }
 
   stop(): void {
@@ -168,6 +168,6 @@ export class RenewalKeeper implements ReignKeeper {
 }
 
 /** What to add to `process.hrtime` milliseconds to have those of the clock. */
-export function clockOffsetMs({ clock }: Pick<KeeperOptions, 'clock'>): number {
+export function clockOffsetMs({ clock }: Pick<RenewerOptions, 'clock'>): number {
   return clock.monotonicMs() - Number(process.hrtime.bigint()) / NS_PER_MS;
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeFs } from '../files/fs.js';
 import { StoreError } from '../files/store-error.js';
 import { isFree } from '../lease/exclusive.js';
-import { RELEASED, Reign, type ReignState, sameReign } from '../lease/lease.js';
+import { Lease, type LeaseState, RELEASED, sameLease } from '../lease/lease.js';
 import { machineProcesses, parseHolder } from '../lease/process-identity.js';
 import { checkIdentity } from '../store/file/identity.js';
 
@@ -14,7 +14,7 @@ const LOOK_MS = 50;
 
 /**
  * Looks whether a new group can have this folder for its store: what each of its brokers would stumble over, again and again, is said once.
- * Another group that runs on it would share the store and not the NATS servers: the two would take the reign from each other by turns.
+ * Another group that runs on it would share the store and not the NATS servers: the two would take the lease from each other by turns.
  *
  * @throws StoreError saying what is in the way; Error if it may not be read or written
  */
@@ -22,10 +22,10 @@ export async function checkStore(dir: string, clusterId: string): Promise<void> 
   await nodeFs.makeDirectory(dir);
   await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
   if ((await checkIdentity(nodeFs, dir, clusterId)) === undefined) return;
-  const reign = new Reign(nodeFs, dir);
-  // What is wrong with the reign itself the brokers tell.
-  const state = await reign.read().catch(() => undefined);
-  if (state === undefined || !(await isRenewed(reign, state))) return;
+  const lease = new Lease(nodeFs, dir);
+  // What is wrong with the lease itself the brokers tell.
+  const state = await lease.read().catch(() => undefined);
+  if (state === undefined || !(await isRenewed(lease, state))) return;
   const holder = parseHolder(state.holder);
   const who =
     holder === undefined
@@ -37,13 +37,13 @@ export async function checkStore(dir: string, clusterId: string): Promise<void> 
   );
 }
 
-async function isRenewed(reign: Reign, state: ReignState): Promise<boolean> {
+async function isRenewed(lease: Lease, state: LeaseState): Promise<boolean> {
   if (await isFree(state, machineProcesses(nodeFs, hostname(), process.pid))) return false;
   // Not as a broker watches before it claims: a look that fails is passed over, and nothing but these timers keeps the command alive.
   for (let waitedMs = 0; waitedMs < WATCH_MS; waitedMs += LOOK_MS) {
     await sleep(LOOK_MS);
-    const now = await reign.read().catch(() => state);
-    if (!sameReign(now, state)) return now.holder !== RELEASED;
+    const now = await lease.read().catch(() => state);
+    if (!sameLease(now, state)) return now.holder !== RELEASED;
   }
   return false;
 }

@@ -9,7 +9,7 @@ export class Drops {
 }
 
 /**
- * What is measured on the way, of one process: reigns come and go, these go on. Durations are in seconds. Written by the parts
+ * What is measured on the way, of one process: terms come and go, these go on. Durations are in seconds. Written by the parts
  * concerned, and read when somebody asks.
  */
 export class Measures {
@@ -20,9 +20,9 @@ export class Measures {
   readonly journalWrite = new Histogram(DURATION_BOUNDS);
   readonly journalBatchBytes = new Histogram(BYTE_BOUNDS);
   readonly journalBatchMessages = new Histogram(COUNT_BOUNDS);
-  /** From the end of a sync to its confirmation by the reign. */
+  /** From the end of a sync to its confirmation by the lease. */
   readonly fence = new Histogram(DURATION_BOUNDS);
-  /** One change of the reign's name, in whichever thread. */
+  /** One change of the lease's name, in whichever thread. */
   readonly leaseRenewal = new Histogram(DURATION_BOUNDS);
   readonly checkpoint = new Histogram(DURATION_BOUNDS);
   readonly drops = new Drops();

@@ -6,7 +6,7 @@ export interface RecoveryReport {
   readonly checkpointMs: number;
   /** Journals behind it were read. */
   readonly journalMs: number;
-  /** The rest: what opening takes beside the reading, as the first journal of the reign. */
+  /** The rest: what opening takes beside the reading, as the first journal of the lease. */
   readonly openMs: number;
   /** Bytes of journals that were read. */
   readonly journalBytes: number;

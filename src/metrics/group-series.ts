@@ -23,9 +23,9 @@ function memberText(member: GroupStatus['member']): string {
     'Members by their role: this one, and those heard within three leases',
   );
   for (const [role, count] of Object.entries(member.rolesHeard())) members.add(`role="${role}"`, count);
-  const epoch = gauge('epoch', 'Of its reign, else the newest it knows of: grows with each takeover');
+  const epoch = gauge('epoch', 'Of its term, else the newest it knows of: grows with each takeover');
   epoch.add('', member.epoch);
-  const age = gauge('lease_age_seconds', 'Since the reign was renewed; on an active only');
+  const age = gauge('lease_age_seconds', 'Since the lease was renewed; on an active only');
   if (member.role === 'active') age.add('', (member.leaseAgeMs ?? 0) / 1e3);
   const apart = gauge(
     'clock_apart_seconds',
@@ -38,8 +38,8 @@ function memberText(member: GroupStatus['member']): string {
   );
   for (const [reason, count] of Object.entries(member.takeoversBy))
     takeovers.add(`reason="${reason}"`, count);
-  const ended = counter('reigns_ended_total', 'Reigns of this member that ended, by how');
-  for (const [kind, count] of Object.entries(member.reignsEnded)) ended.add(`kind="${kind}"`, count);
+  const ended = counter('reigns_ended_total', 'Terms of this member that ended, by how');
+  for (const [kind, count] of Object.entries(member.termsEnded)) ended.add(`kind="${kind}"`, count);
   return (
     members.text() +
     epoch.text() +

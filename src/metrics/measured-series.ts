@@ -19,7 +19,7 @@ const HISTOGRAMS: readonly [name: string, of: HistogramName, help: string][] = [
   [
     'stanchion_fence_seconds',
     'fence',
-    'From the end of a sync to its confirmation by the reign: acks wait for it',
+    'From the end of a sync to its confirmation by the lease: acks wait for it',
   ],
   [
     'stanchion_checkpoint_seconds',
@@ -42,7 +42,7 @@ export function measuredSeries(measures: Measures, storeKind: 'memory' | 'file',
   if (isMember) {
     text += histogramText(
       'stanchion_lease_renewal_seconds',
-      'One renewal of the reign in the store',
+      'One renewal of the lease in the store',
       measures.leaseRenewal,
     );
   }

@@ -73,13 +73,13 @@ const MAX_MOVE_RETRY_MS = 2_000;
 const RETIRE_MS = 10_000;
 
 /** A server and the address at which it was found. */
-interface Place {
+interface Endpoint {
   readonly server: NatsServerName;
   readonly address: string;
 }
 
 /**
- * The broker's place in NATS: the control connection, which finds a server and a new one for ever, and the data link, which
+ * The NATS transport of a broker: the control connection, which finds a server and a new one for ever, and the data link, which
  * follows it there with the same TLS options and credentials.
  */
 export class NatsAttachment {
@@ -100,7 +100,7 @@ export class NatsAttachment {
   /** There was a link, or a try, at this server: the next one waits a moment. */
   private isLinkRetry = false;
   /** Where the control connection is, or was last. */
-  private place: Place | undefined;
+  private endpoint: Endpoint | undefined;
   /** The server is to be left: the next control connection is at another one, if that can be reached. */
   private isLeaving = false;
   private isRenewingControl = false;
@@ -187,7 +187,7 @@ export class NatsAttachment {
 
   /** `host:port` of the server that the control connection is at, or was last. '' if there was none yet. */
   get server(): string {
-    return this.place?.server.name ?? '';
+    return this.endpoint?.server.name ?? '';
   }
 
   /**
@@ -216,12 +216,12 @@ export class NatsAttachment {
    * That one stays if none can be made.
    */
   async renewControl(why: string): Promise<void> {
-    const { currentControl: old, currentLink, place, server } = this;
-    if (!old || !place || !this.isConnected || this.isClosed || this.isRenewingControl) return;
+    const { currentControl: old, currentLink, endpoint, server } = this;
+    if (!old || !endpoint || !this.isConnected || this.isClosed || this.isRenewingControl) return;
     this.isRenewingControl = true;
     this.logger.info({ server, why }, 'making a new control connection to the NATS server');
     try {
-      const control = await this.dialControl(place, currentLink?.serverInfo ?? old.serverInfo);
+      const control = await this.dialControl(endpoint, currentLink?.serverInfo ?? old.serverInfo);
       if (this.currentControl !== old || !this.isConnected || this.isClosed) {
         control.close();
         return;
@@ -265,7 +265,7 @@ export class NatsAttachment {
 
   /** Tries for as long as it takes. */
   private async connectControl(): Promise<void> {
-    const wasConnected = this.place !== undefined;
+    const wasConnected = this.endpoint !== undefined;
     while (!this.isClosed) {
       try {
         await this.tryServers();
@@ -304,26 +304,26 @@ export class NatsAttachment {
    */
   private async tryServers(): Promise<void> {
     const failures: Failure[] = [];
-    for await (const place of this.places()) {
+    for await (const endpoint of this.endpoints()) {
       if (this.isClosed) return;
       try {
-        await this.tryServer(place);
+        await this.tryServer(endpoint);
         return;
       } catch (error) {
-        failures.push({ server: place.server.name, error: reasonOf(error) });
+        failures.push({ server: endpoint.server.name, error: reasonOf(error) });
       }
     }
     throw new RoundError(failures);
   }
 
   /** A link first: it can be given up, and says why it fails. Where it is up, the control connection follows. */
-  private async tryServer(place: Place): Promise<void> {
-    const isThere = this.place === place && this.currentLink?.isUp === true;
-    const link = isThere ? undefined : await this.dialLink(place, this.dials.signal);
+  private async tryServer(endpoint: Endpoint): Promise<void> {
+    const isThere = this.endpoint === endpoint && this.currentLink?.isUp === true;
+    const link = isThere ? undefined : await this.dialLink(endpoint, this.dials.signal);
     const { serverInfo } = (link ?? this.currentLink) as Link | MovingLink;
     let control: ControlConnection | undefined;
     try {
-      control = await this.dialControl(place, serverInfo);
+      control = await this.dialControl(endpoint, serverInfo);
     } finally {
       if (control === undefined || this.isClosed) link?.close();
     }
@@ -331,16 +331,16 @@ export class NatsAttachment {
       control.close();
       return;
     }
-    this.arrive(place, control);
+    this.arrive(endpoint, control);
     if (link === undefined) return;
     if (this.currentLink === undefined && link.isUp) this.useLink(link);
     else link.close();
   }
 
   /** Where to try: where the data link is, if that is up, then the servers behind the last one. */
-  private async *places(): AsyncGenerator<Place> {
-    const { place } = this;
-    if (place !== undefined && !this.isLeaving && (await this.isLinkAnswered())) yield place;
+  private async *endpoints(): AsyncGenerator<Endpoint> {
+    const { endpoint } = this;
+    if (endpoint !== undefined && !this.isLeaving && (await this.isLinkAnswered())) yield endpoint;
     for (const server of this.servers.round()) {
       for (const address of await addressesOf(server.host, this.random)) yield { server, address };
     }
@@ -359,10 +359,10 @@ export class NatsAttachment {
     return this.currentLink === link && link.isUp;
   }
 
-  private arrive(place: Place, control: ControlConnection): void {
-    this.place = place;
+  private arrive(endpoint: Endpoint, control: ControlConnection): void {
+    this.endpoint = endpoint;
     this.isLeaving = false;
-    this.servers.take(place.server);
+    this.servers.take(endpoint.server);
     this.serverSaid(control.serverInfo);
     const link = this.currentLink;
     if (link && link.serverInfo.serverId !== control.serverInfo.serverId) {
@@ -381,7 +381,7 @@ export class NatsAttachment {
   }
 
   /** @param info what the server has said on a link */
-  private async dialControl({ server, address }: Place, info: ServerInfo): Promise<ControlConnection> {
+  private async dialControl({ server, address }: Endpoint, info: ServerInfo): Promise<ControlConnection> {
     const { config, name, tlsFirst, connectTimeoutMs } = this.options;
     const { host, port } = server;
     const hasTls = info.tlsRequired || info.tlsAvailable;
@@ -420,8 +420,8 @@ export class NatsAttachment {
 
   /** One try at the server of the control connection. */
   private async makeLink(): Promise<void> {
-    const { place, currentControl: control } = this;
-    if (place === undefined) return;
+    const { endpoint, currentControl: control } = this;
+    if (endpoint === undefined) return;
     if (this.isLinkRetry) {
       await this.linkBackoff.wait();
       if (this.isClosed || this.currentControl !== control || !this.isConnected) return;
@@ -429,7 +429,7 @@ export class NatsAttachment {
     this.isLinkRetry = true;
     this.linkDial = new AbortController();
     try {
-      const link = await this.dialLink(place, AbortSignal.any([this.dials.signal, this.linkDial.signal]));
+      const link = await this.dialLink(endpoint, AbortSignal.any([this.dials.signal, this.linkDial.signal]));
       if (this.isClosed || this.currentControl !== control || !link.isUp) link.close();
       else this.useLink(link);
     } catch (error) {
@@ -447,10 +447,10 @@ export class NatsAttachment {
     }
   }
 
-  private async dialLink(place: Place, signal: AbortSignal): Promise<Link> {
+  private async dialLink(endpoint: Endpoint, signal: AbortSignal): Promise<Link> {
     let link: Link | undefined;
     link = await Link.connect(
-      this.target(place),
+      this.target(endpoint),
       this.options.handler,
       {
         onDown: (reason) => this.socketIsDown(link, reason),
@@ -467,7 +467,7 @@ export class NatsAttachment {
     if (link !== undefined && this.currentLink?.lost(link) === true) this.linkIsDown(reason);
   }
 
-  private target({ server, address }: Place): LinkTarget {
+  private target({ server, address }: Endpoint): LinkTarget {
     const { config, name, version, tlsFirst } = this.options;
     const { host, port } = server;
     return {
@@ -535,14 +535,14 @@ export class NatsAttachment {
     if (this.moveBackoff.count === 0)
       this.logger.info({ server }, 'the NATS server is in lame-duck mode: moving to another one');
     let reason = 'there is no other one';
-    for await (const place of this.places()) {
+    for await (const endpoint of this.endpoints()) {
       if (this.isClosed || this.currentLink !== link || !this.isConnected) return;
-      const failure = await this.moveTo(place, link, old);
+      const failure = await this.moveTo(endpoint, link, old);
       if (failure === undefined) {
         this.moveBackoff.reset();
         return;
       }
-      if (place.server.name !== server) reason = `${place.server.name}: ${failure}`;
+      if (endpoint.server.name !== server) reason = `${endpoint.server.name}: ${failure}`;
     }
     if (this.isClosed || this.currentLink !== link || !this.isConnected) return;
     if (this.moveBackoff.count === 0)
@@ -551,15 +551,19 @@ export class NatsAttachment {
   }
 
   /** @returns why it has not moved there */
-  private async moveTo(place: Place, link: MovingLink, old: ControlConnection): Promise<string | undefined> {
+  private async moveTo(
+    endpoint: Endpoint,
+    link: MovingLink,
+    old: ControlConnection,
+  ): Promise<string | undefined> {
     let next: Link | undefined;
     let control: ControlConnection | undefined;
     let isMoved = false;
     try {
-      next = await this.dialLink(place, this.dials.signal);
+      next = await this.dialLink(endpoint, this.dials.signal);
       const { serverId, lameDuck } = next.serverInfo;
       if (lameDuck || serverId === old.serverInfo.serverId) return 'it is about to stop too';
-      control = await this.dialControl(place, next.serverInfo);
+      control = await this.dialControl(endpoint, next.serverInfo);
       // The link may be there already, from a try that lost the control connection.
       if (serverId !== link.serverInfo.serverId) {
         isMoved = true;
@@ -568,7 +572,7 @@ export class NatsAttachment {
       }
       if (this.isClosed || this.currentLink !== link || control.isClosed())
         return 'the connection there was lost at once';
-      this.hasMoved(place, control, old);
+      this.hasMoved(endpoint, control, old);
       control = undefined;
       return undefined;
     } catch (error) {
@@ -579,10 +583,10 @@ export class NatsAttachment {
     }
   }
 
-  private hasMoved(place: Place, control: ControlConnection, old: ControlConnection): void {
+  private hasMoved(endpoint: Endpoint, control: ControlConnection, old: ControlConnection): void {
     const from = this.server;
-    this.place = place;
-    this.servers.take(place.server);
+    this.endpoint = endpoint;
+    this.servers.take(endpoint.server);
     this.serverSaid(control.serverInfo);
     this.refusals['data link'].connected();
     this.useControl(control);

@@ -79,9 +79,9 @@ export class BrokerNode implements MonitoredNode {
   }
 
   get health(): Health {
-    const reasons = storeTroubles(this.#broker);
-    const clockTrouble = this.believed?.trouble;
-    if (clockTrouble !== undefined) reasons.push(clockTrouble);
+    const reasons = storeProblems(this.#broker);
+    const clockProblem = this.believed?.problem;
+    if (clockProblem !== undefined) reasons.push(clockProblem);
     const problem = this.#nats.isConnected ? this.serviceProblem : undefined;
     const isRunning = this.#phase !== 'stopping' && this.#phase !== 'failed';
     if (problem !== undefined && isRunning && (this.#phase === 'serving' || problem.isOwn)) {
@@ -104,7 +104,7 @@ export class BrokerNode implements MonitoredNode {
         if (!this.#nats.isConnected) break;
         return { isHealthy: true, isReady: false, reasons: ['subscribing in NATS again', ...reasons] };
     }
-    return { isHealthy: false, isReady: false, reasons: [this.#natsTrouble(), ...reasons] };
+    return { isHealthy: false, isReady: false, reasons: [this.#natsProblem(), ...reasons] };
   }
 
   /** The store is open and what it held is recovered. */
@@ -143,7 +143,7 @@ export class BrokerNode implements MonitoredNode {
     this.#failure = error.message;
   }
 
-  #natsTrouble(): string {
+  #natsProblem(): string {
     const since = new Date(this.#nats.sinceMs).toISOString();
     const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
     return `no connection to NATS since ${since}${why}`;
@@ -156,25 +156,25 @@ export function problemHealth(problem: ServiceProblem, reasons: readonly string[
 }
 
 /** What is not as it should be with a store, for people. */
-export function storeTroubles(broker: Broker | undefined): string[] {
+export function storeProblems(broker: Broker | undefined): string[] {
   if (broker === undefined) return [];
   const { fullReason, pendingBytes } = broker.store;
-  const troubles: string[] = [];
-  if (fullReason !== undefined) troubles.push(`store full, publishers get an error: ${fullReason}`);
+  const problems: string[] = [];
+  if (fullReason !== undefined) problems.push(`store full, publishers get an error: ${fullReason}`);
   if (pendingBytes > broker.options.maxPendingBytes) {
-    troubles.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
+    problems.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
   }
-  if (broker.store.timeTrouble !== undefined) troubles.push(broker.store.timeTrouble);
-  const damage = damageTrouble(broker.store.unreadable);
-  if (damage !== undefined) troubles.push(damage);
-  return troubles;
+  if (broker.store.timeProblem !== undefined) problems.push(broker.store.timeProblem);
+  const damage = damageProblem(broker.store.unreadable);
+  if (damage !== undefined) problems.push(damage);
+  return problems;
 }
 
 /** Health tells of so many places; the log and `stanchion store verify` have them all. */
 const MAX_PLACES_TOLD = 3;
 
 /** Messages that cannot be read: who is to get them stands still there. */
-function damageTrouble(unreadable: Unreadable): string | undefined {
+function damageProblem(unreadable: Unreadable): string | undefined {
   const places = unreadable.list();
   if (places.length === 0) return undefined;
   const told = places.slice(0, MAX_PLACES_TOLD).map((place) => `${namesOf(place)} (${place.why})`);

@@ -15,7 +15,7 @@ import type {
 } from '../monitor/monitored-node.js';
 import { type NatsRefusal, REFUSED_OPERATIONS } from '../nats/refusal.js';
 import { countsOf } from '../util/counts.js';
-import { storeTroubles } from './broker-node.js';
+import { storeProblems } from './broker-node.js';
 import type { MemberConfig } from './running-member.js';
 
 /** A member of a group as HTTP and metrics see it: active or standby, the same paths answer. */
@@ -100,13 +100,13 @@ export class MemberNode implements MonitoredNode {
     if (role === 'stopping') {
       return { isHealthy: false, isReady: false, reasons: ['stopping: it has been asked to'] };
     }
-    const reasons = storeTroubles(this.broker);
+    const reasons = storeProblems(this.broker);
     const dispute = this.member?.dispute;
     // It does its part, by turns.
     if (dispute !== undefined) reasons.push(disputeReason(dispute));
     reasons.push(...(this.member?.impairments ?? []));
-    const trouble = this.#nats.isConnected ? this.member?.trouble : this.#natsTrouble();
-    if (trouble !== undefined) return { isHealthy: false, isReady: false, reasons: [trouble, ...reasons] };
+    const problem = this.#nats.isConnected ? this.member?.problem : this.#natsProblem();
+    if (problem !== undefined) return { isHealthy: false, isReady: false, reasons: [problem, ...reasons] };
     if (role === 'starting')
       return { isHealthy: true, isReady: false, reasons: ['starting: joining the group'] };
     if (role === 'recovering') {
@@ -135,7 +135,7 @@ export class MemberNode implements MonitoredNode {
     this.#failure = error.message;
   }
 
-  #natsTrouble(): string {
+  #natsProblem(): string {
     const since = new Date(this.#nats.sinceMs).toISOString();
     const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
     return `no connection to NATS since ${since}${why}`;

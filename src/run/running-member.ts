@@ -13,12 +13,12 @@ import { askStatus } from '../group/report/ask-status.js';
 import { encodeStatus, type MemberStatus } from '../group/report/member-status.js';
 import { activeService } from '../group/roles/active-service.js';
 import { Member } from '../group/roles/member.js';
-import { AttachedPlace } from '../group/talk/attached-transport.js';
+import { AttachedTransport } from '../group/talk/attached-transport.js';
 import { GroupClocks } from '../group/talk/group-clocks.js';
 import { groupSubjects } from '../group/talk/group-subjects.js';
 import { candidateLock } from '../lease/candidate-lock.js';
-import { Reign } from '../lease/lease.js';
-import type { KeepReign } from '../lease/lease-renewer.js';
+import { Lease } from '../lease/lease.js';
+import type { StartRenewer } from '../lease/lease-renewer.js';
 import { holderOf, machineProcesses, parseHolder } from '../lease/process-identity.js';
 import { RenewalThread } from '../lease/renewal-thread.js';
 import { StoreAnchor } from '../lease/store-anchor.js';
@@ -30,7 +30,7 @@ import { checkIdentity } from '../store/file/identity.js';
 import { newStoreId } from '../store/types/store-id.js';
 import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
-import { storeTroubles } from './broker-node.js';
+import { storeProblems } from './broker-node.js';
 import { MemberNode } from './member-node.js';
 import { isAnswered } from './other-broker.js';
 
@@ -43,12 +43,12 @@ export type MemberConfig = ServeConfig & {
   readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
 };
 
-/** Of this process, by what tells a member of a store from others: two with one would each take the other's reign for their own. */
+/** Of this process, by what tells a member of a store from others: two with one would each take the other's lease for their own. */
 const members = new Set<string>();
 
 /** A member of a group: active or standby is for the group to decide. */
 export class RunningMember extends Assembly<MemberNode> {
-  #place: AttachedPlace | undefined;
+  #transport: AttachedTransport | undefined;
   #renewals: RenewalThread | undefined;
   #member: Member | undefined;
   #selfCheck: SelfCheck | undefined;
@@ -76,11 +76,11 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#renewals = renewals;
     const processes = machineProcesses(nodeFs, hostname(), process.pid);
     this.#holder = holderOf(config.nodeName, await processes.self());
-    // The two need each other: the place is asked only once it is there.
+    // The two need each other: the transport is asked only once it is there.
     let member: Member | undefined;
     const probe = new Probe(randomBytes);
     let selfCheck: SelfCheck | undefined;
-    const place = new AttachedPlace({
+    const transport = new AttachedTransport({
       config: nats,
       name: `stanchion ${config.nodeName}`,
       version: VERSION,
@@ -105,10 +105,10 @@ export class RunningMember extends Assembly<MemberNode> {
         if (refusal.connection === 'control' && isTalk(refusal)) member?.talkRefused(refusal);
       },
     });
-    this.#place = place;
-    selfCheck = this.#makeSelfCheck(place, probe);
+    this.#transport = transport;
+    selfCheck = this.#makeSelfCheck(transport, probe);
     this.#selfCheck = selfCheck;
-    member = this.#makeMember(place, probe, renewals.keep, (holder) => {
+    member = this.#makeMember(transport, probe, renewals.keep, (holder) => {
       const parsed = parseHolder(holder);
       return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
     });
@@ -122,7 +122,7 @@ export class RunningMember extends Assembly<MemberNode> {
       this.node.isStarted = true;
       this.onReady();
     };
-    await place.start(signal);
+    await transport.start(signal);
     signal.throwIfAborted();
     await selfCheck.start();
     signal.throwIfAborted();
@@ -136,7 +136,7 @@ export class RunningMember extends Assembly<MemberNode> {
       this.#selfCheck?.stop();
       this.#anchor?.close();
       await this.#renewals?.close();
-      await this.#place?.close();
+      await this.#transport?.close();
     } finally {
       if (this.#name !== undefined) members.delete(this.#name);
     }
@@ -155,12 +155,12 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#name = name;
   }
 
-  #makeSelfCheck(place: AttachedPlace, probe: Probe): SelfCheck {
+  #makeSelfCheck(transport: AttachedTransport, probe: Probe): SelfCheck {
     const { clusterId, discoverPrefix } = this.config;
     return new SelfCheck({
       clock: systemClock,
       log: this.log,
-      connections: place,
+      connections: transport,
       clusterId,
       subjects: stanSubjects(clusterId, discoverPrefix),
       probe,
@@ -171,9 +171,9 @@ export class RunningMember extends Assembly<MemberNode> {
   }
 
   #makeMember(
-    place: AttachedPlace,
+    transport: AttachedTransport,
     probe: Probe,
-    keepReign: KeepReign,
+    startRenewer: StartRenewer,
     isDead: (holder: string) => Promise<boolean>,
   ): Member {
     const config = this.config;
@@ -196,14 +196,14 @@ export class RunningMember extends Assembly<MemberNode> {
         clocks,
         log,
         measures,
-        reign: new Reign(fs, dir, true),
+        lease: new Lease(fs, dir, true),
         lock: candidateLock(fs, dir, warn),
-        keepReign,
+        startRenewer,
         isDead,
         lookAtPlace: () => anchor.look(),
         readIdentity: () => checkIdentity(fs, dir, clusterId),
         testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
-        place,
+        transport,
         serviceProblem: () => this.#selfCheck?.problem,
         findServer: () => this.#askServers(),
         findActives: () => this.#askActives(),
@@ -226,7 +226,7 @@ export class RunningMember extends Assembly<MemberNode> {
             clock,
             log,
             measures,
-            pinger: place.pinger,
+            pinger: transport.pinger,
             probe,
             hashSeed: randomBytes(4).readUInt32LE(),
             defer: setImmediate,
@@ -256,7 +256,7 @@ export class RunningMember extends Assembly<MemberNode> {
       roleForMs: Math.round(member.roleForMs),
       leaseMs: group.leaseMs,
       leaseAgeMs: member.leaseAgeMs === undefined ? null : Math.round(member.leaseAgeMs),
-      natsServer: this.#place!.server,
+      natsServer: this.#transport!.server,
       store: { kind: 'file', dir: store.dir, storeId: member.storeId },
       clients: broker?.clients.size ?? 0,
       channels: broker?.channels.size ?? 0,
@@ -265,7 +265,7 @@ export class RunningMember extends Assembly<MemberNode> {
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
       trouble: member.complaint ?? null,
-      warnings: [...storeTroubles(broker), ...member.clocks.troubles],
+      warnings: [...storeProblems(broker), ...member.clocks.problems],
       dispute: member.dispute ?? null,
       peers: member.peers,
     };
@@ -278,7 +278,7 @@ export class RunningMember extends Assembly<MemberNode> {
   }
 
   #askMembers(): Promise<MemberStatus[]> {
-    const control = this.#place?.control;
+    const control = this.#transport?.control;
     const { clusterId, group } = this.config;
     return control === undefined
       ? Promise.resolve([])
@@ -286,7 +286,7 @@ export class RunningMember extends Assembly<MemberNode> {
   }
 
   async #askActives(): Promise<MemberStatus[]> {
-    const control = this.#place?.control;
+    const control = this.#transport?.control;
     if (control === undefined) return [];
     const members = await askStatus(control, this.config.clusterId, undefined).catch(() => []);
     return members.filter(({ role }) => role === 'active' || role === 'recovering');
@@ -294,7 +294,7 @@ export class RunningMember extends Assembly<MemberNode> {
 
   /** Whether anybody answers a ping of a client that nobody knows. */
   async #askServers(): Promise<boolean> {
-    const control = this.#place?.control;
+    const control = this.#transport?.control;
     const { clusterId, discoverPrefix } = this.config;
     return control !== undefined && (await isAnswered(control, stanSubjects(clusterId, discoverPrefix)));
   }
@@ -303,7 +303,9 @@ export class RunningMember extends Assembly<MemberNode> {
     const { clusterId, group } = this.config;
     const { view } = groupSubjects(clusterId, group.name);
     try {
-      const answer = await this.#place?.control?.request(view, JSON.stringify(request), { timeout: VIEW_MS });
+      const answer = await this.#transport?.control?.request(view, JSON.stringify(request), {
+        timeout: VIEW_MS,
+      });
       return answer?.json<ViewAnswer>();
     } catch {
       // Nobody is active, or has not answered in time.
@@ -315,9 +317,9 @@ export class RunningMember extends Assembly<MemberNode> {
     const member = this.#member!;
     if (member.role !== 'active') return undefined;
     const { epoch } = member;
-    const trouble = member.handOver();
+    const problem = member.handOver();
     return Buffer.from(
-      JSON.stringify(trouble === undefined ? { ok: true, epoch } : { ok: false, error: trouble }),
+      JSON.stringify(problem === undefined ? { ok: true, epoch } : { ok: false, error: problem }),
     );
   }
 }

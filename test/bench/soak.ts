@@ -4,7 +4,7 @@
  *   node --import tsx test/bench/soak.ts [--minutes 10] [--members 3] [--lease 600ms] [--dir DIR]
  *
  * A group of brokers (the build in dist) with four publishers that send as fast as they get acks, and a subscriber. Looks at
- * the reign's name all the time, and prints how old a renewal got, and how long the active's event loop stood still. Exit
+ * the lease's name all the time, and prints how old a renewal got, and how long the active's event loop stood still. Exit
  * code 1 if there was a takeover.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseReignFileName } from '../../src/lease/lease.js';
+import { parseLeaseFileName } from '../../src/lease/lease.js';
 import { freePort } from '../../src/local-group/free-port.js';
 import { Child } from './child.js';
 import { channelNames } from './lines.js';
@@ -29,7 +29,7 @@ const ROUND_SECONDS = 20;
 const MAX_BYTES = '200MB';
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** How old renewals got, as the reign's name shows it. */
+/** How old renewals got, as the lease's name shows it. */
 class RenewalAges {
   readonly epochs = new Set<number>();
   renewals = 0;
@@ -49,12 +49,12 @@ class RenewalAges {
     const nowMs = performance.now();
     this.maxLookMs = Math.max(this.maxLookMs, nowMs - this.#lookedMs);
     this.#lookedMs = nowMs;
-    const name = readdirSync(this.#dir).find((entry) => parseReignFileName(entry) !== undefined);
+    const name = readdirSync(this.#dir).find((entry) => parseLeaseFileName(entry) !== undefined);
     // A listing in the middle of a rename shows none.
     if (name === undefined) return;
     this.maxMs = Math.max(this.maxMs, nowMs - this.#sinceMs);
     if (name === this.#name) return;
-    const [before, state] = [parseReignFileName(this.#name), parseReignFileName(name)!];
+    const [before, state] = [parseLeaseFileName(this.#name), parseLeaseFileName(name)!];
     this.renewals += before?.epoch === state.epoch ? state.counter - before.counter : 1;
     this.epochs.add(state.epoch);
     this.#name = name;

@@ -11,7 +11,7 @@ import { Disk } from './disk.js';
 import { Host, natsArguments, natsUrl } from './host.js';
 import { address, HUB, Network } from './network.js';
 import type { Plan, Target } from './plan.js';
-import type { Reigns } from './terms.js';
+import type { Terms } from './terms.js';
 
 const POLL_MS = 10;
 
@@ -22,7 +22,7 @@ export interface ArenaParts {
   strikesCalls: boolean;
   story: Story;
   calm: Calm;
-  reigns: Reigns;
+  terms: Terms;
 }
 
 /** The machines, their network and the store: what faults are done to. */
@@ -43,7 +43,7 @@ export class Arena {
   readonly #hubServer: ChildProcess;
 
   private constructor(parts: ArenaParts, made: { network: Network; disk: Disk | undefined; nats: Hub }) {
-    const { plan, story, calm, reigns } = parts;
+    const { plan, story, calm, terms } = parts;
     this.network = made.network;
     this.disk = made.disk;
     this.nats = made.nats.connection;
@@ -73,7 +73,7 @@ export class Arena {
           onServing: (host, epoch) => {
             this.#lastActive = host;
             calm.disturb();
-            reigns.serve(host.number, epoch);
+            terms.serve(host.number, epoch);
           },
         }),
     );

@@ -16,7 +16,7 @@ import { PROBE_CHANNEL, Probe } from './probe.js';
 import { CHANNELS, Publishers } from './publishers.js';
 import { readBack, verifyStore } from './read-back.js';
 import { Subscribers } from './subscribers.js';
-import { Reigns } from './terms.js';
+import { Terms } from './terms.js';
 
 /** Whether it comes back at all is worth knowing. */
 const EVER_MS = 60_000;
@@ -26,7 +26,7 @@ const QUIET_MS = 6_000;
 const POLL_MS = 20;
 /** A member takes half of it under such a load. */
 const MOST_MIB = 300;
-/** The one that is written, the next, and what a reign that has just begun found. */
+/** The one that is written, the next, and what a term that has just begun found. */
 const MOST_JOURNALS = 4;
 
 export interface ChaosOptions {
@@ -58,14 +58,14 @@ export async function runChaos({
   story,
 }: ChaosOptions): Promise<ChaosResult> {
   const calm = new Calm();
-  const reigns = new Reigns(story);
+  const terms = new Terms(story);
   const ledger = new Ledger(story);
   const clients = new Clients(story);
-  const arena = await Arena.make({ hosts, plan, needsDisk, strikesCalls, story, calm, reigns });
+  const arena = await Arena.make({ hosts, plan, needsDisk, strikesCalls, story, calm, terms });
   if (needsDisk && arena.disk === undefined) story.tell('nothing can be mounted here: no disk gets full');
   if (strikesCalls && arena.calls === undefined)
     story.tell('there is no C compiler: no call to a file is struck');
-  reigns.listen(arena.nats);
+  terms.listen(arena.nats);
   const probe = await clients.again('the probe connects', () => Probe.start(arena.hubUrl, ledger, calm));
   const publishers = new Publishers(ledger);
   await publishers.start(clients, arena.hubUrl, arena.allUrls, plan.publishEveryMs);
@@ -113,7 +113,7 @@ export async function runChaos({
   await arena.disk?.remove();
   const count = [...stored.values()].reduce((sum, messages) => sum + messages.length, 0);
   const { acked, refusals } = ledger;
-  return { acked, stored: count, takeovers: reigns.takeovers, longestOutageMs, refusals };
+  return { acked, stored: count, takeovers: terms.takeovers, longestOutageMs, refusals };
 }
 
 /** All at once: what only a start from the files shows. */

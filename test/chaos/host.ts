@@ -164,7 +164,7 @@ export class Host {
     } else if (line.includes('Streaming Server is ready')) {
       story.tell(`member ${this.number} serves in epoch ${this.#epoch}`);
       onServing(this, this.#epoch);
-    } else if (/the reign of epoch \d+ ends/.test(line)) {
+    } else if (/the term of epoch \d+ ends/.test(line)) {
       story.tell(`member ${this.number}: ${/"msg":"([^"]*)/.exec(line)?.[1] ?? line}`);
     }
     if (SIGNS_OF_A_DEFECT.test(line)) story.violate(`member ${this.number} says ${line.slice(0, 500)}`);

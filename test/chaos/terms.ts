@@ -5,7 +5,7 @@ import type { Story } from './chaos-log.js';
 import { CLUSTER_ID, GROUP } from './host.js';
 
 /** Who has said to be active in which epoch. */
-export class Reigns {
+export class Terms {
   readonly #story: Story;
   readonly #holders = new Map<number, string>();
   readonly #takers = new Map<number, number>();

@@ -480,7 +480,7 @@ describe('the tools', () => {
       assert.deepEqual(await answer('--cluster-id', 'orders', '--json'), [1, '[]\n']);
     });
 
-    it('says which members dispute the reign, since when, and what to do', async () => {
+    it('says which members dispute the lease, since when, and what to do', async () => {
       const nc = await connect({ servers: rig.nats.url });
       const rivals = ['c', 'd'].map((node, i) => ({ member: `${node}@h@${i}@x`, node, host: 'h', pid: i }));
       const dispute = { rivals, rounds: 3, epoch: 8, sinceWallMs: 1_700_000_060_000, waitMs: 12_000 };
@@ -514,9 +514,9 @@ describe('the tools', () => {
         // It serves all the same: the exit code is 0.
         assert.match(members!, /^x .* message 8 cannot be read$/m);
         assert.deepEqual(said!.split('\n'), [
-          'The reign of group "main" has been in dispute since 2023-11-14T22:13:20.000Z: two sides share the store and do not hear each other over NATS.',
+          'The lease of group "main" has been in dispute since 2023-11-14T22:13:20.000Z: two sides share the store and do not hear each other over NATS.',
           '  here:       a at nats-1:4222, b at nats-1:4222',
-          '  not heard:  c (host h, process 0), d (host h, process 1): took the reign back 3 times, last in epoch 8',
+          '  not heard:  c (host h, process 0), d (host h, process 1): took the lease back 3 times, last in epoch 8',
           '  effect:     nothing acknowledged is lost. Clients of one side at a time are served: a turn takes some 12 s now, and longer each time, up to minutes',
           "  what to do: Attach all members to one NATS cluster: compare --nats-server, --ft-group, the account and the servers' routes.",
           '              The log of those not heard has the NATS server it is at, in "Streaming Server is ready"',

@@ -57,12 +57,12 @@ describe('the time that is believed', () => {
     assert.equal(time.ms, START_MS + 2_000);
     assert.equal(time.doubtMs, 2 * HOUR_MS);
     assert.match(
-      time.trouble!,
+      time.problem!,
       /the clock of this machine has jumped forward by 7200 s, and is not believed/,
     );
     jump(-2 * HOUR_MS);
     assert.equal(time.ms, wallMs);
-    assert.equal(time.trouble, undefined);
+    assert.equal(time.problem, undefined);
     assert.equal(said.length, 2);
     assert.match(said[0]!, /jumped forward by 7200 s while the broker was running.*Compare the clocks/);
     assert.match(said[1]!, /put back to where it was before it jumped/);
@@ -73,7 +73,7 @@ describe('the time that is believed', () => {
     verdict = 'right';
     pass(1);
     assert.equal(time.ms, wallMs);
-    assert.equal(time.trouble, undefined);
+    assert.equal(time.problem, undefined);
   });
 
   it('believes it after an hour if nobody can say, and never while others say otherwise', () => {

@@ -40,7 +40,7 @@ describe('the dashboard', {
   let publishing: Promise<void> = Promise.resolve();
   /** What the page complained of, and what it asked others for. */
   const complaints: string[] = [];
-  let isTroubleExpected = false;
+  let isProblemExpected = false;
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'stanchion-dashboard-'));
@@ -74,7 +74,7 @@ describe('the dashboard', {
     browser = await chromium.launch({ executablePath: path!, args: ['--no-sandbox'] });
     page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
     page.on('console', (message) => {
-      if (message.type() === 'error' && !isTroubleExpected) complaints.push(message.text());
+      if (message.type() === 'error' && !isProblemExpected) complaints.push(message.text());
     });
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('request', (request) => {
@@ -305,7 +305,7 @@ describe('the dashboard', {
     await go('orders');
     await waitFor(async () => (await text('#subscriptions')).includes('ledger'), 'another one');
     assert.equal(await text('#channel-name'), 'orders');
-    isTroubleExpected = true;
+    isProblemExpected = true;
     await go('no such');
     await waitFor(
       async () => (await text('#channel-note')) === 'there is no channel no such',
@@ -314,13 +314,13 @@ describe('the dashboard', {
     assert.equal(await text('#subscriptions tbody'), '');
     await page.keyboard.press('Escape');
     await page.waitForFunction(() => !document.querySelector('dialog')!.open);
-    isTroubleExpected = false;
+    isProblemExpected = false;
     assert.equal(new URL(page.url()).hash, '');
   });
 
   it('goes through a takeover: the new active, the outage, a gap and no end of the charts', async () => {
     const before = await active();
-    isTroubleExpected = true;
+    isProblemExpected = true;
     process.kill(before.pid, 'SIGKILL');
     const after = await active(before.epoch);
     await waitFor(
@@ -341,7 +341,7 @@ describe('the dashboard', {
       return ((await response.json()) as { history: { time: number[] } }).history.time.length;
     });
     assert.ok(times > 3, 'the hour from before is there');
-    isTroubleExpected = false;
+    isProblemExpected = false;
     await picture('light');
   });
 
@@ -395,7 +395,7 @@ describe('the dashboard', {
     const { origin } = new URL(page.url());
     const release = new AbortController();
     await page.goto('about:blank');
-    isTroubleExpected = true;
+    isProblemExpected = true;
     // All of them: a page that has just gone may still be counted. Kept, since an answer that nobody holds is
     // given up by the garbage collector, and its place with it.
     const held: Response[] = [];
@@ -417,7 +417,7 @@ describe('the dashboard', {
     await page.waitForFunction(() => document.querySelector('#live')?.textContent === 'live', null, {
       timeout: WAIT_MS,
     });
-    isTroubleExpected = false;
+    isProblemExpected = false;
     assert.equal(held.length, MAX_PAGES);
   });
 

@@ -35,7 +35,7 @@ describe('what the dashboard says of a group in one sentence', () => {
       pid: 1,
       store: '/d',
     },
-    ...{ roleForMs: 1, trouble: null, silentMs: null },
+    ...{ roleForMs: 1, problem: null, silentMs: null },
     ...changes,
   });
   const says = (
@@ -49,21 +49,21 @@ describe('what the dashboard says of a group in one sentence', () => {
   };
   const [a, b, c] = [member('a', 'active'), member('b', 'standby'), member('c', 'standby')];
   const silent = (of: MemberRow, silentMs = 5_000): MemberRow => ({ ...of, silentMs });
-  const troubled = (of: MemberRow): MemberRow => ({ ...of, trouble: 'the store cannot be watched' });
+  const impaired = (of: MemberRow): MemberRow => ({ ...of, problem: 'the store cannot be watched' });
 
-  it('is green only while one is active, another would take over, and none is missing or in trouble', () => {
+  it('is green only while one is active, another would take over, and none is missing or in problem', () => {
     assert.deepEqual(says([a, b, c]), ['a is active, 2 standing by', 'good']);
     assert.deepEqual(says([a]), ['a is active, and nobody would take over', 'warn']);
     assert.deepEqual(says([a, b, silent(c)]), [
       'a is active, 1 standing by. Missing: c, not heard since 11:59:55',
       'warn',
     ]);
-    assert.deepEqual(says([a, b, troubled(c)]), ['a is active, 1 standing by. In trouble: c', 'warn']);
-    assert.deepEqual(says([a, troubled(b), silent(c)]), [
-      'a is active, and nobody would take over. In trouble: b. Missing: c, not heard since 11:59:55',
+    assert.deepEqual(says([a, b, impaired(c)]), ['a is active, 1 standing by. With a problem: c', 'warn']);
+    assert.deepEqual(says([a, impaired(b), silent(c)]), [
+      'a is active, and nobody would take over. With a problem: b. Missing: c, not heard since 11:59:55',
       'warn',
     ]);
-    assert.deepEqual(says([troubled(a), b]), ['a is active, 1 standing by. In trouble: a', 'bad']);
+    assert.deepEqual(says([impaired(a), b]), ['a is active, 1 standing by. With a problem: a', 'bad']);
   });
 
   it('is red while nobody is heard to be active, and names who was', () => {

@@ -4,7 +4,7 @@ import { STAN_ERROR } from '../../src/protocol/error-texts.js';
 import { decodePubAck, encodePubMsg } from '../../src/protocol/messages.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { InMemoryBroker } from '../broker/in-memory.js';
-import { Reigns, SMALL, until } from '../store/file-support.js';
+import { SMALL, Terms, until } from '../store/file-support.js';
 
 const ACKS = '_ACKS';
 
@@ -128,8 +128,8 @@ describe('a publish that comes again on the file store', () => {
     }
   }
 
-  async function serve(reigns: Reigns, fence = new Fence()): Promise<[InMemoryBroker, FileStore]> {
-    const { store } = await reigns.openOnly({ ...SMALL, fence: fence.pass });
+  async function serve(terms: Terms, fence = new Fence()): Promise<[InMemoryBroker, FileStore]> {
+    const { store } = await terms.openOnly({ ...SMALL, fence: fence.pass });
     return [await InMemoryBroker.start({}, store), store];
   }
 
@@ -140,7 +140,7 @@ describe('a publish that comes again on the file store', () => {
 
   it('is not acknowledged before its original is durable and fenced, at once afterwards', async (t: TestContext) => {
     const fence = new Fence();
-    const [world, store] = await serve(new Reigns(t), fence);
+    const [world, store] = await serve(new Terms(t), fence);
     await connectOn(world, 'a');
     // Else the fence that is waited for may be that of the connection, and the batch another.
     await until(() => store.committed === store.gathering - 1, 'the commit of the connection');
@@ -165,8 +165,8 @@ describe('a publish that comes again on the file store', () => {
 
   for (const from of ['the journal', 'a checkpoint', 'a checkpoint and the journal behind it'] as const) {
     it(`is not stored by the next broker either, which knows of it from ${from}`, async (t: TestContext) => {
-      const reigns = new Reigns(t);
-      const [world, store] = await serve(reigns);
+      const terms = new Terms(t);
+      const [world, store] = await serve(terms);
       await connectOn(world, 'a');
       const guids = Array.from({ length: 200 }, (_, i) => `guid-${i}`);
       const [first, second] = [guids.slice(0, 100), guids.slice(100)];
@@ -176,7 +176,7 @@ describe('a publish that comes again on the file store', () => {
       if (from === 'a checkpoint') await checkpoint(store);
       world.broker.stop();
       // Not closed: nothing is written any more that a broker which was killed would not have written.
-      const [next] = await serve(reigns);
+      const [next] = await serve(terms);
       assert.equal(next.broker.recentGuids.size, 201);
       assert.deepEqual(await acked(next, ...guids.map((guid) => ({ guid }))), guids);
       assert.equal(stored(next), 200);

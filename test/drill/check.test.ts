@@ -10,7 +10,7 @@ import { SubscriptionCheck } from '../../src/drill/subscription-check.js';
 
 const RUN = 'abcdefghij';
 
-/** A channel with two publishers, and what is in its store: troubles are planted there. */
+/** A channel with two publishers, and what is in its store: problems are planted there. */
 class Scene {
   readonly a = new Ledger('a', 1);
   readonly b = new Ledger('b', 2);

@@ -6,7 +6,7 @@ import { FsCalls } from '../../src/files/fs-calls.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { openFileStore } from '../../src/store/file/open-file-store.js';
 import { ManualClock } from '../clock/manual-clock.js';
-import { Reigns, SMALL, temporaryDirectory, until } from '../store/file-support.js';
+import { SMALL, Terms, temporaryDirectory, until } from '../store/file-support.js';
 import { NO_LIMITS, pubMsg, random } from '../store/support.js';
 
 /** A call that ends when the test says so. */
@@ -156,10 +156,10 @@ class HangingFs {
 
 describe('opening a store', () => {
   /** A store that has been used, with a checkpoint and a journal behind it, and what is left of a look. */
-  async function used(t: TestContext): Promise<Reigns> {
-    const reigns = new Reigns(t);
+  async function used(t: TestContext): Promise<Terms> {
+    const terms = new Terms(t);
     for (let round = 0; round < 2; round++) {
-      const { store, host } = await reigns.open(SMALL);
+      const { store, host } = await terms.open(SMALL);
       const log = store.recovered.logs[0] ?? store.createLog('foo', NO_LIMITS);
       for (let i = 0; i < 50; i++) log.append(pubMsg('foo', `${round}.${i}`), 1);
       store.commit();
@@ -170,8 +170,8 @@ describe('opening a store', () => {
       }
       await store.close();
     }
-    fs.writeFileSync(`${reigns.dir}/journal/look.1.abc.1`, '');
-    return reigns;
+    fs.writeFileSync(`${terms.dir}/journal/look.1.abc.1`, '');
+    return terms;
   }
 
   interface Opening {
@@ -182,7 +182,7 @@ describe('opening a store', () => {
   }
 
   /** Opens a copy of it. The n-th call hangs. */
-  function open(t: TestContext, used: Reigns, at: number, when: 'before' | 'after'): Opening {
+  function open(t: TestContext, used: Terms, at: number, when: 'before' | 'after'): Opening {
     const dir = temporaryDirectory(t);
     fs.cpSync(used.dir, dir, { recursive: true });
     const hanging = new HangingFs(at, when);
@@ -205,15 +205,15 @@ describe('opening a store', () => {
 
   for (const when of ['before', 'after'] as const) {
     it(`does nothing more once it has been given up, whichever call hung, ${when} it was done`, async (t) => {
-      const reigns = await used(t);
-      const { opening, hanging } = open(t, reigns, 0, when);
+      const terms = await used(t);
+      const { opening, hanging } = open(t, terms, 0, when);
       const store = await opening;
       // The open store has begun to make its next journal.
       const count = hanging.count - 1;
       await store.close();
       assert.ok(count > 40, `${count} calls`);
       for (let at = 1; at <= count; at++) {
-        const { dir, opening, hanging, calls } = open(t, reigns, at, when);
+        const { dir, opening, hanging, calls } = open(t, terms, at, when);
         let hasOpened = false;
         const opened = opening.then(
           () => {

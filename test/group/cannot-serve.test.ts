@@ -153,13 +153,13 @@ describe('A member of a group through which clients cannot be served', () => {
       assert.equal(readyz, 200);
     }
     await isServed(server, 'client:p@');
-    // It took the reign from itself every five leases.
-    const problem = /two NATS clusters|reign of epoch .* ends|does not carry messages/;
+    // It took the lease from itself every five leases.
+    const problem = /two NATS clusters|term of epoch .* ends|does not carry messages/;
     const problems = (): string[] => [a, b].flatMap((member) => member.log.matching(problem));
     await holdsFor(
       LEASE_MS * 8,
       () => problems().length === 0,
-      () => `no reign ends: ${problems()}`,
+      () => `no term ends: ${problems()}`,
     );
     assert.deepEqual(b.log.matching(/Streaming Server is ready/), []);
     await server.reload(withPermissions({ a: MAY_ALL, b: MAY_ALL }));

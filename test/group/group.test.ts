@@ -12,8 +12,8 @@ import { nodeFs } from '../../src/files/fs.js';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { decodeGroupMessage, encodeGroupMessage } from '../../src/group/talk/group-messages.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
-import type { TakeoverStory } from '../../src/group/talk/takeover-timeline.js';
-import { Reign } from '../../src/lease/lease.js';
+import type { TakeoverTimeline } from '../../src/group/talk/takeover-timeline.js';
+import { Lease } from '../../src/lease/lease.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
 import type { RunningBroker } from '../../src/run/running-broker.js';
 import { startBroker } from '../../src/run/start.js';
@@ -150,7 +150,7 @@ describe('a group of brokers on one store', () => {
   });
 
   it('tells the story of each takeover, and every member knows of it', async () => {
-    const stories = async (): Promise<(TakeoverStory | null)[][]> =>
+    const stories = async (): Promise<(TakeoverTimeline | null)[][]> =>
       (await statuses()).map(({ takeoverHistory }) => takeoverHistory.map(({ story }) => story));
     await start('a');
     const first = await settled(0);
@@ -227,7 +227,7 @@ describe('a group of brokers on one store', () => {
     context.mock.method(fs.promises, 'rename', async (from: string, to: string) => {
       if (to.endsWith('.released')) {
         isLeaving = true;
-        // The standby looks at the reign several times meanwhile: it is still held, and renewed a moment ago.
+        // The standby looks at the lease several times meanwhile: it is still held, and renewed a moment ago.
         await sleep(300);
       }
       return await rename(from, to);
@@ -274,7 +274,7 @@ describe('a group of brokers on one store', () => {
     assert.deepEqual(answer.json(), { ok: false, error: 'there is no standby' });
   });
 
-  it('stops when it is asked to while it takes the reign, and leaves it to others', async (context) => {
+  it('stops when it is asked to while it takes the lease, and leaves it to others', async (context) => {
     const { rename } = fs.promises;
     let stopping: Promise<void> | undefined;
     const take = context.mock.method(fs.promises, 'rename', async (from: string, to: string) => {
@@ -282,7 +282,7 @@ describe('a group of brokers on one store', () => {
       return await rename(from, to);
     });
     const first = await start('a', { 'ft-lease': '10s' });
-    await waitFor(() => stopping !== undefined, 'it takes the reign');
+    await waitFor(() => stopping !== undefined, 'it takes the lease');
     await within(stopping!, 'it stops');
     take.mock.restore();
     assert.equal((await first.broker.stopped).exitCode, 0);
@@ -352,7 +352,7 @@ describe('a group of brokers on one store', () => {
     await cp(join(dir, 'store'), other, { recursive: true });
     await start('a');
     const { epoch } = await settled(0);
-    // In its own store the reign is free.
+    // In its own store the lease is free.
     const member = await start('b', { dir: other });
     const { exitCode, error } = await member.broker.stopped;
     assert.equal(exitCode, 1);
@@ -376,10 +376,10 @@ describe('a group of brokers on one store', () => {
     await cp(path, `${path}-copy`, { recursive: true });
     await publisher.publish('foo', 'new');
     publisher.drop();
-    const { counter } = await new Reign(nodeFs, path).read();
+    const { counter } = await new Lease(nodeFs, path).read();
     await waitFor(
-      async () => (await new Reign(nodeFs, path).read()).counter > counter,
-      'the reign is renewed after the copy',
+      async () => (await new Lease(nodeFs, path).read()).counter > counter,
+      'the lease is renewed after the copy',
     );
     await rename(path, `${path}-real`);
     await rename(`${path}-copy`, path);
@@ -387,7 +387,7 @@ describe('a group of brokers on one store', () => {
     assert.equal(exitCode, 1);
     assert.match(error?.message ?? '', /The store of group "g" has gone back: .* replaced by a copy/);
     const took = member.story.lines.filter((line) => line.includes('taking over'));
-    assert.equal(took.length, 1, 'it took the reign once, and never of the copy');
+    assert.equal(took.length, 1, 'it took the lease once, and never of the copy');
   });
 
   it('ends, whoever is active, when a copy that is as new as the store is put in its place', async () => {
@@ -398,13 +398,13 @@ describe('a group of brokers on one store', () => {
     await settled(1);
     const publisher = await client('p');
     await publisher.publish('foo', 'old');
-    const reign = (of: string): string => fs.readdirSync(join(of, 'reign')).join();
-    const before = reign(path);
-    await waitFor(() => reign(path) !== before, 'a renewal: the next one comes in two thirds of a second');
+    const lease = (of: string): string => fs.readdirSync(join(of, 'reign')).join();
+    const before = lease(path);
+    await waitFor(() => lease(path) !== before, 'a renewal: the next one comes in two thirds of a second');
     fs.cpSync(path, `${path}-copy`, { recursive: true });
     fs.renameSync(path, `${path}-real`);
     fs.renameSync(`${path}-copy`, path);
-    assert.equal(reign(path), reign(`${path}-real`));
+    assert.equal(lease(path), lease(`${path}-real`));
     for (const { broker, story } of members) {
       const { exitCode, error } = await within(broker.stopped, 'it ends');
       assert.equal(exitCode, 1);
@@ -415,7 +415,7 @@ describe('a group of brokers on one store', () => {
       assert.equal(said(story, /^taking over in epoch 2/), false);
     }
     // Whoever looks at the copy finds it as it was left.
-    assert.match(reign(path), /^00000001\.\d+\.a@/);
+    assert.match(lease(path), /^00000001\.\d+\.a@/);
     publisher.drop();
   });
 
@@ -438,7 +438,7 @@ describe('a group of brokers on one store', () => {
       await first.broker.stop();
       await waitFor(
         async () => (await statuses()).some(({ role, epoch }) => role === 'recovering' && epoch === 2),
-        'one takes the reign',
+        'one takes the lease',
       );
       // It hangs for the one that has opened it, and for nobody else.
       const recovering = members.find(({ story }) => said(story, /^taking over in epoch 2/))!;
@@ -447,12 +447,12 @@ describe('a group of brokers on one store', () => {
       assert.deepEqual([active.epoch, said(recovering.story, /is ready/)], [3, false]);
       assert.match(
         recovering.story.lines.find((line) => line.startsWith('recovering the store')) ?? '',
-        /hangs: open of \S+checkpoints\/00000001\.000099\.ckpt has not ended for 1\d{4} ms.* The reign is given back/,
+        /hangs: open of \S+checkpoints\/00000001\.000099\.ckpt has not ended for 1\d{4} ms.* The lease is given back/,
       );
       const hung = (await statuses()).find(({ role }) => role === 'standby')!;
       assert.match(
         hung.trouble ?? '',
-        /recovering the store hung: open of .* no reign is taken before it has/,
+        /recovering the store hung: open of .* no term is taken before it has/,
       );
       await publisher.publish('foo', 'after');
       // Nothing has come of that epoch, and nothing does.
@@ -530,7 +530,7 @@ describe('a group of brokers on one store', () => {
       await lonely.stop();
       assert.equal((await settled(0)).node, 'b');
       assert.ok(
-        members[0]!.story.lines.some((line) => /the reign of epoch 1 ends: no connection to NATS/.test(line)),
+        members[0]!.story.lines.some((line) => /the term of epoch 1 ends: no connection to NATS/.test(line)),
       );
       assert.equal(members[0]!.story.lines.filter((line) => line === 'Standby: watching').length, 2);
     } finally {
@@ -561,7 +561,7 @@ describe('a group of brokers on one store', () => {
     }
   });
 
-  it('tells in its status with whom it disputes the reign, while it does what it can', async () => {
+  it('tells in its status with whom it disputes the lease, while it does what it can', async () => {
     const lonely = await NatsProcess.start();
     try {
       const lease = { 'ft-lease': '300ms', 'http-port': '-1' };
@@ -593,7 +593,7 @@ describe('a group of brokers on one store', () => {
       assert.deepEqual([health.status, status], [200, 'impaired']);
       assert.match(
         String(reasons),
-        /the reign has been in dispute since .* with .*[cd] \(host .*Attach all members to one NATS cluster/,
+        /the lease has been in dispute since .* with .*[cd] \(host .*Attach all members to one NATS cluster/,
       );
     } finally {
       await lonely.stop();

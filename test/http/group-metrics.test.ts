@@ -163,7 +163,7 @@ describe('/metrics of a group', () => {
     assert.ok(sampleOf(metrics, 'stanchion_recovered_journal_bytes') > 0);
   });
 
-  it('writes checkpoints, and counts reigns that ended', async () => {
+  it('writes checkpoints, and counts terms that ended', async () => {
     const metrics = (): Promise<ParsedMetrics> => scrape(standby);
     await waitFor(
       async () => sampleOf(await metrics(), 'stanchion_checkpoint_seconds_count') >= 1,
@@ -183,9 +183,9 @@ describe('/metrics of a group', () => {
     standby.signal('SIGCONT');
     await waitFor(
       async () => sampleOf(await metrics(), 'stanchion_reigns_ended_total', { kind: 'lost' }) === 1,
-      'the one that was paused knows that its reign is over',
+      'the one that was paused knows that its term is over',
     );
-    // What was measured before the end of its reign is still told.
+    // What was measured before the end of its term is still told.
     assert.ok(sampleOf(await metrics(), 'stanchion_checkpoint_seconds_count') >= 1);
   });
 
@@ -223,7 +223,7 @@ describe('/metrics of a broker without a group', () => {
     for (const { broker } of [memory, file]) {
       const { types } = await scrape(broker);
       const ofGroups = [...types.keys()].filter((name) =>
-        /^stanchion_(role|group|epoch|lease|takeovers|reigns|last_takeover)/.test(name),
+        /^stanchion_(role|group|epoch|lease|takeovers|terms|last_takeover)/.test(name),
       );
       assert.deepEqual(ofGroups, []);
     }

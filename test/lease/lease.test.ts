@@ -8,7 +8,7 @@ import { systemClock } from '../../src/clock/clock.js';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
 import { candidateLock } from '../../src/lease/candidate-lock.js';
 import { type ClaimOptions, claimStore, type StoreClaim } from '../../src/lease/exclusive.js';
-import { parseReignFileName, RELEASED, Reign, reignFileName } from '../../src/lease/lease.js';
+import { Lease, leaseFileName, parseLeaseFileName, RELEASED } from '../../src/lease/lease.js';
 import { holderOf, machineProcesses, type Processes } from '../../src/lease/process-identity.js';
 import { StoreAnchor } from '../../src/lease/store-anchor.js';
 import { ManualClock } from '../clock/manual-clock.js';
@@ -26,13 +26,13 @@ async function awake<T>(work: Promise<T>): Promise<T> {
   return work.finally(() => clearInterval(timer));
 }
 
-describe('the reign', () => {
+describe('the lease', () => {
   it('is the name of one file, and is born released', async (t) => {
     const dir = directory(t);
-    const reign = new Reign(nodeFs, dir);
-    await reign.create('one');
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('one');
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
-    assert.deepEqual(await reign.read(), { epoch: 0, counter: 0, holder: RELEASED });
+    assert.deepEqual(await lease.read(), { epoch: 0, counter: 0, holder: RELEASED });
     assert.deepEqual(fs.readdirSync(dir), ['reign'], 'nothing else is left');
   });
 
@@ -42,9 +42,9 @@ describe('the reign', () => {
       fs.mkdirSync(path.dirname(`${dir}/${file}`));
       fs.writeFileSync(`${dir}/${file}`, '');
     }
-    const reign = new Reign(nodeFs, dir);
-    await reign.create('one');
-    assert.deepEqual(await reign.read(), { epoch: 9, counter: 0, holder: RELEASED });
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('one');
+    assert.deepEqual(await lease.read(), { epoch: 9, counter: 0, holder: RELEASED });
   });
 
   it('is made apart from files made later, if it is to be renamed often, and nothing else is left', async (t) => {
@@ -57,7 +57,7 @@ describe('the reign', () => {
         return nodeFs.open(path, mode);
       },
     };
-    await new Reign(counting, dir, true).create('one');
+    await new Lease(counting, dir, true).create('one');
     assert.ok(made > 32, `${made} files were made`);
     assert.deepEqual(fs.readdirSync(dir), ['reign']);
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
@@ -65,43 +65,43 @@ describe('the reign', () => {
 
   it('is made once by many at the same time', async (t) => {
     const dir = directory(t);
-    const reigns = Array.from({ length: 10 }, (_, i) => new Reign(nodeFs, dir, i % 2 === 0));
-    await Promise.all(reigns.map((reign, i) => reign.create(`candidate-${i}`)));
+    const terms = Array.from({ length: 10 }, (_, i) => new Lease(nodeFs, dir, i % 2 === 0));
+    await Promise.all(terms.map((lease, i) => lease.create(`candidate-${i}`)));
     assert.deepEqual(fs.readdirSync(dir), ['reign']);
     assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
   });
 
   it('changes only for who knows its exact name', async (t) => {
     const dir = directory(t);
-    const reign = new Reign(nodeFs, dir);
-    await reign.create('one');
-    const first = await reign.takeOver(await reign.read(), 1, 'one');
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('one');
+    const first = await lease.takeOver(await lease.read(), 1, 'one');
     assert.ok(first !== 'lost');
-    const second = await reign.renew(first);
+    const second = await lease.renew(first);
     assert.ok(second !== 'lost');
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000001.000001.one']);
-    assert.equal(await reign.renew(first), 'lost');
-    assert.equal(await reign.takeOver(first, 2, 'two'), 'lost');
-    assert.equal(await reign.release(first), 'lost');
-    const third = await reign.takeOver(second, 2, 'two');
+    assert.equal(await lease.renew(first), 'lost');
+    assert.equal(await lease.takeOver(first, 2, 'two'), 'lost');
+    assert.equal(await lease.release(first), 'lost');
+    const third = await lease.takeOver(second, 2, 'two');
     assert.ok(third !== 'lost');
-    assert.equal(await reign.renew(second), 'lost');
-    assert.ok((await reign.release(third)) !== 'lost');
+    assert.equal(await lease.renew(second), 'lost');
+    assert.ok((await lease.release(third)) !== 'lost');
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000002.000001.released']);
   });
 
   it('ends for its holder when it is taken over from a name that nobody made', async (t) => {
     const dir = directory(t);
-    const reign = new Reign(nodeFs, dir);
-    await reign.create('one');
-    const first = await reign.takeOver(await reign.read(), 1, 'one');
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('one');
+    const first = await lease.takeOver(await lease.read(), 1, 'one');
     assert.ok(first !== 'lost');
     for (const name of ['00000050.000000.foreign', '00000000.000007.old', 'README'])
       fs.writeFileSync(`${dir}/reign/${name}`, '');
-    const found = await reign.read();
+    const found = await lease.read();
     assert.equal(found.epoch, 50);
-    assert.ok((await reign.takeOver(found, 51, 'two')) !== 'lost');
-    assert.equal(await reign.renew(first), 'lost');
+    assert.ok((await lease.takeOver(found, 51, 'two')) !== 'lost');
+    assert.equal(await lease.renew(first), 'lost');
     assert.deepEqual(fs.readdirSync(`${dir}/reign`).sort(), ['00000051.000000.two', 'README']);
   });
 
@@ -115,34 +115,34 @@ describe('the reign', () => {
         const names = await nodeFs.list(folder);
         if (++lists > 3) return [...names, '00000001.000009.remembered'];
         // It renews between the listing and what follows.
-        const next = await new Reign(nodeFs, dir).renew(one);
+        const next = await new Lease(nodeFs, dir).renew(one);
         if (next !== 'lost') one = next;
         return names;
       },
     };
-    await new Reign(nodeFs, dir).create('one');
+    await new Lease(nodeFs, dir).create('one');
     assert.ok(
-      (await new Reign(nodeFs, dir).takeOver({ epoch: 0, counter: 0, holder: RELEASED }, 1, 'one')) !==
+      (await new Lease(nodeFs, dir).takeOver({ epoch: 0, counter: 0, holder: RELEASED }, 1, 'one')) !==
         'lost',
     );
     fs.writeFileSync(`${dir}/reign/00000050.000000.foreign`, '');
-    const next = await new Reign(busy, dir).takeOver({ epoch: 50, counter: 0, holder: 'foreign' }, 51, 'two');
+    const next = await new Lease(busy, dir).takeOver({ epoch: 50, counter: 0, holder: 'foreign' }, 51, 'two');
     assert.ok(next !== 'lost');
     assert.equal(one.counter, 3);
-    assert.equal(await new Reign(nodeFs, dir).renew(one), 'lost');
+    assert.equal(await new Lease(nodeFs, dir).renew(one), 'lost');
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000051.000000.two']);
   });
 
   it('takes any text as a holder and gives the name back', () => {
     const state = { epoch: 12, counter: 3456789, holder: 'a.b@c-d@1@' };
-    assert.deepEqual(parseReignFileName(reignFileName(state)), state);
-    assert.equal(parseReignFileName('lost+found'), undefined);
+    assert.deepEqual(parseLeaseFileName(leaseFileName(state)), state);
+    assert.equal(parseLeaseFileName('lost+found'), undefined);
     assert.match(holderOf('a/b c', { host: 'h@1', pid: 5, start: 'x' }), /^a-b-c@h-1@5@x$/);
   });
 
   it('has one winner in each epoch, whatever the number of processes that race', async (t) => {
     const dir = directory(t);
-    await new Reign(nodeFs, dir).create('start');
+    await new Lease(nodeFs, dir).create('start');
     const script = path.join(import.meta.dirname, 'lease-racer.ts');
     const wins = await Promise.all(
       [1, 2, 3].map(
@@ -177,10 +177,10 @@ describe('the lock of an epoch', () => {
     assert.deepEqual(lockedIn(dir), []);
   });
 
-  it('leaves that of the reign alone until a later one is won', async (t) => {
+  it('leaves that of the lease alone until a later one is won', async (t) => {
     const dir = directory(t);
-    const reigning = await candidateLock(nodeFs, dir, assert.fail)(1);
-    assert.ok(reigning !== undefined);
+    const active = await candidateLock(nodeFs, dir, assert.fail)(1);
+    assert.ok(active !== undefined);
     // It finds then that there is nothing to take over.
     const wrong = await candidateLock(nodeFs, dir, assert.fail)(2);
     await wrong!.release();
@@ -189,7 +189,7 @@ describe('the lock of an epoch', () => {
     await won!.removeOlder();
     assert.deepEqual(lockedIn(dir), ['00000003.lock']);
     await won!.release();
-    await reigning.release();
+    await active.release();
   });
 });
 
@@ -212,7 +212,7 @@ describe('a store for one broker alone', () => {
     return awake(claiming);
   }
 
-  /** Another process, as the reign has it. */
+  /** Another process, as the lease has it. */
   function processes(host: string, pid: number): Processes {
     return {
       self: async () => ({ host, pid, start: 'boot-1' }),
@@ -251,7 +251,7 @@ describe('a store for one broker alone', () => {
     await first.confirm();
     forgetful.isForgetful = false;
     await first.release();
-    assert.equal((await new Reign(nodeFs, dir).read()).holder, RELEASED);
+    assert.equal((await new Lease(nodeFs, dir).read()).holder, RELEASED);
   });
 
   it('is taken at once when the taking was done and its answer lost', async (t) => {
@@ -289,12 +289,12 @@ describe('a store for one broker alone', () => {
 
   it('is taken at once from a dead process of this host', async (t) => {
     const dir = directory(t);
-    const reign = new Reign(nodeFs, dir);
-    await reign.create('x');
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('x');
     // It had the number of this one, in this boot and container, and began at another time.
     const identity = await here.self();
     const dead = holderOf('stan-1', { ...identity, start: `${identity.start}0` });
-    await reign.takeOver(await reign.read(), 7, dead);
+    await lease.takeOver(await lease.read(), 7, dead);
     const silenceMs = 60_000;
     const begunMs = performance.now();
     const taken = await claim(t, dir, { leaseMs: silenceMs });
@@ -304,10 +304,10 @@ describe('a store for one broker alone', () => {
 
   it('is taken from a silent holder of another host after the lease', async (t) => {
     const dir = directory(t);
-    const reign = new Reign(nodeFs, dir);
-    await reign.create('x');
-    await reign.takeOver(
-      await reign.read(),
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('x');
+    await lease.takeOver(
+      await lease.read(),
       3,
       holderOf('stan-1', { host: 'elsewhere', pid: 1, start: 'boot' }),
     );
@@ -326,13 +326,13 @@ describe('a store for one broker alone', () => {
       },
     });
     await claimed.confirm();
-    const reign = new Reign(nodeFs, dir);
-    while ((await reign.takeOver(await reign.read(), 9, 'usurper')) === 'lost');
+    const lease = new Lease(nodeFs, dir);
+    while ((await lease.takeOver(await lease.read(), 9, 'usurper')) === 'lost');
     await waitFor(() => lost !== undefined, 'its holder hears of it');
     assert.match(lost!.message, /usurper/);
     await assert.rejects(claimed.confirm(), { code: 'lost' });
     await claimed.release();
-    assert.equal((await reign.read()).holder, 'usurper');
+    assert.equal((await lease.read()).holder, 'usurper');
   });
 
   it('asks at once whose it is when its lock is gone, and not its clock', async (t) => {
@@ -348,12 +348,12 @@ describe('a store for one broker alone', () => {
       },
       onLost: (error) => lost.push(error),
     });
-    // As long as the reign is its own, nothing rests on the lock.
+    // As long as the lease is its own, nothing rests on the lock.
     loseLock();
     await claimed.confirm();
     assert.deepEqual(lost, []);
-    const reign = new Reign(nodeFs, dir);
-    assert.notEqual(await reign.takeOver(await reign.read(), 9, 'usurper'), 'lost');
+    const lease = new Lease(nodeFs, dir);
+    assert.notEqual(await lease.takeOver(await lease.read(), 9, 'usurper'), 'lost');
     loseLock();
     await assert.rejects(claimed.confirm(), { code: 'lost' });
     clock.advance(1_000);
@@ -422,7 +422,7 @@ describe('a store for one broker alone', () => {
 
   it('goes one epoch on when a candidate died with the lock of the next one', async (t) => {
     const dir = directory(t);
-    await new Reign(nodeFs, dir).create('x');
+    await new Lease(nodeFs, dir).create('x');
     const left = await candidateLock(nodeFs, dir, assert.fail)(1);
     assert.ok(left !== undefined);
     t.after(() => left.release());

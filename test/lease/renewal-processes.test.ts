@@ -92,7 +92,7 @@ describe('an active whose process does not run as it should', () => {
     return found.find(({ role }) => role === 'active')!;
   }
 
-  it('keeps the reign when its event loop is busy for three leases', async () => {
+  it('keeps the lease when its event loop is busy for three leases', async () => {
     const before = await startTwo(3 * LEASE_MS);
     members.a!.signal('SIGUSR2');
     const published = client!.publish('foo', 'meanwhile');
@@ -110,7 +110,7 @@ describe('an active whose process does not run as it should', () => {
     assert.doesNotMatch(members.a!.output, /was busy for/);
     const now = await settled('b');
     assert.equal(now.epoch, before.epoch + 1);
-    assert.match(members.a!.output, /the reign of epoch 1 ends: .*taken over by b@/);
+    assert.match(members.a!.output, /the term of epoch 1 ends: .*taken over by b@/);
     await client!.publish('foo', 'after');
   });
 
@@ -121,7 +121,7 @@ describe('an active whose process does not run as it should', () => {
     members.a!.signal('SIGCONT');
     const now = await settled('b');
     assert.equal(now.epoch, before.epoch + 1);
-    assert.match(members.a!.output, /the reign of epoch 1 ends: .*taken over by b@/);
+    assert.match(members.a!.output, /the term of epoch 1 ends: .*taken over by b@/);
   });
 
   it('ends soon when it is asked to, active or not', async () => {

@@ -9,17 +9,17 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '../../src/clock/clock.js';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
 import {
-  parseReignFileName,
+  Lease,
+  type LeaseState,
+  leaseFileName,
+  parseLeaseFileName,
   RELEASED,
-  Reign,
-  type ReignState,
-  reignFileName,
-  sameReign,
+  sameLease,
 } from '../../src/lease/lease.js';
-import { keepReign, type ReignKeeper } from '../../src/lease/lease-renewer.js';
+import { type LeaseRenewer, startRenewer } from '../../src/lease/lease-renewer.js';
 import { RenewalThread } from '../../src/lease/renewal-thread.js';
-import { SharedReign } from '../../src/lease/shared-lease.js';
-import { RenewalKeeper } from '../../src/lease/threaded-renewer.js';
+import { SharedLease } from '../../src/lease/shared-lease.js';
+import { ThreadedRenewer } from '../../src/lease/threaded-renewer.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
 import { holdsFor, waitFor } from '../harness/wait.js';
 
@@ -48,17 +48,17 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return isDone;
 }
 
-describe('a reign kept by two threads', () => {
+describe('a term kept by two threads', () => {
   let dir: string;
-  let reign: Reign;
+  let lease: Lease;
   let thread: RenewalThread;
-  let kept: ReignKeeper | undefined;
+  let kept: LeaseRenewer | undefined;
   let lost: Error[] = [];
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'stanchion-renewal-'));
-    reign = new Reign(nodeFs, dir);
-    await reign.create('test');
+    lease = new Lease(nodeFs, dir);
+    await lease.create('test');
     thread = await RenewalThread.start(dir, silent);
   });
   after(async () => {
@@ -71,16 +71,16 @@ describe('a reign kept by two threads', () => {
   });
   afterEach(() => kept?.stop());
 
-  /** Takes the reign, whoever has it. */
-  async function keep(leaseMs: number): Promise<ReignKeeper> {
-    const known = await reign.read();
+  /** Takes the lease, whoever has it. */
+  async function keep(leaseMs: number): Promise<LeaseRenewer> {
+    const known = await lease.read();
     const takenMs = systemClock.monotonicMs();
-    const state = await reign.takeOver(known, known.epoch + 1, 'me');
+    const state = await lease.takeOver(known, known.epoch + 1, 'me');
     assert.notEqual(state, 'lost');
     kept = thread.keep({
       clock: systemClock,
-      reign,
-      state: state as ReignState,
+      lease,
+      state: state as LeaseState,
       takenMs,
       leaseMs,
       onLost: (error) => lost.push(error),
@@ -89,46 +89,46 @@ describe('a reign kept by two threads', () => {
   }
 
   /** The same, renewed so often that fences renew in this thread. */
-  async function keepQuickly(leaseMs: number): Promise<ReignKeeper> {
-    const keeper = await keep(leaseMs);
+  async function keepQuickly(leaseMs: number): Promise<LeaseRenewer> {
+    const renewer = await keep(leaseMs);
     let ownInRow = 0;
     await waitFor(async () => {
-      const fenced = keeper.fence();
+      const fenced = renewer.fence();
       ownInRow = (await isSettled(fenced)) ? ownInRow + 1 : 0;
       await fenced;
       return ownInRow === HANDED;
     }, 'fences renew in their own thread');
-    return keeper;
+    return renewer;
   }
 
-  function stateNow(): ReignState {
+  function stateNow(): LeaseState {
     const names = readdirSync(join(dir, 'reign'));
     for (const name of names) {
-      const state = parseReignFileName(name);
+      const state = parseLeaseFileName(name);
       if (state !== undefined) return state;
     }
     // A listing in the middle of a rename.
     return stateNow();
   }
 
-  /** Keeps the event loop busy. @returns the changes of the reign that it saw meanwhile */
-  function keepBusy(forMs: number): { state: ReignState; atMs: number }[] {
+  /** Keeps the event loop busy. @returns the changes of the lease that it saw meanwhile */
+  function keepBusy(forMs: number): { state: LeaseState; atMs: number }[] {
     const begunMs = performance.now();
     const seen = [{ state: stateNow(), atMs: 0 }];
     for (let atMs = 0; atMs < forMs; atMs = performance.now() - begunMs) {
       const state = stateNow();
-      if (!sameReign(state, seen.at(-1)!.state)) seen.push({ state, atMs });
+      if (!sameLease(state, seen.at(-1)!.state)) seen.push({ state, atMs });
     }
     return seen;
   }
 
   /** As another member would. */
-  function takeNow(): ReignState {
+  function takeNow(): LeaseState {
     for (;;) {
       const known = stateNow();
       const next = { epoch: known.epoch + 1, counter: 0, holder: 'other' };
       try {
-        renameSync(join(dir, 'reign', reignFileName(known)), join(dir, 'reign', reignFileName(next)));
+        renameSync(join(dir, 'reign', leaseFileName(known)), join(dir, 'reign', leaseFileName(next)));
         return next;
       } catch {
         // Renewed in between.
@@ -137,59 +137,59 @@ describe('a reign kept by two threads', () => {
   }
 
   it('is renewed though nobody fences', async () => {
-    const keeper = await keep(LEASE_MS);
+    const renewer = await keep(LEASE_MS);
     const { counter } = stateNow();
     await waitFor(() => stateNow().counter >= counter + 5, 'five renewals');
-    assert.ok(systemClock.monotonicMs() - keeper.renewedMs < LEASE_MS);
-    assert.ok(keeper.renewalMs > 0 && keeper.renewalMs < LEASE_MS);
+    assert.ok(systemClock.monotonicMs() - renewer.renewedMs < LEASE_MS);
+    assert.ok(renewer.renewalMs > 0 && renewer.renewalMs < LEASE_MS);
   });
 
   it('is renewed while the event loop is busy for three leases', async () => {
-    const keeper = await keep(LEASE_MS);
-    await keeper.fence();
+    const renewer = await keep(LEASE_MS);
+    await renewer.fence();
     const changes = keepBusy(3 * LEASE_MS);
     assert.ok(changes.length >= 6, `${changes.length} changes`);
     const gaps = changes.slice(1).map(({ atMs }, i) => atMs - changes[i]!.atMs);
     assert.ok(Math.max(...gaps) < LEASE_MS, `not renewed for ${Math.max(...gaps)} ms`);
-    await keeper.fence();
+    await renewer.fence();
     assert.deepEqual(lost, []);
   });
 
   it('is not renewed for a loop that has been busy for more than five leases, and is when it turns again', async () => {
-    const keeper = await keep(LEASE_MS);
-    await keeper.fence();
+    const renewer = await keep(LEASE_MS);
+    await renewer.fence();
     const changes = keepBusy(7.5 * LEASE_MS);
     const last = changes.at(-1)!;
     assert.ok(last.atMs > 4 * LEASE_MS && last.atMs < 6 * LEASE_MS, `last renewed at ${last.atMs} ms`);
     await waitFor(() => stateNow().counter > last.state.counter, 'it is renewed again');
-    await keeper.fence();
+    await renewer.fence();
     assert.deepEqual(lost, []);
   });
 
   it('fences in the thread of the event loop where renaming is quick', async () => {
-    const keeper = await keepQuickly(60_000);
+    const renewer = await keepQuickly(60_000);
     const { counter } = stateNow();
-    const fenced = keeper.fence();
+    const fenced = renewer.fence();
     assert.equal(stateNow().counter, counter + 1);
     assert.ok(await isSettled(fenced));
   });
 
   it('has one renewal for all who ask before it begins', async () => {
-    const keeper = await keep(60_000);
+    const renewer = await keep(60_000);
     const { counter } = stateNow();
-    await Promise.all(Array.from({ length: 100 }, () => keeper.fence()));
+    await Promise.all(Array.from({ length: 100 }, () => renewer.fence()));
     assert.equal(stateNow().counter, counter + 2);
   });
 
   it('is not lost by two threads that race for it, and its counter only grows', async () => {
-    const keeper = await keepQuickly(SHORTEST_MS);
+    const renewer = await keepQuickly(SHORTEST_MS);
     const first = stateNow().counter;
     let fences = 0;
     let last = first;
     for (const endMs = performance.now() + 3_000; performance.now() < endMs; ) {
       for (let i = 0; i < 50; i++) {
         fences++;
-        await keeper.fence();
+        await renewer.fence();
         const { counter, holder } = stateNow();
         assert.equal(holder, 'me');
         assert.ok(counter > last, `${counter} after ${last}`);
@@ -206,13 +206,13 @@ describe('a reign kept by two threads', () => {
 
   it('is given back while the worker renews, and not touched after that', async () => {
     for (let i = 0; i < 30; i++) {
-      const keeper = await keep(SHORTEST_MS);
-      await keeper.fence();
+      const renewer = await keep(SHORTEST_MS);
+      await renewer.fence();
       keepBusy(Math.random() * 10);
-      assert.equal(await keeper.release(), true);
+      assert.equal(await renewer.release(), true);
       const released = stateNow();
       assert.equal(released.holder, RELEASED);
-      await assert.rejects(keeper.fence(), /given up/);
+      await assert.rejects(renewer.fence(), /given up/);
       keepBusy(3 * SHORTEST_MS);
       assert.deepEqual(stateNow(), released);
     }
@@ -221,43 +221,43 @@ describe('a reign kept by two threads', () => {
 
   it('is left alone after a stop', async () => {
     for (let i = 0; i < 30; i++) {
-      const keeper = await keep(SHORTEST_MS);
-      await keeper.fence();
+      const renewer = await keep(SHORTEST_MS);
+      await renewer.fence();
       keepBusy(Math.random() * 10);
-      const asked = keeper.fence();
-      keeper.stop();
+      const asked = renewer.fence();
+      renewer.stop();
       await asked.catch(() => {});
       const { epoch, counter } = stateNow();
       keepBusy(6 * SHORTEST_MS);
       const left = stateNow();
       // The renewal that had begun may end, whenever its thread gets to it.
       assert.ok(left.epoch === epoch && left.counter <= counter + 1, `${counter} to ${left.counter}`);
-      await assert.rejects(keeper.fence(), /given up/);
+      await assert.rejects(renewer.fence(), /given up/);
     }
     assert.deepEqual(lost, []);
   });
 
   it('fails the next fence, before the loop turns, once the worker has found it taken', async () => {
-    const keeper = await keep(LEASE_MS);
-    await keeper.fence();
+    const renewer = await keep(LEASE_MS);
+    await renewer.fence();
     const { epoch } = takeNow();
     keepBusy(LEASE_MS);
-    const fenced = keeper.fence();
+    const fenced = renewer.fence();
     fenced.catch(() => {});
     assert.ok(await isSettled(fenced), 'it waits');
     await assert.rejects(fenced, { code: 'lost', message: new RegExp(`by other in epoch ${epoch}$`) });
     assert.equal(lost.length, 1);
-    assert.equal(await keeper.release(), false);
+    assert.equal(await renewer.release(), false);
     assert.deepEqual(stateNow(), { epoch, counter: 0, holder: 'other' });
   });
 
   it('fails a fence that finds it taken itself', async () => {
-    const keeper = await keepQuickly(60_000);
+    const renewer = await keepQuickly(60_000);
     takeNow();
-    await assert.rejects(keeper.fence(), { code: 'lost', message: /taken over by other/ });
-    await assert.rejects(keeper.fence(), { code: 'lost', message: /taken over by other/ });
+    await assert.rejects(renewer.fence(), { code: 'lost', message: /taken over by other/ });
+    await assert.rejects(renewer.fence(), { code: 'lost', message: /taken over by other/ });
     assert.equal(lost.length, 1);
-    assert.equal(await keeper.release(), false);
+    assert.equal(await renewer.release(), false);
   });
 
   it('tells that it is lost though nobody fences', async () => {
@@ -268,12 +268,12 @@ describe('a reign kept by two threads', () => {
   });
 
   it('is lost with the thread that renews it, and the next one gets a new thread', async () => {
-    const keeper = await keep(LEASE_MS);
+    const renewer = await keep(LEASE_MS);
     await thread.close();
     await waitFor(() => lost.length > 0, 'it is told');
-    assert.match(lost[0]!.message, /thread that renews the reign has ended/);
-    await assert.rejects(keeper.fence(), /has ended/);
-    keeper.stop();
+    assert.match(lost[0]!.message, /thread that renews the term has ended/);
+    await assert.rejects(renewer.fence(), /has ended/);
+    renewer.stop();
     lost = [];
     await (await keep(LEASE_MS)).fence();
     keepBusy(2 * LEASE_MS);
@@ -283,33 +283,33 @@ describe('a reign kept by two threads', () => {
 
 describe('a fence while the other thread is renewing', () => {
   let dir: string;
-  let reign: Reign;
-  let state: ReignState;
-  let shared: SharedReign;
-  let keeper: RenewalKeeper;
+  let lease: Lease;
+  let state: LeaseState;
+  let shared: SharedLease;
+  let renewer: ThreadedRenewer;
   let worker: MessagePort;
   let asked = 0;
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'stanchion-renewal-'));
-    reign = new Reign(nodeFs, dir);
-    await reign.create('test');
-    state = (await reign.takeOver(await reign.read(), 1, 'me')) as ReignState;
-    shared = SharedReign.begin(reign, state, process.hrtime.bigint());
+    lease = new Lease(nodeFs, dir);
+    await lease.create('test');
+    state = (await lease.takeOver(await lease.read(), 1, 'me')) as LeaseState;
+    shared = SharedLease.begin(lease, state, process.hrtime.bigint());
     const { port1, port2 } = new MessageChannel();
     worker = port2;
     asked = 0;
     worker.on('message', () => asked++);
-    const options = { clock: systemClock, reign, state, takenMs: 0, leaseMs: 60_000 };
-    keeper = new RenewalKeeper({ ...options, onLost: (error) => assert.fail(error) }, shared, port1);
+    const options = { clock: systemClock, lease, state, takenMs: 0, leaseMs: 60_000 };
+    renewer = new ThreadedRenewer({ ...options, onLost: (error) => assert.fail(error) }, shared, port1);
     for (let i = 0; i < HANDED; i++) {
-      const fenced = keeper.fence();
+      const fenced = renewer.fence();
       await answer(i + 1);
       await fenced;
     }
   });
   afterEach(async () => {
-    keeper.stop();
+    renewer.stop();
     await rm(dir, { recursive: true });
   });
 
@@ -319,8 +319,8 @@ describe('a fence while the other thread is renewing', () => {
     worker.postMessage({ kind: 'renewed' });
   }
 
-  /** The same reign, with something done in the middle of the other thread's rename. */
-  function inTheMiddle(happens: () => void): SharedReign {
+  /** The same term, with something done in the middle of the other thread's rename. */
+  function inTheMiddle(happens: () => void): SharedLease {
     const fs: StoreFs = {
       ...nodeFs,
       renameSync: (from, to) => {
@@ -328,13 +328,13 @@ describe('a fence while the other thread is renewing', () => {
         renameSync(from, to);
       },
     };
-    return new SharedReign(new Reign(fs, dir), shared.memory, state.epoch, state.holder);
+    return new SharedLease(new Lease(fs, dir), shared.memory, state.epoch, state.holder);
   }
 
   it('does not wait in this thread, and ends with a renewal that begins after it', async () => {
     let isDone = false;
     const slow = inTheMiddle(() => {
-      void keeper.fence().then(() => {
+      void renewer.fence().then(() => {
         isDone = true;
       });
     });
@@ -343,32 +343,32 @@ describe('a fence while the other thread is renewing', () => {
     await holdsFor(20, () => !isDone, 'the fence waits for the worker');
     await answer(HANDED + 1);
     await waitFor(() => isDone, 'it ends');
-    assert.equal((await reign.read()).counter, HANDED + 2);
+    assert.equal((await lease.read()).counter, HANDED + 2);
   });
 
   it('lets a release wait for what has begun', async () => {
     let released: Promise<boolean> | undefined;
     const slow = inTheMiddle(() => {
-      released = keeper.release();
+      released = renewer.release();
     });
     assert.ok(slow.renew('worker', (error) => assert.fail(error)));
     assert.equal(slow.isOver, true);
-    await holdsFor(20, async () => (await reign.read()).holder === 'me', 'nothing is released before');
+    await holdsFor(20, async () => (await lease.read()).holder === 'me', 'nothing is released before');
     worker.postMessage({ kind: 'closed' });
     assert.equal(await released, true);
-    assert.deepEqual(await reign.read(), { epoch: 1, counter: HANDED + 2, holder: RELEASED });
+    assert.deepEqual(await lease.read(), { epoch: 1, counter: HANDED + 2, holder: RELEASED });
   });
 });
 
 describe('a renewal whose answer was lost on the way', () => {
   let dir: string;
-  let state: ReignState;
+  let state: LeaseState;
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'stanchion-renewal-'));
-    const reign = new Reign(nodeFs, dir);
-    await reign.create('test');
-    state = (await reign.takeOver(await reign.read(), 1, 'me')) as ReignState;
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('test');
+    state = (await lease.takeOver(await lease.read(), 1, 'me')) as LeaseState;
   });
   afterEach(() => rm(dir, { recursive: true }));
 
@@ -387,19 +387,19 @@ describe('a renewal whose answer was lost on the way', () => {
   };
 
   it('is recognised by the thread that may wait', () => {
-    const shared = SharedReign.begin(new Reign(forgetful, dir), state, 0n);
+    const shared = SharedLease.begin(new Lease(forgetful, dir), state, 0n);
     assert.ok(shared.renew('worker', (error) => assert.fail(error)));
     assert.ok(shared.renew('main', (error) => assert.fail(error)));
     assert.equal(shared.state.counter, 2);
   });
 
   it('is recognised by the one that may not', async () => {
-    const reign = new Reign(forgetful, dir);
+    const lease = new Lease(forgetful, dir);
     const onLost = (error: Error) => assert.fail(error);
-    const keeper = keepReign({ clock: systemClock, reign, state, takenMs: 0, leaseMs: 60_000, onLost });
-    await keeper.fence();
-    await keeper.fence();
-    keeper.stop();
-    assert.deepEqual(await reign.read(), { epoch: 1, counter: 2, holder: 'me' });
+    const renewer = startRenewer({ clock: systemClock, lease, state, takenMs: 0, leaseMs: 60_000, onLost });
+    await renewer.fence();
+    await renewer.fence();
+    renewer.stop();
+    assert.deepEqual(await lease.read(), { epoch: 1, counter: 2, holder: 'me' });
   });
 });

@@ -66,7 +66,7 @@ describe('stanchion up', () => {
     const ended = new Promise<number | null>((resolve) => group.on('close', resolve));
     group.kill('SIGINT');
     assert.equal(await ended, 0);
-    assert.match(output, /the reign has been given back[\s\S]*The group has stopped\.\n$/);
+    assert.match(output, /the lease has been given back[\s\S]*The group has stopped\.\n$/);
   });
 
   it('goes on with its store, also after a kill', async () => {

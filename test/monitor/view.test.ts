@@ -108,21 +108,21 @@ describe('the other members in a status', () => {
 
 describe('a member on the dashboard', () => {
   /** As the page shows it. */
-  function troubleOf(status: Partial<MemberStatus>): string | null | undefined {
+  function problemOf(status: Partial<MemberStatus>): string | null | undefined {
     const node = { name: 'a', clusterId: 'c', health: { isReady: true, reasons: [] }, group: { name: 'g' } };
     const member = { node: 'a', store: { dir: '/d', storeId: 's' }, ...status };
-    return groupView(node as unknown as MonitoredNode, [member as MemberStatus]).members[0]?.trouble;
+    return groupView(node as unknown as MonitoredNode, [member as MemberStatus]).members[0]?.problem;
   }
 
-  it('is troubled by a dispute of the reign, unless by something worse', () => {
+  it('shows a dispute of the lease, unless by something worse', () => {
     const rivals = [{ member: 'b@h@7@x', node: 'b', host: 'h', pid: 7 }];
     const dispute = { sinceWallMs: 1_700_000_000_000, rivals, rounds: 2, epoch: 5, waitMs: 6_000 };
     const said =
-      'the reign has been in dispute since 2023-11-14T22:13:20.000Z with b (host h, process 7), not heard over NATS. Attach all members';
-    assert.ok(troubleOf({ trouble: null, dispute })?.startsWith(said));
-    assert.equal(troubleOf({ trouble: 'no connection to NATS', dispute }), 'no connection to NATS');
-    assert.equal(troubleOf({ trouble: null, dispute: null }), null);
+      'the lease has been in dispute since 2023-11-14T22:13:20.000Z with b (host h, process 7), not heard over NATS. Attach all members';
+    assert.ok(problemOf({ trouble: null, dispute })?.startsWith(said));
+    assert.equal(problemOf({ trouble: 'no connection to NATS', dispute }), 'no connection to NATS');
+    assert.equal(problemOf({ trouble: null, dispute: null }), null);
     // Of another version.
-    assert.equal(troubleOf({ trouble: null }), null);
+    assert.equal(problemOf({ trouble: null }), null);
   });
 });

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { nodeFs } from '../../src/files/fs.js';
 import { testFileSystem } from '../../src/files/self-test.js';
-import { Reign, type ReignState } from '../../src/lease/lease.js';
+import { Lease, type LeaseState } from '../../src/lease/lease.js';
 import { StoreAnchor } from '../../src/lease/store-anchor.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { checkIdentity, openIdentity } from '../../src/store/file/identity.js';
@@ -63,12 +63,12 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
     assert.deepEqual(fs.readdirSync(onA), []);
   });
 
-  it('let each name of the reign be changed once, also where it is remembered', async () => {
+  it('let each name of the lease be changed once, also where it is remembered', async () => {
     const [onA, onB] = pair();
-    const one = new Reign(nodeFs, onA);
-    const two = new Reign(nodeFs, onB);
+    const one = new Lease(nodeFs, onA);
+    const two = new Lease(nodeFs, onB);
     await Promise.all([one.create('a'), two.create('b')]);
-    let state: ReignState = await one.read();
+    let state: LeaseState = await one.read();
     for (let epoch = 1; epoch <= 100; epoch++) {
       assert.deepEqual(await two.readFresh('b'), state);
       const [byA, byB] = await Promise.all([
@@ -77,7 +77,7 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
       ]);
       assert.ok((byA === 'lost') !== (byB === 'lost'), `epoch ${epoch} has one winner`);
       assert.equal(await (byA === 'lost' ? two : one).takeOver(state, epoch, 'late'), 'lost');
-      state = byA === 'lost' ? (byB as ReignState) : byA;
+      state = byA === 'lost' ? (byB as LeaseState) : byA;
     }
     assert.equal(fs.readdirSync(`${onA}/reign`).length, 1);
   });

@@ -131,7 +131,7 @@ describe('a signal that comes once a broker has started', () => {
     given.abort();
     assert.deepEqual(await active.stopped, { exitCode: 0 });
     const handover = /stanchion_takeovers_total\{reason="handover"\} 1\n/;
-    await waitFor(says(standby.httpUrl, handover), 'the other one has been handed the reign');
+    await waitFor(says(standby.httpUrl, handover), 'the other one has been handed the lease');
     await standby.stop();
   });
 

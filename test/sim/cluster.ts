@@ -10,8 +10,8 @@ import { GroupClocks } from '../../src/group/talk/group-clocks.js';
 import { decodeGroupMessage } from '../../src/group/talk/group-messages.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import { type CandidateLock, lockWherePossible } from '../../src/lease/candidate-lock.js';
-import { Reign } from '../../src/lease/lease.js';
-import { type KeepReign, keepReign } from '../../src/lease/lease-renewer.js';
+import { Lease } from '../../src/lease/lease.js';
+import { type StartRenewer, startRenewer } from '../../src/lease/lease-renewer.js';
 import type { StorePlace } from '../../src/lease/store-anchor.js';
 import type { Logger } from '../../src/log/logger.js';
 import { stanSubjects } from '../../src/protocol/stan-subjects.js';
@@ -20,7 +20,7 @@ import { Disk } from './disk.js';
 import { Host, SimMount, type StorageKind } from './mount.js';
 import { SimNats } from './nats.js';
 import { SimProcess } from './process.js';
-import { SimPlace } from './transport.js';
+import { SimTransport } from './transport.js';
 import type { World } from './world.js';
 
 export const CLUSTER_ID = 'sim';
@@ -30,13 +30,13 @@ const GROUP = 'g';
 /** How the real thing is made wrong on purpose, to see whether the checks notice. */
 export interface Mutation {
   fs?(real: StoreFs, node: SimNode): StoreFs;
-  keepReign?(real: KeepReign, node: SimNode): KeepReign;
-  reign?(real: Reign, node: SimNode): Reign;
+  startRenewer?(real: StartRenewer, node: SimNode): StartRenewer;
+  lease?(real: Lease, node: SimNode): Lease;
   /** Called for each broker that is about to serve. */
   broker?(broker: Broker): void;
   lock?(real: CandidateLock, node: SimNode): CandidateLock;
   /** Where the path of the store leads, on this machine. */
-  place?(node: SimNode): StorePlace;
+  placeOfStore?(node: SimNode): StorePlace;
   /** It uses the global clock and timers. */
   ownsTime?: boolean;
 }
@@ -60,7 +60,7 @@ export class Cluster {
   readonly disk = new Disk();
   readonly nats: SimNats;
   readonly nodes: SimNode[] = [];
-  /** Processes by the name they hold the reign under. */
+  /** Processes by the name they hold the lease under. */
   readonly processes = new Map<string, SimProcess>();
   /** What no fault explains. */
   readonly problems: string[] = [];
@@ -113,7 +113,7 @@ export class SimNode {
   host: Host;
   process!: SimProcess;
   mount!: SimMount;
-  place!: SimPlace;
+  transport!: SimTransport;
   member!: Member;
   /** It has begun and not ended by itself. */
   isStarted = false;
@@ -143,7 +143,7 @@ export class SimNode {
     const { mutation } = options;
     const fs = mutation.fs?.(this.mount, this) ?? this.mount;
     const subjects = groupSubjects(CLUSTER_ID, GROUP);
-    this.place = new SimPlace({
+    this.transport = new SimTransport({
       nats: cluster.nats,
       process,
       subjects,
@@ -155,7 +155,7 @@ export class SimNode {
     const { clock } = process;
     const log = this.#logger();
     const clocks = new GroupClocks(clock, log);
-    const reign = new Reign(fs, DIR);
+    const lease = new Lease(fs, DIR);
     const lock = lockWherePossible(this.#lock(fs), fs, DIR, (message) => log.warn({}, message));
     this.member = new Member(
       {
@@ -165,14 +165,14 @@ export class SimNode {
         clock,
         clocks,
         log,
-        reign: mutation.reign?.(reign, this) ?? reign,
+        lease: mutation.lease?.(lease, this) ?? lease,
         lock: mutation.lock?.(lock, this) ?? lock,
-        keepReign: mutation.keepReign?.(keepReign, this) ?? keepReign,
+        startRenewer: mutation.startRenewer?.(startRenewer, this) ?? startRenewer,
         isDead: async (other) => this.#isDeadHere(other),
-        lookAtPlace: async () => mutation.place?.(this) ?? 'same',
+        lookAtPlace: async () => mutation.placeOfStore?.(this) ?? 'same',
         readIdentity: () => checkIdentity(fs, DIR, CLUSTER_ID),
         testStore: (epoch) => testFileSystem(fs, DIR, epoch, this.#random(6).toString('hex')),
-        place: this.place,
+        transport: this.transport,
         openService: this.#opening({
           store: {
             fs,
@@ -204,7 +204,7 @@ export class SimNode {
             },
             clock,
             log,
-            pinger: this.place.pinger,
+            pinger: this.transport.pinger,
             hashSeed: world.random.below(2 ** 32),
             defer: (callback) => process.after(0, callback),
           },
@@ -223,11 +223,11 @@ export class SimNode {
     };
     this.isStarted = true;
     this.isStopping = false;
-    this.place.start();
+    this.transport.start();
     const begin = (): void => {
       member.start().catch((error: Error) => this.#ended(process, error));
     };
-    if (options.waitsForNats) this.#whenConnected(process, this.place, begin);
+    if (options.waitsForNats) this.#whenConnected(process, this.transport, begin);
     else begin();
   }
 
@@ -241,9 +241,9 @@ export class SimNode {
     this.#wrongMs = byMs;
   }
 
-  #whenConnected(process: SimProcess, place: SimPlace, begin: () => void): void {
-    if (place.link !== undefined) begin();
-    else process.after(10, () => this.#whenConnected(process, place, begin));
+  #whenConnected(process: SimProcess, transport: SimTransport, begin: () => void): void {
+    if (transport.link !== undefined) begin();
+    else process.after(10, () => this.#whenConnected(process, transport, begin));
   }
 
   /** SIGTERM. */
@@ -263,7 +263,7 @@ export class SimNode {
   kill(isMachine: boolean): void {
     if (this.process.isDead) return;
     this.process.kill();
-    this.place.isolate('reset');
+    this.transport.isolate('reset');
     if (!isMachine) {
       this.host.writeBackLater();
       return;
@@ -277,7 +277,7 @@ export class SimNode {
     if (process.isDead) return;
     this.cluster.world.note(() => `${process.name} ends: ${error?.message ?? 'stopped'}`);
     process.kill();
-    this.place.isolate('reset');
+    this.transport.isolate('reset');
     this.isStarted = false;
     if (process === this.process) this.host.writeBackLater();
   }
@@ -285,8 +285,8 @@ export class SimNode {
   #opening(options: ActiveServiceOptions): OpenService {
     const open = activeService(options);
     const { mutation } = this.cluster.options;
-    return async (reign) => {
-      const service = await open(reign);
+    return async (lease) => {
+      const service = await open(lease);
       mutation.broker?.(service.broker);
       return service;
     };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DeliveryOrder } from './delivery-order.js';
 
-/** @returns what is wrong with the last of these arrivals: sequence, reign, connection */
+/** @returns what is wrong with the last of these arrivals: sequence, lease, connection */
 function lastOf(...arrivals: (readonly [number, string, number])[]): string | undefined {
   const order = new DeliveryOrder();
   return arrivals.map((arrival) => order.arrived(...arrival)).at(-1);
@@ -32,7 +32,7 @@ describe('the order in which a subscriber gets what is new', () => {
     assert.match(lastOf([9, 'a', 2], [12, 'a', 2], [10, 'a', 1])!, /10 came late/);
   });
 
-  it('is of each reign by itself: its successor may send again what it sent', () => {
+  it('is of each term by itself: its successor may send again what it sent', () => {
     assert.equal(lastOf([5, 'a', 1], [3, 'b', 2]), undefined);
     assert.equal(lastOf([5, 'a', 1], [3, 'b', 2], [6, 'a', 1]), undefined);
   });

@@ -6,21 +6,21 @@ interface Span {
 }
 
 /**
- * Checks the order in which one subscriber gets what is new. A reign sends it in the order of the channel, and NATS keeps the
+ * Checks the order in which one subscriber gets what is new. A term sends it in the order of the channel, and NATS keeps the
  * order of each connection. When the broker has moved to another NATS server, what it sent before may still be on its way, on
  * another one, and come late: nothing else may.
  */
 export class DeliveryOrder {
-  readonly #reigns = new Map<string, Span[]>();
+  readonly #terms = new Map<string, Span[]>();
 
   /**
-   * @param origin the reign that sent it. What another one gave out before may come again
+   * @param origin the lease that sent it. What another one gave out before may come again
    * @param connection those that are made later have higher numbers
    * @returns what is wrong, if anything is
    */
   arrived(sequence: number, origin: string, connection: number): string | undefined {
-    const spans = this.#reigns.get(origin) ?? [];
-    this.#reigns.set(origin, spans);
+    const spans = this.#terms.get(origin) ?? [];
+    this.#terms.set(origin, spans);
     let own: Span | undefined;
     let problem: string | undefined;
     for (const span of spans) {

@@ -61,7 +61,7 @@ export class Faults {
     for (const node of nodes) {
       node.process.strike = () => {};
       node.process.resume();
-      node.place.heal();
+      node.transport.heal();
       Object.assign(node.host, { failNext: undefined, isFull: false, slowness: 1, dataDelayMs: 0 });
       node.host.heal();
       node.host.healData();
@@ -209,7 +209,7 @@ export class Faults {
       if (options.storage.isNetwork) return false;
       this.#cluster.powerLoss();
       for (const node of nodes) {
-        node.place.isolate('reset');
+        node.transport.isolate('reset');
         this.#restartLater(node);
       }
       return true;
@@ -246,9 +246,9 @@ export class Faults {
     return this.#world.between(min, max);
   }
 
-  #isolate({ place }: SimNode, kind: 'reset' | 'silent'): boolean {
-    place.isolate(kind);
-    this.#undoLater([50, 5_000], () => place.heal());
+  #isolate({ transport }: SimNode, kind: 'reset' | 'silent'): boolean {
+    transport.isolate(kind);
+    this.#undoLater([50, 5_000], () => transport.heal());
     return true;
   }
 

@@ -9,7 +9,7 @@ import { World } from './world.js';
 const SEEDS = [2, 3, 4, 14];
 
 describe('a successor whose data hang, while names do not', () => {
-  it('gives the reign back to one that can read, writes nothing when it goes on, and may reign again then', async () => {
+  it('gives the lease back to one that can read, writes nothing when it goes on, and may be active again then', async () => {
     const world = new World(1, true);
     const cluster = new Cluster(world, {
       nodes: 3,
@@ -26,7 +26,7 @@ describe('a successor whose data hang, while names do not', () => {
     };
     const recovering = (): SimNode | undefined =>
       cluster.nodes.find(({ isStarted, member }) => isStarted && member.role === 'recovering');
-    /** Files that the reign of epoch 2 has made. */
+    /** Files that the term of epoch 2 has made. */
     const made = (): string[] =>
       [...cluster.disk.directories]
         .flatMap(([directory, { names }]) => [...names.keys()].map((name) => `${directory}/${name}`))
@@ -45,7 +45,7 @@ describe('a successor whose data hang, while names do not', () => {
     const successor = cluster.active!;
     assert.notEqual(successor, hung);
     assert.deepEqual([successor.member.epoch, hung.member.role], [3, 'standby']);
-    assert.match(hung.member.trouble ?? '', /recovering the store hung: \w+ of \/store\/\S+ has not ended/);
+    assert.match(hung.member.problem ?? '', /recovering the store hung: \w+ of \/store\/\S+ has not ended/);
     assert.ok(
       world.trace.some((line) =>
         / error: recovering the store in \/store hangs: .*Look at the mount/.test(line),
@@ -61,7 +61,7 @@ describe('a successor whose data hang, while names do not', () => {
     const healedMs = await until(() => cluster.active === hung);
     assert.ok(healedMs < 1_000, `${healedMs} ms`);
     assert.deepEqual([made(), cluster.problems], [[], []]);
-    assert.equal(hung.member.trouble, undefined);
+    assert.equal(hung.member.problem, undefined);
   });
 
   it('loses nothing, whoever else takes over and dies meanwhile', { timeout: 10 * 60_000 }, async () => {

@@ -40,16 +40,16 @@ class Group {
     assert.ok(isDone(), this.world.trace.join('\n'));
   }
 
-  /** What a node has said of the end of its reign. */
+  /** What a node has said of the end of its term. */
   ends(node: SimNode): string[] {
     return this.world.trace.filter(
-      (line) => line.includes(` ${node.name}@`) && line.includes('the reign of epoch'),
+      (line) => line.includes(` ${node.name}@`) && line.includes('the term of epoch'),
     );
   }
 }
 
 describe('an active whose lock is gone', () => {
-  it('tells who has taken the reign, also if it hears of the lock first', async () => {
+  it('tells who has taken the lease, also if it hears of the lock first', async () => {
     const { group, active } = await Group.serving();
     active.process.pauseNow('stopped');
     // Nothing comes to it before this.
@@ -67,24 +67,24 @@ describe('an active whose lock is gone', () => {
     assert.match(
       end ?? 'nothing',
       new RegExp(
-        `the reign of epoch 1 ends: The reign has been taken over by ${successor.name}@\\S+ in epoch 2`,
+        `the term of epoch 1 ends: The lease has been taken over by ${successor.name}@\\S+ in epoch 2`,
       ),
     );
     assert.deepEqual(others, []);
-    assert.deepEqual(active.member.reignsEnded, { handover: 0, lost: 1, failed: 0 });
+    assert.deepEqual(active.member.termsEnded, { handover: 0, lost: 1, failed: 0 });
     assert.deepEqual(group.cluster.problems, []);
   });
 
-  it('steps down and says what is wrong if nobody has taken the reign, and another one serves', async () => {
+  it('steps down and says what is wrong if nobody has taken the lease, and another one serves', async () => {
     const { group, active } = await Group.serving();
     group.loseLock(active, 1);
     await group.until(() => active.member.role === 'standby');
     await group.until(() => group.cluster.active !== undefined);
     assert.match(
       group.ends(active)[0] ?? 'nothing',
-      /ends: the lock of epoch 1 is no longer its own, though nobody has taken the reign: ENOENT.* Is somebody else changing what is in \/store\/reign\.locks\?/,
+      /ends: the lock of epoch 1 is no longer its own, though nobody has taken the lease: ENOENT.* Is somebody else changing what is in \/store\/reign\.locks\?/,
     );
-    assert.deepEqual(active.member.reignsEnded, { handover: 0, lost: 0, failed: 1 });
+    assert.deepEqual(active.member.termsEnded, { handover: 0, lost: 0, failed: 1 });
     assert.notEqual(group.cluster.active, active);
   });
 });

@@ -387,7 +387,7 @@ class SimFile implements StoreFile {
     const { host, process } = mount;
     const { world } = host;
     const effect = (): number => {
-      this.#checkTrouble();
+      this.#checkProblem();
       let count = end - start;
       if (count > 1 && world.chance(0.005)) {
         world.count('short write');
@@ -425,7 +425,7 @@ class SimFile implements StoreFile {
     inode.bytes = Math.max(inode.bytes, position + bytes.length);
   }
 
-  #checkTrouble(): void {
+  #checkProblem(): void {
     const { host } = this.#mount;
     const { failNext, world } = host;
     if (failNext !== undefined) {
@@ -471,7 +471,7 @@ class SimFile implements StoreFile {
   sync(): Promise<void> {
     const { host } = this.#mount;
     return this.#mount.ask('sync', this.#path, 'sync', () => {
-      this.#checkTrouble();
+      this.#checkProblem();
       host.flush(this.#inode);
     });
   }
@@ -480,7 +480,7 @@ class SimFile implements StoreFile {
     const { host } = this.#mount;
     const inode = this.#inode;
     return this.#mount.ask('truncate', this.#path, 'name', () => {
-      this.#checkTrouble();
+      this.#checkProblem();
       host.flush(inode);
       cut(inode, bytes);
     });

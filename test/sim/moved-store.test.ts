@@ -17,7 +17,7 @@ class Group {
     storage: { isNetwork: true, cacheMs: 0, lostAnswers: 0, slowTails: 0 },
     limitsFor: () => NO_LIMITS,
     mutation: {
-      place: (node) => {
+      placeOfStore: (node) => {
         const place = this.places.get(node) ?? 'same';
         // Told once: the mount is known from then on.
         if (place === 'remounted') this.places.delete(node);
@@ -45,7 +45,7 @@ class Group {
     return this.world.trace.some((line) => text.test(line));
   }
 
-  get reign(): string {
+  get lease(): string {
     return [...this.cluster.disk.directories.get(`${DIR}/reign`)!.names.keys()].join();
   }
 }
@@ -58,7 +58,7 @@ describe('a member that finds another folder in the place of the store', () => {
     const replacedMs = world.nowMs;
     await group.until(() => !active.isStarted);
     assert.ok(world.nowMs - replacedMs < LEASE_MS, `${world.nowMs - replacedMs} ms`);
-    assert.match(group.reign, new RegExp(`^00000001\\.\\d+\\.${active.name}@`));
+    assert.match(group.lease, new RegExp(`^00000001\\.\\d+\\.${active.name}@`));
     assert.ok(group.said(/ends: The store of group "g" has gone back: \/store here .* replaced by a copy/));
   });
 
@@ -74,11 +74,11 @@ describe('a member that finds another folder in the place of the store', () => {
 });
 
 describe('an active whose store has been mounted anew', () => {
-  it('gives the reign back, since its open files are those of the former mount, and stays a member', async () => {
+  it('gives the lease back, since its open files are those of the former mount, and stays a member', async () => {
     const { group, active } = await Group.serving();
     group.places.set(active, 'remounted');
     await group.until(() => group.cluster.active !== undefined && group.cluster.active !== active);
-    assert.ok(group.said(/the reign of epoch 1 ends: \/store has been mounted anew/));
+    assert.ok(group.said(/the term of epoch 1 ends: \/store has been mounted anew/));
     assert.deepEqual([active.isStarted, active.member.role], [true, 'standby']);
     assert.deepEqual(group.cluster.problems, []);
   });

@@ -1,17 +1,17 @@
 import type { StoreFile, StoreFs } from '../../src/files/fs.js';
-import type { KeeperOptions, ReignKeeper } from '../../src/lease/lease-renewer.js';
+import type { LeaseRenewer, RenewerOptions } from '../../src/lease/lease-renewer.js';
 import type { Mutation, SimNode } from './cluster.js';
 import type { FaultWeights } from './faults.js';
 import { oneJournal } from './one-journal.js';
 import { staleLockfile } from './stale-lockfile.js';
 
-type Fence = (real: ReignKeeper, options: KeeperOptions, node: SimNode) => Promise<void>;
+type Fence = (real: LeaseRenewer, options: RenewerOptions, node: SimNode) => Promise<void>;
 
-/** Changes the fence of every keeper, and leaves the rest. */
-function withFence(fence: Fence, onKept: (real: ReignKeeper, node: SimNode) => void = () => {}): Mutation {
+/** Changes the fence of every renewer, and leaves the rest. */
+function withFence(fence: Fence, onKept: (real: LeaseRenewer, node: SimNode) => void = () => {}): Mutation {
   return {
-    keepReign: (keepReign, node) => (options) => {
-      const real = keepReign(options);
+    startRenewer: (startRenewer, node) => (options) => {
+      const real = startRenewer(options);
       onKept(real, node);
       return {
         fence: () => fence(real, options, node),
@@ -41,15 +41,15 @@ const leaseByClock = withFence(async (real, { clock, leaseMs }) => {
 
 /** The renewal runs beside the write, and not after it: it looks like a saving. */
 function earlyFence(): Mutation {
-  const keepers = new WeakMap<object, ReignKeeper>();
+  const renewers = new WeakMap<object, LeaseRenewer>();
   /** The renewal that began with the write that ended last. */
   const begun = new WeakMap<object, Promise<void>>();
   const fence: Fence = (real, _, { process }) => begun.get(process) ?? real.fence();
   return {
-    ...withFence(fence, (real, { process }) => keepers.set(process, real)),
+    ...withFence(fence, (real, { process }) => renewers.set(process, real)),
     fs: (real, { process }) => {
       const onWrite = (): (() => void) => {
-        const renewal = keepers.get(process)?.fence();
+        const renewal = renewers.get(process)?.fence();
         renewal?.catch(() => {});
         return () => renewal !== undefined && begun.set(process, renewal);
       };
@@ -161,7 +161,7 @@ export const MUTANTS: Record<string, Mutant> = {
   'no epoch in the names of files': { make: () => ({ fs: oneJournal() }), faults: SLEEP },
   'a lease by the clock instead of the fence': { make: () => leaseByClock, faults: { freeze: 1 } },
   "proper-lockfile's takeover of stale locks": {
-    make: () => ({ reign: staleLockfile(), ownsTime: true }),
+    make: () => ({ lease: staleLockfile(), ownsTime: true }),
     faults: SLEEP,
   },
   'what is in flight given out as new when the link has moved': { make: () => newAgain, faults: MOVE },

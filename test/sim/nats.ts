@@ -1,4 +1,4 @@
-import type { PlaceLink } from '../../src/group/talk/nats-transport.js';
+import type { TransportLink } from '../../src/group/talk/nats-transport.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import type { SimProcess } from './process.js';
 import type { World } from './world.js';
@@ -9,7 +9,7 @@ export interface SimMessage {
   subject: string;
   reply: string;
   payload: Buffer;
-  /** Of which reign of which process it comes. */
+  /** Of which lease of which process it comes. */
   origin: string;
   /** The number of the connection that it was sent on. */
   connection: number;
@@ -206,7 +206,7 @@ export class SimConnection {
 }
 
 /** The data link over a connection, as brokers use it. */
-export class SimLink implements PlaceLink {
+export class SimLink implements TransportLink {
   readonly maxPayload = 1024 * 1024;
   readonly isCongested = false;
   readonly #connection: SimConnection;

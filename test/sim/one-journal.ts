@@ -13,7 +13,7 @@ interface Region {
 const JOURNAL = /^(.*\/journal)\/(\d+)\.(\d+)\.log$/;
 
 /**
- * One journal for all reigns, as it would be if files did not bear their epoch: each reign goes on behind the last byte that
+ * One journal for all terms, as it would be if files did not bear their epoch: each term goes on behind the last byte that
  * it found, in the same file. To the store it looks as if there were the files that it asks for.
  */
 export function oneJournal(): NonNullable<Mutation['fs']> {
@@ -84,7 +84,7 @@ class OneJournalFs {
     return new RegionFile(file, region);
   }
 
-  /** Where a reign goes on: behind its own last region, or behind what it found of others. */
+  /** Where a term goes on: behind its own last region, or behind what it found of others. */
   #end(path: string, match: RegExpExecArray): number {
     const own = this.#regions.filter(({ epoch }) => epoch === Number(match[2]));
     const last = own.at(-1);

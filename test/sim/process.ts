@@ -17,7 +17,7 @@ export class SimProcess {
   isDead = false;
   /** Called at what may be the last thing that the process does for a while. */
   strike: (at: string) => void = () => {};
-  /** Names what it does at the moment: who reigns tells one reign from the next. */
+  /** Names what it does at the moment: who is active tells one term from the next. */
   origin: () => string = () => this.name;
   #paused: PauseKind | undefined;
   #pausedAtMs = 0;

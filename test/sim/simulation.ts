@@ -305,9 +305,9 @@ async function checkFiles(world: World, cluster: Cluster, ledger: Ledger): Promi
 
 function state(cluster: Cluster): string {
   return cluster.nodes
-    .map(({ name, member, process, place }) => {
+    .map(({ name, member, process, transport }) => {
       const role = process.isDead ? 'dead' : `${member.role}, epoch ${member.epoch}`;
-      return `${name}: ${role}${place.link === undefined ? ', no NATS' : ''}${member.trouble === undefined ? '' : `, ${member.trouble}`}`;
+      return `${name}: ${role}${transport.link === undefined ? ', no NATS' : ''}${member.problem === undefined ? '' : `, ${member.problem}`}`;
     })
     .join('; ');
 }

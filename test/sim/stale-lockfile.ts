@@ -2,7 +2,7 @@ import lockfile from 'proper-lockfile';
 import { parseNames } from '../../src/files/file-names.js';
 import type { StoreFs } from '../../src/files/fs.js';
 import { JOURNAL_DIRECTORY } from '../../src/files/store-folder.js';
-import { RELEASED, Reign, type ReignState } from '../../src/lease/lease.js';
+import { Lease, type LeaseState, RELEASED } from '../../src/lease/lease.js';
 import { failure } from '../store/sim-fs.js';
 import { DIR, type Mutation, type SimNode } from './cluster.js';
 
@@ -14,17 +14,17 @@ const WALL_START_MS = 1_700_000_000_000;
 type Done<T = void> = (error: Error | null, value?: T) => void;
 
 /**
- * The reign as a lock of `proper-lockfile`, taken over when it is stale: the real library, on the simulated storage. Its
+ * The lease as a lock of `proper-lockfile`, taken over when it is stale: the real library, on the simulated storage. Its
  * time is global; see `ownTime`.
  */
-export function staleLockfile(): NonNullable<Mutation['reign']> {
-  return (_, node) => new LockfileReign(node);
+export function staleLockfile(): NonNullable<Mutation['lease']> {
+  return (_, node) => new LockfileLease(node);
 }
 
 /** What a lock is on the file server. */
 const locks = new WeakMap<object, { mtimeMs: number }>();
 
-class LockfileReign extends Reign {
+class LockfileLease extends Lease {
   readonly #node: SimNode;
   readonly #fs: StoreFs;
   readonly #holder: string;
@@ -42,18 +42,18 @@ class LockfileReign extends Reign {
     await this.#fs.makeDirectory(DIR);
   }
 
-  override async read(): Promise<ReignState> {
+  override async read(): Promise<LeaseState> {
     const names = await this.#fs.list(`${DIR}/${JOURNAL_DIRECTORY}`).catch(() => []);
     const epoch = Math.max(0, ...parseNames(names, 'log').map((id) => id.epoch));
     const lock = await this.#ask('stat', () => locks.get(this.#node.cluster)?.mtimeMs);
     return { epoch, counter: lock ?? 0, holder: lock === undefined ? RELEASED : 'somebody' };
   }
 
-  override readFresh(): Promise<ReignState> {
+  override readFresh(): Promise<LeaseState> {
     return this.read();
   }
 
-  override async takeOver(_: ReignState, epoch: number): Promise<ReignState | 'lost'> {
+  override async takeOver(_: LeaseState, epoch: number): Promise<LeaseState | 'lost'> {
     try {
       this.#release = await lockfile.lock(`/${this.#holder}.${epoch}`, {
         lockfilePath: LOCK,
@@ -75,7 +75,7 @@ class LockfileReign extends Reign {
   }
 
   /** There is nothing to be confirmed: who has not been told otherwise has the lock. */
-  override async renew(known: ReignState): Promise<ReignState | 'lost'> {
+  override async renew(known: LeaseState): Promise<LeaseState | 'lost'> {
     return this.#isCompromised ? 'lost' : { ...known, counter: known.counter + 1 };
   }
 
@@ -83,7 +83,7 @@ class LockfileReign extends Reign {
     return undefined;
   }
 
-  override async release(known: ReignState): Promise<ReignState | 'lost'> {
+  override async release(known: LeaseState): Promise<LeaseState | 'lost'> {
     await this.#release?.();
     return { ...known, holder: RELEASED };
   }

@@ -1,36 +1,36 @@
 import type { ClientPinger } from '../../src/broker/handlers/context.js';
 import type { GroupSubjects } from '../../src/group/talk/group-subjects.js';
-import type { NatsPlace, PlaceHandler, PlaceLink } from '../../src/group/talk/nats-transport.js';
+import type { NatsTransport, TransportHandler, TransportLink } from '../../src/group/talk/nats-transport.js';
 import { SERVERS, SimConnection, SimLink, type SimMessage, type SimNats } from './nats.js';
 import type { SimProcess } from './process.js';
 
 const CONNECT_MS = [5, 100] as const;
 const RETRY_MS = 100;
 
-export interface SimPlaceOptions {
+export interface SimTransportOptions {
   nats: SimNats;
   process: SimProcess;
   subjects: GroupSubjects;
   /** Those that it connects to; all if undefined. */
   servers: readonly number[] | undefined;
-  handler: () => PlaceHandler;
+  handler: () => TransportHandler;
   onHandOver: () => void;
   /** What it tells the other members, whether they hear it or not. */
   onSay: (payload: Uint8Array) => void;
 }
 
-/** A member's place in the simulated NATS: it finds a server for ever, unless it is cut off from all. */
-export class SimPlace implements NatsPlace {
-  link: PlaceLink | undefined;
+/** A member's transport in the simulated NATS: it finds a server for ever, unless it is cut off from all. */
+export class SimTransport implements NatsTransport {
+  link: TransportLink | undefined;
   server = '';
   readonly pinger: ClientPinger = { ping: (inbox, timeoutMs) => this.#ping(inbox, timeoutMs) };
-  readonly #options: SimPlaceOptions;
+  readonly #options: SimTransportOptions;
   #data: SimConnection | undefined;
   #talk: SimConnection | undefined;
   #isIsolated = false;
   #pings = 0;
 
-  constructor(options: SimPlaceOptions) {
+  constructor(options: SimTransportOptions) {
     this.#options = options;
   }
 

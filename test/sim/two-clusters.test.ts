@@ -74,7 +74,7 @@ describe('a group whose members are attached to two NATS clusters', () => {
     for (const node of ['n0', 'n1', 'n2', 'n3']) {
       const said = group.errors.find((line) => line.includes(` ${node}@`)) ?? 'nothing';
       const side = sideOf(node);
-      assert.match(said, /do not hear each other over NATS: for the 2nd time the reign has gone back to one/);
+      assert.match(said, /do not hear each other over NATS: for the 2nd time the lease has gone back to one/);
       assert.match(said, side === 0 ? /n[23] \(host host-n[23], / : /n[01] \(host host-n[01], /);
       assert.match(said, new RegExp(`This member is at NATS server nats-${side}:4222`));
       assert.match(said, /Attach all members to one NATS cluster: compare --nats-server/);

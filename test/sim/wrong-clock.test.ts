@@ -135,7 +135,7 @@ describe('a group with a limit on age, and wrong clocks', () => {
       line ?? world.trace.join('\n'),
       /the clock of node n\d is 7[12]\d\d s ahead of that of this machine/,
     );
-    assert.match(former.member.clocks.troubles.join(), /the clock of node n\d is 7[12]\d\d s ahead/);
+    assert.match(former.member.clocks.problems.join(), /the clock of node n\d is 7[12]\d\d s ahead/);
   });
 
   it('goes by the time that passes, whatever the clocks of its members do', async () => {

@@ -20,8 +20,8 @@ export interface OpenedStore {
   warnings: string[];
 }
 
-/** Opens a store as one reign after the other, in a directory of its own; all is closed and removed after the test. */
-export class Reigns {
+/** Opens a store as one term after the other, in a directory of its own; all is closed and removed after the test. */
+export class Terms {
   readonly dir: string;
   readonly fs: StoreFs;
   readonly clock = new TestClock();

@@ -25,7 +25,7 @@ export function wrongAccount(server: string): ServiceProblem {
 
 /** NATS has refused what clients need. */
 export function refusedProblem(refusals: Iterable<NatsRefusal>, server: string): ServiceProblem {
-  // In whatever order they came, it is the same trouble.
+  // In whatever order they came, it is the same problem.
   const all = [...refusals].sort((one, other) => ((one.subject ?? '') < (other.subject ?? '') ? -1 : 1));
   const what = (['subscribe', 'publish'] as const).flatMap((operation) => {
     const subjects = all

@@ -93,7 +93,7 @@ export function answerNow(context: BrokerContext, reply: Buffer, payload: Uint8A
 }
 
 /**
- * Refuses for what the broker knows: when that is durable. A broker that is about to lose the reign would else tell of what its
+ * Refuses for what the broker knows: when that is durable. A broker that is about to lose the lease would else tell of what its
  * successor does not know, such as that a subscription is closed already.
  */
 export function refuseAfterCommit(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {

@@ -98,7 +98,7 @@ function memberRow(member) {
   const state = document.createElement('span');
   const isGone = member.silentMs !== null;
   if (isGone) row.className = 'gone';
-  const kind = member.trouble === null ? ROLES[member.role] : undefined;
+  const kind = member.problem === null ? ROLES[member.role] : undefined;
   state.className = `state ${isGone ? 'gone' : (kind ?? 'bad')}`;
   state.textContent = isGone ? `not heard for ${lasting(member.silentMs)}` : member.role;
   role.append(state);
@@ -110,13 +110,13 @@ function memberRow(member) {
     cell(isGone ? '–' : lasting(member.roleForMs), 'number'),
     cell(member.natsServer),
     cell(member.store, 'name', `${member.host}: ${member.store}`),
-    troubleCell(member),
+    problemCell(member),
   );
   return row;
 }
 
-function troubleCell({ silentMs, role, trouble }) {
-  const text = silentMs === null ? trouble : `when last heard: ${role}`;
+function problemCell({ silentMs, role, problem }) {
+  const text = silentMs === null ? problem : `when last heard: ${role}`;
   return cell(text ?? '–', text === null ? 'why none' : 'why');
 }
 

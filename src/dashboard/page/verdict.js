@@ -43,17 +43,17 @@ function standing({ group, role, members, health }, since) {
     return [health.isReady ? `${text}: clients wait` : `${text}. This member: ${here}`, 'bad'];
   }
   const [active] = actives;
-  const able = heard.filter((member) => member.role === 'standby' && member.trouble === null).length;
+  const able = heard.filter((member) => member.role === 'standby' && member.problem === null).length;
   const next = able === 0 ? ', and nobody would take over' : `, ${able} standing by`;
-  const troubled = heard.filter(({ trouble }) => trouble !== null);
+  const impaired = heard.filter(({ problem }) => problem !== null);
   const parts = [`${active.node} is active${next}`];
-  if (troubled.length > 0) parts.push(`In trouble: ${troubled.map(({ node }) => node).join(', ')}`);
+  if (impaired.length > 0) parts.push(`With a problem: ${impaired.map(({ node }) => node).join(', ')}`);
   if (silent.length > 0)
     parts.push(
       `Missing: ${silent.map((member) => `${member.node}, not heard since ${timeOfDay(since(member))}`).join('; ')}`,
     );
   const isWell = able > 0 && parts.length === 1;
-  return [parts.join('. '), active.trouble !== null ? 'bad' : isWell ? 'good' : 'warn'];
+  return [parts.join('. '), active.problem !== null ? 'bad' : isWell ? 'good' : 'warn'];
 }
 
 function nobody(heard, silent, since) {

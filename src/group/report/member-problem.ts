@@ -1,11 +1,11 @@
 import type { Clock } from '../../clock/clock.js';
 import type { Logger } from '../../log/logger.js';
 
-/** Troubles are logged once in this time. */
-const TROUBLE_MS = 10_000;
+/** Problems are logged once in this time. */
+const LOG_EVERY_MS = 10_000;
 
 /** What keeps a member from doing its part, for people. What a look at the store finds does not hide what a takeover has failed for. */
-export class Trouble {
+export class MemberProblem {
   /** What the last look has found. */
   look: string | undefined;
   readonly #clock: Clock;
@@ -41,7 +41,7 @@ export class Trouble {
 
   #tell(text: string): void {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#loggedMs < TROUBLE_MS) return;
+    if (nowMs - this.#loggedMs < LOG_EVERY_MS) return;
     this.#loggedMs = nowMs;
     this.#log.error({}, text);
   }

@@ -1,5 +1,5 @@
 import type { MemberRole } from '../talk/group-messages.js';
-import type { KnownTakeover, TakeoverStory } from '../talk/takeover-timeline.js';
+import type { KnownTakeover, TakeoverTimeline } from '../talk/takeover-timeline.js';
 import type { DisputeStatus } from '../watch/dispute-status.js';
 import type { PeerStatus } from './peer-status.js';
 
@@ -9,17 +9,17 @@ export interface MemberStatus {
   readonly clusterId: string;
   readonly group: string;
   readonly node: string;
-  /** Of the process: unique for ever, as the reign's holder names it. */
+  /** Of the process: unique for ever, as the lease's holder names it. */
   readonly member: string;
   readonly host: string;
   readonly pid: number;
   readonly role: MemberRole;
-  /** Of its reign, else the newest that it knows of. */
+  /** Of its term, else the newest that it knows of. */
   readonly epoch: number;
   /** How long it has had its role. */
   readonly roleForMs: number;
   readonly leaseMs: number;
-  /** Since the reign was renewed; null if it has none. */
+  /** Since the lease was renewed; null if it has none. */
   readonly leaseAgeMs: number | null;
   /** `host:port` */
   readonly natsServer: string;
@@ -30,14 +30,14 @@ export interface MemberStatus {
   /** Since the process started. */
   readonly takeovers: number;
   /** Its own. */
-  readonly lastTakeover: TakeoverStory | null;
+  readonly lastTakeover: TakeoverTimeline | null;
   /** The last 20 of the group that this member knows of, its own among them, oldest first. */
   readonly takeoverHistory: readonly KnownTakeover[];
   /** What keeps it from doing its part. */
   readonly trouble: string | null;
   /** What is to be looked after though it does its part: a store without room, messages that cannot be read, clocks that are apart. Older members tell of none. */
   readonly warnings?: readonly string[];
-  /** Two sides of the group take the reign from each other; null if not. */
+  /** Two sides of the group take the lease from each other; null if not. */
   readonly dispute: DisputeStatus | null;
   /** Other members, as this one heard them last: those that are there, and for some minutes those that fell silent without a goodbye. */
   readonly peers: readonly PeerStatus[];

@@ -4,7 +4,7 @@ import type { Lately } from '../watch/lease-watch.js';
 
 /** Another member, as the one that tells it has heard it last. JSON. */
 export interface PeerStatus {
-  /** Of the process: unique for ever, as the reign's holder names it. */
+  /** Of the process: unique for ever, as the lease's holder names it. */
   readonly member: string;
   readonly node: string;
   /** '' if its name does not tell. */

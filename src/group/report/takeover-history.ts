@@ -1,4 +1,4 @@
-import type { KnownTakeover, TakeoverStory } from '../talk/takeover-timeline.js';
+import type { KnownTakeover, TakeoverTimeline } from '../talk/takeover-timeline.js';
 
 const MAX_TAKEOVERS = 20;
 
@@ -11,7 +11,7 @@ export class TakeoverHistory {
   }
 
   /** The member that made it tells it. @returns it, if that is news */
-  told(story: TakeoverStory): KnownTakeover | undefined {
+  add(story: TakeoverTimeline): KnownTakeover | undefined {
     const { epoch, node, atWallMs } = story;
     if (this.#isOld(epoch) || this.#known.some((known) => known.epoch === epoch && known.story !== null)) {
       return undefined;
@@ -20,7 +20,7 @@ export class TakeoverHistory {
   }
 
   /** Somebody is seen to serve in an epoch. What was told of it stays. @returns it, if that is news */
-  saw(epoch: number, node: string, atWallMs: number): KnownTakeover | undefined {
+  addSeen(epoch: number, node: string, atWallMs: number): KnownTakeover | undefined {
     if (this.#isOld(epoch) || this.#known.some((known) => known.epoch === epoch)) return undefined;
     return this.#put({ epoch, node, atWallMs, story: null });
   }

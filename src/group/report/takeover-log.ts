@@ -1,10 +1,10 @@
 import type { Logger } from '../../log/logger.js';
-import type { KnownTakeover, TakeoverStory } from '../talk/takeover-timeline.js';
+import type { KnownTakeover, TakeoverTimeline } from '../talk/takeover-timeline.js';
 import type { DisputeNews } from '../watch/dispute.js';
 import { DISPUTE_REMEDY, nameOf, rivalOf } from '../watch/dispute-status.js';
 
 /** What was decided: before anything is done, so that it is there whatever comes of it. @param silentMs since the last sign of `from` */
-export function tellDecision(
+export function logDecision(
   log: Logger,
   {
     epoch,
@@ -19,7 +19,7 @@ export function tellDecision(
 }
 
 /** How a takeover of this member went, one fact a line: what it found, where the time went, how long clients waited. @param nats the server it serves at */
-export function tellTakeover(log: Logger, story: TakeoverStory, nats: string): void {
+export function logTakeover(log: Logger, story: TakeoverTimeline, nats: string): void {
   const { epoch, node, from, reason, outageMs, detectionMs, tookMs, recoveryMs, parts, found } = story;
   const { journalMessages, journalBytes, messages, channels, clients, subscriptions, heard } = found;
   log.info(
@@ -53,7 +53,7 @@ export function tellTakeover(log: Logger, story: TakeoverStory, nats: string): v
 }
 
 /** That another member serves now. */
-export function tellOther(log: Logger, { epoch, node, atWallMs, story }: KnownTakeover): void {
+export function logOtherTakeover(log: Logger, { epoch, node, atWallMs, story }: KnownTakeover): void {
   const at = new Date(atWallMs).toISOString();
   if (story === null) {
     log.info({ epoch, active: node, at }, `${node} serves in epoch ${epoch}`);
@@ -67,8 +67,8 @@ export function tellOther(log: Logger, { epoch, node, atWallMs, story }: KnownTa
   );
 }
 
-/** That two sides of the group take the reign from each other. @param nats the server of this member */
-export function tellDispute(
+/** That two sides of the group take the lease from each other. @param nats the server of this member */
+export function logDispute(
   log: Logger,
   { group, nats, rounds, rival, epoch, waitMs }: DisputeNews & { group: string; nats: string },
 ): void {
@@ -79,7 +79,7 @@ export function tellDispute(
   const seconds = Math.round(waitMs / 1000);
   log.error(
     { epoch, active: node, host, pid, nats, count: rounds, waitMs },
-    `members of group "${group}" share this store and do not hear each other over NATS: for the ${ordinal(rounds)} time the reign has gone back ` +
+    `members of group "${group}" share this store and do not hear each other over NATS: for the ${ordinal(rounds)} time the lease has gone back ` +
       `to one that this member does not hear, ${nameOf(other)} in epoch ${epoch}. This member is at NATS server ${nats}; where ${node} is, its own log says. ` +
       `${DISPUTE_REMEDY}. ` +
       `Nothing acknowledged is lost; clients of the two sides are served by turns, the next in ${seconds} s, then later each time, up to some minutes`,

@@ -2,13 +2,13 @@ import { Broker, type BrokerParts } from '../../broker/broker.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
 import type { FileStore } from '../../store/file/file-store.js';
 import { type FileStoreOptions, openFileStore } from '../../store/file/open-file-store.js';
-import type { PlaceLink } from '../talk/nats-transport.js';
+import type { TransportLink } from '../talk/nats-transport.js';
 import type { OpenService, Service, ServiceOptions } from './service.js';
 
 export interface ActiveServiceOptions {
-  /** Of the store, but for what belongs to a reign. */
+  /** Of the store, but for what belongs to a term. */
   store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'calls'>;
-  /** Of the broker, but for what belongs to a reign. */
+  /** Of the broker, but for what belongs to a term. */
   broker: Omit<BrokerParts, 'store' | 'onFailed'>;
 }
 
@@ -52,7 +52,7 @@ class ActiveService implements Service {
     while (this.#store.isCheckpointing && clock.monotonicMs() < until) await this.#pass(LOOK_MS);
   }
 
-  async drain(link: PlaceLink | undefined): Promise<void> {
+  async drain(link: TransportLink | undefined): Promise<void> {
     this.broker.drain();
     await this.#store.close();
     if (link !== undefined) await Promise.race([link.flush().catch(() => {}), this.#pass(LAST_FLUSH_MS)]);

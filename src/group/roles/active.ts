@@ -2,23 +2,23 @@ import type { Broker } from '../../broker/broker.js';
 import type { FsCalls } from '../../files/fs-calls.js';
 import { StoreError } from '../../files/store-error.js';
 import { countsOf } from '../../util/counts.js';
-import type { Trouble } from '../report/member-problem.js';
+import type { MemberProblem } from '../report/member-problem.js';
 import type { TakeoverHistory } from '../report/takeover-history.js';
-import { tellTakeover } from '../report/takeover-log.js';
-import type { PlaceLink } from '../talk/nats-transport.js';
-import { TAKEOVER_REASONS, type TakeoverStory } from '../talk/takeover-timeline.js';
-import type { ReignWatch } from '../watch/lease-watch.js';
+import { logTakeover } from '../report/takeover-log.js';
+import type { TransportLink } from '../talk/nats-transport.js';
+import { TAKEOVER_REASONS, type TakeoverTimeline } from '../talk/takeover-timeline.js';
+import type { LeaseWatch } from '../watch/lease-watch.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
 import type { Presence } from './presence.js';
 import type { Standby } from './standby.js';
 import type { StoreCheck } from './store-check.js';
-import { type Opening, storyOf } from './takeover-course.js';
-import type { Tenure } from './term.js';
+import { type Opening, timelineOf } from './takeover-course.js';
+import type { Term } from './term.js';
 
 /** After a handover: the successor has so long to take what was given. In leases. */
 const HANDOVER_LEASES = 3;
-/** After a reign that failed by itself, before the next try: it doubles up to the longest. */
+/** After a term that failed by itself, before the next try: it doubles up to the longest. */
 const FIRST_PENALTY_MS = 2_000;
 const MAX_PENALTY_MS = 60_000;
 /** Room comes back at any moment, and nothing else is wrong. */
@@ -27,33 +27,33 @@ const NO_ROOM_PENALTY_MS = 2_000;
 const READY_MS = 250;
 const READY_LEASES = 0.4;
 
-/** How a reign ends: given away, lost to another, or broken off since it could not go on. */
-export const REIGN_ENDS = ['handover', 'lost', 'failed'] as const;
+/** How a term ends: given away, lost to another, or broken off since it could not go on. */
+export const TERM_ENDS = ['handover', 'lost', 'failed'] as const;
 
 export interface ActiveOptions {
   parts: MemberParts;
-  watch: ReignWatch;
+  watch: LeaseWatch;
   presence: Presence;
   pause: Pause;
   standby: Standby;
   store: StoreCheck;
-  trouble: Trouble;
+  problem: MemberProblem;
   history: TakeoverHistory;
 }
 
-/** What a member does with the reign: recovers the store, serves, and steps down or hands over. */
+/** What a member does with the lease: recovers the store, serves, and steps down or hands over. */
 export class Active {
-  /** Reigns that it began to serve in. */
+  /** Terms that it began to serve in. */
   takeovers = 0;
   readonly takeoversBy = countsOf(TAKEOVER_REASONS);
-  readonly reignsEnded = countsOf(REIGN_ENDS);
-  lastTakeover: TakeoverStory | undefined;
+  readonly termsEnded = countsOf(TERM_ENDS);
+  lastTakeover: TakeoverTimeline | undefined;
   readonly #options: ActiveOptions;
-  #tenure: Tenure | undefined;
-  /** Of the last reign's recovery. The reign itself is not kept: its store and broker are all that it was made of. */
+  #term: Term | undefined;
+  /** Of the last term's recovery. The lease itself is not kept: its store and broker are all that it was made of. */
   #formerCalls: FsCalls | undefined;
   /** The link that the broker is on. */
-  #servedLink: PlaceLink | undefined;
+  #servedLink: TransportLink | undefined;
   #notBeforeMs = 0;
   #penaltyMs = FIRST_PENALTY_MS;
   #onReady: ((standby: string) => void) | undefined;
@@ -62,75 +62,75 @@ export class Active {
     this.#options = options;
   }
 
-  /** The reign that it has, from the rename that won it. */
-  get tenure(): Tenure | undefined {
-    return this.#tenure;
+  /** The lease that it has, from the rename that won it. */
+  get term(): Term | undefined {
+    return this.#term;
   }
 
   /**
-   * Others may try first, after a handover or a reign that failed. Who has left a recovery behind that hangs would hang again, and
+   * Others may try first, after a handover or a term that failed. Who has left a recovery behind that hangs would hang again, and
    * each time there would be a thread less that files are read and written by.
    */
-  mayReign(nowMs: number): boolean {
+  mayTakeOver(nowMs: number): boolean {
     return nowMs >= this.#notBeforeMs && this.#formerCalls?.oldest === undefined;
   }
 
-  /** Why it cannot reign: what its last recovery asked of the file system has still not ended. */
+  /** Why it cannot be active: what its last recovery asked of the file system has still not ended. */
   get hang(): string | undefined {
     const call = this.#formerCalls?.oldest;
     if (call === undefined || call.silentMs < this.#options.parts.options.leaseMs) return undefined;
     const { operation, path, silentMs } = call;
-    return `recovering the store hung: ${operation} of ${path} has not ended for ${Math.round(silentMs)} ms, and no reign is taken before it has`;
+    return `recovering the store hung: ${operation} of ${path} has not ended for ${Math.round(silentMs)} ms, and no term is taken before it has`;
   }
 
   /** From the rename that won it to its end. */
-  async reign(tenure: Tenure, opening: Opening): Promise<void> {
+  async lease(term: Term, opening: Opening): Promise<void> {
     const { parts, watch, presence } = this.#options;
     const { holder, clock } = parts;
-    this.#tenure = tenure;
+    this.#term = term;
     let hasServed = false;
     try {
       if (presence.isStopping) {
-        // It was asked to stop while it took the reign: there was nothing to end yet, and nobody else would.
-        await this.#give(tenure);
+        // It was asked to stop while it took the lease: there was nothing to end yet, and nobody else would.
+        await this.#give(term);
         return;
       }
       presence.become('recovering');
-      hasServed = await this.#begin(tenure, opening);
-      await this.#end(tenure);
+      hasServed = await this.#begin(term, opening);
+      await this.#end(term);
     } catch (error) {
-      await this.#recoveryFailed(tenure, error as Error);
+      await this.#recoveryFailed(term, error as Error);
     } finally {
-      this.#leaveLink(tenure);
-      this.#tenure = undefined;
-      this.#formerCalls = tenure.calls;
-      watch.held({ epoch: tenure.epoch, counter: tenure.keeper.counter, holder });
-      if (hasServed) watch.reigned(holder, clock.monotonicMs());
+      this.#leaveLink(term);
+      this.#term = undefined;
+      this.#formerCalls = term.calls;
+      watch.held({ epoch: term.epoch, counter: term.renewer.counter, holder });
+      if (hasServed) watch.sawServe(holder, clock.monotonicMs());
       if (!presence.isStopping) presence.become('standby');
     }
   }
 
-  /** Recovers the store, and serves. @returns false if the reign has ended before it served. @throws StoreError */
-  async #begin(tenure: Tenure, opening: Opening): Promise<boolean> {
-    const { parts, store, presence, trouble } = this.#options;
-    const { clock, place, options } = parts;
-    const opened = await tenure.open();
+  /** Recovers the store, and serves. @returns false if the term has ended before it served. @throws StoreError */
+  async #begin(term: Term, opening: Opening): Promise<boolean> {
+    const { parts, store, presence, problem } = this.#options;
+    const { clock, transport, options } = parts;
+    const opened = await term.open();
     if (opened === undefined) return false;
     const { recoveryMs, fenceMs } = opened;
     const recoveredMs = clock.monotonicMs();
-    const service = tenure.service!;
+    const service = term.service!;
     store.storeId = service.storeId;
-    if (place.link === undefined) tenure.linkDown('it was lost during the takeover');
+    if (transport.link === undefined) term.linkDown('it was lost during the takeover');
     // Links may come and go meanwhile.
     let heard = 0;
-    while (!tenure.isEnded && place.link !== undefined && place.link !== this.#servedLink) {
-      heard += await this.#serve(place.link);
+    while (!term.isEnded && transport.link !== undefined && transport.link !== this.#servedLink) {
+      heard += await this.#serve(transport.link);
     }
-    if (tenure.isEnded) return false;
+    if (term.isEnded) return false;
     this.#penaltyMs = FIRST_PENALTY_MS;
     const servedMs = clock.monotonicMs();
     const course = {
-      epoch: tenure.epoch,
+      epoch: term.epoch,
       node: options.nodeName,
       recoveryMs,
       fenceMs,
@@ -139,50 +139,50 @@ export class Active {
       servedMs,
       atWallMs: Number(clock.wallNs() / 1_000_000n),
     };
-    const story = storyOf(opening, course, service);
+    const story = timelineOf(opening, course, service);
     this.#keep(story);
     presence.become('active');
-    trouble.served(servedMs);
-    tellTakeover(parts.log, story, place.server);
+    problem.served(servedMs);
+    logTakeover(parts.log, story, transport.server);
     return true;
   }
 
-  #keep(story: TakeoverStory): void {
+  #keep(story: TakeoverTimeline): void {
     this.takeovers++;
     this.takeoversBy[story.reasonKind]++;
     this.lastTakeover = story;
-    this.#options.history.told(story);
+    this.#options.history.add(story);
   }
 
   /** Waits for the end, and gives away or breaks off what it has. */
-  async #end(tenure: Tenure): Promise<void> {
-    const { kind, why } = await tenure.ended;
-    this.reignsEnded[kind === 'cut off' ? 'failed' : kind]++;
-    const { epoch } = tenure;
-    this.#options.parts.log.warn({ epoch, reason: why }, `the reign of epoch ${epoch} ends: ${why}`);
-    if (kind === 'handover') await this.#give(tenure);
-    else await tenure.breakOff(kind !== 'lost');
+  async #end(term: Term): Promise<void> {
+    const { kind, why } = await term.ended;
+    this.termsEnded[kind === 'cut off' ? 'failed' : kind]++;
+    const { epoch } = term;
+    this.#options.parts.log.warn({ epoch, reason: why }, `the term of epoch ${epoch} ends: ${why}`);
+    if (kind === 'handover') await this.#give(term);
+    else await term.breakOff(kind !== 'lost');
     if (kind === 'failed') this.#punish();
   }
 
-  async #recoveryFailed(tenure: Tenure, error: Error): Promise<void> {
-    const { parts, trouble } = this.#options;
-    parts.log.error({ epoch: tenure.epoch, reason: error.message }, 'the store could not be recovered');
+  async #recoveryFailed(term: Term, error: Error): Promise<void> {
+    const { parts, problem } = this.#options;
+    parts.log.error({ epoch: term.epoch, reason: error.message }, 'the store could not be recovered');
     const code = error instanceof StoreError ? error.code : undefined;
     const isLost = code === 'lost';
-    this.reignsEnded[isLost ? 'lost' : 'failed']++;
-    await tenure.breakOff(!isLost);
-    trouble.cannotTakeOver(error.message);
+    this.termsEnded[isLost ? 'lost' : 'failed']++;
+    await term.breakOff(!isLost);
+    problem.cannotTakeOver(error.message);
     if (code === 'no-space') this.#pauseFor(NO_ROOM_PENALTY_MS);
     else this.#punish();
   }
 
   /** Lets the standbys listen first, any of which may be next, then gives everything: clients notice nothing but a short wait. */
-  async #give(tenure: Tenure): Promise<void> {
+  async #give(term: Term): Promise<void> {
     const { parts, watch, presence, pause } = this.#options;
-    const { clock, place, holder, log, options } = parts;
+    const { clock, transport, holder, log, options } = parts;
     const begunMs = clock.monotonicMs();
-    const { service, epoch } = tenure;
+    const { service, epoch } = term;
     const deaf = new Set(watch.standbys(begunMs));
     if (service !== undefined && deaf.size > 0) {
       await service.checkpoint();
@@ -196,15 +196,15 @@ export class Active {
       await Promise.race([ready, pause.pass(Math.max(READY_MS, options.leaseMs * READY_LEASES))]);
       this.#onReady = undefined;
     }
-    const isGiven = await tenure.handOver(place.link);
+    const isGiven = await term.handOver(transport.link);
     if (isGiven) presence.say({ kind: 'released', member: holder, epoch });
     this.#pauseFor(options.leaseMs * HANDOVER_LEASES);
-    log.info({ epoch, tookMs: Math.round(clock.monotonicMs() - begunMs) }, 'the reign has been given back');
+    log.info({ epoch, tookMs: Math.round(clock.monotonicMs() - begunMs) }, 'the lease has been given back');
   }
 
   /** A standby listens, as it was offered. */
   standbyIsReady(standby: string, epoch: number): void {
-    if (epoch === this.#tenure?.epoch) this.#onReady?.(standby);
+    if (epoch === this.#term?.epoch) this.#onReady?.(standby);
   }
 
   #punish(): void {
@@ -219,38 +219,38 @@ export class Active {
 
   /** The broker that serves on the present link; undefined while none does. */
   get servingBroker(): Broker | undefined {
-    const { place } = this.#options.parts;
-    const isServing = this.#options.presence.role === 'active' && place.link !== undefined;
-    return isServing && place.link === this.#servedLink ? this.#tenure?.service?.broker : undefined;
+    const { transport } = this.#options.parts;
+    const isServing = this.#options.presence.role === 'active' && transport.link !== undefined;
+    return isServing && transport.link === this.#servedLink ? this.#term?.service?.broker : undefined;
   }
 
-  linkUp(link: PlaceLink): void {
-    this.#tenure?.linkUp();
+  linkUp(link: TransportLink): void {
+    this.#term?.linkUp();
     if (this.#options.presence.role === 'active') void this.#serve(link);
   }
 
   linkDown(reason: string): void {
     this.#servedLink = undefined;
-    this.#tenure?.service?.broker.linkDown();
-    this.#tenure?.linkDown(reason);
+    this.#term?.service?.broker.linkDown();
+    this.#term?.linkDown(reason);
   }
 
   /** The broker serves on this link; what was heard before goes to it first. @returns how many messages that were */
-  async #serve(link: PlaceLink): Promise<number> {
-    const tenure = this.#tenure;
-    const broker = tenure?.service?.broker;
-    if (tenure === undefined || broker === undefined || tenure.isEnded) return 0;
-    const listening = this.#options.standby.takeListening(link);
+  async #serve(link: TransportLink): Promise<number> {
+    const term = this.#term;
+    const broker = term?.service?.broker;
+    if (term === undefined || broker === undefined || term.isEnded) return 0;
+    const buffer = this.#options.standby.takeBuffer(link);
     this.#servedLink = link;
-    const up = broker.linkUp(link, listening?.sids);
-    const count = listening?.replay(broker) ?? 0;
+    const up = broker.linkUp(link, buffer?.sids);
+    const count = buffer?.replay(broker) ?? 0;
     // If it goes down meanwhile, the next link brings the next try.
     await up.catch(() => {});
     return count;
   }
 
-  #leaveLink({ service }: Tenure): void {
-    const { link } = this.#options.parts.place;
+  #leaveLink({ service }: Term): void {
+    const { link } = this.#options.parts.transport;
     if (link !== undefined && link === this.#servedLink) {
       for (const sid of service?.broker.sids ?? []) link.unsubscribe(sid);
     }

@@ -1,8 +1,8 @@
-import type { PlaceHandler, PlaceLink } from '../talk/nats-transport.js';
+import type { TransportHandler, TransportLink } from '../talk/nats-transport.js';
 import type { Member } from './member.js';
 
-/** Sorts what the place brings: to the broker, to who listens, to the member. */
-export class MemberHandler implements PlaceHandler {
+/** Hands on what the NATS transport brings: to the broker, to the standby buffer, or to the member. */
+export class MemberHandler implements TransportHandler {
   readonly #member: Member;
 
   constructor(member: Member) {
@@ -40,7 +40,7 @@ export class MemberHandler implements PlaceHandler {
     if (this.#member.listener === undefined) this.#member.broker?.onBatchEnd();
   }
 
-  onLinkUp(link: PlaceLink): void {
+  onLinkUp(link: TransportLink): void {
     this.#member.linkUp(link);
   }
 

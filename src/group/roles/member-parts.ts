@@ -1,14 +1,14 @@
 import type { ServiceProblem } from '../../broker/check/service-problem.js';
 import type { Clock } from '../../clock/clock.js';
 import type { CandidateLock } from '../../lease/candidate-lock.js';
-import type { Reign } from '../../lease/lease.js';
-import type { KeepReign } from '../../lease/lease-renewer.js';
+import type { Lease } from '../../lease/lease.js';
+import type { StartRenewer } from '../../lease/lease-renewer.js';
 import type { StorePlace } from '../../lease/store-anchor.js';
 import type { Logger } from '../../log/logger.js';
 import type { Measures } from '../../measures/measures.js';
 import type { StoreIdentity } from '../../store/file/identity.js';
 import type { GroupClocks } from '../talk/group-clocks.js';
-import type { NatsPlace } from '../talk/nats-transport.js';
+import type { NatsTransport } from '../talk/nats-transport.js';
 import type { OtherActive } from './other-groups.js';
 import type { OpenService } from './service.js';
 
@@ -33,9 +33,9 @@ export interface MemberParts {
   log: Logger;
   /** Where renewals are noted. Default: nowhere. */
   measures?: Measures;
-  reign: Reign;
+  lease: Lease;
   lock: CandidateLock;
-  keepReign: KeepReign;
+  startRenewer: StartRenewer;
   /** Whether the process of a holder is certainly gone. False when in doubt. */
   isDead: (holder: string) => Promise<boolean>;
   /** Whether `dir` leads to the files that it led to when this member first saw a store there. Default: it always does. */
@@ -44,8 +44,8 @@ export interface MemberParts {
   readIdentity: () => Promise<StoreIdentity | undefined>;
   /** Tries whether the file system can do what a takeover needs. @throws StoreError if not */
   testStore: (epoch: number) => Promise<void>;
-  place: NatsPlace;
-  /** Why clients cannot be served through this place, as `SelfCheck` has it. Default: nothing is known of that. */
+  transport: NatsTransport;
+  /** Why clients cannot be served through this transport, as `SelfCheck` has it. Default: nothing is known of that. */
   serviceProblem?: () => ServiceProblem | undefined;
   /** Whether any streaming server answers for the cluster id. Default: none is looked for. */
   findServer?: () => Promise<boolean>;

@@ -4,16 +4,16 @@ import { StoreError } from '../../files/store-error.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
 import { countsOf } from '../../util/counts.js';
-import { Trouble } from '../report/member-problem.js';
+import { MemberProblem } from '../report/member-problem.js';
 import { type PeerStatus, peerStatus } from '../report/peer-status.js';
 import { TakeoverHistory } from '../report/takeover-history.js';
-import { tellOther } from '../report/takeover-log.js';
+import { logOtherTakeover } from '../report/takeover-log.js';
 import type { GroupClocks } from '../talk/group-clocks.js';
 import { decodeGroupMessage, type Heartbeat, MEMBER_ROLES, type MemberRole } from '../talk/group-messages.js';
-import type { PlaceHandler, PlaceLink } from '../talk/nats-transport.js';
-import type { TakeoverReason, TakeoverStory } from '../talk/takeover-timeline.js';
+import type { TransportHandler, TransportLink } from '../talk/nats-transport.js';
+import type { TakeoverReason, TakeoverTimeline } from '../talk/takeover-timeline.js';
 import { type DisputeStatus, disputeStatus } from '../watch/dispute-status.js';
-import { ReignWatch } from '../watch/lease-watch.js';
+import { LeaseWatch } from '../watch/lease-watch.js';
 import { Active } from './active.js';
 import { Candidate } from './candidate.js';
 import { MemberHandler } from './member-handler.js';
@@ -23,7 +23,7 @@ import { otherServer } from './other-server.js';
 import { Pause } from './pause.js';
 import { Presence } from './presence.js';
 import { Standby } from './standby.js';
-import type { Listening } from './standby-buffer.js';
+import type { StandbyBuffer } from './standby-buffer.js';
 import { StoreCheck } from './store-check.js';
 
 /** Of the lease. */
@@ -32,17 +32,17 @@ const MIN_LOOK_MS = 20;
 const MAX_LOOK_MS = 250;
 /** Longer than any takeover takes, by far. */
 const UNSERVED_MS = 10_000;
-/** Of another's trouble, as it is told to others. */
+/** Of another's problem, as it is told to others. */
 const MAX_TOLD_LENGTH = 500;
 /** Who is not heard for so many leases is not counted as there. */
 const HEARD_LEASES = 3;
 
 /**
- * One broker of a group: watches the reign as a standby, contends for it when it may, serves while it is active, and watches
- * again. It never trusts a clock for safety: see `ReignKeeper.fence`.
+ * One broker of a group: watches the lease as a standby, contends for it when it may, serves while it is active, and watches
+ * again. It never trusts a clock for safety: see `LeaseRenewer.fence`.
  */
 export class Member {
-  readonly handler: PlaceHandler = new MemberHandler(this);
+  readonly handler: TransportHandler = new MemberHandler(this);
   /** Called when the role changes, or what it is good for. */
   onChanged: (() => void) | undefined;
   /** Why it cannot be part of the group, if that turns out after the start. Called once; the member has stopped. */
@@ -50,9 +50,9 @@ export class Member {
   readonly history = new TakeoverHistory();
 
   readonly #parts: MemberParts;
-  readonly #watch: ReignWatch;
+  readonly #watch: LeaseWatch;
   readonly #pause: Pause;
-  readonly #trouble: Trouble;
+  readonly #problem: MemberProblem;
   readonly #presence: Presence;
   readonly #store: StoreCheck;
   readonly #standby: Standby;
@@ -65,37 +65,37 @@ export class Member {
   constructor(parts: MemberParts, subjects: StanSubjects) {
     const { clock, log, holder, options } = parts;
     this.#parts = parts;
-    const watch = new ReignWatch(holder, options.leaseMs, clock.monotonicMs());
+    const watch = new LeaseWatch(holder, options.leaseMs, clock.monotonicMs());
     const pause = new Pause(clock);
-    const trouble = new Trouble(clock, log);
+    const problem = new MemberProblem(clock, log);
     const presence = new Presence({
       parts,
       about: () => this.#about(),
       onBeat: () => {
-        const { tenure } = this.#active;
-        tenure?.checkRenewals();
-        tenure?.checkWrites();
-        tenure?.checkRecovery();
+        const { term } = this.#active;
+        term?.checkRenewals();
+        term?.checkWrites();
+        term?.checkRecovery();
         this.#yieldToAbler();
         void this.#lookAtStore();
       },
-      onUnheard: (why) => this.#active.tenure?.end({ kind: 'cut off', why }),
+      onUnheard: (why) => this.#active.term?.end({ kind: 'cut off', why }),
       onChanged: () => this.onChanged?.(),
     });
     const store = new StoreCheck(parts, presence, pause);
-    const standby = new Standby({ parts, subjects, watch, presence, store, trouble });
+    const standby = new Standby({ parts, subjects, watch, presence, store, problem });
     const { history } = this;
-    const active = new Active({ parts, watch, presence, pause, standby, store, trouble, history });
+    const active = new Active({ parts, watch, presence, pause, standby, store, problem, history });
     const candidate = new Candidate({
       parts,
       watch,
       presence,
       pause,
-      reign: (tenure, opening) => active.reign(tenure, opening),
+      lease: (term, opening) => active.lease(term, opening),
     });
     this.#watch = watch;
     this.#pause = pause;
-    this.#trouble = trouble;
+    this.#problem = problem;
     this.#presence = presence;
     this.#store = store;
     this.#standby = standby;
@@ -111,9 +111,9 @@ export class Member {
     return this.#presence.roleForMs;
   }
 
-  /** Of its own reign, else the newest that it knows of. */
+  /** Of its own term, else the newest that it knows of. */
   get epoch(): number {
-    return Math.max(this.#active.tenure?.epoch ?? 0, this.#watch.state?.epoch ?? 0, this.#candidate.epoch);
+    return Math.max(this.#active.term?.epoch ?? 0, this.#watch.state?.epoch ?? 0, this.#candidate.epoch);
   }
 
   get storeId(): string {
@@ -121,20 +121,20 @@ export class Member {
   }
 
   get broker(): Broker | undefined {
-    return this.#active.tenure?.service?.broker;
+    return this.#active.term?.service?.broker;
   }
 
-  /** Milliseconds since the reign was renewed; undefined while it has none. */
+  /** Milliseconds since the lease was renewed; undefined while it has none. */
   get leaseAgeMs(): number | undefined {
-    const { tenure } = this.#active;
-    return tenure && this.#parts.clock.monotonicMs() - tenure.keeper.renewedMs;
+    const { term } = this.#active;
+    return term && this.#parts.clock.monotonicMs() - term.renewer.renewedMs;
   }
 
   get renewalMs(): number | undefined {
-    return this.#active.tenure?.keeper.renewalMs;
+    return this.#active.term?.renewer.renewalMs;
   }
 
-  /** Reigns that it began to serve in. */
+  /** Terms that it began to serve in. */
   get takeovers(): number {
     return this.#active.takeovers;
   }
@@ -143,12 +143,12 @@ export class Member {
     return this.#active.takeoversBy;
   }
 
-  get reignsEnded(): Active['reignsEnded'] {
-    return this.#active.reignsEnded;
+  get termsEnded(): Active['termsEnded'] {
+    return this.#active.termsEnded;
   }
 
   /** Its own. */
-  get lastTakeover(): TakeoverStory | undefined {
+  get lastTakeover(): TakeoverTimeline | undefined {
     return this.#active.lastTakeover;
   }
 
@@ -158,25 +158,25 @@ export class Member {
   }
 
   /** What keeps it from doing its part, for people. */
-  get trouble(): string | undefined {
+  get problem(): string | undefined {
     return this.#cannotServe ?? this.#unserved;
   }
 
-  /** Why clients cannot be served through this member's place in NATS, or not as they should be. */
+  /** Why clients cannot be served through this member's transport in NATS, or not as they should be. */
   get serviceProblem(): ServiceProblem | undefined {
     return this.#parts.serviceProblem?.();
   }
 
   /** What keeps it from doing its part, or clients from being served as they should be. */
   get complaint(): string | undefined {
-    return this.trouble ?? this.serviceProblem?.text;
+    return this.problem ?? this.serviceProblem?.text;
   }
 
   /** What is not as it should be, though it does its part as well as it can. */
   get impairments(): string[] {
     const problem = this.serviceProblem;
     const found = problem?.isOwn === false ? [problem.text] : [];
-    found.push(...this.clocks.troubles);
+    found.push(...this.clocks.problems);
     const { talkRefusal } = this.#presence;
     if (talkRefusal !== undefined) found.push(talkRefusal);
     return found;
@@ -195,7 +195,7 @@ export class Member {
     return [`no member of the group has served for ${Math.round(silentMs / 1_000)} s`, ...why].join('. ');
   }
 
-  /** Two sides of the group, which do not hear each other, take the reign from each other. */
+  /** Two sides of the group, which do not hear each other, take the lease from each other. */
   get dispute(): DisputeStatus | undefined {
     const { clock } = this.#parts;
     const nowMs = clock.monotonicMs();
@@ -228,13 +228,13 @@ export class Member {
   }
 
   /**
-   * Joins the group: listens whether it has another store, then watches. The place is connected.
+   * Joins the group: listens whether it has another store, then watches. The transport is connected.
    *
    * @param signal gives that up, if it comes before this has ended
    * @throws Error if this member does not belong to the group; the signal's reason
    */
   async start(signal?: AbortSignal): Promise<void> {
-    const { reign, holder, options } = this.#parts;
+    const { lease, holder, options } = this.#parts;
     signal?.addEventListener('abort', () => this.#pause.wake());
     await this.#store.readStoreId();
     const [other, server] = await Promise.all([
@@ -246,12 +246,12 @@ export class Member {
     const mismatch = other ?? server ?? (await this.#store.confirm());
     if (mismatch !== undefined) throw mismatch;
     signal?.throwIfAborted();
-    await reign.create(holder);
-    const { epoch } = await reign.read();
+    await lease.create(holder);
+    const { epoch } = await lease.read();
     await this.#parts.testStore(epoch).catch((error: unknown) => {
       // It can wait and watch. There may be room by the time it has to take over.
       if (!(error instanceof StoreError && error.code === 'no-space')) throw error;
-      this.#trouble.cannotTakeOver(error.message);
+      this.#problem.cannotTakeOver(error.message);
     });
     signal?.throwIfAborted();
     this.#standbySinceMs = this.#parts.clock.monotonicMs();
@@ -260,23 +260,23 @@ export class Member {
     this.#running = this.#run();
   }
 
-  /** Hands over if it reigns, and leaves. */
+  /** Hands over if it is active, and leaves. */
   async stop(): Promise<void> {
     if (this.#presence.isStopping) return this.#running;
     this.#presence.isStopping = true;
     this.#pause.wake();
-    this.#active.tenure?.end({ kind: 'handover', why: 'it is being stopped' });
+    this.#active.term?.end({ kind: 'handover', why: 'it is being stopped' });
     await this.#running;
     this.#retire();
     this.#presence.say({ kind: 'leaving', member: this.#parts.holder });
   }
 
-  /** Gives the reign to a standby. @returns why not, if it cannot */
+  /** Gives the lease to a standby. @returns why not, if it cannot */
   handOver(): string | undefined {
-    const { tenure } = this.#active;
-    if (tenure === undefined || this.role !== 'active') return 'this member is not active';
+    const { term } = this.#active;
+    if (term === undefined || this.role !== 'active') return 'this member is not active';
     if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return this.#whyNoStandby;
-    tenure.end({ kind: 'handover', why: 'somebody asked for it' });
+    term.end({ kind: 'handover', why: 'somebody asked for it' });
     return undefined;
   }
 
@@ -304,10 +304,11 @@ export class Member {
         if (mismatch !== undefined) return this.#leave(mismatch);
         if (watch.isAstray(clock.monotonicMs()))
           return this.#leave(new Error(this.#store.astray(watch.state!, watch.aheadOfStore!)));
-        const mayReign = this.#active.mayReign(clock.monotonicMs()) && !this.#presence.isStopping;
-        if (opportunity !== undefined && mayReign) await this.#candidate.contend(watch.state!, opportunity);
+        const mayTakeOver = this.#active.mayTakeOver(clock.monotonicMs()) && !this.#presence.isStopping;
+        if (opportunity !== undefined && mayTakeOver)
+          await this.#candidate.contend(watch.state!, opportunity);
       } catch (error) {
-        this.#trouble.raise(`the store in ${dir} cannot be watched: ${(error as Error).message}`);
+        this.#problem.raise(`the store in ${dir} cannot be watched: ${(error as Error).message}`);
       }
       if (!this.#presence.isStopping) await this.#pause.pass(lookMs);
     }
@@ -317,9 +318,9 @@ export class Member {
   async #lookAtStore(): Promise<void> {
     if (await this.#store.look()) return;
     const { replaced } = this.#store;
-    // In a folder that it was not taken in, the reign is not given back.
-    if (replaced !== undefined) this.#active.tenure?.end({ kind: 'lost', why: replaced });
-    else this.#active.tenure?.end({ kind: 'failed', why: `${this.#parts.dir} has been mounted anew` });
+    // In a folder that it was not taken in, the lease is not given back.
+    if (replaced !== undefined) this.#active.term?.end({ kind: 'lost', why: replaced });
+    else this.#active.term?.end({ kind: 'failed', why: `${this.#parts.dir} has been mounted anew` });
   }
 
   #leave(error: Error): void {
@@ -330,7 +331,7 @@ export class Member {
 
   #retire(): void {
     this.#presence.silence();
-    this.#standby.stopListening();
+    this.#standby.dropBuffer();
     this.#presence.become('stopping');
   }
 
@@ -339,7 +340,7 @@ export class Member {
     const problem = this.serviceProblem;
     if (problem?.isOwn !== true || this.role !== 'active') return;
     if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return;
-    this.#active.tenure?.end({ kind: 'handover', why: problem.text });
+    this.#active.term?.end({ kind: 'handover', why: problem.text });
   }
 
   #about(): Partial<Heartbeat> & Pick<Heartbeat, 'epoch' | 'storeId'> {
@@ -347,10 +348,10 @@ export class Member {
     const isActive = this.role === 'active';
     clocks.look();
     const store = isActive ? this.broker?.store : undefined;
-    if (store !== undefined) clocks.reigns(this.epoch, store.nowNs());
+    if (store !== undefined) clocks.terms(this.epoch, store.nowNs());
     return {
       epoch: this.epoch,
-      counter: isActive ? this.#active.tenure?.keeper.counter : undefined,
+      counter: isActive ? this.#active.term?.renewer.counter : undefined,
       storeId: this.storeId,
       cannotServe: this.#cannotServe?.slice(0, MAX_TOLD_LENGTH),
       story: isActive ? this.lastTakeover : undefined,
@@ -362,17 +363,17 @@ export class Member {
   get #cannotServe(): string | undefined {
     const problem = this.serviceProblem;
     const own = problem?.isOwn === true ? problem.text : undefined;
-    return own ?? this.#standby.hang ?? this.#active.hang ?? this.#trouble.text;
+    return own ?? this.#standby.hang ?? this.#active.hang ?? this.#problem.text;
   }
 
-  // What the place tells.
+  // What the transport tells.
 
   /** NATS has refused something on the connection that carries the group's talk. */
   talkRefused(refusal: NatsRefusal): void {
     this.#presence.talkRefused(refusal);
   }
 
-  linkUp(link: PlaceLink): void {
+  linkUp(link: TransportLink): void {
     this.#presence.linkUp();
     this.#active.linkUp(link);
     this.#pause.wake();
@@ -384,7 +385,7 @@ export class Member {
   }
 
   /** Whoever takes what comes in on the link: undefined if nobody does. */
-  get listener(): Listening | undefined {
+  get listener(): StandbyBuffer | undefined {
     return this.#standby.listener;
   }
 
@@ -418,17 +419,17 @@ export class Member {
 
   #heard(heartbeat: Heartbeat): void {
     const { clock, clocks, log } = this.#parts;
-    const { tenure } = this.#active;
-    const mismatch = this.#store.heard(heartbeat, tenure !== undefined);
-    if (mismatch !== undefined) tenure?.end({ kind: 'failed', why: mismatch });
+    const { term } = this.#active;
+    const mismatch = this.#store.heard(heartbeat, term !== undefined);
+    if (mismatch !== undefined) term?.end({ kind: 'failed', why: mismatch });
     this.#watch.heard(heartbeat, clock.monotonicMs());
     clocks.heard(heartbeat);
     const { role, epoch, node, forMs, story } = heartbeat;
     if (role !== 'active') return;
     const news =
       story === undefined
-        ? this.history.saw(epoch, node, Number(clock.wallNs() / 1_000_000n) - forMs)
-        : this.history.told(story);
-    if (news !== undefined) tellOther(log, news);
+        ? this.history.addSeen(epoch, node, Number(clock.wallNs() / 1_000_000n) - forMs)
+        : this.history.add(story);
+    if (news !== undefined) logOtherTakeover(log, news);
   }
 }

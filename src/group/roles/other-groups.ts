@@ -1,4 +1,4 @@
-import type { ReignState } from '../../lease/lease.js';
+import type { LeaseState } from '../../lease/lease.js';
 import type { MemberStatus } from '../report/member-status.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
@@ -27,7 +27,7 @@ export async function otherGroup(parts: MemberParts, pause: Pause): Promise<Erro
   for (let round = 1; round <= ROUNDS; round++) {
     stranger = undefined;
     for (const active of await findActives()) {
-      if (active.group !== options.name && !(await reignsHere(active, parts, pause))) stranger = active;
+      if (active.group !== options.name && !(await termsHere(active, parts, pause))) stranger = active;
     }
     if (stranger === undefined) return undefined;
   }
@@ -38,14 +38,14 @@ export async function otherGroup(parts: MemberParts, pause: Pause): Promise<Erro
   );
 }
 
-/** A copy shows the reign as it was; in the store itself it is renewed. */
-async function reignsHere(
+/** A copy shows the lease as it was; in the store itself it is renewed. */
+async function termsHere(
   { member, epoch, leaseMs }: OtherActive,
-  { reign }: MemberParts,
+  { lease }: MemberParts,
   pause: Pause,
 ): Promise<boolean> {
   // There may be nothing there yet.
-  const look = (): Promise<ReignState | undefined> => reign.read().catch(() => undefined);
+  const look = (): Promise<LeaseState | undefined> => lease.read().catch(() => undefined);
   const first = await look();
   if (first?.holder !== member || first.epoch !== epoch) return false;
   await pause.pass(leaseMs);

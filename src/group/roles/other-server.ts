@@ -1,4 +1,4 @@
-import { RELEASED, type ReignState } from '../../lease/lease.js';
+import { type LeaseState, RELEASED } from '../../lease/lease.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
 
@@ -28,10 +28,10 @@ export async function otherServer(parts: MemberParts, pause: Pause): Promise<Err
   );
 }
 
-/** Somebody renews the reign of this store. */
-async function isHeldHere({ reign, options }: MemberParts, pause: Pause): Promise<boolean> {
+/** Somebody renews the lease of this store. */
+async function isHeldHere({ lease, options }: MemberParts, pause: Pause): Promise<boolean> {
   // There may be nothing there yet.
-  const look = (): Promise<ReignState | undefined> => reign.read().catch(() => undefined);
+  const look = (): Promise<LeaseState | undefined> => lease.read().catch(() => undefined);
   const first = await look();
   if (first === undefined || first.holder === RELEASED) return false;
   await pause.pass(options.leaseMs);

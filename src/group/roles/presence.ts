@@ -70,7 +70,7 @@ export class Presence {
   /** Heartbeats begin. */
   beat(): void {
     const { parts, about, onBeat } = this.#options;
-    const { options, holder, dir, place, clock } = parts;
+    const { options, holder, dir, transport, clock } = parts;
     this.#timer = clock.setTimer(options.leaseMs / HEARTBEATS_PER_LEASE, () => this.beat());
     this.say({
       kind: 'heartbeat',
@@ -79,7 +79,7 @@ export class Presence {
       role: this.#role,
       forMs: Math.round(this.roleForMs),
       storeDir: dir,
-      server: place.server,
+      server: transport.server,
       ...about(),
     });
     onBeat();
@@ -92,7 +92,7 @@ export class Presence {
   }
 
   say(message: GroupMessage): void {
-    this.#options.parts.place.say(encodeGroupMessage(message));
+    this.#options.parts.transport.say(encodeGroupMessage(message));
   }
 
   /** A heartbeat has time again to come back. What was refused on the connection for talk is refused still. */
@@ -109,7 +109,7 @@ export class Presence {
 
   /** NATS lets this member not speak to the others, or not hear them. */
   talkRefused({ operation, subject, text }: NatsRefusal): void {
-    const { server } = this.#options.parts.place;
+    const { server } = this.#options.parts.transport;
     const isNew = this.#talkRefusal === undefined;
     const what = operation === 'subscription limit' ? text : `to ${operation} to "${subject ?? text}"`;
     this.#talkRefusal =
@@ -125,19 +125,19 @@ export class Presence {
 
   /** A connection that looks well and carries nothing. */
   #checkEcho(): void {
-    const { place } = this.#options.parts;
-    if (place.link === undefined) return;
+    const { transport } = this.#options.parts;
+    if (transport.link === undefined) return;
     if (this.#talkRefusal !== undefined) {
       // Another server of the cluster would refuse it as well. What was permitted since counts for new subscriptions only.
       if (++this.#unheard < this.#renewalBeats) return;
       this.#unheard = 0;
       this.#renewalBeats = Math.min(MAX_RENEWAL_BEATS, this.#renewalBeats * 2);
-      place.renewControl('it could not take part in the talk of its group');
+      transport.renewControl('it could not take part in the talk of its group');
       return;
     }
     if (++this.#unheard <= HEARTBEATS_PER_LEASE * 2) return;
     this.#unheard = 0;
-    this.#options.onUnheard(`NATS at ${place.server} does not carry messages`);
-    place.leaveServer('it does not carry messages');
+    this.#options.onUnheard(`NATS at ${transport.server} does not carry messages`);
+    transport.leaveServer('it does not carry messages');
   }
 }

@@ -1,15 +1,15 @@
 import type { Broker } from '../../broker/broker.js';
 import type { FsCalls } from '../../files/fs-calls.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
-import type { PlaceLink } from '../talk/nats-transport.js';
+import type { TransportLink } from '../talk/nats-transport.js';
 
 export interface ServiceOptions {
   epoch: number;
-  /** See `ReignKeeper.fence`. */
+  /** See `LeaseRenewer.fence`. */
   fence: () => Promise<void>;
   /** What opening the store asks of the file system goes through these. */
   calls: FsCalls;
-  /** The store cannot go on, or the reign is lost: nothing is said any more. Called once. */
+  /** The store cannot go on, or the lease is lost: nothing is said any more. Called once. */
   onFailed(error: Error): void;
 }
 
@@ -23,10 +23,10 @@ export interface Service {
   /** Makes the next recovery short. Resolves when that is done, or cannot be. */
   checkpoint(): Promise<void>;
   /** Takes nothing more, answers what was taken, closes the store. The link stays. */
-  drain(link: PlaceLink | undefined): Promise<void>;
+  drain(link: TransportLink | undefined): Promise<void>;
   /** Says nothing more, from this moment. Resolves when files are closed, which a hung store may keep from happening. */
   abandon(): Promise<void>;
 }
 
-/** Opens the store in a reign: recovers it. @throws StoreError saying why that cannot be */
+/** Opens the store in a term: recovers it. @throws StoreError saying why that cannot be */
 export type OpenService = (options: ServiceOptions) => Promise<Service>;

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import type { LinkHandler } from '../../link/link-handler.js';
-import type { PlaceLink } from '../talk/nats-transport.js';
+import type { TransportLink } from '../talk/nats-transport.js';
 
 interface Kept {
   sid: number;
@@ -22,18 +22,18 @@ const MAX_BYTES = 32 * 1024 * 1024;
  * becomes then begins with what was said while nobody was there. What its predecessor took in all the same is recognised,
  * publishes by their guid; an acknowledgement can be taken twice.
  */
-export class Listening {
+export class StandbyBuffer {
   /** Subscription ids by subject, for the broker to take over. */
   readonly sids: ReadonlyMap<string, number>;
   /** When the NATS server knows of it. Rejects if the link goes down. */
   readonly begun: Promise<void>;
-  readonly link: PlaceLink;
+  readonly link: TransportLink;
   readonly #clock: Clock;
   readonly #kept: Kept[] = [];
   #first = 0;
   #bytes = 0;
 
-  constructor(link: PlaceLink, subjects: readonly string[], clock: Clock) {
+  constructor(link: TransportLink, subjects: readonly string[], clock: Clock) {
     this.link = link;
     this.#clock = clock;
     this.sids = new Map(subjects.map((subject) => [subject, link.subscribe(subject)]));

@@ -2,29 +2,29 @@ import { ackSubject, publishSubject } from '../../broker/broker.js';
 import { RELEASED } from '../../lease/lease.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
-import type { Trouble } from '../report/member-problem.js';
-import { tellDispute } from '../report/takeover-log.js';
-import type { PlaceLink } from '../talk/nats-transport.js';
-import type { Opportunity, ReignWatch } from '../watch/lease-watch.js';
+import type { MemberProblem } from '../report/member-problem.js';
+import { logDispute } from '../report/takeover-log.js';
+import type { TransportLink } from '../talk/nats-transport.js';
+import type { LeaseWatch, Opportunity } from '../watch/lease-watch.js';
 import type { MemberParts } from './member-parts.js';
 import type { Presence } from './presence.js';
-import { Listening } from './standby-buffer.js';
+import { StandbyBuffer } from './standby-buffer.js';
 import type { StoreCheck } from './store-check.js';
 
 export interface StandbyOptions {
   parts: MemberParts;
   subjects: StanSubjects;
-  watch: ReignWatch;
+  watch: LeaseWatch;
   presence: Presence;
   store: StoreCheck;
-  trouble: Trouble;
+  problem: MemberProblem;
 }
 
-/** What a standby does while it waits: it looks at the reign, and listens to publishers when it may be next. */
+/** What a standby does while it waits: it looks at the lease, and listens to publishers when it may be next. */
 export class Standby {
   readonly #options: StandbyOptions;
-  #listening: Listening | undefined;
-  /** Whoever reigns in this epoch has said that it leaves, and does: in its own time, and with the reign in its name meanwhile. */
+  #buffer: StandbyBuffer | undefined;
+  /** Whoever terms in this epoch has said that it leaves, and does: in its own time, and with the lease in its name meanwhile. */
   #offeredEpoch = 0;
   #looksFresh = false;
   /** Begin of the look at the store that has not ended. */
@@ -35,8 +35,8 @@ export class Standby {
   }
 
   /** Whoever takes what comes in on the link: undefined if nobody does. */
-  get listener(): Listening | undefined {
-    return this.#listening;
+  get listener(): StandbyBuffer | undefined {
+    return this.#buffer;
   }
 
   /** Why it cannot look: a mount that hangs throws nothing. */
@@ -47,17 +47,17 @@ export class Standby {
     return `the store in ${dir} has not answered for ${Math.round(silentMs)} ms`;
   }
 
-  /** @returns why the reign may be taken, if it may */
+  /** @returns why the lease may be taken, if it may */
   async look(): Promise<Opportunity | undefined> {
-    const { parts, watch, store, trouble } = this.#options;
-    const { clock, log, reign, holder, isDead, place, options } = parts;
+    const { parts, watch, store, problem } = this.#options;
+    const { clock, log, lease, holder, isDead, transport, options } = parts;
     const begunMs = clock.monotonicMs();
     const isFresh = this.#looksFresh || watch.isSuspicious(begunMs);
     this.#looksFresh = false;
     watch.looks();
     this.#lookingSinceMs = begunMs;
     try {
-      const state = isFresh ? await reign.readFresh(holder) : await reign.read();
+      const state = isFresh ? await lease.readFresh(holder) : await lease.read();
       const gone = state.holder !== RELEASED && state.holder !== holder && (await isDead(state.holder));
       watch.saw(state, gone, begunMs, clock.monotonicMs());
     } finally {
@@ -65,22 +65,22 @@ export class Standby {
     }
     const nowMs = clock.monotonicMs();
     const dispute = watch.dispute.news(nowMs);
-    if (dispute !== undefined) tellDispute(log, { ...dispute, group: options.name, nats: place.server });
+    if (dispute !== undefined) logDispute(log, { ...dispute, group: options.name, nats: transport.server });
     await store.readStoreId();
     const ahead = watch.aheadOfStore;
-    trouble.look = ahead && store.astray(watch.state!, ahead);
-    if (watch.signMs !== undefined) trouble.served(watch.signMs);
+    problem.look = ahead && store.astray(watch.state!, ahead);
+    if (watch.signMs !== undefined) problem.served(watch.signMs);
     const isOffered = this.#offeredEpoch > 0 && (watch.state?.epoch ?? 0) <= this.#offeredEpoch;
     if (isOffered || watch.isSuspicious(nowMs)) this.#listen();
-    else this.stopListening();
+    else this.dropBuffer();
     // Who cannot serve lets others try.
-    if (place.link === undefined) {
-      trouble.look = 'no connection to NATS';
+    if (transport.link === undefined) {
+      problem.look = 'no connection to NATS';
       return undefined;
     }
-    const problem = parts.serviceProblem?.();
-    // What was not heard in a former reign may be heard by now: only another one can show it.
-    if (problem?.isOwn === true && problem.kind !== 'not heard') return undefined;
+    const inTheWay = parts.serviceProblem?.();
+    // What was not heard in a former term may be heard by now: only another one can show it.
+    if (inTheWay?.isOwn === true && inTheWay.kind !== 'not heard') return undefined;
     const opportunity = watch.judge(nowMs);
     if (opportunity === undefined) return undefined;
     this.#lookingSinceMs = nowMs;
@@ -92,7 +92,7 @@ export class Standby {
     return store.replaced === undefined ? opportunity : undefined;
   }
 
-  /** The reign is free: the next look asks the file server. */
+  /** The lease is free: the next look asks the file server. */
   lookFresh(): void {
     this.#looksFresh = true;
   }
@@ -103,34 +103,34 @@ export class Standby {
     if (presence.role !== 'standby' || presence.isStopping || watch.aheadOfStore !== undefined) return;
     this.#offeredEpoch = epoch;
     this.#listen();
-    const listening = this.#listening;
-    if (listening === undefined) return;
-    await listening.begun.catch(() => {});
-    if (this.#listening === listening) presence.say({ kind: 'ready', member: parts.holder, epoch });
+    const buffer = this.#buffer;
+    if (buffer === undefined) return;
+    await buffer.begun.catch(() => {});
+    if (this.#buffer === buffer) presence.say({ kind: 'ready', member: parts.holder, epoch });
   }
 
   #listen(): void {
     const { parts, subjects, store } = this.#options;
-    const { place, clock } = parts;
-    if (place.link === undefined || this.#listening?.link === place.link || store.storeId === '') return;
+    const { transport, clock } = parts;
+    if (transport.link === undefined || this.#buffer?.link === transport.link || store.storeId === '') return;
     // All of these can be taken twice: publishes and connections are recognised, an acknowledgement does no harm.
     const heard = [publishSubject(subjects), ackSubject(store.storeId), subjects.discover];
-    this.#listening = new Listening(place.link, heard, clock);
+    this.#buffer = new StandbyBuffer(transport.link, heard, clock);
   }
 
-  stopListening(): void {
-    this.#listening?.end();
-    this.#listening = undefined;
+  dropBuffer(): void {
+    this.#buffer?.end();
+    this.#buffer = undefined;
   }
 
   /** What it has heard on this link belongs to the broker now. */
-  takeListening(link: PlaceLink): Listening | undefined {
-    const listening = this.#listening?.link === link ? this.#listening : undefined;
-    this.#listening = undefined;
-    return listening;
+  takeBuffer(link: TransportLink): StandbyBuffer | undefined {
+    const buffer = this.#buffer?.link === link ? this.#buffer : undefined;
+    this.#buffer = undefined;
+    return buffer;
   }
 
   linkDown(): void {
-    this.#listening = undefined;
+    this.#buffer = undefined;
   }
 }

@@ -1,4 +1,4 @@
-import type { ReignState } from '../../lease/lease.js';
+import type { LeaseState } from '../../lease/lease.js';
 import type { Heartbeat } from '../talk/group-messages.js';
 import type { Ahead } from '../watch/lease-watch.js';
 import type { MemberParts } from './member-parts.js';
@@ -31,16 +31,16 @@ export class StoreCheck {
     this.storeId = (await this.#parts.readIdentity())?.storeId ?? '';
   }
 
-  /** @param isReigning this member holds the reign. @returns why that cannot go on: the other one has another store */
-  heard(other: Heartbeat, isReigning: boolean): string | undefined {
+  /** @param isActive this member holds the lease. @returns why that cannot go on: the other one has another store */
+  heard(other: Heartbeat, isActive: boolean): string | undefined {
     if (other.storeId === '' || other.storeId === this.storeId) return undefined;
     const { role, roleForMs } = this.#presence;
-    const otherReigns = other.role === 'active' || other.role === 'recovering';
+    const otherTerms = other.role === 'active' || other.role === 'recovering';
     // Whoever has been admitted goes by what the active has; who has not, by anybody.
-    if (role !== 'starting' && !otherReigns) return undefined;
+    if (role !== 'starting' && !otherTerms) return undefined;
     // Nothing there yet, and the active may just have made it.
     if (this.storeId === '' && role !== 'starting') return undefined;
-    if (isReigning) {
+    if (isActive) {
       const isOlder =
         other.forMs > roleForMs || (other.forMs === roleForMs && other.member < this.#parts.holder);
       if (!isOlder) return undefined;
@@ -72,14 +72,14 @@ export class StoreCheck {
    */
   async look(): Promise<boolean> {
     if (this.#isReplaced) return false;
-    const place = (await this.#parts.lookAtPlace?.().catch(() => undefined)) ?? 'same';
-    this.#isReplaced = place === 'replaced';
-    return place === 'same';
+    const transport = (await this.#parts.lookAtPlace?.().catch(() => undefined)) ?? 'same';
+    this.#isReplaced = transport === 'replaced';
+    return transport === 'same';
   }
 
   /**
    * What is wrong if the last look has found another folder in the place of the store. It may be as new as the store to the
-   * name of the reign, which is renewed there then, while batches go to files that no successor finds.
+   * name of the lease, which is renewed there then, while batches go to files that no successor finds.
    */
   get replaced(): string | undefined {
     if (!this.#isReplaced) return undefined;
@@ -106,7 +106,7 @@ export class StoreCheck {
    * @param state as this member sees it
    * @param ahead who told of more, or what this member itself has seen
    */
-  astray({ epoch, counter }: ReignState, ahead: Ahead): string {
+  astray({ epoch, counter }: LeaseState, ahead: Ahead): string {
     const { options, dir } = this.#parts;
     const here = `the store in ${dir} here (node ${options.nodeName}) is at renewal ${counter} of epoch ${epoch}`;
     const more = `at renewal ${ahead.counter ?? 0} of epoch ${ahead.epoch}`;

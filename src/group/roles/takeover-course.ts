@@ -1,7 +1,7 @@
-import type { TakeoverReason, TakeoverStory } from '../talk/takeover-timeline.js';
+import type { TakeoverReason, TakeoverTimeline } from '../talk/takeover-timeline.js';
 import type { Service } from './service.js';
 
-/** What a member knows when it has just taken the reign. Monotonic milliseconds. */
+/** What a member knows when it has just taken the lease. Monotonic milliseconds. */
 export interface Opening {
   readonly reason: string;
   readonly reasonKind: TakeoverReason;
@@ -30,7 +30,7 @@ export interface Course {
   readonly atWallMs: number;
 }
 
-export function storyOf(opening: Opening, course: Course, { report, broker }: Service): TakeoverStory {
+export function timelineOf(opening: Opening, course: Course, { report, broker }: Service): TakeoverTimeline {
   const { reason, reasonKind, from, signMs, decidedMs, takenMs } = opening;
   const { epoch, node, recoveryMs, fenceMs, servingMs, heard, servedMs, atWallMs } = course;
   const { listMs, checkpointMs, journalMs, journalBytes, journalMessages } = report;

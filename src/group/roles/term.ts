@@ -1,15 +1,15 @@
 import type { Timer } from '../../clock/clock.js';
 import { FsCalls } from '../../files/fs-calls.js';
 import { LOCKS_DIRECTORY } from '../../files/store-folder.js';
-import type { ReignState } from '../../lease/lease.js';
-import type { ReignKeeper } from '../../lease/lease-renewer.js';
+import type { LeaseState } from '../../lease/lease.js';
+import type { LeaseRenewer } from '../../lease/lease-renewer.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
-import type { PlaceLink } from '../talk/nats-transport.js';
+import type { TransportLink } from '../talk/nats-transport.js';
 import type { MemberParts } from './member-parts.js';
 import type { Service } from './service.js';
 
-/** How a reign ends: given away, lost to another, cut off from NATS, or failed by itself. */
-export interface TenureEnd {
+/** How a term ends: given away, lost to another, cut off from NATS, or failed by itself. */
+export interface TermEnd {
   kind: 'handover' | 'lost' | 'cut off' | 'failed';
   /** For people. */
   why: string;
@@ -24,42 +24,42 @@ export interface Opened {
 /** In a row, until the store counts as lost. */
 const STALE_LOOKS = 3;
 /**
- * A write that has not ended for so long, and for as many leases as a renewal, ends the reign; so does a recovery in which no call
+ * A write that has not ended for so long, and for as many leases as a renewal, ends the lease; so does a recovery in which no call
  * to the file system has. A disk that is merely slow is so for a successor too, so it has more time than a renewal.
  */
 const STUCK_DATA_MS = 10_000;
 /** Files that a hung store does not close are not waited for. */
 const CLOSE_MS = 1_000;
 
-/** One reign of this member: from the rename that won it to its end. */
-export class Tenure {
+/** One term of this member: from the rename that won it to its end. */
+export class Term {
   readonly epoch: number;
-  readonly keeper: ReignKeeper;
-  readonly ended: Promise<TenureEnd>;
-  /** Of the recovery. They may be under way when the reign has ended: one that hangs cannot be taken back. */
+  readonly renewer: LeaseRenewer;
+  readonly ended: Promise<TermEnd>;
+  /** Of the recovery. They may be under way when the term has ended: one that hangs cannot be taken back. */
   readonly calls: FsCalls;
   service: Service | undefined;
   readonly #parts: MemberParts;
-  #end!: (end: TenureEnd) => void;
+  #end!: (end: TermEnd) => void;
   #isEnded = false;
-  /** Nothing is said any more; the reign's name is asked what became of it. */
+  /** Nothing is said any more; the lease's name is asked what became of it. */
   #isLooking = false;
   #cutTimer: Timer | undefined;
   #staleLooks = 0;
   #stuckLooks = 0;
   #hungLooks = 0;
 
-  constructor(parts: MemberParts, state: ReignState, takenMs: number) {
+  constructor(parts: MemberParts, state: LeaseState, takenMs: number) {
     this.#parts = parts;
     this.epoch = state.epoch;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-    const { clock, reign, options } = parts;
+    const { clock, lease, options } = parts;
     this.calls = new FsCalls(clock);
-    this.keeper = parts.keepReign({
+    this.renewer = parts.startRenewer({
       clock,
-      reign,
+      lease,
       state,
       takenMs,
       leaseMs: options.leaseMs,
@@ -72,7 +72,7 @@ export class Tenure {
     return this.#isEnded;
   }
 
-  /** Recovers the store. @returns undefined if the reign has ended before that was done. @throws StoreError */
+  /** Recovers the store. @returns undefined if the term has ended before that was done. @throws StoreError */
   open(): Promise<Opened | undefined> {
     const opening = this.#open();
     // If it hangs, it fails at some time after the end.
@@ -85,7 +85,7 @@ export class Tenure {
     const begunMs = clock.monotonicMs();
     const service = await this.#parts.openService({
       epoch: this.epoch,
-      fence: () => this.keeper.fence(),
+      fence: () => this.renewer.fence(),
       calls: this.calls,
       onFailed: (error) => this.end({ kind: 'failed', why: error.message }),
     });
@@ -97,13 +97,13 @@ export class Tenure {
     this.service = service;
     // What was accepted is on record before anything of it is said: a successor will accept the same.
     const openedMs = clock.monotonicMs();
-    await this.keeper.fence();
+    await this.renewer.fence();
     const endedMs = clock.monotonicMs();
     return { recoveryMs: endedMs - begunMs, fenceMs: endedMs - openedMs };
   }
 
   /** The first end counts. From this moment nothing is said, but for a handover. */
-  end(end: TenureEnd): void {
+  end(end: TermEnd): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#cutTimer?.cancel();
@@ -119,7 +119,7 @@ export class Tenure {
 
   /**
    * The lock of its epoch is no longer its own: it steps down, at once. Most often a successor has removed it, since this
-   * process stood still, and the lock was looked at before the reign was. So a renewal says what to tell.
+   * process stood still, and the lock was looked at before the lease was. So a renewal says what to tell.
    */
   lockLost(error: Error): void {
     if (this.#isEnded) return;
@@ -129,12 +129,12 @@ export class Tenure {
     this.#refuseRecovery();
     const { epoch } = this;
     const locks = `${this.#parts.dir}/${LOCKS_DIRECTORY}`;
-    this.keeper.fence().then(
+    this.renewer.fence().then(
       () =>
         this.#end({
           kind: 'failed',
           why:
-            `the lock of epoch ${epoch} is no longer its own, though nobody has taken the reign: ${error.message}. ` +
+            `the lock of epoch ${epoch} is no longer its own, though nobody has taken the lease: ${error.message}. ` +
             `Is somebody else changing what is in ${locks}? Leave that to the members`,
         }),
       (lost: Error) => this.#end({ kind: 'lost', why: lost.message }),
@@ -156,19 +156,19 @@ export class Tenure {
   }
 
   /**
-   * A store that hangs answers nothing, not even that the reign is lost. To be called now and then: one look is not enough,
+   * A store that hangs answers nothing, not even that the lease is lost. To be called now and then: one look is not enough,
    * since whoever was paused finds old times and a store that is quite well.
    */
   checkRenewals(): void {
     const { clock, options, dir } = this.#parts;
-    const silentMs = clock.monotonicMs() - this.keeper.renewedMs;
+    const silentMs = clock.monotonicMs() - this.renewer.renewedMs;
     if (silentMs < options.leaseMs * STUCK_LEASES) {
       this.#staleLooks = 0;
       return;
     }
-    if (this.#staleLooks++ === 0) this.keeper.fence().catch(() => {});
+    if (this.#staleLooks++ === 0) this.renewer.fence().catch(() => {});
     if (this.#staleLooks < STALE_LOOKS) return;
-    const end: TenureEnd = {
+    const end: TermEnd = {
       kind: 'failed',
       why: `the store in ${dir} has not answered for ${Math.round(silentMs)} ms`,
     };
@@ -177,7 +177,7 @@ export class Tenure {
   }
 
   /**
-   * Data may hang where names do not: then renewals and heartbeats go on, for a reign in which nothing is ever acknowledged. To be
+   * Data may hang where names do not: then renewals and heartbeats go on, for a term in which nothing is ever acknowledged. To be
    * called now and then, as `checkRenewals`.
    */
   checkWrites(): void {
@@ -212,7 +212,7 @@ export class Tenure {
     const what = `${operation} of ${path} has not ended for ${hungMs} ms`;
     log.error(
       { epoch: this.epoch, operation, path, hungMs },
-      `recovering the store in ${dir} hangs: ${what}, and nothing else has. The reign is given back, so that a member on another machine can ` +
+      `recovering the store in ${dir} hangs: ${what}, and nothing else has. The lease is given back, so that a member on another machine can ` +
         `take over; this one (node ${options.nodeName}) takes none before that has ended. Look at the mount and its servers from this machine ` +
         `(does "ls -l ${path}" end, or "cat" of it?). If the mount is well again and this one does not go on, start it again`,
     );
@@ -224,8 +224,8 @@ export class Tenure {
     return Math.max(STUCK_DATA_MS, this.#parts.options.leaseMs * STUCK_LEASES);
   }
 
-  /** Answers what was taken, closes the store, gives the reign back. @returns false if it was lost before */
-  async handOver(link: PlaceLink | undefined): Promise<boolean> {
+  /** Answers what was taken, closes the store, gives the lease back. @returns false if it was lost before */
+  async handOver(link: TransportLink | undefined): Promise<boolean> {
     const { clock, log, dir } = this.#parts;
     const patienceMs = this.#dataMs;
     let timer: Timer | undefined;
@@ -243,12 +243,12 @@ export class Tenure {
     } finally {
       timer?.cancel();
     }
-    const isGiven = await this.keeper.release().catch(() => false);
+    const isGiven = await this.renewer.release().catch(() => false);
     this.service?.broker.stop();
     return isGiven;
   }
 
-  /** Says nothing more. @param isOurs whether there is a reign to give back */
+  /** Says nothing more. @param isOurs whether there is a term to give back */
   async breakOff(isOurs: boolean): Promise<void> {
     this.#isEnded = true;
     this.#cutTimer?.cancel();
@@ -260,9 +260,9 @@ export class Tenure {
     });
     if (closed !== undefined) await Promise.race([closed, patience]);
     if (!isOurs) {
-      this.keeper.stop();
+      this.renewer.stop();
       return;
     }
-    await Promise.race([this.keeper.release().catch(() => false), patience]);
+    await Promise.race([this.renewer.release().catch(() => false), patience]);
   }
 }

@@ -8,16 +8,16 @@ import { NatsAttachment } from '../../nats/attachment.js';
 import type { ControlConnection, ControlMessage } from '../../nats/control-connection.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { GroupSubjects } from './group-subjects.js';
-import type { NatsPlace, PlaceHandler } from './nats-transport.js';
+import type { NatsTransport, TransportHandler } from './nats-transport.js';
 
-export interface AttachedPlaceOptions {
+export interface AttachedTransportOptions {
   config: NatsConfig;
   /** Of the connections, as nats-server's monitoring shows it. */
   name: string;
   version: string;
   logger: Logger;
   subjects: GroupSubjects;
-  handler: PlaceHandler;
+  handler: TransportHandler;
   /** Answers requests for the member's status, within so many bytes. JSON. */
   status: (maxBytes: number) => Uint8Array;
   /** Answers requests to hand over; undefined if another member is to answer. JSON. */
@@ -32,13 +32,13 @@ export interface AttachedPlaceOptions {
 }
 
 /** A member's place on real NATS servers: talk of the group on the control connection, clients on the data link. */
-export class AttachedPlace implements NatsPlace {
+export class AttachedTransport implements NatsTransport {
   readonly pinger: ClientPinger;
-  readonly #options: AttachedPlaceOptions;
+  readonly #options: AttachedTransportOptions;
   readonly #attachment: NatsAttachment;
   #talkingOn: ControlConnection | undefined;
 
-  constructor(options: AttachedPlaceOptions) {
+  constructor(options: AttachedTransportOptions) {
     this.#options = options;
     const { handler } = options;
     this.#attachment = new NatsAttachment({

@@ -81,8 +81,8 @@ export class GroupClocks {
     this.#store = { epoch, ms: storeMs, leadMs: storeLeadMs, heardMs, isFirstHand };
   }
 
-  /** This member reigns, and its store's own time is this. */
-  reigns(epoch: number, storeNs: bigint): void {
+  /** This member is active, and its store's own time is this. */
+  terms(epoch: number, storeNs: bigint): void {
     const ms = Number(storeNs / 1_000_000n);
     const heardMs = this.#clock.monotonicMs();
     this.#store = { epoch, ms, leadMs: ms - this.believed.ms, heardMs, isFirstHand: true };
@@ -112,8 +112,8 @@ export class GroupClocks {
   }
 
   /** What is wrong with the clocks, for people. */
-  get troubles(): string[] {
-    const own = this.believed.trouble;
+  get problems(): string[] {
+    const own = this.believed.problem;
     const others = this.#apartNow().map(
       (told) => `${apartText(told)}. Compare them (timedatectl, or date -u)`,
     );

@@ -1,4 +1,4 @@
-import { isTakeoverStory, type TakeoverStory } from './takeover-timeline.js';
+import { isTakeoverTimeline, type TakeoverTimeline } from './takeover-timeline.js';
 
 /** What a member is doing. */
 export const MEMBER_ROLES = ['starting', 'standby', 'recovering', 'active', 'stopping'] as const;
@@ -8,13 +8,13 @@ export type MemberRole = (typeof MEMBER_ROLES)[number];
 /** What members tell each other, all on one subject, many times a second: small, and of no use when it is old. */
 export interface Heartbeat {
   readonly kind: 'heartbeat';
-  /** Of the process: unique for ever, as the reign's holder names it. */
+  /** Of the process: unique for ever, as the lease's holder names it. */
   readonly member: string;
   readonly node: string;
   readonly role: MemberRole;
-  /** Of its reign, while it has one; else the newest that it has seen. */
+  /** Of its term, while it has one; else the newest that it has seen. */
   readonly epoch: number;
-  /** Of its reign, while it is active: how often it has been renewed. A member that sees less, sees another store, or an old one. */
+  /** Of its term, while it is active: how often it has been renewed. A member that sees less, sees another store, or an old one. */
   readonly counter?: number | undefined;
   /** How long it has had this role, milliseconds. */
   readonly forMs: number;
@@ -32,11 +32,11 @@ export interface Heartbeat {
   readonly storeMs?: number | undefined;
   /** How far that is ahead of the active's clock. */
   readonly storeLeadMs?: number | undefined;
-  /** How its reign began, while it is active. */
-  readonly story?: TakeoverStory | undefined;
+  /** How its term began, while it is active. */
+  readonly story?: TakeoverTimeline | undefined;
 }
 
-/** The active is about to give the reign away: who may be next should listen to publishers from now on. */
+/** The active is about to give the lease away: who may be next should listen to publishers from now on. */
 export interface HandoverOffer {
   readonly kind: 'offer';
   readonly member: string;
@@ -50,7 +50,7 @@ export interface HandoverReady {
   readonly epoch: number;
 }
 
-/** The reign is free: no need to wait for a look at the store. */
+/** The lease is free: no need to wait for a look at the store. */
 export interface Released {
   readonly kind: 'released';
   readonly member: string;
@@ -98,7 +98,8 @@ export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefine
     )
       return undefined;
     // Another version's may differ: the heartbeat counts all the same.
-    if (story !== undefined && !isTakeoverStory(story)) return { ...(value as Heartbeat), story: undefined };
+    if (story !== undefined && !isTakeoverTimeline(story))
+      return { ...(value as Heartbeat), story: undefined };
   }
   return value as GroupMessage;
 }

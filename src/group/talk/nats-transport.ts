@@ -3,14 +3,14 @@ import type { BrokerLink } from '../../broker/state/broker-link.js';
 import type { LinkHandler } from '../../link/link-handler.js';
 
 /** A data link as a member uses it: it listens before it serves, and may stop listening. */
-export interface PlaceLink extends BrokerLink {
+export interface TransportLink extends BrokerLink {
   unsubscribe(sid: number): void;
 }
 
 /** What a member is told of its place. `LinkHandler`'s part comes from the data link. */
-export interface PlaceHandler extends LinkHandler {
+export interface TransportHandler extends LinkHandler {
   /** There is a link, with no subscriptions yet. */
-  onLinkUp(link: PlaceLink): void;
+  onLinkUp(link: TransportLink): void;
   /** It is gone, with what waited to be sent. */
   onLinkDown(reason: string): void;
   /** The link's backlog has drained. */
@@ -23,9 +23,9 @@ export interface PlaceHandler extends LinkHandler {
  * A member's place in NATS: the data link that brokers serve on, and the subject on which the members of the group talk, on
  * a connection of its own. Both find a new server for ever.
  */
-export interface NatsPlace {
+export interface NatsTransport {
   /** The data link, while it is up. */
-  readonly link: PlaceLink | undefined;
+  readonly link: TransportLink | undefined;
   /** `host:port`, '' if there was none yet. */
   readonly server: string;
   readonly pinger: ClientPinger;

@@ -1,14 +1,14 @@
 export const TAKEOVER_REASONS = ['first', 'handover', 'process_died', 'lease_expired', 'cut_off'] as const;
 
 /**
- * Why a reign was taken: nobody ever had it; it was given back; the process that had it is gone; it was not renewed; its
+ * Why a term was taken: nobody ever had it; it was given back; the process that had it is gone; it was not renewed; its
  * holder renewed it and was heard by few.
  */
 export type TakeoverReason = (typeof TAKEOVER_REASONS)[number];
 
 /** What a takeover's time went into, milliseconds, one after the other: from the decision to serving. */
 export interface TakeoverParts {
-  /** The lock of the epoch, a last look at the reign, and its new name. */
+  /** The lock of the epoch, a last look at the lease, and its new name. */
   readonly claimMs: number;
   /** Directories of the store were listed. */
   readonly listMs: number;
@@ -18,7 +18,7 @@ export interface TakeoverParts {
   readonly journalMs: number;
   /** The rest of opening the store and the broker on it. */
   readonly openMs: number;
-  /** The reign was renewed before anything was said. */
+  /** The lease was renewed before anything was said. */
   readonly fenceMs: number;
   /** The broker went on the link, and what clients had said meanwhile was taken in. */
   readonly servingMs: number;
@@ -39,15 +39,15 @@ export interface TakeoverFind {
   readonly heard: number;
 }
 
-/** One change that brought a member to reign, as that member tells it. Wall clock and monotonic times are its own. */
-export interface TakeoverStory {
+/** One change that brought a member to be active, as that member tells it. Wall clock and monotonic times are its own. */
+export interface TakeoverTimeline {
   /** For people. */
   readonly reason: string;
   readonly reasonKind: TakeoverReason;
   readonly epoch: number;
   /** Of the member that took over. */
   readonly node: string;
-  /** Of the member that reigned before; null if this one does not know. */
+  /** Of the member that was active before; null if this one does not know. */
   readonly from: string | null;
   /**
    * From the last sign of the former active that this member saw (a heartbeat, a renewal) to the first moment at which clients
@@ -73,10 +73,10 @@ export interface KnownTakeover {
   /** When it began to serve: by its own clock if it told its story, else by the clock of who saw it. Since 1970. */
   readonly atWallMs: number;
   /** null if nobody told it. */
-  readonly story: TakeoverStory | null;
+  readonly story: TakeoverTimeline | null;
 }
 
-const STORY_NUMBERS = ['epoch', 'tookMs', 'recoveryMs', 'atWallMs'];
+const TIMELINE_NUMBERS = ['epoch', 'tookMs', 'recoveryMs', 'atWallMs'];
 const PART_NUMBERS = ['claimMs', 'listMs', 'checkpointMs', 'journalMs', 'openMs', 'fenceMs', 'servingMs'];
 const FIND_NUMBERS = [
   'journalBytes',
@@ -89,8 +89,8 @@ const FIND_NUMBERS = [
 ];
 
 /** Whether what another member sent is one: versions may differ. */
-export function isTakeoverStory(value: unknown): value is TakeoverStory {
-  if (!hasNumbers(value, STORY_NUMBERS)) return false;
+export function isTakeoverTimeline(value: unknown): value is TakeoverTimeline {
+  if (!hasNumbers(value, TIMELINE_NUMBERS)) return false;
   const { reason, reasonKind, node, from, outageMs, detectionMs, parts, found } = value;
   return (
     typeof reason === 'string' &&

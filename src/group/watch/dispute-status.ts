@@ -3,7 +3,7 @@ import type { DisputeStanding } from './dispute.js';
 
 /** A member that is not heard: all that is known of it is what it calls itself in the store. */
 export interface RivalStatus {
-  /** As the reign names it. */
+  /** As the lease names it. */
   readonly member: string;
   readonly node: string;
   /** null if its name does not tell. */
@@ -11,11 +11,11 @@ export interface RivalStatus {
   readonly pid: number | null;
 }
 
-/** Two sides of the group, which do not hear each other, take the reign from each other, as a member of one side sees it. */
+/** Two sides of the group, which do not hear each other, take the lease from each other, as a member of one side sees it. */
 export interface DisputeStatus {
   /** When it began, milliseconds since 1970, by this member's clock. */
   readonly sinceWallMs: number;
-  /** Members of the other side that have taken the reign back, the last one last. */
+  /** Members of the other side that have taken the lease back, the last one last. */
   readonly rivals: readonly RivalStatus[];
   /** So often. */
   readonly rounds: number;
@@ -56,5 +56,5 @@ export function nameOf({ node, host, pid }: RivalStatus): string {
 /** In one line, for people. */
 export function disputeReason({ sinceWallMs, rivals }: DisputeStatus): string {
   const since = new Date(sinceWallMs).toISOString();
-  return `the reign has been in dispute since ${since} with ${rivals.map(nameOf).join(', ')}, not heard over NATS. ${DISPUTE_REMEDY}`;
+  return `the lease has been in dispute since ${since} with ${rivals.map(nameOf).join(', ')}, not heard over NATS. ${DISPUTE_REMEDY}`;
 }

@@ -12,7 +12,7 @@ const FORGOTTEN_WAITS = 4;
 
 /** How a dispute stands. */
 export interface DisputeNews {
-  /** So often members that are not heard have taken the reign back. */
+  /** So often members that are not heard have taken the lease back. */
   readonly rounds: number;
   /** Who has done so now, and in which epoch. */
   readonly rival: string;
@@ -21,10 +21,10 @@ export interface DisputeNews {
   readonly waitMs: number;
 }
 
-/** A dispute that goes on, whichever side reigns at the moment. */
+/** A dispute that goes on, whichever side terms at the moment. */
 export interface DisputeStanding {
   readonly rounds: number;
-  /** Members that are not heard and have taken the reign back: the last one last. */
+  /** Members that are not heard and have taken the lease back: the last one last. */
   readonly rivals: readonly string[];
   /** In which the last one did. */
   readonly epoch: number;
@@ -37,13 +37,13 @@ export interface DisputeStanding {
 interface Rival {
   readonly member: string;
   readonly sinceMs: number;
-  /** It took the reign from members that are heard, which had taken it from one that is not. That is not counted yet. */
+  /** It took the lease from members that are heard, which had taken it from one that is not. That is not counted yet. */
   takesBack: boolean;
 }
 
 /**
  * Two sides of one group that share the store and do not hear each other, each with a majority of those that it knows: as
- * when they are attached to two NATS clusters. To either one the other's active looks cut off, and the reign would go back
+ * when they are attached to two NATS clusters. To either one the other's active looks cut off, and the lease would go back
  * and forth every few leases for ever. This notices it, and makes the turns longer.
  */
 export class Dispute {
@@ -51,9 +51,9 @@ export class Dispute {
   readonly #waitMs: number;
   readonly #maxWaitMs: number;
   #epoch = 0;
-  /** Who reigns, if it is not heard. */
+  /** Who terms, if it is not heard. */
   #rival: Rival | undefined;
-  /** Members that are heard have the reign from one that is not. */
+  /** Members that are heard have the lease from one that is not. */
   #hasTaken = false;
   #rounds = 0;
   #roundMs = 0;
@@ -68,7 +68,7 @@ export class Dispute {
     this.#maxWaitMs = Math.max(this.#waitMs, MAX_WAIT_MS);
   }
 
-  /** The reign has a new holder. @param isHeard it is this member, or one that was heard lately */
+  /** The lease has a new holder. @param isHeard it is this member, or one that was heard lately */
   passed(epoch: number, holder: string, isHeard: boolean, nowMs: number): void {
     // A mount may remember what is over.
     if (epoch <= this.#epoch) return;
@@ -90,11 +90,11 @@ export class Dispute {
    *   heard all the time is not one of them, whatever its name
    */
   heard(member: string, isNew: boolean): void {
-    const reigns = member === this.#rival?.member;
-    if (reigns) this.#rival = undefined;
+    const terms = member === this.#rival?.member;
+    if (terms) this.#rival = undefined;
     const isRival = (rival: string): boolean =>
       rival === member || (isNew && nodeOf(rival) === nodeOf(member));
-    if (reigns || this.#rivals.some(isRival)) this.#rounds = 0;
+    if (terms || this.#rivals.some(isRival)) this.#rounds = 0;
   }
 
   /** To be called at each look. @returns how it stands, when there was another round and that is no chance */

@@ -1,24 +1,24 @@
-import { RELEASED, type ReignState, sameReign } from '../../lease/lease.js';
+import { type LeaseState, RELEASED, sameLease } from '../../lease/lease.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import type { Heartbeat } from '../talk/group-messages.js';
 import type { TakeoverReason } from '../talk/takeover-timeline.js';
 import { Dispute } from './dispute.js';
 
-/** Why the reign may be taken. */
+/** Why the lease may be taken. */
 export interface Opportunity {
   kind: TakeoverReason;
   /** For people. */
   why: string;
 }
 
-/** A reign at one of its renewals. */
-interface Reigned {
+/** A term at one of its renewals. */
+interface Active_ {
   readonly epoch: number;
   readonly counter?: number | undefined;
 }
 
 /** What the store must have come to: as its active has said, or as this member itself has found or left it. */
-export type Ahead = Heartbeat | ReignState;
+export type Ahead = Heartbeat | LeaseState;
 
 interface Peer {
   heartbeat: Heartbeat;
@@ -41,15 +41,15 @@ const MAX_LATELY = 32;
 const DEAF_LEASES = 3;
 
 /**
- * What a standby knows of the reign and of the other members, and what it makes of it. Nothing here is a matter of safety: a
+ * What a standby knows of the lease and of the other members, and what it makes of it. Nothing here is a matter of safety: a
  * wrong conclusion makes an innocent active a standby, no more. All times are the clock's monotonic milliseconds.
  */
-export class ReignWatch {
+export class LeaseWatch {
   readonly peers = new Map<string, Peer>();
   readonly dispute: Dispute;
   readonly #self: string;
   readonly #leaseMs: number;
-  #state: ReignState | undefined;
+  #state: LeaseState | undefined;
   /** End of the first look that saw this state. */
   #sinceMs = 0;
   /** Begin of the last look that saw it. */
@@ -62,11 +62,11 @@ export class ReignWatch {
   #signMs: number | undefined;
   #active: string | undefined;
   #isDead = false;
-  /** What an active member has said of its reign, last, and when the present look began. */
+  /** What an active member has said of its term, last, and when the present look began. */
   #saidLast: Heartbeat | undefined;
   #saidBefore: Heartbeat | undefined;
   /** The newest that was found in the store, or that this member has made of it. */
-  #known: ReignState | undefined;
+  #known: LeaseState | undefined;
   /** Begin of the first look that found less than all that. */
   #behindMs: number | undefined;
 
@@ -77,7 +77,7 @@ export class ReignWatch {
     this.#heardMs = this.#anyHeardMs = this.#hearsSinceMs = nowMs;
   }
 
-  get state(): ReignState | undefined {
+  get state(): LeaseState | undefined {
     return this.#state;
   }
 
@@ -104,8 +104,8 @@ export class ReignWatch {
     return this.#behindMs !== undefined && nowMs - this.#behindMs >= this.#leaseMs * STUCK_LEASES;
   }
 
-  /** A sign that a member serves. This one is told of its own reign too. */
-  reigned(member: string, nowMs: number): void {
+  /** A sign that a member serves. This one is told of its own term too. */
+  sawServe(member: string, nowMs: number): void {
     this.#active = member;
     this.#signMs = nowMs;
   }
@@ -116,10 +116,10 @@ export class ReignWatch {
     if (this.#behindMs === undefined) this.#saidBefore = this.#saidLast;
   }
 
-  /** The reign as a look that took from `begunMs` to `endedMs` found it. @param isDead the holder's process is gone */
-  saw(state: ReignState, isDead: boolean, begunMs: number, endedMs: number): void {
-    if (this.#state === undefined || !sameReign(this.#state, state)) {
-      // The holder of another reign has not been heard yet: it has the lease to show itself.
+  /** The lease as a look that took from `begunMs` to `endedMs` found it. @param isDead the holder's process is gone */
+  saw(state: LeaseState, isDead: boolean, begunMs: number, endedMs: number): void {
+    if (this.#state === undefined || !sameLease(this.#state, state)) {
+      // The holder of another term has not been heard yet: it has the lease to show itself.
       if (this.#state?.epoch !== state.epoch || this.#state.holder !== state.holder)
         this.#heardMs = Math.max(this.#heardMs, begunMs);
       if (state.holder !== RELEASED)
@@ -127,7 +127,7 @@ export class ReignWatch {
       // The first look may find what is years old.
       if (state.holder !== RELEASED && this.#mayServe(state.holder)) {
         if (this.#state === undefined) this.#active ??= state.holder;
-        else this.reigned(state.holder, begunMs);
+        else this.sawServe(state.holder, begunMs);
       }
       this.#state = state;
       this.#sinceMs = endedMs;
@@ -142,18 +142,18 @@ export class ReignWatch {
   }
 
   /**
-   * This member has held the reign, and left it like this or later. Nobody tells it of its own reigns, and whoever put an old
+   * This member has held the lease, and left it like this or later. Nobody tells it of its own terms, and whoever put an old
    * copy in the place of the store has ended the last one: its name is gone.
    */
-  held(state: ReignState): void {
+  held(state: LeaseState): void {
     this.#know(state);
   }
 
-  #know(state: ReignState): void {
+  #know(state: LeaseState): void {
     if (this.#known === undefined || isOlder(this.#known, state)) this.#known = state;
   }
 
-  /** This member has taken the reign. */
+  /** This member has taken the lease. */
   took(epoch: number, nowMs: number): void {
     this.dispute.passed(epoch, this.#self, true, nowMs);
   }
@@ -165,13 +165,13 @@ export class ReignWatch {
     if (nowMs - this.#anyHeardMs > this.#leaseMs * DEAF_LEASES) this.#hearsSinceMs = nowMs;
     this.#anyHeardMs = nowMs;
     this.peers.set(heartbeat.member, { heartbeat, heardMs: nowMs });
-    const reigns = heartbeat.role === 'active' || heartbeat.role === 'recovering';
+    const terms = heartbeat.role === 'active' || heartbeat.role === 'recovering';
     const isPresent = heartbeat.epoch >= (this.#state?.epoch ?? 0);
     if (heartbeat.role === 'active' && isPresent) {
-      this.reigned(heartbeat.member, nowMs);
+      this.sawServe(heartbeat.member, nowMs);
       if (this.#saidLast === undefined || !isOlder(heartbeat, this.#saidLast)) this.#saidLast = heartbeat;
     }
-    if (reigns && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
+    if (terms && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
   }
 
   /** What other members were heard to do within the last `withinMs`. */
@@ -232,7 +232,7 @@ export class ReignWatch {
   judge(nowMs: number): Opportunity | undefined {
     const state = this.#state;
     if (state === undefined) return undefined;
-    // A copy of the store, perhaps: its reign is nobody's to take while another one's is alive.
+    // A copy of the store, perhaps: its term is nobody's to take while another one's is alive.
     if (this.#behindMs !== undefined) return undefined;
     if (state.holder === RELEASED) {
       return state.epoch === 0
@@ -274,7 +274,7 @@ export class ReignWatch {
     return member === this.#self || (peer !== undefined && nowMs - peer.heardMs <= MEMBER_MS);
   }
 
-  /** It has not said that it does something else. Of its own reigns this member is told. */
+  /** It has not said that it does something else. Of its own terms this member is told. */
   #mayServe(holder: string): boolean {
     if (holder === this.#self) return false;
     const role = this.peers.get(holder)?.heartbeat.role;
@@ -317,7 +317,7 @@ export class ReignWatch {
 }
 
 /** Of one store: earlier than. */
-function isOlder(one: Reigned, other: Reigned): boolean {
+function isOlder(one: Active_, other: Active_): boolean {
   if (one.epoch !== other.epoch) return one.epoch < other.epoch;
   return (one.counter ?? 0) < (other.counter ?? 0);
 }

@@ -46,7 +46,7 @@ export interface CheckpointSource {
   readonly deadSegments: Set<Segment>;
   forgetSegment(segment: Segment): void;
   /** No room for it; undefined: there is again. */
-  setTrouble(error: Error | undefined): void;
+  setProblem(error: Error | undefined): void;
   fail(error: Error): void;
   warn(message: string): void;
   /** Wants one more. */
@@ -170,7 +170,7 @@ export class Checkpointer {
       return;
     }
     measures.checkpoint.observe((clock.monotonicMs() - begunMs) / 1e3);
-    this.#source.setTrouble(undefined);
+    this.#source.setProblem(undefined);
     this.#source.onDone(true);
   }
 
@@ -180,7 +180,7 @@ export class Checkpointer {
       this.#source.fail(error);
       return;
     }
-    this.#source.setTrouble(error);
+    this.#source.setProblem(error);
     // Not the same one: limits drop messages meanwhile, and what nobody needs must not be in the way of giving room back.
     this.#retryTimer = this.#source.clock.setTimer(RETRY_MS, () => this.#source.checkpoint());
     this.#source.onDone(false);
@@ -351,14 +351,14 @@ export class Checkpointer {
     if (!this.#orphansRemoved) await this.#removeOrphans();
   }
 
-  /** Its own, it sets aside if there is too little of that. A file of an older reign may still be written to, by who does not know. */
+  /** Its own, it sets aside if there is too little of that. A file of an older term may still be written to, by who does not know. */
   async #remove(kind: 'log' | 'ckpt', id: FileId, path: string): Promise<void> {
     const { fs, epoch, reserve } = this.#source;
     if (id.epoch === epoch && (await reserve.keep(kind, path))) return;
     await removeIfThere(fs, path);
   }
 
-  /** Segments that an older reign began and no checkpoint names. */
+  /** Segments that an older term began and no checkpoint names. */
   async #removeOrphans(): Promise<void> {
     const { fs, dir, epoch, segments } = this.#source;
     const directory = `${dir}/${SEGMENT_DIRECTORY}`;

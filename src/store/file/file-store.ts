@@ -165,7 +165,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
 
   attach(host: StoreHost): void {
     this.#host = host;
-    // What older reigns left goes into segments before long, but not while clients are coming back.
+    // What older terms left goes into segments before long, but not while clients are coming back.
     this.#logOwner.onDead = this.#onDead;
     this.#logOwner.time.onParted = this.#onParted;
     this.#checkpointTimer = this.clock.setTimer(FIRST_CHECKPOINT_MS, () => {
@@ -184,8 +184,8 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     return this.#logOwner.time.leadMs;
   }
 
-  get timeTrouble(): string | undefined {
-    return this.#logOwner.time.trouble;
+  get timeProblem(): string | undefined {
+    return this.#logOwner.time.problem;
   }
 
   nowNs(): bigint {
@@ -313,7 +313,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
 
   onRolled(sealedBytes: number, isReserve: boolean): boolean {
     this.#sealedBytes += sealedBytes;
-    // Small files, as the first of a reign, are not worth a checkpoint each.
+    // Small files, as the first of a term, are not worth a checkpoint each.
     return (
       this.#host !== undefined &&
       !this.#checkpointer.isBusy &&
@@ -394,8 +394,8 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.files.forget(segment);
   }
 
-  setTrouble(error: Error | undefined): void {
-    this.#journal.setCheckpointTrouble(error);
+  setProblem(error: Error | undefined): void {
+    this.#journal.setCheckpointProblem(error);
   }
 
   fail(error: Error): void {
@@ -417,7 +417,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#spareTimer = this.clock.setTimer(SPARE_BLOCKS_MS, () => this.blocks.releaseSpare());
   }
 
-  /** Segments that nothing refers to, and all that older reigns left, go with the next checkpoint; when the disk is full, that is now. */
+  /** Segments that nothing refers to, and all that older terms left, go with the next checkpoint; when the disk is full, that is now. */
   #makeRoom(): void {
     if (this.fullReason === undefined) return;
     if (this.deadSegments.size > 0 || !this.#hasCheckpointed) this.checkpointSoon();

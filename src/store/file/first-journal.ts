@@ -32,7 +32,7 @@ export interface FirstJournalOptions {
 }
 
 /**
- * The first file of a reign: small, so that a takeover does not wait for zeros to be written. Where there is no room for it, one that was
+ * The first file of a term: small, so that a takeover does not wait for zeros to be written. Where there is no room for it, one that was
  * set aside; and in a store that has none, what is left when all that nobody needs any more is removed.
  *
  * @throws StoreError `no-space`
@@ -67,10 +67,10 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
 }
 
 /**
- * What older reigns have left and no recovery would read: journals before the checkpoint's position and those with nothing in them, older
+ * What older terms have left and no recovery would read: journals before the checkpoint's position and those with nothing in them, older
  * checkpoints, segments that the newest does not name, also if they were set aside before. The first checkpoint would remove them, and may
  * need their room. A predecessor
- * that still writes to one of them has lost its reign, and tells of nothing any more.
+ * that still writes to one of them has lost its lease, and tells of nothing any more.
  */
 export async function removeNeedless(options: FirstJournalOptions): Promise<void> {
   const { fs, dir, epoch, recovery } = options;

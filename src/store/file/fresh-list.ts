@@ -89,7 +89,7 @@ async function removeOldLooks(
  * seeing the newest journal would lose what it holds without a trace; any other that is missing is noticed as a gap.
  *
  * @param listed oldest first
- * @param epoch of the new reign: older ones are looked for
+ * @param epoch of the new term: older ones are looked for
  */
 export async function withUnlisted(
   fs: StoreFs,

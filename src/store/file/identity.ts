@@ -3,7 +3,7 @@ import type { StoreFs } from '../../files/fs.js';
 import { errorCode } from '../../files/fs-error.js';
 import { isSelfTestFile } from '../../files/self-test.js';
 import { isMissing, StoreError } from '../../files/store-error.js';
-import { IDENTITY_FILE, REIGN_DIRECTORY } from '../../files/store-folder.js';
+import { IDENTITY_FILE, LEASE_DIRECTORY } from '../../files/store-folder.js';
 import { FORMAT_VERSION } from '../format/file-header.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
 
@@ -24,8 +24,8 @@ export interface IdentityOptions {
   random: RandomBytes;
 }
 
-/** What may lie in a directory that is to become a store: a mount point's own, and what claiming the reign leaves. */
-const HARMLESS = new Set(['lost+found', REIGN_DIRECTORY]);
+/** What may lie in a directory that is to become a store: a mount point's own, and what claiming the lease leaves. */
+const HARMLESS = new Set(['lost+found', LEASE_DIRECTORY]);
 
 /**
  * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses. Whoever is
@@ -95,7 +95,7 @@ export async function checkIdentity(
 }
 
 function isHarmless(name: string): boolean {
-  if (HARMLESS.has(name) || name.startsWith(`${REIGN_DIRECTORY}.`) || isSelfTestFile(name)) return true;
+  if (HARMLESS.has(name) || name.startsWith(`${LEASE_DIRECTORY}.`) || isSelfTestFile(name)) return true;
   return name.startsWith(`${IDENTITY_FILE}.`) && name.endsWith('.tmp');
 }
 

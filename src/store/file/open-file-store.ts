@@ -9,7 +9,7 @@ import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../.
 import { Measures } from '../../measures/measures.js';
 import { SEGMENT_SHARE } from '../journal/journal.js';
 import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
-import { writeReignBatch } from '../journal/term-record.js';
+import { writeTermBatch } from '../journal/term-record.js';
 import { Reserve, type RoomSize } from '../room/reserve.js';
 import type { RandomBytes } from '../types/store-id.js';
 import type { ContinuedTime } from '../types/store-time.js';
@@ -26,9 +26,9 @@ export interface FileStoreOptions {
   /** Made if it is not there. */
   dir: string;
   clusterId: string;
-  /** Of this reign: higher than any before. */
+  /** Of this term: higher than any before. */
   epoch: number;
-  /** Ends when this reign has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. */
+  /** Ends when this term has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. */
   fence?: () => Promise<void>;
   /** false: nothing is synced; a crash of the machine may lose or damage what was acknowledged. Default true. */
   sync?: boolean;
@@ -81,7 +81,7 @@ export interface FileStoreSettings {
 const MIB = 1024 * 1024;
 
 /**
- * Opens a store, or makes one. Whoever calls holds the reign of `epoch` (see exclusive.ts): two stores on one directory
+ * Opens a store, or makes one. Whoever calls holds the lease of `epoch` (see exclusive.ts): two stores on one directory
  * under one epoch are not guarded against here.
  *
  * @throws StoreError: another cluster's, a newer version's, damaged (with file and offset), no room, or a file system
@@ -134,12 +134,12 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     storeId,
     owner,
     warn,
-    reign: { epoch, unique, reserve },
+    lease: { epoch, unique, reserve },
   });
   if (recovery.highestEpoch >= epoch) {
     throw new StoreError(
       'lost',
-      `${dir} has files of epoch ${recovery.highestEpoch}, so a reign of epoch ${epoch} is over. Start the broker again`,
+      `${dir} has files of epoch ${recovery.highestEpoch}, so a term of epoch ${epoch} is over. Start the broker again`,
     );
   }
   const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery };
@@ -151,8 +151,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     fileNs: await first.file.writtenNs?.().catch(() => undefined),
   });
   for (const log of recovery.state.logs.values()) owner.time.hasStamps(log.recoverLastStamp());
-  // From here on the older journals end where this reign has read them to end.
-  await writeReignBatch(first, recovery.accepted, owner.time.ns).catch((error: unknown) => {
+  // From here on the older journals end where this term has read them to end.
+  await writeTermBatch(first, recovery.accepted, owner.time.ns).catch((error: unknown) => {
     first.file.close().catch(() => {});
     throw error;
   });

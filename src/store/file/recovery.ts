@@ -25,11 +25,11 @@ export interface RecoveryOptions {
   owner: FileLogOwner;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
-  /** The reign that recovers. Without it somebody only looks, and what a mount remembers of directories will do. */
-  reign?: RecoveringReign;
+  /** The lease that recovers. Without it somebody only looks, and what a mount remembers of directories will do. */
+  lease?: RecoveringTerm;
 }
 
-export interface RecoveringReign {
+export interface RecoveringTerm {
   epoch: number;
   /** This process's own, for names of files. */
   unique: string;
@@ -51,7 +51,7 @@ export interface Recovery {
 
 type ReadingReport = Omit<RecoveryReport, 'openMs'>;
 
-/** A reign that is over may be closing its files, or has just removed what its last checkpoint replaced. */
+/** A term that is over may be closing its files, or has just removed what its last checkpoint replaced. */
 const ATTEMPTS = 5;
 
 /** Reads a store: the newest checkpoint, then the journals behind it. Changes none of them. */
@@ -74,14 +74,14 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
 
 /** @throws Error with ENOENT if a file is gone that was there to be listed */
 async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
-  const { fs, clock, dir, warn, reign } = options;
+  const { fs, clock, dir, warn, lease } = options;
   const begunMs = clock.monotonicMs();
   const list = (name: string): Promise<string[]> =>
-    reign === undefined
+    lease === undefined
       ? listIfThere(fs, `${dir}/${name}`)
-      : listFresh(fs, `${dir}/${name}`, reign.epoch, reign.unique, reign.reserve);
+      : listFresh(fs, `${dir}/${name}`, lease.epoch, lease.unique, lease.reserve);
   const listed = parseNames(await list(JOURNAL_DIRECTORY), 'log');
-  const journals = reign === undefined ? listed : await withUnlisted(fs, dir, listed, reign.epoch);
+  const journals = lease === undefined ? listed : await withUnlisted(fs, dir, listed, lease.epoch);
   const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();
   // Nothing is read from this listing but the epochs.
   const segments = parseNames(await listIfThere(fs, `${dir}/${SEGMENT_DIRECTORY}`), 'seg');
@@ -141,7 +141,7 @@ function checkNothingIsMissing(dir: string, journals: readonly FileId[], segment
   throw damaged(
     `${dir}/${CHECKPOINT_DIRECTORY}`,
     0,
-    `there is no checkpoint, and segment ${segmentName(orphan)} is of a reign whose journals one has replaced`,
+    `there is no checkpoint, and segment ${segmentName(orphan)} is of a term whose journals one has replaced`,
   );
 }
 
@@ -190,7 +190,7 @@ async function replay(
     nextIndex = scan.nextIndex;
     epoch = journal.epoch;
     journalBytes += scan.end - Math.max(journal.from, FILE_HEADER_BYTES);
-    // One that was only prepared goes when its reign ends, which may be after this.
+    // One that was only prepared goes when its term ends, which may be after this.
     if (scan.end > FILE_HEADER_BYTES) accepted.push({ epoch, number: journal.number, end: scan.end });
     if (scan.tornBytes > 0) {
       warn(

@@ -170,7 +170,7 @@ export class StoreState {
       case RecordType.progress:
         this.#progress(r);
         return;
-      case RecordType.reign:
+      case RecordType.term:
         return;
       default:
         throw new RangeError(`a record of the unknown type ${type}`);

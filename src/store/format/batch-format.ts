@@ -10,7 +10,7 @@ import { checkRecord, RecordType, readU32, writeU32 } from './record.js';
  *   8  u8   16
  *   9  3 bytes 0
  *  12  u32  magic
- *  16  u32  number of the batch in its reign, from 1
+ *  16  u32  number of the batch in its term, from 1
  *  20  u32  bytes of its records
  *  24  u64  timestamp of its messages, ns since 1970
  */

@@ -3,6 +3,6 @@ export interface JournalPosition {
   epoch: number;
   number: number;
   offset: number;
-  /** Number in its reign of the batch that comes next. */
+  /** Number in its term of the batch that comes next. */
   nextIndex: number;
 }

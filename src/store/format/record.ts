@@ -35,7 +35,7 @@ export const RecordType = {
   subscriptionRemoved: 7,
   progress: 8,
   bounds: 9,
-  reign: 10,
+  term: 10,
   batch: 16,
 } as const;
 

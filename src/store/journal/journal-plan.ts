@@ -7,7 +7,7 @@ import { checkRecords, readBatchHeader } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import type { JournalPosition } from '../format/journal-position.js';
 import { openJournalContent, scanJournal } from './journal-reader.js';
-import { type AcceptedJournal, readReignRecord } from './term-record.js';
+import { type AcceptedJournal, readTermRecord } from './term-record.js';
 
 /** A journal that recovery must read. */
 export interface PlannedJournal extends FileId {
@@ -15,13 +15,13 @@ export interface PlannedJournal extends FileId {
   from: number;
   /** Number of its first batch from there; 0 if it follows from the file before. */
   firstIndex: number;
-  /** Where a later reign ended it; undefined for the newest reign, whose end is found. */
+  /** Where a later term ended it; undefined for the newest term, whose end is found. */
   acceptedEnd: number | undefined;
 }
 
 /**
- * Which journals lead from a checkpoint (undefined: from nothing) to the newest state. The newest reign that began to
- * serve decides: its first record says how much of older journals counts. A reign without that record never served.
+ * Which journals lead from a checkpoint (undefined: from nothing) to the newest state. The newest term that began to
+ * serve decides: its first record says how much of older journals counts. A term without that record never served.
  *
  * @param journals all there are, oldest first
  * @throws StoreError if one that counts is missing
@@ -36,7 +36,7 @@ export async function planJournals(
   const base = position?.epoch ?? 0;
   const epochs = [...new Set(journals.map(({ epoch }) => epoch))].filter((epoch) => epoch > base).reverse();
   for (const epoch of epochs) {
-    const accepted = await readReign(fs, dir, storeId, journals, epoch);
+    const accepted = await readLease(fs, dir, storeId, journals, epoch);
     if (accepted === undefined) continue;
     return [...acceptedFrom(dir, journals, accepted, position), ...ownFrom(dir, journals, epoch, 1, 1)];
   }
@@ -47,7 +47,7 @@ export async function planJournals(
   return own;
 }
 
-async function readReign(
+async function readLease(
   fs: StoreFs,
   dir: string,
   storeId: string,
@@ -70,13 +70,13 @@ async function readReign(
     await requireNoBatch(fs, dir, storeId, journals, epoch);
     return undefined;
   }
-  const accepted = readReignRecord(buffer, header.contentStart, header.contentEnd);
+  const accepted = readTermRecord(buffer, header.contentStart, header.contentEnd);
   if (accepted === undefined)
-    throw damaged(path, FILE_HEADER_BYTES, 'the first record of the reign is due here');
+    throw damaged(path, FILE_HEADER_BYTES, 'the first record of the lease is due here');
   return accepted;
 }
 
-/** A reign without its first record never served, so it went on in no other file. @throws StoreError if it did */
+/** A term without its first record never served, so it went on in no other file. @throws StoreError if it did */
 async function requireNoBatch(
   fs: StoreFs,
   dir: string,

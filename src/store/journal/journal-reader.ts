@@ -42,9 +42,9 @@ export interface JournalScan {
  * Goes through the whole batches of a journal from `from` on.
  *
  * @param firstIndex number of the batch that must come first; 0 if it is not known
- * @param acceptedEnd where a later reign has said that the file ends; undefined to find the end
+ * @param acceptedEnd where a later term has said that the file ends; undefined to find the end
  * @param onBatch is called for each batch, its records checked; the header object is its to keep
- * @throws StoreError if a batch is damaged that others follow, or that a later reign has accepted
+ * @throws StoreError if a batch is damaged that others follow, or that a later term has accepted
  */
 export function scanJournal(
   content: JournalContent,

@@ -20,7 +20,7 @@ export interface JournalSupplyOptions extends JournalFileOptions {
 
 /** What the supply tells the journal. */
 export interface JournalSupplyOwner {
-  /** A file is ready, or there is trouble, or no more. */
+  /** A file is ready, or there is problem, or no more. */
   onSupplyChanged(): void;
   onSupplyFailed(error: Error): void;
 }
@@ -28,7 +28,7 @@ export interface JournalSupplyOwner {
 /** Keeps the next journal file ready while the present one fills. */
 export class JournalSupply {
   /** Why there is no room for a file, for people. */
-  trouble: string | undefined;
+  problem: string | undefined;
   readonly #options: JournalSupplyOptions;
   readonly #owner: JournalSupplyOwner;
   #id: FileId;
@@ -70,7 +70,7 @@ export class JournalSupply {
       (file) => {
         this.#working = undefined;
         this.#ready = file;
-        this.trouble = undefined;
+        this.problem = undefined;
         // It may have been wanted larger meanwhile.
         this.enlarge(this.#least);
         this.#owner.onSupplyChanged();
@@ -161,7 +161,7 @@ export class JournalSupply {
       this.#owner.onSupplyFailed(new Error(`No new journal file: ${error.message}`, { cause: error }));
       return;
     }
-    this.trouble = noRoom(error);
+    this.problem = noRoom(error);
     this.#least = MIN_JOURNAL_BYTES;
     this.#retryTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.prepare());
     this.#owner.onSupplyChanged();

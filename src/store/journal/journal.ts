@@ -37,10 +37,10 @@ export interface JournalOwner {
 }
 
 export interface JournalOptions extends JournalSupplyOptions {
-  /** Ends when all that was synced before the call may be told. Fails when the reign is lost. */
+  /** Ends when all that was synced before the call may be told. Fails when the lease is lost. */
   fence: (() => Promise<void>) | undefined;
   measures: Measures;
-  /** What older reigns left in journals that no checkpoint stands for. */
+  /** What older terms left in journals that no checkpoint stands for. */
   recoveredBytes: number;
 }
 
@@ -125,8 +125,8 @@ export class Journal implements JournalSupplyOwner {
   #lazyTimer: Timer | undefined;
   #writeTimer: Timer | undefined;
   /** Why there is no room, by who found out. */
-  #writeTrouble: string | undefined;
-  #checkpointTrouble: string | undefined;
+  #writeProblem: string | undefined;
+  #checkpointProblem: string | undefined;
   #waiters: { batch: BatchId; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(
@@ -249,28 +249,28 @@ export class Journal implements JournalSupplyOwner {
     }
     const { next } = place;
     if (next !== undefined && FILE_HEADER_BYTES + needed <= messageShare(next)) return 'yes';
-    const trouble = this.#spaceTrouble;
-    if (trouble === undefined) {
+    const problem = this.#spaceProblem;
+    if (problem === undefined) {
       // The next file comes by itself. It may have to be larger than usual.
       if (!this.#needsNext) this.#supply.enlarge(Math.ceil((FILE_HEADER_BYTES + needed) / MESSAGE_SHARE));
       return 'later';
     }
     this.#updateFull();
-    return { full: trouble };
+    return { full: problem };
   }
 
   /** The journal has as much as a segment can be written of with what is set aside. */
   #putOff(needed: number): Admission {
     const { reserve } = this.#options;
-    const trouble = this.#spaceTrouble;
+    const problem = this.#spaceProblem;
     const segmentBytes = reserve.segmentBytes ?? 0;
     const isTooLarge = segmentBytes > 0 && needed > flushable(segmentBytes);
-    if (trouble === undefined && !isTooLarge) {
+    if (problem === undefined && !isTooLarge) {
       if (segmentBytes > 0) this.#owner.checkpointSoon();
       return 'later';
     }
     this.#updateFull();
-    return { full: trouble ?? NO_ROOM };
+    return { full: problem ?? NO_ROOM };
   }
 
   /**
@@ -278,8 +278,8 @@ export class Journal implements JournalSupplyOwner {
    * happens on the disk.
    */
   #budget(): number {
-    const { segmentBytes, trouble } = this.#options.reserve;
-    if (trouble !== undefined) return 0;
+    const { segmentBytes, problem } = this.#options.reserve;
+    if (problem !== undefined) return 0;
     if (segmentBytes === undefined) return Number.POSITIVE_INFINITY;
     const taken = this.#sealedBytes + this.#file.offset + this.pendingBytes - this.#checkpointedBytes;
     return Math.max(0, flushable(segmentBytes) - taken);
@@ -357,8 +357,8 @@ export class Journal implements JournalSupplyOwner {
   }
 
   /** The checkpoint cannot be written for lack of room, or (undefined) could again. */
-  setCheckpointTrouble(error: Error | undefined): void {
-    this.#checkpointTrouble = error && noRoom(error);
+  setCheckpointProblem(error: Error | undefined): void {
+    this.#checkpointProblem = error && noRoom(error);
     // A checkpoint gives back more room than the next file takes, so it goes first.
     if (error === undefined) {
       this.#checkpointedBytes = this.#snapshotBytes;
@@ -392,7 +392,7 @@ export class Journal implements JournalSupplyOwner {
       this.#wanted = true;
       this.#pump();
       // With no room to write to, waiting would have no end.
-      if (this.#writeTrouble !== undefined || (this.#queue.length > 0 && !this.#writing)) break;
+      if (this.#writeProblem !== undefined || (this.#queue.length > 0 && !this.#writing)) break;
       await this.whenCommitted(this.#batchStart < 0 ? this.gathering - 1 : this.gathering).catch(() => {});
     }
     this.#writeTimer?.cancel();
@@ -484,8 +484,8 @@ export class Journal implements JournalSupplyOwner {
     this.#file.offset += this.#written;
     this.#writing = false;
     this.#durable = batch.id;
-    if (this.#writeTrouble !== undefined) this.#writeTrouble = undefined;
-    if (this.#spaceTrouble !== undefined || this.fullReason !== undefined) this.#updateFull();
+    if (this.#writeProblem !== undefined) this.#writeProblem = undefined;
+    if (this.#spaceProblem !== undefined || this.fullReason !== undefined) this.#updateFull();
     // The disk gets its next work first, then those who waited get theirs.
     if (this.#wanted || this.#snapshotWanted || this.#queue.length > 0) this.#pump();
     this.#announce();
@@ -515,7 +515,7 @@ export class Journal implements JournalSupplyOwner {
       this.#pump();
       return;
     }
-    this.#writeTrouble = noRoom(error);
+    this.#writeProblem = noRoom(error);
     this.#updateFull();
     this.#writeTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => {
       this.#writeTimer = undefined;
@@ -565,7 +565,7 @@ export class Journal implements JournalSupplyOwner {
     if (!this.#owner.mayRoll()) return false;
     const next = this.#supply.take();
     if (next === undefined) {
-      if (this.#spaceTrouble !== undefined) this.#supply.useReserve();
+      if (this.#spaceProblem !== undefined) this.#supply.useReserve();
       return false;
     }
     const sealed = this.#file;
@@ -582,24 +582,24 @@ export class Journal implements JournalSupplyOwner {
 
   /** The next file cannot be made. */
   get isShort(): boolean {
-    return this.#supply.trouble !== undefined;
+    return this.#supply.problem !== undefined;
   }
 
-  get #spaceTrouble(): string | undefined {
-    return this.#supply.trouble ?? this.#checkpointTrouble ?? this.#options.reserve.trouble;
+  get #spaceProblem(): string | undefined {
+    return this.#supply.problem ?? this.#checkpointProblem ?? this.#options.reserve.problem;
   }
 
   #updateFull(): void {
-    const trouble = this.#spaceTrouble;
-    const isLow = trouble !== undefined && Math.min(this.#messageRoom(), this.#budget()) < MIN_MESSAGE_BYTES;
-    const reason = this.#writeTrouble ?? (isLow ? trouble : undefined);
+    const problem = this.#spaceProblem;
+    const isLow = problem !== undefined && Math.min(this.#messageRoom(), this.#budget()) < MIN_MESSAGE_BYTES;
+    const reason = this.#writeProblem ?? (isLow ? problem : undefined);
     if (reason === this.fullReason) return;
     this.fullReason = reason;
     this.#owner.onFullChanged(reason);
     this.#owner.onRoom();
   }
 
-  /** The reign is lost, or something else makes going on wrong. */
+  /** The lease is lost, or something else makes going on wrong. */
   fail(error: Error): void {
     this.#fail(error);
   }

@@ -5,23 +5,23 @@ import { ByteReader, ByteWriter } from '../format/bytes.js';
 import { RECORD_HEADER_BYTES, RecordType, sealRecord } from '../format/record.js';
 import type { JournalFile } from './journal-file.js';
 
-/** How much of an older reign's journal a new one accepted: what comes behind is never read. */
+/** How much of an older term's journal a new one accepted: what comes behind is never read. */
 export interface AcceptedJournal extends FileId {
   end: number;
 }
 
 /**
- * The first batch of a reign, number 1: one record with the journals that were read, oldest first, and up to where. Until
- * it is durable the reign has not served, and whatever it left behind does not count.
+ * The first batch of a term, number 1: one record with the journals that were read, oldest first, and up to where. Until
+ * it is durable the lease has not served, and whatever it left behind does not count.
  */
-export async function writeReignBatch(
+export async function writeTermBatch(
   journal: JournalFile,
   accepted: readonly AcceptedJournal[],
   timestampNs: bigint,
 ): Promise<void> {
   const w = new ByteWriter(256);
   for (let i = 0; i < BATCH_HEADER_BYTES + RECORD_HEADER_BYTES - 1; i++) w.u8(0);
-  w.u8(RecordType.reign);
+  w.u8(RecordType.term);
   w.varint(accepted.length);
   for (const { epoch, number, end } of accepted) {
     w.varint(epoch);
@@ -35,8 +35,8 @@ export async function writeReignBatch(
 }
 
 /** @returns undefined if the record at `start` is none */
-export function readReignRecord(buffer: Buffer, start: number, end: number): AcceptedJournal[] | undefined {
-  if (buffer[start + RECORD_HEADER_BYTES - 1] !== RecordType.reign) return undefined;
+export function readTermRecord(buffer: Buffer, start: number, end: number): AcceptedJournal[] | undefined {
+  if (buffer[start + RECORD_HEADER_BYTES - 1] !== RecordType.term) return undefined;
   const r = new ByteReader(buffer, start + RECORD_HEADER_BYTES, end);
   const accepted: AcceptedJournal[] = [];
   for (let count = r.varint(); count > 0; count--) {

@@ -94,8 +94,8 @@ export class MemoryStore implements Store, MemoryLogOwner {
     return this.time.leadMs;
   }
 
-  get timeTrouble(): string | undefined {
-    return this.time.trouble;
+  get timeProblem(): string | undefined {
+    return this.time.problem;
   }
 
   nowNs(): bigint {

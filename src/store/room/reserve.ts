@@ -15,7 +15,7 @@ export interface Room {
 /** How much is set aside of one kind. */
 export interface RoomSize {
   readonly count: number;
-  /** With fewer there is trouble. */
+  /** With fewer there is problem. */
   readonly leastCount: number;
   readonly bytes: number;
   /** What will do if there is no room for more. */
@@ -43,12 +43,12 @@ const SHARE_OF_FREE = 4;
 /**
  * Room to get out: files made while there is room, so that a takeover, a restart, and a checkpoint that gives room back need none. Whoever
  * uses one renames it, which one of all can do: no new inode, no new block. A file is nobody's before that. One that the reserve of an
- * older reign has is adopted by a rename too, so that a predecessor that has not noticed yet finds it gone.
+ * older term has is adopted by a rename too, so that a predecessor that has not noticed yet finds it gone.
  */
 export class Reserve {
   /** Why there is no room to set aside, for people. */
-  trouble: string | undefined;
-  /** Called when there is more, or trouble, or no more. */
+  problem: string | undefined;
+  /** Called when there is more, or problem, or no more. */
   onChanged: () => void = () => {};
   /** Whether there may be more than the least: not while the journal itself has no room. */
   mayHaveMore: () => boolean = () => true;
@@ -82,7 +82,7 @@ export class Reserve {
     this.#checkpointBytes = Math.max(this.#options.sizes.ckpt.bytes, bytes * 2);
   }
 
-  /** Makes what older reigns have set aside this one's. */
+  /** Makes what older terms have set aside this one's. */
   adopt(): Promise<void> {
     this.#adopting ??= this.#adopt();
     return this.#adopting;
@@ -131,7 +131,7 @@ export class Reserve {
   }
 
   /**
-   * Keeps a file of this reign that would be removed, if there is too little of its kind. Nobody may have it open.
+   * Keeps a file of this term that would be removed, if there is too little of its kind. Nobody may have it open.
    *
    * @returns false if it is not needed
    */
@@ -187,11 +187,11 @@ export class Reserve {
     await this.#refilling;
   }
 
-  #tried(trouble: string | undefined): void {
+  #tried(problem: string | undefined): void {
     if (this.#isClosed) return;
     this.#isKnown = true;
-    this.trouble = trouble;
-    if (trouble !== undefined) this.#refillLater(SPACE_RETRY_MS);
+    this.problem = problem;
+    if (problem !== undefined) this.#refillLater(SPACE_RETRY_MS);
     this.onChanged();
   }
 

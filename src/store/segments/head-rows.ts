@@ -147,7 +147,7 @@ export class HeadRows {
         this.#nextFirst = sequence;
       },
       () => {
-        // Who needs the rows reads them himself, and finds the same trouble if it is still there.
+        // Who needs the rows reads them himself, and finds the same problem if it is still there.
         this.#isReading = false;
       },
     );

@@ -4,7 +4,7 @@ import { checkpointName, type FileId, journalName, parseNames, segmentName } fro
 import type { StoreFs } from '../../files/fs.js';
 import { type DamageError, isGone, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
-import { Reign, type ReignState } from '../../lease/lease.js';
+import { Lease, type LeaseState } from '../../lease/lease.js';
 import { readIdentity, type StoreIdentity } from '../file/identity.js';
 import { LogOwner } from '../file/log-owner.js';
 import { type Recovery, recover } from '../file/recovery.js';
@@ -31,7 +31,7 @@ export interface ChannelInfo {
 /** What is in a store, as a broker would find it that opened it now. */
 export interface StoreInfo {
   identity: StoreIdentity;
-  reign: ReignState | undefined;
+  lease: LeaseState | undefined;
   /** The newest epoch that left a file; 0 if none did. */
   highestEpoch: number;
   journals: FileInfo[];
@@ -76,7 +76,7 @@ export async function storeInfo(options: InspectOptions): Promise<StoreInfo> {
   const [journals, segments, checkpoints] = await listFiles(fs, dir);
   return {
     identity,
-    reign: await new Reign(fs, dir).read().catch(() => undefined),
+    lease: await new Lease(fs, dir).read().catch(() => undefined),
     highestEpoch: Math.max(0, ...[journals, segments, checkpoints].flat().map(({ epoch }) => epoch)),
     journals,
     segments,

@@ -1,7 +1,7 @@
 import { writeAtomically } from '../../files/file-io.js';
 import { isGone, StoreError } from '../../files/store-error.js';
-import { IDENTITY_FILE, REIGN_DIRECTORY } from '../../files/store-folder.js';
-import { Reign } from '../../lease/lease.js';
+import { IDENTITY_FILE, LEASE_DIRECTORY } from '../../files/store-folder.js';
+import { Lease } from '../../lease/lease.js';
 import type { RandomBytes } from '../types/store-id.js';
 import type { InspectOptions } from './inspect.js';
 import { DAMAGED_DIRECTORY, keepAside, type RepairReport, repair, reportOf } from './repair.js';
@@ -48,9 +48,9 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
   const { fs, dir, isDryRun, clusterId } = options;
   const { identity, isDamaged } = await salvageIdentity(options, clusterId);
   const { storeId } = identity;
-  const reignTrouble = await troubleOfReign(options);
+  const leaseProblem = await problemOfLease(options);
   const { damages, notes } = isDamaged ? { damages: [], notes: [] } : await storeVerify(options);
-  if (!isDamaged && reignTrouble === undefined && damages.length === 0)
+  if (!isDamaged && leaseProblem === undefined && damages.length === 0)
     return { result: 'well', report: NOTHING, notes, keptIn: undefined };
 
   const look = async (): Promise<{ report: RepairReport; found: Awaited<ReturnType<typeof salvage>> }> => {
@@ -62,9 +62,9 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
       report.damages = [{ path: identityPath, offset: 0, what }, ...report.damages];
       report.files = [identityPath, ...report.files];
     }
-    if (reignTrouble !== undefined) {
-      const path = `${dir}/${REIGN_DIRECTORY}`;
-      report.damages = [{ path, offset: 0, what: reignTrouble.message }, ...report.damages];
+    if (leaseProblem !== undefined) {
+      const path = `${dir}/${LEASE_DIRECTORY}`;
+      report.damages = [{ path, offset: 0, what: leaseProblem.message }, ...report.damages];
     }
     return { report, found };
   };
@@ -74,7 +74,7 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
   if (!(await options.ask(preview)))
     return { result: 'refused', report: preview, notes: told, keptIn: undefined };
 
-  if (reignTrouble !== undefined) await setReignAside(options);
+  if (leaseProblem !== undefined) await setLeaseAside(options);
   const claim = await options.claim();
   try {
     const { report, found } = await look();
@@ -105,10 +105,10 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
   }
 }
 
-/** A folder of the reign that says nothing keeps brokers from starting; one that is gone is made anew by any of them. */
-async function troubleOfReign({ fs, dir }: InspectOptions): Promise<StoreError | undefined> {
+/** A folder of the lease that says nothing keeps brokers from starting; one that is gone is made anew by any of them. */
+async function problemOfLease({ fs, dir }: InspectOptions): Promise<StoreError | undefined> {
   try {
-    await new Reign(fs, dir).read();
+    await new Lease(fs, dir).read();
     return undefined;
   } catch (error) {
     if (isGone(error)) return undefined;
@@ -117,12 +117,12 @@ async function troubleOfReign({ fs, dir }: InspectOptions): Promise<StoreError |
   }
 }
 
-async function setReignAside({ fs, dir, random }: RepairStoreOptions): Promise<void> {
+async function setLeaseAside({ fs, dir, random }: RepairStoreOptions): Promise<void> {
   const folder = `${dir}/${DAMAGED_DIRECTORY}`;
   await fs.makeDirectory(folder);
   await fs.rename(
-    `${dir}/${REIGN_DIRECTORY}`,
-    `${folder}/${REIGN_DIRECTORY}.${Buffer.from(random(6)).toString('hex')}`,
+    `${dir}/${LEASE_DIRECTORY}`,
+    `${folder}/${LEASE_DIRECTORY}.${Buffer.from(random(6)).toString('hex')}`,
   );
   await fs.syncDirectory(dir);
 }

@@ -13,7 +13,7 @@ import {
 } from '../format/checkpoint-format.js';
 import { msgProtoStart } from '../format/record.js';
 import { createJournalFile, MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
-import { writeReignBatch } from '../journal/term-record.js';
+import { writeTermBatch } from '../journal/term-record.js';
 import { scanExtent } from '../segments/segment-scan.js';
 import { SegmentWriter } from '../segments/segment-writer.js';
 import type { RandomBytes } from '../types/store-id.js';
@@ -27,9 +27,9 @@ export const DAMAGED_DIRECTORY = 'damaged';
 export interface RepairOptions extends InspectOptions {
   random: RandomBytes;
   storeId: string;
-  /** Of this repair: higher than any before. Whoever calls holds the reign. */
+  /** Of this repair: higher than any before. Whoever calls holds the lease. */
   epoch: number;
-  /** Ends when the reign is known to be held still. */
+  /** Ends when the lease is known to be held still. */
   fence: () => Promise<void>;
 }
 
@@ -83,7 +83,7 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   const id = { epoch, number: 1 };
   const journal = await createJournalFile({ fs, directory, storeId, random }, id, MIN_JOURNAL_BYTES);
   try {
-    await writeReignBatch(journal, salvage.accepted, salvage.state.newestNs);
+    await writeTermBatch(journal, salvage.accepted, salvage.state.newestNs);
   } finally {
     await journal.file.close();
   }
@@ -309,7 +309,7 @@ class RunWriter {
   }
 }
 
-/** Ids that only lost records knew must not be used again: each reign has a range of its own where that cannot be told. */
+/** Ids that only lost records knew must not be used again: each term has a range of its own where that cannot be told. */
 function idsOf(state: SalvageState, epoch: number): CheckpointIds {
   const { newestNs, time, nextLogId, nextSession } = state;
   const floor = state.isCheckpointLost ? (epoch % MAX_RANGES) * IDS_PER_RANGE : 0;

@@ -83,8 +83,8 @@ export interface JournalSalvage {
  * Reads a journal past whatever is damaged in it. What follows a damaged batch was written after that one had become durable, so all
  * of it counted, and every whole record of it is kept.
  *
- * @param acceptedEnd where a later reign has said that the file ends; undefined if none has
- * @param isFollowed the reign went on in another file, so that there was no torn batch at the end of this one
+ * @param acceptedEnd where a later term has said that the file ends; undefined if none has
+ * @param isFollowed the lease went on in another file, so that there was no torn batch at the end of this one
  */
 export function salvageJournal(
   { path, buffer, salt }: JournalContent,
@@ -205,7 +205,7 @@ function isSumRight(buffer: Buffer, start: number, end: number): boolean {
 }
 
 function isRecordType(type: number | undefined): boolean {
-  return type !== undefined && type >= RecordType.message && type <= RecordType.reign;
+  return type !== undefined && type >= RecordType.message && type <= RecordType.term;
 }
 
 export function lostStretch(

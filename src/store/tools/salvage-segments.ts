@@ -187,7 +187,7 @@ async function channelsFrom(
     try {
       const directory = await readSegmentDirectory(file, bytes);
       const isWhole = directory !== undefined && directory.damagedAt === undefined;
-      // What an earlier reign did not finish counted for nobody.
+      // What an earlier term did not finish counted for nobody.
       if (directory === undefined && !(await isHeaderWhole(file, path, storeId))) continue;
       const entries = isWhole ? directory.entries : await walkExtents(file, bytes);
       if (!isWhole) {

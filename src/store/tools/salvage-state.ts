@@ -30,7 +30,7 @@ export interface JournalMessage {
   start: number;
   end: number;
   timestampMs: number;
-  /** Of the reign that wrote it. */
+  /** Of the term that wrote it. */
   epoch: number;
 }
 
@@ -155,7 +155,7 @@ export class SalvageState implements SalvageSink {
     this.#isStateLost = true;
     const type = stretch.record?.[RECORD_HEADER_BYTES - 1] ?? 0;
     // What it was else is as good as known: nothing in it looks like a message, and its type says that it was none.
-    if (type > RecordType.message && type <= RecordType.reign) return;
+    if (type > RecordType.message && type <= RecordType.term) return;
     for (const channel of this.channels.values()) {
       channel.doubt = { stretch, messages: (channel.doubt?.messages ?? 0) + maxMessages };
     }
@@ -232,7 +232,7 @@ export class SalvageState implements SalvageSink {
     if (timestampNs !== undefined && timestampNs > this.newestNs) this.newestNs = timestampNs;
     const session = readU32(buffer, start + 13);
     if (session >= this.nextSession) this.nextSession = session + 1;
-    // Of a reign that was replaced: what its successor wrote counts. Anything else is known already.
+    // Of a term that was replaced: what its successor wrote counts. Anything else is known already.
     if (sequence <= channel.lastSequence && !this.#withdraw(channel, sequence)) return;
     if (sequence > channel.lastSequence + 1) this.#addGap(channel, channel.lastSequence + 1, sequence - 1);
     // Where the header of its batch is lost, the one before was not much earlier.

@@ -6,7 +6,7 @@ import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.j
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import { checkRecord } from '../format/record.js';
 import type { JournalContent } from '../journal/journal-reader.js';
-import { type AcceptedJournal, readReignRecord } from '../journal/term-record.js';
+import { type AcceptedJournal, readTermRecord } from '../journal/term-record.js';
 import { readFileLeniently } from '../segments/segment-scan.js';
 import { type FileInfo, type InspectOptions, listFiles } from './inspect.js';
 import { lostStretch, openDamagedJournal, salvageJournal, usedEnd } from './salvage-journal.js';
@@ -85,7 +85,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
       notes.push(`${path}: a batch of ${tornBytes} bytes at byte ${end} was torn by a crash and is not read`);
     }
   }
-  // A reign that a crash kept from serving has left its first record at most.
+  // A term that a crash kept from serving has left its first record at most.
   const served = plan.at(-1)?.epoch ?? position?.epoch ?? 0;
   for (const { epoch, path, usedBytes } of contents.values()) {
     if (epoch <= served || usedBytes <= FILE_HEADER_BYTES + MAX_FIRST_BATCH_BYTES) continue;
@@ -144,7 +144,7 @@ function tellLostCheckpoint(dir: string, state: SalvageState, checkpoints: reado
 }
 
 /**
- * Which journals lead to the newest state, as recovery would plan it, with what there is. The newest reign that has left a batch decides
+ * Which journals lead to the newest state, as recovery would plan it, with what there is. The newest term that has left a batch decides
  * what counts of older ones; if its record of that is damaged, all of theirs counts that does not contradict it.
  */
 function planDamagedJournals(
@@ -165,7 +165,7 @@ function planDamagedJournals(
   const ownOf = (epoch: number, firstNumber: number): PlannedJournal[] => {
     const last = journals.filter((id) => id.epoch === epoch && batchesOf(id)).at(-1)?.number ?? firstNumber;
     const own: PlannedJournal[] = [];
-    // A later reign makes its journal when it has read all of this one: then what looks torn need not be.
+    // A later term makes its journal when it has read all of this one: then what looks torn need not be.
     const isOpenedLater = journals.some((id) => id.epoch > epoch);
     for (let number = firstNumber; number <= last; number++) {
       own.push(planned({ epoch, number }, undefined, number < last || isOpenedLater));
@@ -192,7 +192,7 @@ function planDamagedJournals(
       state.mended(
         `${contents.get(journalName({ epoch, number: 1 }))?.path ?? journalName({ epoch, number: 1 })}`,
         FILE_HEADER_BYTES,
-        'the first record of the reign, which says how far older journals counted, is not whole',
+        'the first record of the lease, which says how far older journals counted, is not whole',
       );
     }
     const all = [...older, ...ownOf(epoch, 1)];
@@ -208,7 +208,7 @@ function hasBatch(content: JournalContent | undefined): boolean {
   return content !== undefined && findBatchHeader(content.buffer, FILE_HEADER_BYTES, content.salt) >= 0;
 }
 
-/** What the first batch of a reign says. @returns undefined if it is damaged; 'torn' if nothing else was ever written */
+/** What the first batch of a term says. @returns undefined if it is damaged; 'torn' if nothing else was ever written */
 function acceptedBy(content: JournalContent | undefined): AcceptedJournal[] | 'torn' | undefined {
   if (content === undefined) return undefined;
   const { buffer, salt } = content;
@@ -217,5 +217,5 @@ function acceptedBy(content: JournalContent | undefined): AcceptedJournal[] | 't
   const isHeaderWhole = readBatchHeader(buffer, FILE_HEADER_BYTES, salt) !== undefined;
   if ((end < 0 || !isHeaderWhole) && findBatchHeader(buffer, FILE_HEADER_BYTES + 1, salt) < 0) return 'torn';
   // Its own CRC is right, whatever the header of the batch.
-  return end < 0 ? undefined : readReignRecord(buffer, start, end);
+  return end < 0 ? undefined : readTermRecord(buffer, start, end);
 }

@@ -1,7 +1,7 @@
 import { readUsed, readWhole } from '../../files/file-io.js';
 import type { StoreFile, StoreFs } from '../../files/fs.js';
 import { DamageError, damaged, isGone, isUnreadable, StoreError } from '../../files/store-error.js';
-import { Reign } from '../../lease/lease.js';
+import { Lease } from '../../lease/lease.js';
 import type { Recovery } from '../file/recovery.js';
 import type { StoreState } from '../file/store-state.js';
 import { decodeCheckpoint } from '../format/checkpoint-format.js';
@@ -51,8 +51,8 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
       return undefined;
     },
   );
-  // A reign that is gone altogether is made anew; one without its file keeps brokers from starting.
-  await new Reign(fs, dir).read().catch((error: unknown) => {
+  // A term that is gone altogether is made anew; one without its file keeps brokers from starting.
+  await new Lease(fs, dir).read().catch((error: unknown) => {
     if (!isGone(error)) note(result, error);
   });
   const [journals, segments, checkpoints] = await listFiles(fs, dir);

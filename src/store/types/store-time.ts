@@ -117,7 +117,7 @@ export class StoreTime {
   }
 
   /** What was not as it should be when the store was opened, for people. */
-  get trouble(): string | undefined {
+  get problem(): string | undefined {
     if (this.#futureMs === 0 || this.#clock.monotonicMs() - this.#openedAtMs > TOLD_MS) return undefined;
     return (
       `the store held messages that bear a time ${seconds(this.#futureMs)} ahead of the clock of this machine: a clock was ahead before, or this one is behind. ` +

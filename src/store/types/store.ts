@@ -194,7 +194,7 @@ export interface Store {
   /** How far the store's own time is ahead of the clock's, milliseconds; behind it if negative. */
   readonly timeLeadMs: number;
   /** What is wrong with the times in the store, for people. */
-  readonly timeTrouble: string | undefined;
+  readonly timeProblem: string | undefined;
 
   /** The store's own time now. */
   nowNs(): bigint;

@@ -204,7 +204,7 @@ describe('The rounds of the self-check', () => {
     nats.broker = newBroker();
     nats.lost = undefined;
     await pass(1);
-    assert.equal(check.problem, undefined, 'another reign is not judged by the one before');
+    assert.equal(check.problem, undefined, 'another term is not judged by the one before');
   });
 
   it('do not count against a broker that ends', async () => {

@@ -120,7 +120,7 @@ describe('the log of a group tells of a takeover', () => {
     const decision = await logged(c, /^taking over in epoch 3 from [bc]: it was given back$/);
     assert.equal(decision.reason, 'it was given back');
     await logged(c, /^clients were without an active for \d+ ms/);
-    await logged(b, /^the reign of epoch 2 ends: it is being stopped$/);
-    await logged(b, /^the reign has been given back$/);
+    await logged(b, /^the term of epoch 2 ends: it is being stopped$/);
+    await logged(b, /^the lease has been given back$/);
   });
 });

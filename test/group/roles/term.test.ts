@@ -3,31 +3,31 @@ import { beforeEach, describe, it } from 'node:test';
 import { StoreError } from '../../../src/files/store-error.js';
 import type { MemberParts } from '../../../src/group/roles/member-parts.js';
 import type { OpenService, Service } from '../../../src/group/roles/service.js';
-import { Tenure, type TenureEnd } from '../../../src/group/roles/term.js';
-import type { KeeperOptions, ReignKeeper } from '../../../src/lease/lease-renewer.js';
+import { Term, type TermEnd } from '../../../src/group/roles/term.js';
+import type { LeaseRenewer, RenewerOptions } from '../../../src/lease/lease-renewer.js';
 import type { LogFields } from '../../../src/log/logger.js';
 import { ManualClock } from '../../clock/manual-clock.js';
 
 const LEASE_MS = 600;
 const GONE = new Error('ENOENT');
 
-/** A reign that is renewed when the test says so. */
-class Held implements ReignKeeper {
+/** A term that is renewed when the test says so. */
+class Held implements LeaseRenewer {
   readonly clock = new ManualClock();
   renewedMs = 0;
   readonly renewalMs = 0;
   readonly counter = 1;
   hasStopped = false;
   hasReleased = false;
-  end: TenureEnd | undefined;
-  readonly tenure: Tenure;
+  end: TermEnd | undefined;
+  readonly term: Term;
   readonly service: {
     broker: Pick<Service['broker'], 'stop'>;
     drain: () => Promise<void>;
     writingSinceMs: number | undefined;
   };
   readonly told: string[] = [];
-  keeperOptions!: KeeperOptions;
+  renewerOptions!: RenewerOptions;
   openService: OpenService | undefined;
   #asked: { resolve(): void; reject(error: Error): void }[] = [];
 
@@ -40,12 +40,12 @@ class Held implements ReignKeeper {
         error: ({ reason }: LogFields, message: string) => this.told.push(String(reason ?? message)),
       },
       openService: (...args: Parameters<OpenService>) => this.openService!(...args),
-      keepReign: (options: KeeperOptions) => {
-        this.keeperOptions = options;
+      startRenewer: (options: RenewerOptions) => {
+        this.renewerOptions = options;
         return this;
       },
     };
-    this.tenure = new Tenure(parts as unknown as MemberParts, { epoch: 1, counter: 0, holder: 'a' }, 0);
+    this.term = new Term(parts as unknown as MemberParts, { epoch: 1, counter: 0, holder: 'a' }, 0);
     const stop = (): void => {
       this.hasStopped = true;
     };
@@ -54,8 +54,8 @@ class Held implements ReignKeeper {
     const drain = (): Promise<void> =>
       this.service.writingSinceMs === undefined ? settled() : new Promise(() => {});
     this.service = { broker, drain, writingSinceMs: undefined };
-    this.tenure.service = this.service as unknown as Service;
-    void this.tenure.ended.then((end) => {
+    this.term.service = this.service as unknown as Service;
+    void this.term.ended.then((end) => {
       this.end = end;
     });
   }
@@ -69,11 +69,11 @@ class Held implements ReignKeeper {
     for (const { resolve } of this.#asked.splice(0)) resolve();
   }
 
-  /** As the keepers do: whoever waits for a fence is told, and the tenure. */
+  /** As the renewers do: whoever waits for a fence is told, and the term. */
   taken(): void {
-    const error = new StoreError('lost', 'The reign has been taken over by b in epoch 2');
+    const error = new StoreError('lost', 'The lease has been taken over by b in epoch 2');
     for (const { reject } of this.#asked.splice(0)) reject(error);
-    this.keeperOptions.onLost(error);
+    this.renewerOptions.onLost(error);
   }
 
   async release(): Promise<boolean> {
@@ -89,38 +89,38 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('a reign whose lock is no longer its own', () => {
+describe('a term whose lock is no longer its own', () => {
   let held: Held;
   beforeEach(() => {
     held = new Held();
   });
 
-  it('says nothing more from that moment, and ends when it has asked whose the reign is', async () => {
-    held.tenure.lockLost(GONE);
-    assert.deepEqual([held.hasStopped, held.tenure.isEnded], [true, true]);
+  it('says nothing more from that moment, and ends when it has asked whose the lease is', async () => {
+    held.term.lockLost(GONE);
+    assert.deepEqual([held.hasStopped, held.term.isEnded], [true, true]);
     await settled();
     assert.equal(held.end, undefined);
     held.taken();
     await settled();
-    assert.deepEqual(held.end, { kind: 'lost', why: 'The reign has been taken over by b in epoch 2' });
+    assert.deepEqual(held.end, { kind: 'lost', why: 'The lease has been taken over by b in epoch 2' });
   });
 
-  it('ends as failed by itself if the reign can still be renewed', async () => {
-    held.tenure.lockLost(GONE);
+  it('ends as failed by itself if the lease can still be renewed', async () => {
+    held.term.lockLost(GONE);
     held.renewed();
     await settled();
     assert.equal(held.end?.kind, 'failed');
     assert.match(
       held.end.why,
-      /lock of epoch 1 is no longer its own, though nobody has taken the reign: ENOENT/,
+      /lock of epoch 1 is no longer its own, though nobody has taken the lease: ENOENT/,
     );
     assert.match(held.end.why, /\/store\/reign\.locks/);
   });
 
   it('has one story, whatever else happens meanwhile', async () => {
-    held.tenure.lockLost(GONE);
-    held.tenure.end({ kind: 'handover', why: 'it is being stopped' });
-    held.tenure.linkDown('reset');
+    held.term.lockLost(GONE);
+    held.term.end({ kind: 'handover', why: 'it is being stopped' });
+    held.term.linkDown('reset');
     held.clock.advance(2 * LEASE_MS);
     await settled();
     assert.equal(held.end, undefined);
@@ -129,12 +129,12 @@ describe('a reign whose lock is no longer its own', () => {
     assert.equal(held.end!.kind, 'lost');
   });
 
-  it('does not wait for a store that hangs for longer than any reign does', async () => {
-    held.tenure.lockLost(GONE);
+  it('does not wait for a store that hangs for longer than any term does', async () => {
+    held.term.lockLost(GONE);
     for (let looks = 0; looks < 3; looks++) {
       assert.equal(held.end, undefined);
       held.clock.advance(5 * LEASE_MS);
-      held.tenure.checkRenewals();
+      held.term.checkRenewals();
       await settled();
     }
     assert.deepEqual(held.end, { kind: 'failed', why: 'the store in /store has not answered for 9000 ms' });
@@ -143,14 +143,14 @@ describe('a reign whose lock is no longer its own', () => {
   it('is told nothing once it has ended', async () => {
     held.taken();
     await settled();
-    held.tenure.lockLost(GONE);
+    held.term.lockLost(GONE);
     held.renewed();
     await settled();
     assert.equal(held.end!.kind, 'lost');
   });
 });
 
-describe('a reign whose data hang, while names do not', () => {
+describe('a term whose data hang, while names do not', () => {
   let held: Held;
   beforeEach(() => {
     held = new Held();
@@ -161,8 +161,8 @@ describe('a reign whose data hang, while names do not', () => {
     for (let at = 0; at < ms; at += LEASE_MS / 3) {
       held.clock.advance(LEASE_MS / 3);
       held.renewed();
-      held.tenure.checkRenewals();
-      held.tenure.checkWrites();
+      held.term.checkRenewals();
+      held.term.checkWrites();
       await settled();
     }
   };
@@ -172,7 +172,7 @@ describe('a reign whose data hang, while names do not', () => {
     await pass(9_800);
     assert.equal(held.end, undefined);
     await pass(800);
-    const end = held.end as TenureEnd | undefined;
+    const end = held.end as TermEnd | undefined;
     assert.equal(end?.kind, 'failed');
     assert.match(end.why, /a write to the store in \/store has not ended for 10\d{3} ms/);
     assert.equal(held.hasStopped, true);
@@ -184,7 +184,7 @@ describe('a reign whose data hang, while names do not', () => {
       await pass(8_000);
     }
     held.clock.advance(60_000);
-    held.tenure.checkWrites();
+    held.term.checkWrites();
     held.service.writingSinceMs = held.clock.monotonicMs();
     await pass(1_000);
     assert.equal(held.end, undefined);
@@ -192,7 +192,7 @@ describe('a reign whose data hang, while names do not', () => {
 
   it('is given back when it is to be, though the store cannot be closed', async () => {
     held.service.writingSinceMs = held.clock.monotonicMs();
-    const given = held.tenure.handOver(undefined);
+    const given = held.term.handOver(undefined);
     held.clock.advance(9_999);
     await settled();
     assert.equal(held.hasReleased, false);
@@ -203,12 +203,12 @@ describe('a reign whose data hang, while names do not', () => {
   });
 
   it('is given back at once where nothing hangs', async () => {
-    assert.equal(await held.tenure.handOver(undefined), true);
+    assert.equal(await held.term.handOver(undefined), true);
     assert.deepEqual(held.told, []);
   });
 });
 
-describe('a reign whose recovery hangs', () => {
+describe('a term whose recovery hangs', () => {
   const PATH = '/store/journal/00000001.000001.log';
   let held: Held;
   /** Calls to the file system that have not ended. */
@@ -220,7 +220,7 @@ describe('a reign whose recovery hangs', () => {
 
   beforeEach(() => {
     held = new Held();
-    held.tenure.service = undefined;
+    held.term.service = undefined;
     underWay = [];
     hasBeenAbandoned = false;
     held.openService = async ({ calls }) => {
@@ -235,9 +235,9 @@ describe('a reign whose recovery hangs', () => {
     for (let at = 0; at < ms; at += LEASE_MS / 3) {
       held.clock.advance(LEASE_MS / 3);
       held.renewedMs = held.clock.monotonicMs();
-      held.tenure.checkRenewals();
-      held.tenure.checkWrites();
-      held.tenure.checkRecovery();
+      held.term.checkRenewals();
+      held.term.checkWrites();
+      held.term.checkRecovery();
       await settled();
     }
   };
@@ -247,11 +247,11 @@ describe('a reign whose recovery hangs', () => {
   };
 
   it('ends when no call to the file system has ended for longer than any disk is slow, and says which', async () => {
-    const opening = held.tenure.open();
+    const opening = held.term.open();
     await pass(9_800);
     assert.equal(held.end, undefined);
     await pass(800);
-    const end = held.end as TenureEnd | undefined;
+    const end = held.end as TermEnd | undefined;
     assert.equal(end?.kind, 'failed');
     assert.match(
       end.why,
@@ -262,12 +262,12 @@ describe('a reign whose recovery hangs', () => {
     assert.equal(held.told.length, 1);
     assert.match(
       held.told[0]!,
-      /the store in \/store hangs: read of \S+ .* The reign is given back, .* \(node a\) takes none .* Look at the mount/,
+      /the store in \/store hangs: read of \S+ .* The lease is given back, .* \(node a\) takes none .* Look at the mount/,
     );
   });
 
   it('goes on as long as calls end, however long that takes', async () => {
-    const opening = held.tenure.open();
+    const opening = held.term.open();
     for (let reads = 0; reads < 3; reads++) {
       await pass(9_000);
       await callEnds();
@@ -288,12 +288,12 @@ describe('a reign whose recovery hangs', () => {
       await computed;
       return openService!(options);
     };
-    const opening = held.tenure.open();
+    const opening = held.term.open();
     await pass(60_000);
     compute();
     await settled();
     held.clock.advance(60_000);
-    held.tenure.checkRecovery();
+    held.term.checkRecovery();
     for (let reads = 0; reads < 3; reads++) await callEnds();
     held.renewed();
     await opening;
@@ -301,21 +301,21 @@ describe('a reign whose recovery hangs', () => {
   });
 
   it('asks nothing more of the file system once it has ended, whatever ends late', async () => {
-    void held.tenure.open();
+    void held.term.open();
     await pass(11_000);
     assert.equal(held.end?.kind, 'failed');
-    assert.equal(held.tenure.calls.oldest?.path, PATH);
+    assert.equal(held.term.calls.oldest?.path, PATH);
     await callEnds();
-    assert.deepEqual([underWay.length, held.tenure.calls.oldest], [0, undefined]);
-    assert.equal(held.tenure.service, undefined);
+    assert.deepEqual([underWay.length, held.term.calls.oldest], [0, undefined]);
+    assert.equal(held.term.service, undefined);
   });
 
   it('is given back at once when it is to be', async () => {
-    const opening = held.tenure.open();
+    const opening = held.term.open();
     await settled();
-    held.tenure.end({ kind: 'handover', why: 'it is being stopped' });
+    held.term.end({ kind: 'handover', why: 'it is being stopped' });
     assert.equal(await opening, undefined);
-    assert.equal(await held.tenure.handOver(undefined), true);
+    assert.equal(await held.term.handOver(undefined), true);
     await callEnds();
     assert.equal(underWay.length, 0);
   });
@@ -325,10 +325,10 @@ describe('a reign whose recovery hangs', () => {
       await settled();
       return { ...held.service, abandon } as unknown as Service;
     };
-    const opening = held.tenure.open();
-    held.tenure.end({ kind: 'lost', why: 'The reign has been taken over by b in epoch 2' });
+    const opening = held.term.open();
+    held.term.end({ kind: 'lost', why: 'The lease has been taken over by b in epoch 2' });
     assert.equal(await opening, undefined);
     await settled();
-    assert.deepEqual([held.tenure.service, hasBeenAbandoned], [undefined, true]);
+    assert.deepEqual([held.term.service, hasBeenAbandoned], [undefined, true]);
   });
 });

@@ -67,22 +67,22 @@ describe('what a member knows of the clocks of its group', () => {
       /^the clock of node a is 7200 s ahead of that of this machine\. .*Compare the clocks/,
     );
     assert.equal(clocks.apartMs, 2 * HOUR_MS);
-    assert.deepEqual(clocks.troubles, [
+    assert.deepEqual(clocks.problems, [
       'the clock of node a is 7200 s ahead of that of this machine. Compare them (timedatectl, or date -u)',
     ]);
     clocks.heard(heartbeat('a', { wallMs }));
     clocks.look();
     assert.match(said[1]!, /this machine and of node a are in step again/);
-    assert.deepEqual(clocks.troubles, []);
+    assert.deepEqual(clocks.problems, []);
   });
 
   it('forgets a member that is not heard for ten seconds, or leaves', () => {
     for (const node of ['a', 'b']) clocks.heard(heartbeat(node, { wallMs: wallMs - HOUR_MS }));
     clocks.left('a@host@1@boot');
-    assert.equal(clocks.troubles.length, 1);
+    assert.equal(clocks.problems.length, 1);
     pass(10_001);
     clocks.look();
-    assert.deepEqual([clocks.troubles, clocks.apartMs], [[], 0]);
+    assert.deepEqual([clocks.problems, clocks.apartMs], [[], 0]);
   });
 
   it('believes a clock that has jumped if those of most others have, and not while they have not', () => {
@@ -118,7 +118,7 @@ describe('what a member knows of the clocks of its group', () => {
       storeMs: START_MS + 8_000,
       storeLeadMs: 7_000,
     });
-    // Of a reign that is over.
+    // Of a term that is over.
     clocks.heard(heartbeat('c', { role: 'active', epoch: 0, storeMs: 1, storeLeadMs: 0 }));
     assert.equal(clocks.continued()?.leadMs, 7_000);
   });

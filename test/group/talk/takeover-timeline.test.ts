@@ -6,9 +6,9 @@ import {
   encodeGroupMessage,
   type Heartbeat,
 } from '../../../src/group/talk/group-messages.js';
-import type { TakeoverStory } from '../../../src/group/talk/takeover-timeline.js';
+import type { TakeoverTimeline } from '../../../src/group/talk/takeover-timeline.js';
 
-function story(epoch: number, node = 'a'): TakeoverStory {
+function story(epoch: number, node = 'a'): TakeoverTimeline {
   return {
     reason: 'it was given back',
     reasonKind: 'handover',
@@ -73,23 +73,23 @@ describe('the story of a takeover', () => {
 describe('the history of takeovers', () => {
   it('has one for each epoch, in their order, and the last twenty', () => {
     const history = new TakeoverHistory();
-    for (const epoch of [3, 1, 2, 2]) history.told(story(epoch));
+    for (const epoch of [3, 1, 2, 2]) history.add(story(epoch));
     assert.deepEqual(
       history.all.map(({ epoch }) => epoch),
       [1, 2, 3],
     );
-    for (let epoch = 4; epoch <= 30; epoch++) history.saw(epoch, 'b', epoch);
+    for (let epoch = 4; epoch <= 30; epoch++) history.addSeen(epoch, 'b', epoch);
     assert.equal(history.all.length, 20);
     assert.deepEqual([history.all[0]!.epoch, history.all.at(-1)!.epoch], [11, 30]);
   });
 
   it('takes the story of what was only seen, keeps it, and says what is news', () => {
     const history = new TakeoverHistory();
-    assert.deepEqual(history.saw(5, 'a', 77), { epoch: 5, node: 'a', atWallMs: 77, story: null });
-    assert.equal(history.saw(5, 'a', 78), undefined);
-    assert.equal(history.told(story(5))?.story?.reasonKind, 'handover');
-    assert.equal(history.told(story(5)), undefined);
-    assert.equal(history.saw(5, 'a', 79), undefined);
+    assert.deepEqual(history.addSeen(5, 'a', 77), { epoch: 5, node: 'a', atWallMs: 77, story: null });
+    assert.equal(history.addSeen(5, 'a', 78), undefined);
+    assert.equal(history.add(story(5))?.story?.reasonKind, 'handover');
+    assert.equal(history.add(story(5)), undefined);
+    assert.equal(history.addSeen(5, 'a', 79), undefined);
     assert.deepEqual([history.all.length, history.all[0]!.atWallMs], [1, 1005]);
   });
 });

@@ -13,7 +13,7 @@ class Turns {
   nowMs = 0;
   epoch = 0;
 
-  /** The next reign of each side. @returns what it makes of it when the other one has had it for a lease */
+  /** The next term of each side. @returns what it makes of it when the other one has had it for a lease */
   round(betweenMs = 3_000): number | undefined {
     this.theirs();
     this.nowMs += betweenMs;
@@ -28,7 +28,7 @@ class Turns {
     this.dispute.passed(++this.epoch, THEIRS, false, this.nowMs);
   }
 
-  /** Some time later this one has the reign. */
+  /** Some time later this one has the lease. */
   taken(holder: string): void {
     this.nowMs += 3_000;
     this.dispute.passed(++this.epoch, holder, holder === OURS, this.nowMs);
@@ -39,7 +39,7 @@ class Turns {
   }
 }
 
-describe('a reign that goes back and forth between members that do not hear each other', () => {
+describe('a term that goes back and forth between members that do not hear each other', () => {
   it('is news from the second time on, and each time the other side is left in peace for longer, up to five minutes', () => {
     const turns = new Turns();
     assert.equal(turns.patienceMs, 5 * LEASE_MS);
@@ -70,7 +70,7 @@ describe('a reign that goes back and forth between members that do not hear each
     assert.equal(turns.round(), undefined);
   });
 
-  it('stands from the second time on, whoever reigns, until the other side is heard or it is forgotten', () => {
+  it('stands from the second time on, whoever terms, until the other side is heard or it is forgotten', () => {
     const turns = new Turns();
     const { dispute } = turns;
     turns.round();
@@ -120,7 +120,7 @@ describe('a reign that goes back and forth between members that do not hear each
     assert.deepEqual([rivals.length, rivals.at(-1)], [8, '20@host@20@y']);
   });
 
-  it('is none where somebody is heard soon after it took the reign', () => {
+  it('is none where somebody is heard soon after it took the lease', () => {
     const { dispute } = new Turns();
     for (let epoch = 1; epoch < 20; epoch += 2) {
       dispute.passed(epoch, `${epoch}@host@2@y`, false, epoch * 1_000);
@@ -131,7 +131,7 @@ describe('a reign that goes back and forth between members that do not hear each
     }
   });
 
-  it('is none where members that are heard keep the reign, nor in what a mount remembers', () => {
+  it('is none where members that are heard keep the lease, nor in what a mount remembers', () => {
     const turns = new Turns();
     turns.round();
     for (let look = 0; look < 5; look++) {
@@ -140,7 +140,7 @@ describe('a reign that goes back and forth between members that do not hear each
       turns.nowMs += LEASE_MS;
       assert.equal(turns.dispute.news(turns.nowMs), undefined);
     }
-    for (let reign = 0; reign < 5; reign++) turns.dispute.passed(++turns.epoch, OURS, true, turns.nowMs);
+    for (let lease = 0; lease < 5; lease++) turns.dispute.passed(++turns.epoch, OURS, true, turns.nowMs);
     turns.nowMs += LEASE_MS;
     assert.equal(turns.dispute.news(turns.nowMs), undefined);
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Heartbeat, MemberRole } from '../../../src/group/talk/group-messages.js';
-import { ReignWatch } from '../../../src/group/watch/lease-watch.js';
+import { LeaseWatch } from '../../../src/group/watch/lease-watch.js';
 import { RELEASED } from '../../../src/lease/lease.js';
 
 const LEASE_MS = 600;
@@ -21,8 +21,8 @@ describe('what a standby makes of what it sees', () => {
     holder: OTHER,
   });
 
-  it('is a first reign where nobody has ever had it', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+  it('is a first term where nobody has ever had it', () => {
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw({ epoch: 0, counter: 0, holder: RELEASED }, false, 1, 2);
     assert.equal(watch.judge(3)?.kind, 'first');
     assert.equal(watch.signMs, undefined);
@@ -30,7 +30,7 @@ describe('what a standby makes of what it sees', () => {
   });
 
   it('is a handover where it was given back, from whom it was seen to have', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
     // The first look may find what is years old.
     assert.equal(watch.signMs, undefined);
@@ -42,7 +42,7 @@ describe('what a standby makes of what it sees', () => {
   });
 
   it('is a dead process where the holder is gone', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), true, 10, 11);
     assert.equal(watch.judge(12)?.kind, 'process_died');
     assert.equal(watch.active, OTHER);
@@ -54,7 +54,7 @@ describe('what a standby makes of what it sees', () => {
       { ...held(5), holder: RELEASED },
       { epoch: 2, counter: 90, holder: 'dead' },
     ]) {
-      const watch = new ReignWatch(SELF, LEASE_MS, 0);
+      const watch = new LeaseWatch(SELF, LEASE_MS, 0);
       watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
       for (let at = 110; at < 110 + 5 * LEASE_MS; at += 50) {
         watch.looks();
@@ -72,9 +72,9 @@ describe('what a standby makes of what it sees', () => {
   });
 
   it('is that it looks at a copy where there was more before, as it has seen, or made itself', () => {
-    const seen = new ReignWatch(SELF, LEASE_MS, 0);
+    const seen = new LeaseWatch(SELF, LEASE_MS, 0);
     seen.saw(held(6), false, 10, 11);
-    const made = new ReignWatch(SELF, LEASE_MS, 0);
+    const made = new LeaseWatch(SELF, LEASE_MS, 0);
     made.held({ epoch: 3, counter: 6, holder: SELF });
     for (const watch of [seen, made]) {
       for (const state of [
@@ -96,7 +96,7 @@ describe('what a standby makes of what it sees', () => {
   });
 
   it('is nothing of the kind where a mount remembered an older name for a while, or more was told during a look', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
     watch.looks();
     watch.saw(held(5), false, 110, 111);
@@ -111,7 +111,7 @@ describe('what a standby makes of what it sees', () => {
   });
 
   it('is an expired lease where the holder neither renews nor is heard', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.heard(heartbeat(OTHER, 'active', 3), 100);
     watch.saw(held(1), false, 110, 111);
     watch.saw(held(1), false, 700, 701);
@@ -122,7 +122,7 @@ describe('what a standby makes of what it sees', () => {
   });
 
   it('is an expired lease where the holder is heard, and has not renewed for long', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 0, 1);
     watch.saw(held(1), false, 5 * LEASE_MS + 2, 5 * LEASE_MS + 3);
     watch.heard(heartbeat(OTHER, 'active', 3), 5 * LEASE_MS + 3);
@@ -130,7 +130,7 @@ describe('what a standby makes of what it sees', () => {
   });
 
   /** From the beginning of the test on. */
-  function hear(watch: ReignWatch, member: string, untilMs: number): void {
+  function hear(watch: LeaseWatch, member: string, untilMs: number): void {
     for (let atMs = 3; atMs < untilMs; atMs += LEASE_MS / 3)
       watch.heard(heartbeat(member, 'standby', 3), atMs);
     watch.heard(heartbeat(member, 'standby', 3), untilMs);
@@ -138,7 +138,7 @@ describe('what a standby makes of what it sees', () => {
 
   it('is a holder that is cut off where it renews, and most members do not hear it', () => {
     const endMs = 5 * LEASE_MS + 10;
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
     // One of two is no majority.
     assert.equal(watch.judge(endMs + 1), undefined);
@@ -149,8 +149,8 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.judge(endMs + 1), undefined);
   });
 
-  it('is nothing of the kind where the holder has just taken the reign again: it has its time as any other', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+  it('is nothing of the kind where the holder has just taken the lease again: it has its time as any other', () => {
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(0), false, 0, 1);
     const backMs = 20 * LEASE_MS;
     const endMs = backMs + 5 * LEASE_MS;
@@ -163,7 +163,7 @@ describe('what a standby makes of what it sees', () => {
 
   it('is nothing of the kind where it was cut off itself, and hears another member before the holder', () => {
     const backMs = 20 * LEASE_MS;
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.heard(heartbeat(OTHER, 'active', 3), 1);
     hear(watch, 'third@host@3@z', 2 * LEASE_MS);
     const endMs = backMs + 5 * LEASE_MS;
@@ -178,8 +178,8 @@ describe('what a standby makes of what it sees', () => {
 
   it('counts a node once among those that do not hear the holder, however often its process was killed', () => {
     const endMs = 5 * LEASE_MS + 10;
-    const watching = (...gone: string[]): ReignWatch => {
-      const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watching = (...gone: string[]): LeaseWatch => {
+      const watch = new LeaseWatch(SELF, LEASE_MS, 0);
       watch.heard(heartbeat(OTHER, 'active', 3), 1);
       for (const member of gone) watch.heard(heartbeat(member, 'standby', 3), 2);
       for (let atMs = 0; atMs <= endMs; atMs += 100) watch.saw(held(atMs), false, atMs, atMs + 1);
@@ -192,7 +192,7 @@ describe('what a standby makes of what it sees', () => {
   });
 
   it('is no sign that anybody serves when the holder still recovers', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
     watch.saw(held(2), false, 60, 61);
     const next = 'third@host@3@z';
@@ -205,8 +205,8 @@ describe('what a standby makes of what it sees', () => {
     assert.deepEqual([watch.active, watch.signMs], [next, 110]);
   });
 
-  it('is no sign of a reign when somebody of an older epoch still says that he reigns', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+  it('is no sign of a term when somebody of an older epoch still says that he is active', () => {
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
     watch.saw(held(2), false, 60, 61);
     watch.heard(heartbeat('old@host@4@w', 'active', 2), 80);
@@ -216,11 +216,11 @@ describe('what a standby makes of what it sees', () => {
 
 describe('the other members that are told of', () => {
   const later = 'other@host@3@z';
-  const named = (watch: ReignWatch, nowMs: number): [member: string, silentMs: number][] =>
+  const named = (watch: LeaseWatch, nowMs: number): [member: string, silentMs: number][] =>
     watch.lately(nowMs).map(({ heartbeat, silentMs }) => [heartbeat.member, silentMs]);
 
   it('are those that fell silent too, for ten minutes, the last one heard first', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.heard(heartbeat(OTHER, 'active', 3), 100);
     watch.heard(heartbeat('third@host@4@v', 'standby', 3), 400);
     assert.deepEqual(named(watch, 1_000), [
@@ -231,7 +231,7 @@ describe('the other members that are told of', () => {
   });
 
   it('are no former processes of a node: neither while it runs another one, nor when that has said goodbye', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.heard(heartbeat(OTHER, 'standby', 3), 100);
     watch.heard(heartbeat(later, 'standby', 3), 5_000);
     assert.deepEqual(named(watch, 5_100), [[later, 100]]);
@@ -240,7 +240,7 @@ describe('the other members that are told of', () => {
   });
 
   it('do not pile up with every process that died and was started again', () => {
-    const watch = new ReignWatch(SELF, LEASE_MS, 0);
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     for (let i = 0; i < 1_000; i++) watch.heard(heartbeat(`n@host@${i}@x`, 'standby', 3), i * 60_000);
     assert.ok(watch.peers.size <= 12, `${watch.peers.size} are kept`);
     for (let i = 0; i < 100; i++) watch.heard(heartbeat(`n${i}@host@7@x`, 'standby', 3), 60_000_000);

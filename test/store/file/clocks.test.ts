@@ -5,7 +5,7 @@ import { nodeFs } from '../../../src/files/fs.js';
 import { readMsgProtoTimestampNs } from '../../../src/protocol/msgproto.js';
 import { MemoryStore } from '../../../src/store/memory/memory-store.js';
 import type { ChannelLog, MessageRef, Store } from '../../../src/store/types/store.js';
-import { checkpointed, Reigns, SMALL, until } from '../file-support.js';
+import { checkpointed, SMALL, Terms, until } from '../file-support.js';
 import { NO_LIMITS, pubMsg, random, TestClock, TestHost } from '../support.js';
 
 const MINUTE_MS = 60_000;
@@ -31,13 +31,13 @@ const kinds: Record<string, (t: TestContext) => Promise<Subject>> = {
     return { store, host: new TestHost(store), clock, warnings, settle: async () => {} };
   },
   'file store, recent messages': async (t) => {
-    const reigns = new Reigns(t);
-    return { ...(await reigns.open()), clock: reigns.clock, settle: async () => {} };
+    const terms = new Terms(t);
+    return { ...(await terms.open()), clock: terms.clock, settle: async () => {} };
   },
   'file store, messages on disk': async (t) => {
-    const reigns = new Reigns(t);
-    const opened = await reigns.open({ ...SMALL, blockBytes: 1024, cacheBytes: 0 });
-    return { ...opened, clock: reigns.clock, settle: () => checkpointed(opened) };
+    const terms = new Terms(t);
+    const opened = await terms.open({ ...SMALL, blockBytes: 1024, cacheBytes: 0 });
+    return { ...opened, clock: terms.clock, settle: () => checkpointed(opened) };
   },
 };
 
@@ -142,21 +142,21 @@ for (const [kind, make] of Object.entries(kinds)) {
 describe('the clocks of those who open a store one after the other', () => {
   for (const way of ['the journal', 'a checkpoint']) {
     it(`may have been ahead: ages and start times are right from then on, from ${way}`, async (t) => {
-      const reigns = new Reigns(t);
-      const { clock } = reigns;
-      const first = await reigns.open();
+      const terms = new Terms(t);
+      const { clock } = terms;
+      const first = await terms.open();
       for (const name of ['a', 'old']) await publish(first, first.store.createLog(name, ONE_HOUR));
       await first.store.close();
       // Nobody can tell such a clock from one that is right after a year in which no broker ran. Nothing has a limit meanwhile.
       clock.wallMs += YEAR_MS;
-      const ahead = await reigns.open();
+      const ahead = await terms.open();
       const [a] = ahead.store.recovered.logs;
       assert.ok(a !== undefined);
       await publish(ahead, a);
       if (way === 'a checkpoint') await checkpointed(ahead);
       await ahead.store.close();
       clock.wallMs -= YEAR_MS;
-      const opened = await reigns.open();
+      const opened = await terms.open();
       assert.match(opened.warnings.join(), /bear a time that is 31536000 s ahead of the clock/);
       const { store } = opened;
       const log = store.recovered.logs.find(({ name }) => name === 'a');
@@ -186,14 +186,14 @@ describe('the clocks of those who open a store one after the other', () => {
   }
 
   it('counts the time in which no broker ran, however often one starts', async (t) => {
-    const reigns = new Reigns(t);
-    const { clock } = reigns;
-    const first = await reigns.open();
+    const terms = new Terms(t);
+    const { clock } = terms;
+    const first = await terms.open();
     await publish(first, first.store.createLog('a', { ...NO_LIMITS, maxAgeMs: DAY_MS }));
     await first.store.close();
     for (let i = 1; i <= 3; i++) {
       clock.pass(9 * HOUR_MS);
-      const { store } = await reigns.open();
+      const { store } = await terms.open();
       const [log] = store.recovered.logs;
       assert.ok(log !== undefined);
       log.setLimits({ ...NO_LIMITS, maxAgeMs: DAY_MS });
@@ -205,12 +205,12 @@ describe('the clocks of those who open a store one after the other', () => {
 
   for (const when of ['at rest', 'while a checkpoint is made']) {
     it(`are not believed after a restart when they were not before it: found ${when}`, async (t) => {
-      const reigns = new Reigns(t);
-      const { clock } = reigns;
+      const terms = new Terms(t);
+      const { clock } = terms;
       const setTimer = clock.setTimer.bind(clock);
-      // The first checkpoint of a reign would come a second later, whatever has been found.
+      // The first checkpoint of a term would come a second later, whatever has been found.
       clock.setTimer = (ms, callback) => (ms === 1_000 ? { cancel: () => {} } : setTimer(ms, callback));
-      const first = await reigns.open();
+      const first = await terms.open();
       await publish(first, first.store.createLog('a', ONE_HOUR));
       const made = when === 'at rest' ? 1 : 2;
       if (made === 2) {
@@ -221,12 +221,12 @@ describe('the clocks of those who open a store one after the other', () => {
       first.store.expire();
       // A checkpoint keeps it: nobody has to wait for one.
       const name = `00000001.00000${made}.ckpt`;
-      await until(() => fs.existsSync(`${reigns.dir}/checkpoints/${name}`), name);
+      await until(() => fs.existsSync(`${terms.dir}/checkpoints/${name}`), name);
       await until(() => !first.store.isCheckpointing, 'it is done');
       await first.store.close();
       for (const minutes of [0, 30, 31]) {
         clock.pass(minutes * MINUTE_MS);
-        const { store } = await reigns.open();
+        const { store } = await terms.open();
         const [log] = store.recovered.logs;
         assert.ok(log !== undefined);
         log.setLimits(ONE_HOUR);
@@ -238,14 +238,14 @@ describe('the clocks of those who open a store one after the other', () => {
   }
 
   it('do not matter where the time of the one before is known: a successor that is ahead deletes nothing too early', async (t) => {
-    const reigns = new Reigns(t);
-    const { clock } = reigns;
-    const first = await reigns.open();
+    const terms = new Terms(t);
+    const { clock } = terms;
+    const first = await terms.open();
     const ns = first.store.nowNs();
     await publish(first, first.store.createLog('a', ONE_HOUR));
     await first.store.close();
     clock.wallMs += 2 * HOUR_MS;
-    const opened = await reigns.open({ continued: () => ({ ns, leadMs: 0 }) });
+    const opened = await terms.open({ continued: () => ({ ns, leadMs: 0 }) });
     const { store } = opened;
     const [log] = store.recovered.logs;
     assert.ok(log !== undefined);
@@ -261,7 +261,7 @@ describe('the clocks of those who open a store one after the other', () => {
     // It is on record that its clock is ahead: the next start of the same broker knows.
     await checkpointed(opened);
     await store.close();
-    const again = await reigns.open();
+    const again = await terms.open();
     const [same] = again.store.recovered.logs;
     assert.ok(same !== undefined);
     same.setLimits(ONE_HOUR);
@@ -273,12 +273,12 @@ describe('the clocks of those who open a store one after the other', () => {
   });
 
   it('make messages no older by what is told of them', async (t) => {
-    const reigns = new Reigns(t);
-    const first = await reigns.open();
+    const terms = new Terms(t);
+    const first = await terms.open();
     await publish(first, first.store.createLog('a', ONE_HOUR));
     await first.store.close();
-    const ns = BigInt(reigns.clock.wallMs + YEAR_MS) * 1_000_000n;
-    const { store } = await reigns.open({ continued: () => ({ ns, leadMs: 0 }) });
+    const ns = BigInt(terms.clock.wallMs + YEAR_MS) * 1_000_000n;
+    const { store } = await terms.open({ continued: () => ({ ns, leadMs: 0 }) });
     const [log] = store.recovered.logs;
     assert.ok(log !== undefined);
     log.setLimits(ONE_HOUR);
@@ -287,19 +287,19 @@ describe('the clocks of those who open a store one after the other', () => {
   });
 
   it("may have been ahead also where a successor is told the store's time, before a checkpoint tells of it", async (t) => {
-    const reigns = new Reigns(t);
-    const { clock } = reigns;
-    const first = await reigns.open();
+    const terms = new Terms(t);
+    const { clock } = terms;
+    const first = await terms.open();
     await publish(first, first.store.createLog('old', ONE_HOUR));
     await first.store.close();
     clock.wallMs += YEAR_MS;
-    const ahead = await reigns.open();
+    const ahead = await terms.open();
     await publish(ahead, ahead.store.createLog('new', ONE_HOUR));
     const ns = ahead.store.nowNs();
     await ahead.store.close();
     clock.wallMs -= YEAR_MS;
-    const { store } = await reigns.open({ continued: () => ({ ns, leadMs: YEAR_MS }) });
-    assert.match(store.timeTrouble ?? '', /a time 31536000 s ahead of the clock of this machine/);
+    const { store } = await terms.open({ continued: () => ({ ns, leadMs: YEAR_MS }) });
+    assert.match(store.timeProblem ?? '', /a time 31536000 s ahead of the clock of this machine/);
     for (const log of store.recovered.logs) log.setLimits(ONE_HOUR);
     clock.pass(50 * MINUTE_MS);
     store.expire();
@@ -313,25 +313,25 @@ describe('the clocks of those who open a store one after the other', () => {
       store.recovered.logs.map(({ messageCount }) => messageCount),
       [0, 0],
     );
-    assert.equal(store.timeTrouble, undefined, 'it is told for an hour');
+    assert.equal(store.timeProblem, undefined, 'it is told for an hour');
   });
 
   it('go by the clock of the file server where that is behind', async (t) => {
     let serverMs = 0;
-    const reigns = new Reigns(t, {
+    const terms = new Terms(t, {
       ...nodeFs,
       open: async (path, mode) => {
         const file = await nodeFs.open(path, mode);
         return Object.assign(file, { writtenNs: async () => BigInt(serverMs) * 1_000_000n });
       },
     });
-    const { clock } = reigns;
+    const { clock } = terms;
     serverMs = clock.wallMs;
-    const first = await reigns.open();
+    const first = await terms.open();
     await publish(first, first.store.createLog('a', ONE_HOUR));
     await first.store.close();
     clock.wallMs += 2 * HOUR_MS;
-    const { store, warnings } = await reigns.open();
+    const { store, warnings } = await terms.open();
     assert.match(warnings.join(), /7200 s ahead of that of the file system/);
     const [log] = store.recovered.logs;
     assert.ok(log !== undefined);
@@ -341,7 +341,7 @@ describe('the clocks of those who open a store one after the other', () => {
     await store.close();
     // It was not wrong by two hours when that was stored.
     serverMs = 0;
-    const again = await reigns.open();
+    const again = await terms.open();
     assert.deepEqual(again.warnings, []);
     again.store.recovered.logs[0]?.setLimits(ONE_HOUR);
     again.store.expire();
@@ -351,8 +351,8 @@ describe('the clocks of those who open a store one after the other', () => {
 
 describe('a file store whose clock is set back', () => {
   it('makes its checkpoint beside the batch that finds it, which is written once', async (t) => {
-    const reigns = new Reigns(t);
-    const { store, host } = await reigns.open();
+    const terms = new Terms(t);
+    const { store, host } = await terms.open();
     const log = store.createLog('foo', NO_LIMITS);
     await publish({ host }, log);
     let hasProgress = true;
@@ -360,14 +360,14 @@ describe('a file store whose clock is set back', () => {
       if (hasProgress) store.recordProgress(7, [1, 1], []);
       hasProgress = false;
     };
-    reigns.clock.wallMs -= HOUR_MS;
+    terms.clock.wallMs -= HOUR_MS;
     const { appended } = store;
     store.commitLater();
     await until(() => host.committed > appended && !store.isCheckpointing, 'the batch and the checkpoint');
     await publish({ host }, log);
     await store.close();
     assert.equal(host.failed, undefined);
-    const again = await reigns.open();
+    const again = await terms.open();
     assert.equal(again.store.recovered.logs[0]?.lastSequence, 2);
   });
 });

@@ -89,7 +89,7 @@ function subscription(id: number, channelId: number): SubscriptionRecord {
   };
 }
 
-/** Goes once through everything that a store writes: batches, rolls, checkpoints, merges, drops, a second reign. */
+/** Goes once through everything that a store writes: batches, rolls, checkpoints, merges, drops, a second lease. */
 async function run(fs: SimFs, history: History): Promise<void> {
   let { store, host } = await open(fs, 1);
   const append = (log: ChannelLog, bytes: number): void => {
@@ -154,7 +154,7 @@ async function run(fs: SimFs, history: History): Promise<void> {
   ({ store, host } = await open(fs, 2));
   follow();
   const again = store.recovered.logs.find(({ name }) => name === 'all')!;
-  const data = `all ${again.lastSequence + 1} second reign`;
+  const data = `all ${again.lastSequence + 1} second lease`;
   const batch = base + store.gathering;
   history.messages.push({ channel: 'all', sequence: again.append(pubMsg('all', data), 1), data, batch });
   await host.commit();

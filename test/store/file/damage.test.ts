@@ -3,7 +3,7 @@ import { before, describe, it, type TestContext } from 'node:test';
 import type { Timer } from '../../../src/clock/clock.js';
 import { readUsed, writeFile } from '../../../src/files/file-io.js';
 import { StoreError } from '../../../src/files/store-error.js';
-import { Reign } from '../../../src/lease/lease.js';
+import { Lease } from '../../../src/lease/lease.js';
 import type { FileStore } from '../../../src/store/file/file-store.js';
 import { openFileStore } from '../../../src/store/file/open-file-store.js';
 import { FILE_HEADER_BYTES } from '../../../src/store/format/file-header.js';
@@ -95,20 +95,20 @@ describe('a journal whose last batch is torn', () => {
     }
   });
 
-  it('is not read further by the next reign either, whatever stands there then', async () => {
+  it('is not read further by the next term either, whatever stands there then', async () => {
     const whole = Buffer.from(fs.content(JOURNAL));
     const torn = fs.restarted('synced');
     torn.replace(JOURNAL, Buffer.from(whole).fill(0, ends[2]! - 1));
     const { store, host } = await open(torn, 2);
-    store.recovered.logs[0]!.append(pubMsg('foo', 'second reign'), 1);
+    store.recovered.logs[0]!.append(pubMsg('foo', 'second lease'), 1);
     await host.commit();
-    // The first reign wakes up and finishes its write.
+    // The first term wakes up and finishes its write.
     const after = torn.restarted('synced');
     after.replace(JOURNAL, whole);
     const third = await open(after, 3);
     const [log] = third.store.recovered.logs;
     assert.equal(log!.lastSequence, 7);
-    assert.equal((await readAll(log!))[6], 'second reign');
+    assert.equal((await readAll(log!))[6], 'second lease');
   });
 });
 
@@ -156,7 +156,7 @@ describe('damage', () => {
     const look = fs.open.bind(fs);
     let looks = 0;
     t.mock.method(fs, 'open', (...[path, mode]: Parameters<SimFs['open']>) => {
-      // For the reign record, for the rest, and the same again.
+      // For the lease record, for the rest, and the same again.
       if (path === JOURNAL && ++looks === 3) fs.replace(JOURNAL, whole);
       return look(path, mode);
     });
@@ -175,7 +175,7 @@ describe('damage', () => {
     await assert.rejects(open(after, 3), { code: 'damaged' });
   });
 
-  it('of an emptied journal that the newest reign counts on is refused', async () => {
+  it('of an emptied journal that the newest term counts on is refused', async () => {
     const { fs } = await threeBatches();
     const { store, host } = await open(fs, 2);
     store.recovered.logs[0]!.append(pubMsg('foo', 'x'), 1);
@@ -211,7 +211,7 @@ describe('damage', () => {
     }
   });
 
-  it('of an emptied first journal of the newest reign is refused, if that one went on in another', async () => {
+  it('of an emptied first journal of the newest term is refused, if that one went on in another', async () => {
     const { fs } = await threeBatches();
     const { store, host } = await open(fs, 2);
     const path = `${DIR}/journal/00000002.000001.log`;
@@ -280,16 +280,16 @@ describe('damage', () => {
     assert.match((await storeInfo({ fs, clock, dir: DIR })).damage?.what ?? '', /the file is missing/);
   });
 
-  it('of the name of the reign is told by the verification', async () => {
+  it('of the name of the lease is told by the verification', async () => {
     const { fs } = await checkpointedStore();
-    const reign = new Reign(fs, DIR);
-    await reign.create('a');
+    const lease = new Lease(fs, DIR);
+    await lease.create('a');
     assert.deepEqual((await storeVerify({ fs, clock, dir: DIR })).damages, []);
     for (const path of fs.paths().filter((name) => name.includes('/reign/'))) await fs.unlink(path);
     const { damages } = await storeVerify({ fs, clock, dir: DIR });
     assert.match(
       damages.map(({ what }) => what).join(),
-      /should hold one file whose name is the state of the reign/,
+      /should hold one file whose name is the state of the lease/,
     );
   });
 

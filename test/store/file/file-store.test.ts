@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
 import type { ChannelLog, ClientRecord, SubscriptionRecord } from '../../../src/store/types/store.js';
 import { holdsFor } from '../../harness/wait.js';
-import { checkpointed, Reigns, SMALL, until } from '../file-support.js';
+import { checkpointed, SMALL, Terms, until } from '../file-support.js';
 import { failure, SimFs } from '../sim-fs.js';
 import { HastyClock, NO_LIMITS, pubMsg, readAll, TestHost } from '../support.js';
 
@@ -41,8 +41,8 @@ function subscription(id: number, channelId: number): SubscriptionRecord {
 describe('a file store that is opened again', () => {
   for (const way of ['from its journal', 'from a checkpoint']) {
     it(`has its clients, subscriptions and what they have acknowledged, ${way}`, async (t) => {
-      const reigns = new Reigns(t);
-      const opened = await reigns.open();
+      const terms = new Terms(t);
+      const opened = await terms.open();
       const { store, host } = opened;
       const log = store.createLog('foo', NO_LIMITS);
       for (let i = 1; i <= 10; i++) log.append(pubMsg('foo', `m${i}`), 17);
@@ -60,7 +60,7 @@ describe('a file store that is opened again', () => {
       await host.commit();
       if (way === 'from a checkpoint') await checkpointed(opened);
       await store.close();
-      const { recovered } = (await reigns.open()).store;
+      const { recovered } = (await terms.open()).store;
       assert.deepEqual(recovered.clients, [CLIENT]);
       assert.deepEqual(recovered.subscriptions, [
         { record: { ...subscription(4, log.id), lastSent: 8 }, pending: [5, 7, 8] },
@@ -73,8 +73,8 @@ describe('a file store that is opened again', () => {
   }
 
   it('never gives an id of a deleted channel again, and timestamps of a channel do not go back', async (t) => {
-    const reigns = new Reigns(t);
-    const { store, host } = await reigns.open();
+    const terms = new Terms(t);
+    const { store, host } = await terms.open();
     const kept = store.createLog('bar', NO_LIMITS);
     kept.append(pubMsg('bar', 'a'), 1);
     const { lastActivityMs } = kept;
@@ -83,8 +83,8 @@ describe('a file store that is opened again', () => {
     store.deleteLog(log);
     await host.commit();
     await store.close();
-    reigns.clock.wallMs -= 60_000;
-    const again = await reigns.open();
+    terms.clock.wallMs -= 60_000;
+    const again = await terms.open();
     const [same] = again.store.recovered.logs;
     assert.equal(same?.name, 'bar');
     same.append(pubMsg('bar', 'b'), 1);
@@ -94,9 +94,9 @@ describe('a file store that is opened again', () => {
   });
 
   it('keeps a few files, however often it is opened', async (t) => {
-    const reigns = new Reigns(t);
+    const terms = new Terms(t);
     for (let round = 1; round <= 6; round++) {
-      const opened = await reigns.open();
+      const opened = await terms.open();
       const { store, host } = opened;
       const log = store.recovered.logs[0] ?? store.createLog('foo', NO_LIMITS);
       log.append(pubMsg('foo', `m${round}`), 1);
@@ -104,31 +104,31 @@ describe('a file store that is opened again', () => {
       if (round === 6) await checkpointed(opened);
       await store.close();
     }
-    assert.equal(fs.readdirSync(`${reigns.dir}/journal`).length, 1);
-    const last = await reigns.open();
+    assert.equal(fs.readdirSync(`${terms.dir}/journal`).length, 1);
+    const last = await terms.open();
     assert.deepEqual(await readAll(last.store.recovered.logs[0]!), ['m1', 'm2', 'm3', 'm4', 'm5', 'm6']);
   });
 
   it('does not need what its predecessor had only prepared, and removes when it finds that it is over', async (t) => {
-    const reigns = new Reigns(t);
-    const slept = await reigns.open();
+    const terms = new Terms(t);
+    const slept = await terms.open();
     slept.store.createLog('foo', NO_LIMITS).append(pubMsg('foo', 'm1'), 1);
     await slept.host.commit();
-    const prepared = path.join(reigns.dir, 'journal', '00000001.000002.log');
+    const prepared = path.join(terms.dir, 'journal', '00000001.000002.log');
     await until(() => fs.existsSync(prepared), 'the next file is prepared');
-    const next = await reigns.open();
+    const next = await terms.open();
     await slept.store.close();
     assert.equal(fs.existsSync(prepared), false);
     next.store.recovered.logs[0]!.append(pubMsg('foo', 'm2'), 1);
     await next.host.commit();
     await next.store.close();
-    const last = await reigns.open();
+    const last = await terms.open();
     assert.deepEqual(await readAll(last.store.recovered.logs[0]!), ['m1', 'm2']);
   });
 
   it('looks again if its predecessor removes that in the middle of the recovery', async (t) => {
     const wakes: (() => Promise<void>)[] = [];
-    const reigns = new Reigns(t, {
+    const terms = new Terms(t, {
       ...nodeFs,
       list: async (directory) => {
         const names = await nodeFs.list(directory);
@@ -136,49 +136,49 @@ describe('a file store that is opened again', () => {
         return names;
       },
     });
-    const slept = await reigns.open();
+    const slept = await terms.open();
     slept.store.createLog('foo', NO_LIMITS).append(pubMsg('foo', 'm1'), 1);
     await slept.host.commit();
-    const prepared = path.join(reigns.dir, 'journal', '00000001.000002.log');
+    const prepared = path.join(terms.dir, 'journal', '00000001.000002.log');
     await until(() => fs.existsSync(prepared), 'the next file is prepared');
     wakes.push(() => slept.store.close());
-    const next = await reigns.open();
+    const next = await terms.open();
     assert.equal(wakes.length, 0);
     assert.deepEqual(await readAll(next.store.recovered.logs[0]!), ['m1']);
   });
 
   it('is refused under an epoch that is not above all before', async (t) => {
-    const reigns = new Reigns(t);
-    await reigns.open();
-    await assert.rejects(reigns.open({ epoch: 1 }), { code: 'lost' });
+    const terms = new Terms(t);
+    await terms.open();
+    await assert.rejects(terms.open({ epoch: 1 }), { code: 'lost' });
   });
 });
 
 describe('a file store is refused, untouched,', () => {
   it('when it is of another cluster: the error names both', async (t) => {
-    const reigns = new Reigns(t);
-    await (await reigns.open()).store.close();
-    await assert.rejects(reigns.open({ clusterId: 'other' }), /"test-cluster".*"other"/);
+    const terms = new Terms(t);
+    await (await terms.open()).store.close();
+    await assert.rejects(terms.open({ clusterId: 'other' }), /"test-cluster".*"other"/);
   });
 
   it('when its format is newer', async (t) => {
-    const reigns = new Reigns(t);
-    await (await reigns.open()).store.close();
-    const identity = `${reigns.dir}/stanchion.json`;
+    const terms = new Terms(t);
+    await (await terms.open()).store.close();
+    const identity = `${terms.dir}/stanchion.json`;
     fs.writeFileSync(
       identity,
       fs.readFileSync(identity, 'utf8').replace('"formatVersion": 1', '"formatVersion": 2'),
     );
-    const before = fs.readdirSync(reigns.dir, { recursive: true });
-    await assert.rejects(reigns.open(), { code: 'newer-version' });
-    assert.deepEqual(fs.readdirSync(reigns.dir, { recursive: true }), before);
+    const before = fs.readdirSync(terms.dir, { recursive: true });
+    await assert.rejects(terms.open(), { code: 'newer-version' });
+    assert.deepEqual(fs.readdirSync(terms.dir, { recursive: true }), before);
   });
 
   it('when the directory holds something else', async (t) => {
-    const reigns = new Reigns(t);
-    fs.writeFileSync(`${reigns.dir}/thesis.txt`, 'do not touch');
-    await assert.rejects(reigns.open(), /thesis\.txt/);
-    assert.deepEqual(fs.readdirSync(reigns.dir), ['thesis.txt']);
+    const terms = new Terms(t);
+    fs.writeFileSync(`${terms.dir}/thesis.txt`, 'do not touch');
+    await assert.rejects(terms.open(), /thesis\.txt/);
+    assert.deepEqual(fs.readdirSync(terms.dir), ['thesis.txt']);
   });
 
   it('when the file system renames what is not there', async (t) => {
@@ -186,16 +186,16 @@ describe('a file store is refused, untouched,', () => {
       ...nodeFs,
       rename: async (from: string, to: string) => nodeFs.rename(from, to).catch(() => {}),
     };
-    await assert.rejects(new Reigns(t, lax).open(), { code: 'unsupported' });
+    await assert.rejects(new Terms(t, lax).open(), { code: 'unsupported' });
   });
 });
 
 describe('a file store under load', () => {
   it('makes checkpoints also while more comes all the time than has been written', async (t) => {
-    const reigns = new Reigns(t);
-    const { store, host } = await reigns.open(SMALL);
+    const terms = new Terms(t);
+    const { store, host } = await terms.open(SMALL);
     const log = store.createLog('foo', NO_LIMITS);
-    const files = (): number => fs.readdirSync(`${reigns.dir}/journal`).length;
+    const files = (): number => fs.readdirSync(`${terms.dir}/journal`).length;
     const text = 'x'.repeat(4_096);
     let most = 0;
     const fill = (): void => {
@@ -213,7 +213,7 @@ describe('a file store under load', () => {
     await until(() => log.lastSequence >= 4_000 && store.pendingBytes === 0, 'all is written');
     assert.ok(most <= 4, `there were ${most} journals: they are removed when a checkpoint stands for them`);
     const { lastSequence } = log;
-    const again = await reigns.open(SMALL);
+    const again = await terms.open(SMALL);
     assert.equal(again.store.recovered.logs[0]!.lastSequence, lastSequence);
     assert.equal((await readAll(again.store.recovered.logs[0]!)).length, lastSequence);
   });
@@ -233,7 +233,7 @@ describe('a file store under load', () => {
       },
     };
     const clock = new HastyClock(30_000);
-    const { store, host, warnings } = await new Reigns(t, slow).open({ ...SMALL, clock });
+    const { store, host, warnings } = await new Terms(t, slow).open({ ...SMALL, clock });
     const log = store.createLog('foo', NO_LIMITS);
     log.append(pubMsg('foo', 'x'), 1);
     await host.commit();
@@ -248,7 +248,7 @@ describe('a file store under load', () => {
 
   it('gives back the blocks that it keeps for the next checkpoint when none comes for 5 s', async (t) => {
     const clock = new HastyClock(5_000);
-    const opened = await new Reigns(t).open({ ...SMALL, cacheBytes: 0, clock });
+    const opened = await new Terms(t).open({ ...SMALL, cacheBytes: 0, clock });
     const { store, host } = opened;
     const log = store.createLog('foo', NO_LIMITS);
     for (let i = 0; i < 200; i++) log.append(pubMsg('foo', 'x'.repeat(1_000)), 1);
@@ -265,8 +265,8 @@ describe('a file store under load', () => {
   });
 
   it('goes through rolls, checkpoints and merges with many channels, and loses nothing', async (t) => {
-    const reigns = new Reigns(t);
-    const { store, host } = await reigns.open(SMALL);
+    const terms = new Terms(t);
+    const { store, host } = await terms.open(SMALL);
     const logs = Array.from({ length: 30 }, (_, i) =>
       store.createLog(`c${i}`, { ...NO_LIMITS, maxMessages: i % 3 === 0 ? 10 : 0 }),
     );
@@ -287,7 +287,7 @@ describe('a file store under load', () => {
     };
     await check(logs);
     await store.close();
-    const again = (await reigns.open(SMALL)).store.recovered.logs;
+    const again = (await terms.open(SMALL)).store.recovered.logs;
     assert.equal(again.length, 30);
     for (const [i, log] of again.entries())
       log.setLimits({ ...NO_LIMITS, maxMessages: i % 3 === 0 ? 10 : 0 });
@@ -299,7 +299,7 @@ describe('a file store under load', () => {
   });
 
   it('behaves as an array does, whatever is done to it', async (t) => {
-    const reigns = new Reigns(t);
+    const terms = new Terms(t);
     type Step =
       | { do: 'append'; count: number; bytes: number }
       | { do: 'limit'; maxMessages: number }
@@ -330,9 +330,9 @@ describe('a file store under load', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
         const small = { ...SMALL, blockBytes: 8 * 1024, cacheBytes: 16 * 1024 };
-        let opened = await reigns.open(small);
+        let opened = await terms.open(small);
         try {
-          const name = `channel-${reigns.epoch}`;
+          const name = `channel-${terms.epoch}`;
           let log = opened.store.createLog(name, NO_LIMITS);
           let model: string[] = [];
           let limit = Number.POSITIVE_INFINITY;
@@ -353,7 +353,7 @@ describe('a file store under load', () => {
             else {
               await opened.host.commit().catch(() => {});
               await opened.store.close();
-              opened = await reigns.open(small);
+              opened = await terms.open(small);
               log = opened.store.recovered.logs.find((candidate) => candidate.name === name)!;
               log.setLimits({ ...NO_LIMITS, maxMessages: limit === Number.POSITIVE_INFINITY ? 0 : limit });
             }
@@ -371,11 +371,11 @@ describe('a file store under load', () => {
 
 describe('a killed process', () => {
   it('leaves everything that it was told is durable', { timeout: 60_000 }, async (t) => {
-    const reigns = new Reigns(t);
+    const terms = new Terms(t);
     const script = path.join(import.meta.dirname, 'appender.ts');
     let promised = 0;
     for (let round = 1; round <= 4; round++) {
-      const child = fork(script, [reigns.dir, String(++reigns.epoch)], { execArgv: ['--import', 'tsx'] });
+      const child = fork(script, [terms.dir, String(++terms.epoch)], { execArgv: ['--import', 'tsx'] });
       const exited = new Promise((resolve) => child.once('exit', resolve));
       await new Promise<void>((resolve) => {
         let told = 0;
@@ -386,7 +386,7 @@ describe('a killed process', () => {
         child.once('exit', () => resolve());
       });
       await exited;
-      const { store } = await reigns.open();
+      const { store } = await terms.open();
       const [log] = store.recovered.logs;
       assert.ok(log!.lastSequence >= promised, `${log!.lastSequence} of ${promised}`);
       for (const [i, message] of (await readAll(log!)).entries()) assert.equal(message, `message ${i + 1}`);
@@ -409,8 +409,8 @@ describe('a disk without room', () => {
 
   it('has publishes refused with the reason, keeps what it has, and takes them again when there is room', async (t) => {
     const { disk, full } = smallDisk();
-    const reigns = new Reigns(t, disk);
-    const { store, host } = await reigns.open(SMALL);
+    const terms = new Terms(t, disk);
+    const { store, host } = await terms.open(SMALL);
     const log = store.createLog('foo', NO_LIMITS);
     await host.commit();
     // The next file is there already: it may be used up.
@@ -438,15 +438,15 @@ describe('a disk without room', () => {
     await host.commit();
     assert.equal(host.failed, undefined);
     await store.close();
-    const again = await reigns.open(SMALL);
+    const again = await terms.open(SMALL);
     assert.equal(again.store.recovered.logs[0]!.lastSequence, sequence + 1);
     assert.equal(again.store.recovered.clients.length, 1);
   });
 
   it('keeps a batch that could not be written, and writes it when there is room', async (t) => {
     const disk = new SimFs();
-    const reigns = new Reigns(t, disk);
-    const { store, host } = await reigns.open(SMALL);
+    const terms = new Terms(t, disk);
+    const { store, host } = await terms.open(SMALL);
     const log = store.createLog('foo', NO_LIMITS);
     await host.commit();
     let isFull = true;
@@ -461,7 +461,7 @@ describe('a disk without room', () => {
     await committing;
     await until(() => store.fullReason === undefined, 'room');
     await store.close();
-    const again = await reigns.open(SMALL);
+    const again = await terms.open(SMALL);
     assert.deepEqual(await readAll(again.store.recovered.logs[0]!), ['kept']);
   });
 
@@ -471,12 +471,12 @@ describe('a disk without room', () => {
       if (operation === 'open' && file.includes('/journal/')) throw failure('ENOSPC', file);
     };
     assert.equal(full.is, false);
-    await assert.rejects(new Reigns(t, disk).open(), { code: 'no-space' });
+    await assert.rejects(new Terms(t, disk).open(), { code: 'no-space' });
   });
 
   it('is told apart from a failed write, after which nothing is promised any more', async (t) => {
     const disk = new SimFs();
-    const { store, host } = await new Reigns(t, disk).open(SMALL);
+    const { store, host } = await new Terms(t, disk).open(SMALL);
     const log = store.createLog('foo', NO_LIMITS);
     await host.commit();
     disk.onOperation = (operation, file) => {
@@ -495,7 +495,7 @@ describe('a disk without room', () => {
 describe('a file store that is touched, since nothing happens on it', () => {
   it('finds out that its disk takes nothing any more, and can be touched again after that', async (t) => {
     const disk = new SimFs();
-    const { store, host } = await new Reigns(t, disk).open(SMALL);
+    const { store, host } = await new Terms(t, disk).open(SMALL);
     disk.onOperation = (operation, file) => {
       if (operation === 'write' && file.includes('/journal/')) throw failure('EIO', file);
     };
@@ -506,7 +506,7 @@ describe('a file store that is touched, since nothing happens on it', () => {
   });
 
   it('takes it in silence when its lease is lost, or it is closed', async (t) => {
-    const { store, host } = await new Reigns(t).open({ fence: () => Promise.reject(new Error('lost')) });
+    const { store, host } = await new Terms(t).open({ fence: () => Promise.reject(new Error('lost')) });
     store.touch();
     await until(() => host.failed !== undefined, 'it fails');
     store.touch();
@@ -515,8 +515,8 @@ describe('a file store that is touched, since nothing happens on it', () => {
   });
 
   it('has what it had, after hundreds of times', async (t) => {
-    const reigns = new Reigns(t, new SimFs());
-    const { store, host } = await reigns.open(SMALL);
+    const terms = new Terms(t, new SimFs());
+    const { store, host } = await terms.open(SMALL);
     const log = store.createLog('foo', NO_LIMITS);
     log.append(pubMsg('foo', 'kept'), 1);
     await host.commit();
@@ -526,7 +526,7 @@ describe('a file store that is touched, since nothing happens on it', () => {
       await until(() => store.committed > committed, 'it is written');
     }
     await store.close();
-    const again = await reigns.open(SMALL);
+    const again = await terms.open(SMALL);
     assert.deepEqual(await readAll(again.store.recovered.logs[0]!), ['kept']);
   });
 });
@@ -535,8 +535,8 @@ describe('the fence', () => {
   it('comes after the write and before anything is said; one covers all batches written before it', async (t) => {
     const open: (() => void)[] = [];
     let isOver = false;
-    const reigns = new Reigns(t);
-    const { store } = await reigns.open({
+    const terms = new Terms(t);
+    const { store } = await terms.open({
       fence: () => (isOver ? Promise.resolve() : new Promise((resolve) => open.push(resolve))),
     });
     const host = new TestHost(store);
@@ -565,7 +565,7 @@ describe('the fence', () => {
   });
 
   it('that fails is the end: nothing of the batch was ever said', async (t) => {
-    const { store } = await new Reigns(t).open({ fence: () => Promise.reject(new Error('taken over')) });
+    const { store } = await new Terms(t).open({ fence: () => Promise.reject(new Error('taken over')) });
     const host = new TestHost(store);
     store.createLog('foo', NO_LIMITS);
     await assert.rejects(host.commit(), /taken over/);

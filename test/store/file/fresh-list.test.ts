@@ -5,7 +5,7 @@ import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
 import { testFileSystem } from '../../../src/files/self-test.js';
 import { listFresh } from '../../../src/store/file/fresh-list.js';
 import { openIdentity } from '../../../src/store/file/identity.js';
-import { Reigns, temporaryDirectory } from '../file-support.js';
+import { Terms, temporaryDirectory } from '../file-support.js';
 import { failure } from '../sim-fs.js';
 import { NO_LIMITS, pubMsg, random, readAll, TestClock } from '../support.js';
 
@@ -27,7 +27,7 @@ function remembering(inner: StoreFs, forgets: 'after own changes' | 'never'): St
   };
 }
 
-describe('a listing for a new reign', () => {
+describe('a listing for a new term', () => {
   it('shows what others made since the mount listed the directory', async (t) => {
     const dir = temporaryDirectory(t);
     const mount = remembering(nodeFs, 'after own changes');
@@ -54,19 +54,19 @@ describe('a listing for a new reign', () => {
   });
 
   it('need not show the newest journal: it is found by its name', async (t) => {
-    const reigns = new Reigns(t);
+    const terms = new Terms(t);
     for (let epoch = 1; epoch <= 3; epoch++) {
-      const { store, host } = await reigns.open();
+      const { store, host } = await terms.open();
       const log = store.recovered.logs[0] ?? store.createLog('orders', NO_LIMITS);
-      log.append(pubMsg('orders', `of reign ${epoch}`), 1);
+      log.append(pubMsg('orders', `of lease ${epoch}`), 1);
       await host.commit();
     }
     const hidesTheNewest: StoreFs = {
       ...nodeFs,
       list: async (dir) => (await nodeFs.list(dir)).filter((name) => !name.startsWith('00000003.')),
     };
-    const { store } = await reigns.open({ fs: hidesTheNewest });
-    assert.deepEqual(await readAll(store.recovered.logs[0]!), ['of reign 1', 'of reign 2', 'of reign 3']);
+    const { store } = await terms.open({ fs: hidesTheNewest });
+    assert.deepEqual(await readAll(store.recovered.logs[0]!), ['of lease 1', 'of lease 2', 'of lease 3']);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ClientRecord } from '../../../src/store/types/store.js';
 import { within } from '../../harness/wait.js';
-import { type OpenedStore, Reigns, SMALL, until } from '../file-support.js';
+import { type OpenedStore, SMALL, Terms, until } from '../file-support.js';
 import { failure, SimFs } from '../sim-fs.js';
 import { NO_LIMITS, pubMsg, readAll } from '../support.js';
 
@@ -35,8 +35,8 @@ class FullDisk extends SimFs {
   }
 }
 
-async function openFull(reigns: Reigns, disk: FullDisk): Promise<OpenedStore> {
-  const opened = await reigns.open(SMALL);
+async function openFull(terms: Terms, disk: FullDisk): Promise<OpenedStore> {
+  const opened = await terms.open(SMALL);
   await until(
     () => opened.store.admit(900_000) === 'yes',
     'the next journal: all of the first one may be used',
@@ -48,8 +48,8 @@ async function openFull(reigns: Reigns, disk: FullDisk): Promise<OpenedStore> {
 describe('a file store on a full disk', () => {
   it('admits no more messages at once than it has room for, and what is no message goes on behind them', async (t) => {
     const disk = new FullDisk();
-    const reigns = new Reigns(t, disk);
-    const { store, host } = await openFull(reigns, disk);
+    const terms = new Terms(t, disk);
+    const { store, host } = await openFull(terms, disk);
     const log = store.createLog('foo', NO_LIMITS);
     while (store.admit(MESSAGE.length) === 'yes') log.append(pubMsg('foo', MESSAGE), 1);
     assert.ok(log.lastSequence > 40, `${log.lastSequence} found room: two files are there`);
@@ -60,13 +60,13 @@ describe('a file store on a full disk', () => {
     const { lastSequence } = log;
     await store.close();
     disk.isFull = false;
-    const again = await reigns.open(SMALL);
+    const again = await terms.open(SMALL);
     assert.equal((await readAll(again.store.recovered.logs[0]!)).length, lastSequence);
   });
 
   it('puts a message off while the file for it is being made, and says when to ask again', async (t) => {
     const disk = new FullDisk();
-    const { store, host } = await new Reigns(t, disk).open(SMALL);
+    const { store, host } = await new Terms(t, disk).open(SMALL);
     let asked = 0;
     host.onRoom = () => {
       asked++;
@@ -80,7 +80,7 @@ describe('a file store on a full disk', () => {
   });
 
   it('has room made for a message that is larger than a journal file', async (t) => {
-    const { store, host } = await new Reigns(t, new FullDisk()).open(SMALL);
+    const { store, host } = await new Terms(t, new FullDisk()).open(SMALL);
     const log = store.createLog('foo', NO_LIMITS);
     const large = 'x'.repeat(3_000_000);
     await until(() => store.admit(large.length) === 'yes', 'room for it');
@@ -90,15 +90,15 @@ describe('a file store on a full disk', () => {
 
   it('is not kept from giving room back by messages that have expired since', async (t) => {
     const disk = new FullDisk('segments/');
-    const reigns = new Reigns(t, disk);
-    const { store, host } = await openFull(reigns, disk);
+    const terms = new Terms(t, disk);
+    const { store, host } = await openFull(terms, disk);
     const log = store.createLog('foo', { ...NO_LIMITS, maxAgeMs: 10_000 });
     for (let i = 0; i < 10; i++) log.append(pubMsg('foo', MESSAGE), 1);
     await host.commit();
     store.checkpoint();
     await until(() => !store.isCheckpointing, 'the first try');
     assert.deepEqual(disk.names('checkpoints'), []);
-    reigns.clock.wallMs += 60_000;
+    terms.clock.wallMs += 60_000;
     store.expire();
     assert.equal(log.messageCount, 0);
     await until(() => disk.names('checkpoints').length === 1, 'the checkpoint');
@@ -112,8 +112,8 @@ describe('a file store on a full disk', () => {
   ] as const) {
     it(`goes on out of what was set aside, whatever comes in, though no room comes back: ${code}`, async (t) => {
       const disk = new FullDisk('', code);
-      const reigns = new Reigns(t, disk);
-      const { store, host } = await reigns.open(SMALL);
+      const terms = new Terms(t, disk);
+      const { store, host } = await terms.open(SMALL);
       const log = store.createLog('foo', NO_LIMITS);
       for (let i = 0; i < 20; i++) log.append(pubMsg('foo', MESSAGE), 1);
       await host.commit();
@@ -130,7 +130,7 @@ describe('a file store on a full disk', () => {
       assert.deepEqual(store.admit(MESSAGE.length), { full: reason });
       assert.ok(disk.names('checkpoints').length === 1 && disk.names('segments').length === 1);
       await store.close();
-      const again = await reigns.open(SMALL);
+      const again = await terms.open(SMALL);
       assert.equal((await readAll(again.store.recovered.logs[0]!)).length, 20);
       disk.isFull = false;
       await until(() => again.store.admit(MESSAGE.length) === 'yes', 'messages are taken again');

@@ -4,15 +4,15 @@ import { nodeFs, type StoreFile, type StoreFs } from '../../../src/files/fs.js';
 import { chooseSegments } from '../../../src/store/file/merger.js';
 import { MAX_MERGED_SEGMENTS } from '../../../src/store/segments/merge-reader.js';
 import { Segment } from '../../../src/store/segments/segment.js';
-import { checkpointed, Reigns, SMALL, until } from '../file-support.js';
+import { checkpointed, SMALL, Terms, until } from '../file-support.js';
 import { failure, SimFs } from '../sim-fs.js';
 import { NO_LIMITS, pubMsg, readAll } from '../support.js';
 
 describe('a merge', () => {
   it('reads each segment from front to back once, however many have gathered and of however many channels', async (t) => {
     const { fs, reads, release } = segmentReads(t);
-    const reigns = new Reigns(t, fs);
-    const opened = await reigns.open(SMALL);
+    const terms = new Terms(t, fs);
+    const opened = await terms.open(SMALL);
     const { store, host } = opened;
     const logs = Array.from({ length: 50 }, (_, i) => store.createLog(`c${i}`, NO_LIMITS));
     const rounds = 8 + 2 * MAX_MERGED_SEGMENTS;
@@ -50,8 +50,8 @@ describe('a merge', () => {
       throw failure('ENOSPC', path);
     };
     let allowed = Number.POSITIVE_INFINITY;
-    const reigns = new Reigns(t, disk);
-    const opened = await reigns.open(SMALL);
+    const terms = new Terms(t, disk);
+    const opened = await terms.open(SMALL);
     const { store, host } = opened;
     const short = store.createLog('short', { ...NO_LIMITS, maxMessages: 2 });
     const long = store.createLog('long', NO_LIMITS);

@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { MemoryStore } from '../../../src/store/memory/memory-store.js';
 import type { LogLimits, MessageRef, Store } from '../../../src/store/types/store.js';
 import { waitFor } from '../../harness/wait.js';
-import { checkpointed, Reigns, SMALL } from '../file-support.js';
+import { checkpointed, SMALL, Terms } from '../file-support.js';
 import { NO_LIMITS, pubMsg, random, read, readAll, TestClock, TestHost } from '../support.js';
 
 interface Subject {
@@ -21,14 +21,14 @@ const kinds: Record<string, (t: TestContext) => Promise<Subject>> = {
     return { store, host: new TestHost(store), clock, settle: async () => {} };
   },
   'file store, recent messages': async (t) => {
-    const reigns = new Reigns(t);
-    const { store, host } = await reigns.open();
-    return { store, host, clock: reigns.clock, settle: async () => {} };
+    const terms = new Terms(t);
+    const { store, host } = await terms.open();
+    return { store, host, clock: terms.clock, settle: async () => {} };
   },
   'file store, messages on disk': async (t) => {
-    const reigns = new Reigns(t);
-    const opened = await reigns.open({ ...SMALL, blockBytes: 1024, cacheBytes: 0 });
-    return { ...opened, clock: reigns.clock, settle: () => checkpointed(opened) };
+    const terms = new Terms(t);
+    const opened = await terms.open({ ...SMALL, blockBytes: 1024, cacheBytes: 0 });
+    return { ...opened, clock: terms.clock, settle: () => checkpointed(opened) };
   },
 };
 

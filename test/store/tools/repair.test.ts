@@ -22,7 +22,7 @@ class Builder {
   readonly stored: Stored = new Map();
   #count = 0;
 
-  async reign(epoch: number, work: (reign: Writing) => Promise<void>): Promise<void> {
+  async lease(epoch: number, work: (lease: Writing) => Promise<void>): Promise<void> {
     const store = await open(this.fs, epoch);
     const host = new TestHost(store);
     const records = store.recovered;
@@ -70,10 +70,10 @@ function open(fs: SimFs, epoch: number, warn: (message: string) => void = () => 
   return openFileStore({ fs, clock, random, dir: DIR, epoch, warn, ...settings });
 }
 
-/** Two segments, a checkpoint, and the journals of two reigns behind it; a durable with messages unacknowledged. */
+/** Two segments, a checkpoint, and the journals of two terms behind it; a durable with messages unacknowledged. */
 async function smallStore(): Promise<{ fs: SimFs; stored: Stored; epoch: number }> {
   const builder = new Builder();
-  await builder.reign(1, async ({ store, publish, commit, checkpoint }) => {
+  await builder.lease(1, async ({ store, publish, commit, checkpoint }) => {
     for (const channel of CHANNELS) publish(channel, 12);
     await commit();
     await checkpoint();
@@ -83,7 +83,7 @@ async function smallStore(): Promise<{ fs: SimFs; stored: Stored; epoch: number 
     store.putSubscription(DURABLE);
     await commit();
   });
-  await builder.reign(2, async ({ store, publish, commit, checkpoint }) => {
+  await builder.lease(2, async ({ store, publish, commit, checkpoint }) => {
     publish('orders', 3);
     await commit();
     await checkpoint();
@@ -93,15 +93,15 @@ async function smallStore(): Promise<{ fs: SimFs; stored: Stored; epoch: number 
       await commit();
     }
   });
-  await builder.reign(3, async ({ publish, commit }) => {
+  await builder.lease(3, async ({ publish, commit }) => {
     publish('new', 3);
     publish('orders', 2);
     await commit();
     publish('orders', 1);
     await commit();
   });
-  // The last batch of a reign may be torn, as far as anybody can tell. So there is one behind it.
-  await builder.reign(4, async () => {});
+  // The last batch of a term may be torn, as far as anybody can tell. So there is one behind it.
+  await builder.lease(4, async () => {});
   return { fs: builder.fs.restarted('synced'), stored: builder.stored, epoch: 4 };
 }
 
