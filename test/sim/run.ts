@@ -1,11 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { runSeeds } from './crew.js';
+import { digests } from './digests.js';
 import { simulate } from './simulation.js';
 import { Tally } from './tally.js';
 
 const USAGE = `npm run sim -- [--seeds 200] [--first 1]   runs so many seeds, from the first on
 npm run sim -- --fresh [--seeds 200]       runs so many that were never run before, taken by chance
+npm run sim -- --digests [--seeds 40]      prints a digest of each seed's run, to compare two versions of the code
 npm run sim -- --seed N                    replays one, and tells what happened, line by line`;
 
 /** Fresh seeds begin here: nobody counts from 1 up to it. The generator takes numbers of 32 bits. */
@@ -18,6 +20,7 @@ async function main(): Promise<number> {
       seeds: { type: 'string', default: '200' },
       first: { type: 'string' },
       fresh: { type: 'boolean', default: false },
+      digests: { type: 'boolean', default: false },
       seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -34,6 +37,10 @@ async function main(): Promise<number> {
   const first = values.fresh
     ? randomInt(FIRST_FRESH, SEEDS_END - count)
     : whole('first', values.first ?? '1');
+  if (values.digests) {
+    for await (const line of digests(first, count)) console.log(line);
+    return 0;
+  }
   if (values.fresh)
     console.log(`seeds ${first} to ${first + count - 1}: again with --first ${first} --seeds ${count}`);
   const tally = new Tally();
