@@ -5,7 +5,7 @@ import { holdsFor, waitFor } from '../harness/wait.js';
 import { NatsProcess } from '../nats/nats-process.js';
 import { groupWorld } from './group-world.js';
 
-describe('members of a group that are cut off from each other', { concurrency: true }, () => {
+describe('members of a group that are cut off from each other', { concurrency: 3 }, () => {
   it('replaces an active whose nats-server is gone', async (t) => {
     const { members, start, settled } = await groupWorld(t);
     const lonely = await NatsProcess.start();

@@ -1,3 +1,4 @@
+import { cpSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,4 +106,12 @@ export async function groupWorld(t: TestContext): Promise<GroupWorld> {
       return answer;
     },
   };
+}
+
+/** Copies a store that is in use: right after its lease was renewed, since the next renewal renames a file of it. */
+export async function copyStore(from: string, to: string): Promise<void> {
+  const lease = (): string => readdirSync(join(from, 'reign')).join();
+  const before = lease();
+  await waitFor(() => lease() !== before, 'a renewal');
+  cpSync(from, to, { recursive: true });
 }

@@ -9,8 +9,8 @@ import type { TakeoverTimeline } from '../../src/group/talk/takeover-timeline.js
 import { holdsFor, waitFor, within } from '../harness/wait.js';
 import { groupWorld } from './group-world.js';
 
-// Each test has a nats-server and a store of its own: they wait side by side.
-describe('a handover in a group of brokers', { concurrency: true }, () => {
+// Each test has a nats-server and a store of its own: some wait side by side.
+describe('a handover in a group of brokers', { concurrency: 3 }, () => {
   it('tells the story of each takeover, and every member knows of it', async (t) => {
     const { start, statuses, settled, client, handOver } = await groupWorld(t);
     const stories = async (): Promise<(TakeoverTimeline | null)[][]> =>

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { holdsFor, waitFor } from '../harness/wait.js';
-import { groupWorld } from './group-world.js';
+import { copyStore, groupWorld } from './group-world.js';
 
-// Each test has a nats-server and a store of its own: they wait side by side.
-describe('a group of brokers on one store', { concurrency: true }, () => {
+// Each test has a nats-server and a store of its own: some wait side by side.
+describe('a group of brokers on one store', { concurrency: 3 }, () => {
   it('has one that serves, and others that watch', async (t) => {
     const { start, statuses, settled, client } = await groupWorld(t);
     await start('a');
@@ -56,7 +55,7 @@ describe('a group of brokers on one store', { concurrency: true }, () => {
     await start('a');
     await settled(0);
     const copy = join(dir, 'copy');
-    await cp(join(dir, 'store'), copy, { recursive: true });
+    await copyStore(join(dir, 'store'), copy);
     for (const other of [copy, join(dir, 'empty')])
       await assert.rejects(
         start('x', { 'ft-group': 'h', dir: other }),
