@@ -192,7 +192,7 @@ function connectRequest(clientId: string): Uint8Array {
 }
 
 describe('any bytes on any subject of the broker', () => {
-  it('harm nobody: no error, no bad line to NATS, tables that agree, and then it serves as before', async () => {
+  it('do no harm: no error, no bad line to NATS, tables that agree, and then it serves as before', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(handed, { minLength: 20, maxLength: 120 }), async (all) => {
         const fuzzed = await FuzzedBroker.start({ maxChannels: MAX_CHANNELS });
@@ -226,7 +226,7 @@ describe('any bytes on any subject of the broker', () => {
     );
   });
 
-  it('store nothing and subscribe nobody as long as no client is connected', async () => {
+  it('store nothing and make no subscription as long as no client is connected', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(handed, { minLength: 20, maxLength: 200 }), async (all) => {
         const fuzzed = await FuzzedBroker.start();

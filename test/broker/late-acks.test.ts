@@ -52,7 +52,7 @@ describe('what a member that leaves its queue group has not acknowledged', () =>
     assert.deepEqual(broker.sequencesTaken('b'), []);
   });
 
-  it('goes before anything new to the first that joins when nobody was left', async () => {
+  it('goes before anything new to the first that joins a group without members', async () => {
     const { broker, join, a, b } = await leaverAndHeir({ durableName: 'd' });
     await broker.end('subclose', 'a', a);
     await broker.end('subclose', 'b', b);
@@ -73,7 +73,7 @@ describe('what a member that leaves its queue group has not acknowledged', () =>
     assert.deepEqual(broker.sequencesTaken('b'), [1, 2, 3, 4]);
   });
 
-  it('is nobody else’s business: its late acks are forgotten after that time', async () => {
+  it('is redelivered after that time, whatever late acks come', async () => {
     const { broker, a } = await leaverAndHeir();
     await broker.close('a');
     await broker.pass(100);

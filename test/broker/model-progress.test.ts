@@ -9,7 +9,7 @@ function* expanded(ranges: readonly number[]): Iterable<number> {
 }
 
 describe('progress', () => {
-  it('tells a store what is pending, in whatever order messages came, went and came back', () => {
+  it('gives the store what is pending, in whatever order messages came, went and came back', () => {
     const random = new SeededRandom(3);
     for (let life = 0; life < 500; life++) {
       const progress = new Progress();

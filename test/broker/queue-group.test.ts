@@ -116,7 +116,7 @@ describe('a queue group', () => {
     );
   });
 
-  it('that is durable keeps its place and what is pending while nobody is there', async () => {
+  it('that is durable keeps its position and what is pending while it has no members', async () => {
     const { broker, join, a, b } = await groupOfTwo({ durableName: 'd' });
     await broker.publish('p', 'foo', 4);
     await broker.ack(a, ...broker.sequencesTaken('a').slice(0, 1));

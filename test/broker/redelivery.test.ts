@@ -109,7 +109,7 @@ describe('a client that stops answering', () => {
   });
 });
 
-describe('a channel that nobody uses', () => {
+describe('a channel that is not used', () => {
   it('is deleted one limit after its last message, also if that came with its creation', async () => {
     const broker = await InMemoryBroker.start({ limits: { maxInactivityMs: 10_000 } });
     await broker.connect('p');

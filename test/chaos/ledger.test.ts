@@ -52,7 +52,7 @@ describe('the ledger of a chaos run', () => {
     assert.match(violations([shown(1, 'x-1'), shown(3, 'x-3')]), /a has sequence 3 where 2 should be/);
   });
 
-  it('notices a sequence that means two messages, and what nobody has sent', () => {
+  it('notices a sequence that means two messages, and a message that was never sent', () => {
     acked('x-1');
     acked('x-2');
     ledger.see('a', shown(1, 'x-1'), 'one');

@@ -80,7 +80,7 @@ describe('the tools', () => {
       assert.deepEqual(await contentOf(channel), ['a', '', 'b', 'c']);
     });
 
-    it('publishes a file as one message, byte by byte, as often as it is told', async () => {
+    it('publishes a file as one message, byte by byte, as many times as --count says', async () => {
       const channel = rig.name('channel');
       const file = join(rig.folder(), 'bytes');
       writeFileSync(file, Buffer.from([0, 10, 13, 255]));
@@ -90,7 +90,7 @@ describe('the tools', () => {
       assert.equal(JSON.parse(first!).dataBase64, 'AAoN/w==');
     });
 
-    it('tells programs the guid of each message', async () => {
+    it('prints the guid of each message for programs', async () => {
       const channel = rig.name('channel');
       const { stdout } = await run(['pub', channel, '--json'], 'a\nbb\n');
       const lines = stdout.trim().split('\n');
@@ -187,7 +187,7 @@ describe('the tools', () => {
       assert.deepEqual(await contentOf(channel), ['1', '2', '3']);
     });
 
-    it('publishes everything though nobody reads the guids any more', async () => {
+    it('publishes everything though its output is no longer read', async () => {
       const channel = rig.name('channel');
       const child = start(['pub', channel, 'x', '--count', '50000', '--json']);
       await new Promise((resolve) => child.stdout.once('data', resolve));
@@ -267,7 +267,7 @@ describe('the tools', () => {
       assert.equal(raw.stdout, 'ab');
     });
 
-    it('begins where it is told', async () => {
+    it('begins where its flags say', async () => {
       const channel = rig.name('channel');
       await run(['pub', channel], '1\n2\n3\n');
       assert.deepEqual(await contentOf(channel, '--count', '3'), ['1', '2', '3']);
@@ -338,7 +338,7 @@ describe('the tools', () => {
       assert.equal((await run([...flags, '--timeout', '1s'])).stdout, '2');
     });
 
-    it('ends with Ctrl-C, and when nobody reads what it prints', async () => {
+    it('ends with Ctrl-C, and when its output is no longer read', async () => {
       const channel = rig.name('channel');
       await run(['pub', channel], '1\n2\n');
       for (const end of ['SIGINT', 'pipe'] as const) {
@@ -356,7 +356,7 @@ describe('the tools', () => {
   });
 
   describe('stanchion bench', () => {
-    it('measures both sides, and tells programs', async () => {
+    it('measures both sides, and prints JSON for programs', async () => {
       const channel = rig.name('channel');
       const { code, stdout } = await run([
         'bench',
@@ -463,7 +463,7 @@ describe('the tools', () => {
   });
 
   describe('stanchion status', () => {
-    it('says of which group nobody has answered, and what to look after', async () => {
+    it('names the group of which no member has answered, and what to look after', async () => {
       const answer = async (...flags: string[]): Promise<[number | null, string]> => {
         const { code, stdout } = await run(['status', ...flags]);
         return [code, stdout];

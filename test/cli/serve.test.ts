@@ -26,7 +26,7 @@ describe('stanchion', { concurrency: 2 }, () => {
     assert.match(stdout, /Examples:\n +stanchion serve --store file/);
   });
 
-  it('tells its version', async () => {
+  it('prints its version', async () => {
     for (const args of [['--version'], ['serve', '-v']]) {
       assert.deepEqual(await run(args).ended, { exitCode: 0, stdout: `${VERSION}\n`, stderr: '' });
     }
@@ -91,7 +91,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     assert.match(stdout, /"level":"error".*"msg":"the disk is gone"}\n$/);
   });
 
-  it('ends with 1 and the stack on an error that nobody handled', async () => {
+  it('ends with 1 and the stack on an unhandled error', async () => {
     for (const [behaviour, message] of [
       ['throw', 'thrown from a timer'],
       ['reject', 'rejected without a handler'],

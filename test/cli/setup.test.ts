@@ -61,7 +61,7 @@ describe('the set-up', () => {
     }
   });
 
-  it('builds again after somebody else has built', async () => {
+  it('builds again after another build has run', async () => {
     await setUp();
     const soon = new Date(Date.now() + 10_000);
     utimesSync(join(checkout, 'dist/cli/main.js'), soon, soon);

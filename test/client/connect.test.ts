@@ -99,7 +99,7 @@ describe('connecting', () => {
     await (await rig.connect({ clientId: first.clientId })).publish(rig.channel(), 'x');
   });
 
-  it('is told that guids are stored once if it asks, and others are not', {
+  it('hears that guids are stored once if it asks, and not otherwise', {
     skip: isOtherServer,
   }, async () => {
     const raw = await rig.rig.raw();
@@ -171,7 +171,7 @@ describe('connecting', () => {
     await (await rig.connect({ clientId: connection.clientId })).publish(rig.channel(), 'the id is free');
   });
 
-  it('closes the NATS connection that it made, and tells that it is closed', async () => {
+  it('closes the NATS connection that it made, and says that it is closed', async () => {
     const connection = await rig.connect();
     assert.equal(connection.isClosed(), false);
     await connection.close();
@@ -241,7 +241,7 @@ describe('connecting', () => {
     }
   });
 
-  it('comes back by itself, with its subscriptions, if it is told to', async () => {
+  it('comes back by itself, with its subscriptions, if resume is set', async () => {
     const connection = await rig.connect({ pingInterval: 1_000, resume: true });
     const statuses = collect(connection);
     const channel = rig.channel();

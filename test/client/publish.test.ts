@@ -173,7 +173,7 @@ describe('publishing', () => {
     });
   });
 
-  it('tells what had no ack when the NATS connection that it borrowed is drained, and throws nowhere else', async () => {
+  it('reports what had no ack when the NATS connection that it borrowed is drained, and throws nowhere else', async () => {
     const nats = await connectNats({ servers: rig.rig.nats.url });
     const connection = await rig.connect({ natsConnection: nats });
     const channel = rig.channel();
@@ -384,7 +384,7 @@ describe('publishing', () => {
     assert.equal(subscription.getPending(), 0);
   });
 
-  it('sends nothing twice when it is told not to', async () => {
+  it('sends nothing twice when retry is off', async () => {
     const nats = await connectNats({ servers: rig.rig.nats.url });
     const connection = await rig.connect({ retry: false });
     const channel = rig.channel();

@@ -91,7 +91,7 @@ describe('a connection that comes back by itself', () => {
     assert.equal(mostAtOnce, 1);
   });
 
-  it('is subscribed to once it is back, by who asks meanwhile', async () => {
+  it('takes subscriptions that are asked for meanwhile, once it is back', async () => {
     const connection = await connect();
     const channel = rig.channel();
     const lost = until('connectionLost', connection);

@@ -195,7 +195,7 @@ describe('subscribing', () => {
     assert.deepEqual(events, ['begin 1', 'end 1', 'begin 2', 'end 2']);
   });
 
-  it('does not ack what a callback failed with, tells of it, and gets it again', async () => {
+  it('does not ack what a callback failed with, reports it, and gets it again', async () => {
     const connection = await rig.connect();
     const channel = await filled(connection, 2);
     const errors: StanError[] = [];
@@ -307,7 +307,7 @@ describe('subscribing', () => {
     assert.throws(() => withCallback[Symbol.asyncIterator](), InvalidOptionError);
   });
 
-  it('keeps the place of a durable when it is closed, and forgets it when it is unsubscribed', async () => {
+  it('keeps the position of a durable when it is closed, and forgets it when it is unsubscribed', async () => {
     const connection = await rig.connect();
     const channel = await filled(connection, 3);
     const options = { durable: 'd', startAt: 'all', manualAck: true } as const;
@@ -366,7 +366,7 @@ describe('subscribing', () => {
     assert.ok(seen.every((mine) => mine.length > 0));
   });
 
-  it('keeps the place of a durable queue group', async () => {
+  it('keeps the position of a durable queue group', async () => {
     const connection = await rig.connect();
     const channel = await filled(connection, 2);
     const options = { queue: 'q', durable: 'd', startAt: 'all', manualAck: true } as const;

@@ -10,7 +10,7 @@ describe('a request of a subscription that is not answered in time', () => {
   const pause = (): void => void rig.rig.broker.signal('SIGSTOP');
   const goOn = (): void => void rig.rig.broker.signal('SIGCONT');
 
-  it('leaves no durable in use that nobody has', async () => {
+  it('leaves no durable in use that no client has', async () => {
     const connection = await rig.connect({ connectTimeout: 300 });
     const channel = rig.channel();
     pause();

@@ -40,7 +40,7 @@ describe('messages that wait to be handed out', () => {
   describe('of a channel that loses its oldest messages', () => {
     const rig = new ClientRig({ store: 'memory', flags: ['--max-msgs', '10'] });
 
-    it('do not pile up when nobody reads them', async () => {
+    it('do not pile up when they are not read', async () => {
       const connection = await rig.connect();
       const channel = rig.channel();
       const options = { maxInFlight: 20, ackWait: 1_000 };

@@ -76,7 +76,7 @@ describe('the time that is believed', () => {
     assert.equal(time.problem, undefined);
   });
 
-  it('believes it after an hour if nobody can say, and never while others say otherwise', () => {
+  it('believes it after an hour if no other clock is known, and never while others differ', () => {
     jump(2 * HOUR_MS);
     verdict = 'wrong';
     pass(3 * HOUR_MS);

@@ -160,7 +160,7 @@ describe('a config file', () => {
     assert.deepEqual(resolve('-c f', {}, 'partitioning: false').warnings, []);
   });
 
-  it('in the syntax of nats-server is told from broken YAML', () => {
+  it('in the syntax of nats-server is recognised, and not taken for broken YAML', () => {
     for (const file of [
       'streaming {\n  store: file\n}',
       'streaming: {\n store: file\n dir: x\n}',

@@ -270,7 +270,7 @@ describe('options that do not fit together', () => {
     assert.match(refusal('-c a.yaml -sc b.yaml', {}, ''), /-c and -sc both name the config file/);
   });
 
-  it('are told of where one has no effect', () => {
+  it('get a warning where one has no effect', () => {
     assert.deepEqual(resolve('--dir d').warnings, ['--dir has no effect with --store memory']);
     assert.deepEqual(resolve('-ns h -p 4333').warnings, [
       '-p has no effect with --nats-server: no nats-server is started',
@@ -283,7 +283,7 @@ describe('options that do not fit together', () => {
       assert.deepEqual(resolve(flags).warnings, [warning]);
   });
 
-  it('are told of nothing when a flag beats what a file has for another case', () => {
+  it('get no warning when a flag beats what a file has for another case', () => {
     assert.deepEqual(resolve('-ns h -c f', {}, 'port: 4333').warnings, []);
     assert.deepEqual(resolve('-c f', {}, 'nats-server: h\nport: 4333').warnings, [
       'config file f: port has no effect with --nats-server: no nats-server is started',

@@ -182,7 +182,7 @@ for (const store of STORES) {
       assert.equal(answers.length, 1);
     });
 
-    it('after a close tells a client of the field that it is out', async () => {
+    it('after a close shows a client of the field that it is out', async () => {
       const clientId = rig.name('client');
       const client = await rig.connect(clientId, { stanPingInterval: 1000 });
       const other = await rig.raw();

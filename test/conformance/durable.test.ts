@@ -190,7 +190,7 @@ for (const store of STORES) {
       );
     });
 
-    it('can be ended by nobody while it is closed', async () => {
+    it('cannot be ended while it is closed', async () => {
       const channel = rig.name('channel');
       const clientId = rig.name('client');
       const client = await rig.raw();

@@ -241,7 +241,7 @@ for (const store of STORES) {
       );
     }
 
-    it('deletes a channel that nobody publishes to or subscribes to; its name starts anew', async () => {
+    it('deletes a channel without publishers and subscriptions; its name starts anew', async () => {
       const client = await rig.connect();
       const channel = rig.name('channel');
       await client.publishMany(channel, 3);

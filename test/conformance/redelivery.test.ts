@@ -182,7 +182,7 @@ for (const store of STORES) {
       for (const { sequences } of subscriptions) assert.deepEqual(sequences, [1]);
     });
 
-    it('of a message that a limit has dropped does not happen, and it is in nobody’s way', async () => {
+    it('of a message that a limit has dropped does not happen, and blocks no other', async () => {
       const broker = await rig.startBroker({ flags: ['--max-msgs', '2'] });
       const channel = rig.name('channel');
       const client = await rig.connect(undefined, { broker });

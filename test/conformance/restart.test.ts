@@ -492,7 +492,7 @@ describe('A restart with the file store', () => {
 describe('A restart with the memory store', () => {
   const rig = new Rig({ store: 'memory' });
 
-  it('starts anew: clients are told that they are out, channels begin at 1', async () => {
+  it('starts anew: clients hear that they are out, channels begin at 1', async () => {
     const channel = rig.name('channel');
     const client = await rig.connect(undefined, { stanPingInterval: 1000, stanMaxPingOut: 100 });
     await client.publishMany(channel, 5);

@@ -148,7 +148,7 @@ describe('the dashboard', {
     return page.locator('#channel-table tbody td.name').allTextContents();
   }
 
-  it('shows, on a standby, who is active and who stands by', async () => {
+  it('shows, on a standby, which member is active and which are standbys', async () => {
     const { node } = await active();
     const standby = ['stan-1', 'stan-2', 'stan-3'].find((other) => other !== node)!;
     await page.goto(`http://127.0.0.1:${portOf(standby)}/`);
@@ -421,7 +421,7 @@ describe('the dashboard', {
     assert.equal(held.length, MAX_PAGES);
   });
 
-  it('complains of nothing, and asks nobody else for anything', () => {
+  it('has no complaint of the browser, and asks no other host for anything', () => {
     assert.deepEqual(complaints, []);
   });
 });

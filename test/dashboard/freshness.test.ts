@@ -42,7 +42,7 @@ describe('how a page of the dashboard knows that it is behind', () => {
     assert.deepEqual(said, []);
   });
 
-  it('says after three seconds without a beat that nobody answers, and again as long as that lasts', () => {
+  it('says after three seconds without a beat that there is no answer, and again as long as that lasts', () => {
     pass(1_000);
     freshness.sample();
     pass(3_000);
@@ -57,7 +57,7 @@ describe('how a page of the dashboard knows that it is behind', () => {
     assert.equal(said.length, 2);
   });
 
-  it('says that nothing new comes from a broker that beats, and tells nothing', () => {
+  it('says that nothing new comes from a broker that beats and sends no samples', () => {
     freshness.sample();
     for (let i = 0; i < 9; i++) {
       pass(1_000);

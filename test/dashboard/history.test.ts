@@ -46,7 +46,7 @@ describe('the hour that a dashboard keeps', () => {
     assert.equal(newest(history.add(summary({ messagesIn: 300 }), 12_000)).published, 100);
   });
 
-  it('has none over a takeover, or while nobody answers', () => {
+  it('has none over a takeover, or while there is no answer', () => {
     const history = new History();
     history.add(summary({ messagesIn: 100 }), 10_000);
     assert.equal(newest(history.add(summary({ serverId: 'b', messagesIn: 5_000 }), 12_000)).published, null);
@@ -61,7 +61,7 @@ describe('the hour that a dashboard keeps', () => {
     assert.equal(newest(history.add(summary({ messagesIn: 300 }), 30_000)).published, null);
   });
 
-  it('has a gap where its own process stood still, and tells of it with the point behind it', () => {
+  it('has a gap where its own process stood still, and marks it at the point behind it', () => {
     const history = new History();
     history.add(summary({ messages: 5 }), 10_000);
     history.add(summary({ messages: 6 }), 12_000);

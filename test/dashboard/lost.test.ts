@@ -174,7 +174,7 @@ describe('the dashboard, on what is not known any more', {
     assert.deepEqual(await opacity(), ['1', '1', '1', '1']);
   });
 
-  it('does not call anybody active from whom nothing is heard, and says why it hears nothing', async () => {
+  it('calls no member active that is not heard, and says why it hears nothing', async () => {
     await nats.stop();
     const active = '^No active has been heard since \\d\\d:\\d\\d:\\d\\d \\(it was [ab]\\)';
     await says(new RegExp(`${active}\\. This member: no connection to NATS since `), 'bad');

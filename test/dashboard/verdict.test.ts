@@ -51,7 +51,7 @@ describe('what the dashboard says of a group in one sentence', () => {
   const silent = (of: MemberRow, silentMs = 5_000): MemberRow => ({ ...of, silentMs });
   const impaired = (of: MemberRow): MemberRow => ({ ...of, problem: 'the store cannot be watched' });
 
-  it('is green only while one is active, another would take over, and none is missing or in problem', () => {
+  it('is green only while one is active, another would take over, and none is missing or has a problem', () => {
     assert.deepEqual(says([a, b, c]), ['a is active, 2 standing by', 'good']);
     assert.deepEqual(says([a]), ['a is active, and nobody would take over', 'warn']);
     assert.deepEqual(says([a, b, silent(c)]), [
@@ -66,7 +66,7 @@ describe('what the dashboard says of a group in one sentence', () => {
     assert.deepEqual(says([impaired(a), b]), ['a is active, 1 standing by. With a problem: a', 'bad']);
   });
 
-  it('is red while nobody is heard to be active, and names who was', () => {
+  it('is red while no member is heard to be active, and names the one that was', () => {
     assert.deepEqual(says([silent(a), b]), [
       'No active has been heard since 11:59:55 (it was a): clients wait',
       'bad',
@@ -84,7 +84,7 @@ describe('what the dashboard says of a group in one sentence', () => {
     ]);
   });
 
-  it('tells of two actives, of a full store, and of a start', () => {
+  it('reports two actives, a full store, and a start', () => {
     assert.deepEqual(says([a, member('b', 'active')]), ['2 members say that they are active', 'bad']);
     assert.deepEqual(says([a, b], {}, 'no space'), [
       'a is active, 1 standing by. The store is full, publishers get errors: no space',

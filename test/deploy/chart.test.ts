@@ -68,7 +68,7 @@ describe('the chart', () => {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('tells of each of its values in its README (node scripts/chart.mjs readme)', () => {
+  it('documents each of its values in its README (node scripts/chart.mjs readme)', () => {
     assert.equal(readFileSync(join(CHART, 'README.md'), 'utf8'), script.readmeWithValues());
   });
 
@@ -135,7 +135,7 @@ describe('the chart', () => {
     assert.equal(urlOf(render(...port)), 'nats://stanchion-nats:6222');
   });
 
-  it('lets brokers out to the ports of their NATS servers, unless told which', HELM, () => {
+  it('lets brokers out to the ports of their NATS servers, or to those in its values', HELM, () => {
     const portsOf = (nats: object, natsPorts?: number[]): number[] => {
       const values = join(folder, 'policy.yaml');
       const networkPolicy = { enabled: true, ...(natsPorts !== undefined && { natsPorts }) };

@@ -16,7 +16,7 @@ describe('a broker in the same process', () => {
     assert.deepEqual(await broker.stopped, { exitCode: 0 });
   });
 
-  it('logs to whom it is told', async () => {
+  it('logs to the logger that it is given', async () => {
     const nats = await NatsServer.start();
     const messages: string[] = [];
     const say = (_fields: unknown, message: string): void => void messages.push(message);

@@ -159,7 +159,7 @@ describe('the check of a drill', () => {
     assert.match(failure(), /^1 sequences between others that hold nothing/m);
   });
 
-  it('finds a bit that has fallen over, and messages that nobody sent', () => {
+  it('finds a flipped bit, and messages that were never sent', () => {
     scene.publish(scene.a, 3);
     scene.deliverAll();
     scene.store[1] = Buffer.from(scene.store[1]!);
@@ -188,7 +188,7 @@ describe('the check of a drill', () => {
     assert.match(failure(), /^1 never given to the regular subscription/);
   });
 
-  it('tells what came again without the mark, and what came late, from what may come again', () => {
+  it('distinguishes a redelivery without its flag, and a late one, from those that may come', () => {
     scene.publish(scene.a, 6);
     for (const sequence of [1, 2, 4, 3, 5, 6]) scene.deliver(sequence);
     scene.deliver(2);

@@ -143,7 +143,7 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
     assert.match(readFileSync(join(dir, 'logs', 'stan-1.log'), 'utf8'), /Standby: watching/);
   });
 
-  it('ends at Ctrl-C with what it knows, and lets nobody stand still', { timeout: 60_000 }, async () => {
+  it('ends at Ctrl-C with what it knows, and leaves no process paused', { timeout: 60_000 }, async () => {
     const dir = join(folder, 'new');
     const command = new Command(
       {},
@@ -232,7 +232,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
       ...['--nats-server', nats.url, '--cluster-id', 'live', '--settle', '100ms', '--rate', '200', ...args],
     );
 
-  it('says what it does, asks it to hand over and signals nobody, unless it is told that it may', {
+  it('says what it does, asks it to hand over, and signals no process unless allowed to', {
     timeout: 60_000,
   }, async () => {
     await startGroup();
@@ -276,7 +276,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     throw new Error('nobody is active');
   }
 
-  it('uses the same three channels each time, and leaves nobody in them, also after a kill and Ctrl-C', {
+  it('uses the same three channels each time, and leaves no client in them, also after a kill and Ctrl-C', {
     timeout: 60_000,
   }, async () => {
     await startGroup('--http-port', '-1');
@@ -329,7 +329,9 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     assert.match(stdout, /^FAILED: .*51 removed by the limits of stanchion\.drill\.stored/m);
   });
 
-  it('fails if nobody takes over in time, and wakes who was paused', { timeout: 60_000 }, async () => {
+  it('fails if no member takes over in time, and wakes the one that was paused', {
+    timeout: 60_000,
+  }, async () => {
     await startGroup('--ft-lease', '5s');
     const pause = ['--faults', 'pause', '--takeovers', '1', '--timeout', '1s', '--messages', '0'];
     const { exitCode, stdout, stderr } = await live(...pause, '--allow-signals');
@@ -342,7 +344,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     assert.match(stdout, /^all +0 .* \d+ +0 +0 +0 +0 +0$/m);
   });
 
-  it('says who is missing', async () => {
+  it('names the member that is missing', async () => {
     const { exitCode, stderr } = await live();
     assert.equal(exitCode, 1);
     assert.match(stderr, /no member of cluster "live" answers/);

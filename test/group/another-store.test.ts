@@ -9,7 +9,7 @@ import { waitFor, within } from '../harness/wait.js';
 import { copyStore, groupWorld } from './group-world.js';
 
 describe('a member of a group that is on another store', { concurrency: 3 }, () => {
-  it('does not take in a member with another store, and says so by name', async (t) => {
+  it('is not taken in by a group whose store is another one, and says so by name', async (t) => {
     const { dir, start, settled } = await groupWorld(t);
     await start('a');
     await settled(0);
@@ -23,7 +23,7 @@ describe('a member of a group that is on another store', { concurrency: 3 }, () 
     await assert.rejects(readdir(other), { code: 'ENOENT' });
   });
 
-  it('keeps no member that looks at a copy of the store, and lets it take nothing', async (t) => {
+  it('ends, and takes nothing, if it looks at a copy of the store', async (t) => {
     const { dir, start, settled } = await groupWorld(t);
     const first = await start('first');
     await settled(0);
@@ -47,7 +47,7 @@ describe('a member of a group that is on another store', { concurrency: 3 }, () 
     assert.equal((await settled(0)).epoch, epoch);
   });
 
-  it('does not go on with an old copy that was put in the place of the store, not even who was active', async (t) => {
+  it('does not go on with an old copy that has replaced the store, not even if it was active', async (t) => {
     const { dir, start, settled, client } = await groupWorld(t);
     const path = join(dir, 'store');
     const member = await start('a');
@@ -71,7 +71,7 @@ describe('a member of a group that is on another store', { concurrency: 3 }, () 
     assert.equal(took.length, 1, 'it took the lease once, and never of the copy');
   });
 
-  it('ends, whoever is active, when a copy that is as new as the store is put in its place', async (t) => {
+  it('ends, active or not, when a copy that is as new as the store replaces it', async (t) => {
     const { dir, members, start, settled, client } = await groupWorld(t);
     const path = join(dir, 'store');
     await start('a', { 'ft-lease': '2s' });

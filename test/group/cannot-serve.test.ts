@@ -166,7 +166,7 @@ describe('A member of a group through which clients cannot be served', () => {
     await Promise.all([a.isWell(), b.isWell()]);
   });
 
-  it('says so when nobody can recover the store: health, readiness and status, on each', async () => {
+  it('says so when no member can recover the store: health, readiness and status, on each', async () => {
     const server = await natsServer();
     const first = await start(server, 'a');
     await activeIs(server, 'a');

@@ -51,7 +51,7 @@ describe('members of a group that are cut off from each other', { concurrency: 3
     }
   });
 
-  it('tells in its status with whom it disputes the lease, while it does what it can', async (t) => {
+  it('names in its status its rivals in a dispute over the lease, while it does what it can', async (t) => {
     const { members, start, statuses, settled } = await groupWorld(t);
     const lonely = await NatsProcess.start();
     try {

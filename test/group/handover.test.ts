@@ -11,7 +11,7 @@ import { groupWorld } from './group-world.js';
 
 // Each test has a nats-server and a store of its own: some wait side by side.
 describe('a handover in a group of brokers', { concurrency: 3 }, () => {
-  it('tells the story of each takeover, and every member knows of it', async (t) => {
+  it('makes a timeline of each takeover, known to every member', async (t) => {
     const { start, statuses, settled, client, handOver } = await groupWorld(t);
     const stories = async (): Promise<(TakeoverTimeline | null)[][]> =>
       (await statuses()).map(({ takeoverHistory }) => takeoverHistory.map(({ story }) => story));
@@ -47,7 +47,7 @@ describe('a handover in a group of brokers', { concurrency: 3 }, () => {
     }
   });
 
-  it('hands over when somebody asks, and clients go on', async (t) => {
+  it('hands over on request, and clients go on', async (t) => {
     const { start, settled, client, handOver } = await groupWorld(t);
     await Promise.all([start('a'), start('b')]);
     const before = await settled(1);
@@ -114,7 +114,7 @@ describe('a handover in a group of brokers', { concurrency: 3 }, () => {
     assert.match(said.join(), /^[ab] is ready,c is ready,released$/);
   });
 
-  it('refuses to hand over when nobody would take it', async (t) => {
+  it('refuses to hand over when there is no standby', async (t) => {
     const { nc, start, settled } = await groupWorld(t);
     await start('a');
     await settled(0);
@@ -142,7 +142,7 @@ describe('a handover in a group of brokers', { concurrency: 3 }, () => {
     assert.deepEqual(received, ['1', '2']);
   });
 
-  it('takes over also where there can be no locks, and each member says so once', async (t) => {
+  it('works also where there can be no locks, and each member says so once', async (t) => {
     const { dir, members, start, settled, client, handOver } = await groupWorld(t);
     await mkdir(join(dir, 'store'));
     await writeFile(join(dir, 'store', 'reign.locks'), '');

@@ -8,7 +8,7 @@ import { waitFor } from '../harness/wait.js';
 import { groupWorld } from './group-world.js';
 
 describe('a recovery that hangs', () => {
-  it('has another one serve when the successor hangs in what it reads, and takes that one back when it goes on', {
+  it('lets another member serve when the successor hangs in a read, and takes the hung one back when it goes on', {
     skip: process.platform === 'win32' && 'there are no named pipes',
   }, async (t) => {
     const { dir, members, start, statuses, settled, client, handOver } = await groupWorld(t);

@@ -67,7 +67,7 @@ describe('a group of brokers on one store', { concurrency: 3 }, () => {
     assert.equal((await settled(0)).node, 'a');
   });
 
-  it('lets a broker alone have its store, and the other way round', async (t) => {
+  it('waits for a broker without a group to leave the store, and such a broker is refused while a member has it', async (t) => {
     const { start, settled } = await groupWorld(t);
     const alone = await start('alone', { 'ft-group': '' });
     const member = await start('a');

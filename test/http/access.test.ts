@@ -71,7 +71,7 @@ describe('HTTP with a user and a password', () => {
 describe('HTTP with a token', () => {
   const rig = httpRig({ broker: false });
 
-  it('answers whoever has it', async () => {
+  it('answers requests that carry it', async () => {
     const broker = await rig.startBroker({ flags: ['--http-port', '-1', '--http-token', 's3cret'] });
     assert.equal((await get(broker, '/metrics', bearer('s3cret'))).status, 200);
     for (const init of [{}, bearer('s3cre'), bearer('s3cret2'), basic('', 's3cret')]) {
@@ -96,7 +96,7 @@ describe('HTTP with a token', () => {
     assert.doesNotMatch(broker.output, /"(u|p|t)"/);
   });
 
-  it('is refused half given, or as nobody could show it, by name', async () => {
+  it('is refused by name when half given, or when no client could send it', async () => {
     for (const [flags, what] of [
       [['--http-user', 'u'], /--http-user and --http-pass go together/],
       [['--http-pass', 'p'], /--http-user and --http-pass go together/],
@@ -160,7 +160,7 @@ describe('HTTPS', () => {
     await assert.rejects(statusOf('/readyz', second), /certificate|self-signed|verify/);
   });
 
-  it('says nothing to who speaks plain HTTP', async () => {
+  it('says nothing to clients that speak plain HTTP', async () => {
     await assert.rejects(fetch(`http://127.0.0.1:${port()}/metrics`));
   });
 
@@ -186,7 +186,7 @@ describe('HTTPS', () => {
     );
   });
 
-  it('is closed with the broker, also for who is in the middle of a handshake', async () => {
+  it('is closed with the broker, also in the middle of a handshake', async () => {
     const silent = connect(port(), '127.0.0.1');
     silent.on('error', () => {});
     const secure = await handshake();

@@ -9,7 +9,7 @@ import { get, type Json } from './http-rig.js';
 describe('a flipped byte in a segment', () => {
   const rig = new Rig({ store: 'file', broker: false, flags: ['--http-port', '-1'] });
 
-  it('is told by health, metrics and the log, once, until it can be read; others are served', async () => {
+  it('shows in health and metrics, and once in the log, until the message can be read; others are served', async () => {
     const broker = await rig.startBroker();
     const dir = broker.settings.dir!;
     const client = await rig.connect('billing', { broker });

@@ -134,7 +134,7 @@ describe('what /streaming answers', () => {
     await isShaped(rig.broker, '/streaming/clientsz?limit=1&offset=2', { ...PAGE, clients: [] });
   });
 
-  it('is shaped as documented: clientsz with subscriptions, which who has none is without', async () => {
+  it('is shaped as documented: clientsz with subscriptions, absent for a client that has none', async () => {
     const subscriptions = { bar: [PLAIN], foo: [DURABLE, QUEUE, QUEUE] };
     const me = { ...CLIENT, subscriptions };
     await isShaped(rig.broker, '/streaming/clientsz?subs=1', { ...PAGE, clients: [me, CLIENT] });
@@ -188,7 +188,7 @@ describe('what /streaming answers', () => {
     await isShaped(rig.broker, path, { ...CHANNEL, subscriptions: [DURABLE] });
   });
 
-  it('is without anybody and anything shaped as documented too', async () => {
+  it('is shaped as documented without any client or channel too', async () => {
     const empty = await rig.startBroker();
     await isShaped(empty, '/streaming/clientsz', { ...PAGE, clients: [] });
     await isShaped(empty, '/streaming/channelsz', PAGE);
@@ -198,7 +198,7 @@ describe('what /streaming answers', () => {
 describe('what /streaming answers in a group', () => {
   const rig = httpRig({ store: 'file', broker: false });
 
-  it('is shaped the same on active and standby, which are both ready, and isFTActive tells them apart', async () => {
+  it('is shaped the same on active and standby, which are both ready and differ in isFTActive', async () => {
     const shared = { clusterId: 'c', dir: join(rig.folder(), 'store') };
     const flags = ['--http-port', '-1', '--ft-group', 'g', '--node-name'];
     const active = await rig.startBroker({ ...shared, flags: [...flags, 'a'] });

@@ -31,7 +31,7 @@ describe('/metrics of a group', () => {
     atStart = await scrape(active);
   });
 
-  it('tells the role of each member, and who is there', async () => {
+  it('shows the role of each member, and which members are there', async () => {
     await waitFor(
       async () => sampleOf(await scrape(active), 'stanchion_group_members', { role: 'standby' }) === 1,
       'the active hears the standby',
@@ -55,13 +55,13 @@ describe('/metrics of a group', () => {
     }
   });
 
-  it('tells the age of the lease on the active alone', async () => {
+  it('shows the age of the lease on the active alone', async () => {
     const age = sampleOf(await scrape(active), 'stanchion_lease_age_seconds');
     assert.ok(age >= 0 && age < 0.6, String(age));
     assert.equal((await scrape(standby)).types.has('stanchion_lease_age_seconds'), false);
   });
 
-  it('counts renewals of the lease also while nobody publishes', async () => {
+  it('counts renewals of the lease also while nothing is published', async () => {
     const renewals = async (broker: Broker): Promise<number> =>
       sampleOf(await scrape(broker), 'stanchion_lease_renewal_seconds_count');
     const before = await renewals(active);
@@ -124,7 +124,7 @@ describe('/metrics of a group', () => {
     }
   });
 
-  it('tells the size of the store and of its disk, on a standby too', async () => {
+  it('shows the size of the store and of its disk, on a standby too', async () => {
     for (const broker of [active, standby]) {
       const metrics = await scrape(broker);
       const bytes = (kind: string): number => sampleOf(metrics, 'stanchion_store_disk_bytes', { kind });
@@ -136,7 +136,7 @@ describe('/metrics of a group', () => {
     }
   });
 
-  it('tells how a takeover went, and why it was', async () => {
+  it('shows how long a takeover took, and its reason', async () => {
     const first = await scrape(active);
     assert.equal(sampleOf(first, 'stanchion_takeovers_total', { reason: 'first' }), 1);
     assert.equal((await scrape(standby)).types.has('stanchion_last_takeover_seconds'), false);
@@ -269,7 +269,7 @@ describe('/metrics of a broker without a group', () => {
     }
   });
 
-  it('does not count the wait of messages that nobody was connected for', async () => {
+  it('does not count the wait of messages whose durables were offline', async () => {
     const client = await memory.connect();
     const channel = memory.name('channel');
     await client.publishMany(channel, 50);

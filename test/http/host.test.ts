@@ -64,7 +64,7 @@ describe('HTTP with a secret, or for other machines too', () => {
 });
 
 describe('names that mean the machine', () => {
-  it('are localhost, addresses, and the one that it was told to listen on', () => {
+  it('are localhost, addresses, and the one that it was configured to listen on', () => {
     const own = [
       'localhost',
       'localhost:80',

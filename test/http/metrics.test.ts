@@ -102,7 +102,7 @@ describe('/metrics', () => {
     assert.equal(sampleOf(after, 'nss_chan_subs_last_sent', { channel, queue_name: 'g' }), 10);
   });
 
-  it('tells how far durables and queue groups are behind, connected or not', async () => {
+  it('shows how far durables and queue groups are behind, connected or not', async () => {
     const client = await rig.connect();
     const channel = rig.name('channel');
     const manual = { all: true, manualAcks: true, ackWaitMs: 60_000 };
@@ -147,7 +147,7 @@ describe('/metrics', () => {
     assert.ok(sampleOf(await scrape(rig.broker), 'stanchion_redeliveries_total') >= 1);
   });
 
-  it('tells of the store, of NATS and of the process', async () => {
+  it('shows the store, NATS and the process', async () => {
     const metrics = await scrape(rig.broker);
     assert.equal(sampleOf(metrics, 'stanchion_serving'), 1);
     assert.equal(sampleOf(metrics, 'stanchion_nats_connected'), 1);
@@ -230,7 +230,7 @@ describe('/metrics with many channels', () => {
     assert.equal(sampleOf(metrics, 'nss_server_subscriptions'), 31);
   });
 
-  it('tells the lag of each durable, however many subscriptions there are beside it', async () => {
+  it('shows the lag of each durable, however many subscriptions there are beside it', async () => {
     const broker = await rig.startBroker({ flags: ['--http-port', '-1', '--metrics-max-channels', '2'] });
     const client = await rig.connect('client', { broker });
     for (let i = 0; i < 21; i++) await client.subscribe('crowd');
@@ -245,7 +245,7 @@ describe('/metrics with many channels', () => {
     assert.equal(sampleOf(metrics, 'stanchion_metrics_subscriptions_left_out'), 43);
   });
 
-  it('tells the lag of more than ten durables of the only channel', async () => {
+  it('shows the lag of more than ten durables of the only channel', async () => {
     const broker = await rig.startBroker({ flags: ['--http-port', '-1'] });
     const client = await rig.connect('client', { broker });
     for (let i = 0; i < 12; i++) await client.subscribe('orders', { durableName: `d${i}` });

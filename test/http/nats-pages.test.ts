@@ -287,13 +287,13 @@ describe('A page that is passed on', () => {
     assert.equal((await (await fetch(await passing(fits, {}))).text()).length, 1_000);
   });
 
-  it('is 503 while nobody answers there', async () => {
+  it('is 503 while the nats-server does not answer', async () => {
     const answer = await fetch(await passing(`http://127.0.0.1:${await freePort()}`, {}));
     assert.equal(answer.status, 503);
     assert.match(await answer.text(), /nats-server does not answer: .*ECONNREFUSED/);
   });
 
-  it('is let go with whoever asked for it, without a fuss', async () => {
+  it('is abandoned quietly when the client that asked for it goes', async () => {
     let [come, gone] = [0, 0];
     const failed: unknown[] = [];
     const origin = await listen((request, response) => {

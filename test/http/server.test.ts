@@ -36,13 +36,13 @@ describe('The HTTP server', () => {
     }
   });
 
-  it('keeps nobody waiting who asks for the head of the events', async () => {
+  it('answers HEAD on the stream of events at once', async () => {
     const { status, headers } = await get(rig.broker, '/dashboard/events', { method: 'HEAD' });
     assert.equal(status, 200);
     assert.equal(headers.get('content-type'), 'text/event-stream');
   });
 
-  it('lets nobody change anything', async () => {
+  it('refuses every method that could change something', async () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       for (const path of ['/healthz', '/nothing']) {
         const { status, headers, text } = await get(rig.broker, path, { method });
@@ -116,7 +116,7 @@ describe('The HTTP port', () => {
     assert.match(warned.output, /--http-addr has no effect without --http-port/);
   });
 
-  it('answers a probe however many connections somebody holds: the oldest go', async () => {
+  it('answers a probe however many connections one client holds: the oldest go', async () => {
     const broker = await rig.startBroker({ flags: ['--http-port', '-1'] });
     const url = new URL(urlOf(broker));
     const held = Array.from({ length: 300 }, () => connect(Number(url.port), url.hostname));
@@ -130,7 +130,7 @@ describe('The HTTP port', () => {
     }
   });
 
-  it('is closed with the broker, whoever is still connected', async () => {
+  it('is closed with the broker, though clients are still connected', async () => {
     const broker = await rig.startBroker({ flags: ['--http-port', '-1'] });
     const url = new URL(urlOf(broker));
     // One that has sent half a request, and one that does nothing.

@@ -70,7 +70,7 @@ describe('/streaming/serverz', () => {
     for (const key of ['total_bytes', 'in_bytes', 'out_bytes']) assert.ok(more(key) > 10, key);
   });
 
-  it('tells the uptime as the Go server does', () => {
+  it('writes the uptime as the Go server does', () => {
     const day = 24 * 3600;
     const inText = [59, 61, 3600, day + 61, 400 * day + 5].map((seconds) => uptime(seconds * 1000 + 999));
     assert.deepEqual(inText, ['59s', '1m1s', '1h0m0s', '1d0h1m1s', '1y35d0h0m5s']);
@@ -284,7 +284,7 @@ describe('/streaming/channelsz with a thousand channels', () => {
 describe('last_sent of a queue group', () => {
   const rig = httpRig({ store: 'file' });
 
-  it('is where the group is at one of its members, whoever comes and goes, and after a restart', async () => {
+  it('is the furthest of the group at one of its members, while members come and go, and after a restart', async () => {
     const broker = await rig.startBroker();
     const client = await rig.connect('worker', { broker });
     await client.publishMany('jobs', 5);

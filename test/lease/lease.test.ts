@@ -36,7 +36,7 @@ describe('the lease', () => {
     assert.deepEqual(fs.readdirSync(dir), ['reign'], 'nothing else is left');
   });
 
-  it('is born behind the newest epoch that has left files, where somebody has removed it', async (t) => {
+  it('is born behind the newest epoch that has left files, if it was removed', async (t) => {
     const dir = directory(t);
     for (const file of ['journal/00000007.000001.log', 'segments/00000009.000002.seg']) {
       fs.mkdirSync(path.dirname(`${dir}/${file}`));
@@ -90,7 +90,7 @@ describe('the lease', () => {
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000002.000001.released']);
   });
 
-  it('ends for its holder when it is taken over from a name that nobody made', async (t) => {
+  it('ends for its holder when it is taken over from a name that no member made', async (t) => {
     const dir = directory(t);
     const lease = new Lease(nodeFs, dir);
     await lease.create('one');
@@ -317,7 +317,7 @@ describe('a store for one broker alone', () => {
     assert.equal(taken.epoch, 4);
   });
 
-  it('tells its holder when it was taken, and confirms nothing more', async (t) => {
+  it('informs its holder when it was taken, and confirms nothing more', async (t) => {
     const dir = directory(t);
     let lost: Error | undefined;
     const claimed = await claim(t, dir, {
@@ -364,7 +364,7 @@ describe('a store for one broker alone', () => {
     );
   });
 
-  it('is lost when a copy that is as new is put in the place of the store, and is not given back there', async (t) => {
+  it('is lost when a copy that is as new replaces the store, and is not released there', async (t) => {
     const dir = directory(t);
     const store = `${dir}/store`;
     fs.mkdirSync(store);
@@ -393,7 +393,7 @@ describe('a store for one broker alone', () => {
     assert.equal(lost.length, 1);
   });
 
-  it('is taken without a lock where there can be none, which is told once, and what to do', async (t) => {
+  it('is taken without a lock where there can be none, and one log line says so and what to do', async (t) => {
     const dir = directory(t);
     fs.writeFileSync(`${dir}/reign.locks`, 'something');
     const told: string[] = [];

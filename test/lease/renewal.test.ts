@@ -136,7 +136,7 @@ describe('a term kept by two threads', () => {
     }
   }
 
-  it('is renewed though nobody fences', async () => {
+  it('is renewed without any fence', async () => {
     const renewer = await keep(LEASE_MS);
     const { counter } = stateNow();
     await waitFor(() => stateNow().counter >= counter + 5, 'five renewals');
@@ -260,7 +260,7 @@ describe('a term kept by two threads', () => {
     assert.equal(await renewer.release(), false);
   });
 
-  it('tells that it is lost though nobody fences', async () => {
+  it('reports that it is lost without any fence', async () => {
     await keep(LEASE_MS);
     takeNow();
     await waitFor(() => lost.length > 0, 'it is told');

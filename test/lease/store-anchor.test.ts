@@ -10,7 +10,7 @@ function make(dir: string): void {
   fs.writeFileSync(`${dir}/stanchion.json`, '{}');
 }
 
-describe('the place of a store', () => {
+describe("the identity of a store's folder", () => {
   let parent: string;
   let dir: string;
   let anchor: StoreAnchor;

@@ -123,7 +123,7 @@ describe('the link, with a server that is played by hand', () => {
     link.close();
   });
 
-  it('tells of an -ERR that leaves the connection open, and goes on', async () => {
+  it('reports an -ERR that leaves the connection open, and goes on', async () => {
     const { inbox, link, client } = await linked();
     client.say('-ERR \'Permissions Violation for Subscription to "a"\'\r\nMSG b 1 1\r\nx\r\n');
     await inbox.until(() => inbox.messages.length === 1);
@@ -371,7 +371,7 @@ describe('the link, with a server that is played by hand', () => {
       link.close();
     });
 
-    it('counts what the server does not take, says so, and tells when it has drained', async () => {
+    it('counts what the server does not take, says so, and says when it has drained', async () => {
       const { inbox, link, client } = await linked(INFO, { congestedBytes: 4_000_000 });
       client.socket.pause();
       const payload = Buffer.alloc(1_000_000);

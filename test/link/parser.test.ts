@@ -132,7 +132,7 @@ describe('the parser of the NATS client protocol', () => {
     assert.ok(reading.read.free.length >= 500_000);
   });
 
-  it('stops in the middle of what it has, when told to', () => {
+  it('stops in the middle of what it has, when asked to', () => {
     const reading = new Reading();
     const parser: Parser = new Parser(
       { onMessage: () => parser.stop(), onBatchEnd: () => {} },

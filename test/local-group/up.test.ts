@@ -45,7 +45,7 @@ describe('stanchion up', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  it('says where clients connect, and nothing that looks like trouble', () => {
+  it('says where clients connect, and nothing that looks like a problem', () => {
     assert.match(output, /^Clients connect to cluster id "test-cluster" at nats:\/\//m);
     assert.doesNotMatch(output, /"level":"error"/);
   });

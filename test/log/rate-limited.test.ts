@@ -17,7 +17,7 @@ describe('bad input in the log', () => {
     ]);
   });
 
-  it('stays at a line an interval while it goes on, and is told at once after a quiet one', () => {
+  it('stays at a line an interval while it goes on, and is logged at once after a quiet one', () => {
     const { log, lines, pass } = setUp();
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 100; n++) log.note('x');

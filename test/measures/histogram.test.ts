@@ -16,7 +16,7 @@ describe('a histogram', () => {
     assert.deepEqual([histogram.counts, histogram.count, histogram.sum], [[0], 1, 5]);
   });
 
-  it('counts a value as often as it is told', () => {
+  it('counts a value as many times as given', () => {
     const histogram = new Histogram([1, 2]);
     histogram.observe(0.5, 100);
     assert.deepEqual([histogram.counts, histogram.count, histogram.sum], [[100, 0], 100, 50]);

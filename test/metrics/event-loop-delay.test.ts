@@ -31,7 +31,7 @@ describe('the delay of the event loop', () => {
     assert.equal(parseMetrics(new EventLoopDelay().text()).types.get(NAME), 'summary');
   });
 
-  it('shows a stall to whoever asks within the window, or the next', async () => {
+  it('shows a stall to every reader within the window, or the next', async () => {
     const delay = new EventLoopDelay();
     await stall();
     for (let i = 0; i < 3; i++) assert.ok(read(delay).longest >= (STALL_MS / 1e3) * 0.9);

@@ -195,7 +195,7 @@ resolver_preload: { ${account.getPublicKey()}: "${accountJwt(operator, account)}
       await attached.works();
     });
 
-    it('takes any certificate when told so, and none of an unknown authority otherwise', async () => {
+    it('takes any certificate if so configured, and none of an unknown authority otherwise', async () => {
       const server = await run({ args: certificates.serverFlags });
       const blind = attach({
         servers: [server.url],

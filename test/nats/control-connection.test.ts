@@ -58,7 +58,7 @@ describe('the control connection, with a real nats-server and others that use th
     answering.close();
   });
 
-  it('knows at once that nobody listens', async () => {
+  it('knows at once that there is no listener', async () => {
     const asking = await control();
     await assert.rejects(asking.request('nobody', undefined, { timeout: 60_000 }), {
       code: ErrorCode.NoResponders,
@@ -90,7 +90,7 @@ describe('the control connection, with a real nats-server and others that use th
     assert.deepEqual(found.sort(), ['a', 'b', 'c']);
   });
 
-  it('ends what waits for an answer when it is lost, and tells why', async () => {
+  it('ends what waits for an answer when it is lost, and says why', async () => {
     const reasons: string[] = [];
     const asking = await control((reason) => reasons.push(reason));
     const ended = assert.rejects(asking.request('silent', undefined, { timeout: 60_000 }));

@@ -27,7 +27,7 @@ class Heard implements LinkHandler {
   onBatchEnd(): void {}
 }
 
-describe('two links, of which one takes the place of the other', () => {
+describe('two links, of which one replaces the other', () => {
   it('bring each message once, and those of a sender in order, whenever each of them hears', () => {
     for (let seed = 1; seed <= 300; seed++) {
       const next = random(seed);

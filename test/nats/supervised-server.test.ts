@@ -140,7 +140,7 @@ describe('a supervised nats-server', () => {
     await nc.close();
   });
 
-  it('leaves the users of a configuration file, of whom ours is one', async () => {
+  it('keeps the users of a configuration file, ours among them', async () => {
     const user = (name: string) => `{ user: ${name}, password: ${name} }`;
     const list = `users: [ ${user('ours')}, ${user('other')} ]`;
     const configFile = join(dir, 'users.conf');
@@ -185,7 +185,7 @@ describe('a supervised nats-server', () => {
     await assert.rejects(connect({ servers: server.url }));
   });
 
-  it('runs in operator mode, and does not start there with a password that nobody could use', async () => {
+  it('runs in operator mode, and does not start there with a password that no client could use', async () => {
     const [operator, account] = [nkeys.createOperator(), nkeys.createAccount()];
     const configFile = join(dir, 'operator.conf');
     const preload = `{ ${account.getPublicKey()}: "${accountJwt(operator, account)}" }`;
@@ -212,7 +212,7 @@ describe('a supervised nats-server', () => {
     await assert.rejects(connect({ servers: server.url }));
   });
 
-  it('reads its configuration file again when told to', async () => {
+  it('reads its configuration file again on request', async () => {
     const configFile = join(dir, 'nats.conf');
     const user = (name: string) => `{ user: ${name}, password: ${name} }`;
     await writeFile(configFile, `authorization { users: [ ${user('old')} ] }\n`);

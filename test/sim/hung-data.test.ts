@@ -64,7 +64,9 @@ describe('a successor whose data hang, while names do not', () => {
     assert.equal(hung.member.problem, undefined);
   });
 
-  it('loses nothing, whoever else takes over and dies meanwhile', { timeout: 10 * 60_000 }, async () => {
+  it('loses nothing, though other members take over and die meanwhile', {
+    timeout: 10 * 60_000,
+  }, async () => {
     const faults = { 'data hangs': 3, kill: 2, 'hand over': 3, pause: 1 };
     let hangs = 0;
     for (const seed of SEEDS) {

@@ -49,7 +49,7 @@ class Group {
 }
 
 describe('an active whose lock is gone', () => {
-  it('tells who has taken the lease, also if it hears of the lock first', async () => {
+  it('names the member that has taken the lease, also if it hears of the lock first', async () => {
     const { group, active } = await Group.serving();
     active.process.pauseNow('stopped');
     // Nothing comes to it before this.
@@ -75,7 +75,7 @@ describe('an active whose lock is gone', () => {
     assert.deepEqual(group.cluster.problems, []);
   });
 
-  it('steps down and says what is wrong if nobody has taken the lease, and another one serves', async () => {
+  it('steps down and says what is wrong if no member has taken the lease, and another one serves', async () => {
     const { group, active } = await Group.serving();
     group.loseLock(active, 1);
     await group.until(() => active.member.role === 'standby');

@@ -50,7 +50,7 @@ class Group {
   }
 }
 
-describe('a member that finds another folder in the place of the store', () => {
+describe('a member whose store was replaced by another folder', () => {
   it('stops serving within a lease, gives nothing back there, and ends', async () => {
     const { group, active } = await Group.serving();
     const { world } = group;

@@ -32,7 +32,7 @@ describe('the members that have not answered', () => {
   const told = (answers: Parameters<typeof unanswered>[0]): [string, number][] =>
     unanswered(answers).map(({ member, silentMs }) => [member, silentMs]);
 
-  it('are those that somebody has heard, as the one that heard them last', () => {
+  it('are those that another one has heard, as the one that heard them last', () => {
     const a = answer('a@h@1@x', peer('b@h@2@x', 100), peer('c@h@3@x', 9_000));
     const b = answer('b@h@2@x', peer('a@h@1@x', 100), peer('c@h@3@x', 7_000), peer('d@h@4@x', 50));
     assert.deepEqual(told([a, b]), [
@@ -50,7 +50,7 @@ describe('the members that have not answered', () => {
     ]);
   });
 
-  it('are none if a member of another version tells of none', () => {
+  it('are none if a member of another version reports none', () => {
     assert.deepEqual(told([{ member: 'a@h@1@x', node: 'a' }]), []);
   });
 });

@@ -31,7 +31,7 @@ function number(entry: Entry, field: string): number {
   return value as number;
 }
 
-describe('the log of a group tells of a takeover', () => {
+describe('the log of a group records a takeover', () => {
   const rig = new Rig({ store: 'file', broker: false });
   let a: Broker;
   let b: Broker;

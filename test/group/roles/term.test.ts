@@ -117,7 +117,7 @@ describe('a term whose lock is no longer its own', () => {
     assert.match(held.end.why, /\/store\/reign\.locks/);
   });
 
-  it('has one story, whatever else happens meanwhile', async () => {
+  it('has one end, whatever else happens meanwhile', async () => {
     held.term.lockLost(GONE);
     held.term.end({ kind: 'handover', why: 'it is being stopped' });
     held.term.linkDown('reset');
@@ -140,7 +140,7 @@ describe('a term whose lock is no longer its own', () => {
     assert.deepEqual(held.end, { kind: 'failed', why: 'the store in /store has not answered for 9000 ms' });
   });
 
-  it('is told nothing once it has ended', async () => {
+  it('hears of nothing once it has ended', async () => {
     held.taken();
     await settled();
     held.term.lockLost(GONE);
@@ -320,7 +320,7 @@ describe('a term whose recovery hangs', () => {
     assert.equal(underWay.length, 0);
   });
 
-  it('has a store that nobody uses closed, if that is opened in the moment in which it ends', async () => {
+  it('closes its store if that is opened in the moment in which it ends', async () => {
     held.openService = async () => {
       await settled();
       return { ...held.service, abandon } as unknown as Service;

@@ -103,7 +103,7 @@ describe('what a member knows of the clocks of its group', () => {
     assert.equal(clocks.believed.doubtMs, 0);
   });
 
-  it("carries the store's own time on, from the active if it was heard, and tells who has just come", () => {
+  it("carries the store's own time on, from the active if it was heard, and passes it to a member that has just come", () => {
     assert.equal(clocks.continued(), undefined);
     assert.deepEqual(clocks.told(), { wallMs: START_MS, storeMs: undefined, storeLeadMs: undefined });
     clocks.heard(heartbeat('b', { storeMs: START_MS - 5_000, storeLeadMs: 0 }));
@@ -123,7 +123,7 @@ describe('what a member knows of the clocks of its group', () => {
     assert.equal(clocks.continued()?.leadMs, 7_000);
   });
 
-  it('hears members of 0.1.0, which tell nothing of it, and nobody who tells what is no time', () => {
+  it('hears members of 0.1.0, which say nothing of it, and ignores what is no time', () => {
     const former = encodeGroupMessage(heartbeat('a', {}));
     const message = decodeGroupMessage(former);
     assert.equal(message?.kind, 'heartbeat');

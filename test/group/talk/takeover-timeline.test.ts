@@ -45,8 +45,8 @@ const HEARTBEAT: Heartbeat = {
   server: 'localhost:4222',
 };
 
-describe('the story of a takeover', () => {
-  it('comes with the heartbeats of whoever made it', () => {
+describe('the timeline of a takeover', () => {
+  it('comes with the heartbeats of the member that took over', () => {
     const told = { ...HEARTBEAT, story: story(2) };
     assert.deepEqual(decodeGroupMessage(encodeGroupMessage(told)), told);
   });
@@ -83,7 +83,7 @@ describe('the history of takeovers', () => {
     assert.deepEqual([history.all[0]!.epoch, history.all.at(-1)!.epoch], [11, 30]);
   });
 
-  it('takes the story of what was only seen, keeps it, and says what is news', () => {
+  it('takes the timeline of a takeover that was only seen, keeps it, and says what is news', () => {
     const history = new TakeoverHistory();
     assert.deepEqual(history.addSeen(5, 'a', 77), { epoch: 5, node: 'a', atWallMs: 77, story: null });
     assert.equal(history.addSeen(5, 'a', 78), undefined);

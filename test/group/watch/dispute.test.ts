@@ -70,7 +70,7 @@ describe('a term that goes back and forth between members that do not hear each 
     assert.equal(turns.round(), undefined);
   });
 
-  it('stands from the second time on, whoever terms, until the other side is heard or it is forgotten', () => {
+  it('stands from the second time on, under either side, until the other side is heard or it is forgotten', () => {
     const turns = new Turns();
     const { dispute } = turns;
     turns.round();
@@ -120,7 +120,7 @@ describe('a term that goes back and forth between members that do not hear each 
     assert.deepEqual([rivals.length, rivals.at(-1)], [8, '20@host@20@y']);
   });
 
-  it('is none where somebody is heard soon after it took the lease', () => {
+  it('is none where another member is heard soon after it took the lease', () => {
     const { dispute } = new Turns();
     for (let epoch = 1; epoch < 20; epoch += 2) {
       dispute.passed(epoch, `${epoch}@host@2@y`, false, epoch * 1_000);

@@ -21,7 +21,7 @@ describe('what a standby makes of what it sees', () => {
     holder: OTHER,
   });
 
-  it('is a first term where nobody has ever had it', () => {
+  it('is a first term where the lease was never held', () => {
     const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw({ epoch: 0, counter: 0, holder: RELEASED }, false, 1, 2);
     assert.equal(watch.judge(3)?.kind, 'first');
@@ -29,7 +29,7 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.active, undefined);
   });
 
-  it('is a handover where it was given back, from whom it was seen to have', () => {
+  it('is a handover where the lease was released, from the member that was last seen with it', () => {
     const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
     // The first look may find what is years old.
@@ -48,7 +48,7 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.active, OTHER);
   });
 
-  it('is that it looks at a copy where the active has told of more, even if the copy was given back', () => {
+  it('is that it looks at a copy where the active has reported more, even if the lease of the copy was released', () => {
     for (const state of [
       held(5),
       { ...held(5), holder: RELEASED },
@@ -95,7 +95,7 @@ describe('what a standby makes of what it sees', () => {
     }
   });
 
-  it('is nothing of the kind where a mount remembered an older name for a while, or more was told during a look', () => {
+  it('is not that of a copy where a mount remembered an older name for a while, or more was reported during a look', () => {
     const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
     watch.looks();
@@ -191,7 +191,7 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watching('fourth@host@3@z').judge(endMs + 1), undefined);
   });
 
-  it('is no sign that anybody serves when the holder still recovers', () => {
+  it('is no sign of a serving member when the holder still recovers', () => {
     const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
     watch.saw(held(2), false, 60, 61);
@@ -205,7 +205,7 @@ describe('what a standby makes of what it sees', () => {
     assert.deepEqual([watch.active, watch.signMs], [next, 110]);
   });
 
-  it('is no sign of a term when somebody of an older epoch still says that he is active', () => {
+  it('is no sign of a term when a member of an older epoch still says that it is active', () => {
     const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
     watch.saw(held(2), false, 60, 61);
@@ -214,7 +214,7 @@ describe('what a standby makes of what it sees', () => {
   });
 });
 
-describe('the other members that are told of', () => {
+describe('the other members that a status shows', () => {
   const later = 'other@host@3@z';
   const named = (watch: LeaseWatch, nowMs: number): [member: string, silentMs: number][] =>
     watch.lately(nowMs).map(({ heartbeat, silentMs }) => [heartbeat.member, silentMs]);

@@ -272,7 +272,7 @@ describe('the clocks of those who open a store one after the other', () => {
     assert.equal(same.messageCount, 0);
   });
 
-  it('make messages no older by what is told of them', async (t) => {
+  it('make messages no older by what is said of them', async (t) => {
     const terms = new Terms(t);
     const first = await terms.open();
     await publish(first, first.store.createLog('a', ONE_HOUR));
@@ -286,7 +286,7 @@ describe('the clocks of those who open a store one after the other', () => {
     assert.equal(log.messageCount, 1);
   });
 
-  it("may have been ahead also where a successor is told the store's time, before a checkpoint tells of it", async (t) => {
+  it("may have been ahead also where a successor hears the store's time before a checkpoint has it", async (t) => {
     const terms = new Terms(t);
     const { clock } = terms;
     const first = await terms.open();

@@ -68,7 +68,7 @@ describe('a journal whose last batch is torn', () => {
     ({ fs, ends } = await threeBatches());
   });
 
-  it('is read up to the batch before, wherever the tear is, and that is told', async () => {
+  it('is read up to the batch before, wherever the tear is, and the log says so', async () => {
     const whole = Buffer.from(fs.content(JOURNAL));
     for (let tear = ends[1]!; tear < ends[2]!; tear++) {
       const torn = fs.restarted('synced');
@@ -268,7 +268,7 @@ describe('damage', () => {
     );
   });
 
-  it('of a folder that is gone is told by who only looks, too', async () => {
+  it('of a folder that is gone is found by a reader too', async () => {
     const { fs } = await checkpointedStore();
     for (const path of fs.paths().filter((name) => name.includes('/journal/'))) await fs.unlink(path);
     await fs.removeDirectory(`${DIR}/journal`);
@@ -280,7 +280,7 @@ describe('damage', () => {
     assert.match((await storeInfo({ fs, clock, dir: DIR })).damage?.what ?? '', /the file is missing/);
   });
 
-  it('of the name of the lease is told by the verification', async () => {
+  it('of the name of the lease is found by the verification', async () => {
     const { fs } = await checkpointedStore();
     const lease = new Lease(fs, DIR);
     await lease.create('a');
@@ -316,7 +316,7 @@ describe('damage', () => {
     assert.match(third.warnings.join(), /checkpoint before/);
   });
 
-  it('of a message in a segment is told to who reads it, and others are read', async () => {
+  it('of a message in a segment is an error to its readers, and others are read', async () => {
     const { fs, segment } = await checkpointedStore();
     const at = fs.content(segment).indexOf('batch 2 message 1');
     fs.content(segment)[at]! ^= 1;
@@ -349,7 +349,7 @@ describe('damage', () => {
     );
   });
 
-  it('is none if bytes were appended to a checkpoint: they are told, and it is read', async () => {
+  it('is none if bytes were appended to a checkpoint: they are reported, and it is read', async () => {
     const { fs, checkpoint } = await checkpointedStore();
     const whole = Buffer.from(fs.content(checkpoint));
     for (const tail of [Buffer.alloc(4), Buffer.from('x'), Buffer.alloc(5000, 7)]) {
@@ -365,7 +365,7 @@ describe('damage', () => {
     }
   });
 
-  it('is told with all the messages that it hit, and the others are checked', async () => {
+  it('is reported with all the messages that it hit, and the others are checked', async () => {
     const { fs, segment } = await checkpointedStore();
     const content = fs.content(segment);
     for (const [batch, message] of [
@@ -386,7 +386,7 @@ describe('damage', () => {
     assert.equal(damages.length, 3);
   });
 
-  it('is none if bytes were appended to a segment: they are told, and the messages are read', async () => {
+  it('is none if bytes were appended to a segment: they are reported, and the messages are read', async () => {
     const { fs, segment } = await checkpointedStore();
     const whole = Buffer.from(fs.content(segment));
     for (const tail of [Buffer.alloc(1), Buffer.from('STANCHE\n'.repeat(9)), Buffer.alloc(3 * MEBIBYTE, 7)]) {

@@ -78,7 +78,7 @@ describe('damaged rows of a segment', () => {
   });
 });
 
-describe('a damaged message that nobody asks for', () => {
+describe('a damaged message that is not asked for', () => {
   it('is known as soon as a merge has come by', async () => {
     const clock = new TestClock();
     const fs = new SimFs();

@@ -370,7 +370,7 @@ describe('a file store under load', () => {
 });
 
 describe('a killed process', () => {
-  it('leaves everything that it was told is durable', { timeout: 60_000 }, async (t) => {
+  it('leaves everything that was reported as durable', { timeout: 60_000 }, async (t) => {
     const terms = new Terms(t);
     const script = path.join(import.meta.dirname, 'appender.ts');
     let promised = 0;
@@ -474,7 +474,7 @@ describe('a disk without room', () => {
     await assert.rejects(new Terms(t, disk).open(), { code: 'no-space' });
   });
 
-  it('is told apart from a failed write, after which nothing is promised any more', async (t) => {
+  it('is not taken for a failed write, after which nothing is promised any more', async (t) => {
     const disk = new SimFs();
     const { store, host } = await new Terms(t, disk).open(SMALL);
     const log = store.createLog('foo', NO_LIMITS);

@@ -197,7 +197,7 @@ for (const [kind, make] of Object.entries(kinds)) {
       }
     });
 
-    it('tells of its batches in order, after the host has added its progress', async (t) => {
+    it('reports its batches in order, after the host has added its progress', async (t) => {
       const { store, host } = await make(t);
       const log = store.createLog('foo', NO_LIMITS);
       let collected = 0;
@@ -213,7 +213,7 @@ for (const [kind, make] of Object.entries(kinds)) {
       assert.ok(collected >= 1);
     });
 
-    it('commits by itself before long what nobody waits for', async (t) => {
+    it('commits by itself, before long, what no client waits for', async (t) => {
       const { store, host } = await make(t);
       const log = store.createLog('foo', NO_LIMITS);
       await host.commit();

@@ -237,7 +237,7 @@ describe('stanchion store repair', () => {
     t.diagnostic(`${flips} flips cost ${lost} messages`);
   });
 
-  it('of several damages at once tells of everything that is gone', async (t) => {
+  it('of several damages at once reports everything that is gone', async (t) => {
     const files = whole
       .paths()
       .filter((path) => /(journal|segments|checkpoints)\/.*\.(log|seg|ckpt)$/.test(path));
