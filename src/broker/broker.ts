@@ -10,6 +10,7 @@ import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../s
 import type { Probe } from './check/probe.js';
 import { CommitGate, type GateOutput } from './delivery/commit-gate.js';
 import { Delivery } from './delivery/delivery.js';
+import { Turn } from './delivery/turn.js';
 import { answerProbe } from './handlers/answer-probe.js';
 import type { BrokerContext, BrokerOptions, ClientPinger, Request } from './handlers/context.js';
 import { endLeave } from './handlers/end-subscription.js';
@@ -85,6 +86,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly subscriptions = new Map<number, Subscription>();
   readonly ended: EndedSubscriptions;
   readonly recentGuids: RecentGuids;
+  readonly turn: Turn;
   readonly delivery: Delivery;
   readonly pinger: ClientPinger;
   readonly counters = new Counters();
@@ -95,7 +97,6 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   readonly probe: Probe | undefined;
   nextSession: number;
   nextSubscriptionId: number;
-  link: BrokerLink | undefined;
 
   readonly #connect: ConnectHandler;
   readonly #publish: PublishHandler;
@@ -133,7 +134,9 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     this.recentGuids = store.recovered.recentGuids;
     this.nextSession = store.recovered.nextSession;
     this.nextSubscriptionId = store.recovered.nextSubscriptionId;
+    this.turn = new Turn({ clock: parts.clock, atEnd: () => this.delivery.serveReady() });
     this.delivery = new Delivery({
+      turn: this.turn,
       clock: parts.clock,
       believed: store.believed,
       wheel: this.wheel,
@@ -144,11 +147,11 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
       onDirty: () => store.commitLater(),
     });
     this.ackWait = {
-      onAckWait: (sub, nowMs) => {
-        this.delivery.beginTurn();
-        if (sub.hasLeft) endLeave(this, sub);
-        else this.delivery.redeliver(sub, nowMs);
-        this.#endTurn();
+      onAckWait: (sub) => {
+        this.turn.run(() => {
+          if (sub.hasLeft) endLeave(this, sub);
+          else this.delivery.redeliver(sub);
+        });
       },
     };
     this.#connect = new ConnectHandler(this);
@@ -169,6 +172,11 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     return this.#sids;
   }
 
+  /** NATS takes less than it is sent: deliveries wait. */
+  get isCongested(): boolean {
+    return this.turn.link?.isCongested ?? false;
+  }
+
   newClientSession(record: ClientRecord): ClientSession {
     return new ClientSession(record, (client) => void sendHeartbeat(this, client));
   }
@@ -179,9 +187,8 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
    * @param adopted subscriptions that the link has already, by subject: their messages are this broker's from now on
    */
   async linkUp(link: BrokerLink, adopted?: ReadonlyMap<string, number>): Promise<void> {
-    this.link = link;
     this.gate.linkUp(link);
-    this.delivery.linkUp(link);
+    this.turn.linkUp(link);
     const { subjects } = this;
     this.#sids.length = 0;
     const listen = (subject: string): number => {
@@ -204,20 +211,20 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     onRequest(subjects.unsubscribe, (request) => handleUnsubscribe(this, request, 'unsubscribe'));
     onRequest(subjects.close, (request) => handleClose(this, request));
     await link.flush();
-    if (this.link !== link) return;
-    this.delivery.beginTurn();
-    for (const channel of this.channels.all()) this.delivery.deliverChannel(channel);
-    for (const sub of this.subscriptions.values()) this.delivery.wake(sub);
-    this.#endTurn();
+    if (this.turn.link !== link) return;
+    this.turn.run(() => {
+      for (const channel of this.channels.all()) this.delivery.deliverChannel(channel);
+      for (const sub of this.subscriptions.values()) this.delivery.wake(sub);
+    });
   }
 
   /** What was to be sent is dropped with the link. The state stays; clients hear nothing until the next link. */
   linkDown(): void {
-    this.link = undefined;
     this.#publishSid = this.#ackSid = this.#pingSid = -1;
     this.#requests.clear();
     this.#waiting.clear();
     this.gate.linkDown();
+    this.turn.linkDown();
     this.delivery.linkDown();
   }
 
@@ -259,6 +266,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     payloadEnd: number,
   ): void {
     if (this.isDraining) return;
+    this.turn.read();
     if (sid === this.#ackSid) {
       this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
       return;
@@ -315,12 +323,14 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     const take: LinkHandler['onMessage'] = (sid, buffer, _from, _to, reply, replyEnd, payload, end) => {
       isTaken = this.#take(sid, buffer, reply, replyEnd, payload, end, mayWait);
     };
-    while (!this.#waiting.isEmpty) {
-      this.#waiting.hand(take);
-      if (!isTaken) break;
-      this.#waiting.drop();
-    }
-    this.onBatchEnd();
+    this.turn.run(() => {
+      while (!this.#waiting.isEmpty) {
+        this.#waiting.hand(take);
+        if (!isTaken) break;
+        this.#waiting.drop();
+      }
+      this.store.commit();
+    });
   }
 
   get waitingBytes(): number {
@@ -328,10 +338,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   }
 
   onBatchEnd(): void {
-    if (this.#isStopped) return;
-    this.delivery.beginTurn();
-    this.store.commit();
-    this.#endTurn();
+    if (!this.#isStopped) this.turn.run(this.#commit);
   }
 
   collectProgress(): void {
@@ -340,9 +347,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
 
   onCommitted(batch: BatchId): void {
     if (this.#isStopped) return;
-    this.delivery.beginTurn();
-    this.gate.release(batch, this.#gateOutput);
-    this.#endTurn();
+    this.turn.run(() => this.gate.release(batch, this.#gateOutput));
   }
 
   snapshot(sink: SnapshotSink): void {
@@ -370,10 +375,10 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
 
   readonly #gateOutput: GateOutput = {
     deliver: (channel) => {
-      channel.usedAtMs = this.delivery.nowMs;
+      channel.usedAtMs = this.turn.nowMs;
       this.delivery.deliverChannel(channel);
     },
-    answer: (answers, isMoreToCome) => this.delivery.answer(answers, isMoreToCome),
+    answer: (answers, isMoreToCome) => this.turn.answer(answers, isMoreToCome),
   };
 
   #subscribe(request: Request): void {
@@ -384,9 +389,5 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     });
   }
 
-  /** What has been decided in this turn goes out. */
-  #endTurn(): void {
-    this.delivery.serveReady();
-    this.delivery.endTurn();
-  }
+  readonly #commit = (): void => this.store.commit();
 }

@@ -183,7 +183,7 @@ const OWN: readonly ServerMetric[] = [
     Number(node.nats.isConnected),
   ),
   gauge('nats_congested', '1 while NATS takes less than it is sent', ({ node }) =>
-    Number(node.broker?.link?.isCongested ?? false),
+    Number(node.broker?.isCongested ?? false),
   ),
   {
     name: 'stanchion_service_problem',

@@ -1,7 +1,6 @@
 import { type BelievedTime, nanoseconds } from '../../clock/believed-time.js';
 import type { Clock } from '../../clock/clock.js';
 import type { TimerWheel } from '../../clock/timer-wheel.js';
-import type { OutBuffer } from '../../link/writer.js';
 import type { Logger } from '../../log/logger.js';
 import type { Histogram } from '../../measures/histogram.js';
 import { appendRedelivered, readMsgProtoTimestampNs, redeliveredSize } from '../../protocol/msgproto.js';
@@ -11,13 +10,12 @@ import type { Channel } from '../state/channel.js';
 import type { Counters } from '../state/counters.js';
 import type { QueueGroup } from '../state/queue-group.js';
 import type { Subscription } from '../state/subscription.js';
+import type { Turn } from './turn.js';
 
 /** Messages given to one subscription before others have their turn. */
 const MESSAGES_PER_TURN = 4096;
 /** Buffered output is handed to the link at this size, not only at the end of the turn. */
 const SEND_BYTES = 1024 * 1024;
-/** Answers of up to this size are copied behind the turn's messages, to leave by one write with them. */
-const COPIED_ANSWER_BYTES = 16 * 1024;
 /** A message that could not be read is tried again after this. */
 const READ_RETRY_MS = 5_000;
 /** A message too large to be delivered is told of once in this time: it comes round with every ack wait. */
@@ -28,6 +26,7 @@ const EXPIRY_SLACK_MS = 15;
 const MEASURED_ONE_IN = 8;
 
 export interface DeliveryOptions {
+  turn: Turn;
   clock: Clock;
   /** Of the store: what new messages bear. */
   believed: BelievedTime;
@@ -44,7 +43,7 @@ export interface DeliveryOptions {
 
 /**
  * Gives messages to subscriptions: new ones as they become visible, those whose ack wait has ended again. It writes into
- * one buffer that the owner sends at the end of its turn. Only what is visible, so durable, ever goes out.
+ * the output of the turn. Only what is visible, so durable, ever goes out.
  */
 export class Delivery {
   /** Subscriptions and groups whose progress the store has not been told. */
@@ -52,16 +51,12 @@ export class Delivery {
   /** What had more to deliver when its turn was over, or waits for the socket to drain. */
   readonly waiting = new Set<Subscription | QueueGroup>();
 
-  #link: BrokerLink | undefined;
-  /** The same, as long as messages may go out. */
-  #target: BrokerLink | undefined;
   #isFrozen = false;
-  #out: OutBuffer | undefined;
-  #nowMs = 0;
   #tooLargeQuietUntilMs = 0;
   readonly #ref: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
   readonly #ready: (Subscription | QueueGroup)[] = [];
   #isDeferred = false;
+  readonly #turn: Turn;
   readonly #clock: Clock;
   readonly #believed: BelievedTime;
   readonly #wheel: TimerWheel;
@@ -73,6 +68,7 @@ export class Delivery {
   readonly #onDirty: () => void;
 
   constructor(options: DeliveryOptions) {
+    this.#turn = options.turn;
     this.#clock = options.clock;
     this.#believed = options.believed;
     this.#wheel = options.wheel;
@@ -83,63 +79,19 @@ export class Delivery {
     this.#onDirty = options.onDirty;
   }
 
-  /** A new link: what was sent on the one before may be lost and comes again when its ack wait ends. */
-  linkUp(link: BrokerLink): void {
-    this.#link = link;
-    if (!this.#isFrozen) this.#target = link;
-    this.#out = undefined;
-  }
-
+  /** The next link begins with a delivery to all: what was sent on this one may be lost, and comes again when its ack wait ends. */
   linkDown(): void {
-    this.#link = this.#target = undefined;
-    this.#out = undefined;
-    // The next link begins with a delivery to all.
     this.waiting.clear();
   }
 
   /** Answers only from now on: what would go out now, the store would not be told of. */
   freeze(): void {
     this.#isFrozen = true;
-    this.#target = undefined;
   }
 
-  /** Reads the clock. To be called once per turn before deliveries. */
-  beginTurn(): void {
-    this.#nowMs = this.#clock.monotonicMs();
-  }
-
-  /** The time of this turn, on the monotonic clock. */
-  get nowMs(): number {
-    return this.#nowMs;
-  }
-
-  /** Buffer for answers that go out in this turn. Undefined while there is no link. */
-  get out(): OutBuffer | undefined {
-    if (this.#out === undefined && this.#link !== undefined) this.#out = this.#link.takeBuffer();
-    return this.#out;
-  }
-
-  /**
-   * Sends answers behind what has been written in this turn, and takes the buffer over.
-   * @param isMoreToCome the turn will write more
-   */
-  answer(answers: OutBuffer, isMoreToCome: boolean): void {
-    const isAlone = !isMoreToCome && (this.#out === undefined || this.#out.length === 0);
-    if (!isAlone && answers.length <= COPIED_ANSWER_BYTES) {
-      this.out?.bytes(answers.buf, 0, answers.length);
-      answers.reset();
-    } else {
-      this.endTurn();
-    }
-    this.#link?.send(answers);
-  }
-
-  /** Sends what has been written. To be called at the end of each turn. */
-  endTurn(): void {
-    const out = this.#out;
-    if (out === undefined || out.length === 0) return;
-    this.#out = undefined;
-    this.#link?.send(out);
+  /** Where messages may go out. */
+  get #target(): BrokerLink | undefined {
+    return this.#isFrozen ? undefined : this.#turn.link;
   }
 
   /** The channel has new visible messages. */
@@ -158,7 +110,7 @@ export class Delivery {
     const channel = sub.channel;
     const log = channel.log;
     const visible = channel.visible;
-    const deadlineMs = this.#nowMs + sub.ackWaitMs;
+    const deadlineMs = this.#turn.nowMs + sub.ackWaitMs;
     const sentBefore = sub.lastSent;
     let budget = MESSAGES_PER_TURN;
     while (sub.lastSent < visible && !sub.isStalled) {
@@ -185,7 +137,7 @@ export class Delivery {
     if (group.isLoading || group.members.length === 0 || this.#target === undefined) return;
     let budget = MESSAGES_PER_TURN;
     // Those of a member that has just left wait for its last acks.
-    while (group.orphans.headDeadlineMs <= this.#nowMs) {
+    while (group.orphans.headDeadlineMs <= this.#turn.nowMs) {
       const sequence = group.orphans.headSequence;
       if (sequence < group.channel.log.firstSequence) {
         group.orphans.remove(sequence);
@@ -230,9 +182,9 @@ export class Delivery {
   }
 
   /** The first ack wait of the window may have ended: deliver again what is overdue. */
-  redeliver(sub: Subscription, nowMs: number): void {
+  redeliver(sub: Subscription): void {
     if (!sub.isOnline || sub.isLoading) return;
-    this.#nowMs = nowMs;
+    const { nowMs } = this.#turn;
     const { inFlight, group } = sub;
     const log = sub.channel.log;
     let budget = MESSAGES_PER_TURN;
@@ -289,7 +241,7 @@ export class Delivery {
 
   /** It can get messages again that it could not get before: what is overdue does not wait for another ack wait. */
   wake(sub: Subscription): void {
-    if (sub.inFlight.headDeadlineMs <= this.#nowMs) this.#wheel.arm(sub, 0);
+    if (sub.inFlight.headDeadlineMs <= this.#turn.nowMs) this.#wheel.arm(sub, 0);
     if (sub.group !== undefined) this.makeReady(sub.group);
   }
 
@@ -310,9 +262,9 @@ export class Delivery {
     if (this.waiting.size === 0) return;
     const waiting = [...this.waiting];
     this.waiting.clear();
-    this.beginTurn();
-    for (const owner of waiting) this.serve(owner);
-    this.endTurn();
+    this.#turn.run(() => {
+      for (const owner of waiting) this.serve(owner);
+    });
   }
 
   /** Delivers to a subscription, or to its group. */
@@ -354,13 +306,13 @@ export class Delivery {
       this.touch(group!);
     } else {
       this.#send(sub, sequence, redeliveries);
-      inFlight.renew(sequence, this.#nowMs + sub.ackWaitMs, redeliveries);
+      inFlight.renew(sequence, this.#turn.nowMs + sub.ackWaitMs, redeliveries);
     }
   }
 
   #nowInFlight(member: Subscription, sequence: number, redeliveries: number): void {
     if (sequence > member.lastSent) member.lastSent = sequence;
-    member.inFlight.add(sequence, this.#nowMs + member.ackWaitMs, redeliveries);
+    member.inFlight.add(sequence, this.#turn.nowMs + member.ackWaitMs, redeliveries);
     member.progress.addDelivered(sequence);
     this.#afterSending(member);
   }
@@ -372,7 +324,7 @@ export class Delivery {
   }
 
   #armAckWait(sub: Subscription): void {
-    if (sub.inFlight.size > 0) this.#wheel.arm(sub, sub.inFlight.headDeadlineMs - this.#nowMs);
+    if (sub.inFlight.size > 0) this.#wheel.arm(sub, sub.inFlight.headDeadlineMs - this.#turn.nowMs);
   }
 
   #ackedIn(owner: Subscription | QueueGroup, sequence: number): void {
@@ -383,12 +335,12 @@ export class Delivery {
   #send(sub: Subscription, sequence: number, redeliveries: number): void {
     const { buffer, start, end } = this.#ref;
     const size = end - start + (redeliveries > 0 ? redeliveredSize(redeliveries) : 0);
-    if (size > this.#link!.maxPayload) {
+    if (size > this.#turn.link!.maxPayload) {
       // It would cost the connection. It stays in flight, so that it blocks nobody and is not lost.
       this.#tellTooLarge(sub, sequence, size);
       return;
     }
-    const out = this.out!;
+    const out = this.#turn.out!;
     out.pubTo(sub.deliverTo, size);
     out.bytes(buffer, start, end);
     if (redeliveries > 0) {
@@ -399,21 +351,21 @@ export class Delivery {
     out.crlf();
     this.#counters.messagesOut++;
     this.#counters.bytesOut += size;
-    if (out.length >= SEND_BYTES) this.endTurn();
+    if (out.length >= SEND_BYTES) this.#turn.send();
   }
 
   #tellTooLarge(sub: Subscription, sequence: number, bytes: number): void {
-    if (this.#nowMs < this.#tooLargeQuietUntilMs) return;
-    this.#tooLargeQuietUntilMs = this.#nowMs + TOO_LARGE_QUIET_MS;
+    if (this.#turn.nowMs < this.#tooLargeQuietUntilMs) return;
+    this.#tooLargeQuietUntilMs = this.#turn.nowMs + TOO_LARGE_QUIET_MS;
     this.#log.error(
-      { channel: sub.channel.name, sequence, bytes, maxPayload: this.#link!.maxPayload },
+      { channel: sub.channel.name, sequence, bytes, maxPayload: this.#turn.link!.maxPayload },
       'a stored message is larger than the NATS server now allows: raise its max_payload to have it delivered',
     );
   }
 
   /** Whether its turn is over, or the socket has to drain first. It is served again then. */
   #mustWait(owner: Subscription | QueueGroup, budget: number): boolean {
-    const isFull = this.#link!.isCongested;
+    const isFull = this.#turn.link!.isCongested;
     if (budget > 0 && !isFull) return false;
     this.waiting.add(owner);
     if (!isFull && !this.#isDeferred) {
@@ -455,10 +407,10 @@ export class Delivery {
   }
 
   #resume(owner: Subscription | QueueGroup): void {
-    this.beginTurn();
-    if ('members' in owner) this.deliverGroup(owner);
-    // Its ack waits were not looked after meanwhile, and acks may have changed which one is next.
-    else this.redeliver(owner, this.#nowMs);
-    this.endTurn();
+    this.#turn.run(() => {
+      if ('members' in owner) this.deliverGroup(owner);
+      // Its ack waits were not looked after meanwhile, and acks may have changed which one is next.
+      else this.redeliver(owner);
+    });
   }
 }

@@ -8,7 +8,7 @@ import type { BrokerContext } from './context.js';
  * @returns whether it was one
  */
 export function answerProbe(
-  { probe, delivery: { out } }: BrokerContext,
+  { probe, turn: { out } }: BrokerContext,
   buffer: Buffer,
   replyStart: number,
   replyEnd: number,

@@ -10,9 +10,9 @@ import type { Store } from '../../store/types/store.js';
 import type { Probe } from '../check/probe.js';
 import type { CommitGate } from '../delivery/commit-gate.js';
 import type { Delivery } from '../delivery/delivery.js';
+import type { Turn } from '../delivery/turn.js';
 import type { AckInboxes } from '../state/ack-inboxes.js';
 import type { BadInputKind } from '../state/bad-input.js';
-import type { BrokerLink } from '../state/broker-link.js';
 import type { Channels } from '../state/channels.js';
 import type { ClientSession } from '../state/client-session.js';
 import type { Clients } from '../state/clients.js';
@@ -64,13 +64,13 @@ export interface BrokerContext {
   readonly subscriptions: Map<number, Subscription>;
   readonly ended: EndedSubscriptions;
   readonly recentGuids: RecentGuids;
+  readonly turn: Turn;
   readonly delivery: Delivery;
   readonly pinger: ClientPinger;
   readonly counters: Counters;
   readonly log: Logger;
   /** What comes in from outside and is wrong: counted, and logged now and then. */
   readonly badInput: RateLimitedLog<BadInputKind>;
-  readonly link: BrokerLink | undefined;
   /** Bytes that came in and wait until it is known whether there is room. */
   readonly waitingBytes: number;
   /** It takes nothing more, and the store may be closed: whoever has waited for something lets it be. */
@@ -89,7 +89,7 @@ export interface BrokerContext {
 /** Answers at once: for what is wrong whatever the broker knows, and for what is durable. */
 export function answerNow(context: BrokerContext, reply: Buffer, payload: Uint8Array): void {
   if (reply.length === 0) return;
-  writeAnswer(context.delivery.out, reply, payload);
+  writeAnswer(context.turn.out, reply, payload);
 }
 
 /**
@@ -102,8 +102,8 @@ export function refuseAfterCommit(context: BrokerContext, reply: Buffer, payload
 }
 
 /** Where is written what may not be said before all that is appended is durable. @returns undefined without a link */
-export function answersAfterCommit({ store, gate, delivery }: BrokerContext): OutBuffer | undefined {
-  return store.appended > store.committed ? gate.answersBehind(store.appended) : delivery.out;
+export function answersAfterCommit({ store, gate, turn }: BrokerContext): OutBuffer | undefined {
+  return store.appended > store.committed ? gate.answersBehind(store.appended) : turn.out;
 }
 
 /** Answers when what was appended for it is durable. */

@@ -9,27 +9,26 @@ import type { BrokerContext } from './context.js';
 export async function sendHeartbeat(context: BrokerContext, client: ClientSession): Promise<void> {
   const { heartbeatFailCount, heartbeatIntervalMs, heartbeatTimeoutMs } = context.options;
   // Without NATS nobody can answer: that is not the client's failure.
-  if (context.link === undefined) {
+  const { link } = context.turn;
+  if (link === undefined) {
     context.wheel.arm(client, heartbeatIntervalMs);
     return;
   }
-  const link = context.link;
   const isAlive = await context.pinger.ping(client.record.heartbeatInbox, heartbeatTimeoutMs);
   if (client.isClosed || context.isDraining) return;
   if (isAlive) {
     answered(context, client);
-  } else if (context.link === link) {
+  } else if (context.turn.link === link) {
     client.failedHeartbeats++;
     if (client.failedHeartbeats > heartbeatFailCount) {
       context.log.warn(
         { clientId: client.id, failedHeartbeats: client.failedHeartbeats },
         'client closed: it does not answer its heartbeats',
       );
-      context.delivery.beginTurn();
-      closeClient(context, client);
-      context.store.commit();
-      context.delivery.serveReady();
-      context.delivery.endTurn();
+      context.turn.run(() => {
+        closeClient(context, client);
+        context.store.commit();
+      });
       return;
     }
     if (client.failedHeartbeats === 1) wakeSubscriptions(context, client);
@@ -53,9 +52,8 @@ function answered(context: BrokerContext, client: ClientSession): void {
 }
 
 /** Whether it answers has changed, and with it who gets what. */
-function wakeSubscriptions({ delivery }: BrokerContext, client: ClientSession): void {
-  delivery.beginTurn();
-  for (const sub of client.subscriptions) delivery.wake(sub);
-  delivery.serveReady();
-  delivery.endTurn();
+function wakeSubscriptions({ turn, delivery }: BrokerContext, client: ClientSession): void {
+  turn.run(() => {
+    for (const sub of client.subscriptions) delivery.wake(sub);
+  });
 }

@@ -58,20 +58,20 @@ export class ConnectHandler {
       return;
     }
     this.#checking.add(clientId);
-    const { link } = context;
+    const { link } = context.turn;
     void context.pinger.ping(owner.record.heartbeatInbox, OWNER_ANSWER_MS).then((isAlive) => {
       this.#checking.delete(clientId);
       if (context.isDraining) return;
-      context.delivery.beginTurn();
-      // Without NATS nobody can answer: that says nothing of the owner.
-      if (isAlive || context.link !== link) {
-        context.log.debug({ clientId }, 'connect refused: the client id is in use and its owner answers');
-        this.#refuse(request, STAN_ERROR.clientIdRegistered);
-      } else {
-        this.#replace(request, connect, owner);
-      }
-      context.store.commit();
-      context.delivery.endTurn();
+      context.turn.run(() => {
+        // Without NATS nobody can answer: that says nothing of the owner.
+        if (isAlive || context.turn.link !== link) {
+          context.log.debug({ clientId }, 'connect refused: the client id is in use and its owner answers');
+          this.#refuse(request, STAN_ERROR.clientIdRegistered);
+        } else {
+          this.#replace(request, connect, owner);
+        }
+        context.store.commit();
+      });
     });
   }
 

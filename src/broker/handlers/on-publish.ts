@@ -103,7 +103,7 @@ export class PublishHandler {
       this.#refuse(buffer, replyStart, replyEnd, OVERLOADED, 'too much waits for the disk');
       return true;
     }
-    if (payloadEnd - payloadStart + SIZE_MARGIN > context.link!.maxPayload && this.#isTooLarge()) {
+    if (payloadEnd - payloadStart + SIZE_MARGIN > context.turn.link!.maxPayload && this.#isTooLarge()) {
       this.#refuse(buffer, replyStart, replyEnd, TOO_LARGE, 'message too large to be delivered');
       return true;
     }
@@ -165,7 +165,7 @@ export class PublishHandler {
   }
 
   #isTooLarge(): boolean {
-    return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#context.link!.maxPayload;
+    return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#context.turn.link!.maxPayload;
   }
 
   /** @param out where it is written: at once, unless it follows from what is not durable yet */
@@ -175,7 +175,7 @@ export class PublishHandler {
     replyEnd: number,
     error: string,
     kind: BadInputKind,
-    out = this.#context.delivery.out,
+    out = this.#context.turn.out,
   ): void {
     const context = this.#context;
     const view = this.#view;
@@ -186,7 +186,7 @@ export class PublishHandler {
       answer: error,
     }));
     if (out === undefined || replyStart === replyEnd) return;
-    if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > context.link!.maxPayload) {
+    if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > context.turn.link!.maxPayload) {
       // The answer would cost the connection. Nobody can have meant such a guid.
       view.guidStart = view.guidEnd;
     }

@@ -64,19 +64,19 @@ export async function handleSubscribe(context: BrokerContext, request: Request):
     return undefined;
   });
   if (context.isDraining) return;
-  context.delivery.beginTurn();
-  // The search may have read from disk: the world has moved on, and the client may be another one of the same id.
-  if (context.clients.get(wanted.clientId) !== client) {
-    refuse(context, request, STAN_ERROR.unknownClient);
-  } else if (context.channels.get(channel.name) !== channel) {
-    refuse(context, request, STAN_ERROR.channelDeleteInProgress);
-  } else if (start === undefined) {
-    refuse(context, request, UNREADABLE);
-  } else {
-    subscribe(context, request, wanted, channel, start - 1);
-  }
-  context.store.commit();
-  context.delivery.endTurn();
+  context.turn.run(() => {
+    // The search may have read from disk: the world has moved on, and the client may be another one of the same id.
+    if (context.clients.get(wanted.clientId) !== client) {
+      refuse(context, request, STAN_ERROR.unknownClient);
+    } else if (context.channels.get(channel.name) !== channel) {
+      refuse(context, request, STAN_ERROR.channelDeleteInProgress);
+    } else if (start === undefined) {
+      refuse(context, request, UNREADABLE);
+    } else {
+      subscribe(context, request, wanted, channel, start - 1);
+    }
+    context.store.commit();
+  });
 }
 
 const UNREADABLE = 'stanchion: the log of the channel cannot be read: see the log of the server';
@@ -282,10 +282,9 @@ function startAfterCommit(context: BrokerContext, sub: Subscription): void {
     if (sub.group !== undefined) {
       context.delivery.deliverGroup(sub.group);
     } else if (sub.inFlight.size > 0) {
-      const nowMs = context.clock.monotonicMs();
       sub.isOnHold = true;
-      sub.inFlight.expireAll(nowMs);
-      context.delivery.redeliver(sub, nowMs);
+      sub.inFlight.expireAll(context.turn.nowMs);
+      context.delivery.redeliver(sub);
     } else {
       context.delivery.deliver(sub);
     }

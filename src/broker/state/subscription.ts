@@ -10,7 +10,7 @@ import type { QueueGroup } from './queue-group.js';
 
 /** What a subscription needs of the delivery when its ack wait ends. */
 export interface AckWaitHandler {
-  onAckWait(subscription: Subscription, nowMs: number): void;
+  onAckWait(subscription: Subscription): void;
 }
 
 /**
@@ -120,7 +120,7 @@ export class Subscription implements WheelTimer {
     };
   }
 
-  onTimer(nowMs: number): void {
-    this.#ackWait.onAckWait(this, nowMs);
+  onTimer(): void {
+    this.#ackWait.onAckWait(this);
   }
 }
