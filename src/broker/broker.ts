@@ -23,7 +23,6 @@ import { handlePing } from './handlers/on-ping.js';
 import { PublishHandler } from './handlers/on-publish.js';
 import { handleSubscribe } from './handlers/on-subscribe.js';
 import { handleUnsubscribe } from './handlers/on-unsubscribe.js';
-import { recordAllProgress } from './handlers/record-progress.js';
 import { recover } from './handlers/recover.js';
 import { writeSnapshot } from './handlers/snapshot.js';
 import { AckInboxes } from './state/ack-inboxes.js';
@@ -144,7 +143,7 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
       latency: measures.delivery,
       log: parts.log,
       defer: parts.defer,
-      onDirty: () => store.commitLater(),
+      store,
     });
     this.ackWait = {
       onAckWait: (sub) => {
@@ -242,8 +241,8 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     // What would have to wait is refused: nobody would be there for it afterwards.
     this.#goOn(false);
     this.delivery.freeze();
-    // The store commits what it has been told by now.
-    this.collectProgress();
+    // What the store has been told by now goes with its last batch.
+    this.store.recordNotedProgress();
     this.isDraining = true;
     this.wheel.stop();
   }
@@ -339,10 +338,6 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
 
   onBatchEnd(): void {
     if (!this.#isStopped) this.turn.run(this.#commit);
-  }
-
-  collectProgress(): void {
-    recordAllProgress(this);
   }
 
   onCommitted(batch: BatchId): void {

@@ -23,7 +23,6 @@ const PENDING_BYTES = 4 * 1024 * 1024;
 
 class Host implements StoreHost {
   waiting: { batch: BatchId; resolve: () => void }[] = [];
-  collectProgress(): void {}
   snapshot(): void {}
   onFullChanged(): void {}
   onRoom(): void {}

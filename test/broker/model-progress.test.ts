@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InFlight } from '../../src/broker/state/in-flight.js';
-import { Progress } from '../../src/broker/state/progress.js';
+import { Progress } from '../../src/store/types/progress.js';
 import { SeededRandom } from './model-random.js';
 
 function* expanded(ranges: readonly number[]): Iterable<number> {
@@ -12,7 +12,7 @@ describe('progress', () => {
   it('gives the store what is pending, in whatever order messages came, went and came back', () => {
     const random = new SeededRandom(3);
     for (let life = 0; life < 500; life++) {
-      const progress = new Progress();
+      const progress = new Progress(7, false);
       const pending = new Set<number>();
       const recorded = new Set<number>();
       for (let step = 0; step < 60; step++) {

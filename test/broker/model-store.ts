@@ -66,7 +66,6 @@ export class ModelStore extends MemoryStore {
 
   override attach(host: StoreHost): void {
     super.attach({
-      collectProgress: () => host.collectProgress(),
       onCommitted: (batch: BatchId) => {
         this.hasGathered = false;
         this.#onCommit();
@@ -129,8 +128,13 @@ export class ModelStore extends MemoryStore {
     if (!this.#subscriptions.delete(id)) this.strayRecords++;
   }
 
-  override recordProgress(id: number, delivered: SequenceRanges, acked: SequenceRanges): void {
-    super.recordProgress(id, delivered, acked);
+  /** Nothing has been done that is not committed. */
+  get isSettled(): boolean {
+    return !this.hasNotedProgress && !this.hasGathered;
+  }
+
+  protected override writeProgress(id: number, delivered: SequenceRanges, acked: SequenceRanges): void {
+    super.writeProgress(id, delivered, acked);
     const kept = this.#subscriptions.get(id);
     if (kept === undefined) {
       this.strayRecords++;

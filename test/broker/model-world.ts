@@ -219,7 +219,7 @@ export class ModelWorld {
       const connection = this.#byConnId.get(this.#connIdOf(id)!)!;
       if (!connection.isOpen) this.connectionOpened(connection);
     }
-    if (this.broker.delivery.dirty.length === 0 && !this.store.hasGathered) {
+    if (this.store.isSettled) {
       for (const { recent } of this.receivers.values()) recent.clear();
     }
   }

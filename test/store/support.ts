@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '../../src/clock/clock.js';
 import { newPubMsgView, type PubMsgView } from '../../src/protocol/pubmsg.js';
+import { Progress } from '../../src/store/types/progress.js';
 import type {
   BatchId,
   ChannelLog,
   LogLimits,
   MessageRef,
+  SequenceRanges,
   SnapshotSink,
   Store,
   StoreHost,
@@ -52,6 +54,14 @@ export class HastyClock extends TestClock {
   override setTimer(delayMs: number, callback: () => void): Timer {
     return super.setTimer(delayMs === this.#hastyMs ? 1 : delayMs, callback);
   }
+}
+
+/** What a subscription has been given and has acknowledged: flat ranges. */
+export function progressOf(id: number, delivered: SequenceRanges, acked: SequenceRanges): Progress {
+  const progress = new Progress(id, false);
+  progress.delivered.push(...delivered);
+  progress.acked.push(...acked);
+  return progress;
 }
 
 /** A PubMsg as the broker sees it: all fields in one buffer. */
@@ -117,7 +127,6 @@ export class TestHost implements StoreHost {
   committed: BatchId = 0;
   failed: Error | undefined;
   fullReasons: (string | undefined)[] = [];
-  onCollect: () => void = () => {};
   onSnapshot: (sink: SnapshotSink) => void = () => {};
   readonly #waiting: { batch: BatchId; resolve: () => void; reject: (error: Error) => void }[] = [];
   readonly #store: Store;
@@ -125,10 +134,6 @@ export class TestHost implements StoreHost {
   constructor(store: Store) {
     this.#store = store;
     store.attach(this);
-  }
-
-  collectProgress(): void {
-    this.onCollect();
   }
 
   onCommitted(batch: BatchId): void {

@@ -4,7 +4,7 @@ import type { TimerWheel } from '../../clock/timer-wheel.js';
 import type { Logger } from '../../log/logger.js';
 import type { Histogram } from '../../measures/histogram.js';
 import { appendRedelivered, readMsgProtoTimestampNs, redeliveredSize } from '../../protocol/msgproto.js';
-import type { MessageRef } from '../../store/types/store.js';
+import type { MessageRef, Store } from '../../store/types/store.js';
 import type { BrokerLink } from '../state/broker-link.js';
 import type { Channel } from '../state/channel.js';
 import type { Counters } from '../state/counters.js';
@@ -37,8 +37,8 @@ export interface DeliveryOptions {
   log: Logger;
   /** Runs the callback soon, after I/O that is due: `setImmediate`. */
   defer: (callback: () => void) => void;
-  /** The store has to be told of something before long. */
-  onDirty: () => void;
+  /** Gets what has been delivered and acknowledged. */
+  store: Pick<Store, 'noteProgress'>;
 }
 
 /**
@@ -46,8 +46,6 @@ export interface DeliveryOptions {
  * the output of the turn. Only what is visible, so durable, ever goes out.
  */
 export class Delivery {
-  /** Subscriptions and groups whose progress the store has not been told. */
-  readonly dirty: (Subscription | QueueGroup)[] = [];
   /** What had more to deliver when its turn was over, or waits for the socket to drain. */
   readonly waiting = new Set<Subscription | QueueGroup>();
 
@@ -65,7 +63,7 @@ export class Delivery {
   #firstDeliveries = 0;
   readonly #log: Logger;
   readonly #defer: (callback: () => void) => void;
-  readonly #onDirty: () => void;
+  readonly #store: Pick<Store, 'noteProgress'>;
 
   constructor(options: DeliveryOptions) {
     this.#turn = options.turn;
@@ -76,7 +74,7 @@ export class Delivery {
     this.#latency = options.latency;
     this.#log = options.log;
     this.#defer = options.defer;
-    this.#onDirty = options.onDirty;
+    this.#store = options.store;
   }
 
   /** The next link begins with a delivery to all: what was sent on this one may be lost, and comes again when its ack wait ends. */
@@ -245,11 +243,9 @@ export class Delivery {
     if (sub.group !== undefined) this.makeReady(sub.group);
   }
 
-  /** Marks it as having progress to record. */
+  /** It has progress: what it has goes into the store's next batch. */
   touch(owner: Subscription | QueueGroup): void {
-    if (owner.isDirty) return;
-    owner.isDirty = true;
-    if (this.dirty.push(owner) === 1) this.#onDirty();
+    this.#store.noteProgress(owner.progress);
   }
 
   /** It has ended. */
@@ -319,7 +315,7 @@ export class Delivery {
 
   #afterSending(sub: Subscription): void {
     if (sub.inFlight.size === 0) return;
-    if (!sub.isDirty && !sub.progress.isEmpty) this.touch(sub);
+    if (!sub.progress.isNoted && !sub.progress.isEmpty) this.touch(sub);
     if (sub.dueTick < 0) this.#armAckWait(sub);
   }
 

@@ -5,7 +5,6 @@ import type { QueueGroup } from '../state/queue-group.js';
 import type { Subscription } from '../state/subscription.js';
 import type { BrokerContext } from './context.js';
 import { watchInactivity } from './inactivity.js';
-import { recordAllProgress, recordProgress } from './record-progress.js';
 
 /**
  * Ends a subscription. `close` leaves a durable where it is, offline; `unsubscribe` removes it, and of a durable queue group
@@ -25,8 +24,8 @@ export function endSubscription(
   sub.client?.subscriptions.delete(sub);
   sub.isStarted = false;
   // What it acknowledged last belongs to its state as it ends.
-  if (group === undefined) recordProgress(context, sub);
-  else recordAllProgress(context);
+  if (group === undefined) context.store.recordProgress(sub.progress);
+  else context.store.recordNotedProgress();
   if (group !== undefined) {
     leaveGroup(context, group, sub, how);
   } else {
@@ -70,7 +69,7 @@ function leaveGroup(
     sub.inFlight.remove(sequence);
   }
   store.putSubscription(group.record());
-  if (pending.length > 0) store.recordProgress(group.id, toRanges(pending), []);
+  if (pending.length > 0) store.recordDelivered(group.id, toRanges(pending));
   store.removeSubscription(sub.id);
   context.ended.addMember(sub);
   // Who joins an empty group gets what is pending before anything new.

@@ -47,7 +47,7 @@ export class AckHandler {
     const wasStalled = sub.isStalled;
     if (sub.inFlight.remove(sequence)) {
       sub.progress.addAcked(sequence);
-      if (!sub.isDirty) context.delivery.touch(sub);
+      if (!sub.progress.isNoted) context.delivery.touch(sub);
     } else if (sub.group !== undefined) {
       this.#ackElsewhere(sub.group, sub, sequence);
     }

@@ -1,7 +1,7 @@
+import { Progress } from '../../store/types/progress.js';
 import type { SubscriptionRecord } from '../../store/types/store.js';
 import type { Channel } from './channel.js';
 import { InFlight } from './in-flight.js';
-import { Progress } from './progress.js';
 import type { Subscription } from './subscription.js';
 
 /**
@@ -14,9 +14,9 @@ import type { Subscription } from './subscription.js';
 export class QueueGroup {
   readonly members: Subscription[] = [];
   readonly orphans = new InFlight();
-  readonly progress = new Progress();
+  /** What the store is told of it with each batch. */
+  readonly progress: Progress;
   isLoading = false;
-  isDirty = false;
   /** In the list of those to be served at the end of the turn. */
   isReady = false;
   /** Where the search for the next member begins, so that equals take turns. */
@@ -30,7 +30,9 @@ export class QueueGroup {
     readonly channel: Channel,
     /** Highest sequence given to any member, or the one before the start. */
     public lastSent: number,
-  ) {}
+  ) {
+    this.progress = new Progress(id, true);
+  }
 
   get key(): string {
     return groupKey(this.name, this.isDurable);

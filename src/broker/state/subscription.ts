@@ -1,11 +1,11 @@
 import type { WheelTimer } from '../../clock/timer-wheel.js';
 import { pubPrefix } from '../../link/writer.js';
+import { Progress } from '../../store/types/progress.js';
 import type { SubscriptionRecord } from '../../store/types/store.js';
 import { activationOf } from './ack-inboxes.js';
 import type { Channel } from './channel.js';
 import type { ClientSession } from './client-session.js';
 import { InFlight } from './in-flight.js';
-import { Progress } from './progress.js';
 import type { QueueGroup } from './queue-group.js';
 
 /** What a subscription needs of the delivery when its ack wait ends. */
@@ -25,7 +25,8 @@ export class Subscription implements WheelTimer {
   readonly group: QueueGroup | undefined;
   readonly durableName: string;
   readonly inFlight = new InFlight();
-  readonly progress = new Progress();
+  /** What the store is told of it with each batch. */
+  readonly progress: Progress;
 
   clientId: string;
   /** The owner while it is online. */
@@ -44,8 +45,6 @@ export class Subscription implements WheelTimer {
   isOnHold = false;
   /** A message is being read from disk for it. */
   isLoading = false;
-  /** In the list of those with progress to record. */
-  isDirty = false;
   /** In the list of those to be served at the end of the turn. */
   isReady = false;
   /** `PUB inbox `, ready to be copied. */
@@ -60,6 +59,7 @@ export class Subscription implements WheelTimer {
     ackWait: AckWaitHandler,
   ) {
     this.id = record.id;
+    this.progress = new Progress(record.id, group !== undefined);
     this.channel = channel;
     this.group = group;
     this.durableName = record.durableName;

@@ -16,6 +16,7 @@ import type { FileLog } from '../log/file-log.js';
 import { Reserve } from '../room/reserve.js';
 import type { Segment } from '../segments/segment.js';
 import type { SegmentFiles } from '../segments/segment-files.js';
+import { NotedProgress, type Progress, type WriteProgress, writeOne } from '../types/progress.js';
 import type {
   Admission,
   BatchId,
@@ -89,6 +90,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   #isTimeUntold = false;
   #spareTimer: Timer | undefined;
   #isClosed = false;
+  readonly #noted = new NotedProgress();
 
   constructor(
     settings: FileStoreSettings,
@@ -242,9 +244,25 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#append(this.#encoder.subscriptionRemoved(id));
   }
 
-  recordProgress(id: number, delivered: SequenceRanges, acked: SequenceRanges): void {
-    this.#append(this.#encoder.progress(id, delivered, acked));
+  noteProgress(progress: Progress): void {
+    if (this.#noted.add(progress)) this.#journal.commitLater();
   }
+
+  recordProgress(progress: Progress): void {
+    writeOne(progress, this.#writeProgress);
+  }
+
+  recordNotedProgress(): void {
+    this.#noted.write(this.#writeProgress);
+  }
+
+  recordDelivered(id: number, delivered: SequenceRanges): void {
+    this.#writeProgress(id, delivered, []);
+  }
+
+  readonly #writeProgress: WriteProgress = (id, delivered, acked) => {
+    this.#append(this.#encoder.progress(id, delivered, acked));
+  };
 
   commit(): void {
     this.#journal.commit();
@@ -304,7 +322,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
 
   collectProgress(): void {
     this.#recordBounds();
-    this.#host?.collectProgress();
+    this.recordNotedProgress();
   }
 
   mayRoll(): boolean {

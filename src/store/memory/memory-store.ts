@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../clock/clock.js';
 import { RecentGuids } from '../../dedup/recent-guids.js';
 import { Measures } from '../../measures/measures.js';
 import { AgeQueue } from '../log/age-queue.js';
+import { NotedProgress, type Progress, type WriteProgress, writeOne } from '../types/progress.js';
 import type {
   Admission,
   BatchId,
@@ -56,6 +57,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
   #announcing = false;
   #lazyTimer: Timer | undefined;
   #closed = false;
+  readonly #noted = new NotedProgress();
 
   constructor(options: MemoryStoreOptions) {
     this.#clock = options.clock;
@@ -138,9 +140,31 @@ export class MemoryStore implements Store, MemoryLogOwner {
     this.gather();
   }
 
-  recordProgress(_id: number, _delivered: SequenceRanges, _acked: SequenceRanges): void {
+  noteProgress(progress: Progress): void {
+    if (this.#noted.add(progress)) this.commitLater();
+  }
+
+  recordProgress(progress: Progress): void {
+    writeOne(progress, this.#writeProgress);
+  }
+
+  recordNotedProgress(): void {
+    this.#noted.write(this.#writeProgress);
+  }
+
+  recordDelivered(id: number, delivered: SequenceRanges): void {
+    this.writeProgress(id, delivered, []);
+  }
+
+  protected writeProgress(_id: number, _delivered: SequenceRanges, _acked: SequenceRanges): void {
     this.gather();
   }
+
+  protected get hasNotedProgress(): boolean {
+    return !this.#noted.isEmpty;
+  }
+
+  readonly #writeProgress: WriteProgress = (id, delivered, acked) => this.writeProgress(id, delivered, acked);
 
   /** Opens the batch, if this is the first thing in it. */
   gather(): void {
@@ -160,7 +184,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
     if (this.#lazyTimer !== undefined || this.#closed) return;
     this.#lazyTimer = this.#clock.setTimer(LAZY_COMMIT_MS, () => {
       this.#lazyTimer = undefined;
-      this.#host?.collectProgress();
+      this.recordNotedProgress();
       this.commit();
     });
   }
@@ -177,7 +201,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
 
   readonly #announce = (): void => {
     this.#announcing = false;
-    this.#host?.collectProgress();
+    this.recordNotedProgress();
     this.#gathered = false;
     this.committed = this.gathering++;
     this.#host?.onCommitted(this.committed);

@@ -2,6 +2,7 @@ import type { BelievedTime } from '../../clock/believed-time.js';
 import type { GuidRun } from '../../dedup/guid-generation.js';
 import type { RecentGuids } from '../../dedup/recent-guids.js';
 import type { PubMsgView } from '../../protocol/pubmsg.js';
+import type { Progress } from './progress.js';
 import type { Unreadable } from './unreadable.js';
 
 /** What a batch of appends is called until it is durable. Grows by one with each commit, from 1. */
@@ -142,13 +143,14 @@ export interface SnapshotSink {
   recentGuids(run: GuidRun): void;
 }
 
-/** What a store asks of its owner (the broker). All are called from the event loop, never from within an append. */
+/**
+ * What a store tells its owner (the broker), and the one thing that it asks for: a snapshot for a checkpoint. All are called from the
+ * event loop, never from within an append. What goes into a batch has been handed down before the batch closes.
+ */
 export interface StoreHost {
-  /** Called right before a batch is closed: append the progress of subscriptions since the last call. */
-  collectProgress(): void;
   /** All batches up to this one are durable, and fenced: what they led to may now be said. In order. */
   onCommitted(batch: BatchId): void;
-  /** Write the whole present state, synchronously. Called between batches, after `collectProgress`. */
+  /** Write the whole present state, synchronously. Called between batches, when all noted progress is in one. */
   snapshot(sink: SnapshotSink): void;
   /** The store cannot go on (failed sync, lost fence). Nothing that is not committed may be said. Called once. */
   onFailed(error: Error): void;
@@ -215,8 +217,17 @@ export interface Store {
   /** Adds it, or replaces the record of the same id: what is pending then stays. */
   putSubscription(record: SubscriptionRecord): void;
   removeSubscription(id: number): void;
-  /** Sequences delivered to, and acknowledged by, a subscription since the last call for it. */
-  recordProgress(id: number, delivered: SequenceRanges, acked: SequenceRanges): void;
+  /**
+   * This subscription has made progress since the last batch. Whatever it has by then goes into the batch that closes next, which is
+   * within some 10 ms. Cheap to call again and again.
+   */
+  noteProgress(progress: Progress): void;
+  /** Adds to the gathering batch what this subscription has, and empties it: what it acknowledged last belongs before its end. */
+  recordProgress(progress: Progress): void;
+  /** The same for all whose progress is noted. */
+  recordNotedProgress(): void;
+  /** Adds to the gathering batch that these, of another subscription so far, are delivered to this one. */
+  recordDelivered(id: number, delivered: SequenceRanges): void;
 
   /**
    * The gathering batch should become durable now: written at once if the disk is idle, else together with what still
@@ -224,7 +235,7 @@ export interface Store {
    */
   commit(): void;
   /**
-   * Nobody waits for what is gathered, or for progress not yet collected: a commit within some 10 ms is enough. Cheap to
+   * No client waits for what is gathered, or for progress that is noted: a commit within some 10 ms is enough. Cheap to
    * call again and again.
    */
   commitLater(): void;

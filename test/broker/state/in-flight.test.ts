@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { InFlight } from '../../../src/broker/state/in-flight.js';
-import { Progress } from '../../../src/broker/state/progress.js';
+import { Progress } from '../../../src/store/types/progress.js';
 import { toRanges } from '../../../src/util/ranges.js';
 
 describe('the in-flight window', () => {
@@ -69,7 +69,7 @@ describe('the in-flight window', () => {
 
 describe('progress', () => {
   it('keeps in-order deliveries and acks as one range each', () => {
-    const progress = new Progress();
+    const progress = new Progress(7, false);
     for (let sequence = 5; sequence <= 900; sequence++) progress.addDelivered(sequence);
     for (let sequence = 5; sequence <= 400; sequence++) progress.addAcked(sequence);
     assert.deepEqual(progress.delivered, [5, 900]);

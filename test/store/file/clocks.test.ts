@@ -6,7 +6,7 @@ import { readMsgProtoTimestampNs } from '../../../src/protocol/msgproto.js';
 import { MemoryStore } from '../../../src/store/memory/memory-store.js';
 import type { ChannelLog, MessageRef, Store } from '../../../src/store/types/store.js';
 import { checkpointed, SMALL, Terms, until } from '../file-support.js';
-import { NO_LIMITS, pubMsg, random, TestClock, TestHost } from '../support.js';
+import { NO_LIMITS, progressOf, pubMsg, random, TestClock, TestHost } from '../support.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -355,14 +355,9 @@ describe('a file store whose clock is set back', () => {
     const { store, host } = await terms.open();
     const log = store.createLog('foo', NO_LIMITS);
     await publish({ host }, log);
-    let hasProgress = true;
-    host.onCollect = () => {
-      if (hasProgress) store.recordProgress(7, [1, 1], []);
-      hasProgress = false;
-    };
     terms.clock.wallMs -= HOUR_MS;
     const { appended } = store;
-    store.commitLater();
+    store.noteProgress(progressOf(7, [1, 1], []));
     await until(() => host.committed > appended && !store.isCheckpointing, 'the batch and the checkpoint');
     await publish({ host }, log);
     await store.close();

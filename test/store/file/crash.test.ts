@@ -10,7 +10,7 @@ import type {
 } from '../../../src/store/types/store.js';
 import { until } from '../file-support.js';
 import { SimFs } from '../sim-fs.js';
-import { NO_LIMITS, pubMsg, random, read, TestClock, TestHost } from '../support.js';
+import { NO_LIMITS, progressOf, pubMsg, random, read, TestClock, TestHost } from '../support.js';
 
 const DIR = '/store';
 const KEPT = 20;
@@ -122,9 +122,9 @@ async function run(fs: SimFs, history: History): Promise<void> {
   store.putClient(client('one', 1));
   history.clients.push({ clientId: 'one', batch: store.gathering });
   for (let i = 0; i < 10; i++) for (const log of [all, limited, gone]) append(log, 10);
-  store.recordProgress(1, [1, 5], []);
+  store.recordProgress(progressOf(1, [1, 5], []));
   await host.commit();
-  store.recordProgress(1, [], [2, 3]);
+  store.recordProgress(progressOf(1, [], [2, 3]));
   history.acked.push({ sequence: 2, batch: store.gathering }, { sequence: 3, batch: store.gathering });
   for (let i = 0; i < 15; i++) append(limited, 10);
   const checkpoint = async (): Promise<void> => {

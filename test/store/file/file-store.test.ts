@@ -9,7 +9,7 @@ import type { ChannelLog, ClientRecord, SubscriptionRecord } from '../../../src/
 import { holdsFor } from '../../harness/wait.js';
 import { checkpointed, SMALL, Terms, until } from '../file-support.js';
 import { failure, SimFs } from '../sim-fs.js';
-import { HastyClock, NO_LIMITS, pubMsg, readAll, TestHost } from '../support.js';
+import { HastyClock, NO_LIMITS, progressOf, pubMsg, readAll, TestHost } from '../support.js';
 
 const CLIENT: ClientRecord = {
   clientId: 'client',
@@ -50,7 +50,7 @@ describe('a file store that is opened again', () => {
       store.putClient({ ...CLIENT, clientId: 'gone', session: 18 });
       store.putSubscription(subscription(4, log.id));
       store.putSubscription(subscription(5, log.id));
-      store.recordProgress(4, [3, 8], [3, 4, 6, 6]);
+      store.recordProgress(progressOf(4, [3, 8], [3, 4, 6, 6]));
       store.removeClient('gone');
       store.removeSubscription(5);
       host.onSnapshot = (sink) => {
@@ -430,7 +430,7 @@ describe('a disk without room', () => {
     // What is no message still goes: there is a reserve for it.
     store.putClient(CLIENT);
     host.onSnapshot = (sink) => sink.client(CLIENT);
-    store.recordProgress(1, [1, 2], [1, 1]);
+    store.recordProgress(progressOf(1, [1, 2], [1, 1]));
     await host.commit();
     full.is = false;
     await until(() => store.fullReason === undefined, 'room');

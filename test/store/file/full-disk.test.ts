@@ -4,7 +4,7 @@ import type { ClientRecord } from '../../../src/store/types/store.js';
 import { within } from '../../harness/wait.js';
 import { type OpenedStore, SMALL, Terms, until } from '../file-support.js';
 import { failure, SimFs } from '../sim-fs.js';
-import { NO_LIMITS, pubMsg, readAll } from '../support.js';
+import { NO_LIMITS, progressOf, pubMsg, readAll } from '../support.js';
 
 const CLIENT: ClientRecord = {
   clientId: 'client',
@@ -53,7 +53,7 @@ describe('a file store on a full disk', () => {
     const log = store.createLog('foo', NO_LIMITS);
     while (store.admit(MESSAGE.length) === 'yes') log.append(pubMsg('foo', MESSAGE), 1);
     assert.ok(log.lastSequence > 40, `${log.lastSequence} found room: two files are there`);
-    for (let id = 1; id <= 100; id++) store.recordProgress(id, [1, 2], [1, 1]);
+    for (let id = 1; id <= 100; id++) store.recordProgress(progressOf(id, [1, 2], [1, 1]));
     await within(host.commit(), 'all of it is durable', 5_000);
     await until(() => typeof store.admit(MESSAGE.length) === 'object', 'the rest is refused');
     assert.match(store.fullReason!, /no space left/);

@@ -7,7 +7,7 @@ import { storeVerify } from '../../../src/store/tools/verify.js';
 import type { ChannelLog, SubscriptionRecord } from '../../../src/store/types/store.js';
 import { until } from '../file-support.js';
 import { SimFs } from '../sim-fs.js';
-import { NO_LIMITS, pubMsg, random, read, TestClock, TestHost } from '../support.js';
+import { NO_LIMITS, progressOf, pubMsg, random, read, TestClock, TestHost } from '../support.js';
 
 const DIR = '/store';
 const MEBIBYTE = 1024 * 1024;
@@ -89,7 +89,9 @@ async function smallStore(): Promise<{ fs: SimFs; stored: Stored; epoch: number 
     await checkpoint();
     for (let batch = 0; batch < 4; batch++) {
       for (const channel of CHANNELS.slice(0, 2)) publish(channel, 2);
-      store.recordProgress(DURABLE.id, [batch * 3 + 1, batch * 3 + 3], [batch * 3 + 1, batch * 3 + 1]);
+      store.recordProgress(
+        progressOf(DURABLE.id, [batch * 3 + 1, batch * 3 + 3], [batch * 3 + 1, batch * 3 + 1]),
+      );
       await commit();
     }
   });
