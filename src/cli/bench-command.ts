@@ -26,12 +26,12 @@ export const BENCH_FLAGS = {
   messages: flag('Messages of all publishers together [default: 100000]', ['n']),
   size: flag('Bytes of a message [default: 128]', ['ms']),
   sync: flagSwitch('Wait for each ack before the next message'),
-  'max-pub-acks': flag('Messages without an ack at a time, per publisher [default: 1000]', ['mpa']),
+  'max-pub-acks': flag('How many messages may be without an ack, per publisher [default: 1000]', ['mpa']),
   queue: flag('The subscribers are one queue group of this name', ['qgroup']),
-  'ignore-old': flagSwitch('Without publishers: wait for new messages instead of reading what is stored', [
+  'ignore-old': flagSwitch('Without publishers, wait for new messages instead of reading stored ones', [
     'io',
   ]),
-  timeout: flag('Give up when nothing has come for so long [default: 30s]'),
+  timeout: flag('Give up after this time without a message or ack [default: 30s]'),
   csv: flag('Write a line for each client to this file'),
   json: flagSwitch('Print JSON instead of a table'),
   ...ACK_FLAGS,
@@ -50,17 +50,17 @@ const BAR_WIDTH = 40;
 export function addBenchCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
     'bench [subject]',
-    'Publish and receive as fast as it goes, and print rates and latencies',
+    'Publish and receive as fast as possible, and print rates and latencies',
     (command) =>
       addClientFlags(command, BENCH_FLAGS)
         .positional('subject', {
           type: 'string',
           default: DEFAULT_SUBJECT,
-          describe: 'Channel: what is in it stays, and so do the messages of the benchmark',
+          describe: 'Channel; its messages stay, and so do those of the benchmark',
         })
-        .example('$0 bench -np 1 -ns 1 -n 100000 -ms 128', 'as stan-bench has it')
-        .example('$0 bench --publishers 4 --sync --messages 1000', 'the time of one message after the other')
-        .example('$0 bench -np 0 -ns 1 -n 50000', 'read what is stored'),
+        .example('$0 bench -np 1 -ns 1 -n 100000 -ms 128', 'as with stan-bench')
+        .example('$0 bench --publishers 4 --sync --messages 1000', 'the latency of single messages')
+        .example('$0 bench -np 0 -ns 1 -n 50000', 'read stored messages'),
     async (args) => onExitCode(await bench(args)),
   );
 }

@@ -12,25 +12,27 @@ import { type Flags, flagsOf } from './flags.js';
 
 /** Of every command. */
 export const CONFIG_FLAG = {
-  config: flag('File with any of these flags, in YAML or JSON; the one of a broker will do'),
+  config: flag("File with any of these flags, in YAML or JSON; a broker's will do"),
 } as const satisfies Record<string, Options>;
 
 /** How to connect to NATS: the same of all commands that do. What a broker has too has its name and meaning. */
 export const NATS_FLAGS = {
-  'nats-server': flag('NATS servers, by commas [default: nats://127.0.0.1:4222]', ['s', 'server']),
+  'nats-server': flag('NATS servers, separated by commas [default: nats://127.0.0.1:4222]', ['s', 'server']),
   'nats-in-order': flagSwitch('Connect to the first of them that can be reached, instead of to any'),
   user: flag('User in NATS', ['u']),
   pass: flag('Password in NATS', ['pw']),
   auth: flag('Token in NATS'),
   creds: flag('Credentials file (JWT and nkey)', ['cr']),
   nkey: flag('File with the seed of an nkey'),
-  'tls-ca': flag('CA certificate that the servers are checked with'),
+  'tls-ca': flag('CA certificate to check the servers with'),
   'tls-cert': flag("The client's own certificate"),
   'tls-key': flag('Its private key'),
-  'tls-server-name': flag('Name that the certificates of the servers must have, if not that in the URL'),
+  'tls-server-name': flag(
+    'Name that the certificates of the servers must have, if it is not the one in the URL',
+  ),
   secure: flagSwitch('TLS without checking the certificates of the servers', ['tls-skip-verify']),
-  'inbox-prefix': flag('Prefix of the subjects that answers come to [default: _INBOX]'),
-  'connect-timeout': flag('For NATS, and for the broker, to answer [default: 5s]'),
+  'inbox-prefix': flag('Prefix of the subjects for answers [default: _INBOX]'),
+  'connect-timeout': flag('How long to wait for an answer of NATS or of the broker [default: 5s]'),
   ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
@@ -44,19 +46,19 @@ export const CLUSTER_FLAGS = {
 } as const satisfies Record<string, Options>;
 
 export const DISCOVER_FLAGS = {
-  'discover-prefix': flag('As the broker has it [default: _STAN.discover]'),
+  'discover-prefix': flag('Discover prefix of the broker [default: _STAN.discover]'),
 } as const satisfies Record<string, Options>;
 
 /** Who connects to a broker. */
 export const CLIENT_FLAGS = {
   ...CLUSTER_FLAGS,
   ...DISCOVER_FLAGS,
-  'client-id': flag('Client id [default: one that nobody has]', ['id', 'clientid']),
+  'client-id': flag('Client id [default: a random one]', ['id', 'clientid']),
 } as const satisfies Record<string, Options>;
 
 /** Of those that publish. */
 export const ACK_FLAGS = {
-  'ack-timeout': flag('For the ack of a message that was published [default: 30s]'),
+  'ack-timeout': flag('How long to wait for the ack of a published message [default: 30s]'),
 } as const satisfies Record<string, Options>;
 
 /** How to connect to NATS. */

@@ -24,23 +24,21 @@ const INTERRUPTED = 130;
 
 export const DRILL_FLAGS = {
   faults: flag(
-    `What to do to the active: ${FAULTS.join(', ')}; kill=10 for a number of its own [default: all, of a running group handover]`,
+    `What happens to the active: ${FAULTS.join(', ')}; kill=10 for ten times [default: all; for a running group handover]`,
   ),
-  takeovers: flag('Of each fault [default: 3]'),
-  messages: flag('Stored before it begins [default: 10000]'),
-  rate: flag('Messages a second meanwhile [default: 1000]'),
+  takeovers: flag('How often each fault happens [default: 3]'),
+  messages: flag('Messages stored before the first fault [default: 10000]'),
+  rate: flag('Messages a second during the drill [default: 1000]'),
   pause: flag('How long a paused process is paused [default: 10s]'),
-  settle: flag('Undisturbed work between two faults [default: 2s]'),
-  timeout: flag('For a takeover, and for a member to come back [default: 60s]'),
+  settle: flag('Time without a fault between two faults [default: 2s]'),
+  timeout: flag('How long to wait for a takeover, and for a member to come back [default: 60s]'),
   nodes: flag('Brokers of the local group [default: 3]'),
   dir: flag('Folder of the local group, which must be empty [default: a temporary one]'),
   ...CLUSTER_FLAGS,
   ...DISCOVER_FLAGS,
   'ft-group': flag('Name of the running group [default: the only one]'),
-  'allow-signals': flagSwitch(
-    'Of a running group: members on this machine may be stopped, killed and paused',
-  ),
-  json: flagSwitch('For programs'),
+  'allow-signals': flagSwitch('Allow to stop, kill and pause members of a running group on this machine'),
+  json: flagSwitch('Print JSON'),
 } as const satisfies Record<string, Options>;
 
 export type DrillFlag = keyof typeof DRILL_FLAGS | NatsFlag;
@@ -49,12 +47,12 @@ export type DrillFlag = keyof typeof DRILL_FLAGS | NatsFlag;
 export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
     'drill',
-    'Strike the active of a group, again and again under load, and check that nothing is lost',
+    'Make the active of a group fail, again and again under load, and check that nothing is lost',
     (command) =>
       addNatsFlags(command, DRILL_FLAGS, ['cluster-id', 'discover-prefix', 'ft-group', 'allow-signals'])
         .option(
           'nats-server',
-          flag('NATS servers of a running group, by commas [default: start a local group]'),
+          flag('NATS servers of a running group, separated by commas [default: start a local group]'),
         )
         .example('$0 drill', 'a local group of three, each fault three times')
         .example('$0 drill --faults kill=10,cut=5 --messages 1000000', 'with a million messages stored')

@@ -21,10 +21,10 @@ import { INTERRUPTED, onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe } from './standard-output.js';
 
 export const PUB_FLAGS = {
-  file: flag('Publish what is in this file, as one message; "-" is standard input'),
-  count: flag('Publish the message so many times [default: 1]'),
+  file: flag('Publish the content of this file as one message; "-" is standard input'),
+  count: flag('How often to publish the message [default: 1]'),
   retry: flag(
-    'Send again what is not acked: auto (if the broker stores it once), always, never [default: auto]',
+    'Send messages without an ack again: auto (if the broker stores them once), always, never [default: auto]',
   ),
   json: flagSwitch('Print a line of JSON for each message: subject, guid, bytes'),
   quiet: flagSwitch('Print nothing but errors', ['q']),
@@ -40,7 +40,7 @@ const MAX_WAITING = 16_384;
 export function addPubCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
     'pub <subject> [message]',
-    'Publish a message, a file, or standard input line by line. Ends when all is acknowledged',
+    'Publish a message, a file, or standard input line by line. Ends when all messages are acknowledged',
     (command) =>
       addClientFlags(command, PUB_FLAGS)
         .positional('subject', { type: 'string', describe: 'Channel' })

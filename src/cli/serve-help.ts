@@ -20,11 +20,11 @@ export function addServeHelp(command: Argv): Argv {
     });
   }
   return command.epilogue(
-    'A flag may also be written as the Go server has it: with one dash, with underscores, in its short form ' +
+    'A flag may also be written as in the Go server: with one dash, with underscores, in its short form ' +
       '(--max-msgs 5, --max_msgs=5, -max_msgs 5, -mm 5).\n' +
       'Every flag can come from the environment (STANCHION_MAX_MSGS=5) and from the --config file (max-msgs: 5). ' +
-      'A flag beats the environment, that the file, and that the default.\n' +
-      'SIGTERM and SIGINT stop it cleanly, SIGUSR2 turns debug messages on and off, SIGUSR1 opens the --log-file anew.\n' +
+      'A flag overrides the environment, the environment overrides the file, and the file overrides the default.\n' +
+      'SIGTERM and SIGINT stop it cleanly, SIGUSR2 turns debug messages on and off, SIGUSR1 reopens the --log-file.\n' +
       'Exit code: 0 stopped when asked to, 1 failed, 2 wrong configuration.',
   );
 }

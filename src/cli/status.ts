@@ -18,7 +18,7 @@ import { unansweredRows } from './status-unanswered.js';
 export const STATUS_FLAGS = {
   ...CLUSTER_FLAGS,
   'ft-group': flag('Name of the group [default: all of the cluster id]'),
-  json: flagSwitch('For programs'),
+  json: flagSwitch('Print JSON'),
 } as const satisfies Record<string, Options>;
 
 /** `stanchion status`: asks the members over NATS, so it needs no HTTP port. */
@@ -29,7 +29,7 @@ export function addStatusCommand(parser: Argv, onExitCode: (exitCode: number) =>
     (command) =>
       addNatsFlags(command, STATUS_FLAGS).example(
         '$0 status --nats-server nats://127.0.0.1:4222',
-        'who is active, and how old its lease is',
+        'which member is active, and the age of its lease',
       ),
     async (args) => onExitCode(await status(args)),
   );

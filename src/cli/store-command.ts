@@ -12,15 +12,15 @@ import { flagsOf } from './flags.js';
 
 export const STORE_FLAGS = {
   dir: flag('Folder of the store'),
-  json: flagSwitch('For programs'),
+  json: flagSwitch('Print JSON'),
   ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
 /** Of `repair` alone. */
 export const REPAIR_FLAGS = {
   yes: flagSwitch('Repair without asking'),
-  'dry-run': flagSwitch('Only say what would be done, and what is lost'),
-  'cluster-id': flag('Cluster id of the store, if its stanchion.json does not tell it any more', [
+  'dry-run': flagSwitch('Only print what would be done and lost'),
+  'cluster-id': flag('Cluster id of the store, if its stanchion.json is damaged or gone', [
     'c',
     'cluster',
     'cid',
@@ -38,7 +38,7 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
     store
       .command(
         'info',
-        'Show channels, bounds, segments, epochs and who holds the store',
+        'Show channels, bounds, segments, epochs and the holder of the store',
         (command) => command.options(STORE_FLAGS).example('$0 store info --dir ./data', 'what is in ./data'),
         async (args) => onExitCode(await info(await storeOptions(args))),
       )
@@ -53,7 +53,7 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
       )
       .command(
         'repair',
-        'Take out of a store what is damaged, keep it aside, and say what is lost. With all its brokers stopped',
+        'Remove the damaged parts of a store, keep them aside, and say what is lost. All its brokers must be stopped',
         (command) =>
           command
             .options({ ...STORE_FLAGS, ...REPAIR_FLAGS })

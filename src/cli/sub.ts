@@ -21,21 +21,19 @@ import { endQuietlyOnBrokenPipe, writeOut } from './standard-output.js';
 export const SUB_FLAGS = {
   start: flag('Where to begin: new, last (the newest message first) or all [default: new]'),
   'start-sequence': flag('Begin with this sequence', ['seq']),
-  'start-time': flag('Begin with what was stored at this time or later: 2026-01-31T12:00:00Z'),
-  since: flag('Begin with what was stored so long ago: 15m'),
-  durable: flag('Name of a durable: it goes on where it was left'),
+  'start-time': flag('Begin with messages stored at this time or later: 2026-01-31T12:00:00Z'),
+  since: flag('Begin with messages stored this long ago: 15m'),
+  durable: flag('Name of a durable, which goes on from its last position'),
   queue: flag('Queue group: each message goes to one of its members', ['qgroup']),
   'manual-ack': flagSwitch(
     'Acknowledge by hand: an empty line on standard input acks the oldest message, a number the one with that sequence',
   ),
-  'ack-wait': flag('A message without an ack comes again after this [default: 30s]'),
-  'max-in-flight': flag('Messages without an ack at a time [default: 1024]'),
-  unsubscribe: flagSwitch('Remove the durable at the end, instead of keeping its place', ['unsub']),
-  count: flag('End after so many messages'),
+  'ack-wait': flag('Time after which a message without an ack comes again [default: 30s]'),
+  'max-in-flight': flag('How many messages may be without an ack [default: 1024]'),
+  unsubscribe: flagSwitch('Remove the durable at the end, instead of keeping its position', ['unsub']),
+  count: flag('End after this number of messages'),
   timeout: flag('End after this time; exit code 1 if --count is not reached'),
-  output: flag('text, json (a line for each message) or raw (the bytes and nothing else) [default: text]', [
-    'o',
-  ]),
+  output: flag('text, json (a line for each message) or raw (only the bytes) [default: text]', ['o']),
 } as const satisfies Record<string, Options>;
 
 type SubFlag = keyof typeof SUB_FLAGS;
@@ -59,9 +57,12 @@ export function addSubCommand(parser: Argv, onExitCode: (exitCode: number) => vo
     (command) =>
       addClientFlags(command, SUB_FLAGS)
         .positional('subject', { type: 'string', describe: 'Channel' })
-        .example('$0 sub orders --start all', 'everything that is stored, and what comes')
+        .example('$0 sub orders --start all', 'all stored messages, and new ones')
         .example('$0 sub orders --start last --count 1 -o raw', 'the newest message, its bytes only')
-        .example('$0 sub orders --client-id billing --durable ledger', 'go on where this durable was left')
+        .example(
+          '$0 sub orders --client-id billing --durable ledger',
+          'go on from the last position of this durable',
+        )
         .example('$0 sub orders --queue workers -o json', 'a share of the messages, for programs'),
     async (args) => onExitCode(await sub(args)),
   );

@@ -22,8 +22,7 @@ const SYSLOG =
 const SLICES =
   'segments are cut by size, and whole ones are removed as limits drop their messages. Leave it out';
 const OWN_FORMAT = "it tunes the Go server's files; the store here has its own format";
-const TRACE =
-  'the raw protocol is not traced. That of the nats-server is with `trace: true` in --nats-config';
+const TRACE = 'the raw protocol is not traced. `trace: true` in --nats-config traces that of the nats-server';
 
 /** What is handed to nats-server in its own file. */
 const NATS_CONFIG = 'set it in a configuration file of nats-server, and name that with --nats-config';
@@ -75,7 +74,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
   {
     names: ['file_slice_archive_script'],
     treatment: 'refused',
-    why: 'no script is run for segments that are removed. Subscribe and write what is to be kept elsewhere',
+    why: 'no script is run for removed segments. Subscribe, and write the messages to be kept elsewhere',
   },
   {
     names: ['file_auto_sync'],
@@ -86,7 +85,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
     names: ['file_truncate_bad_eof'],
     isSwitch: true,
     treatment: 'noted',
-    why: 'a torn tail, which nobody was told of, is always cut and logged; other damage is never cut',
+    why: 'a torn tail, which was never acknowledged, is always cut and logged; other damage is never cut',
   },
   { names: ['file_crc'], isSwitch: true, treatment: 'noted', why: 'every record has a CRC' },
   { names: ['file_compact_enabled'], isSwitch: true, treatment: 'noted', why: OWN_FORMAT },
@@ -104,7 +103,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
     (name): GoFlag => ({
       names: [name],
       treatment: 'noted',
-      why: 'batches are as large as what comes while the disk is busy',
+      why: 'a batch holds all messages that come while the disk is busy',
     }),
   ),
 

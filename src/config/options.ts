@@ -61,7 +61,7 @@ export const OPTIONS = {
   'ft-group': {
     kind: kinds.subject,
     section: 'streaming',
-    describe: 'Group of brokers on the same --dir: one serves, the others watch it and take over',
+    describe: 'Group of brokers on the same --dir: one serves, the others stand by to take over',
     aliases: ['ft-group-name'],
     fileKeys: ['ft_group_name'],
   },
@@ -69,7 +69,7 @@ export const OPTIONS = {
     kind: kinds.positiveDuration,
     default: '600ms',
     section: 'streaming',
-    describe: 'How long the one that serves may be silent before another takes over',
+    describe: 'How long the active broker may be silent before a standby takes over',
   },
   'replace-durable': {
     kind: kinds.boolean,
@@ -96,7 +96,7 @@ export const OPTIONS = {
     kind: kinds.positiveDuration,
     default: '10s',
     section: 'streaming',
-    describe: 'How long a client may take to answer one',
+    describe: 'How long a client may take to answer a heartbeat',
     aliases: ['hbt'],
     fileKeys: ['server_to_client_hb_timeout'],
   },
@@ -113,7 +113,7 @@ export const OPTIONS = {
     kind: kinds.count,
     default: '100',
     section: 'limits',
-    describe: 'Channels',
+    describe: 'Number of channels',
     aliases: ['mc'],
     fileKeys: ['maxchannels'],
   },
@@ -121,7 +121,7 @@ export const OPTIONS = {
     kind: kinds.count,
     default: '1000',
     section: 'limits',
-    describe: 'Subscriptions of a channel',
+    describe: 'Subscriptions per channel',
     aliases: ['msu'],
     fileKeys: ['max_subscriptions', 'maxsubscriptions'],
   },
@@ -129,7 +129,7 @@ export const OPTIONS = {
     kind: kinds.count,
     default: '1000000',
     section: 'limits',
-    describe: 'Messages of a channel: the oldest go',
+    describe: 'Messages per channel; the oldest are removed',
     aliases: ['mm'],
     fileKeys: ['maxmsgs', 'max_count', 'maxcount'],
   },
@@ -137,7 +137,7 @@ export const OPTIONS = {
     kind: kinds.size,
     default: '1000000*1024',
     section: 'limits',
-    describe: 'Bytes of the messages of a channel: the oldest go',
+    describe: 'Bytes of messages per channel; the oldest messages are removed',
     aliases: ['mb'],
     fileKeys: ['maxbytes'],
   },
@@ -154,7 +154,7 @@ export const OPTIONS = {
     default: '0',
     section: 'limits',
     describe:
-      'Time without a new message and without an active subscription after which a channel is deleted, with its messages and durables that are offline',
+      'Time without new messages and active subscriptions after which a channel is deleted, with its messages and offline durables',
     aliases: ['mi'],
     fileKeys: ['maxinactivity'],
   },
@@ -162,7 +162,7 @@ export const OPTIONS = {
     kind: kinds.size,
     default: '256MB',
     section: 'limits',
-    describe: 'Bytes that may wait for the disk: beyond it publishers get an error',
+    describe: 'Bytes that may wait for the disk; beyond that publishers get an error',
   },
 
   'nats-server': {
@@ -176,12 +176,12 @@ export const OPTIONS = {
     kind: kinds.boolean,
     default: 'false',
     section: 'nats',
-    describe: 'Connect to the first of them that can be reached, the nearest say, instead of to any',
+    describe: 'Connect to the first of them that can be reached, instead of to any',
   },
   user: {
     kind: kinds.text,
     section: 'nats',
-    describe: 'User; of a nats-server that is started: the one that clients need',
+    describe: 'User; for a nats-server that is started, the user that clients must have',
     fileKeys: ['username'],
   },
   pass: {
@@ -193,7 +193,7 @@ export const OPTIONS = {
   auth: {
     kind: kinds.text,
     section: 'nats',
-    describe: 'Token; of a nats-server that is started: the one that clients need',
+    describe: 'Token; for a nats-server that is started, the token that clients must have',
     fileKeys: ['token'],
   },
   creds: {
@@ -211,8 +211,7 @@ export const OPTIONS = {
   'tls-ca': {
     kind: kinds.path,
     section: 'nats',
-    describe:
-      'CA certificate that the servers are checked with. With any of the --tls- options, TLS is required',
+    describe: 'CA certificate to check the servers with. Any of the --tls- options makes TLS required',
     aliases: ['tls_client_cacert'],
     fileKeys: ['tls.client_ca', 'tls.client_cacert', 'tls.ca'],
   },
@@ -233,7 +232,7 @@ export const OPTIONS = {
   'tls-server-name': {
     kind: kinds.text,
     section: 'nats',
-    describe: 'Name that the certificates of the servers must have, if not that in the URL',
+    describe: 'Name that the certificates of the servers must have, if it is not the one in the URL',
     fileKeys: ['tls.server_name', 'tls.server_hostname'],
   },
   secure: {
@@ -290,7 +289,7 @@ export const OPTIONS = {
   tls: {
     kind: kinds.boolean,
     section: 'natsServer',
-    describe: 'TLS for clients, without checking theirs',
+    describe: 'TLS for clients, without checking their certificates',
     isHandedOn: true,
   },
   tlscert: {
@@ -314,31 +313,31 @@ export const OPTIONS = {
   tlscacert: {
     kind: kinds.path,
     section: 'natsServer',
-    describe: 'CA certificate that clients are checked with',
+    describe: 'CA certificate to check clients with',
     isHandedOn: true,
   },
   'client-advertise': {
     kind: kinds.text,
     section: 'natsServer',
-    describe: 'Address of this nats-server that clients are told',
+    describe: 'Address of this nats-server to advertise to clients',
     isHandedOn: true,
   },
   'cluster-advertise': {
     kind: kinds.text,
     section: 'natsServer',
-    describe: 'Address of this nats-server that other nats-servers are told',
+    describe: 'Address of this nats-server to advertise to other nats-servers',
     isHandedOn: true,
   },
   'no-advertise': {
     kind: kinds.boolean,
     section: 'natsServer',
-    describe: 'Tell clients of no other nats-server',
+    describe: 'Do not advertise other nats-servers to clients',
     isHandedOn: true,
   },
   'connect-retries': {
     kind: kinds.count,
     section: 'natsServer',
-    describe: 'How often to try routes learnt from other nats-servers',
+    describe: 'How often to try routes that other nats-servers have advertised',
     isHandedOn: true,
   },
 
@@ -365,12 +364,12 @@ export const OPTIONS = {
     kind: kinds.text,
     default: '127.0.0.1',
     section: 'process',
-    describe: 'Address that it listens on; 0.0.0.0 is all. Whoever reaches it can read, and change nothing',
+    describe: 'Address to listen on; 0.0.0.0 is all. Anyone who can reach it has read-only access',
   },
   'http-tls-cert': {
     kind: kinds.path,
     section: 'process',
-    describe: 'Certificate of HTTP, which is HTTPS then; read again when it changes',
+    describe: 'Certificate for HTTPS instead of HTTP; read again when it changes',
   },
   'http-tls-key': {
     kind: kinds.path,
@@ -380,7 +379,7 @@ export const OPTIONS = {
   'http-user': {
     kind: kinds.text,
     section: 'process',
-    describe: 'User that HTTP asks for; /livez, /healthz and /readyz stay open',
+    describe: 'User that HTTP requests must have; /livez, /healthz and /readyz stay open',
   },
   'http-pass': {
     kind: kinds.text,
@@ -391,14 +390,14 @@ export const OPTIONS = {
     kind: kinds.text,
     section: 'process',
     describe:
-      'Bearer token that HTTP takes, instead or besides; better in STANCHION_HTTP_TOKEN or the config file',
+      'Bearer token that HTTP requests must have, instead or as an alternative; better in STANCHION_HTTP_TOKEN or the config file',
   },
   'metrics-max-channels': {
     kind: kinds.count,
     default: '1000',
     section: 'process',
     describe:
-      'Channels with series of their own in /metrics, those with durables or queue groups first; 0 is none',
+      'How many channels have series of their own in /metrics, those with durables or queue groups first; 0 is none',
   },
   pid: {
     kind: kinds.path,
@@ -411,7 +410,7 @@ export const OPTIONS = {
     kind: kinds.oneOf(LOG_LEVELS),
     default: 'info',
     section: 'process',
-    describe: 'What to log: this and what is worse',
+    describe: 'Lowest level to log',
   },
   'log-format': {
     kind: kinds.oneOf(LOG_FORMATS),
