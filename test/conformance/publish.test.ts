@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createInbox } from 'nats';
 import { channelCaseClash, STAN_ERROR } from '../../src/protocol/error-texts.js';
-import { StartPosition } from '../../src/protocol/messages.js';
+import { encodePubMsg, StartPosition } from '../../src/protocol/messages.js';
 import { isOtherServer, Rig, STORES } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
 
@@ -216,10 +216,20 @@ for (const store of STORES) {
       const inbox = createInbox();
       let acks = 0;
       client.nats.subscribe(inbox, { callback: () => acks++ });
-      client.send({ clientId, subject }, inbox);
+      const elsewhere = rig.name('channel');
+      const message = encodePubMsg({ guid: 'g', clientId, subject, data: Buffer.from('x') });
+      client.nats.publish(`${client.subjects.publish}.${elsewhere}`, message, { reply: inbox });
       await waitFor(() => acks === 1, 'the ack');
       const subscription = await client.subscribe({ clientId, subject, startPosition: StartPosition.FIRST });
       await subscription.got(1);
+      const other = await client.subscribe({
+        clientId,
+        subject: elsewhere,
+        startPosition: StartPosition.FIRST,
+      });
+      await client.publish({ clientId, subject: elsewhere, data: Buffer.from('first') });
+      await other.got(1);
+      assert.equal(Buffer.from(other.messages[0]!.data).toString(), 'first');
     });
 
     // The Go server answers acks and closes on two connections, which may overtake each other.

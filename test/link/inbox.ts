@@ -1,6 +1,7 @@
 import type { LinkTarget } from '../../src/link/dial-link.js';
 import { Link, type LinkEvents, type LinkOptions } from '../../src/link/link.js';
 import type { LinkHandler } from '../../src/link/link-handler.js';
+import { within } from '../harness/wait.js';
 
 /** Notes what a link hands over, and lets a test wait for it. */
 export class Inbox implements LinkHandler, LinkEvents {
@@ -59,9 +60,9 @@ export class Inbox implements LinkHandler, LinkEvents {
   }
 
   until(condition: () => boolean): Promise<void> {
-    return condition()
-      ? Promise.resolve()
-      : new Promise((resolve) => this.waiting.push({ condition, resolve }));
+    if (condition()) return Promise.resolve();
+    const holds = new Promise<void>((resolve) => this.waiting.push({ condition, resolve }));
+    return within(holds, `${condition}`);
   }
 
   /** Waits until the link is down. */

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { Clock, Timer } from '../../src/clock/clock.js';
 import { LinkDownError } from '../../src/link/link.js';
 import { OutBuffer } from '../../src/link/writer.js';
+import { waitFor } from '../harness/wait.js';
 import { Inbox, publish } from './inbox.js';
 import { INFO, type ScriptedClient, ScriptedServer } from './scripted-server.js';
 
@@ -61,7 +62,8 @@ describe('the link, with a server that is played by hand', () => {
       port: server.port,
       connectFields: (info) => ({ name: 'stan', sig: `signed ${info.nonce}` }),
     });
-    while (!client) await new Promise((resolve) => setImmediate(resolve));
+    await waitFor(() => client !== undefined, 'the client connects');
+    assert.ok(client !== undefined);
     const line = (await client.until('PING\r\n')).split('\r\n')[0]!;
     assert.deepEqual(JSON.parse(line.replace('CONNECT ', '')), {
       verbose: false,

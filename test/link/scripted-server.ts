@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import { within } from '../harness/wait.js';
 
 /** One client of a scripted server. */
 export class ScriptedClient {
@@ -20,9 +21,10 @@ export class ScriptedClient {
     while (!this.received.includes(text)) {
       if (this.socket.destroyed)
         throw new Error(`closed before it sent ${JSON.stringify(text)}: ${this.received}`);
-      await new Promise<void>((resolve) => {
+      const changes = new Promise<void>((resolve) => {
         this.waiting = resolve;
       });
+      await within(changes, `the client sends ${JSON.stringify(text)}`);
     }
     const end = this.received.indexOf(text) + text.length;
     const upTo = this.received.slice(0, end);

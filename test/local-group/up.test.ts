@@ -70,7 +70,8 @@ describe('stanchion up', () => {
   });
 
   it('goes on with its store, also after a kill', async () => {
-    for (const signal of ['SIGKILL', 'SIGINT'] as const) {
+    const signals = ['SIGKILL', 'SIGINT'] as const;
+    for (const [index, signal] of signals.entries()) {
       const again = up('--nodes', '1');
       let said = '';
       again.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -78,6 +79,16 @@ describe('stanchion up', () => {
       });
       const ended = new Promise((resolve) => again.on('close', resolve));
       await waitFor(() => /^Active: stan-1/m.test(said), 'it serves', START_MS);
+      const [, servers = ''] = /at (nats:\S+)$/m.exec(said) ?? [];
+      const connection = await connect({ servers, clusterId: 'test-cluster', clientId: `c${index}` });
+      await connection.publish('kept', signal);
+      const kept: string[] = [];
+      for await (const message of await connection.subscribe('kept', { startAt: 'all' })) {
+        kept.push(message.string());
+        if (kept.length > index) break;
+      }
+      assert.deepEqual(kept, signals.slice(0, index + 1));
+      await connection.close();
       again.kill(signal);
       await ended;
     }

@@ -36,7 +36,6 @@ const OPEN = { user: undefined, pass: undefined, token: undefined };
 /** Notes entries, and lets a test wait for one. */
 class NotingLogger implements Logger {
   readonly entries: string[] = [];
-  private readonly waiting: (() => void)[] = [];
 
   debug = (_fields: LogFields, message: string) => this.note('debug', message);
   info = (_fields: LogFields, message: string) => this.note('info', message);
@@ -44,15 +43,15 @@ class NotingLogger implements Logger {
   error = (_fields: LogFields, message: string) => this.note('error', message);
   child = () => this;
 
-  async until(text: string): Promise<void> {
-    while (!this.entries.some((entry) => entry.includes(text))) {
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
+  until(text: string): Promise<void> {
+    return waitFor(
+      () => this.entries.some((entry) => entry.includes(text)),
+      () => `it logs ${JSON.stringify(text)}; it logged:\n${this.entries.join('\n')}`,
+    );
   }
 
   private note(level: string, message: string): void {
     this.entries.push(`${level} ${message}`);
-    for (const resolve of this.waiting.splice(0)) resolve();
   }
 }
 
@@ -375,7 +374,10 @@ describe('a supervised nats-server', () => {
     const closed = new Promise((resolve) => socket.once('close', resolve));
     broker.kill('SIGKILL');
     await closed;
-    while ((await probe('127.0.0.1', port, 1_000, systemClock)).kind !== 'nobody');
+    await waitFor(
+      async () => (await probe('127.0.0.1', port, 1_000, systemClock)).kind === 'nobody',
+      'its port is free',
+    );
   });
 });
 
