@@ -23,7 +23,7 @@ import { INTERRUPTED, onStopSignal } from './signals.js';
 export const BENCH_FLAGS = {
   publishers: flag('Publishers [default: 1]', ['np']),
   subscribers: flag('Subscribers; each gets all messages, unless --queue is given [default: 0]', ['ns']),
-  messages: flag('Messages of all publishers together [default: 100000]', ['n']),
+  messages: flag('Messages that all publishers send together [default: 100000]', ['n']),
   size: flag('Bytes of a message [default: 128]', ['ms']),
   sync: flagSwitch('Wait for each ack before the next message'),
   'max-pub-acks': flag('How many messages may be without an ack, per publisher [default: 1000]', ['mpa']),
@@ -82,7 +82,7 @@ async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
   };
   if (options.publishers + options.subscribers === 0)
     throw new ConfigError('there is nothing to measure: give --publishers or --subscribers');
-  checkAllPlaysAPart(flags, options);
+  checkAllHaveEffect(flags, options);
   const csv = flags.text('csv');
 
   const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
@@ -93,7 +93,7 @@ async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
     const report = await runBench(
       options,
       (done, due) => {
-        if (process.stderr.isTTY) progress.say(bar(done, due));
+        if (process.stderr.isTTY) progress.show(bar(done, due));
       },
       interrupt.signal,
     );
@@ -107,14 +107,14 @@ async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
   }
 }
 
-const OF_PUBLISHERS = ['sync', 'max-pub-acks', 'size', 'ack-timeout'] as const;
+const PUBLISHER_FLAGS = ['sync', 'max-pub-acks', 'size', 'ack-timeout'] as const;
 
-/** @throws ConfigError naming what was asked for on the command line, and would change nothing */
-function checkAllPlaysAPart(
+/** @throws ConfigError naming a flag on the command line that would have no effect */
+function checkAllHaveEffect(
   flags: Flags<keyof typeof BENCH_FLAGS>,
   { publishers, subscribers, sync }: BenchOptions,
 ): void {
-  const idle = OF_PUBLISHERS.find((flag) => publishers === 0 && flags.isOnCommandLine(flag));
+  const idle = PUBLISHER_FLAGS.find((flag) => publishers === 0 && flags.isOnCommandLine(flag));
   if (idle !== undefined) throw new ConfigError(`--${idle} is for publishers: add --publishers`);
   if (sync && flags.isOnCommandLine('max-pub-acks'))
     throw new ConfigError('--sync waits for each ack: leave out --max-pub-acks');

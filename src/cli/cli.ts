@@ -3,9 +3,9 @@ import { ConfigError } from '../config/config-error.js';
 import type { StartBroker } from '../run/running-broker.js';
 import { errorText } from './error-text.js';
 
-const ASKS_ABOUT_ITSELF = new Set(['--help', '-h', '--version', '-v']);
+const HELP_AND_VERSION = new Set(['--help', '-h', '--version', '-v']);
 
-/** What the commands run. */
+/** The programs behind the commands; a test may pass its own. */
 export interface Programs {
   startBroker: StartBroker;
 }
@@ -24,17 +24,17 @@ export async function runCli(args: readonly string[], programs: Programs): Promi
   }
 }
 
-/** Flags alone are a command line of the Go server, which has no commands. */
+/** Adds `serve` to a command line that has only flags: the Go server has no commands. */
 function withCommand(args: readonly string[]): readonly string[] {
   const [first] = args;
-  return first?.startsWith('-') && !ASKS_ABOUT_ITSELF.has(first) ? ['serve', ...args] : args;
+  return first?.startsWith('-') && !HELP_AND_VERSION.has(first) ? ['serve', ...args] : args;
 }
 
-/** Each way loads what it needs only: a broker would else keep in memory, for as long as it runs, what reads other commands' flags. */
+/** Loads only the code that the command needs: a broker keeps all that is loaded in memory for as long as it runs. */
 async function dispatch(args: readonly string[], programs: Programs): Promise<number> {
   let forCommands = args;
   if (args[0] === 'serve') {
-    // The flags of `serve` come in more spellings than yargs knows: that is asked for the help only.
+    // yargs does not know all the spellings of the flags of `serve`: it only prints the help.
     const serveArgs = args.slice(1);
     const { wantsHelp, wantsVersion } = parseFlags(serveArgs);
     if (!wantsHelp && !wantsVersion) {

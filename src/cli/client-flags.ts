@@ -1,3 +1,6 @@
+// The flags with which `pub`, `sub`, `bench`, `status` and `drill` connect to NATS and to a broker: one table, and what
+// becomes of the values. Options that a broker has too are read by the resolver of `serve`, so they mean the same.
+
 import { randomBytes } from 'node:crypto';
 import type { Authenticator, TlsOptions } from 'nats';
 import type { Argv, Options } from 'yargs';
@@ -10,12 +13,12 @@ import { authenticators, controlTls } from '../nats/credentials.js';
 import { isClientIdValid } from '../protocol/stan-subjects.js';
 import { type Flags, flagsOf } from './flags.js';
 
-/** Of every command. */
+/** The file that every command reads. */
 export const CONFIG_FLAG = {
   config: flag("File with any of these flags, in YAML or JSON; a broker's will do"),
 } as const satisfies Record<string, Options>;
 
-/** How to connect to NATS: the same of all commands that do. What a broker has too has its name and meaning. */
+/** How to connect to NATS, the same for all commands. */
 export const NATS_FLAGS = {
   'nats-server': flag('NATS servers, separated by commas [default: nats://127.0.0.1:4222]', ['s', 'server']),
   'nats-in-order': flagSwitch('Connect to the first of them that can be reached, instead of to any'),
@@ -36,7 +39,7 @@ export const NATS_FLAGS = {
   ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
-/** Which broker or group, under these names. */
+/** Which broker or group to talk to. */
 export const CLUSTER_FLAGS = {
   'cluster-id': flag('Cluster id of the broker or the group [default: test-cluster]', [
     'c',
@@ -49,24 +52,22 @@ export const DISCOVER_FLAGS = {
   'discover-prefix': flag('Discover prefix of the broker [default: _STAN.discover]'),
 } as const satisfies Record<string, Options>;
 
-/** Who connects to a broker. */
+/** How to connect to a broker as a client. */
 export const CLIENT_FLAGS = {
   ...CLUSTER_FLAGS,
   ...DISCOVER_FLAGS,
   'client-id': flag('Client id [default: a random one]', ['id', 'clientid']),
 } as const satisfies Record<string, Options>;
 
-/** Of those that publish. */
+/** The flag of commands that publish. */
 export const ACK_FLAGS = {
   'ack-timeout': flag('How long to wait for the ack of a published message [default: 30s]'),
 } as const satisfies Record<string, Options>;
 
-/** How to connect to NATS. */
 export type NatsFlag = keyof typeof NATS_FLAGS;
-/** How to connect to a broker. */
 export type ConnectionFlag = NatsFlag | keyof typeof CLIENT_FLAGS;
 
-/** As both the NATS client and the library take it. */
+/** Options that both the NATS client and the client library take. */
 export interface NatsConnectOptions {
   servers: string[];
   authenticator: Authenticator[];
@@ -81,9 +82,9 @@ const ACK_MS = 30_000;
 const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
 
 /**
- * A flag with a value. Numbers are looked at by `Flags`: yargs takes what is no number for one.
+ * A flag with a value. `Flags` parses numbers, since yargs accepts what is no number.
  *
- * @param alias further names, in the spelling of other tools
+ * @param alias more names, in the spelling of other tools
  */
 export function flag(describe: string, alias: string[] = []): Options {
   return { type: 'string', requiresArg: true, describe, alias };
@@ -95,9 +96,9 @@ export function flagSwitch(describe: string, alias: string[] = []): Options {
 }
 
 /**
- * Adds a command's own flags, and those that tell how to connect to NATS.
+ * Adds a command's own flags and the NATS flags.
  *
- * @param connection which of its own belong to these, in the help
+ * @param connection the command's own flags that the help lists under "Connection" too
  */
 export function addNatsFlags<Own extends string>(
   command: Argv,
@@ -110,12 +111,12 @@ export function addNatsFlags<Own extends string>(
     .group([...Object.keys(NATS_FLAGS), ...connection], 'Connection:');
 }
 
-/** Adds a command's own flags, and those that tell how to connect to a broker. */
+/** Adds a command's own flags and those for connecting to a broker. */
 export function addClientFlags(command: Argv, own: Readonly<Record<string, Options>>): Argv {
   return addNatsFlags(command, { ...own, ...CLIENT_FLAGS }, Object.keys(CLIENT_FLAGS));
 }
 
-/** The flags of a command that connects to NATS, wherever they were given. */
+/** Reads the flags of a command that connects to NATS: from the command line, the environment and the config file. */
 export function natsFlags<Own extends string>(
   args: Readonly<Record<string, unknown>>,
   own: Readonly<Record<Own, Options>>,
@@ -123,7 +124,7 @@ export function natsFlags<Own extends string>(
   return flagsOf(args, [...Object.keys(own), ...Object.keys(NATS_FLAGS)] as (Own | NatsFlag)[]);
 }
 
-/** The flags of a command that connects to a broker, wherever they were given. */
+/** Reads the flags of a command that connects to a broker: from the command line, the environment and the config file. */
 export function clientFlags<Own extends string>(
   args: Readonly<Record<string, unknown>>,
   own: Readonly<Record<Own, Options>>,
@@ -132,9 +133,9 @@ export function clientFlags<Own extends string>(
 }
 
 /**
- * How to connect to NATS.
+ * The options for connecting to NATS.
  *
- * @throws ConfigError on what cannot be
+ * @throws ConfigError naming the flag whose value is wrong, or that contradicts another
  */
 export function natsOptions(flags: Flags<NatsFlag>): NatsConnectOptions {
   const chosen = flags.options(NATS_OPTIONS);
@@ -153,17 +154,15 @@ export function natsOptions(flags: Flags<NatsFlag>): NatsConnectOptions {
   };
 }
 
-/** For NATS, and for the broker, to answer. */
 export function connectTimeoutMs(flags: Flags<'connect-timeout'>): number {
   return flags.durationMs('connect-timeout', CONNECT_MS, 1, MAX_TIMEOUT_MS);
 }
 
-/** For the ack of a message that was published. */
 export function ackTimeoutMs(flags: Flags<'ack-timeout'>): number {
   return flags.durationMs('ack-timeout', ACK_MS, 1, MAX_TIMEOUT_MS);
 }
 
-/** @throws ConfigError if that cannot be a channel */
+/** @throws ConfigError if `subject` is no channel name */
 export function channelName(subject: unknown): string {
   const name = String(subject);
   try {
@@ -175,10 +174,10 @@ export function channelName(subject: unknown): string {
 }
 
 /**
- * How to connect to a broker.
+ * The options for connecting to a broker.
  *
- * @param tool name of the command: it is part of the client id if none is given
- * @throws ConfigError on what cannot be
+ * @param tool name of the command, which becomes a part of a random client id
+ * @throws ConfigError naming the flag whose value is wrong, or that contradicts another
  */
 export function connectOptions(flags: Flags<ConnectionFlag>, tool: string): ConnectOptions {
   const clientId = flags.text('client-id') ?? `stanchion-${tool}-${randomBytes(6).toString('hex')}`;

@@ -1,9 +1,12 @@
+// The commands other than `serve`: yargs reads their command lines and prints all help.
+
 import yargs, { type Argv, type Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { VERSION } from '../version.js';
 import { addBenchCommand, BENCH_FLAGS } from './bench-command.js';
 import { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
-import { addDrillCommand, DRILL_FLAGS } from './drill-command.js';
+import { addDrillCommand } from './drill-command.js';
+import { DRILL_FLAGS } from './drill-flags.js';
 import { addPubCommand, PUB_FLAGS } from './pub.js';
 import { addServeHelp } from './serve-help.js';
 import { asYargsHasIt } from './spellings.js';
@@ -15,7 +18,7 @@ import { UP_FLAGS } from './up-flags.js';
 
 const MAX_HELP_WIDTH = 120;
 
-/** The flags of each command that takes more than one spelling of them. */
+/** The flags of each command, for the spellings of the Go tools. */
 const FLAG_TABLES: Readonly<Record<string, readonly Readonly<Record<string, Options>>[]>> = {
   up: [UP_FLAGS],
   drill: [DRILL_FLAGS, NATS_FLAGS],
@@ -27,7 +30,7 @@ const FLAG_TABLES: Readonly<Record<string, readonly Readonly<Record<string, Opti
 };
 
 /**
- * Runs a command other than `serve`, or explains one: of `serve` the help only.
+ * Runs a command other than `serve`, or prints the help of any command.
  *
  * @returns the exit code
  */
@@ -75,10 +78,10 @@ function baseParser(args: readonly string[]): Argv {
       .alias('help', 'h')
       .wrap(Math.min(MAX_HELP_WIDTH, process.stdout.columns || MAX_HELP_WIDTH))
       .exitProcess(false)
-      // What is behind `--` may be a message: `007` is no 7.
+      // A message behind `--` must stay as it is: `007` is not 7.
       .parserConfiguration({ 'parse-positional-numbers': false })
       .fail((message, error) => {
-        // The parser's own words, of what is wrong with the command line.
+        // yargs throws `YError` for a wrong command line; any other error is the command's own.
         throw error === undefined || error.name === 'YError'
           ? new ConfigError(explained(message, args))
           : error;
@@ -86,7 +89,7 @@ function baseParser(args: readonly string[]): Argv {
   );
 }
 
-/** The parser's words for what is wrong with a command line, in ours. */
+/** Rewrites an error message of yargs in our words. */
 function explained(message: string, args: readonly string[]): string {
   const [, withoutValue] = /^Not enough arguments following: (\S+)$/.exec(message) ?? [];
   if (withoutValue !== undefined) return `--${withoutValue} needs a value`;

@@ -1,49 +1,18 @@
-import type { Argv, Options } from 'yargs';
-import { FAULTS } from '../drill/drill-options.js';
+import type { Argv } from 'yargs';
+import type { DrillOptions } from '../drill/drill-options.js';
 import { reportText } from '../drill/drill-report-text.js';
 import { drill } from '../drill/run-drill.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
-import {
-  addNatsFlags,
-  CLUSTER_FLAGS,
-  DISCOVER_FLAGS,
-  flag,
-  flagSwitch,
-  type NatsFlag,
-  natsFlags,
-} from './client-flags.js';
-import { drillOptions } from './drill-flags.js';
+import { addNatsFlags, flag, natsFlags } from './client-flags.js';
+import { DRILL_FLAGS, drillOptions } from './drill-flags.js';
 import { Progress } from './progress-line.js';
-import { onStopSignal } from './signals.js';
+import { INTERRUPTED, onStopSignal } from './signals.js';
 
 const STDERR = 2;
 const FAILED = 1;
-/** As a shell has it for a program that was interrupted. */
-const INTERRUPTED = 130;
 
-export const DRILL_FLAGS = {
-  faults: flag(
-    `What happens to the active: ${FAULTS.join(', ')}; kill=10 for ten times [default: all; for a running group handover]`,
-  ),
-  takeovers: flag('How often each fault happens [default: 3]'),
-  messages: flag('Messages stored before the first fault [default: 10000]'),
-  rate: flag('Messages a second during the drill [default: 1000]'),
-  pause: flag('How long a paused process is paused [default: 10s]'),
-  settle: flag('Time without a fault between two faults [default: 2s]'),
-  timeout: flag('How long to wait for a takeover, and for a member to come back [default: 60s]'),
-  nodes: flag('Brokers of the local group [default: 3]'),
-  dir: flag('Folder of the local group, which must be empty [default: a temporary one]'),
-  ...CLUSTER_FLAGS,
-  ...DISCOVER_FLAGS,
-  'ft-group': flag('Name of the running group [default: the only one]'),
-  'allow-signals': flagSwitch('Allow to stop, kill and pause members of a running group on this machine'),
-  json: flagSwitch('Print JSON'),
-} as const satisfies Record<string, Options>;
-
-export type DrillFlag = keyof typeof DRILL_FLAGS | NatsFlag;
-
-/** `stanchion drill`: what an operator runs before trusting a deployment. */
+/** `stanchion drill`: makes the active of a group fail under load, and checks that nothing is lost. */
 export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
     'drill',
@@ -64,19 +33,19 @@ export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => 
   );
 }
 
-async function run(options: ReturnType<typeof drillOptions>, wantsJson: boolean): Promise<number> {
+async function run(options: DrillOptions, wantsJson: boolean): Promise<number> {
   const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
   const progress = new Progress(process.stderr);
   const interrupt = new AbortController();
   onStopSignal(log, () => {
-    progress.say('ending: what has been done until now is checked');
+    progress.show('stopping: the drill checks what it has done so far');
     interrupt.abort();
   });
   try {
-    const report = await drill(options, (line) => progress.say(line), interrupt.signal);
+    const report = await drill(options, (line) => progress.show(line), interrupt.signal);
     progress.end();
     if (report === undefined) {
-      process.stderr.write('interrupted before the first fault: nothing to tell\n');
+      process.stderr.write('interrupted before the first fault: there is nothing to report\n');
       return INTERRUPTED;
     }
     const output = wantsJson ? JSON.stringify(report, undefined, 2) : reportText(report);

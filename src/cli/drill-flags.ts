@@ -1,3 +1,6 @@
+// The flags of `drill`, and the options that they become.
+
+import type { Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import {
   type DrillOptions,
@@ -8,9 +11,38 @@ import {
   type RunningTarget,
 } from '../drill/drill-options.js';
 import { nearestWord } from '../util/suggest.js';
-import { connectTimeoutMs, NATS_FLAGS, type NatsFlag, natsOptions } from './client-flags.js';
-import type { DrillFlag } from './drill-command.js';
+import {
+  CLUSTER_FLAGS,
+  connectTimeoutMs,
+  DISCOVER_FLAGS,
+  flag,
+  flagSwitch,
+  NATS_FLAGS,
+  type NatsFlag,
+  natsOptions,
+} from './client-flags.js';
 import { type Flags, wholeNumber } from './flags.js';
+
+export const DRILL_FLAGS = {
+  faults: flag(
+    `What happens to the active: ${FAULTS.join(', ')}; kill=10 for ten times [default: all; for a running group handover]`,
+  ),
+  takeovers: flag('How often each fault happens [default: 3]'),
+  messages: flag('Messages stored before the first fault [default: 10000]'),
+  rate: flag('Messages a second during the drill [default: 1000]'),
+  pause: flag('How long a paused process is paused [default: 10s]'),
+  settle: flag('Time without a fault between two faults [default: 2s]'),
+  timeout: flag('How long to wait for a takeover, and for a member to come back [default: 60s]'),
+  nodes: flag('Brokers of the local group [default: 3]'),
+  dir: flag('Folder of the local group, which must be empty [default: a temporary one]'),
+  ...CLUSTER_FLAGS,
+  ...DISCOVER_FLAGS,
+  'ft-group': flag('Name of the running group [default: the only one]'),
+  'allow-signals': flagSwitch('Allow to stop, kill and pause members of a running group on this machine'),
+  json: flagSwitch('Print JSON'),
+} as const satisfies Record<string, Options>;
+
+export type DrillFlag = keyof typeof DRILL_FLAGS | NatsFlag;
 
 const MAX_TAKEOVERS = 1_000;
 const MAX_MESSAGES = 20_000_000;
@@ -19,13 +51,13 @@ const MIN_NODES = 2;
 const MAX_NODES = 9;
 const HOUR_MS = 3_600_000;
 
-/** @throws ConfigError naming the flag that is wrong, and what it may be */
+/** @throws ConfigError naming a flag that is wrong, and the values it takes */
 export function drillOptions(flags: Flags<DrillFlag>): DrillOptions {
   const isLocal = flags.text('nats-server') === undefined;
   const target = isLocal ? localTarget(flags) : runningTarget(flags);
   const takeovers = flags.number('takeovers', 3, 1, MAX_TAKEOVERS);
   const planned = plan(flags.text('faults'), takeovers, target);
-  checkAllPlaysAPart(flags, planned);
+  checkAllHaveEffect(flags, planned);
   return {
     target,
     plan: planned,
@@ -37,8 +69,8 @@ export function drillOptions(flags: Flags<DrillFlag>): DrillOptions {
   };
 }
 
-/** @throws ConfigError naming what was asked for on the command line, and would change nothing */
-function checkAllPlaysAPart(flags: Flags<DrillFlag>, planned: readonly PlannedFault[]): void {
+/** @throws ConfigError naming a flag on the command line that would have no effect */
+function checkAllHaveEffect(flags: Flags<DrillFlag>, planned: readonly PlannedFault[]): void {
   if (flags.isOnCommandLine('pause') && !planned.some(({ kind }) => kind === 'pause'))
     throw new ConfigError('--pause is how long the fault pause lasts, which is not among the faults');
   const faults = flags.text('faults');
@@ -46,7 +78,7 @@ function checkAllPlaysAPart(flags: Flags<DrillFlag>, planned: readonly PlannedFa
     throw new ConfigError('--takeovers is for faults without a number, and each in --faults has one');
 }
 
-/** What says which running group, and how to reach it. */
+/** The flags that name a running group and how to reach it. */
 const FOR_RUNNING = [
   ...(Object.keys(NATS_FLAGS) as NatsFlag[]).filter((name) => name !== 'config'),
   'cluster-id',
@@ -58,17 +90,17 @@ const FOR_RUNNING = [
 function localTarget(flags: Flags<DrillFlag>): LocalTarget {
   for (const flag of FOR_RUNNING) {
     if (flags.isOnCommandLine(flag))
-      throw new ConfigError(`--${flag} is for a running group: name it by --nats-server`);
+      throw new ConfigError(`--${flag} is for a running group: name it with --nats-server`);
   }
   const [option] = flags.isOnCommandLine('config') ? forBrokers(flags) : [];
   if (option !== undefined)
     throw new ConfigError(
-      `${option} is for a broker, and the group that drill starts takes no options: name a running one by --nats-server`,
+      `${option} is for a broker, and the group that drill starts takes no options: name a running group with --nats-server`,
     );
   return { kind: 'local', nodes: flags.number('nodes', 3, MIN_NODES, MAX_NODES), dir: flags.text('dir') };
 }
 
-/** What a file says to brokers, and of a group that runs. */
+/** The options and limits for brokers in the config file. */
 function forBrokers(flags: Flags<DrillFlag>): string[] {
   const options = flags.fileOptions.filter(({ name }) => name !== 'dir');
   return [...options.map(({ where }) => where), ...flags.fileChannels.map((name) => `the limits of ${name}`)];
@@ -116,7 +148,7 @@ function plan(
   return planned;
 }
 
-/** In the order in which they are done. */
+/** The faults that the target allows, in the order in which the drill does them. */
 function possibleFaults(target: LocalTarget | RunningTarget): readonly FaultKind[] {
   if (target.kind === 'local') return FAULTS;
   return target.allowSignals ? FAULTS.filter((kind) => kind !== 'cut') : ['handover'];

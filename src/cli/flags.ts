@@ -10,17 +10,17 @@ import { kebab, OPTION_NAMES, type OptionName } from '../config/options.js';
 import { parseDurationMs, parseSize } from '../config/units.js';
 import { didYouMean } from '../util/suggest.js';
 
-/** A value as it was given, and where, for people. */
+/** A value as the user wrote it, and where, for error messages. */
 interface Given {
   readonly text: string;
   readonly where: string;
 }
 
-/** What a file says. */
+/** The content of a config file. */
 interface FlagFile {
-  /** Of the command's flags. */
+  /** Values of the command's flags, by flag. */
   readonly flags: ReadonlyMap<string, Given>;
-  /** Of a broker's options, those that are flags of the command too among them. */
+  /** Options of a broker, also those that are flags of the command. */
   readonly options: readonly RawValue[];
   /** Limits of single channels. */
   readonly channels: readonly ChannelRule[];
@@ -29,8 +29,8 @@ interface FlagFile {
 const NO_FILE: FlagFile = { flags: new Map(), options: [], channels: [] };
 
 /**
- * The flags of one command, looked at one by one: from the command line, else from the environment (`STANCHION_ACK_WAIT`),
- * else from a file. Every getter throws ConfigError, which names the flag and what it may be.
+ * The flags of one command. A value comes from the command line, else from the environment (`STANCHION_ACK_WAIT`), else
+ * from the config file. Every getter parses its flag, and throws a ConfigError that names the flag and the values it takes.
  */
 export class Flags<Name extends string> {
   readonly #args: Readonly<Record<string, unknown>>;
@@ -38,8 +38,8 @@ export class Flags<Name extends string> {
   readonly #file: FlagFile;
 
   /**
-   * @param args as yargs gives them: a flag that is given twice is an array
-   * @param file what a file says, as `flagsOf` reads it
+   * @param args the arguments from yargs: a flag given twice is an array
+   * @param file the content of the config file, from `flagsOf`
    */
   constructor(args: Readonly<Record<string, unknown>>, environment: NodeJS.ProcessEnv = {}, file = NO_FILE) {
     this.#args = args;
@@ -51,22 +51,22 @@ export class Flags<Name extends string> {
     return this.#args[flag] !== undefined;
   }
 
-  /** What the file says of a broker's options, those that are flags of the command too among them. */
+  /** The options of a broker in the config file, also those that are flags of the command. */
   get fileOptions(): readonly RawValue[] {
     return this.#file.options;
   }
 
-  /** Channels that the file has limits for. */
+  /** The channels and patterns that the config file has limits for. */
   get fileChannels(): readonly string[] {
     return this.#file.channels.map(({ pattern }) => pattern);
   }
 
-  /** Where it was given, for people. Undefined: nowhere. */
+  /** Where the flag was given, for error messages; undefined if it was not. */
   where(flag: Name): string | undefined {
     return this.#given(flag)?.where;
   }
 
-  /** Options that a broker has too: under the same names they mean the same, and are refused in the same words. */
+  /** The values of options that a broker has too, parsed as `serve` parses them: the same meaning, the same errors. */
   options<Option extends Name & OptionName>(names: readonly Option[]): Choices<Option> {
     const given = names.map((name): RawValue | undefined => {
       const found = this.#given(name);
@@ -78,7 +78,7 @@ export class Flags<Name extends string> {
     );
   }
 
-  /** As `options`, of one. */
+  /** The value of one option that a broker has too. */
   option<Option extends Name & OptionName>(name: Option): Choices<Option>['values'][Option] {
     return this.options([name]).values[name];
   }
@@ -163,9 +163,9 @@ function durationText(ms: number): string {
   return ms >= 1000 || ms === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 
-/** What a file says of a command's flags. It may be a broker's, which is checked as the broker does: what is for brokers only plays no part. */
+/** Reads a config file. It may be that of a broker: its options are checked as `serve` checks them, and the command ignores those that it has not. */
 async function readFlagFile(path: string, names: readonly string[]): Promise<FlagFile> {
-  // It takes a tenth of a second to load.
+  // Loading the YAML parser and zod takes a tenth of a second.
   const { checkConfigFile, parseYaml } = await import('../config/config-file.js');
   const flags = new Map<string, Given>();
   const brokers: Record<string, unknown> = {};
@@ -203,15 +203,16 @@ function readText(path: string): string {
 function textOf(path: string, key: string, value: unknown): string {
   const items: unknown[] = Array.isArray(value) ? value : [value];
   if (!items.every((item) => ['string', 'number', 'boolean'].includes(typeof item)))
-    throw new ConfigError(`--config: ${key} in ${path} must be a text, a number, or true or false`);
+    throw new ConfigError(`--config: ${key} in ${path} must be a string, a number, true or false`);
   return items.join(',');
 }
 
 /**
- * The flags of a command, from wherever they may come: the command line, the environment, and the file that one of these names.
+ * Reads the flags of a command from the command line, the environment, and the config file that one of these names.
  *
- * @param args as yargs gives them
- * @param names of the command's flags
+ * @param args the arguments from yargs
+ * @param names the names of the command's flags
+ * @throws ConfigError if the config file cannot be read, or has an error
  */
 export async function flagsOf<Name extends string>(
   args: Readonly<Record<string, unknown>>,

@@ -4,9 +4,9 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * The lines of a stream as bytes, without their ends (`\n` or `\r\n`); the last one need not have any.
+ * The lines of a stream as bytes, without their ends (`\n` or `\r\n`). The last line need not have an end.
  *
- * @throws Error naming the line that has more than `maxBytes`
+ * @throws Error naming the line that is longer than `maxBytes`
  */
 export async function* lines(input: Readable, maxBytes: number): AsyncGenerator<Buffer> {
   let number = 0;

@@ -1,9 +1,9 @@
 import type { LogLevel, RootLogger } from '../log/logger.js';
 
-/** What is logged, as it is chosen while the process runs. */
+/** Changes the log level of a running process. */
 export class LogLevelSwitch {
   readonly #log: RootLogger;
-  /** Without the debug messages that somebody turned on. */
+  /** The level to go back to when debug messages are turned off. */
   #usual: LogLevel;
 
   constructor(log: RootLogger) {
@@ -11,7 +11,7 @@ export class LogLevelSwitch {
     this.#usual = usualFor(log.level);
   }
 
-  /** Debug messages on, or off again. */
+  /** Turns debug messages on, or off again. */
   toggleDebug(): void {
     const log = this.#log;
     log.level = log.level === 'debug' ? this.#usual : 'debug';

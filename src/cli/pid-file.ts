@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 /**
- * Writes the id of this process for others to find, and removes the file when the process ends.
+ * Writes the id of this process to a file, and removes the file when the process ends.
  *
  * @throws Error naming the file if it cannot be written
  */
@@ -14,10 +14,10 @@ export function writePidFile(path: string): void {
   }
   process.on('exit', () => {
     try {
-      // Another broker may have been started with the same file by mistake: it keeps it.
+      // Another broker may have been started with the same file by mistake: its file stays.
       if (readFileSync(path, 'utf8') === id) rmSync(path);
     } catch {
-      // Gone already.
+      // The file is gone already.
     }
   });
 }

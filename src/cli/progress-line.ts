@@ -1,4 +1,4 @@
-/** How far a command is, on standard error: one line that changes on a terminal, lines elsewhere. */
+/** Shows the progress of a command on standard error: on a terminal one line that changes, elsewhere a line each time. */
 export class Progress {
   readonly #out: NodeJS.WriteStream;
   #isShown = false;
@@ -7,7 +7,7 @@ export class Progress {
     this.#out = out;
   }
 
-  say(text: string): void {
+  show(text: string): void {
     if (!this.#out.isTTY) {
       this.#out.write(`${text}\n`);
       return;
@@ -17,7 +17,7 @@ export class Progress {
     this.#isShown = true;
   }
 
-  /** Leaves the terminal as it was. */
+  /** Clears the line on a terminal. */
   end(): void {
     if (this.#isShown) this.#out.write('\r\x1b[K');
     this.#isShown = false;

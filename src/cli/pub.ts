@@ -33,7 +33,7 @@ export const PUB_FLAGS = {
 
 const STDERR = 2;
 const MAX_COUNT = 1_000_000_000;
-/** Publishes that are waited for at once: the connection has its own limit, this one bounds what is read ahead. */
+/** Limit of publishes that wait for their ack. The connection has its own limit; this one bounds how far ahead input is read. */
 const MAX_WAITING = 16_384;
 
 /** `stanchion pub`: publishes an argument, a file, or standard input line by line. */
@@ -49,7 +49,7 @@ export function addPubCommand(parser: Argv, onExitCode: (exitCode: number) => vo
           describe: 'The message [default: each line of standard input]',
         })
         .example('$0 pub orders "one espresso"', 'one message')
-        .example('tail -f app.log | $0 pub logs', 'each line, as it comes')
+        .example('tail -f app.log | $0 pub logs', 'each line as it arrives')
         .example('$0 pub images --file photo.jpg', 'a file as one message'),
     async (args) => onExitCode(await pub(args)),
   );
@@ -81,7 +81,7 @@ async function pub(args: Readonly<Record<string, unknown>>): Promise<number> {
   const connection = await connect(options);
   try {
     const publisher = new Publisher(connection, subject, isJson);
-    // Who reads the guids has gone: the messages are published all the same.
+    // The reader of the guids is gone; the messages are published all the same.
     endQuietlyOnBrokenPipe(() => publisher.stopPrinting());
     let isInterrupted = false;
     onStopSignal(log, () => {
@@ -103,7 +103,7 @@ async function pub(args: Readonly<Record<string, unknown>>): Promise<number> {
   }
 }
 
-/** An argument; behind `--` it may look like a flag. */
+/** The message argument. It may also follow `--`, where it may look like a flag. */
 function messageOf({ message, _: rest }: Readonly<Record<string, unknown>>): string | undefined {
   const [, behindDashes, ...tooMany] = rest as string[];
   const [surplus] = message === undefined ? tooMany : [behindDashes, ...tooMany];
@@ -130,11 +130,11 @@ class Publisher {
     this.#isPrinting = isJson;
   }
 
-  /** Waits while too many are not acknowledged. */
+  /** Publishes; waits first while too many messages are without an ack. */
   async publish(data: Buffer): Promise<void> {
     while (this.#waiting >= MAX_WAITING && this.#error === undefined) await this.#change();
     this.#throwError();
-    // It may throw, and then there is no ack to wait for.
+    // This may throw, and then there is no ack to wait for.
     this.#connection.publishAsync(this.#subject, data, (error, guid) =>
       this.#onAck(error, guid, data.length),
     );
@@ -145,7 +145,7 @@ class Publisher {
     for (let i = 0; i < count && !this.#isStopped; i++) await this.publish(message);
   }
 
-  /** @throws Error naming the line that cannot be published; those before it are */
+  /** @throws Error naming the line that cannot be published; the lines before it are published */
   async lines(input: Readable): Promise<void> {
     const maxBytes = this.#connection.natsConnection.info?.max_payload ?? DEFAULT_PAYLOAD;
     try {
@@ -158,7 +158,7 @@ class Publisher {
     }
   }
 
-  /** Takes no more messages. What was taken is waited for. */
+  /** Takes no more messages. `end` waits for those that were taken. */
   stop(): void {
     this.#isStopped = true;
     this.#stopped.abort();
@@ -168,7 +168,7 @@ class Publisher {
     this.#isPrinting = false;
   }
 
-  /** @throws the first error there was */
+  /** Waits for all acks. @throws the first error of a publish */
   async end(): Promise<void> {
     while (this.#waiting > 0 && this.#error === undefined) await this.#change();
     this.#throwError();

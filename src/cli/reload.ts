@@ -4,14 +4,14 @@ import type { ResolvedServe } from '../config/resolve.js';
 import type { RootLogger } from '../log/logger.js';
 import type { LogLevelSwitch } from './log-level.js';
 
-/** Of the configuration, what is taken over while the process runs. */
+/** The options that may change while the process runs. */
 const RELOADED: readonly OptionName[] = ['log-level', 'debug'];
 
-/** Reads the configuration again, and takes over what may change while the process runs. */
+/** Reads the configuration again, and applies the options that may change while the process runs. */
 export class ConfigReload {
   readonly #log: RootLogger;
   readonly #level: LogLevelSwitch;
-  /** What the process runs with. */
+  /** The configuration at the start of the process. */
   readonly #running: ResolvedServe;
   readonly #resolve: () => ResolvedServe;
 
@@ -22,26 +22,26 @@ export class ConfigReload {
     this.#resolve = resolve;
   }
 
-  /** What is wrong with the configuration goes to the log, and all stays as it is. */
+  /** An error in the configuration is logged, and nothing changes. */
   run(): void {
     let found: ResolvedServe;
     try {
       found = this.#resolve();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#log.error({ reason }, 'the configuration is wrong now: nothing of it was taken over');
+      this.#log.error({ reason }, 'the configuration has an error: nothing of it was applied');
       return;
     }
     const { level } = found.config.log;
-    const tell = (): void => this.#log.info({ logLevel: level }, 'the configuration was read again');
-    // By the level that shows more of the two.
-    const isTold = this.#log.level === 'debug' || this.#log.level === 'info';
-    if (isTold) tell();
+    const logReload = (): void => this.#log.info({ logLevel: level }, 'the configuration was read again');
+    // The line is written under the old level or the new one, whichever shows it.
+    const isShown = this.#log.level === 'debug' || this.#log.level === 'info';
+    if (isShown) logReload();
     this.#level.set(level);
-    if (!isTold) tell();
+    if (!isShown) logReload();
     const waiting = this.#changed(found);
     if (waiting.length === 0) return;
-    this.#log.warn({ options: waiting }, 'changed in the configuration, and without effect before a restart');
+    this.#log.warn({ options: waiting }, 'these options changed; they take effect after a restart');
   }
 
   #changed({ options, channels }: ResolvedServe): string[] {

@@ -1,14 +1,14 @@
 import type { Argv } from 'yargs';
 import { OPTION_NAMES, type OptionName, optionOf, SECTIONS } from '../config/options.js';
 
-/** Describes `serve` and its flags, from the table of options. */
+/** Describes `serve` and its flags for the help, from the table of options. */
 export function addServeHelp(command: Argv): Argv {
   command
     .usage(
       '$0 serve [flags]\n\nRun one broker, attached to NATS servers or beside a nats-server that it starts.',
     )
     .example('$0 serve', 'messages in memory, a nats-server on port 4222')
-    .example('$0 serve --store file --dir ./data --max-age 24h', 'messages in files, for a day')
+    .example('$0 serve --store file --dir ./data --max-age 24h', 'messages in files, kept for a day')
     .example('$0 serve --nats-server nats://a:4222,nats://b:4222', 'attach to NATS servers')
     .example('$0 -cid test-cluster -st FILE -dir ./data -mm 0', 'a command line of nats-streaming-server');
   for (const name of OPTION_NAMES) {

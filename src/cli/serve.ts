@@ -19,13 +19,13 @@ import { onDebugSignal, onReloadSignal, onRotateSignal, onStopSignal } from './s
 
 const STDIN = 0;
 const STDOUT = 1;
-/** For a start that is given up to be undone in order. */
+/** How long a start that is given up may take to clean up. */
 const STOP_WHILE_STARTING_MS = 1_000;
 
 /**
- * Runs one broker until it is asked to stop, or has to.
+ * Runs one broker until it is asked to stop, or cannot go on.
  *
- * @param argv what follows `serve`
+ * @param argv the arguments after `serve`
  * @returns the exit code
  * @throws ConfigError, and Error if the log cannot be written
  */
@@ -57,12 +57,12 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
     const starting = startBroker(config, { log, signal: startGivenUp.signal });
     broker = await Promise.race([starting, stopAsked.then(() => delay(STOP_WHILE_STARTING_MS))]);
     if (broker === undefined) {
-      // A file system may hang for ever. Nobody was promised anything yet.
+      // A file system may hang for ever, and nothing has been acknowledged yet.
       starting.catch(() => {});
       log.info({}, neverReady);
       return 0;
     }
-    // Whoever waits for `stopped` is told the reason there.
+    // `stopped` has the reason too.
     broker.ready.catch(() => {});
     const { stopped } = broker;
     void stopAsked.then(() => broker?.stop());
@@ -79,7 +79,7 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
   }
 }
 
-/** What parses config files would stay in memory, a tenth of a broker: it is loaded if one is named. */
+/** Loads the parser of config files only if one is named: it would take a tenth of the broker's memory. */
 async function configFileReader(argv: readonly string[]): Promise<ReadConfigFile> {
   if (!namesConfigFile(argv, process.env)) return () => NO_CONFIG_FILE;
   const { parseConfigFile } = await import('../config/config-file.js');
@@ -109,14 +109,14 @@ function openLog(config: LogConfig, file: LogFile | undefined): RootLogger {
   return createLogger({ level, format, output, withTime, withColor: onTerminal && !process.env.NO_COLOR });
 }
 
-/** One line that says what is wrong. Where in the code is for whoever debugs. */
+/** Logs one line that says what is wrong; with debug messages on, the stack too. */
 function logError(log: RootLogger, error: unknown): void {
   log.error(log.level === 'debug' ? { err: error } : {}, errorText(error));
 }
 
 function endOnUncaught(log: RootLogger): void {
   const end = (error: unknown): void => {
-    log.error({ err: error }, 'A bug: an error that nobody handled. Please report it with these lines');
+    log.error({ err: error }, 'A bug: an unhandled error. Please report it with these lines');
     process.exit(1);
   };
   process.on('uncaughtException', end);

@@ -2,14 +2,12 @@ import type { RootLogger } from '../log/logger.js';
 import type { LogFile } from '../log/output.js';
 import type { LogLevelSwitch } from './log-level.js';
 
-/** Exit code, as a shell has it for a program that was interrupted. */
+/** Exit code of an interrupted program, as shells have it. */
 export const INTERRUPTED = 130;
 const SECOND_SIGNAL_EXIT_CODE = 1;
 
 /**
- * SIGTERM and SIGINT ask to stop, the second one ends the process at once.
- *
- * @param stop called once
+ * Calls `stop` at the first SIGTERM or SIGINT. The second one ends the process at once.
  */
 export function onStopSignal(log: RootLogger, stop: () => void): void {
   let isStopping = false;
@@ -32,29 +30,28 @@ export function onDebugSignal(level: LogLevelSwitch): void {
 }
 
 /**
- * SIGUSR1 opens the log file anew, as in the Go server: rotation has renamed the one in use. Without a file it is taken all the
- * same. Left alone, Node answers it with a debugger on a port, which lets anybody on the machine run code in the broker.
+ * SIGUSR1 reopens the log file after rotation has renamed it, as in the Go server. It is handled without a log file too: by
+ * default Node answers SIGUSR1 with a debugger on a port, with which anyone on the machine can run code in the broker.
  */
 export function onRotateSignal(log: RootLogger, file: LogFile | undefined): void {
   process.on('SIGUSR1', (signal) => {
     if (file === undefined) {
-      log.info({ signal }, 'the log is not in a file: nothing to open anew');
+      log.info({ signal }, 'there is no log file to reopen');
       return;
     }
     try {
       file.reopen();
-      log.info({ signal }, 'the log file was opened anew');
+      log.info({ signal }, 'the log file was reopened');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error({ signal, reason }, 'the log file cannot be opened anew: the log goes on in the file before');
+      log.error({ signal, reason }, 'the log file cannot be reopened: the log goes on in the old file');
     }
   });
 }
 
 /**
- * SIGHUP asks to read files again. On a terminal it says that the terminal is gone: it ends the process then, as SIGTERM does.
- *
- * @param isOnTerminal whether there is a terminal to lose
+ * SIGHUP calls `reload`. A process that was started on a terminal ends instead, as with SIGTERM: there SIGHUP means that the
+ * terminal is gone.
  */
 export function onReloadSignal(log: RootLogger, isOnTerminal: boolean, reload: () => void): void {
   process.on('SIGHUP', (signal) => {

@@ -2,18 +2,18 @@ import type { Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { didYouMean } from '../util/suggest.js';
 
-/** `-n1000` is a letter and its number. */
+/** A flag of two letters or more with one dash. `-n1000` is not one: it is a letter and its number. */
 const ONE_DASH = /^-([a-zA-Z][a-zA-Z_-]+)(=.*)?$/s;
 const LONG_FOR_ALL = new Set(['help', 'version']);
 const TWO_DASHES = /^--([a-zA-Z][\w-]*)(=.*)?$/s;
 const NEGATED = /^no-/;
 
 /**
- * A command line as yargs takes it: flags may be written as the Go tools have them, with one dash and with underscores. `-np 4`
- * would be `-n -p 4`. What is behind `--` is left alone.
+ * Rewrites a command line for yargs. The Go tools write flags with one dash and with underscores, and yargs would read
+ * `-np 4` as `-n -p 4`. The arguments behind `--` stay as they are.
  *
- * @param tables of the command's flags
- * @throws ConfigError on a flag that there is not
+ * @param tables the command's flags
+ * @throws ConfigError naming an unknown flag
  */
 export function asYargsHasIt(
   args: readonly string[],

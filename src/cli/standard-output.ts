@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 
-/** Whoever reads standard output has gone, as `head` does: there is nothing left to do for it. */
+/** Calls `onBroken` when the reader of standard output is gone, as `head` goes after its lines; by default that ends the process. */
 export function endQuietlyOnBrokenPipe(onBroken: () => void = () => process.exit(0)): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') onBroken();
@@ -8,7 +8,7 @@ export function endQuietlyOnBrokenPipe(onBroken: () => void = () => process.exit
   });
 }
 
-/** Writes, and waits while the other side does not read. What nobody reads any more is dropped. */
+/** Writes to standard output, and waits while its reader is slow. Bytes for a reader that is gone are dropped. */
 export async function writeOut(bytes: string | Uint8Array): Promise<void> {
   if (process.stdout.write(bytes)) return;
   await once(process.stdout, 'drain').catch((error: NodeJS.ErrnoException) => {

@@ -1,11 +1,11 @@
 import type { MemberStatus } from '../group/report/member-status.js';
 import { DISPUTE_REMEDY, type DisputeStatus, nameOf } from '../group/watch/dispute-status.js';
 
-/** A paragraph for each group that two sides dispute: who, since when, and what to do. */
+/** A paragraph for each group whose lease is in dispute: which sides, since when, and what to do. */
 export function disputes(found: readonly MemberStatus[]): string[] {
   const groups = new Map<string, MemberStatus[]>();
   for (const member of found) {
-    // One of another version may know of none.
+    // A member of an older version does not report disputes.
     if (member.dispute) groups.set(member.group, [...(groups.get(member.group) ?? []), member]);
   }
   return [...groups].map(([group, members]) => paragraph(group, members));

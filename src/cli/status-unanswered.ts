@@ -1,14 +1,14 @@
 import type { MemberStatus } from '../group/report/member-status.js';
 import { unanswered } from '../group/report/peer-status.js';
 
-/** Rows of the table for members that have not answered, as those that have heard them last: node, group, role, epoch, ... */
+/** Table rows for members that did not answer, from what the others heard of them last: node, group, role, epoch, ... */
 export function unansweredRows(found: readonly MemberStatus[]): string[][] {
   const groups = [...new Set(found.map(({ group }) => group))];
   return groups.flatMap((group) =>
     unanswered(found.filter((member) => member.group === group)).map((peer) => [
       peer.node,
       group,
-      // What it was at.
+      // The parentheses mark the role as the last known.
       `(${peer.role})`,
       String(peer.epoch),
       '-',

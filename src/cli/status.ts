@@ -25,7 +25,7 @@ export const STATUS_FLAGS = {
 export function addStatusCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
     'status',
-    'Show the members of a group. Exit code 1 unless exactly one is active, and able to serve',
+    'Show the members of a group. Exit code 1 unless exactly one is active and can serve',
     (command) =>
       addNatsFlags(command, STATUS_FLAGS).example(
         '$0 status --nats-server nats://127.0.0.1:4222',
@@ -51,15 +51,15 @@ async function status(args: Readonly<Record<string, unknown>>): Promise<number> 
     await nc.close();
   }
   if (flags.flag('json')) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
-  else process.stdout.write(`${found.length === 0 ? nobody(clusterId, group) : text(found)}\n`);
+  else process.stdout.write(`${found.length === 0 ? noneText(clusterId, group) : text(found)}\n`);
   const groups = new Map<string, number>();
-  // An active through which clients are not served has a problem: it is none.
+  // An active with a problem does not count: clients are not served through it.
   for (const { group, role, trouble } of found)
     groups.set(group, (groups.get(group) ?? 0) + Number(role === 'active' && trouble === null));
   return groups.size > 0 && [...groups.values()].every((actives) => actives === 1) ? 0 : 1;
 }
 
-function nobody(clusterId: string, group: string | undefined): string {
+function noneText(clusterId: string, group: string | undefined): string {
   const which =
     group === undefined
       ? `a group of cluster id "${clusterId}"`

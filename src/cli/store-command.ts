@@ -1,3 +1,5 @@
+// `stanchion store`: its three commands, and what `info` and `verify` print. The dialogue of `repair` is in store-repair.ts.
+
 import type { Argv, Options } from 'yargs';
 import { systemClock } from '../clock/clock.js';
 import { ConfigError } from '../config/config-error.js';
@@ -16,7 +18,7 @@ export const STORE_FLAGS = {
   ...CONFIG_FLAG,
 } as const satisfies Record<string, Options>;
 
-/** Of `repair` alone. */
+/** The flags that only `repair` has. */
 export const REPAIR_FLAGS = {
   yes: flagSwitch('Repair without asking'),
   'dry-run': flagSwitch('Only print what would be done and lost'),
@@ -69,7 +71,7 @@ export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) =>
   );
 }
 
-/** @throws ConfigError if no folder is named */
+/** @throws ConfigError if --dir is missing */
 async function storeOptions(args: Readonly<Record<string, unknown>>): Promise<StoreOptions> {
   const flags = await flagsOf(args, Object.keys(STORE_FLAGS) as (keyof typeof STORE_FLAGS)[]);
   const dir = flags.text('dir');

@@ -19,10 +19,10 @@ export interface RepairFlags {
   clusterId: string | undefined;
 }
 
-/** A holder of another host, or of a group, that is alive renews more often than that, unless its lease is longer than half a minute. */
+/** A living holder on another host, or in a group, renews within this time unless its lease is longer than half a minute. */
 const HOLDER_MS = 10_000;
 
-/** `stanchion store repair`. @returns the exit code */
+/** `stanchion store repair`: asks before it changes anything. @returns the exit code */
 export async function repairCommand(flags: RepairFlags): Promise<number> {
   const { dir, clusterId, dryRun, json } = flags;
   const outcome = await repairStore({
@@ -39,7 +39,7 @@ async function claim(dir: string): Promise<RepairClaim> {
     `Taking the store in ${dir}; if its last holder cannot be asked, that takes ${HOLDER_MS / 1000} s\n`,
   );
   let lost: Error | undefined;
-  // Timers of the clock do not keep a process alive, and watching a holder is nothing but timers.
+  // The clock's timers do not keep a process alive, and watching a holder uses nothing else.
   const keepAlive = setInterval(() => {}, 1000);
   const warn = (message: string): void => void process.stderr.write(`${message}\n`);
   const held = await claimStore({
@@ -96,7 +96,7 @@ function repairText({ dir, yes }: RepairFlags, { result, report, notes, keptIn }
       );
       break;
     case 'repaired':
-      // On a terminal it was shown before the question.
+      // Otherwise `ask` has shown the report already.
       if (yes) lines.push(...reportLines(report), '');
       lines.push(
         `Repaired, and verified: all is well in ${dir}. ${report.files.length === 0 ? 'No file was set aside' : `The former files are in ${keptIn}; nothing removes them but you`}`,

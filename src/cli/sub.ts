@@ -26,7 +26,7 @@ export const SUB_FLAGS = {
   durable: flag('Name of a durable, which goes on from its last position'),
   queue: flag('Queue group: each message goes to one of its members', ['qgroup']),
   'manual-ack': flagSwitch(
-    'Acknowledge by hand: an empty line on standard input acks the oldest message, a number the one with that sequence',
+    'Acknowledge by hand: an empty line on standard input acks the oldest message, a number the message with that sequence',
   ),
   'ack-wait': flag('Time after which a message without an ack comes again [default: 30s]'),
   'max-in-flight': flag('How many messages may be without an ack [default: 1024]'),
@@ -46,7 +46,7 @@ const STDERR = 2;
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 const DAY_MS = 24 * 3_600_000;
 const MAX_MS = 365 * DAY_MS;
-/** Of a line that acknowledges. */
+/** Limit of a line on standard input with --manual-ack. */
 const MAX_ACK_LINE_BYTES = 64;
 
 /** `stanchion sub`: prints the messages of a channel. */
@@ -85,7 +85,7 @@ async function sub(args: Readonly<Record<string, unknown>>): Promise<number> {
     startAt: startAt(flags),
     ackWait: flags.durationMs('ack-wait', 30_000, 1_000, DAY_MS),
     maxInFlight: flags.number('max-in-flight', 1_024, 1, 1_000_000),
-    // What has been printed is acked, and nothing else: not what was under way when the tool ends.
+    // Only printed messages are acked: not those that were under way when the command ends.
     manualAck: true,
     ...(durable !== undefined && { durable }),
     ...(queue !== undefined && { queue }),
@@ -106,7 +106,7 @@ async function sub(args: Readonly<Record<string, unknown>>): Promise<number> {
     if (unsubscribe) await subscription.unsubscribe();
     else await subscription.close();
     if (count === 0 || printed === count) return 0;
-    process.stderr.write(`${printed} of ${count} messages came\n`);
+    process.stderr.write(`${printed} of ${count} messages arrived\n`);
     return 1;
   } finally {
     await connection.close();
@@ -114,7 +114,7 @@ async function sub(args: Readonly<Record<string, unknown>>): Promise<number> {
 }
 
 interface Printing {
-  /** 0 is no end. */
+  /** Messages to print; 0 is no limit. */
   count: number;
   output: Output;
   acks: AcksByHand | undefined;
@@ -122,10 +122,10 @@ interface Printing {
 }
 
 /**
- * Prints messages until there are enough of them or the signal says so, and acknowledges each.
+ * Prints messages, and acknowledges each, until `count` is reached or `end` aborts.
  *
- * @returns how many
- * @throws what ended the subscription, if it was an error
+ * @returns how many it has printed
+ * @throws the error that ended the subscription
  */
 async function print(subscription: Subscription, { count, output, acks, end }: Printing): Promise<number> {
   const messages = subscription[Symbol.asyncIterator]();
@@ -146,7 +146,7 @@ async function print(subscription: Subscription, { count, output, acks, end }: P
   return printed;
 }
 
-/** Acknowledges what standard input says: an empty line the oldest, a number the message with that sequence. */
+/** Reads acks from standard input: an empty line acks the oldest message, a number the message with that sequence. */
 class AcksByHand {
   readonly #input: NodeJS.ReadStream;
   readonly #waiting = new Map<number, Message>();
@@ -162,7 +162,7 @@ class AcksByHand {
     this.#waiting.set(message.sequence, message);
   }
 
-  /** All is acknowledged, or nobody is there any more who could. */
+  /** Resolves when every message is acknowledged, or standard input has ended. */
   async whenDone(): Promise<void> {
     while (this.#waiting.size > 0 && !this.#hasEnded) {
       await new Promise<void>((resolve) => {
@@ -241,7 +241,7 @@ const FORMATS: Record<Output, (message: Message) => string | Uint8Array> = {
   },
 };
 
-/** To the nanosecond, as Go has it. */
+/** The time in RFC 3339, to the nanosecond as in Go. */
 function timeText(nanos: bigint): string {
   const seconds = new Date(Number(nanos / 1_000_000n)).toISOString().slice(0, 19);
   return `${seconds}.${String(nanos % 1_000_000_000n).padStart(9, '0')}Z`;

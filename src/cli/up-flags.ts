@@ -10,7 +10,7 @@ export const UP_FLAGS = {
   ),
   'cluster-id': flag('Name that clients connect to [default: test-cluster]'),
   'ft-group': flag('Name of the group [default: local]'),
-  config: flag('File with any of these flags, and with options and limits for the brokers, in YAML or JSON'),
+  config: flag('File with any of these flags, and options and limits for the brokers, in YAML or JSON'),
 } as const satisfies Record<string, Options>;
 
 export type UpFlag = keyof typeof UP_FLAGS;

@@ -9,20 +9,20 @@ import { NO_CONFIG_FILE, resolveServe } from '../config/resolve.js';
 import type { Flags } from './flags.js';
 import { UP_FLAGS, type UpFlag } from './up-flags.js';
 
-/** What `stanchion up` starts. */
+/** The local group that `stanchion up` starts. */
 export interface UpOptions {
   readonly nodes: number;
   readonly dir: string;
-  /** Of the first nats-server. 0: any that are free. */
+  /** Port of the first nats-server; 0 takes free ports. */
   readonly port: number;
-  /** Of the first broker. 0: any that are free; undefined: no HTTP. */
+  /** HTTP port of the first broker; 0 takes free ports, undefined is no HTTP. */
   readonly httpPort: number | undefined;
   readonly clusterId: string;
   readonly group: string;
-  /** What clients of the nats-servers have to show, the brokers among them. */
+  /** The credentials that the nats-servers require of clients, also of the brokers. */
   readonly credentials: Credentials;
   readonly natsServerBinary: string;
-  /** More flags of the brokers. What is in their environment they read themselves. */
+  /** More flags for the brokers. They read their environment themselves. */
   readonly brokerFlags: readonly string[];
   readonly brokerEnvironment: NodeJS.ProcessEnv;
 }
@@ -33,10 +33,10 @@ const MAX_NODES = 9;
 const MAX_PORT = 65_535 - MAX_NODES;
 
 /**
- * What `up` starts. Its brokers take all that a config file or the environment say of a broker.
+ * Makes the options of `up`. Its brokers take every option for a broker in the config file and in the environment.
  *
- * @param logFormat of the brokers, unless one is chosen
- * @throws ConfigError naming what is wrong, or cannot be had in a local group
+ * @param logFormat the log format of the brokers, unless the user chose one
+ * @throws ConfigError naming an option that is wrong, or impossible in a local group
  */
 export async function upOptions(
   flags: Flags<UpFlag>,
@@ -55,7 +55,7 @@ export async function upOptions(
   const brokerFlags = config === undefined ? [] : ['--config', config];
   if (!chosen.some(({ name }) => name === 'log-format')) brokerFlags.push('--log-format', logFormat);
   const brokerEnvironment = { ...environment, STANCHION_CONFIG: '' };
-  // What a broker would refuse is refused here, once.
+  // An option that the brokers would refuse is refused here, once.
   const { parseConfigFile } = await import('../config/config-file.js');
   const { config: broker, options } = resolveServe(
     [
@@ -80,7 +80,7 @@ export async function upOptions(
   };
 }
 
-/** The file, if it says anything to brokers: they read it themselves, also when they are told to read it again. */
+/** The path of the config file if it has anything for brokers: they read it themselves, also at each SIGHUP. */
 function brokersFile(flags: Flags<UpFlag>): string | undefined {
   const isForBrokers = ({ name }: RawValue): boolean => !(name in UP_FLAGS);
   const isNeeded = flags.fileOptions.some(isForBrokers) || flags.fileChannels.length > 0;
@@ -99,7 +99,7 @@ function httpPortOf(flags: Flags<UpFlag>): number | undefined {
   return port === false ? undefined : firstPort(flags, 'http-port', port);
 }
 
-/** Those of the others follow it. */
+/** Checks that the ports of the other nodes, which follow this one, exist. */
 function firstPort(flags: Flags<UpFlag>, name: 'port' | 'http-port', port: number): number {
   if (port > MAX_PORT)
     throw new ConfigError(`${flags.where(name)} must be ${MAX_PORT} at most: the ports of the others follow`);
@@ -108,10 +108,10 @@ function firstPort(flags: Flags<UpFlag>, name: 'port' | 'http-port', port: numbe
 
 function checkIsPossible({ name, text, where }: RawValue): void {
   const why = whyNot(name, text);
-  if (why !== undefined) throw new ConfigError(`${where} cannot be had in the group that up starts: ${why}`);
+  if (why !== undefined) throw new ConfigError(`${where} is impossible in the group that up starts: ${why}`);
 }
 
-/** What speaks against an option. Undefined: nothing. */
+/** Why an option is impossible in a local group; undefined if it is possible. */
 function whyNot(name: OptionName, text: string): string | undefined {
   switch (name) {
     case 'port':

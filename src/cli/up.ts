@@ -14,7 +14,7 @@ import { upOptions } from './up-options.js';
 const STDOUT = 1;
 const ASK_MS = 500;
 
-/** `stanchion up`: a group on this machine, as `npm start` runs it. */
+/** `stanchion up`: runs a group on this machine. `npm start` runs it too. */
 export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
     'up',
@@ -22,7 +22,7 @@ export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => voi
     (command) =>
       command
         .options(UP_FLAGS)
-        .example('$0 up --nodes 3 --dir ./data', 'then kill the active one, and watch'),
+        .example('$0 up --nodes 3 --dir ./data', 'then kill the active broker, and watch'),
     async (args) => onExitCode(await up(args)),
   );
 }
@@ -83,7 +83,7 @@ async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
   return 0;
 }
 
-/** As a NATS client shows them. */
+/** The credentials as options of the NATS client. */
 function shown({ user, pass, token }: Credentials): { user?: string; pass?: string; token?: string } {
   return {
     ...(user !== undefined && { user }),

@@ -1,14 +1,16 @@
+// The command line of `serve`, as Go's flag package reads it. yargs knows neither `-max_msgs=5` nor `-mm 5`.
+
 import { didYouMean } from '../util/suggest.js';
 import { ConfigError } from './config-error.js';
 import { asksForNothing, GO_FLAGS, type GoFlag } from './go-flags.js';
 import { boolean, isBooleanWord } from './kinds.js';
 import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
-/** A value as it was given, not yet looked at. */
+/** A value as the user wrote it, not yet parsed. */
 export interface RawValue {
   readonly name: OptionName;
   readonly text: string;
-  /** Where it was given, for people: `--max_msgs`, `environment variable STANCHION_DIR`. */
+  /** Where it was given, for error messages: `--max_msgs`, `environment variable STANCHION_DIR`. */
   readonly where: string;
 }
 
@@ -29,9 +31,9 @@ const FLAGS = flagTable();
 
 /**
  * Reads a command line as Go's flag package does, and as Unix tools do: `--max-msgs 5`, `-max_msgs=5`, `-mm 5`, and
- * switches without a value. What is given later counts.
+ * switches without a value. If a flag is given twice, the later one counts.
  *
- * @throws ConfigError on a flag that there is not, or that cannot be honoured, and on anything that is no flag
+ * @throws ConfigError on an unknown flag, on a flag that cannot be honoured, and on an argument that is no flag
  */
 export function parseFlags(argv: readonly string[]): ParsedFlags {
   const values: RawValue[] = [];
@@ -47,7 +49,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
     let text = inline;
     if (text === undefined && flag.isSwitch) {
       const next = argv[index + 1];
-      // What comes next is a flag or the value: `serve` takes nothing else.
+      // The next argument is a flag or this value: `serve` takes nothing else.
       const isValue =
         next !== undefined && !next.startsWith('-') && flag.is !== 'help' && flag.is !== 'version';
       if (isValue && !isBooleanWord(next))
@@ -75,8 +77,10 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
 }
 
 /**
+ * Judges a flag of the Go servers that has no use here.
+ *
  * @returns a warning
- * @throws ConfigError if it cannot be honoured
+ * @throws ConfigError if the flag cannot be honoured
  */
 export function checkGoFlag(flag: GoFlag, where: string, text: string): string | undefined {
   if (flag.treatment === 'noted') {
@@ -93,13 +97,13 @@ function splitToken(token: string): { given: string; name: string; inline: strin
   return { given: `${match[1]}${match[2]}`, name: match[2]!, inline: match[3] };
 }
 
-/** Whether a value was forgotten: a negative number may be one, the name of a flag is none. */
+/** Whether a flag stands where a value was expected. A negative number is a value. */
 function isFlag(token: string): boolean {
   const match = /^--?([^-=][^=]*)/.exec(token);
   return match !== null && FLAGS.has(match[1]!);
 }
 
-/** The names to suggest for a mistyped one, with as many dashes as it has. */
+/** The flags to suggest for a mistyped one, with as many dashes as it has. */
 function dashed(given: string): string[] {
   const dashes = given.startsWith('--') ? '--' : '-';
   return [...FLAGS.keys()].filter((name) => !/[A-Z]/.test(name)).map((name) => dashes + name);

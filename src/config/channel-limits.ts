@@ -1,11 +1,11 @@
 /** Limits of one channel. 0 is unlimited. */
 export interface ChannelLimits {
   maxMessages: number;
-  /** Of the encoded messages. */
+  /** Limit of the encoded messages. */
   maxBytes: number;
   maxAgeMs: number;
-  /** Regular ones, durables (online or not) and queue members. */
+  /** Counts regular subscriptions, durables (online or not) and queue members. */
   maxSubscriptions: number;
-  /** Without a new message and without an active subscription, after which the channel is deleted. */
+  /** The channel is deleted after this time without a new message and without an active subscription. */
   maxInactivityMs: number;
 }

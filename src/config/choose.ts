@@ -2,23 +2,24 @@ import type { RawValue } from './argv.js';
 import { ConfigError } from './config-error.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
 
-/** The values of options, and where those come from that are not defaults. */
+/** The chosen values of options. */
 export interface Choices<Name extends OptionName = OptionName> {
   readonly values: Pick<OptionValues, Name>;
+  /** Where each value was given, for error messages. A default is not in it. */
   readonly where: ReadonlyMap<OptionName, string>;
 }
 
 /**
- * Brings together what several sources say.
+ * Chooses the value of every option from several sources.
  *
- * @param layers the weakest first
- * @throws ConfigError naming where a value was given that is none of its kind
+ * @param layers the values of each source, the weakest source first
+ * @throws ConfigError naming where a value of the wrong kind was given
  */
 export function choose(layers: readonly (readonly RawValue[])[]): Choices {
   return chooseAmong(OPTION_NAMES, layers.flat());
 }
 
-/** As `choose`, of some of the options. @param raws of these only; the later one counts */
+/** Chooses the values of some options. @param raws values of these options only; the later value counts */
 export function chooseAmong<Name extends OptionName>(
   names: readonly Name[],
   raws: readonly RawValue[],
@@ -33,7 +34,7 @@ export function chooseAmong<Name extends OptionName>(
     values[raw.name] = parseValue(raw);
     where.set(raw.name, raw.where);
   }
-  // Each value came from the kind that its type in OptionValues is derived from.
+  // The type of a value in OptionValues is derived from the kind that has parsed it.
   return { values: values as Pick<OptionValues, Name>, where };
 }
 

@@ -13,19 +13,21 @@ export interface ConfigFile {
 }
 
 /**
- * Reads a config file: YAML, of which JSON is a part.
+ * Parses a config file: YAML, which includes JSON.
  *
- * @param path for error messages
- * @throws ConfigError naming every key that is wrong
+ * @param path names the file in error messages
+ * @throws ConfigError naming every wrong key
  */
 export function parseConfigFile(path: string, content: string): ConfigFile {
   return checkConfigFile(path, parseYaml(path, content));
 }
 
 /**
- * As `parseConfigFile`, of a file that has been parsed.
+ * Checks the content of a config file.
  *
- * @param content names and values
+ * @param path names the file in error messages
+ * @param content the names and values at its top
+ * @throws ConfigError naming every wrong key
  */
 export function checkConfigFile(path: string, content: object): ConfigFile {
   const checked = fileSchema.safeParse(content);
@@ -72,7 +74,7 @@ function collect(file: string, path: readonly string[], section: object, found: 
   }
 }
 
-/** @throws ConfigError if it is no YAML, or has no names and values */
+/** @throws ConfigError if the content is not YAML, or has no names and values */
 export function parseYaml(path: string, content: string): object {
   const { value, error } = read(content);
   if (value === null) return {};
@@ -99,7 +101,7 @@ function read(content: string): { value?: unknown; error?: string } {
   }
 }
 
-/** `streaming {`, `port = 4222`, and maps that span lines without commas: no YAML. */
+/** Finds `streaming {`, `port = 4222`, and maps that span lines without commas, which are not YAML. */
 function looksLikeNatsConfig(content: string): boolean {
   return /^\s*["\w-]+\s*[={]/m.test(content) || /^\s*["\w-]+\s*:\s*\{\s*$/m.test(content);
 }

@@ -11,24 +11,24 @@ type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : Name;
 
-/** As in a config file: a size may be `10MB`, a list may be a text with commas. Numbers of durations are milliseconds. */
+/** A value as in a config file: a size may be `10MB`, a list may be a string with commas. A duration in numbers is milliseconds. */
 type Given<Value> =
   | Value
   | (number extends Value ? string : never)
   | (Value extends readonly string[] ? string : never);
 
-/** What is for a process and not for a broker. */
+/** The options of a process, which a broker inside another program has not. */
 type NotHere = 'config' | 'pid';
 
-/** Limits of a channel, or of those that a pattern names. */
+/** Limits of a channel, or of the channels that match a pattern. */
 export interface ChannelOptions {
   maxMsgs?: number;
-  /** Bytes, or a text as `10MB`. */
+  /** Bytes, or a string like `10MB`. */
   maxBytes?: number | string;
-  /** Milliseconds, or a text as `1h30m`. */
+  /** Milliseconds, or a string like `1h30m`. */
   maxAge?: number | string;
   maxSubs?: number;
-  /** Milliseconds, or a text as `1h30m`. */
+  /** Milliseconds, or a string like `1h30m`. */
   maxInactivity?: number | string;
 }
 
@@ -38,9 +38,9 @@ export type BrokerOptions = {
 } & {
   /** Limits of single channels, by name or pattern. */
   channels?: Readonly<Record<string, ChannelOptions>>;
-  /** Instead of `logLevel`, `logFormat` and `logFile`. */
+  /** A logger to use instead of `logLevel`, `logFormat` and `logFile`. */
   log?: Logger;
-  /** Gives up a start that is under way, and stops a broker that has started. */
+  /** When it aborts, a start under way is given up, and a running broker stops. */
   signal?: AbortSignal;
 };
 

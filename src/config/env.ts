@@ -6,7 +6,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = 'STANCHION_';
 
-/** What the environment chooses. A variable that is empty counts as not set. */
+/** The options in the environment. An empty variable counts as not set. */
 export function readEnvironment(env: Environment): { values: RawValue[]; warnings: string[] } {
   const names = new Map(OPTION_NAMES.map((name) => [environmentName(name), name]));
   const values: RawValue[] = [];
@@ -25,18 +25,18 @@ export function readEnvironment(env: Environment): { values: RawValue[]; warning
   return { values, warnings };
 }
 
-/** @returns undefined if it is not set, or empty: as a container's manifest has a variable that it leaves out */
+/** @returns undefined if the variable is not set, or empty: a container's manifest sets unused variables to '' */
 export function environmentValue(env: Environment, variable: string): string | undefined {
   const text = env[variable];
   return text === undefined || text === '' || isFromKubernetes(variable, text) ? undefined : text;
 }
 
-/** The environment for a program that is to have none of it as an option. */
+/** The environment without the options of stanchion, for a child process that shall not see them. */
 export function withoutOptions(env: Environment): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([variable]) => !variable.startsWith(PREFIX)));
 }
 
-/** Kubernetes sets STANCHION_PORT=tcp://10.0.0.1:4222 in every pod beside a service that is called `stanchion`. */
+/** Kubernetes sets STANCHION_PORT=tcp://10.0.0.1:4222 in every pod beside a service named `stanchion`. */
 function isFromKubernetes(variable: string, text: string): boolean {
   return variable.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(text);
 }

@@ -1,3 +1,5 @@
+// The keys of a config file. They are apart from file-schema.ts, which loads zod.
+
 import { GO_FLAGS } from './go-flags.js';
 import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf } from './options.js';
 
@@ -16,7 +18,7 @@ export function keysOf(name: OptionName): string[] {
   return [...flagNames(name), ...(optionOf(name).fileKeys ?? []).filter((key) => !key.includes('.'))];
 }
 
-/** Whether a broker's config file may have this key at its top. What may stand below it is for file-schema.ts. */
+/** Whether a broker's config file may have this key at its top. file-schema.ts checks the values below it. */
 export function isFileKey(key: string): boolean {
   fileKeys ??= new Set(
     [

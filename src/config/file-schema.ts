@@ -8,7 +8,7 @@ import { channelLimit, type Kind } from './kinds.js';
 import { type ChannelRule, isPatternValid } from './limits-table.js';
 import { kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
-// What a checked file is made of. Classes, so that a walk over it can tell them from sections.
+// A checked file consists of these. They are classes so that a walk over the file can tell them from sections.
 
 export class FileOption {
   constructor(
@@ -37,10 +37,10 @@ const CHANNEL_LIMIT_OPTIONS: readonly [OptionName, keyof ChannelLimits][] = [
   ['max-inactivity', 'maxInactivityMs'],
 ];
 
-/** The config file, as one strict schema that is made from the table of options. */
+/** One strict schema of the config file, made from the table of options. */
 export const fileSchema = z.strictObject(topLevel());
 
-/** Every key that there is at the top, for suggestions. */
+/** Every key at the top of the file, for suggestions. */
 export const FILE_KEYS = Object.keys(fileSchema.shape);
 
 function topLevel(): Shape {
@@ -58,7 +58,7 @@ function optionShape(): Shape {
   addKeys(shape, LIMITS_SECTIONS, z.strictObject(limitsShape()).optional());
   addKeys(shape, CHANNELS_KEYS, channels());
   addKeys(shape, FILE_SECTIONS, z.strictObject(fileOptionsShape()).optional());
-  // Two words with two meanings each in the Go servers' files.
+  // Two keys have two meanings each in the Go servers' files.
   shape.tls = sectionOr(z.strictObject(sectionShape('tls')), optionValue('tls'));
   const raft = GO_FLAGS.find((flag) => flag.names.includes('clustered'))!;
   shape.cluster = sectionOr(goValue(raft), optionValue('cluster'));
@@ -83,7 +83,7 @@ function fileOptionsShape(): Shape {
   return shape;
 }
 
-/** Of the options that have a key `section.key`. */
+/** The keys of a section: of the options that have a key `section.key`. */
 function sectionShape(section: string): Shape {
   const shape: Shape = {};
   for (const name of OPTION_NAMES) {
@@ -161,7 +161,7 @@ function toRule([pattern, limits]: [string, Record<string, unknown>]): ChannelRu
   return { pattern, limits: Object.fromEntries(given as [keyof ChannelLimits, number][]) };
 }
 
-/** A map is one thing, anything else another. */
+/** Takes a map as `section`, and any other value as `other`. */
 function sectionOr(section: z.ZodType, other: z.ZodType): z.ZodType {
   return z
     .unknown()
@@ -180,7 +180,7 @@ function isOfFileType(input: unknown, kind: Kind<unknown>): boolean {
   return kind.fileTypes.some((type) => (type === 'list' ? Array.isArray(input) : typeof input === type));
 }
 
-/** Not the value itself if it is of another type: it may be a password that lacks its quotes. */
+/** A wrong value, for the error message. A value of another type is not shown: it may be a password that lacks its quotes. */
 function show(input: unknown): string {
   if (typeof input === 'string') return `"${input.slice(0, MAX_SHOWN)}"`;
   if (input === null) return 'nothing';

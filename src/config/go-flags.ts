@@ -1,15 +1,17 @@
+// The flags of the Go servers that have no use here, and the answer to each.
+
 import type { OptionName } from './options.js';
 
 /** A flag of the Go servers that stanchion has no use for. */
 export interface GoFlag {
-  /** Without dashes. */
+  /** Its names, without dashes. */
   readonly names: readonly string[];
   readonly isSwitch?: true;
-  /** Refused: people count on what it does. Noted: going on without it is safe, a warning tells so. */
+  /** A flag is refused if people count on its effect. It is noted, with a warning, if going on without it is safe. */
   readonly treatment: 'refused' | 'noted';
-  /** Why, and what to do instead. */
+  /** Why it has no use, and what to do instead. */
   readonly why: string;
-  /** A switch of ours that it turns on besides. */
+  /** A switch of stanchion that it turns on. */
   readonly sets?: OptionName;
 }
 
@@ -24,7 +26,7 @@ const SLICES =
 const OWN_FORMAT = "it tunes the Go server's files; the store here has its own format";
 const TRACE = 'the raw protocol is not traced. `trace: true` in --nats-config traces that of the nats-server';
 
-/** What is handed to nats-server in its own file. */
+/** The answer to an option that nats-server takes from its own file. */
 const NATS_CONFIG = 'set it in a configuration file of nats-server, and name that with --nats-config';
 
 export const GO_FLAGS: readonly GoFlag[] = [
@@ -79,7 +81,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
   {
     names: ['file_auto_sync'],
     treatment: 'noted',
-    why: 'with --file-sync every batch is synced before its acks, without it checkpoints are',
+    why: 'with --file-sync every batch is synced before its acks; without it only checkpoints are synced',
   },
   {
     names: ['file_truncate_bad_eof'],
@@ -121,7 +123,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
   {
     names: ['https_port', 'ms'],
     treatment: 'refused',
-    why: 'HTTPS has a certificate of its own here. Use --http-port with --http-tls-cert and --http-tls-key',
+    why: 'HTTPS needs a certificate of its own. Use --http-port with --http-tls-cert and --http-tls-key',
   },
   { names: ['profile'], treatment: 'refused', why: 'use node --cpu-prof' },
   { names: ['ports_file_dir'], treatment: 'refused', why: 'choose ports with --port and --http-port' },
@@ -136,7 +138,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
   { names: ['help_tls'], isSwitch: true, treatment: 'refused', why: 'see the --tls options in --help' },
 ];
 
-/** Whether the value asks for nothing: what the Go servers take for "off". */
+/** Whether the value turns the flag off in the Go servers. */
 export function asksForNothing(value: string): boolean {
   return ['', '0', '0s', 'false', 'f'].includes(value.toLowerCase());
 }

@@ -2,7 +2,7 @@ import { ConfigError } from './config-error.js';
 import type { OptionValues } from './options.js';
 import type { HttpAccess, HttpTlsConfig } from './serve-config.js';
 
-/** Who may read what HTTP tells; undefined: whoever reaches the port. */
+/** The credentials that HTTP requires; undefined if anyone who reaches the port may read. @throws ConfigError */
 export function httpAccessOf(values: OptionValues): HttpAccess | undefined {
   const user = values['http-user'];
   const pass = values['http-pass'];
@@ -15,7 +15,7 @@ export function httpAccessOf(values: OptionValues): HttpAccess | undefined {
   for (const [name, value] of Object.entries({ user, pass, token })) {
     if (value === '') throw new ConfigError(`--http-${name} is empty: give one, or leave it out`);
   }
-  // Most often the newline at the end of a file that became a secret: nobody could show it, and all would get 401.
+  // Most often this is the newline at the end of a secret's file. No client could send it, and all would get 401.
   for (const [name, value] of Object.entries({ user, pass })) {
     if (value !== undefined && /\p{Cc}/u.test(value))
       throw new ConfigError(
@@ -31,6 +31,7 @@ export function httpAccessOf(values: OptionValues): HttpAccess | undefined {
   return basic === undefined && token === undefined ? undefined : { basic, token };
 }
 
+/** The certificate of HTTP; undefined for plain HTTP. @throws ConfigError if only one of the two files is given */
 export function httpTlsOf(values: OptionValues): HttpTlsConfig | undefined {
   const certFile = values['http-tls-cert'];
   const keyFile = values['http-tls-key'];
@@ -43,10 +44,10 @@ export function httpTlsOf(values: OptionValues): HttpTlsConfig | undefined {
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
-/** What is dangerous about it, for the log. */
+/** Warnings about HTTP options that are dangerous, for the log. */
 export function httpWarnings(values: OptionValues): string[] {
   if (values['http-port'] === false || LOOPBACK.test(values['http-addr'])) return [];
   const isOpenSecret = httpAccessOf(values) !== undefined && httpTlsOf(values) === undefined;
   if (!isOpenSecret) return [];
-  return ['the secrets of HTTP can be read on the way: add --http-tls-cert and --http-tls-key'];
+  return ['HTTP sends its secrets unencrypted: add --http-tls-cert and --http-tls-key'];
 }

@@ -1,16 +1,18 @@
+// The kinds of values that options have: how each is written, parsed and explained.
+
 import { parseDurationMs, parseSize, upToSafe } from './units.js';
 
-/** What a value in a config file may be before it is read as text. */
+/** The types in YAML that a value may have before it is read as text. */
 type FileType = 'string' | 'number' | 'boolean' | 'list';
 
-/** A kind of value: how it is written, and what becomes of it. */
+/** A kind of value, which parses text to `T`. */
 export interface Kind<T> {
-  /** What is expected, for error messages: "a number from 1 to 65535". */
+  /** The expected value, for error messages: "a number from 1 to 65535". */
   readonly expected: string;
   /** How --help shows the value. */
   readonly placeholder: string;
   readonly fileTypes: readonly FileType[];
-  /** A flag of this kind needs no value: alone it means `true`. */
+  /** A flag of this kind needs no value: without one it means `true`. */
   readonly isSwitch?: boolean;
   /** @returns undefined if the text is not of this kind */
   parse(text: string): T | undefined;
@@ -50,12 +52,12 @@ export const path: Kind<string> = {
   parse: (value) => (value === '' || value.includes('\0') ? undefined : value),
 };
 
-/** Can be part of a NATS subject. */
+/** A literal part of a NATS subject. */
 export const subject: Kind<string> = {
   expected: 'a NATS subject: no spaces, no wildcards, no empty part between dots',
   placeholder: 'NAME',
   fileTypes: ['string'],
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in a subject
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a subject must not have them
   parse: (value) => (/^[^\s.*>\x00-\x1f]+(\.[^\s.*>\x00-\x1f]+)*$/.test(value) ? value : undefined),
 };
 
@@ -78,7 +80,7 @@ export function wholeNumber(min: number, max: number, placeholder = 'N'): Kind<n
 export const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const MAX_PORT = 65535;
 
-/** Any free one is 0 here, and -1 for the Go servers. */
+/** A port. A free port is chosen for 0, and for -1 as in the Go servers. */
 export const port: Kind<number> = {
   expected: `a port from 1 to ${MAX_PORT}, or 0 for any that is free`,
   placeholder: 'PORT',
@@ -86,7 +88,7 @@ export const port: Kind<number> = {
   parse: (value) => wholeNumber(0, MAX_PORT).parse(value === '-1' ? '0' : value),
 };
 
-/** As for the Go servers, 0 turns it off, and -1 is any free one. `false` is off; a free one is 0. */
+/** A port that can be off. As in the Go servers, 0 is off and -1 is a free port; they become `false` and 0. */
 export const portOrOff: Kind<number | false> = {
   expected: `a port from 1 to ${MAX_PORT}, -1 for any that is free, or off`,
   placeholder: 'PORT',
@@ -114,7 +116,7 @@ export const positiveDuration: Kind<number> = {
   parse: (value) => parseDurationMs(value) || undefined,
 };
 
-/** Of one of these words, in any case. */
+/** One of these words, in upper or lower case. */
 export function oneOf<const T extends string>(words: readonly T[]): Kind<T> {
   return {
     expected: words.join(' or '),
@@ -124,7 +126,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Kind<T> {
   };
 }
 
-/** Separated by commas. */
+/** A list, separated by commas. */
 export const list: Kind<readonly string[]> = {
   expected: 'a list, separated by commas',
   placeholder: 'LIST',
@@ -135,7 +137,7 @@ export const list: Kind<readonly string[]> = {
   },
 };
 
-/** A limit of one channel: as of the global kind, and any negative number is unlimited too. Unlimited is 0. */
+/** The kind of a limit of one channel: it also takes negative numbers for unlimited, which becomes 0. */
 export function channelLimit(kind: Kind<number>): Kind<number> {
   return {
     ...kind,

@@ -1,7 +1,7 @@
 import type { ChannelLimits } from './channel-limits.js';
 import { ConfigError } from './config-error.js';
 
-/** What the configuration says of channels of one name or pattern. What is absent comes from the next wider pattern. */
+/** The limits in the configuration for one channel or pattern. A missing limit comes from the next wider pattern. */
 export interface ChannelRule {
   /** A channel's name, or a pattern with `*` for one part and `>` for all that follow. */
   readonly pattern: string;
@@ -10,30 +10,30 @@ export interface ChannelRule {
 
 interface Entry {
   readonly rule: ChannelRule;
-  /** With what it inherits. */
+  /** The limits with those that the rule inherits; undefined until they are resolved. */
   effective: Readonly<ChannelLimits> | undefined;
 }
 
-/** One part of the patterns. */
+/** A node of the tree of patterns, which has one level per part. */
 interface Node {
   readonly literals: Map<string, Node>;
   star: Node | undefined;
-  /** Of the pattern that ends here. */
+  /** The rule whose pattern ends here. */
   entry: Entry | undefined;
-  /** Of the pattern that goes on with `>` here. */
+  /** The rule whose pattern ends here with `>`. */
   rest: Entry | undefined;
 }
 
 /**
  * The limits of every channel, by its name. The narrowest pattern counts: part by part from the left, a name is narrower
- * than `*`, and `*` than `>`. A pattern inherits what it does not say from the narrowest one that covers it.
+ * than `*`, and `*` than `>`. A pattern inherits limits that it lacks from the narrowest pattern that covers it.
  */
 export class ChannelLimitsTable {
   readonly global: Readonly<ChannelLimits>;
   readonly #root: Node | undefined;
   readonly #entries: readonly Entry[] = [];
 
-  /** @throws ConfigError if a pattern cannot be one */
+  /** @throws ConfigError on an invalid pattern */
   constructor(global: ChannelLimits, rules: readonly ChannelRule[]) {
     this.global = Object.freeze({ ...global });
     if (rules.length === 0) return;
@@ -44,13 +44,13 @@ export class ChannelLimitsTable {
     this.#entries = entries;
   }
 
-  /** The same object for all channels that the same rule is for. Takes no time that grows with the channels looked up. */
+  /** The limits of a channel: one object for all channels of a rule. The time does not depend on the number of channels. */
   for(channelName: string): Readonly<ChannelLimits> {
     if (this.#root === undefined) return this.global;
     return find(this.#root, channelName, 0)?.effective ?? this.global;
   }
 
-  /** Each pattern with its limits, inherited ones included. */
+  /** Each pattern with its limits, also the inherited ones. */
   byPattern(): [pattern: string, limits: Readonly<ChannelLimits>][] {
     return this.#entries.map(({ rule, effective }) => [rule.pattern, effective!]);
   }
@@ -67,7 +67,7 @@ export class ChannelLimitsTable {
   }
 }
 
-/** Whether it can name channels. */
+/** Whether the text is a channel name or a pattern of them. */
 export function isPatternValid(pattern: string): boolean {
   const parts = pattern.split('.');
   return parts.every((part, index) => {
@@ -118,7 +118,7 @@ function newNode(): Node {
   return { literals: new Map(), star: undefined, entry: undefined, rest: undefined };
 }
 
-/** Each node is visited at most once, however long the name: a node has one depth. */
+/** Finds the narrowest rule. Each node has one depth, so it is visited at most once. */
 function find(node: Node, name: string, start: number): Entry | undefined {
   const dot = name.indexOf('.', start);
   const literal = node.literals.get(dot < 0 ? name.slice(start) : name.slice(start, dot));
@@ -129,7 +129,7 @@ function find(node: Node, name: string, start: number): Entry | undefined {
   return narrowest ?? node.rest;
 }
 
-/** All that match whatever the pattern matches, widest first: the order in which the Go server inherits. */
+/** Collects the patterns that match everything that this one matches, widest first: the Go server inherits in this order. */
 function collectCovering(node: Node, parts: readonly string[], depth: number, found: Entry[]): void {
   if (depth === parts.length) {
     if (node.entry) found.push(node.entry);

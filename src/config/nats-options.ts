@@ -1,3 +1,5 @@
+// How to connect to NATS, for a broker and for the tools: credentials, URLs and TLS from the options of the same names.
+
 import type { Choices } from './choose.js';
 import { ConfigError } from './config-error.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf, snake } from './options.js';
@@ -10,7 +12,7 @@ export interface Credentials {
   token: string | undefined;
 }
 
-/** What says how to connect to NATS: of a broker, and under the same names of the tools. */
+/** The options for connecting to NATS, which brokers and tools share. */
 export const NATS_OPTIONS = [
   'nats-server',
   'nats-in-order',
@@ -29,9 +31,10 @@ export const NATS_OPTIONS = [
 export type NatsOption = (typeof NATS_OPTIONS)[number];
 
 /**
- * How to connect to NATS.
+ * The configuration for connecting to NATS.
  *
- * @param isOwnTls whether the nats-server is one that is started here, and asks for TLS
+ * @param isOwnTls whether stanchion starts the nats-server, and with TLS
+ * @throws ConfigError on a wrong URL, and on options that contradict each other
  */
 export function natsConfigOf(choices: Choices<NatsOption>, isOwnTls = false): NatsConfig {
   const { values } = choices;
@@ -50,7 +53,7 @@ export function natsConfigOf(choices: Choices<NatsOption>, isOwnTls = false): Na
   };
 }
 
-/** The nats-server to start; undefined if there are servers to attach to. */
+/** The configuration of the nats-server to start; undefined if the broker attaches to other servers. */
 export function natsServerConfigOf({ values }: Choices): NatsServerConfig | undefined {
   if (values['nats-server'] !== undefined) return undefined;
   return {
@@ -74,7 +77,7 @@ export function startsTls(values: OptionValues): boolean {
 
 const DEFAULT_PORT = '4222';
 
-/** `tcp://` is what older tools and examples write for `nats://`. */
+/** Parses a URL. Older tools and examples write `tcp://` for `nats://`. */
 function parseServerUrl(text: string, where: string): URL {
   const address = text.includes('://') ? text.replace(/^tcp:/i, 'nats:') : `nats://${text}`;
   const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -85,10 +88,10 @@ function parseServerUrl(text: string, where: string): URL {
 }
 
 /**
- * The servers without user and password, and these: `nats://user:pass@host`, `nats://token@host`.
+ * Splits URLs like `nats://user:pass@host` and `nats://token@host` into servers and credentials.
  *
- * @param where they were given, for people
- * @throws ConfigError if one is no URL of a NATS server, or if they have different credentials
+ * @param where where the URLs were given, for error messages
+ * @throws ConfigError if one is not the URL of a NATS server, or if their credentials differ
  */
 export function parseServers(
   texts: readonly string[],
@@ -106,7 +109,7 @@ export function parseServers(
   return { servers, inUrls: first };
 }
 
-/** From the options, else from the URLs. */
+/** The credentials from the options, else from the URLs. */
 function credentialsOf(choices: Choices<NatsOption>, inUrls: Credentials | undefined): Credentials {
   const { values } = choices;
   if (values.auth !== undefined && values.user !== undefined) throw bothGiven(choices, 'auth', 'user');
@@ -127,7 +130,7 @@ function credentialsInUrl(url: URL): Credentials {
   return { user: name, pass: decode(url.password), token: undefined };
 }
 
-/** A `%` that escapes nothing is taken as it is. */
+/** Decodes percent escapes. Text with a `%` that escapes nothing stays as it is. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -148,7 +151,7 @@ function tlsOf(choices: Choices<NatsOption>, isOwnTls: boolean): NatsTlsConfig |
   if (caFile !== undefined || certFile !== undefined || serverName !== undefined || values.secure) {
     return { caFile, certFile, keyFile, serverName, skipVerify: values.secure };
   }
-  // On the loopback, to a process of our own: there is nobody else whose certificate could come.
+  // The connection is on the loopback to our own process, so its certificate needs no check.
   return isOwnTls ? { caFile, certFile, keyFile, serverName, skipVerify: true } : undefined;
 }
 

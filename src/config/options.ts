@@ -1,3 +1,5 @@
+// The table of options. Flags, environment, config file, --help and docs/reference.md are all made from it.
+
 import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.js';
 import * as kinds from './kinds.js';
 
@@ -5,26 +7,25 @@ import * as kinds from './kinds.js';
 export const SECTIONS = {
   streaming: 'Streaming',
   limits: 'Limits (0 is unlimited; those of single channels are in the config file)',
-  nats: 'NATS servers to attach to (without --nats-server, a nats-server is started)',
-  natsServer: 'The nats-server that is started',
+  nats: 'NATS servers to attach to (without --nats-server, stanchion starts a nats-server)',
+  natsServer: 'The nats-server that stanchion starts',
   process: 'The process',
 } as const;
 
-/** One thing that can be chosen for `serve`. Everything that reads or explains configuration derives from the table below. */
+/** An option of `serve`. */
 export interface Option {
   readonly kind: kinds.Kind<unknown>;
-  /** As one would write it. None: the option has no value unless it is given. */
+  /** The default as a user would write it. An option without a default has no value unless it is given. */
   readonly default?: string;
   readonly section: keyof typeof SECTIONS;
   readonly describe: string;
   /**
-   * More names of the flag, as the Go servers have them. Its name in snake_case need not be here. The shortest is shown
-   * in --help.
+   * More names of the flag, as in the Go servers. The name in snake_case need not be here. --help shows the short ones.
    */
   readonly aliases?: readonly string[];
-  /** More names in the config file; with a dot, in a section of it: `tls.client_cert`. */
+  /** More names in the config file. A dot stands for a section: `tls.client_cert`. */
   readonly fileKeys?: readonly string[];
-  /** A flag of nats-server that is handed on to the one that is started. */
+  /** Whether this is a flag of nats-server, handed on to the supervised one. */
   readonly isHandedOn?: true;
 }
 
@@ -75,14 +76,14 @@ export const OPTIONS = {
     kind: kinds.boolean,
     default: 'false',
     section: 'streaming',
-    describe: 'A second subscription to a durable in use replaces the first instead of being refused',
+    describe: 'A second subscription to a durable in use replaces the first, instead of being refused',
     fileKeys: ['replace_durables', 'replace_duplicate_durable', 'replace_duplicate_durables'],
   },
   'discover-prefix': {
     kind: kinds.subject,
     default: '_STAN.discover',
     section: 'streaming',
-    describe: 'Subject that clients send connect requests to, without the cluster id',
+    describe: 'Subject of connect requests, without the cluster id',
   },
   'hb-interval': {
     kind: kinds.positiveDuration,
@@ -104,7 +105,7 @@ export const OPTIONS = {
     kind: kinds.wholeNumber(0, 1_000_000),
     default: '10',
     section: 'streaming',
-    describe: 'Heartbeats without an answer before the client is closed',
+    describe: 'Unanswered heartbeats after which the client is closed',
     aliases: ['hbf'],
     fileKeys: ['server_to_client_hb_fail_count'],
   },
@@ -225,7 +226,7 @@ export const OPTIONS = {
   'tls-key': {
     kind: kinds.path,
     section: 'nats',
-    describe: 'Its private key',
+    describe: "Private key of the broker's certificate",
     aliases: ['tls_client_key'],
     fileKeys: ['tls.client_key', 'tls.key'],
   },
@@ -284,7 +285,7 @@ export const OPTIONS = {
     kind: kinds.path,
     default: 'nats-server',
     section: 'natsServer',
-    describe: 'The program to start',
+    describe: 'Program to start',
   },
   tls: {
     kind: kinds.boolean,
@@ -301,7 +302,7 @@ export const OPTIONS = {
   tlskey: {
     kind: kinds.path,
     section: 'natsServer',
-    describe: 'Its private key',
+    describe: 'Private key of the nats-server',
     isHandedOn: true,
   },
   tlsverify: {
@@ -374,7 +375,7 @@ export const OPTIONS = {
   'http-tls-key': {
     kind: kinds.path,
     section: 'process',
-    describe: 'Its private key',
+    describe: 'Private key of the HTTPS certificate',
   },
   'http-user': {
     kind: kinds.text,
@@ -390,7 +391,7 @@ export const OPTIONS = {
     kind: kinds.text,
     section: 'process',
     describe:
-      'Bearer token that HTTP requests must have, instead or as an alternative; better in STANCHION_HTTP_TOKEN or the config file',
+      'Bearer token that HTTP accepts, also beside --http-user; better in STANCHION_HTTP_TOKEN or the config file',
   },
   'metrics-max-channels': {
     kind: kinds.count,
@@ -415,7 +416,7 @@ export const OPTIONS = {
   'log-format': {
     kind: kinds.oneOf(LOG_FORMATS),
     section: 'process',
-    describe: 'How to log it [default: pretty on a terminal, else json]',
+    describe: 'Format of the log [default: pretty on a terminal, else json]',
   },
   'log-file': {
     kind: kinds.path,
@@ -434,7 +435,7 @@ export const OPTIONS = {
     kind: kinds.boolean,
     default: 'false',
     section: 'process',
-    describe: 'The same as --log-level debug',
+    describe: 'Same as --log-level debug',
     aliases: ['D', 'SD', 'stan_debug'],
     fileKeys: ['sd'],
   },
@@ -457,7 +458,7 @@ export function optionOf(name: OptionName): Option {
   return OPTIONS[name];
 }
 
-/** Every name that the flag goes by, without dashes. The first is its own. */
+/** Every name of the flag, without dashes. The first is its own. */
 export function flagNames(name: OptionName): string[] {
   const own = [name, ...(optionOf(name).aliases ?? [])];
   return [...new Set(own.flatMap((each) => [each, snake(each), kebab(each)]))];

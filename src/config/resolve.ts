@@ -1,3 +1,5 @@
+// The resolver of `serve`: it reads command line, environment and config file, and makes one configuration of them.
+
 import { hostname } from 'node:os';
 import { parseFlags, type RawValue } from './argv.js';
 import { type Choices, choose } from './choose.js';
@@ -12,7 +14,7 @@ import type { GroupConfig, ServeConfig, StoreConfig } from './serve-config.js';
 
 export type ReadConfigFile = (path: string) => ConfigFile;
 
-/** What there is without one. */
+/** The content if there is no config file. */
 export const NO_CONFIG_FILE: ConfigFile = { values: [], channels: [], warnings: [] };
 
 /** Whether flags or environment name a config file. */
@@ -25,12 +27,12 @@ function configValues(values: readonly RawValue[]): RawValue[] {
 }
 
 /**
- * Brings together what the command line, the environment and the config file say: a flag beats the environment, that
- * the file, and that the default.
+ * Resolves the configuration of a broker. A flag beats the environment, the environment beats the config file, and the file
+ * beats the default.
  *
- * @param argv what follows `serve`
- * @param readFile reads the config file of this path; throws if it cannot be read, and `ConfigError` if something in it is wrong
- * @throws ConfigError naming what is wrong, and where
+ * @param argv the arguments after `serve`
+ * @param readFile reads the config file at a path; throws if it cannot be read, and `ConfigError` if its content is wrong
+ * @throws ConfigError naming the error, and where it is
  */
 export function resolveServeConfig(
   argv: readonly string[],
@@ -40,7 +42,7 @@ export function resolveServeConfig(
   return resolveServe(argv, env, readFile).config;
 }
 
-/** The configuration, and the choices that it was made of. */
+/** A configuration, and the options that it was made from. */
 export interface ResolvedServe {
   readonly config: ServeConfig;
   readonly options: OptionValues;
@@ -48,7 +50,7 @@ export interface ResolvedServe {
   readonly channels: ConfigFile['channels'];
 }
 
-/** As `resolveServeConfig`. */
+/** Resolves as `resolveServeConfig` does, and keeps the options, for a reload to compare. */
 export function resolveServe(
   argv: readonly string[],
   env: Environment,
@@ -179,7 +181,7 @@ const HTTP_OPTIONS = [
   'metrics-max-channels',
 ] as const satisfies readonly OptionName[];
 
-/** What was given and plays no part, given the rest. */
+/** A warning for each option that has no effect beside the others. */
 function withoutEffect({ values, where }: Choices): string[] {
   const idle = (names: readonly OptionName[], why: string): string[] =>
     names.flatMap((name) => (where.has(name) ? [`${where.get(name)} has no effect ${why}`] : []));
@@ -192,7 +194,7 @@ function withoutEffect({ values, where }: Choices): string[] {
     warnings.push(...idle([...HTTP_OPTIONS], 'without --http-port'));
   }
   if (values['nats-server'] !== undefined) {
-    // A flag beats the rest of a file, or of an environment, that is made for a nats-server: nobody is mistaken there.
+    // A --nats-server flag may override a file or an environment that starts a nats-server: that is no mistake.
     const isByFlag = where.get('nats-server')?.startsWith('-') === true;
     const started = OPTION_NAMES.filter(
       (name) =>

@@ -4,18 +4,18 @@ import type { ChannelLimitsTable } from './limits-table.js';
 
 export type { ChannelLimits };
 
-/** What one broker is to be, with every choice made. */
+/** The configuration of one broker, with every choice made. */
 export interface ServeConfig {
   readonly clusterId: string;
   readonly discoverPrefix: string;
-  /** Of this broker, among others and in logs. */
+  /** The broker's name in its group and in logs. */
   readonly nodeName: string;
   readonly store: StoreConfig;
-  /** Undefined: one broker alone. */
+  /** Undefined for a lone broker. */
   readonly group: GroupConfig | undefined;
   /** 0 is unlimited. */
   readonly maxChannels: number;
-  /** Of channels, by their name: see `limitsFor`. */
+  /** The limits of channels by name: see `limitsFor`. */
   readonly channelLimits: ChannelLimitsTable;
   /** Bytes that may wait for the disk. */
   readonly maxPendingBytes: number;
@@ -24,27 +24,27 @@ export interface ServeConfig {
   readonly heartbeatFailCount: number;
   readonly replaceDurable: boolean;
   readonly nats: NatsConfig;
-  /** The nats-server to start and supervise. Undefined: attach to `nats.servers`. */
+  /** The nats-server to start and supervise; undefined to attach to `nats.servers`. */
   readonly natsServer: NatsServerConfig | undefined;
-  /** 0: any that is free. Undefined: no HTTP. */
+  /** 0 takes a free port; undefined is no HTTP. */
   readonly httpPort: number | undefined;
   readonly httpAddress: string;
-  /** Undefined: plain HTTP. */
+  /** Undefined for plain HTTP. */
   readonly httpTls: HttpTlsConfig | undefined;
-  /** Undefined: whoever reaches the port may read. */
+  /** Undefined if anyone who reaches the port may read. */
   readonly httpAccess: HttpAccess | undefined;
-  /** Channels that have series of their own in the metrics. 0: none. */
+  /** How many channels have their own series in the metrics; 0 is none. */
   readonly metricsMaxChannels: number;
   readonly log: LogConfig;
   readonly pidFile: string | undefined;
-  /** What was asked for and has no effect, one sentence each, for the log. */
+  /** A sentence for each option without effect, for the log. */
   readonly warnings: readonly string[];
 }
 
 /** The group of brokers on one store that this one belongs to. */
 export interface GroupConfig {
   readonly name: string;
-  /** How long an active may be silent before it is replaced. */
+  /** How long an active may be silent before a standby takes over. */
   readonly leaseMs: number;
 }
 
@@ -54,7 +54,7 @@ export interface HttpTlsConfig {
   readonly keyFile: string;
 }
 
-/** What whoever asks over HTTP has to show: one of those that are set. */
+/** The credentials that HTTP accepts: a request needs one of those that are set. */
 export interface HttpAccess {
   readonly basic: { readonly user: string; readonly pass: string } | undefined;
   readonly token: string | undefined;
@@ -69,18 +69,18 @@ export type StoreConfig =
       readonly sync: boolean;
     };
 
-/** How to connect to NATS: to the servers to attach to, or to the one that is started. */
+/** How to connect to NATS: to other servers, or to the supervised nats-server. */
 export interface NatsConfig {
   /** `nats://host:port` or `tls://host:port`, without user and password. Empty if a nats-server is started. */
   readonly servers: readonly string[];
-  /** The first that can be reached is taken. Otherwise any. */
+  /** Whether to try the servers in their order, instead of a random one. */
   readonly inOrder: boolean;
   readonly user: string | undefined;
   readonly pass: string | undefined;
   readonly token: string | undefined;
   readonly credsFile: string | undefined;
   readonly nkeyFile: string | undefined;
-  /** Undefined: TLS only if the server asks for it. */
+  /** Undefined for TLS only if the server requires it. */
   readonly tls: NatsTlsConfig | undefined;
 }
 
@@ -89,35 +89,35 @@ export interface NatsTlsConfig {
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
   readonly serverName: string | undefined;
-  /** Take any certificate. */
+  /** Whether to accept any certificate. */
   readonly skipVerify: boolean;
 }
 
-/** A nats-server that is started. It takes user, password and token of `NatsConfig` for its own. */
+/** The supervised nats-server. It requires the user, password and token of `NatsConfig` from its clients. */
 export interface NatsServerConfig {
   readonly binary: string;
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0 takes a free port. */
   readonly port: number;
-  /** Where routes of other nats-servers come in. */
+  /** The URL on which it accepts routes of other nats-servers. */
   readonly clusterUrl: string | undefined;
   readonly clusterName: string | undefined;
   readonly routes: readonly string[];
   readonly configFile: string | undefined;
-  /** More of its flags, as `--tlscert=PATH`. */
+  /** More flags for it, like `--tlscert=PATH`. */
   readonly flags: readonly string[];
 }
 
 export interface LogConfig {
   readonly level: LogLevel;
-  /** Undefined: pretty on a terminal, else JSON. */
+  /** Undefined for pretty on a terminal, else JSON. */
   readonly format: LogFormat | undefined;
-  /** Undefined: standard output. */
+  /** Undefined for standard output. */
   readonly file: string | undefined;
   readonly withTime: boolean;
 }
 
-/** The limits of a channel. Fast, and keeps nothing: fit for a million names. */
+/** The limits of a channel. It is fast and keeps nothing per name, so a million names are fine. */
 export function limitsFor(
   config: Pick<ServeConfig, 'channelLimits'>,
   channelName: string,

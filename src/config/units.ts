@@ -1,4 +1,6 @@
-// As the NATS configuration has them: a letter alone counts in thousands, with a `B` or `i` in 1024s.
+// Sizes and durations in text, as the NATS and Go servers write them.
+
+/** As in the NATS configuration, a letter alone counts in thousands, and with a `B` or an `i` in 1024s. */
 const SIZE_UNITS = new Map<string, number>(
   ['k', 'm', 'g', 't'].flatMap((letter, index): [string, number][] => [
     [letter, 1000 ** (index + 1)],
@@ -20,16 +22,16 @@ const DURATION_UNITS_MS = new Map<string, number>([
   ['h', 3_600_000],
 ]);
 
-/** Also the largest duration that Go can hold. */
+/** The largest duration that Go can hold. */
 const MAX_DURATION_MS = 292 * 365.25 * 24 * 3_600_000;
 
-/** Of sums of fractions. Far below a nanosecond. */
+/** Error of a sum of fractions, far below a nanosecond. */
 const ROUNDING_MS = 1e-9;
 
 /**
- * A number of bytes as `1024000000`, `10MB` or `1000000*1024`.
+ * Parses a number of bytes like `1024000000`, `10MB` or `1000000*1024`.
  *
- * @returns undefined if it is none
+ * @returns undefined if the text is no size
  */
 export function parseSize(text: string): number | undefined {
   let product = 1;
@@ -43,15 +45,15 @@ export function parseSize(text: string): number | undefined {
   return upToSafe(product);
 }
 
-/** What the Go server counts in 64 bits, for limits: the largest of these numbers means none, and so does the largest here. */
+/** Cuts a limit to a safe integer. The Go server counts in 64 bits; its largest number means no limit, and so does ours. */
 export function upToSafe(value: number): number | undefined {
   return value > 2 ** 63 ? undefined : Math.min(value, Number.MAX_SAFE_INTEGER);
 }
 
 /**
- * A duration as Go writes it: `1h30m`, `500ms`, `1.5s`, `0`.
+ * Parses a duration in Go's notation: `1h30m`, `500ms`, `1.5s`, `0`.
  *
- * @returns whole milliseconds, rounded up so that a short time does not become none; undefined if it is no duration
+ * @returns whole milliseconds, rounded up so that a short time does not become 0; undefined if the text is no duration
  */
 export function parseDurationMs(text: string): number | undefined {
   if (text === '0') return 0;

@@ -296,7 +296,7 @@ describe('the tools', () => {
 
     it('fails if less comes than it was to wait for', async () => {
       const { code, stderr } = await run(['sub', rig.name('channel'), '--count', '1', '--timeout', '200ms']);
-      assert.deepEqual([code, stderr], [1, '0 of 1 messages came\n']);
+      assert.deepEqual([code, stderr], [1, '0 of 1 messages arrived\n']);
     });
 
     it('has acked what it printed, and goes on behind it as a durable', async () => {

@@ -164,7 +164,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     await waitFor(has(file, 'Streaming Server is ready'), 'it is ready');
     renameSync(file, `${file}.1`);
     process.signal('SIGUSR1');
-    await waitFor(has(file, 'the log file was opened anew'), 'the new log file');
+    await waitFor(has(file, 'the log file was reopened'), 'the new log file');
     process.signal('SIGTERM');
     assert.equal((await process.ended).exitCode, 0);
     assert.match(readFileSync(file, 'utf8'), /asked to stop/);
@@ -181,7 +181,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     await waitFor(has(join(logs, 'log'), 'Streaming Server is ready'), 'it is ready');
     renameSync(logs, kept);
     process.signal('SIGUSR1');
-    await waitFor(has(join(kept, 'log'), 'cannot be opened anew'), 'the error');
+    await waitFor(has(join(kept, 'log'), 'cannot be reopened'), 'the error');
     process.signal('SIGTERM');
     assert.equal((await process.ended).exitCode, 0);
   });

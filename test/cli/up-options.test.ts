@@ -62,7 +62,7 @@ describe('the options of stanchion up', () => {
     assert.deepEqual(inFile, { user: undefined, pass: undefined, token: 't' });
   });
 
-  const CANNOT = 'cannot be had in the group that up starts';
+  const CANNOT = 'is impossible in the group that up starts';
   const WRONG: [file: string, says: string][] = [
     ['nats-server: nats://a', `nats-server ${CANNOT}: it has nats-servers of its own`],
     ['streaming: { store: memory }', `streaming\\.store ${CANNOT}: its brokers share a file store`],

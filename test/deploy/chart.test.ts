@@ -17,7 +17,7 @@ import { Service } from 'kubernetes-models/v1/Service';
 import { ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import { parseAllDocuments } from 'yaml';
 import { NATS_FLAGS } from '../../src/cli/client-flags.js';
-import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill-command.js';
+import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill-flags.js';
 import { drillOptions } from '../../src/cli/drill-flags.js';
 import { flagsOf } from '../../src/cli/flags.js';
 import { parseConfigFile } from '../../src/config/config-file.js';

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { BENCH_FLAGS } from '../../src/cli/bench-command.js';
 import { CLIENT_FLAGS, NATS_FLAGS } from '../../src/cli/client-flags.js';
-import { DRILL_FLAGS } from '../../src/cli/drill-command.js';
+import { DRILL_FLAGS } from '../../src/cli/drill-flags.js';
 import { PUB_FLAGS } from '../../src/cli/pub.js';
 import { STATUS_FLAGS } from '../../src/cli/status.js';
 import { REPAIR_FLAGS, STORE_FLAGS } from '../../src/cli/store-command.js';

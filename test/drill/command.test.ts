@@ -178,7 +178,7 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
   it('takes no options for its brokers from a file, and says which it was given', async () => {
     const config = join(folder, 'broker.yaml');
     for (const [file, says] of [
-      ['ft-lease: 2s', /broker\.yaml: ft-lease is for a broker, .* name a running one by --nats-server/],
+      ['ft-lease: 2s', /broker\.yaml: ft-lease is for a broker, .* name a running group with --nats-server/],
       ['channels: { a: { max-age: 1h } }', /the limits of a is for a broker/],
     ] as const) {
       writeFileSync(config, `takeovers: 1\n${file}\n`);

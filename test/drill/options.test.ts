@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NATS_FLAGS } from '../../src/cli/client-flags.js';
-import { DRILL_FLAGS, type DrillFlag } from '../../src/cli/drill-command.js';
-import { drillOptions } from '../../src/cli/drill-flags.js';
+import { DRILL_FLAGS, type DrillFlag, drillOptions } from '../../src/cli/drill-flags.js';
 import { flagsOf } from '../../src/cli/flags.js';
 import { ConfigError } from '../../src/config/config-error.js';
 import type { DrillOptions } from '../../src/drill/drill-options.js';
@@ -102,7 +101,7 @@ describe('the flags of stanchion drill', () => {
     [{ pause: '10' }, /--pause must be a duration from 1s to 1h, as 2s or 500ms, and is "10"/],
     [{ settle: '2h' }, /--settle must be a duration from 0s to 1h/],
     [{ timeout: '10ms' }, /--timeout must be a duration from 1s to 1h/],
-    [{ 'ft-group': 'g' }, /--ft-group is for a running group: name it by --nats-server/],
+    [{ 'ft-group': 'g' }, /--ft-group is for a running group: name it with --nats-server/],
     [{ 'allow-signals': true }, /--allow-signals is for a running group/],
     [{ ...RUNNING, dir: 'd' }, /--dir is for a local group, and --nats-server names a running one/],
     [{ ...RUNNING, nodes: '3' }, /--nodes is for a local group/],
@@ -114,7 +113,7 @@ describe('the flags of stanchion drill', () => {
     [{ ...RUNNING, 'inbox-prefix': 'a.>' }, /--inbox-prefix: "a\.>" is not a NATS subject/],
     [{ 'nats-server': 'nats://a,' }, /--nats-server: "nats:\/\/a," is not a list, separated by commas/],
     [{ 'nats-server': 'http://a' }, /--nats-server: "http:\/\/a" is not a URL like nats:\/\/host:4222/],
-    [{ creds: 'f' }, /--creds is for a running group: name it by --nats-server/],
+    [{ creds: 'f' }, /--creds is for a running group: name it with --nats-server/],
     [{ ...RUNNING, pause: '2s' }, /--pause is how long the fault pause lasts, which is not among the faults/],
     [{ faults: 'kill=1,cut=2', takeovers: '2' }, /--takeovers is for faults without a number/],
     [{ ...RUNNING, faults: 'term' }, /--faults term signals the processes .* Without it only handover/],

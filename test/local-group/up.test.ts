@@ -156,7 +156,7 @@ channels: { audit: { max-msgs: 0 } }
     writeFileSync(config, 'nats-server: nats://a');
     assert.deepEqual(await refusal('--config', config), {
       code: 2,
-      stderr: `stanchion: config file ${config}: nats-server cannot be had in the group that up starts: it has nats-servers of its own. \`stanchion serve\` runs one broker beside others\n`,
+      stderr: `stanchion: config file ${config}: nats-server is impossible in the group that up starts: it has nats-servers of its own. \`stanchion serve\` runs one broker beside others\n`,
     });
   });
 });
