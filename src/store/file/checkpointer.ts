@@ -1,25 +1,18 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import { removeIfThere, writeAtomically, writeOver } from '../../files/file-io.js';
-import {
-  checkpointName,
-  compareIds,
-  type FileId,
-  journalName,
-  parseNames,
-  segmentName,
-} from '../../files/file-names.js';
+import { checkpointName, compareIds, type FileId, parseNames, segmentName } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import { isNoSpace } from '../../files/store-error.js';
-import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { CHECKPOINT_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import type { Measures } from '../../measures/measures.js';
+import type { BlockQueue } from '../batch/block.js';
 import { type CheckpointIds, CheckpointWriter, SnapshotWriter } from '../format/checkpoint-format.js';
-import type { JournalPosition } from '../format/journal-position.js';
 import { msgProtoStart, recordEnd } from '../format/record.js';
-import type { BlockQueue } from '../journal/block.js';
 import type { FileLog } from '../log/file-log.js';
 import { type Reserve, type Room, takeRoom } from '../room/reserve.js';
 import type { Extent, Segment } from '../segments/segment.js';
 import { SegmentWriter } from '../segments/segment-writer.js';
+import type { JournalPosition } from '../types/journal.js';
 import type { BatchId } from '../types/store.js';
 
 /** What checkpoints are made of, and what they need done. */
@@ -41,6 +34,8 @@ export interface CheckpointSource {
   whenCommitted(batch: BatchId): Promise<void>;
   /** Ends when what is durable now may be acted on, also by removing files. */
   fence(): Promise<void>;
+  /** Removes what lies before the position. */
+  retire(position: JournalPosition): Promise<void>;
   nextSegmentId(): FileId;
   /** Segments that no log refers to. Those that a durable checkpoint does not name are removed, and taken out. */
   readonly deadSegments: Set<Segment>;
@@ -104,11 +99,6 @@ export class Checkpointer {
 
   get isBusy(): boolean {
     return this.#running !== undefined;
-  }
-
-  /** The journal must stay in its file until it is made: what is pinned in memory and left to replay is bounded. */
-  get holdsJournal(): boolean {
-    return this.#capture !== undefined && !this.#capture.isVoid;
   }
 
   /** What was to be before the position of the one that runs will not be: it is given up, and another one made. */
@@ -334,14 +324,11 @@ export class Checkpointer {
 
   async #removeNeedless(position: JournalPosition, named: ReadonlySet<Segment>): Promise<void> {
     const { fs, dir, epoch } = this.#source;
-    const journals = `${dir}/${JOURNAL_DIRECTORY}`;
-    for (const id of parseNames(await fs.list(journals), 'log')) {
-      if (compareIds(id, position) < 0) await this.#remove('log', id, `${journals}/${journalName(id)}`);
-    }
+    await this.#source.retire(position);
     const checkpoints = `${dir}/${CHECKPOINT_DIRECTORY}`;
     const newest = { epoch, number: this.#number };
     for (const id of parseNames(await fs.list(checkpoints), 'ckpt')) {
-      if (compareIds(id, newest) < 0) await this.#remove('ckpt', id, `${checkpoints}/${checkpointName(id)}`);
+      if (compareIds(id, newest) < 0) await this.#remove(id, `${checkpoints}/${checkpointName(id)}`);
     }
     for (const segment of this.#source.deadSegments) {
       if (named.has(segment)) continue;
@@ -352,9 +339,9 @@ export class Checkpointer {
   }
 
   /** Its own, it sets aside if there is too little of that. A file of an older term may still be written to, by who does not know. */
-  async #remove(kind: 'log' | 'ckpt', id: FileId, path: string): Promise<void> {
+  async #remove(id: FileId, path: string): Promise<void> {
     const { fs, epoch, reserve } = this.#source;
-    if (id.epoch === epoch && (await reserve.keep(kind, path))) return;
+    if (id.epoch === epoch && (await reserve.keep('ckpt', path))) return;
     await removeIfThere(fs, path);
   }
 

@@ -5,17 +5,18 @@ import type { FileId } from '../../files/file-names.js';
 import { JOURNAL_DIRECTORY } from '../../files/store-folder.js';
 import type { Measures } from '../../measures/measures.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
+import type { BlockQueue } from '../batch/block.js';
+import type { Gathering } from '../batch/gathering.js';
 import type { ByteWriter } from '../format/bytes.js';
 import type { CheckpointIds, SnapshotWriter } from '../format/checkpoint-format.js';
-import type { JournalPosition } from '../format/journal-position.js';
 import { RecordEncoder, sealRecord } from '../format/record.js';
-import type { BlockQueue } from '../journal/block.js';
-import { Journal, type JournalOwner } from '../journal/journal.js';
+import { FileJournal } from '../journal/file-journal.js';
 import type { JournalFile } from '../journal/journal-file.js';
 import type { FileLog } from '../log/file-log.js';
 import { Reserve } from '../room/reserve.js';
 import type { Segment } from '../segments/segment.js';
 import type { SegmentFiles } from '../segments/segment-files.js';
+import type { Journal, JournalListener, JournalPosition } from '../types/journal.js';
 import { NotedProgress, type Progress, type WriteProgress, writeOne } from '../types/progress.js';
 import type {
   Admission,
@@ -32,6 +33,7 @@ import type {
 import { randomSeed } from '../types/store-id.js';
 import type { Unreadable } from '../types/unreadable.js';
 import { Checkpointer, type CheckpointSource } from './checkpointer.js';
+import { CommitCycle } from './commit-cycle.js';
 import type { LogOwner } from './log-owner.js';
 import { Merger } from './merger.js';
 import type { FileStoreSettings } from './open-file-store.js';
@@ -48,7 +50,7 @@ const DEAD_SEGMENT_MS = 30_000;
 const SPARE_BLOCKS_MS = 5_000;
 
 /** The store on disk. See docs/store-format.md. */
-export class FileStore implements Store, JournalOwner, CheckpointSource {
+export class FileStore implements Store, JournalListener, CheckpointSource {
   readonly kind = 'file';
   /** Called at the end of `close`: gives back what opening the store took. */
   onClosed: (() => Promise<void>) | undefined;
@@ -69,7 +71,9 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   readonly reserve: Reserve;
   readonly #settings: FileStoreSettings;
   readonly #logOwner: LogOwner;
+  readonly #gathering: Gathering;
   readonly #journal: Journal;
+  readonly #cycle: CommitCycle;
   readonly #checkpointer: Checkpointer;
   readonly #merger: Merger;
   readonly #encoder = new RecordEncoder();
@@ -125,11 +129,22 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.reserve = new Reserve(settings);
     const { reserve } = this;
     const options = { ...settings, directory, storeId, reserve, recoveredBytes: recovery.journalBytes };
-    this.#journal = new Journal(options, this, logOwner.blocks, logOwner.time, first, 2);
-    logOwner.journal = this.#journal;
-    reserve.onChanged = () => this.#journal.onReserveChanged();
-    reserve.mayHaveMore = () => !this.#journal.isShort;
-    reserve.onFailed = (error) => this.#journal.fail(error);
+    const { gathering } = logOwner;
+    this.#gathering = gathering;
+    this.#journal = new FileJournal(options, this, gathering, first, 2);
+    gathering.begin(this.#journal);
+    this.#cycle = new CommitCycle(
+      {
+        clock: this.clock,
+        gathering,
+        complete: () => {
+          this.#recordBounds();
+          this.recordNotedProgress();
+        },
+        onSnapshotPoint: (position) => this.#onSnapshotPoint(position),
+      },
+      this.#journal,
+    );
     const { time, ages } = logOwner;
     time.onOlder = () => ages.recheck();
     this.#checkpointer = new Checkpointer(this);
@@ -137,11 +152,11 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   get gathering(): BatchId {
-    return this.#journal.gathering;
+    return this.#gathering.id;
   }
 
   get appended(): BatchId {
-    return this.#journal.appended;
+    return this.#gathering.appended;
   }
 
   get committed(): BatchId {
@@ -149,11 +164,11 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   get fullReason(): string | undefined {
-    return this.#journal.fullReason;
+    return this.#journal.room.fullReason;
   }
 
   get pendingBytes(): number {
-    return this.#journal.pendingBytes;
+    return this.#journal.pendingBytes + this.#gathering.bytes;
   }
 
   /** Since when, by the monotonic clock, a write has not ended; undefined if none is under way. */
@@ -162,7 +177,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   admit(bytes: number): Admission {
-    return this.#journal.admit(bytes + RECORD_MARGIN_BYTES);
+    return this.#gathering.admit(bytes + RECORD_MARGIN_BYTES);
   }
 
   attach(host: StoreHost): void {
@@ -198,7 +213,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   createLog(name: string, limits: LogLimits): ChannelLog {
     const id = this.#nextLogId++;
     // The batch's time is the channel's, so the batch is opened first.
-    this.#journal.reserve(Buffer.byteLength(name) + 64);
+    this.#gathering.reserve(Buffer.byteLength(name) + 64);
     const { stampMs } = this.#logOwner.time;
     this.#append(this.#encoder.channelCreated(id, stampMs, name));
     const log = newLog(this.#logOwner, id, name, stampMs);
@@ -217,7 +232,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     const { time, ages } = this.#logOwner;
     time.look();
     ages.dropExpired(time.nowMs);
-    if (this.#logOwner.movedHeads.length > 0) this.#journal.commitLater();
+    if (this.#logOwner.movedHeads.length > 0) this.#cycle.commitLater();
     this.#makeRoom();
   }
 
@@ -245,7 +260,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   noteProgress(progress: Progress): void {
-    if (this.#noted.add(progress)) this.#journal.commitLater();
+    if (this.#noted.add(progress)) this.#cycle.commitLater();
   }
 
   recordProgress(progress: Progress): void {
@@ -265,34 +280,34 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   };
 
   commit(): void {
-    this.#journal.commit();
+    this.#cycle.commit();
   }
 
   commitLater(): void {
-    this.#journal.commitLater();
+    this.#cycle.commitLater();
   }
 
   touch(): void {
     if (this.#isClosed || this.#journal.isStopped) return;
     if (this.fullReason !== undefined || this.pendingBytes > 0) return;
-    this.#journal.reserve(0);
-    this.#journal.commit();
+    this.#gathering.reserve(0);
+    this.#cycle.commit();
   }
 
   /** Makes a checkpoint soon, if none is being made. */
   checkpoint(): void {
     if (this.#host === undefined || this.#isClosed || this.isCheckpointing) return;
-    this.#journal.requestSnapshot();
+    this.#cycle.requestSnapshot();
   }
 
-  /** The same for who is called by the journal, which is in the middle of something. */
-  checkpointSoon(): void {
+  /** The same, where the journal is in the middle of something. */
+  onCheckpointDue(): void {
     this.clock.setTimer(0, () => this.checkpoint());
   }
 
   /** A checkpoint is being made, or is about to be. */
   get isCheckpointing(): boolean {
-    return this.#checkpointer.isBusy || this.#journal.isSnapshotWanted;
+    return this.#checkpointer.isBusy || this.#cycle.isSnapshotWanted;
   }
 
   /** Neither a checkpoint nor a merge is being made. */
@@ -308,7 +323,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#deadTimer?.cancel();
     this.#spareTimer?.cancel();
     try {
-      await this.#journal.close();
+      await this.#cycle.close();
       await this.reserve.close();
       await this.#merger.close();
       await this.#checkpointer.close();
@@ -320,28 +335,20 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
 
   // What the journal asks for.
 
-  collectProgress(): void {
-    this.#recordBounds();
-    this.recordNotedProgress();
+  onFree(): void {
+    this.#cycle.onFree();
   }
 
-  mayRoll(): boolean {
-    return !this.#checkpointer.holdsJournal;
-  }
-
-  onRolled(sealedBytes: number, isReserve: boolean): boolean {
+  onRolled(sealedBytes: number, isUrgent: boolean): void {
     this.#sealedBytes += sealedBytes;
     // Small files, as the first of a term, are not worth a checkpoint each.
-    return (
-      this.#host !== undefined &&
-      !this.#checkpointer.isBusy &&
-      (isReserve || this.#sealedBytes * 2 >= this.#settings.journalBytes)
-    );
+    const isEnough = isUrgent || this.#sealedBytes * 2 >= this.#settings.journalBytes;
+    this.#cycle.onRolled(this.#host !== undefined && !this.#checkpointer.isBusy && isEnough);
   }
 
-  onSnapshotPoint(position: JournalPosition, batch: BatchId, blockId: number): void {
+  #onSnapshotPoint(position: JournalPosition): void {
     this.#sealedBytes = 0;
-    this.#checkpointer.begin(position, batch, blockId);
+    this.#checkpointer.begin(position, this.#gathering.id - 1, this.#gathering.blockId);
   }
 
   onCommitted(batch: BatchId): void {
@@ -349,6 +356,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   onFailed(error: Error): void {
+    this.#cycle.onFailed();
     this.#host?.onFailed(error);
   }
 
@@ -361,7 +369,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
     this.#host?.onRoom();
   }
 
-  onSnapshotVoid(): void {
+  onMarkVoid(): void {
     this.#checkpointer.void();
   }
 
@@ -399,7 +407,11 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   fence(): Promise<void> {
-    return this.#settings.fence?.() ?? Promise.resolve();
+    return this.#journal.fence();
+  }
+
+  retire(position: JournalPosition): Promise<void> {
+    return this.#journal.retire(position);
   }
 
   nextSegmentId(): FileId {
@@ -438,7 +450,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   /** Segments that nothing refers to, and all that older terms left, go with the next checkpoint; when the disk is full, that is now. */
   #makeRoom(): void {
     if (this.fullReason === undefined) return;
-    if (this.deadSegments.size > 0 || !this.#hasCheckpointed) this.checkpointSoon();
+    if (this.deadSegments.size > 0 || !this.#hasCheckpointed) this.onCheckpointDue();
   }
 
   /** A checkpoint is to tell of it, after one that is being made. It is found when a batch begins: the batch comes first. */
@@ -470,7 +482,7 @@ export class FileStore implements Store, JournalOwner, CheckpointSource {
   }
 
   #append(record: ByteWriter): void {
-    const block = this.#journal.reserve(record.length);
+    const block = this.#gathering.reserve(record.length);
     const start = block.used;
     record.buffer.copy(block.buffer, start, 0, record.length);
     block.used = start + record.length;

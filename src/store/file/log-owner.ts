@@ -1,6 +1,6 @@
 import { Drops } from '../../measures/measures.js';
-import { BlockQueue } from '../journal/block.js';
-import type { Journal } from '../journal/journal.js';
+import { BlockQueue } from '../batch/block.js';
+import { Gathering } from '../batch/gathering.js';
 import { AgeQueue } from '../log/age-queue.js';
 import type { FileLog, FileLogOwner } from '../log/file-log.js';
 import { LoadedRuns } from '../segments/loaded-runs.js';
@@ -20,6 +20,7 @@ export type LogOwnerSettings = Pick<
 export class LogOwner implements FileLogOwner {
   readonly blocks: BlockQueue;
   readonly time: StoreTime;
+  readonly gathering: Gathering;
   readonly ages = new AgeQueue();
   readonly files: SegmentFiles;
   readonly runs: LoadedRuns;
@@ -30,23 +31,15 @@ export class LogOwner implements FileLogOwner {
   /** Called when a segment has died. */
   onDead: (() => void) | undefined;
   readonly #warn: (message: string) => void;
-  #journal: Journal | undefined;
 
   constructor(settings: LogOwnerSettings) {
     this.#warn = settings.warn;
     this.drops = settings.measures?.drops ?? new Drops();
     this.blocks = new BlockQueue(settings.blockBytes, settings.cacheBytes);
     this.time = new StoreTime(settings.clock, settings.believed, settings.warn);
+    this.gathering = new Gathering(this.blocks, this.time);
     this.files = new SegmentFiles(settings.fs, settings.maxOpenSegments);
     this.runs = new LoadedRuns(settings.loadedBytes);
-  }
-
-  get journal(): Journal {
-    return this.#journal!;
-  }
-
-  set journal(journal: Journal) {
-    this.#journal = journal;
   }
 
   onHeadMoved(log: FileLog): void {

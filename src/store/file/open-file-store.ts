@@ -7,7 +7,7 @@ import { testFileSystem } from '../../files/self-test.js';
 import { StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { Measures } from '../../measures/measures.js';
-import { SEGMENT_SHARE } from '../journal/journal.js';
+import { SEGMENT_SHARE } from '../journal/file-journal-room.js';
 import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
 import { writeTermBatch } from '../journal/term-record.js';
 import { Reserve, type RoomSize } from '../room/reserve.js';

@@ -2,11 +2,11 @@ import type { GuidRun } from '../../dedup/guid-generation.js';
 import type { FileId } from '../../files/file-names.js';
 import { damaged } from '../../files/store-error.js';
 import { crc32, crc32Of, nextCrc32 } from '../../util/crc.js';
+import type { JournalPosition } from '../types/journal.js';
 import type { ClientRecord, SequenceRanges, SnapshotSink, SubscriptionRecord } from '../types/store.js';
 import type { SavedTime } from '../types/store-time.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, Magic } from './file-header.js';
-import type { JournalPosition } from './journal-position.js';
 import {
   readClient,
   readRanges,

@@ -5,7 +5,7 @@ import { damaged } from '../../files/store-error.js';
 import { JOURNAL_DIRECTORY } from '../../files/store-folder.js';
 import { checkRecords, readBatchHeader } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
-import type { JournalPosition } from '../format/journal-position.js';
+import type { JournalPosition } from '../types/journal.js';
 import { openJournalContent, scanJournal } from './journal-reader.js';
 import { type AcceptedJournal, readTermRecord } from './term-record.js';
 

@@ -9,6 +9,8 @@ import {
 } from '../../protocol/msgproto.js';
 import type { PubMsgView } from '../../protocol/pubmsg.js';
 import { copyBytes } from '../../util/copy-bytes.js';
+import type { BlockQueue } from '../batch/block.js';
+import type { Gathering } from '../batch/gathering.js';
 import {
   MAX_GUID_BYTES,
   MESSAGE_HEADER_BYTES,
@@ -18,8 +20,6 @@ import {
   sealRecord,
   writeU32,
 } from '../format/record.js';
-import type { BlockQueue } from '../journal/block.js';
-import type { Journal } from '../journal/journal.js';
 import { HeadRows, readTimestampMs } from '../segments/head-rows.js';
 import type { LoadedRun, LoadedRunOwner, LoadedRuns } from '../segments/loaded-runs.js';
 import { readRun } from '../segments/run-reader.js';
@@ -33,7 +33,7 @@ import { MessageTable } from './message-table.js';
 
 /** What a file log needs of its store. */
 export interface FileLogOwner {
-  readonly journal: Journal;
+  readonly gathering: Gathering;
   readonly blocks: BlockQueue;
   readonly time: StoreTime;
   readonly ages: AgeQueue;
@@ -138,8 +138,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     const sequence = this.lastSequence + 1;
     let guidBytes = message.guidEnd - message.guidStart;
     if (guidBytes > MAX_GUID_BYTES) guidBytes = 0;
-    const { journal } = owner;
-    const block = journal.reserve(MESSAGE_HEADER_BYTES + guidBytes + maxMsgProtoSize(message));
+    const { gathering } = owner;
+    const block = gathering.reserve(MESSAGE_HEADER_BYTES + guidBytes + maxMsgProtoSize(message));
     const { buffer } = block;
     const start = block.used;
     buffer[start + 8] = RecordType.message;
@@ -164,7 +164,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     const end = encodeMsgProto(buffer, pos, sequence, varint, varintLength, message);
     sealRecord(buffer, start, end);
     block.used = end;
-    journal.gatheredMessages++;
+    gathering.messages++;
     this.added(block.id, start, end - pos, stampMs);
     if (
       sequence - this.firstSequence - this.lostCount >= this.#maxMessages ||

@@ -1,0 +1,296 @@
+import type { Timer } from '../../clock/clock.js';
+import { removeIfThere } from '../../files/file-io.js';
+import { compareIds, journalName, parseNames } from '../../files/file-names.js';
+import { isNoSpace, StoreError } from '../../files/store-error.js';
+import type { Measures } from '../../measures/measures.js';
+import { assert } from '../../util/assert.js';
+import { BATCH_HEADER_BYTES, writeBatchHeader } from '../format/batch-format.js';
+import { SPACE_RETRY_MS } from '../room/no-room.js';
+import type { Batch, Journal, JournalListener, JournalPosition } from '../types/journal.js';
+import type { BatchId } from '../types/store.js';
+import { FencedCommits } from './fenced-commits.js';
+import { FileJournalRoom, type Gathered } from './file-journal-room.js';
+import type { JournalFile } from './journal-file.js';
+import { JournalSupply, type JournalSupplyOptions } from './journal-supply.js';
+import { JournalTail } from './journal-tail.js';
+
+export interface FileJournalOptions extends JournalSupplyOptions {
+  epoch: number;
+  /** Ends when all that was synced before the call may be told. Fails when the lease is lost. */
+  fence: (() => Promise<void>) | undefined;
+  measures: Measures;
+  /** What older terms left in journals that no checkpoint stands for. */
+  recoveredBytes: number;
+}
+
+/**
+ * The journal in files: each batch is one write from one piece of memory, to a file opened O_DSYNC that was filled with zeros before.
+ * When a file is full, the next one is ready.
+ */
+export class FileJournal implements Journal {
+  readonly room: FileJournalRoom;
+  readonly #options: FileJournalOptions;
+  readonly #listener: JournalListener;
+  readonly #tail: JournalTail;
+  readonly #supply: JournalSupply;
+  readonly #commits: FencedCommits;
+  /** No other file may be begun before the checkpoint at the mark is made. */
+  #isHeld = false;
+  #isWriting = false;
+  /** Of the batch that is being written. */
+  #written = 0;
+  #writeBegunMs = 0;
+  #onIdle: (() => void) | undefined;
+  #isStopped = false;
+  #writeTimer: Timer | undefined;
+
+  constructor(
+    options: FileJournalOptions,
+    listener: JournalListener,
+    gathered: Gathered,
+    first: JournalFile,
+    nextIndex: number,
+  ) {
+    const { reserve } = options;
+    const { epoch, number } = first.id;
+    this.#options = options;
+    this.#listener = listener;
+    this.#tail = new JournalTail(first, nextIndex, options.recoveredBytes);
+    this.#commits = new FencedCommits({
+      ...options,
+      onCommitted: (batch) => listener.onCommitted(batch),
+      onFailed: (error) => this.fail(error),
+    });
+    const supplyOwner = {
+      onSupplyChanged: () => this.#onSupplyChanged(),
+      onSupplyFailed: (error: Error) => this.fail(error),
+    };
+    this.#supply = new JournalSupply(options, supplyOwner, { epoch, number: number + 1 });
+    this.room = new FileJournalRoom(this.#tail, this.#supply, reserve, gathered, listener);
+    reserve.onChanged = () => this.#onSupplyChanged();
+    reserve.mayHaveMore = () => this.#supply.problem === undefined;
+    reserve.onFailed = (error) => this.fail(error);
+    this.#supply.prepare();
+  }
+
+  get committed(): BatchId {
+    return this.#commits.committed;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  get isFree(): boolean {
+    return !this.#isWriting && !this.#isStopped && this.#writeTimer === undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.#tail.isEmpty;
+  }
+
+  get isStuck(): boolean {
+    return this.room.hasWriteProblem || (!this.#tail.isEmpty && !this.#isWriting);
+  }
+
+  get pendingBytes(): number {
+    return this.#tail.waitingBytes;
+  }
+
+  get writingSinceMs(): number | undefined {
+    return this.#isWriting ? this.#writeBegunMs : undefined;
+  }
+
+  append(batch: Batch): void {
+    assert(!this.#isStopped, 'a journal that has ended gets no batch');
+    this.#tail.push(batch);
+  }
+
+  writeNext(): boolean {
+    assert(this.isFree, 'one batch is written at a time');
+    const tail = this.#tail;
+    if (tail.needsRoll && !this.#roll()) {
+      this.room.update();
+      return false;
+    }
+    const { buffer, start, end, timestampNs } = tail.oldest;
+    writeBatchHeader(
+      buffer,
+      start,
+      tail.file.salt,
+      tail.takeIndex(),
+      end - start - BATCH_HEADER_BYTES,
+      timestampNs,
+    );
+    this.#write();
+    return true;
+  }
+
+  mark(isForced: boolean): JournalPosition | undefined {
+    const tail = this.#tail;
+    const begun = this.#isWriting ? 1 : 0;
+    if (tail.count > begun) {
+      if (!isForced) return undefined;
+      tail.hold();
+    }
+    const { epoch, number } = tail.file.id;
+    const offset = tail.file.offset + tail.waitingBytes;
+    // The one that is being written has its number.
+    const nextIndex = tail.nextIndex + tail.count - begun;
+    this.#isHeld = true;
+    this.room.marked(offset);
+    return { epoch, number, offset, nextIndex };
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+    this.#listener.onFree();
+    this.#listener.onRoom();
+  }
+
+  /** Its own files it sets aside if there are too few of those. One of an older term may still be written to, by a broker that does not know of its end. */
+  async retire(position: JournalPosition): Promise<void> {
+    const { fs, directory, epoch, reserve } = this.#options;
+    for (const id of parseNames(await fs.list(directory), 'log')) {
+      if (compareIds(id, position) >= 0) continue;
+      const path = `${directory}/${journalName(id)}`;
+      if (id.epoch === epoch && (await reserve.keep('log', path))) continue;
+      await removeIfThere(fs, path);
+    }
+  }
+
+  whenCommitted(batch: BatchId): Promise<void> {
+    return this.#commits.whenCommitted(batch);
+  }
+
+  fence(): Promise<void> {
+    return this.#commits.fence();
+  }
+
+  setCheckpointProblem(error: Error | undefined): void {
+    this.room.setCheckpointProblem(error);
+  }
+
+  async close(): Promise<void> {
+    const wasStopped = this.#isStopped;
+    this.#stop(new StoreError('closed', 'The store was closed'));
+    await this.#supply.close(!wasStopped);
+    // A descriptor that is in use must not be closed under the write.
+    if (this.#isWriting) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
+    await this.#tail.file.file.close();
+  }
+
+  #write(): void {
+    assert(!this.#isWriting, 'one batch is written at a time');
+    const { file } = this.#tail;
+    const { buffer, start, end } = this.#tail.oldest;
+    this.#isWriting = true;
+    this.#written = 0;
+    this.#writeBegunMs = this.#options.clock.monotonicMs();
+    file.file.write(buffer, start, end, file.offset, this.#onWritten);
+  }
+
+  readonly #onWritten = (error: Error | null, written: number): void => {
+    if (this.#isStopped) {
+      this.#isWriting = false;
+      this.#onIdle?.();
+      return;
+    }
+    if (error !== null) {
+      this.#onWriteError(error);
+      return;
+    }
+    const tail = this.#tail;
+    const { buffer, start, end } = tail.oldest;
+    this.#written += written;
+    const at = start + this.#written;
+    if (at < end) {
+      tail.file.file.write(buffer, at, end, tail.file.offset + this.#written, this.#onWritten);
+      return;
+    }
+    assert(at === end, 'no more was written than the batch has');
+    const batch = tail.shift();
+    this.#measure(batch);
+    this.#isWriting = false;
+    this.#commits.written(batch.id);
+    const { room } = this;
+    if (room.hasWriteProblem) room.setWriteProblem(undefined);
+    if (room.problem !== undefined || room.fullReason !== undefined) room.update();
+    // The disk gets its next work first, then those who waited get theirs.
+    this.#listener.onFree();
+    this.#commits.announce();
+  };
+
+  #measure({ messages }: Batch): void {
+    const { clock, measures } = this.#options;
+    measures.journalWrite.observe((clock.monotonicMs() - this.#writeBegunMs) / 1e3);
+    measures.journalBatchBytes.observe(this.#written);
+    measures.journalBatchMessages.observe(messages);
+  }
+
+  // Beyond preallocation, or on a file system that copies on write. The batch stays: same bytes, same offset, later.
+  #onWriteError(error: Error): void {
+    this.#isWriting = false;
+    if (!isNoSpace(error)) {
+      // What a failed write or sync left on the disk is unknown, so it is not tried again.
+      const { path } = this.#tail.file;
+      this.fail(new Error(`Writing ${path} failed: ${error.message}`, { cause: error }));
+      return;
+    }
+    if (this.#tail.release()) {
+      // It was to be where a snapshot ends. There is room for it in another file, perhaps.
+      this.#isHeld = false;
+      this.#listener.onMarkVoid();
+      this.#listener.onFree();
+      return;
+    }
+    this.room.setWriteProblem(error);
+    this.room.update();
+    this.#writeTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => {
+      this.#writeTimer = undefined;
+      this.#write();
+    });
+  }
+
+  /** Goes on to the next file, if it is there and may be begun. */
+  #roll(): boolean {
+    if (this.#isHeld) return false;
+    const next = this.#supply.take();
+    if (next === undefined) {
+      if (this.room.problem !== undefined) this.#supply.useReserve();
+      return false;
+    }
+    const sealed = this.#tail.roll(next);
+    sealed.file.close().catch((error: unknown) => this.fail(error as Error));
+    this.#supply.prepare();
+    this.room.changed();
+    this.#listener.onRolled(sealed.offset, next.isReserve);
+    this.#listener.onRoom();
+    return true;
+  }
+
+  #onSupplyChanged(): void {
+    this.room.changed();
+    this.room.update();
+    this.#listener.onFree();
+    this.#listener.onRoom();
+  }
+
+  fail(error: Error): void {
+    if (this.#isStopped) return;
+    this.#stop(error);
+    this.#listener.onFailed(error);
+  }
+
+  #stop(error: Error): void {
+    this.#isStopped = true;
+    this.room.stop();
+    this.#supply.stop();
+    this.#writeTimer?.cancel();
+    this.#commits.stop(error);
+  }
+}

@@ -1,0 +1,103 @@
+import type { FileId } from '../../files/file-names.js';
+import type { Admission, BatchId } from './store.js';
+
+/** A place between two batches. Only the journal that gave it away knows what it means. */
+export interface JournalPosition extends FileId {
+  offset: number;
+  /** Number in its term of the batch that comes next. */
+  nextIndex: number;
+}
+
+/** A closed batch: nothing is added to it any more. It is one piece of memory, and begins with room for the journal's own header. */
+export interface Batch {
+  readonly id: BatchId;
+  readonly buffer: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** How many of its records are messages. */
+  readonly messages: number;
+  readonly timestampNs: bigint;
+}
+
+/** How much room there is for what is gathered, and why there is none. A journal without bounds always answers 'yes'. */
+export interface JournalRoom {
+  /** Why messages must be refused at present, for people. */
+  readonly fullReason: string | undefined;
+  /** Up to so many bytes of the gathering batch, messages are known to find room: `admit` need not be asked. */
+  readonly admittedBytes: number;
+  /** Whether there is room for a message whose record has so many bytes at most. */
+  admit(bytes: number): Admission;
+  /** Bytes that a batch may have which begins with so many of them. */
+  batchRoom(bytes: number): number;
+}
+
+/**
+ * The one log of everything, append-only: closed batches, one behind the other. One is written at a time, and confirmed by a fence
+ * behind it; `JournalListener` hears how that ends. An error that leaves it unknown what was written ends the journal.
+ */
+export interface Journal {
+  readonly room: JournalRoom;
+  /** All batches up to this one are durable and fenced. */
+  readonly committed: BatchId;
+  /** It was closed or has failed: nothing can be appended. */
+  readonly isStopped: boolean;
+  /** Nothing is being written: `writeNext` may be called. */
+  readonly isFree: boolean;
+  /** Everything that was appended is written. */
+  readonly isEmpty: boolean;
+  /** Something waits that cannot be written as things stand. */
+  readonly isStuck: boolean;
+  /** Bytes appended and not yet written. */
+  readonly pendingBytes: number;
+  /** Since when, by the monotonic clock, the write that is under way has not ended; undefined if none is. */
+  readonly writingSinceMs: number | undefined;
+
+  /** Takes a batch over. It is written behind those that were appended before it. */
+  append(batch: Batch): void;
+  /** Begins to write the oldest batch that waits. @returns false if there is no room for it yet: `onFree` is called when there is */
+  writeNext(): boolean;
+  /**
+   * Where all that was appended ends, so that a checkpoint can stand for it. From here until `resume`, no other file is begun: what is
+   * left to replay is bounded.
+   *
+   * @param isForced the position is wanted although batches wait: they are written so that it is known where they end
+   * @returns undefined if it is not known yet
+   */
+  mark(isForced: boolean): JournalPosition | undefined;
+  /** The checkpoint at the mark was made, or given up. */
+  resume(): void;
+  /** What lies before this position is not needed any more: a durable, fenced checkpoint stands for it. */
+  retire(position: JournalPosition): Promise<void>;
+  /** Resolves when this batch is durable and fenced. */
+  whenCommitted(batch: BatchId): Promise<void>;
+  /** Resolves when what is durable now may be acted upon, also by removing what it replaces. */
+  fence(): Promise<void>;
+  /** No room for a checkpoint was found (the file system's error), or again (undefined). */
+  setCheckpointProblem(error: Error | undefined): void;
+  /** It must not go on. */
+  fail(error: Error): void;
+  /** Waits for the write that is under way, if any, and lets go of everything. What is appended and not begun is not written. */
+  close(): Promise<void>;
+}
+
+/** What a journal tells the store. Called from the event loop when a write, a fence or a file has come to its end. */
+export interface JournalListener {
+  /** The next batch can be written. */
+  onFree(): void;
+  /** All batches up to this one are durable and fenced. */
+  onCommitted(batch: BatchId): void;
+  /** Nothing can be written any more. Called once. */
+  onFailed(error: Error): void;
+  onFullChanged(reason: string | undefined): void;
+  /** What `admit` has put off may be asked for again. */
+  onRoom(): void;
+  /**
+   * Another file was begun, and one with so many bytes stays until a checkpoint stands for it.
+   * @param isUrgent the new one was set aside for an emergency: a checkpoint gives room back
+   */
+  onRolled(sealedBytes: number, isUrgent: boolean): void;
+  /** Nothing more can be admitted before a checkpoint stands for what there is. */
+  onCheckpointDue(): void;
+  /** What was appended before the last mark does not end there after all. */
+  onMarkVoid(): void;
+}
