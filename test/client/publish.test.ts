@@ -206,30 +206,34 @@ describe('publishing', () => {
     });
   }
 
-  it('never has more without an ack than it may', async () => {
-    // Nobody answers here: what leaves can be counted.
-    const nats = await connectNats({ servers: rig.rig.nats.url });
-    const { publish } = stanSubjects(rig.rig.broker.clusterId);
-    const connection = await rig.connect({ maxPubAcksInFlight: 5, ackTimeout: 400, retry: false });
-    rig.rig.broker.signal('SIGSTOP');
-    try {
-      const channel = rig.channel();
-      let seen = 0;
-      nats.subscribe(`${publish}.${channel}`, { callback: () => void seen++ });
-      await nats.flush();
-      const all = Array.from({ length: 12 }, () => connection.publish(channel, 'x'));
-      all.push(...all.map((each) => each.catch(() => 'failed')));
-      await waitFor(() => seen === 5, 'five are on their way');
-      const [first, last] = await Promise.allSettled([all[0], all[11]]);
-      assert.ok(first?.status === 'rejected' && first.reason instanceof AckTimeoutError);
-      assert.equal(first.reason.mayBeStored, true);
-      assert.match(first.reason.message, /no ack within 400 ms/);
-      assert.ok(last?.status === 'rejected');
-    } finally {
-      rig.rig.broker.signal('SIGCONT');
-      await nats.close();
-    }
-  });
+  for (const limit of [{ maxPubAcksInFlight: 5 }, { maxPubBytesInFlight: 6_000 }]) {
+    it(`never has more without an ack than it may: ${JSON.stringify(limit)}`, async () => {
+      // The broker stands still: what leaves can be counted.
+      const nats = await connectNats({ servers: rig.rig.nats.url });
+      const { publish } = stanSubjects(rig.rig.broker.clusterId);
+      const connection = await rig.connect({ ...limit, ackTimeout: 1_500, retry: false });
+      rig.rig.broker.signal('SIGSTOP');
+      try {
+        const channel = rig.channel();
+        let seen = 0;
+        nats.subscribe(`${publish}.${channel}`, { callback: () => void seen++ });
+        await nats.flush();
+        // Each is a little more than its 1,000 bytes of data.
+        const all = Array.from({ length: 12 }, () => connection.publish(channel, Buffer.alloc(1_000)));
+        all.push(...all.map((each) => each.catch(() => 'failed')));
+        await waitFor(() => seen >= 5, 'five are on their way');
+        await holdsFor(200, () => seen === 5, 'no other leaves');
+        const [first, last] = await Promise.allSettled([all[0], all[11]]);
+        assert.ok(first?.status === 'rejected' && first.reason instanceof AckTimeoutError);
+        assert.equal(first.reason.mayBeStored, true);
+        assert.match(first.reason.message, /no ack within 1500 ms/);
+        assert.ok(last?.status === 'rejected');
+      } finally {
+        rig.rig.broker.signal('SIGCONT');
+        await nats.close();
+      }
+    });
+  }
 
   it('has room for so many bytes that wait, and says so beyond', async () => {
     const connection = await rig.connect({ maxPubAcksInFlight: 1, maxQueuedBytes: 1_000 });
