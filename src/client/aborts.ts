@@ -1,23 +1,23 @@
-/** Those that wait for one signal. */
+/** The callbacks that wait for one signal. */
 interface Waiting {
   readonly callbacks: Set<() => void>;
   readonly listener: () => void;
 }
 
 /**
- * By signal. A signal searches its listeners one by one when one comes or goes, and Node warns of more than ten: all publishes of a
- * signal share one.
+ * The callbacks of each signal. All publishes with one signal share a listener: a signal searches its listeners one by one when one
+ * is added or removed, and Node warns of more than ten.
  */
 const waitingFor = new WeakMap<AbortSignal, Waiting>();
 
-/** @returns ends it */
+/** Calls `callback` when the signal aborts. @returns a function that takes the callback back */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const waiting = waitingFor.get(signal) ?? listen(signal);
   const { callbacks, listener } = waiting;
   callbacks.add(callback);
   return () => {
     callbacks.delete(callback);
-    // Another one may have begun anew after the signal has come.
+    // After the abort, another call may have registered the signal again.
     if (callbacks.size > 0 || waitingFor.get(signal) !== waiting) return;
     waitingFor.delete(signal);
     signal.removeEventListener('abort', listener);

@@ -5,9 +5,9 @@ const SEQUENCE_TAG = 0x10;
 const MAX_SEQUENCE_BYTES = 8;
 const SLAB_BYTES = 16 * 1024;
 
-/** Encodes the Acks of one channel, one behind the other in pieces of memory that are never used again. */
+/** Encodes the Acks of one channel into slabs of memory, one behind the other. A slab is never used again, so nats.js may keep the bytes. */
 export class AckEncoder {
-  /** All but the sequence. */
+  /** The encoded Ack without its sequence. */
   readonly #prefix: Buffer;
   #slab = new ArrayBuffer(0);
   #bytes = new Uint8Array(this.#slab);

@@ -1,23 +1,23 @@
 import { listen, newInbox } from './inbox.js';
 import type { NatsConnection, NatsMessage, NatsSubscription } from './nats-connection.js';
-import { say } from './say.js';
+import { publishIfOpen } from './publish-if-open.js';
 
-const NOBODY_RETRY_MS = 50;
+const NO_RESPONDERS_RETRY_MS = 50;
 const NO_RESPONDERS = 503;
 
 export interface AskOptions {
-  /** For an answer, ms. */
+  /** How long to wait for an answer, in milliseconds. */
   timeout: number;
-  /** Ask again while there is no answer, every so many ms: for what may be asked twice. */
+  /** How often to repeat the request without an answer, in milliseconds; only for requests that are idempotent. */
   repeatMs?: number;
 }
 
 /**
- * Asks in NATS until somebody answers. When the server says that nobody listens, it is asked again: a takeover may be under
- * way.
+ * Sends a request in NATS, and waits for the answer. If the NATS server says that there is no responder, the request is sent again:
+ * a takeover may be under way.
  *
  * @returns undefined if there was no answer in time
- * @throws ConnectionLostError
+ * @throws ConnectionLostError if the NATS connection is closed or being drained
  */
 export function ask(
   nats: NatsConnection,
@@ -26,7 +26,7 @@ export function ask(
   { timeout, repeatMs }: AskOptions,
 ): Promise<Uint8Array | undefined> {
   return new Promise((resolve, reject) => {
-    // One inbox for all tries: the first answer counts, whichever it is to.
+    // All tries share an inbox: the first answer counts, whichever try it answers.
     const inbox = newInbox(nats);
     let subscription: NatsSubscription | undefined;
     let timer: NodeJS.Timeout | undefined;
@@ -43,15 +43,15 @@ export function ask(
         end(undefined);
         return;
       }
-      say(nats, subject, payload, { reply: inbox });
+      publishIfOpen(nats, subject, payload, { reply: inbox });
       if (repeatMs !== undefined) timer = setTimeout(publish, repeatMs);
     };
     try {
       subscription = listen(nats, inbox, (error, message) => {
         if (error !== null) end(undefined);
-        else if (isNobody(message)) {
+        else if (isNoResponders(message)) {
           clearTimeout(timer);
-          timer = setTimeout(publish, NOBODY_RETRY_MS);
+          timer = setTimeout(publish, NO_RESPONDERS_RETRY_MS);
         } else end(message.data);
       });
       publish();
@@ -62,7 +62,7 @@ export function ask(
   });
 }
 
-/** The NATS server's own answer: nobody listens on the subject. */
-export function isNobody(message: NatsMessage): boolean {
+/** Whether this is the NATS server's own answer: no client has subscribed to the subject. */
+export function isNoResponders(message: NatsMessage): boolean {
   return message.data.length === 0 && message.headers?.code === NO_RESPONDERS;
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-/** What kind of error it is, for programs. */
+/** The kind of an error, for programs. */
 export type StanErrorCode =
   | 'INVALID_OPTION'
   | 'INVALID_SUBJECT'
@@ -21,14 +21,14 @@ export type StanErrorCode =
 
 export interface StanErrorOptions {
   readonly code: StanErrorCode;
-  /** What to do about it. */
+  /** What to do about the error. */
   readonly hint: string;
-  /** The server's words, letter by letter. */
+  /** The error text of the server, letter by letter. */
   readonly serverText?: string;
   readonly cause?: unknown;
 }
 
-/** Everything that this library throws. The message says what happened, and what to do. */
+/** Every error of this library. The message says what happened, and what to do. */
 export class StanError extends Error {
   readonly code: StanErrorCode;
   readonly hint: string;
@@ -43,19 +43,19 @@ export class StanError extends Error {
   }
 }
 
-/** An option that cannot be, or a subject that cannot be a channel. Nothing was sent. */
+/** An option has an invalid value, or a subject cannot be a channel. Nothing was sent. */
 export class InvalidOptionError extends StanError {
   constructor(what: string, hint: string, code: 'INVALID_OPTION' | 'INVALID_SUBJECT' = 'INVALID_OPTION') {
     super(what, { code, hint });
   }
 }
 
-/** `connect` did not succeed: the server refused (`serverText`), or nobody answered. */
+/** `connect` failed: the server refused (`serverText`), or there was no answer. */
 export class ConnectError extends StanError {}
 
-/** The message is not stored: it was refused, or never left. */
+/** The message is not stored: it was refused, or never sent. */
 export class PublishError extends StanError {
-  /** Of the message. */
+  /** The guid of the message. */
   readonly guid: string;
 
   constructor(what: string, guid: string, options: StanErrorOptions) {
@@ -66,7 +66,7 @@ export class PublishError extends StanError {
 
 /** No ack came within the ack timeout. */
 export class AckTimeoutError extends PublishError {
-  /** It was sent, and nobody knows whether it arrived. False: it has never left, and is not stored. */
+  /** Whether the message was sent, so that it may be stored. If false, it was never sent and is not stored. */
   readonly mayBeStored: boolean;
 
   constructor(what: string, guid: string, mayBeStored: boolean, options: Omit<StanErrorOptions, 'code'>) {
@@ -75,10 +75,10 @@ export class AckTimeoutError extends PublishError {
   }
 }
 
-/** A subscription was refused (`serverText`), or nobody answered. */
+/** A subscription was refused (`serverText`), or there was no answer. */
 export class SubscribeError extends StanError {}
 
-/** The server knows this client no more, or has not answered its pings. What waited for an ack may be stored or not. */
+/** The server no longer knows this client, or has not answered its pings. Messages that waited for an ack may be stored or not. */
 export class ConnectionLostError extends StanError {
   constructor(what: string, hint: string, serverText?: string, cause?: unknown) {
     super(what, {
@@ -90,14 +90,14 @@ export class ConnectionLostError extends StanError {
   }
 }
 
-/** The connection, or the subscription, has been closed by this program. */
+/** This program has closed the connection, or the subscription. */
 export class ClosedError extends StanError {
   constructor(what: string, code: 'CONNECTION_CLOSED' | 'SUBSCRIPTION_CLOSED' = 'CONNECTION_CLOSED') {
-    super(what, { code, hint: 'It has been closed by this program: open another one' });
+    super(what, { code, hint: 'This program has closed it: open another one' });
   }
 }
 
-/** What somebody has thrown says: it may be anything, also what has no text. */
+/** The message of a thrown value, which need not be an Error. */
 export function reasonOf(thrown: unknown): string {
   const text: unknown =
     typeof thrown === 'string' ? thrown : (thrown as Partial<Error> | null | undefined)?.message;

@@ -1,62 +1,31 @@
-import {
-  decodeSubscriptionResponse,
-  encodeSubscriptionRequest,
-  encodeUnsubscribeRequest,
-} from '../protocol/messages.js';
+// One subscription of the client library: the messages on their way to the program, and their acks.
+
 import { AckEncoder } from './ack-encoder.js';
 import { answerProblem } from './answer-problem.js';
-import { ask } from './ask-broker.js';
 import { ClosedError, InvalidOptionError, reasonOf, StanError, SubscribeError } from './client-errors.js';
 import type { Codec } from './codec.js';
 import type { StatusFeed } from './connection-status.js';
 import { listen, newInbox } from './inbox.js';
 import { type Message, type MessageSource, ReceivedMessage } from './message.js';
-import type { NatsConnection, NatsSubscription } from './nats-connection.js';
-import { say } from './say.js';
+import type { NatsSubscription } from './nats-connection.js';
+import { publishIfOpen } from './publish-if-open.js';
 import { laterStart, type StartAt, startFields } from './start-at.js';
 import type { MessageCallback, ResolvedSubscribeOptions } from './subscribe-options.js';
-import { WaitingMessages } from './waiting.js';
+import type { Subscription } from './subscription.js';
+import { REPEAT_MS, type RequestHost, requestEnd, requestSubscription } from './subscription-requests.js';
+import { WaitingMessages } from './waiting-messages.js';
 import { Wakeup } from './wakeup.js';
 
-/** A subscription: read it by `for await`, unless it has a callback. */
-export interface Subscription extends AsyncIterable<Message>, AsyncDisposable {
-  readonly subject: string;
-  /** '' if it is of no queue group. */
-  readonly queue: string;
-  /** '' if it is no durable. */
-  readonly durable: string;
-  /** Ends when it is over: with an error if that was not asked for. */
-  readonly closed: Promise<StanError | undefined>;
-  isClosed(): boolean;
-  /** Messages that have come and wait to be handled. */
-  getPending(): number;
-  /** Messages that have been handed out. */
-  getDelivered(): number;
-  /** Ends it. A durable keeps its place. @throws SubscribeError if the server did not take it; without an answer it can be tried again */
-  close(): Promise<void>;
-  /** Ends it, and a durable for good. @throws SubscribeError if the server did not take it; without an answer it can be tried again */
-  unsubscribe(): Promise<void>;
-}
-
-/** What a subscription needs of its connection. */
-export interface SubscriptionHost {
-  readonly nats: NatsConnection;
-  readonly clientId: string;
+/** The connection, as a subscription sees it. */
+export interface SubscriptionHost extends RequestHost {
   readonly events: StatusFeed;
-  /** For a request to be answered, ms. */
-  readonly requestTimeoutMs: number;
-  /** In NATS. `subscriptionClose` is '' if the server cannot. */
-  readonly subjects: { subscribe: string; unsubscribe: string; subscriptionClose: string };
-  /** Whether a request may be sent twice: this broker gives the same answer, others may subscribe twice. */
-  readonly canRepeat: boolean;
-  /** Whether the connection is there, for all that is known. */
+  /** Whether the connection is open, as far as is known. */
   readonly isOpen: boolean;
-  /** Whether the server has forgotten the client, and the connection is about to come back. */
+  /** Whether the server has forgotten the client, and the connection is being resumed. */
   readonly isResuming: boolean;
   forget(subscription: StanSubscription): void;
 }
 
-const REPEAT_MS = 500;
 const INVALID_SUBSCRIPTION = 'stan: invalid subscription';
 
 export class StanSubscription implements Subscription, MessageSource {
@@ -69,19 +38,19 @@ export class StanSubscription implements Subscription, MessageSource {
   readonly #acks: AckEncoder;
   #nats: NatsSubscription | undefined;
   #ackInbox = '';
-  /** Come and not handed out, oldest first. What comes before the subscription is answered waits here too. */
+  /** Received messages that are not handled yet, also those that arrive before the subscription is answered. */
   readonly #waiting = new WaitingMessages();
   #delivered = 0;
-  /** The highest that was handed out. */
+  /** The highest sequence that the program has received. */
   #lastSequence = 0;
   #beganMs = 0;
   #isHandling = false;
   #hasReader = false;
   readonly #wakeup = new Wakeup();
   #isClosed = false;
-  /** The server has not answered that it is over. */
+  /** The server has not answered the last request to end it. */
   #isUnanswered = false;
-  /** It is being resumed. */
+  /** Set while the subscription is being resumed. */
   #resuming: Promise<void> | undefined;
   #error: StanError | undefined;
   #onClosed!: (error: StanError | undefined) => void;
@@ -133,7 +102,7 @@ export class StanSubscription implements Subscription, MessageSource {
       );
     }
     if (this.#host.isResuming && !this.#isClosed && this.#resuming === undefined) {
-      // The server has forgotten it, and is not told of it again.
+      // The server has forgotten the subscription, and does not get it again.
       this.end(undefined);
       return Promise.resolve();
     }
@@ -149,8 +118,8 @@ export class StanSubscription implements Subscription, MessageSource {
   }
 
   /**
-   * Messages in order. In auto mode each is acked when the next one is asked for, or by `ack()`; what is being handled when the
-   * loop is left is not acked and comes again.
+   * Gives the messages in order. Without `manualAck` a message is acked when the next one is asked for, or by `ack()`. The message
+   * in hand when the loop is left is not acked, and is redelivered.
    */
   [Symbol.asyncIterator](): AsyncIterator<Message> {
     if (this.#options.callback !== undefined)
@@ -159,7 +128,7 @@ export class StanSubscription implements Subscription, MessageSource {
       throw new InvalidOptionError('the subscription is being read already', 'Subscribe once per loop');
     this.#hasReader = true;
     let last: Message | undefined;
-    /** Calls of `next` that wait. */
+    /** How many calls of `next` are waiting. */
     let asking = 0;
     const ackLast = (): void => {
       if (!this.#options.manualAck) last?.ack();
@@ -175,7 +144,7 @@ export class StanSubscription implements Subscription, MessageSource {
             if (message !== undefined) {
               this.#count(message);
               last = message;
-              // The next one has been asked for already.
+              // The next message has been asked for already.
               if (asking > 1) ackLast();
               return { done: false, value: message };
             }
@@ -195,16 +164,16 @@ export class StanSubscription implements Subscription, MessageSource {
     };
   }
 
-  /** The highest sequence that was handed out; 0 if there was none. */
+  /** The highest sequence that the program has received; 0 if there was none. */
   get lastSequence(): number {
     return this.#lastSequence;
   }
 
-  /** The server has forgotten it, and the connection is there again. @throws SubscribeError */
+  /** Subscribes again after the server has forgotten the client. @throws SubscribeError */
   async resume(): Promise<void> {
     this.#nats?.unsubscribe();
     this.#ackInbox = '';
-    // They come again, and can no longer be acked.
+    // They will be redelivered, and can no longer be acked.
     this.#waiting.clear();
     this.#resuming = this.#subscribe(this.#laterStart());
     try {
@@ -214,7 +183,7 @@ export class StanSubscription implements Subscription, MessageSource {
     }
   }
 
-  /** It is over, without the server. */
+  /** Ends the subscription without a request to the server. */
   end(error: StanError | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -226,21 +195,20 @@ export class StanSubscription implements Subscription, MessageSource {
     this.#onClosed(error);
     if (error === undefined) return;
     const { callback } = this.#options;
-    // An end without a message is what the callback's type says.
+    // The callback's type documents that there is no message with an error.
     if (callback !== undefined) void this.#call(callback, error, undefined as never);
   }
 
   async #subscribe(startAt: StartAt): Promise<void> {
     const { subject, queue, durable } = this;
-    const { nats, clientId, subjects, requestTimeoutMs, canRepeat } = this.#host;
+    const { nats } = this.#host;
     const { maxInFlight, ackWaitSeconds } = this.#options;
     const inbox = newInbox(nats);
     const natsSubscription = listen(nats, inbox, (error, { data }) => {
       if (error === null) this.#onMessage(data);
     });
     this.#nats = natsSubscription;
-    const payload = encodeSubscriptionRequest({
-      clientId,
+    this.#ackInbox = await requestSubscription(this.#host, {
       subject,
       queueGroup: queue,
       inbox,
@@ -248,81 +216,54 @@ export class StanSubscription implements Subscription, MessageSource {
       ackWaitSeconds,
       durableName: durable,
       ...startFields(startAt),
-    });
-    const answer = await ask(nats, subjects.subscribe, payload, {
-      timeout: requestTimeoutMs,
-      ...(canRepeat && { repeatMs: REPEAT_MS }),
     }).catch((cause: unknown) => {
       natsSubscription.unsubscribe();
       throw cause;
     });
-    const problem = answerProblem(answer, `the subscription to "${subject}"`, requestTimeoutMs);
-    if (problem !== undefined) {
-      natsSubscription.unsubscribe();
-      if (answer === undefined) this.#takeBack(inbox);
-      throw problem;
-    }
-    this.#ackInbox = decodeSubscriptionResponse(answer!).ackInbox;
     const { callback } = this.#options;
     if (this.#isClosed) natsSubscription.unsubscribe();
     else if (callback !== undefined && !this.#isHandling) this.#handle(callback);
   }
 
-  /** The place of one that is not durable is known here only. */
+  /** Where to begin again. Only the client knows the position of a subscription that is not durable. */
   #laterStart(): StartAt {
     return this.#lastSequence > 0
       ? { sequence: this.#lastSequence + 1 }
       : laterStart(this.#options.startAt, performance.now() - this.#beganMs);
   }
 
-  /**
-   * The request may still be answered, to nobody: a durable would then be in use until the connection is closed. Servers find a
-   * subscription by its inbox too.
-   */
-  #takeBack(inbox: string): void {
-    const { nats, clientId, subjects, requestTimeoutMs, canRepeat } = this.#host;
-    if (subjects.subscriptionClose === '') return;
-    const payload = encodeUnsubscribeRequest({ clientId, subject: this.subject, inbox });
-    ask(nats, subjects.subscriptionClose, payload, {
-      timeout: requestTimeoutMs,
-      ...(canRepeat && { repeatMs: REPEAT_MS }),
-    }).catch(() => {
-      // NATS is closed, and with it everything that is the client's.
-    });
-  }
-
   get codec(): Codec<unknown> {
     return this.#options.codec;
   }
 
-  /** For its messages. */
+  /** Acknowledges a message. */
   ack(sequence: number): void {
-    // After the end nobody takes it, and the message comes again to whoever subscribes next.
-    if (!this.#isClosed) say(this.#host.nats, this.#ackInbox, this.#acks.encode(sequence));
+    // After the end of the subscription an ack has no effect, and the message is redelivered to the next subscriber.
+    if (!this.#isClosed) publishIfOpen(this.#host.nats, this.#ackInbox, this.#acks.encode(sequence));
   }
 
   #onMessage(data: Uint8Array): void {
     if (this.#isClosed) return;
     const message = ReceivedMessage.from(this, data);
     if (message === undefined) return;
-    // It waited too long here, and came again: once is enough.
+    // A message that waits here longer than its ack wait is redelivered: the program gets it once.
     if (message.redelivered && this.#waiting.has(message.sequence)) return;
     const { callback, maxInFlight } = this.#options;
     if (callback === undefined || this.#isHandling || this.#ackInbox === '') {
-      // The server has given up the oldest: the limits of the channel have removed them.
+      // More than maxInFlight wait only if the limits of the channel have removed the oldest at the server.
       if (this.#waiting.length >= 2 * maxInFlight) this.#waiting.shift();
       this.#waiting.push(message);
       this.#wakeup.wake();
     } else this.#handle(callback, message);
   }
 
-  /** A message is handed out. */
+  /** Counts a message that the program receives. */
   #count({ sequence }: Message): void {
     this.#delivered++;
     if (sequence > this.#lastSequence) this.#lastSequence = sequence;
   }
 
-  /** One message after the other, without waiting where the callback does not. */
+  /** Handles waiting messages one at a time, and waits only if the callback returns a promise. */
   #handle(callback: MessageCallback, first = this.#waiting.shift()): void {
     this.#isHandling = true;
     for (let message = first; message !== undefined; message = this.#waiting.shift()) {
@@ -342,7 +283,7 @@ export class StanSubscription implements Subscription, MessageSource {
     this.#handle(callback);
   }
 
-  /** @returns whether it ended without an error */
+  /** @returns whether the callback ended without an error */
   #call(
     callback: MessageCallback,
     error: StanError | undefined,
@@ -350,7 +291,7 @@ export class StanSubscription implements Subscription, MessageSource {
   ): boolean | Promise<boolean> {
     try {
       const result: unknown = callback(error, message);
-      // Whatever can be awaited: some have promises of their own, and some begin only then.
+      // Any thenable is awaited: some libraries have promises of their own, which may begin only then.
       if (!isThenable(result)) return true;
       return Promise.resolve(result).then(
         () => true,
@@ -367,16 +308,16 @@ export class StanSubscription implements Subscription, MessageSource {
       `the callback of the subscription to "${this.subject}" failed${which}: ${reasonOf(thrown)}`,
       {
         code: 'CALLBACK_FAILED',
-        hint: 'The message is not acked and comes again after ackWait',
+        hint: 'The message is not acked, and is redelivered after ackWait',
         cause: thrown,
       },
     );
-    this.#host.events.tell({ type: 'error', error });
+    this.#host.events.emit({ type: 'error', error });
     return false;
   }
 
-  async #leave(subject: string): Promise<void> {
-    const { nats, clientId, requestTimeoutMs, canRepeat } = this.#host;
+  async #leave(to: string): Promise<void> {
+    const { requestTimeoutMs, canRepeat } = this.#host;
     if (this.#isClosed && !(this.#isUnanswered && this.#host.isOpen))
       throw new ClosedError(`the subscription to "${this.subject}" is closed`, 'SUBSCRIPTION_CLOSED');
     const startMs = performance.now();
@@ -384,12 +325,7 @@ export class StanSubscription implements Subscription, MessageSource {
     this.#isUnanswered = false;
     this.end(undefined);
     await this.#resuming?.catch(() => {});
-    const inbox = this.#ackInbox;
-    const payload = encodeUnsubscribeRequest({ clientId, subject: this.subject, inbox });
-    const answer = await ask(nats, subject, payload, {
-      timeout: requestTimeoutMs,
-      ...(canRepeat && { repeatMs: REPEAT_MS }),
-    });
+    const answer = await requestEnd(this.#host, to, this.subject, this.#ackInbox);
     this.#isUnanswered = answer === undefined;
     const wasRepeated = wasUnanswered || (canRepeat && performance.now() - startMs >= REPEAT_MS);
     const problem = answerProblem(
@@ -397,7 +333,7 @@ export class StanSubscription implements Subscription, MessageSource {
       `the end of the subscription to "${this.subject}"`,
       requestTimeoutMs,
     );
-    // The first try has ended it, and its answer was lost.
+    // The first request has ended the subscription, and its answer was lost.
     if (wasRepeated && problem?.serverText === INVALID_SUBSCRIPTION) return;
     if (problem !== undefined) throw problem;
   }

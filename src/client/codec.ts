@@ -1,20 +1,20 @@
 import { isAnyArrayBuffer } from 'node:util/types';
 import { reasonOf, StanError } from './client-errors.js';
 
-/** How values become bytes and back. */
+/** Converts values to bytes and back. */
 export interface Codec<T> {
-  /** @throws anything: the publish fails with it */
+  /** @throws any error; it makes the publish fail */
   encode(value: T): Uint8Array;
-  /** @throws anything: `decode` of the message fails with it */
+  /** @throws any error; `decode` of the message throws it */
   decode(data: Uint8Array): T;
 }
 
-/** What can be published as it is; anything else goes through a codec, JSON unless told otherwise. */
+/** Data that is published as it is. All other data goes through a codec, by default JSON. */
 export type Payload = ArrayBuffer | ArrayBufferView | string | undefined;
 
 const EMPTY = new Uint8Array(0);
 
-/** @param T of the values; nothing checks that a message has that shape */
+/** @param T the type of the values; the codec does not check that a message has this shape */
 export function jsonCodec<T = unknown>(): Codec<T> {
   return {
     encode: (value) => {
@@ -30,7 +30,7 @@ export function stringCodec(): Codec<string> {
   return { encode: (value) => Buffer.from(value), decode: textOf };
 }
 
-/** Bytes of any kind and strings as they are, everything else through the codec. */
+/** The bytes to publish: bytes and strings as they are, all other data through the codec. @throws StanError */
 export function encodeWith(codec: Codec<unknown>, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === 'string') return Buffer.from(value);
@@ -40,24 +40,24 @@ export function encodeWith(codec: Codec<unknown>, value: unknown): Uint8Array {
   } catch (cause) {
     throw new StanError(`the payload cannot be encoded: ${reasonOf(cause)}`, {
       code: 'CODEC_FAILED',
-      hint: 'Publish bytes, a string, or what the codec takes',
+      hint: 'Publish bytes, a string, or a value that the codec can encode',
       cause,
     });
   }
 }
 
-/** Also those of a worker, or of another realm: JSON would make `{}` of them. */
+/** The bytes of a buffer or view, also of another realm or worker, of which JSON would make `{}`. */
 function bytesOf(value: unknown): Uint8Array | undefined {
   if (isAnyArrayBuffer(value)) return new Uint8Array(value);
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   return undefined;
 }
 
-/** Anything else that has a length would be stored as zeros. */
+/** The codec's bytes. Any other value with a length would be stored as zeros. @throws TypeError */
 function encoded(codec: Codec<unknown>, value: unknown): Uint8Array {
   const bytes: unknown = codec.encode(value);
   if (bytes instanceof Uint8Array) return bytes;
-  throw new TypeError(`the codec has returned ${describe(bytes)}, and not a Uint8Array`);
+  throw new TypeError(`the codec returned ${describe(bytes)} instead of a Uint8Array`);
 }
 
 function describe(value: unknown): string {

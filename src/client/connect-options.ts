@@ -1,3 +1,5 @@
+// The options of `connect`, with their defaults and checks, and the checks that other options share.
+
 import { inspect } from 'node:util';
 import type { NodeConnectionOptions as ConnectionOptions } from '@nats-io/transport-node';
 import { DEFAULT_DISCOVER_PREFIX, isClientIdValid } from '../protocol/stan-subjects.js';
@@ -6,53 +8,53 @@ import { InvalidOptionError } from './client-errors.js';
 import { type Codec, jsonCodec } from './codec.js';
 import type { NatsConnection } from './nats-connection.js';
 
-/** What of the NATS connection is not named otherwise here: authentication, TLS, reconnecting, its own pings. */
+/** Options of nats.js that `ConnectOptions` does not rename: authentication, TLS, reconnecting. */
 export type NatsOptions = Omit<ConnectionOptions, 'servers' | 'timeout' | 'pingInterval' | 'maxPingOut'>;
 
 /** All times are in milliseconds. */
 export interface ConnectOptions extends NatsOptions {
-  /** Of the broker, or of the group. */
+  /** Cluster id of the broker or the group. */
   clusterId: string;
-  /** Letters, digits, `-` and `_`. One connection at a time has it. */
+  /** Letters, digits, `-` and `_`. Only one connection at a time can have it. */
   clientId: string;
   /** NATS servers to connect to: `nats://host:4222`. */
   servers?: string | string[];
-  /** A NATS connection to use instead, of `@nats-io/transport-node` or of `nats`: it stays open when this one is closed. */
+  /** A connection of `@nats-io/transport-node` or `nats` to use instead. It stays open when this connection is closed. */
   natsConnection?: NatsConnection;
-  /** For NATS to connect, and then for the broker to answer [2,000]. */
+  /** Limit for connecting to NATS, and then for each answer of the broker [2,000]. */
   connectTimeout?: number;
-  /** For the ack of a publish, from the call on [30,000]. */
+  /** Limit for the ack of a publish, counted from the call [30,000]. */
   ackTimeout?: number;
   /** Subject of connect requests, without the cluster id [_STAN.discover]. */
   discoverPrefix?: string;
-  /** Publishes without an ack at a time; more wait, in order [16,384]. */
+  /** How many publishes may be without an ack; more wait, in order [16,384]. */
   maxPubAcksInFlight?: number;
-  /** The same in bytes [64 MiB]. */
+  /** How many bytes of publishes may be without an ack; more wait, in order [64 MiB]. */
   maxPubBytesInFlight?: number;
-  /** Bytes of publishes that may wait to be sent; beyond it they fail with PUBLISH_QUEUE_FULL [256 MiB]. */
+  /** Bytes of publishes that may wait to be sent; beyond it a publish fails with PUBLISH_QUEUE_FULL [256 MiB]. */
   maxQueuedBytes?: number;
-  /** Time between pings of the broker: whole seconds, rounded up [5,000]. */
+  /** Time between pings of the broker, rounded up to whole seconds [5,000]. */
   pingInterval?: number;
-  /** So many pings without an answer, and the connection is lost [88: after the ack timeout of whatever waits]. */
+  /** After this many pings without an answer the connection is lost [88, which is after the ack timeout]. */
   pingMaxOut?: number;
   /** Time between pings of the NATS server. */
   natsPingInterval?: number;
-  /** So many pings without an answer, and the NATS server is given up. */
+  /** After this many pings without an answer the NATS server is given up. */
   natsMaxPingOut?: number;
-  /** For what is published that is neither bytes nor a string, and for `decode` of messages [JSON]. */
+  /** Encodes publishes that are neither bytes nor strings, and decodes messages for `decode` [JSON]. */
   codec?: Codec<unknown>;
   /**
-   * Send a publish again under the same guid while there is no ack: `auto` if the broker says that it stores a guid once
-   * [auto]; `true` always: another broker may store the message twice.
+   * Whether a publish without an ack is sent again under the same guid [auto]. With `auto` it is if the broker says that it stores
+   * a guid once. With `true` it always is, and another broker may store the message twice.
    */
   retry?: boolean | 'auto';
-  /** Connect again by itself when the connection is lost, and subscribe again [false]. */
+  /** Whether a lost connection is made again by itself, with its subscriptions [false]. */
   resume?: boolean;
-  /** A `close` without an answer leaves NATS connected, so that it can be called again [false]. */
+  /** Whether a `close` without an answer leaves NATS connected, so that `close` can be called again [false]. */
   allowCloseRetry?: boolean;
 }
 
-/** Options with their defaults, checked. */
+/** Checked options, with their defaults. */
 export interface ResolvedOptions {
   readonly clusterId: string;
   readonly clientId: string;
@@ -72,7 +74,7 @@ export interface ResolvedOptions {
   readonly allowCloseRetry: boolean;
 }
 
-/** Of everything that has a name in `ConnectOptions`: the compiler looks after that. */
+/** Every name in `NatsOptions`. The type makes the compiler check that none is missing. */
 const NATS_NAMES: Readonly<Record<keyof NatsOptions, true>> = {
   authenticator: true,
   debug: true,
@@ -126,11 +128,11 @@ const MAX_MS = 2 ** 31 - 1;
 const CONNECT_MS = 2_000;
 const ACK_MS = 30_000;
 const PING_MS = 5_000;
-/** As the Go client: a broker that is away for less is ridden out. One that is there, and has forgotten the client, says so at once. */
+/** As in the Go client: a shorter outage of the broker does not lose the connection. A broker that has forgotten the client says so at once. */
 const PING_MAX_OUT = 88;
 const RECONNECT_MS = 100;
 
-/** @throws InvalidOptionError naming the first option that cannot be */
+/** @throws InvalidOptionError naming the first invalid option */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   checkObject('the options of connect', options);
   checkNames('connect', options, CONNECT_NAMES);
@@ -184,7 +186,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   if (natsConnection !== undefined && typeof natsConnection?.subscribe !== 'function')
     throw new InvalidOptionError(
       `natsConnection ${quote(natsConnection)} cannot be`,
-      'It is what connect of @nats-io/transport-node gives, or of nats',
+      'It is the result of connect of @nats-io/transport-node, or of nats',
     );
   return {
     clusterId,
@@ -215,7 +217,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   };
 }
 
-/** @throws InvalidOptionError unless it is a whole number in these bounds */
+/** @throws InvalidOptionError unless the value is a whole number from `min` to `max` */
 export function checkNumber(name: string, value: unknown, min: number, max: number): void {
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max)
     throw new InvalidOptionError(
@@ -231,10 +233,11 @@ export function checkObject(name: string, value: unknown): void {
 }
 
 /**
- * Whoever writes JavaScript has no compiler that finds a slip, and an option without effect may lose messages: a durable would be none.
+ * Refuses unknown options. In JavaScript no compiler finds a misspelt option, and without effect it may lose messages: a durable
+ * would be none.
  *
- * @param of what takes the options
- * @throws InvalidOptionError naming the first that is none of these names
+ * @param of the function that takes the options
+ * @throws InvalidOptionError naming the first unknown option
  */
 export function checkNames(of: string, options: object, names: ReadonlySet<string>): void {
   for (const name in options) {
@@ -273,7 +276,7 @@ function checkName(name: string, value: unknown): void {
     );
 }
 
-/** For messages: any value, in one line. */
+/** Any value in one line, for error messages. */
 export function quote(value: unknown): string {
   if (typeof value === 'string') return `"${value.slice(0, 100)}"`;
   return typeof value === 'object'

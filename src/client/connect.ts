@@ -1,14 +1,15 @@
 import { ConnectError } from './client-errors.js';
 import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './connect-options.js';
+import { Connection } from './connection.js';
 import { dial } from './dial-nats.js';
 import type { NatsConnection } from './nats-connection.js';
-import { Connection, type StanConnection } from './stan-connection.js';
+import type { StanConnection } from './stan-connection.js';
 
 /**
  * Connects to NATS, and to the broker of a cluster id.
  *
- * @throws ConnectError if nobody answers, or the server refuses (`serverText`: `stan: clientID already registered`);
- *   InvalidOptionError; what nats.js throws if NATS cannot be reached is the `cause`
+ * @throws ConnectError if there is no answer, if the server refuses (`serverText`: `stan: clientID already registered`), or if NATS
+ *   cannot be reached (the error of nats.js is the `cause`); InvalidOptionError
  */
 export async function connect(options: ConnectOptions): Promise<StanConnection> {
   const resolved = resolveOptions(options);

@@ -1,31 +1,31 @@
 import type { StanError } from './client-errors.js';
 import { Wakeup } from './wakeup.js';
 
-/** What happens to a connection. */
+/** A change of the state of a connection. */
 export type Status =
-  /** NATS is gone; the package connects again. */
+  /** The connection to NATS is lost; nats.js connects again. */
   | { readonly type: 'disconnect'; readonly server: string }
   | { readonly type: 'reconnect'; readonly server: string }
-  /** Nothing new is sent: nobody serves, or nobody answers. Publishes wait. */
+  /** No broker is active, or acks do not come. New publishes wait. */
   | { readonly type: 'publishingPaused'; readonly reason: string }
-  /** What had no ack was sent again, and what waited is being sent. */
+  /** Messages without an ack were sent again, and waiting publishes are being sent. */
   | { readonly type: 'publishingResumed'; readonly sentAgain: number }
-  /** The server knows this client no more. With `resume` it connects again, else this is the end. */
+  /** The server no longer knows this client. With `resume` the client connects again, else the connection is over. */
   | { readonly type: 'connectionLost'; readonly error: StanError }
-  /** It is connected again, with its subscriptions. */
+  /** The connection is back, with its subscriptions. */
   | { readonly type: 'resumed' }
   /** A subscription could not be made again, or a callback has failed. */
   | { readonly type: 'error'; readonly error: StanError };
 
-/** What nobody has read yet; with more the oldest goes. */
+/** Limit of unread entries of a reader; beyond it the oldest is dropped. */
 const MAX_WAITING = 256;
 
-/** Tells everybody who listens, each at his own pace. */
+/** Gives each change of state to every reader. A reader may be slow. */
 export class StatusFeed {
   readonly #readers = new Set<StatusReader>();
   #isEnded = false;
 
-  tell(status: Status): void {
+  emit(status: Status): void {
     for (const reader of this.#readers) reader.push(status);
   }
 
@@ -34,7 +34,7 @@ export class StatusFeed {
     for (const reader of this.#readers) reader.end();
   }
 
-  /** Everything from now on, until the connection is closed. */
+  /** All changes from now on, until the connection is closed. */
   read(): AsyncIterableIterator<Status> {
     const reader = new StatusReader(() => this.#readers.delete(reader));
     if (this.#isEnded) reader.end();

@@ -5,15 +5,15 @@ import { connect, type NodeConnectionOptions } from '@nats-io/transport-node';
 import type { NatsConnection } from './nats-connection.js';
 
 /*
- * nats.js ends a dial that has timed out only when it begins the next one, and only once its TCP connection is there. The last dial of a
- * `connect` that fails stays: a program that tries again and again at a server that hangs would leave a socket behind each time. And a dial
- * to a host that does not answer keeps the program alive until the system gives it up. Node tells of each socket that is made, and in
- * which context: these are ended here.
+ * Dials NATS, and closes the sockets that nats.js leaves behind. nats.js closes the socket of a dial that has timed out only when it
+ * begins the next dial, and only once TCP has connected. So the last socket of a failed `connect` stays open: a program that retries at
+ * a hanging server would leak one each time, and a dial to a host that does not answer keeps the program alive until the system gives
+ * it up. Node publishes each new socket on a diagnostics channel, with its async context; `dial` closes those of its own.
  */
 
 /** One `connect`, which makes one socket after the other. */
 interface Dialing {
-  /** The one that is being tried. */
+  /** The socket of the current dial. */
   socket: Socket | undefined;
   isOver: boolean;
 }
@@ -22,7 +22,7 @@ const SOCKETS = 'net.client.socket';
 const dialing = new AsyncLocalStorage<Dialing>();
 let dials = 0;
 
-/** @throws Error of nats.js */
+/** @throws the error of nats.js if no server could be reached */
 export async function dial(options: NodeConnectionOptions): Promise<NatsConnection> {
   const current: Dialing = { socket: undefined, isOver: false };
   if (dials++ === 0) subscribe(SOCKETS, note);
@@ -32,10 +32,10 @@ export async function dial(options: NodeConnectionOptions): Promise<NatsConnecti
     current.socket?.destroy();
     throw error;
   } finally {
-    // What the connection dials later, when it is lost, is not looked at.
+    // The sockets of a later reconnect are not ours to close.
     current.isOver = true;
     current.socket = undefined;
-    // Both cost something, wherever the program makes sockets and promises.
+    // Both slow down every socket and promise of the program.
     if (--dials === 0) {
       unsubscribe(SOCKETS, note);
       dialing.disable();

@@ -1,11 +1,11 @@
-/** Somebody waits until all up to a number is answered. */
+/** A call of `flush` that waits until all messages up to a number are answered. */
 interface Flush {
   readonly upTo: number;
   left: number;
   resolve(): void;
 }
 
-/** Who waits until everything is answered that was published until some moment. */
+/** The calls of `flush`: each waits for the answers to all messages that were published before it. */
 export class Flushes {
   #waiting: Flush[] = [];
 
@@ -14,14 +14,14 @@ export class Flushes {
   }
 
   /**
-   * @param upTo number of the last message that counts
-   * @param left how many of these are not answered yet
+   * @param upTo number of the last message to wait for
+   * @param left how many of these messages are not answered yet
    */
   wait(upTo: number, left: number): Promise<void> {
     return new Promise((resolve) => this.#waiting.push({ upTo, left, resolve }));
   }
 
-  /** A message has been answered. */
+  /** Counts the answer to a message. */
   count(number: number): void {
     let isOver = false;
     for (const flush of this.#waiting) {

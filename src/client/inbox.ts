@@ -2,9 +2,9 @@ import { createInbox } from '@nats-io/transport-node';
 import { ConnectionLostError } from './client-errors.js';
 import type { NatsConnection, NatsMessage, NatsSubscription } from './nats-connection.js';
 
-/** Below the prefix that the NATS connection was given: a program may have the permission to listen there and nowhere else. */
+/** A new inbox below the inbox prefix of the NATS connection: a program may have permission for no other. */
 export function newInbox(nats: NatsConnection): string {
-  // The package's types do not tell what a connection was given.
+  // The types of nats.js do not have the options of a connection.
   const { options } = nats as NatsConnection & { readonly options?: { readonly inboxPrefix?: string } };
   return createInbox(options?.inboxPrefix);
 }
@@ -19,7 +19,7 @@ export function listen(
     return nats.subscribe(inbox, { callback });
   } catch (cause) {
     throw new ConnectionLostError(
-      `the connection to NATS is not to be used any more: ${(cause as Error).message}`,
+      `the connection to NATS cannot be used any more: ${(cause as Error).message}`,
       'It is closed, or being drained: connect again',
       undefined,
       cause,

@@ -14,27 +14,27 @@ import { type Codec, textOf } from './codec.js';
 export interface Message {
   /** The channel. */
   readonly subject: string;
-  /** Its place in the channel, from 1, without gaps. */
+  /** Its number in the channel: from 1, without gaps. */
   readonly sequence: number;
-  /** When it was stored, to the millisecond. */
+  /** The time when it was stored, in milliseconds. */
   readonly timestamp: Date;
-  /** The same in nanoseconds since 1970. */
+  /** The time when it was stored, in nanoseconds since 1970. */
   readonly timestampNanos: bigint;
   readonly data: Uint8Array;
-  /** It was delivered before, and no ack came in time. */
+  /** Whether it was delivered before, without an ack in time. */
   readonly redelivered: boolean;
-  /** How often it was delivered again. */
+  /** How often it was redelivered. */
   readonly redeliveryCount: number;
   string(): string;
-  /** @throws SyntaxError if it is no JSON. Nothing checks that it has the shape `T`. */
+  /** The data parsed as JSON; the shape `T` is not checked. @throws SyntaxError if it is not JSON */
   json<T = unknown>(): T;
-  /** Through the codec of the subscription. @throws what the codec throws */
+  /** The data decoded by the codec of the subscription. @throws the error of the codec */
   decode<T = unknown>(): T;
-  /** Tells the server that it need not come again. Needed with `manualAck` only; harmless a second time. */
+  /** Acknowledges the message, so that it is not redelivered. Only `manualAck` needs it. A second call has no effect. */
   ack(): void;
 }
 
-/** What a message needs of its subscription. */
+/** The subscription, as a message sees it. */
 export interface MessageSource {
   readonly subject: string;
   readonly codec: Codec<unknown>;
@@ -48,7 +48,7 @@ const REDELIVERED = 6;
 const REDELIVERY_COUNT = 7;
 const NS_PER_MS = 1_000_000n;
 
-/** What a MsgProto says: where its parts lie, looked at when somebody asks. */
+/** A received MsgProto. It notes where its fields lie, and decodes them when the program asks. */
 export class ReceivedMessage implements Message {
   sequence = 0;
   redelivered = false;
@@ -115,7 +115,7 @@ export class ReceivedMessage implements Message {
       const tag = bytes[pos]!;
       let fieldNumber = tag >>> 3;
       let wireType = tag & 7;
-      // What every server sends: a tag of one byte, and mostly a length of one.
+      // The fast path: servers send tags of one byte, and mostly lengths of one byte.
       if (tag < 0x80 && fieldNumber > 0) pos++;
       else {
         pos = readTag(bytes, pos, end);

@@ -1,6 +1,6 @@
 import type { NatsConnection as CoreConnection } from '@nats-io/transport-node';
 
-/** A message, as both versions of nats.js give it. */
+/** A message of nats.js, version 2 or 3. */
 export interface NatsMessage {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -13,7 +13,7 @@ export interface NatsSubscription {
   unsubscribe(): void;
 }
 
-/** `server` is of version 3, `data` of version 2. */
+/** A change of the state of a NATS connection. Version 3 has `server`, version 2 has `data`. */
 export interface NatsStatus {
   readonly type: string;
   readonly server?: string;
@@ -21,8 +21,8 @@ export interface NatsStatus {
 }
 
 /**
- * A connection to NATS: what `@nats-io/transport-node` (nats.js v3) makes, and also its predecessor, the `nats` package (v2). A program
- * may lend either one. These are the methods that both have with the same meaning.
+ * A connection to NATS, made by `@nats-io/transport-node` (nats.js v3) or by its predecessor, the `nats` package (v2). A program may
+ * lend either one. These are the methods that both have with the same meaning.
  */
 export interface NatsConnection
   extends Pick<

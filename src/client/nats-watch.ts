@@ -1,6 +1,6 @@
 import type { NatsConnection, NatsStatus } from './nats-connection.js';
 
-/** What happens to a NATS connection. */
+/** Callbacks for the changes of a NATS connection. */
 export interface NatsWatcher {
   onDisconnect(server: string): void;
   onReconnect(server: string): void;
@@ -8,25 +8,25 @@ export interface NatsWatcher {
 }
 
 /**
- * Tells what happens to a NATS connection, until that is stopped: a borrowed one may live much longer than who watches it, and must
- * not keep him.
+ * Calls the watcher at each change of a NATS connection, until it is stopped. A borrowed connection may live much longer than its
+ * watcher, and must not keep it in memory.
  *
- * @returns stops it
+ * @returns stops the watcher
  */
 export function watchNats(nats: NatsConnection, watcher: NatsWatcher): () => void {
-  // The package's iterators have a stop, which its types do not tell.
+  // The iterators of nats.js have a `stop`, which their types lack.
   const feed: AsyncIterable<NatsStatus> & { stop?(): void } = nats.status();
   let watching: NatsWatcher | undefined = watcher;
   const current = (): NatsWatcher | undefined => watching;
   void nats.closed().then((error) => current()?.onClosed(error ?? undefined));
-  void tellStatus(feed, current);
+  void watchStatus(feed, current);
   return () => {
     watching = undefined;
     feed.stop?.();
   };
 }
 
-async function tellStatus(
+async function watchStatus(
   feed: AsyncIterable<NatsStatus>,
   current: () => NatsWatcher | undefined,
 ): Promise<void> {

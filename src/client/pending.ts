@@ -1,25 +1,27 @@
+// A published message that waits for its ack, and the errors that it can end with.
+
 import { AckTimeoutError, PublishError, type StanError } from './client-errors.js';
 
-/** Called once for each message: with an error if it is not known to be stored. */
+/** Called once for each message: without an error if it is stored. */
 export type OnAck = (error: StanError | undefined, guid: string) => void;
 
-/** A message on its way. */
+/** A message that waits for its ack. */
 export interface Pending {
-  /** In the order of the calls. */
+  /** Its number, in the order of the calls. */
   readonly number: number;
   readonly guid: string;
-  /** In NATS. */
+  /** The NATS subject. */
   readonly subject: string;
   readonly bytes: Buffer;
   readonly deadlineMs: number;
   readonly onAck: OnAck;
-  /** Number of its last sending, of all of the connection; 0 before the first. */
+  /** The number of its last sending, counted over the connection; 0 before the first. */
   sending: number;
   sentMs: number;
 }
 
-/** What the program throws in its callback is its own affair, and must not keep others from their acks. */
-export function tell({ onAck, guid }: Pending, error: StanError | undefined): void {
+/** Calls `onAck`. An error that the program throws there must not keep other messages from their acks. */
+export function callOnAck({ onAck, guid }: Pending, error: StanError | undefined): void {
   try {
     onAck(error, guid);
   } catch (thrown) {
@@ -36,7 +38,7 @@ export function timeoutError({ guid, subject, sending }: Pending, ackTimeoutMs: 
     `no ack within ${ackTimeoutMs} ms for message ${guid} on ${subject}: ${what}`,
     guid,
     isSent,
-    { hint: 'Is a broker active? `stanchion status` tells. A longer ackTimeout rides out longer outages' },
+    { hint: 'Is a broker active? See `stanchion status`. A longer ackTimeout bridges longer outages' },
   );
 }
 
@@ -47,9 +49,9 @@ export function tooLargeError(
   maxPayload: number,
 ): PublishError {
   return new PublishError(
-    `a message of ${bytes} bytes to "${channel}" is too large: the NATS server takes ${maxPayload} bytes with all that goes with it`,
+    `a message of ${bytes} bytes to "${channel}" is too large: the NATS server takes ${maxPayload} bytes with the protocol's fields`,
     guid,
-    { code: 'PAYLOAD_TOO_LARGE', hint: 'Publish less at once, or raise max_payload of the NATS servers' },
+    { code: 'PAYLOAD_TOO_LARGE', hint: 'Publish smaller messages, or raise max_payload of the NATS servers' },
   );
 }
 
@@ -63,11 +65,11 @@ export function refusedError(guid: string, serverText: string): PublishError {
 
 function hintFor(serverText: string): string {
   if (serverText.includes('invalid publish request'))
-    return 'The server does not know this client any more, or the subject cannot be a channel';
+    return 'The server no longer knows this client, or the subject cannot be a channel';
   if (serverText.includes('store is full'))
     return 'Make room on the disk of the store, then publish it again';
   if (serverText.includes('wait for the disk'))
-    return 'Publish more slowly: the disk of the store cannot follow';
+    return 'Publish more slowly: the disk of the store cannot keep up';
   if (serverText.includes('too many channels')) return 'Raise --max-channels, or use fewer channels';
-  return 'It is not stored: publish it again once the cause is gone';
+  return 'It is not stored: publish it again when the cause is gone';
 }

@@ -8,36 +8,36 @@ const GUID_TAG = 0x12;
 const SUBJECT_TAG = 0x1a;
 const DATA_TAG = 0x2a;
 const CONN_ID_TAG = 0x32;
-/** So many channels are remembered; with more it begins anew. */
+/** Limit of cached channels; beyond it the cache starts empty again. */
 const MAX_CHANNELS = 4_096;
-/** nats-server takes lines of 4,096 bytes: the prefix, the reply and the size need room too. A server may take less, and says so. */
+/** nats-server takes lines of 4,096 bytes, which need room for the prefix, the reply and the size too. A server with a lower limit says so. */
 const MAX_NAME_BYTES = 3_072;
-/** Spaces, control characters, and halves of a character, which have no bytes. */
+/** Spaces, control characters, and lone surrogates, which have no bytes. */
 const UNFIT = /[\s\p{Cc}\p{Cs}]/u;
 
-/** Of a channel: what is the same in all its messages. */
+/** The parts of a PubMsg that all messages of a channel share. */
 export interface EncodedChannel {
-  /** In NATS. */
+  /** The NATS subject. */
   readonly subject: string;
-  /** Tag, length and name. */
+  /** The encoded field of the channel: tag, length and name. */
   readonly field: Buffer;
 }
 
-/** Encodes PubMsgs: all but guid and data is the same from message to message, and kept as bytes. */
+/** Encodes PubMsgs. All fields but guid and data are the same in each message, and kept as bytes. */
 export class PubEncoder {
   readonly #prefix: string;
   readonly #clientField: Buffer;
   readonly #connField: Buffer;
   readonly #channels = new Map<string, EncodedChannel>();
 
-  /** @param prefix of the NATS subjects of messages */
+  /** @param prefix the prefix of the NATS subjects for messages */
   constructor(prefix: string, clientId: string, connId: Uint8Array) {
     this.#prefix = prefix;
     this.#clientField = fieldOf(CLIENT_ID_TAG, Buffer.from(clientId));
     this.#connField = fieldOf(CONN_ID_TAG, connId);
   }
 
-  /** @throws InvalidOptionError if that cannot be a channel */
+  /** @throws InvalidOptionError if the name is not valid for a channel */
   channel(name: string): EncodedChannel {
     const known = this.#channels.get(name);
     if (known !== undefined) return known;
@@ -48,7 +48,7 @@ export class PubEncoder {
     return channel;
   }
 
-  /** @param guid ASCII. @returns bytes that share nothing with `data` */
+  /** @param guid ASCII, at most 127 characters. @returns bytes that share no memory with `data` */
   encode(channel: EncodedChannel, guid: string, data: Uint8Array): Buffer {
     const client = this.#clientField;
     const conn = this.#connField;
@@ -80,7 +80,7 @@ export class PubEncoder {
   }
 }
 
-/** @throws InvalidOptionError if that cannot be a channel */
+/** @throws InvalidOptionError if the name is not valid for a channel */
 export function checkChannelName(name: string): void {
   if (typeof name !== 'string' || !isChannelNameStringValid(name) || UNFIT.test(name))
     throw new InvalidOptionError(
@@ -91,7 +91,7 @@ export function checkChannelName(name: string): void {
   if (Buffer.byteLength(name) > MAX_NAME_BYTES)
     throw new InvalidOptionError(
       `${quote(name)}... cannot be a channel`,
-      `A name has at most ${MAX_NAME_BYTES} bytes: a NATS server closes the connection of who sends a longer line`,
+      `A name has at most ${MAX_NAME_BYTES} bytes: a NATS server closes a connection with longer lines`,
       'INVALID_SUBJECT',
     );
 }

@@ -1,10 +1,10 @@
 import { PublishError } from './client-errors.js';
 import type { Pending } from './pending.js';
 
-/** The front is cut off when it has so many places that are empty. */
+/** The front of the array is cut off when it has more empty slots than this. */
 const MAX_EMPTY = 1_024;
 
-/** Messages that wait to be sent, oldest first, within a number of bytes. */
+/** Messages that wait to be sent, oldest first, up to a limit in bytes. */
 export class PublishQueue {
   readonly #maxBytes: number;
   readonly #pending: Pending[] = [];
@@ -19,7 +19,7 @@ export class PublishQueue {
     return this.#pending.length - this.#head;
   }
 
-  /** The oldest. */
+  /** The oldest message. */
   get first(): Pending | undefined {
     return this.#pending[this.#head];
   }
@@ -29,7 +29,7 @@ export class PublishQueue {
     const bytes = this.#bytes + pending.bytes.length;
     if (bytes > this.#maxBytes) {
       throw new PublishError(
-        `${this.length} messages wait to be published, and one more to "${channelName}" has no room: ${this.#maxBytes} bytes may wait`,
+        `${this.length} messages wait to be published, and there is no room for one more to "${channelName}": ${this.#maxBytes} bytes may wait`,
         pending.guid,
         {
           code: 'PUBLISH_QUEUE_FULL',
@@ -46,7 +46,7 @@ export class PublishQueue {
     if (next === undefined) return undefined;
     this.#head++;
     this.#bytes -= next.bytes.length;
-    // Taking each from the front would move all the others.
+    // A shift would move all other messages each time.
     if (this.#head === this.#pending.length) this.#pending.length = this.#head = 0;
     else if (this.#head > MAX_EMPTY && this.#head * 2 > this.#pending.length) {
       this.#pending.splice(0, this.#head);

@@ -1,54 +1,54 @@
 import { nuid } from '@nats-io/transport-node';
 import { decodePubAck } from '../protocol/messages.js';
-import { isNobody } from './ask-broker.js';
+import { isNoResponders } from './ask-broker.js';
 import type { StanError } from './client-errors.js';
 import type { ResolvedOptions } from './connect-options.js';
 import type { StatusFeed } from './connection-status.js';
 import { Flushes } from './flushes.js';
 import { listen, newInbox } from './inbox.js';
 import type { NatsConnection, NatsMessage, NatsSubscription } from './nats-connection.js';
-import { type OnAck, type Pending, refusedError, tell, timeoutError, tooLargeError } from './pending.js';
+import { callOnAck, type OnAck, type Pending, refusedError, timeoutError, tooLargeError } from './pending.js';
 import type { PubEncoder } from './pub-encoder.js';
+import { publishIfOpen } from './publish-if-open.js';
 import { PublishQueue } from './publish-queue.js';
-import { say } from './say.js';
 
 /**
- * Flowing: what is published leaves at once. Stalled: nobody serves, or nothing is acknowledged; the oldest message is sent
- * again now and then, to find out when that changes. Settling: an ack has come, and others may be on their way.
- * Resending: what is still without an ack is sent again, in order.
+ * Flowing: messages are sent at once. Stalled: no broker is active, or no ack comes; the oldest message is sent again now and then,
+ * to find out when that changes. Settling: an ack has come, and others may be on their way. Resending: messages without an ack
+ * are sent again, in order.
  */
 type Phase = 'flowing' | 'stalled' | 'settling' | 'resending';
 
-/** Without any ack while messages wait for one. */
+/** The publisher stalls after this time without any ack while messages wait for one. */
 const SILENCE_MS = 250;
 const FIRST_PROBE_MS = 50;
 const MAX_PROBE_MS = 1_000;
 const PROBE_JITTER = 0.2;
-/** Acks come in the order of the messages: one that is overtaken for so long was lost, or its ack. */
+/** Acks come in the order of the messages. A message that was overtaken this long ago was lost, or its ack was. */
 const OVERTAKEN_MS = 100;
-/** After the first ack: no other one has come for so long. */
+/** Settling ends after this time without another ack. */
 const SETTLE_MS = 20;
-/** Sent again at once, before acks are looked at. */
+/** Limit of messages that are sent again without waiting for acks. */
 const RESEND_BATCH = 256;
 const TICK_MS = 50;
 const QUICK_TICK_MS = 10;
-/** A tick so late tells that the event loop was busy. */
+/** A tick that is later than this shows that the event loop was busy. */
 const BUSY_MS = 50;
 const GUID_TAG = 0x0a;
-// Works on any bytes, and spares an object for each ack.
+// Called on the bytes of each ack, it saves making a Buffer of them.
 const { latin1Slice } = Buffer.prototype;
 
 /**
- * Publishes with acks: so many ahead of them, the others wait in order. A message without an ack is sent again under its guid
- * until its time is over; as far as the broker tells a guid that it has stored, nothing is stored twice.
+ * Publishes with acks. A limited number of messages is without an ack; the others wait in order. A message without an ack is sent
+ * again under its guid until its ack timeout. A broker that recognizes stored guids stores nothing twice.
  *
- * Messages leave in the order of the calls, also over a takeover: while older ones may have been lost, none that is new is
+ * Messages are sent in the order of the calls, also through a takeover: while older messages may have been lost, no new one is
  * sent.
  */
 export class Publisher {
-  /** Whether what has no ack is sent again. */
+  /** Whether messages without an ack are sent again. */
   canRetry = false;
-  /** The server cannot be reached for now: the connection is being resumed. */
+  /** Nothing is sent while the connection is being resumed. */
   #isHeld = false;
   readonly #nats: NatsConnection;
   readonly #options: ResolvedOptions;
@@ -56,14 +56,14 @@ export class Publisher {
   #encoder: PubEncoder;
   readonly #acks: NatsSubscription;
   readonly #reply: { reply: string };
-  /** Sent and without an ack, oldest first. */
+  /** Sent messages without an ack, oldest first. */
   readonly #inFlight = new Map<string, Pending>();
   #inFlightBytes = 0;
-  /** Not sent yet. */
+  /** Messages that have not been sent. */
   readonly #queue: PublishQueue;
   #phase: Phase = 'flowing';
   #sendings = 0;
-  /** The last sending of a message that is acked. */
+  /** The highest sending of the acked messages. */
   #ackedSending = 0;
   #lastAckMs = 0;
   #probeAtMs = 0;
@@ -89,12 +89,14 @@ export class Publisher {
     });
   }
 
-  /** Publishes that are not answered. */
+  /** How many publishes have no answer yet. */
   get pending(): number {
     return this.#inFlight.size + this.#queue.length;
   }
 
   /**
+   * Sends a message, or queues it.
+   *
    * @returns the guid
    * @throws StanError if the message cannot be sent at all; then `onAck` is not called
    */
@@ -127,13 +129,13 @@ export class Publisher {
     return guid;
   }
 
-  /** Ends when everything that was published until now is answered. */
+  /** Resolves when every message that was published before the call is answered. */
   flushed(): Promise<void> {
     if (this.pending === 0) return Promise.resolve();
     return this.#flushes.wait(this.#published, this.pending);
   }
 
-  /** NATS is gone: what is under way may be lost, and nothing new is sent. */
+  /** NATS is disconnected: sent messages may be lost, and no new ones are sent. */
   disconnected(): void {
     this.#stall('NATS is disconnected');
   }
@@ -141,21 +143,21 @@ export class Publisher {
   reconnected(): void {
     if (this.#phase !== 'stalled' || this.#isHeld) return;
     if (this.canRetry) this.#probe(performance.now());
-    // What was under way may have arrived: it is not sent again.
+    // Messages that were under way may have arrived, and cannot be sent again.
     else this.#flow();
   }
 
-  /** Nothing is sent until `release`. */
+  /** Sends nothing until `release`. */
   hold(reason: string): void {
     this.#isHeld = true;
     this.#stall(reason);
   }
 
   /**
-   * The server is there again.
+   * Goes on after `hold`, when the connection has been resumed.
    *
-   * @param isSameSession it tells what it has stored of this connection's guids. If not, nothing that was sent is sent again.
-   * @param error for what was sent and is not known to be stored
+   * @param isSameSession whether the server recognizes the stored guids of this connection. If not, sent messages fail.
+   * @param error makes the error for a sent message that may be stored or not
    */
   release(encoder: PubEncoder, isSameSession: boolean, error: () => StanError): void {
     this.#isHeld = false;
@@ -167,20 +169,20 @@ export class Publisher {
     else this.#flow();
   }
 
-  /** Fails everything that waits. */
+  /** Ends, and fails every message without an answer. */
   close(error: () => StanError): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#acks.unsubscribe();
     const all = [...this.#inFlight.values(), ...this.#queue.takeAll()];
     this.#inFlight.clear();
-    for (const pending of all) this.#tell(pending, error());
+    for (const pending of all) this.#callOnAck(pending, error());
   }
 
   #hasRoom(bytes: number): boolean {
     const { maxPubAcksInFlight, maxPubBytesInFlight } = this.#options;
     const { size } = this.#inFlight;
-    // One message may be larger than the bound: it goes alone.
+    // A single message larger than the limit is sent alone.
     return size < maxPubAcksInFlight && (size === 0 || this.#inFlightBytes + bytes <= maxPubBytesInFlight);
   }
 
@@ -194,7 +196,7 @@ export class Publisher {
   #transmit(pending: Pending, nowMs: number): void {
     pending.sending = ++this.#sendings;
     pending.sentMs = nowMs;
-    say(this.#nats, pending.subject, pending.bytes, this.#reply);
+    publishIfOpen(this.#nats, pending.subject, pending.bytes, this.#reply);
   }
 
   #transmitAgain(pending: Pending, nowMs: number): void {
@@ -213,8 +215,8 @@ export class Publisher {
   }
 
   #onAnswer(message: NatsMessage): void {
-    if (isNobody(message)) {
-      if (this.canRetry) this.#stall('nobody serves the channel');
+    if (isNoResponders(message)) {
+      if (this.canRetry) this.#stall('no broker is active');
       return;
     }
     const { data } = message;
@@ -222,7 +224,7 @@ export class Publisher {
     let guid: string;
     let serverText = '';
     if (data[0] === GUID_TAG && data.length === length + 2) {
-      // What every ack is: the guid, and no error.
+      // The fast path: an ack has the guid and no error.
       guid = latin1Slice.call(data as Buffer, 2);
     } else {
       try {
@@ -234,10 +236,10 @@ export class Publisher {
       }
     }
     const pending = this.#inFlight.get(guid);
-    // Of what was sent twice, the second ack.
+    // A message that was sent twice gets a second ack.
     if (pending === undefined) return;
     this.#lastAckMs = performance.now();
-    // A refusal does not wait for the disk, and overtakes.
+    // A refusal may overtake acks, since it does not wait for the disk.
     if (serverText === '' && pending.sending > this.#ackedSending) this.#ackedSending = pending.sending;
     if (this.#phase === 'stalled' && this.canRetry && !this.#isHeld) this.#phase = 'settling';
     this.#answer(pending, serverText === '' ? undefined : refusedError(guid, serverText));
@@ -248,16 +250,16 @@ export class Publisher {
   #answer(pending: Pending, error: StanError | undefined): void {
     this.#inFlight.delete(pending.guid);
     this.#inFlightBytes -= pending.bytes.length;
-    this.#tell(pending, error);
+    this.#callOnAck(pending, error);
   }
 
-  #tell(pending: Pending, error: StanError | undefined): void {
-    // First, since the callback may ask for another one.
+  #callOnAck(pending: Pending, error: StanError | undefined): void {
+    // This comes first, since the callback may call `flush`.
     if (!this.#flushes.isEmpty) this.#flushes.count(pending.number);
-    tell(pending, error);
+    callOnAck(pending, error);
   }
 
-  // What follows is for when acks do not come.
+  // The rest of this class handles missing acks.
 
   #startTimer(): void {
     const ms = this.#phase === 'flowing' ? TICK_MS : QUICK_TICK_MS;
@@ -270,7 +272,7 @@ export class Publisher {
   }
 
   #tick(nowMs: number): void {
-    // A program that kept the event loop busy has not read its acks: that is no silence.
+    // While the event loop was busy, acks could not be read: that is no silence of the broker.
     if (nowMs - this.#tickDueMs > BUSY_MS) this.#lastAckMs = nowMs;
     this.#expire(nowMs);
     switch (this.#phase) {
@@ -291,7 +293,7 @@ export class Publisher {
     }
   }
 
-  /** A takeover that was quick: a few messages went with the former active, and the next one acks what came after them. */
+  /** Sends overtaken messages again. After a quick takeover a few messages are lost, and the new active acks those that follow. */
   #sendOvertaken(nowMs: number): void {
     for (const pending of this.#inFlight.values()) {
       const isOvertaken = pending.sending < this.#ackedSending && nowMs - pending.sentMs >= OVERTAKEN_MS;
@@ -299,7 +301,7 @@ export class Publisher {
     }
   }
 
-  /** All have the same time to live, so the oldest are the first to go. */
+  /** Fails messages whose ack timeout is over. All have the same timeout, so the oldest expire first. */
   #expire(nowMs: number): void {
     const { ackTimeout } = this.#options;
     for (const pending of this.#inFlight.values()) {
@@ -309,7 +311,7 @@ export class Publisher {
     for (let next = this.#queue.first; next !== undefined; next = this.#queue.first) {
       if (next.deadlineMs > nowMs) break;
       this.#queue.take();
-      this.#tell(next, timeoutError(next, ackTimeout));
+      this.#callOnAck(next, timeoutError(next, ackTimeout));
     }
     this.#sendQueued();
   }
@@ -323,7 +325,7 @@ export class Publisher {
     this.#planProbe(performance.now());
     if (wasFlowing) {
       this.#sentAgain = 0;
-      this.#status.tell({ type: 'publishingPaused', reason });
+      this.#status.emit({ type: 'publishingPaused', reason });
     }
     clearTimeout(this.#timer);
     this.#startTimer();
@@ -334,7 +336,7 @@ export class Publisher {
     this.#probeMs = Math.min(MAX_PROBE_MS, this.#probeMs * 2);
   }
 
-  /** One message tells whether somebody serves: more would flood who is only slow. */
+  /** Sends one message, to find out whether a broker is active. More would flood a broker that is only slow. */
   #probe(nowMs: number): void {
     this.#planProbe(nowMs);
     const [oldest] = this.#inFlight.values();
@@ -354,7 +356,7 @@ export class Publisher {
     this.#resendMore();
   }
 
-  /** No more than a batch without an ack at a time. */
+  /** Sends the next batch again once half of the last one is acked. */
   #resendMore(): void {
     const resend = this.#resend;
     const rest = resend.length - this.#resendNext;
@@ -373,7 +375,7 @@ export class Publisher {
     this.#phase = 'flowing';
     this.#resend = [];
     this.#lastAckMs = performance.now();
-    this.#status.tell({ type: 'publishingResumed', sentAgain: this.#sentAgain });
+    this.#status.emit({ type: 'publishingResumed', sentAgain: this.#sentAgain });
     this.#sendQueued();
   }
 }

@@ -9,26 +9,26 @@ import {
   encodeConnectRequest,
   encodePing,
 } from '../protocol/messages.js';
-import { ask, isNobody } from './ask-broker.js';
+import { ask, isNoResponders } from './ask-broker.js';
 import { ConnectError, StanError } from './client-errors.js';
 import type { ResolvedOptions } from './connect-options.js';
 import { listen, newInbox } from './inbox.js';
 import type { NatsConnection, NatsSubscription } from './nats-connection.js';
 import { PubEncoder } from './pub-encoder.js';
-import { say } from './say.js';
+import { publishIfOpen } from './publish-if-open.js';
 
 const PROTOCOL_LEVEL = 1;
 const NO_DATA = new Uint8Array();
 const REPEAT_MS = 500;
-/** What `ConnectResponse.guidMemory` says. */
+/** The value of `ConnectResponse.guidMemory` if the broker still knew the connection. */
 const SAME_SESSION = 2;
 
-/** Told when the server is known to have forgotten the client (`serverText`), or answers no pings. */
+/** Called when the server says that it has forgotten the client (`serverText`), or answers no pings. */
 export type OnLost = (what: string, serverText: string | undefined) => void;
 
 /**
- * What the broker knows of a client. Pings tell whether it still does, heartbeats tell it that the client is alive. It may be
- * registered again, as the same connection.
+ * The registration of a client at the broker. Pings find out whether the broker still has it, and answered heartbeats show the broker
+ * that the client lives. A session can be registered again, as the same connection.
  */
 export class Session {
   readonly #nats: NatsConnection;
@@ -49,22 +49,22 @@ export class Session {
     this.#onLost = onLost;
     this.#heartbeatInbox = newInbox(nats);
     this.#heartbeats = listen(nats, this.#heartbeatInbox, (error, message) => {
-      if (error === null && message.reply) say(nats, message.reply, NO_DATA);
+      if (error === null && message.reply) publishIfOpen(nats, message.reply, NO_DATA);
     });
   }
 
-  /** Subjects in NATS. `subscriptionClose` is '' if the server cannot. */
+  /** NATS subjects for requests. `subscriptionClose` is '' if the server does not have it. */
   get subjects(): { subscribe: string; unsubscribe: string; subscriptionClose: string } {
     const { subRequests, unsubRequests, subCloseRequests } = this.#response;
     return { subscribe: subRequests, unsubscribe: unsubRequests, subscriptionClose: subCloseRequests };
   }
 
-  /** The broker stores a guid of this connection once, and answers a request that it knows as it did before. */
+  /** Whether the broker stores a guid of this connection once, and gives a repeated request the same answer. */
   get canRepeat(): boolean {
     return this.#response.guidMemory > 0;
   }
 
-  /** When it was registered last, the broker knew it, with its guids and subscriptions. */
+  /** Whether the broker still knew the connection at the last registration, with its guids and subscriptions. */
   get isSame(): boolean {
     return this.#response.guidMemory === SAME_SESSION;
   }
@@ -73,7 +73,7 @@ export class Session {
     return new PubEncoder(this.#response.pubPrefix, this.#options.clientId, this.#connId);
   }
 
-  /** @throws ConnectError */
+  /** @throws ConnectError if the broker refuses or does not answer */
   async register(): Promise<void> {
     const { clusterId, clientId, discoverPrefix, connectTimeout, pingIntervalSeconds, pingMaxOut } =
       this.#options;
@@ -93,7 +93,7 @@ export class Session {
         `no broker of cluster id "${clusterId}" has answered on ${subject} within ${connectTimeout} ms`,
         {
           code: 'CONNECT_TIMEOUT',
-          hint: `Is a broker active that has this cluster id? \`stanchion status --cluster-id ${clusterId}\` tells`,
+          hint: `Is a broker with this cluster id active? See \`stanchion status --cluster-id ${clusterId}\``,
         },
       );
     }
@@ -104,8 +104,8 @@ export class Session {
         code: 'CONNECT_REFUSED',
         serverText,
         hint: serverText.includes('already registered')
-          ? 'Another connection that is alive has this client id: choose another one, or close that one'
-          : 'Change what the server names',
+          ? 'Another living connection has this client id: choose another one, or close that connection'
+          : 'Change what the server complains about',
       });
     }
     this.#response = response;
@@ -116,11 +116,11 @@ export class Session {
     const { clientId } = this.#options;
     this.stopPings();
     this.#pingsOut = 0;
-    // A server of protocol level 0 has none.
+    // A server of protocol level 0 has no pings.
     if (pingRequests === '' || pingInterval <= 0) return;
     const inbox = newInbox(this.#nats);
     const pings = listen(this.#nats, inbox, (error, message) => {
-      if (error !== null || isNobody(message) || this.#pings !== pings) return;
+      if (error !== null || isNoResponders(message) || this.#pings !== pings) return;
       const { error: serverText } = decodePingResponse(message.data);
       if (serverText === '') this.#pingsOut = 0;
       else this.#onLost(`the server no longer knows client "${clientId}": ${serverText}`, serverText);
@@ -128,7 +128,7 @@ export class Session {
     this.#pings = pings;
     const payload = encodePing({ connId: this.#connId });
     this.#pingTimer = setInterval(() => {
-      // While NATS is away, who says nothing has not been asked.
+      // While NATS is disconnected, no ping would reach the broker.
       if (!this.#isNatsUp || this.#nats.isClosed()) return;
       if (this.#pingsOut >= pingMaxOut) {
         const seconds = pingInterval * pingMaxOut;
@@ -136,7 +136,7 @@ export class Session {
         return;
       }
       this.#pingsOut++;
-      say(this.#nats, pingRequests, payload, { reply: inbox });
+      publishIfOpen(this.#nats, pingRequests, payload, { reply: inbox });
     }, pingInterval * 1_000);
   }
 
@@ -155,18 +155,14 @@ export class Session {
     this.#pingsOut = 0;
   }
 
-  /**
-   * Tells the broker that the client closes.
-   *
-   * @returns what went wrong
-   */
+  /** Closes the client at the broker. @returns the error, if there was one */
   async leave(): Promise<StanError | undefined> {
     const { clientId, connectTimeout } = this.#options;
-    // This broker closes this connection and no other, so that it may be asked twice. Others know the id only.
+    // Stanchion closes only this connection, so the request is idempotent. Other brokers know clients by their id alone.
     const payload = encodeCloseRequest({ clientId, connId: this.#connId });
     if (this.#nats.isDraining()) {
-      // No answer would come through.
-      say(this.#nats, this.#response.closeRequests, payload);
+      // A draining connection receives no answers.
+      publishIfOpen(this.#nats, this.#response.closeRequests, payload);
       return undefined;
     }
     const startMs = performance.now();
@@ -174,16 +170,16 @@ export class Session {
       timeout: connectTimeout,
       ...(this.canRepeat && { repeatMs: REPEAT_MS }),
     });
-    const hint = 'The broker ends it by itself once its heartbeats are not answered';
+    const hint = 'The broker closes the client by itself after unanswered heartbeats';
     if (answer === undefined) {
       return new StanError(
-        `the broker has not answered within ${connectTimeout} ms that client "${clientId}" closes`,
+        `the broker has not answered the close of client "${clientId}" within ${connectTimeout} ms`,
         { code: 'REQUEST_TIMEOUT', hint },
       );
     }
     const { error: serverText } = decodeCloseResponse(answer);
     if (serverText === '') return undefined;
-    // The first try has ended it, and its answer was lost.
+    // The first request has closed the client, and its answer was lost.
     const wasRepeated = this.canRepeat && performance.now() - startMs >= REPEAT_MS;
     if (wasRepeated && serverText === STAN_ERROR.unknownClient) return undefined;
     return new StanError(`client "${clientId}" could not be closed: ${serverText}`, {
@@ -193,7 +189,7 @@ export class Session {
     });
   }
 
-  /** Neither pings nor heartbeats any more. */
+  /** Stops pings and heartbeats. */
   end(): void {
     this.stopPings();
     if (!this.#nats.isClosed()) this.#heartbeats.unsubscribe();

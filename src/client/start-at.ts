@@ -3,8 +3,8 @@ import { InvalidOptionError } from './client-errors.js';
 import { quote } from './connect-options.js';
 
 /**
- * Where a subscription begins: with what is published from now on, with the newest message, with the first one that is stored, with
- * a sequence, with what was stored at a time or later, or with what was stored so many milliseconds ago or later.
+ * Where a subscription begins: with messages published from now on, with the newest message, with the oldest stored message, with a
+ * sequence, with messages stored at a time or later, or with messages stored `timeAgo` milliseconds ago or later.
  */
 export type StartAt =
   | 'new'
@@ -18,7 +18,7 @@ type StartFields = Pick<SubscriptionRequest, 'startPosition' | 'startSequence' |
 
 const NONE = { startSequence: 0, startTimeDelta: 0n };
 const NS_PER_MS = 1_000_000;
-/** The protocol has 63 bits of nanoseconds, which is longer ago than any message. */
+/** The protocol has 63 bits for nanoseconds, more than the age of any message. */
 const MAX_MS = Math.floor((2 ** 63 - 1) / NS_PER_MS) - 1;
 
 /** @throws InvalidOptionError */
@@ -34,7 +34,7 @@ export function startFields(startAt: StartAt, nowMs = Date.now()): StartFields {
   if (typeof startAt === 'object' && startAt !== null) {
     if ('sequence' in startAt && Number.isSafeInteger(startAt.sequence) && startAt.sequence >= 0)
       return { ...NONE, startPosition: StartPosition.SEQUENCE_START, startSequence: startAt.sequence };
-    // The server counts back from its own present.
+    // The server subtracts this from its own time.
     if ('timeAgo' in startAt && typeof startAt.timeAgo === 'number' && startAt.timeAgo >= 0)
       return timeDelta(startAt.timeAgo);
     if ('time' in startAt && startAt.time instanceof Date && !Number.isNaN(startAt.time.getTime()))
@@ -47,13 +47,13 @@ export function startFields(startAt: StartAt, nowMs = Date.now()): StartFields {
 }
 
 /**
- * Where a subscription goes on that has begun so long ago and seen nothing yet: whatever was stored since then.
+ * Where a resumed subscription begins that has received no message yet: with the first message stored since it began.
  *
- * @param elapsedMs since it was asked for
+ * @param elapsedMs the time since the subscription began
  */
 export function laterStart(startAt: StartAt, elapsedMs: number): StartAt {
   if (startAt === 'new') return { timeAgo: elapsedMs };
-  // The channel was empty.
+  // The channel was empty when the subscription began.
   if (startAt === 'last') return 'all';
   return typeof startAt === 'object' && 'timeAgo' in startAt
     ? { timeAgo: startAt.timeAgo + elapsedMs }

@@ -13,10 +13,10 @@ import type { Message } from './message.js';
 import { type StartAt, startFields } from './start-at.js';
 
 /**
- * Takes the messages, one after the other: the next one comes when the promise of the last has ended. In auto mode a message
- * is acked when this is over without an error.
+ * Handles messages one at a time: the next call waits for the promise of the last. Without `manualAck` a message is acked when the
+ * callback has ended without an error.
  *
- * @param error set once, when the subscription has ended by an error; there is no message then
+ * @param error set in the last call if an error has ended the subscription; then there is no message
  */
 export type MessageCallback = (error: StanError | undefined, message: Message) => void | Promise<void>;
 
@@ -24,19 +24,19 @@ export type MessageCallback = (error: StanError | undefined, message: Message) =
 export interface SubscribeOptions {
   /** Queue group: each message goes to one of its members. */
   queue?: string;
-  /** Name under which the server keeps the place when the subscription is closed. With `queue`: a durable queue group. */
+  /** Name under which the server keeps the position of a closed subscription. With `queue`, this is a durable queue group. */
   durable?: string;
-  /** Where it begins, unless it is a durable that has begun [new]. */
+  /** Where the subscription begins [new]. An existing durable resumes from its position instead. */
   startAt?: StartAt;
-  /** The program acks each message by `ack()` [false: after it has been handled]. */
+  /** Whether the program calls `ack()` for each message [false: the library acks it after it was handled]. */
   manualAck?: boolean;
-  /** A message without an ack comes again after this: whole seconds, rounded up [30,000]. */
+  /** A message without an ack is redelivered after this time, rounded up to whole seconds [30,000]. */
   ackWait?: number;
-  /** Messages without an ack at a time: more do not come [1,024]. */
+  /** How many messages may be without an ack; no more are delivered meanwhile [1,024]. */
   maxInFlight?: number;
-  /** Takes the messages. Without it they are read by `for await`. */
+  /** Handles the messages. Without it the program reads them by `for await`. */
   callback?: MessageCallback;
-  /** For `decode` of its messages [that of the connection]. */
+  /** The codec for `decode` of its messages [that of the connection]. */
   codec?: Codec<unknown>;
 }
 
@@ -66,7 +66,7 @@ const SUBSCRIBE_NAMES: ReadonlySet<string> = new Set(Object.keys(NAMES));
 const ACK_WAIT_MS = 30_000;
 const MAX_INT32 = 2 ** 31 - 1;
 
-/** @throws InvalidOptionError naming the first option that cannot be */
+/** @throws InvalidOptionError naming the first invalid option */
 export function resolveSubscribeOptions(
   options: SubscribeOptions,
   defaultCodec: Codec<unknown>,

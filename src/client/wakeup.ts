@@ -1,4 +1,4 @@
-/** Lets readers wait for something to come. */
+/** Lets readers wait until there is something to read. */
 export class Wakeup {
   #waiting: (() => void)[] = [];
 
@@ -6,7 +6,7 @@ export class Wakeup {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** All that wait look again. */
+  /** Wakes all waiting readers. */
   wake(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;

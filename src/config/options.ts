@@ -138,7 +138,7 @@ export const OPTIONS = {
     kind: kinds.size,
     default: '1000000*1024',
     section: 'limits',
-    describe: 'Bytes of messages per channel; the oldest messages are removed',
+    describe: 'Bytes per channel; the oldest messages are removed',
     aliases: ['mb'],
     fileKeys: ['maxbytes'],
   },

@@ -79,7 +79,7 @@ describe('publishing', () => {
       throw thrown;
     };
     const bad: [() => unknown, RegExp][] = [
-      [() => '{}', /returned a value of type string, and not a Uint8Array/],
+      [() => '{}', /returned a value of type string instead of a Uint8Array/],
       [() => [1, 2], /returned a value of type object/],
       [async () => Buffer.from('x'), /returned a promise/],
       [() => undefined, /returned undefined/],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { stringCodec } from '../../src/client/codec.js';
 import { ReceivedMessage } from '../../src/client/message.js';
-import { WaitingMessages } from '../../src/client/waiting.js';
+import { WaitingMessages } from '../../src/client/waiting-messages.js';
 import { encodeMsgProtoMessage } from '../../src/protocol/messages.js';
 import { waitFor } from '../harness/wait.js';
 import { ClientRig, texts } from './client-rig.js';

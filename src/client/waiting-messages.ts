@@ -1,13 +1,13 @@
 import type { ReceivedMessage } from './message.js';
 
-/** The front is cut off when it has so many places that are empty. */
+/** The front of the array is cut off when it has more empty slots than this. */
 const MAX_EMPTY = 1_024;
 
-/** Messages that have come and are not handed out, in the order in which they came. */
+/** Received messages that the program has not handled yet, oldest first. */
 export class WaitingMessages {
   readonly #messages: (ReceivedMessage | undefined)[] = [];
   #head = 0;
-  /** Of those that wait: known from the first time that somebody asks until none waits, which is hardly ever. */
+  /** The sequences of the waiting messages. The set is made when `has` is first called, which is rare, and dropped when no message waits. */
   #sequences: Set<number> | undefined;
 
   get length(): number {
@@ -24,7 +24,7 @@ export class WaitingMessages {
     const message = this.#messages[this.#head]!;
     this.#messages[this.#head++] = undefined;
     this.#sequences?.delete(message.sequence);
-    // Taking each from the front would move all the others.
+    // A shift would move all other messages each time.
     if (this.#head === this.#messages.length) this.clear();
     else if (this.#head > MAX_EMPTY && this.#head * 2 > this.#messages.length) {
       this.#messages.splice(0, this.#head);
