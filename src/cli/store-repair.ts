@@ -5,10 +5,12 @@ import { systemClock } from '../clock/clock.js';
 import { ConfigError } from '../config/config-error.js';
 import { nodeFs } from '../files/fs.js';
 import { candidateLock } from '../lease/candidate-lock.js';
-import { claimStore } from '../lease/exclusive.js';
+import { Lease } from '../lease/lease.js';
+import { startRenewer } from '../lease/lease-renewer.js';
+import { type LoneLease, takeLoneLease } from '../lease/lone-lease.js';
 import { machineProcesses } from '../lease/process-identity.js';
 import type { RepairReport } from '../store/tools/repair.js';
-import { type RepairClaim, type RepairOutcome, repairStore } from '../store/tools/repair-store.js';
+import { type RepairOutcome, repairStore } from '../store/tools/repair-store.js';
 import type { LostMessages } from '../store/tools/salvage-state.js';
 
 export interface RepairFlags {
@@ -28,36 +30,28 @@ export async function repairCommand(flags: RepairFlags): Promise<number> {
   const outcome = await repairStore({
     ...{ fs: nodeFs, clock: systemClock, dir, random: randomBytes, clusterId, isDryRun: dryRun },
     ask: (report) => ask(flags, report),
-    claim: () => claim(dir),
+    takeLease: () => takeStore(dir),
   });
   process.stdout.write(json ? `${JSON.stringify(outcome, undefined, 2)}\n` : repairText(flags, outcome));
   return outcome.result === 'refused' ? 1 : 0;
 }
 
-async function claim(dir: string): Promise<RepairClaim> {
+async function takeStore(dir: string): Promise<LoneLease> {
   process.stderr.write(
     `Taking the store in ${dir}; if its last holder cannot be asked, that takes ${HOLDER_MS / 1000} s\n`,
   );
-  let lost: Error | undefined;
   // The clock's timers do not keep a process alive, and watching a holder uses nothing else.
   const keepAlive = setInterval(() => {}, 1000);
   const warn = (message: string): void => void process.stderr.write(`${message}\n`);
-  const held = await claimStore({
-    ...{ fs: nodeFs, clock: systemClock, dir, nodeName: 'store-repair', leaseMs: HOLDER_MS },
-    processes: machineProcesses(nodeFs, hostname(), process.pid),
+  return takeLoneLease({
+    ...{ clock: systemClock, dir, nodeName: 'store-repair', leaseMs: HOLDER_MS },
+    lease: new Lease(nodeFs, dir, true),
     lock: candidateLock(nodeFs, dir, warn),
-    onLost: (error) => {
-      lost = error;
-    },
+    startRenewer,
+    processes: machineProcesses(nodeFs, hostname(), process.pid),
+    // The next fence fails, and with it the repair.
+    onLost: () => {},
   }).finally(() => clearInterval(keepAlive));
-  return {
-    epoch: held.epoch,
-    confirm: async () => {
-      if (lost !== undefined) throw lost;
-      await held.confirm();
-    },
-    release: () => held.release(),
-  };
 }
 
 async function ask({ dir, yes, json }: RepairFlags, report: RepairReport): Promise<boolean> {

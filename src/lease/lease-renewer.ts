@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { StoreError } from '../files/store-error.js';
 import type { Lease, LeaseState } from './lease.js';
+import { RenewalPace } from './renewal-pace.js';
 import { RenewalRounds } from './renewal-rounds.js';
-import { RENEWALS_PER_LEASE, renew } from './renewal-rules.js';
+import { RENEWALS_PER_LEASE, renew, renewNow } from './renewal-rules.js';
 
 export interface RenewerOptions {
   clock: Clock;
@@ -41,21 +42,27 @@ export interface LeaseRenewer {
 
 export type StartRenewer = (options: RenewerOptions) => LeaseRenewer;
 
-/** Keeps the lease on the event loop of the caller, by the caller's clock and file system. See also renewal-thread.ts. */
-export const startRenewer: StartRenewer = (options) => new Keeper(options);
+/** Renews on the event loop of the caller, by the caller's clock and file system. See also renewal-thread.ts. */
+export const startRenewer: StartRenewer = (options) => new LoopRenewer(options);
 
-class Keeper implements LeaseRenewer {
+/** The same, where a fence comes after each batch: as long as a renewal takes microseconds, the event loop waits for it. */
+export const startQuickRenewer: StartRenewer = (options) => new LoopRenewer(options, new RenewalPace());
+
+class LoopRenewer implements LeaseRenewer {
   renewedMs: number;
   renewalMs = 0;
   readonly #options: RenewerOptions;
+  /** Undefined: the event loop waits for no renewal. */
+  readonly #pace: RenewalPace | undefined;
   readonly #rounds = new RenewalRounds(() => this.#renew());
   #state: LeaseState;
   #timer: Timer | undefined;
   #lost: Error | undefined;
   #isEnded = false;
 
-  constructor(options: RenewerOptions) {
+  constructor(options: RenewerOptions, pace?: RenewalPace) {
     this.#options = options;
+    if (options.lease.canRenewNow) this.#pace = pace;
     this.#state = options.state;
     this.renewedMs = options.takenMs;
     this.#arm();
@@ -86,13 +93,16 @@ class Keeper implements LeaseRenewer {
     if (this.#isEnded) throw givenUp();
     const { clock, lease } = this.#options;
     const begunMs = clock.monotonicMs();
+    const isNow = this.#pace?.mayWait(begunMs) === true;
     try {
-      this.#state = await renew(lease, this.#state);
+      this.#state = isNow ? renewNow(lease, this.#state) : await renew(lease, this.#state);
     } catch (error) {
       throw this.#lose(error as Error);
     }
+    const endedMs = clock.monotonicMs();
     this.renewedMs = begunMs;
-    this.renewalMs = clock.monotonicMs() - begunMs;
+    this.renewalMs = endedMs - begunMs;
+    this.#pace?.add(this.renewalMs, isNow, endedMs);
     this.#options.onRenewed?.(this.renewalMs);
   }
 

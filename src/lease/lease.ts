@@ -163,6 +163,11 @@ export class Lease {
     return this.#change(known, { ...known, counter: known.counter + 1 });
   }
 
+  /** Whether the file system can rename without waiting. */
+  get canRenewNow(): boolean {
+    return this.#fs.renameSync !== undefined;
+  }
+
   /** The same without waiting. @returns undefined if the file system cannot */
   renewNow(known: LeaseState): LeaseState | 'lost' | undefined {
     if (this.#fs.renameSync === undefined) return undefined;

@@ -81,3 +81,9 @@ export function parseHolder(holder: string): { nodeName: string; identity: Proce
     return undefined;
   return { nodeName, identity: { host, pid: Number(pid), start } };
 }
+
+/** Whether the process of a holder has certainly ended. False when in doubt. */
+export async function isHolderDead(holder: string, processes: Processes): Promise<boolean> {
+  const parsed = parseHolder(holder);
+  return parsed !== undefined && (await processes.isDead(parsed.identity));
+}

@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeFs } from '../files/fs.js';
 import { StoreError } from '../files/store-error.js';
-import { isFree } from '../lease/exclusive.js';
 import { Lease, type LeaseState, RELEASED, sameLease } from '../lease/lease.js';
+import { isFree } from '../lease/lone-lease.js';
 import { machineProcesses, parseHolder } from '../lease/process-identity.js';
 import { checkIdentity } from '../store/file/identity.js';
 
@@ -39,7 +39,7 @@ export async function checkStore(dir: string, clusterId: string): Promise<void> 
 
 async function isRenewed(lease: Lease, state: LeaseState): Promise<boolean> {
   if (await isFree(state, machineProcesses(nodeFs, hostname(), process.pid))) return false;
-  // Not as a broker watches before it claims: a look that fails is passed over, and nothing but these timers keeps the command alive.
+  // Unlike a broker that is about to take it: a look that fails is passed over, and nothing but these timers keeps the command alive.
   for (let waitedMs = 0; waitedMs < WATCH_MS; waitedMs += LOOK_MS) {
     await sleep(LOOK_MS);
     const now = await lease.read().catch(() => state);

@@ -4,15 +4,15 @@ import type { Clock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { nodeFs } from '../files/fs.js';
 import { candidateLock } from '../lease/candidate-lock.js';
-import { claimStore } from '../lease/exclusive.js';
+import { Lease } from '../lease/lease.js';
+import { startQuickRenewer } from '../lease/lease-renewer.js';
 import { machineProcesses } from '../lease/process-identity.js';
 import { StoreAnchor } from '../lease/store-anchor.js';
 import type { Logger } from '../log/logger.js';
 import type { Measures } from '../measures/measures.js';
-import { checkIdentity } from '../store/file/identity.js';
-import { openFileStore } from '../store/file/open-file-store.js';
 import { MemoryStore } from '../store/memory/memory-store.js';
 import type { Store } from '../store/types/store.js';
+import { openLoneStore } from './open-lone-store.js';
 
 export interface OpenStoreOptions {
   clock: Clock;
@@ -20,7 +20,7 @@ export interface OpenStoreOptions {
   measures: Measures;
   /** Another broker has taken the store, or it cannot be reached: nothing more may be said to clients. */
   onLost: (error: Error) => void;
-  /** Whoever opens does not wait for the store any more. What is read already is read to its end. */
+  /** Gives up waiting for the store. What is being read already is read to its end. */
   signal?: AbortSignal;
 }
 
@@ -31,50 +31,39 @@ export interface OpenStoreOptions {
  */
 export async function openStore(config: ServeConfig, options: OpenStoreOptions): Promise<Store> {
   const { clock, log, measures, onLost, signal } = options;
+  const { clusterId, nodeName, store: wanted } = config;
   const warn = (message: string): void => log.warn({}, message);
-  if (config.store.kind === 'memory') return new MemoryStore({ clock, random: randomBytes, measures, warn });
-  const { dir } = config.store;
+  if (wanted.kind === 'memory') return new MemoryStore({ clock, random: randomBytes, measures, warn });
+  const { dir, sync } = wanted;
   const fs = nodeFs;
-  const { clusterId, nodeName } = config;
-  // A store that is not ours is not touched, not even to claim it.
-  await checkIdentity(fs, dir, clusterId);
-  const processes = machineProcesses(fs, hostname(), process.pid);
-  // Timers of the clock do not keep a process alive, and watching a holder is nothing but timers.
-  const keepAlive = setInterval(() => {}, 1000);
   const anchor = new StoreAnchor(fs, dir);
-  const claim = await claimStore({
-    fs,
-    clock,
-    dir,
-    nodeName,
-    processes,
-    lock: candidateLock(fs, dir, warn),
-    lookAtPlace: () => anchor.look(),
-    onLost,
-    signal,
-  }).finally(() => clearInterval(keepAlive));
+  // The clock's timers do not keep a process alive, and watching a holder uses nothing else.
+  const keepAlive = setInterval(() => {}, 1000);
   try {
-    signal?.throwIfAborted();
-    const store = await openFileStore({
-      fs,
+    const store = await openLoneStore({
       clock,
-      random: randomBytes,
-      dir,
-      clusterId,
-      epoch: claim.epoch,
-      fence: () => claim.confirm(),
-      sync: config.store.sync,
-      warn,
-      measures,
+      store: { fs, random: randomBytes, dir, clusterId, sync, warn, measures },
+      lease: {
+        lease: new Lease(fs, dir, true),
+        lock: candidateLock(fs, dir, warn),
+        startRenewer: startQuickRenewer,
+        processes: machineProcesses(fs, hostname(), process.pid),
+        nodeName,
+        lookAtPlace: () => anchor.look(),
+        onLost,
+        signal,
+      },
     });
-    store.onClosed = () => {
+    const { onClosed } = store;
+    store.onClosed = async () => {
       anchor.close();
-      return claim.release();
+      await onClosed?.();
     };
     return store;
   } catch (error) {
     anchor.close();
-    await claim.release();
     throw error;
+  } finally {
+    clearInterval(keepAlive);
   }
 }

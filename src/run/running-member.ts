@@ -19,7 +19,7 @@ import { groupSubjects } from '../group/talk/group-subjects.js';
 import { candidateLock } from '../lease/candidate-lock.js';
 import { Lease } from '../lease/lease.js';
 import type { StartRenewer } from '../lease/lease-renewer.js';
-import { holderOf, machineProcesses, parseHolder } from '../lease/process-identity.js';
+import { holderOf, isHolderDead, machineProcesses } from '../lease/process-identity.js';
 import { RenewalThread } from '../lease/renewal-thread.js';
 import { StoreAnchor } from '../lease/store-anchor.js';
 import type { Logger } from '../log/logger.js';
@@ -108,10 +108,7 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#transport = transport;
     selfCheck = this.#makeSelfCheck(transport, probe);
     this.#selfCheck = selfCheck;
-    member = this.#makeMember(transport, probe, renewals.keep, (holder) => {
-      const parsed = parseHolder(holder);
-      return parsed === undefined ? Promise.resolve(false) : processes.isDead(parsed.identity);
-    });
+    member = this.#makeMember(transport, probe, renewals.keep, (holder) => isHolderDead(holder, processes));
     this.#member = this.node.member = member;
     this.node.ownStatus = () => this.#status();
     this.node.askMembers = () => this.#askMembers();

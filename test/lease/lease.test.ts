@@ -7,8 +7,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock/clock.js';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
 import { candidateLock } from '../../src/lease/candidate-lock.js';
-import { type ClaimOptions, claimStore, type StoreClaim } from '../../src/lease/exclusive.js';
 import { Lease, leaseFileName, parseLeaseFileName, RELEASED } from '../../src/lease/lease.js';
+import { startRenewer } from '../../src/lease/lease-renewer.js';
+import { type LoneLease, type LoneLeaseOptions, takeLoneLease } from '../../src/lease/lone-lease.js';
 import { holderOf, machineProcesses, type Processes } from '../../src/lease/process-identity.js';
 import { StoreAnchor } from '../../src/lease/store-anchor.js';
 import { ManualClock } from '../clock/manual-clock.js';
@@ -193,23 +194,28 @@ describe('the lock of an epoch', () => {
   });
 });
 
-describe('a store for one broker alone', () => {
+describe('the lease of a broker alone', () => {
   const here = machineProcesses(nodeFs, 'this-host', process.pid);
 
-  function claim(t: TestContext, dir: string, options: Partial<ClaimOptions> = {}): Promise<StoreClaim> {
-    const claiming = claimStore({
-      fs: nodeFs,
+  function take(
+    t: TestContext,
+    dir: string,
+    { fs = nodeFs, ...options }: Partial<LoneLeaseOptions> & { fs?: StoreFs } = {},
+  ): Promise<LoneLease> {
+    const taking = takeLoneLease({
       clock: systemClock,
+      lease: new Lease(fs, dir),
+      lock: candidateLock(fs, dir, assert.fail),
+      startRenewer,
+      processes: here,
       dir,
       nodeName: 'node-1',
-      processes: here,
-      lock: candidateLock(nodeFs, dir, assert.fail),
       leaseMs: 200,
       onLost: () => {},
       ...options,
     });
-    claiming.then((claimed) => t.after(() => claimed.release())).catch(() => {});
-    return awake(claiming);
+    taking.then((taken) => t.after(() => taken.release())).catch(() => {});
+    return awake(taking);
   }
 
   /** Another process, as the lease has it. */
@@ -244,11 +250,11 @@ describe('a store for one broker alone', () => {
     const dir = directory(t);
     const forgetful = new ForgetfulFs();
     const lost: Error[] = [];
-    const first = await claim(t, dir, { fs: forgetful.fs, onLost: (error) => lost.push(error) });
+    const first = await take(t, dir, { fs: forgetful.fs, onLost: (error) => lost.push(error) });
     forgetful.isForgetful = true;
     await awake(waitFor(() => forgetful.forgotten >= 3 || lost.length > 0, 'three renewals'));
     assert.deepEqual(lost, []);
-    await first.confirm();
+    await first.fence();
     forgetful.isForgetful = false;
     await first.release();
     assert.equal((await new Lease(nodeFs, dir).read()).holder, RELEASED);
@@ -256,31 +262,31 @@ describe('a store for one broker alone', () => {
 
   it('is taken at once when the taking was done and its answer lost', async (t) => {
     const dir = directory(t);
-    await (await claim(t, dir)).release();
+    await (await take(t, dir)).release();
     const forgetful = new ForgetfulFs();
     forgetful.isForgetful = true;
     const clock = new ManualClock();
     // Time does not pass: whoever waits for a lease waits for ever.
-    const claimed = await claim(t, dir, { fs: forgetful.fs, clock });
+    const held = await take(t, dir, { fs: forgetful.fs, clock });
     assert.equal(forgetful.forgotten, 1);
     forgetful.isForgetful = false;
-    await claimed.confirm();
-    assert.equal(claimed.epoch, 2);
+    await held.fence();
+    assert.equal(held.epoch, 2);
   });
 
   it('is taken at once when it is new, and when it was released', async (t) => {
     const dir = directory(t);
-    const first = await claim(t, dir);
+    const first = await take(t, dir);
     assert.equal(first.epoch, 1);
     await first.release();
-    const second = await claim(t, dir, { leaseMs: 60_000 });
+    const second = await take(t, dir, { leaseMs: 60_000 });
     assert.equal(second.epoch, 2);
   });
 
   it('is refused while its holder renews, and the error says who that is', async (t) => {
     const dir = directory(t);
-    await claim(t, dir, { nodeName: 'stan-1' });
-    await assert.rejects(claim(t, dir), (error: Error) => {
+    await take(t, dir, { nodeName: 'stan-1' });
+    await assert.rejects(take(t, dir), (error: Error) => {
       for (const part of [dir, 'stan-1', 'this-host', String(process.pid)])
         assert.ok(error.message.includes(part), part);
       return true;
@@ -297,7 +303,7 @@ describe('a store for one broker alone', () => {
     await lease.takeOver(await lease.read(), 7, dead);
     const silenceMs = 60_000;
     const begunMs = performance.now();
-    const taken = await claim(t, dir, { leaseMs: silenceMs });
+    const taken = await take(t, dir, { leaseMs: silenceMs });
     assert.equal(taken.epoch, 8);
     assert.ok(performance.now() - begunMs < silenceMs, 'nothing was waited for');
   });
@@ -312,26 +318,26 @@ describe('a store for one broker alone', () => {
       holderOf('stan-1', { host: 'elsewhere', pid: 1, start: 'boot' }),
     );
     const started = performance.now();
-    const taken = await claim(t, dir);
+    const taken = await take(t, dir);
     assert.ok(performance.now() - started >= 200);
     assert.equal(taken.epoch, 4);
   });
 
-  it('informs its holder when it was taken, and confirms nothing more', async (t) => {
+  it('informs its holder when it was taken, and no fence succeeds any more', async (t) => {
     const dir = directory(t);
     let lost: Error | undefined;
-    const claimed = await claim(t, dir, {
+    const held = await take(t, dir, {
       onLost: (error) => {
         lost = error;
       },
     });
-    await claimed.confirm();
+    await held.fence();
     const lease = new Lease(nodeFs, dir);
     while ((await lease.takeOver(await lease.read(), 9, 'usurper')) === 'lost');
     await waitFor(() => lost !== undefined, 'its holder hears of it');
     assert.match(lost!.message, /usurper/);
-    await assert.rejects(claimed.confirm(), { code: 'lost' });
-    await claimed.release();
+    await assert.rejects(held.fence(), { code: 'lost' });
+    await held.release();
     assert.equal((await lease.read()).holder, 'usurper');
   });
 
@@ -340,7 +346,7 @@ describe('a store for one broker alone', () => {
     const clock = new ManualClock();
     const lost: Error[] = [];
     let loseLock = (): void => {};
-    const claimed = await claim(t, dir, {
+    const held = await take(t, dir, {
       clock,
       lock: async (_epoch, onLost) => {
         loseLock = () => onLost!(new Error('ENOENT'));
@@ -350,17 +356,19 @@ describe('a store for one broker alone', () => {
     });
     // As long as the lease is its own, nothing rests on the lock.
     loseLock();
-    await claimed.confirm();
+    await held.fence();
     assert.deepEqual(lost, []);
     const lease = new Lease(nodeFs, dir);
     assert.notEqual(await lease.takeOver(await lease.read(), 9, 'usurper'), 'lost');
     loseLock();
-    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    await assert.rejects(held.fence(), { code: 'lost' });
     clock.advance(1_000);
-    await assert.rejects(claimed.confirm(), { code: 'lost' });
+    await assert.rejects(held.fence(), { code: 'lost' });
     assert.deepEqual(
       lost.map(({ message }) => message),
-      [`The store in ${dir} has been taken over by usurper. This broker must stop`],
+      [
+        `The lease has been taken over by usurper in epoch 9: this broker no longer has the store in ${dir}, and must stop`,
+      ],
     );
   });
 
@@ -374,7 +382,7 @@ describe('a store for one broker alone', () => {
     await anchor.look();
     const clock = new ManualClock();
     const lost: Error[] = [];
-    const claimed = await claim(t, store, {
+    const held = await take(t, store, {
       clock,
       lookAtPlace: () => anchor.look(),
       onLost: (error) => lost.push(error),
@@ -387,8 +395,8 @@ describe('a store for one broker alone', () => {
       return lost.length > 0;
     }, 'its holder hears of it');
     assert.match(lost[0]!.message, /store has been replaced by a copy .* This broker must stop/);
-    await assert.rejects(claimed.confirm(), { code: 'lost' });
-    await claimed.release();
+    await assert.rejects(held.fence(), { code: 'lost' });
+    await held.release();
     assert.match(fs.readdirSync(`${store}/reign`).join(), /^00000001\.\d+\.node-1@/);
     assert.equal(lost.length, 1);
   });
@@ -399,9 +407,9 @@ describe('a store for one broker alone', () => {
     const told: string[] = [];
     const lock = candidateLock(nodeFs, dir, (message) => told.push(message));
     for (let epoch = 1; epoch <= 3; epoch++) {
-      const claimed = await claim(t, dir, { lock });
-      assert.equal(claimed.epoch, epoch);
-      await claimed.release();
+      const held = await take(t, dir, { lock });
+      assert.equal(held.epoch, epoch);
+      await held.release();
     }
     const [first, ...others] = told;
     assert.match(
@@ -412,11 +420,11 @@ describe('a store for one broker alone', () => {
     assert.equal(fs.readFileSync(`${dir}/reign.locks`, 'utf8'), 'something');
     // Mended, and broken again.
     fs.rmSync(`${dir}/reign.locks`);
-    await (await claim(t, dir, { lock })).release();
+    await (await take(t, dir, { lock })).release();
     assert.equal(told.length, 1);
     fs.rmSync(`${dir}/reign.locks`, { recursive: true });
     fs.symlinkSync(`${dir}/nowhere`, `${dir}/reign.locks`);
-    await (await claim(t, dir, { lock })).release();
+    await (await take(t, dir, { lock })).release();
     assert.match(told[1] ?? 'nothing', /reign.locks cannot be used, .*: ENOENT: /);
   });
 
@@ -426,15 +434,15 @@ describe('a store for one broker alone', () => {
     const left = await candidateLock(nodeFs, dir, assert.fail)(1);
     assert.ok(left !== undefined);
     t.after(() => left.release());
-    const claimed = await claim(t, dir);
-    assert.equal(claimed.epoch, 2);
+    const held = await take(t, dir);
+    assert.equal(held.epoch, 2);
   });
 
   it('is taken by one of many at the same time', async (t) => {
     const dir = directory(t);
     const results = await Promise.allSettled(
       Array.from({ length: 6 }, (_, i) =>
-        claim(t, dir, { nodeName: `node-${i}`, processes: processes(`host-${i}`, i + 1) }),
+        take(t, dir, { nodeName: `node-${i}`, processes: processes(`host-${i}`, i + 1) }),
       ),
     );
     assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);

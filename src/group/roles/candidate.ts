@@ -1,5 +1,6 @@
-import { type LeaseState, sameLease } from '../../lease/lease.js';
+import type { LeaseState } from '../../lease/lease.js';
 import { parseHolder } from '../../lease/process-identity.js';
+import { takeLease } from '../../lease/take-lease.js';
 import { logDecision } from '../report/takeover-log.js';
 import type { LeaseWatch, Opportunity } from '../watch/lease-watch.js';
 import type { MemberParts } from './member-parts.js';
@@ -36,58 +37,43 @@ export class Candidate {
 
   async contend(known: LeaseState, opportunity: Opportunity): Promise<void> {
     const { parts, watch, presence, pause } = this.#options;
-    const { clock, lock, options } = parts;
+    const { clock, log, lease, lock, holder, options } = parts;
     const { signMs, active } = watch;
     const decidedMs = clock.monotonicMs();
     const epoch = Math.max(this.#epoch, known.epoch) + 1;
     let term: Term | undefined;
-    const held = await lock(epoch, (error) => term?.lockLost(error));
-    if (held === undefined) {
+    const taken = await takeLease({
+      ...{ clock, lease, lock, holder, known, epoch },
+      onLockLost: (error) => term?.lockLost(error),
+      isGivenUp: () => presence.isStopping,
+    });
+    if (taken === 'locked') {
       // Another candidate is at it. Should it have died there, the next epoch has a lock of its own.
       this.#epoch = epoch;
       if (!presence.isStopping) await pause.pass(options.leaseMs * LOCK_LEASES);
       return;
     }
+    if (taken === 'changed')
+      log.debug(
+        { epoch, reason: opportunity.why },
+        'no takeover: the lease has changed since it was decided',
+      );
+    // The epoch is still to be had, and its lock free again.
+    if (typeof taken === 'string') return;
     try {
-      const taken = await this.#take(known, epoch, opportunity.why);
-      // The epoch is still to be had, and its lock free again.
-      if (taken === undefined) return;
       this.#epoch = epoch;
       // Nobody waits for it.
-      void held.removeOlder();
+      void taken.lock.removeOlder();
       watch.took(epoch, taken.takenMs);
       const { kind: reasonKind, why: reason } = opportunity;
       const from = active === undefined ? null : (parseHolder(active)?.nodeName ?? null);
       const silentMs = signMs === undefined ? undefined : decidedMs - signMs;
-      logDecision(parts.log, { epoch, from, reason, silentMs });
+      logDecision(log, { epoch, from, reason, silentMs });
       term = new Term(parts, taken.state, taken.takenMs);
       const opening = { reason, reasonKind, from, signMs, decidedMs, takenMs: clock.monotonicMs() };
       await this.#options.lease(term, opening);
     } finally {
-      await held.release();
+      await taken.lock.release();
     }
-  }
-
-  /** @returns undefined if it is not to be had any more */
-  async #take(
-    known: LeaseState,
-    epoch: number,
-    reason: string,
-  ): Promise<{ state: LeaseState; takenMs: number } | undefined> {
-    const { clock, log, lease, holder } = this.#options.parts;
-    const now = await lease.readFresh(holder);
-    if (this.#options.presence.isStopping) return undefined;
-    if (!sameLease(now, known)) {
-      log.debug({ epoch, reason }, 'no takeover: the lease has changed since it was decided');
-      return undefined;
-    }
-    const takenMs = clock.monotonicMs();
-    const state = await lease.takeOver(known, epoch, holder);
-    if (state !== 'lost') return { state, takenMs };
-    // It may have been done, its answer lost, and asked for again. Nobody else makes this name.
-    const wanted = { epoch, counter: 0, holder };
-    if (!sameLease(await lease.readFresh(holder), wanted)) return undefined;
-    await lease.settle(wanted);
-    return { state: wanted, takenMs };
   }
 }

@@ -81,7 +81,7 @@ export interface FileStoreSettings {
 const MIB = 1024 * 1024;
 
 /**
- * Opens a store, or makes one. Whoever calls holds the lease of `epoch` (see exclusive.ts): two stores on one directory
+ * Opens a store, or makes one. The caller holds the lease of `epoch` (see src/lease): two stores on one directory
  * under one epoch are not guarded against here.
  *
  * @throws StoreError: another cluster's, a newer version's, damaged (with file and offset), no room, or a file system

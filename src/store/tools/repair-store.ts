@@ -9,10 +9,10 @@ import { salvage } from './salvage.js';
 import { salvageIdentity } from './salvage-identity.js';
 import { storeVerify } from './verify.js';
 
-/** The hold on a store, as `claimStore` gives it. */
-export interface RepairClaim {
+/** The lease of the store that is repaired, as `takeLoneLease` gives it. */
+export interface RepairLease {
   readonly epoch: number;
-  confirm(): Promise<void>;
+  fence(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -24,8 +24,8 @@ export interface RepairStoreOptions extends InspectOptions {
   isDryRun: boolean;
   /** Whether the store may be changed. Nothing has been when this is called. */
   ask: (report: RepairReport) => Promise<boolean>;
-  /** Takes the store, as a broker would. @throws StoreError `held` */
-  claim: () => Promise<RepairClaim>;
+  /** Takes the store, as a lone broker would. @throws StoreError `held` */
+  takeLease: () => Promise<RepairLease>;
 }
 
 export interface RepairOutcome {
@@ -75,7 +75,7 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
     return { result: 'refused', report: preview, notes: told, keptIn: undefined };
 
   if (leaseProblem !== undefined) await setLeaseAside(options);
-  const claim = await options.claim();
+  const lease = await options.takeLease();
   try {
     const { report, found } = await look();
     if (JSON.stringify(report) !== JSON.stringify(preview)) {
@@ -84,8 +84,8 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
         `The store in ${dir} has changed while it was looked at: is a broker at work on it? Run the command again`,
       );
     }
-    const { epoch } = claim;
-    const fence = (): Promise<void> => claim.confirm();
+    const { epoch } = lease;
+    const fence = (): Promise<void> => lease.fence();
     if (isDamaged) {
       await keepAside(fs, dir, epoch, [`${dir}/${IDENTITY_FILE}`]);
       await writeAtomically(fs, dir, IDENTITY_FILE, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
@@ -101,7 +101,7 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
     }
     return { result: 'repaired', report, notes: told, keptIn };
   } finally {
-    await claim.release();
+    await lease.release();
   }
 }
 

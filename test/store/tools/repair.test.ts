@@ -128,11 +128,11 @@ async function repaired(
   epoch: number,
   options: Partial<Parameters<typeof repairStore>[0]> = {},
 ): Promise<RepairOutcome> {
-  const claim = { epoch, confirm: async () => {}, release: async () => {} };
+  const lease = { epoch, fence: async () => {}, release: async () => {} };
   return repairStore({
     ...{ fs, clock, dir: DIR, random, clusterId: undefined, isDryRun: false },
     ask: async () => true,
-    claim: async () => claim,
+    takeLease: async () => lease,
     ...options,
   });
 }

@@ -1,0 +1,45 @@
+import type { Clock } from '../clock/clock.js';
+import { type LoneLease, type LoneLeaseOptions, takeLoneLease } from '../lease/lone-lease.js';
+import type { FileStore } from '../store/file/file-store.js';
+import { checkIdentity } from '../store/file/identity.js';
+import { type FileStoreOptions, openFileStore } from '../store/file/open-file-store.js';
+
+export interface LoneStoreOptions {
+  clock: Clock;
+  /** Whose store it is, and how it is opened, but for what the lease decides. */
+  store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'clock'>;
+  lease: Omit<LoneLeaseOptions, 'clock' | 'dir'>;
+}
+
+/**
+ * Opens a file store for a broker that has no standbys: takes the lease, recovers the store in its epoch, and confirms that the lease
+ * is still held. Each batch is fenced, as in a group: its answers leave after a renewal that began when it was durable.
+ *
+ * @throws StoreError saying what is in the way and what to do; the signal's reason
+ */
+export async function openLoneStore({ clock, store, lease }: LoneStoreOptions): Promise<FileStore> {
+  const { fs, dir, clusterId } = store;
+  // Another cluster's store is not touched, not even to take its lease.
+  await checkIdentity(fs, dir, clusterId);
+  const held = await takeLoneLease({ ...lease, clock, dir });
+  try {
+    lease.signal?.throwIfAborted();
+    return await open(held, { ...store, clock });
+  } catch (error) {
+    await held.release();
+    throw error;
+  }
+}
+
+async function open(held: LoneLease, options: Omit<FileStoreOptions, 'epoch' | 'fence'>): Promise<FileStore> {
+  const store = await openFileStore({ ...options, epoch: held.epoch, fence: () => held.fence() });
+  try {
+    // What was accepted is on record before anything of it is said: a successor will accept the same.
+    await held.fence();
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw error;
+  }
+  store.onClosed = () => held.release();
+  return store;
+}
