@@ -1,7 +1,7 @@
 // What `npm test` runs: the formatter and linter, the type checker, then the tests of all suites, and some of them again with
 // the newest nats-server. `--suite NAME` runs one suite; with files or folders named, those tests run alone.
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -11,7 +11,8 @@ import { runsWithNewestServer, suites, testFiles } from './suites.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const TEST_TIMEOUT_MS = 10 * 60_000;
-const FILES_AT_ONCE = 2;
+/** One more than there are processors: most files wait for leases, heartbeats and ack waits for much of their time. */
+const FILES_AT_ONCE = availableParallelism() + 1;
 const MAX_SKIPPED_SHOWN = 40;
 const SLOW_FILES_SHOWN = 5;
 

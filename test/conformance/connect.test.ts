@@ -268,9 +268,10 @@ for (const store of STORES) {
     });
   });
 
-  describe(`Heartbeats (${store} store)`, () => {
+  // Each of these waits for heartbeats to be missed: all at once.
+  describe(`Heartbeats (${store} store)`, { concurrency: true }, () => {
     const flags = ['--hb-interval', '200ms', '--hb-timeout', '1s', '--hb-fail-count', '1'];
-    const rig = new Rig({ store, flags });
+    const rig = new Rig({ store, flags, keepClients: true });
 
     for (const protocol of [0, 1]) {
       it(`close a client of protocol level ${protocol} that stops answering, and end its subscriptions`, async () => {

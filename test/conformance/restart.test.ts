@@ -107,7 +107,9 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       const raw = await rig.raw();
       let pings = 0;
       raw.nats.subscribe(raw.subjects.pings, { callback: () => void pings++ });
-      await waitFor(() => pings === 2, 'the answer to a ping has come before the next one');
+      await waitFor(() => pings > 0, 'it pings');
+      // The answer comes before the ack.
+      await client.publish(channel, '3');
       assert.equal(client.lost, undefined, 'its pings are answered');
     });
 
