@@ -1,183 +1,153 @@
-import type { Clock } from '../clock/clock.js';
-import { TimerWheel } from '../clock/timer-wheel.js';
 import type { RecentGuids } from '../dedup/recent-guids.js';
 import type { LinkHandler } from '../link/link-handler.js';
 import type { Logger } from '../log/logger.js';
-import { RateLimitedLog } from '../log/rate-limited.js';
-import { Measures } from '../measures/measures.js';
-import { type StanSubjects, stanSubjects } from '../protocol/stan-subjects.js';
-import type { BatchId, ClientRecord, SnapshotSink, Store, StoreHost } from '../store/types/store.js';
-import type { Probe } from './check/probe.js';
-import { CommitGate, type GateOutput } from './delivery/commit-gate.js';
-import { Delivery } from './delivery/delivery.js';
-import { Turn } from './delivery/turn.js';
-import { answerProbe } from './handlers/answer-probe.js';
-import type { BrokerContext, BrokerOptions, ClientPinger, Request } from './handlers/context.js';
-import { endLeave } from './handlers/end-subscription.js';
-import { ExpiryTimer } from './handlers/expiry-timer.js';
-import { sendHeartbeat } from './handlers/heartbeats.js';
-import { AckHandler } from './handlers/on-ack.js';
-import { handleClose } from './handlers/on-close.js';
-import { ConnectHandler } from './handlers/on-connect.js';
-import { handlePing } from './handlers/on-ping.js';
-import { PublishHandler } from './handlers/on-publish.js';
-import { handleSubscribe } from './handlers/on-subscribe.js';
-import { handleUnsubscribe } from './handlers/on-unsubscribe.js';
-import { recover } from './handlers/recover.js';
-import { writeSnapshot } from './handlers/snapshot.js';
-import { AckInboxes } from './state/ack-inboxes.js';
+import type { RateLimitedLog } from '../log/rate-limited.js';
+import type { BatchId, SnapshotSink, Store, StoreHost } from '../store/types/store.js';
+import type { GateOutput } from './delivery/commit-gate.js';
+import type { Delivery } from './delivery/delivery.js';
+import type { Turn } from './delivery/turn.js';
+import type { ProbeAnswerer } from './handlers/answer-probe.js';
+import type { Backlog } from './handlers/backlog.js';
+import type { BrokerOptions } from './handlers/broker-options.js';
+import type { AckHandler } from './handlers/on-ack.js';
+import type { PublishHandler } from './handlers/on-publish.js';
+import type { Request } from './handlers/request.js';
+import { ackSubject, publishSubject } from './served-subjects.js';
 import type { BadInputKind } from './state/bad-input.js';
 import type { BrokerLink } from './state/broker-link.js';
-import { Channels } from './state/channels.js';
-import { ClientSession } from './state/client-session.js';
-import { Clients } from './state/clients.js';
-import { Counters } from './state/counters.js';
-import { EndedSubscriptions } from './state/ended-subscriptions.js';
-import type { AckWaitHandler, Subscription } from './state/subscription.js';
-import { WaitingMessages } from './waiting-messages.js';
+import type { Channels } from './state/channels.js';
+import type { Clients } from './state/clients.js';
+import type { Counters } from './state/counters.js';
+import type { EndedSubscriptions } from './state/ended-subscriptions.js';
+import type { Subscription } from './state/subscription.js';
+import { type BrokerParts, wire } from './wire.js';
 
-/** Where publishers send. */
-export function publishSubject(subjects: StanSubjects): string {
-  return `${subjects.publish}.>`;
-}
+type Wired = ReturnType<typeof wire>;
 
-/** Where subscribers acknowledge: the store's, so that a successor hears them too. */
-export function ackSubject(storeId: string): string {
-  return `${ackInboxPrefix(storeId)}*`;
-}
-
-function ackInboxPrefix(storeId: string): string {
-  return `_INBOX.${storeId}.`;
-}
-
-/** What a broker is made of, and what it tells its owner. */
-export interface BrokerParts {
-  options: BrokerOptions;
-  store: Store;
-  clock: Clock;
-  log: Logger;
-  /** Where waits of publishers and subscribers are noted. Default: nowhere. */
-  measures?: Measures;
-  pinger: ClientPinger;
-  /** What it sends to itself to see whether it is heard. Default: nothing. */
-  probe?: Probe | undefined;
-  /** Any number, hard to guess. */
-  hashSeed: number;
-  /** Runs a callback soon, after I/O that is due. */
-  defer: (callback: () => void) => void;
-  /** It cannot go on: nothing more is said to clients. Called once. */
-  onFailed: (error: Error) => void;
-}
+/** What others see of the store: how it is. What is in it changes through the broker alone. */
+export type BrokerStore = Pick<
+  Store,
+  | 'kind'
+  | 'storeId'
+  | 'committed'
+  | 'pendingBytes'
+  | 'fullReason'
+  | 'timeProblem'
+  | 'timeLeadMs'
+  | 'believed'
+  | 'unreadable'
+  | 'nowNs'
+  | 'touch'
+>;
 
 /**
  * The broker: takes the protocol's messages from the link, in the order in which they come, and hands each to its handler.
- * Whatever an answer tells of is durable before the answer leaves: see `CommitGate`.
+ * Whatever an answer says is durable before the answer leaves: see `CommitGate`.
+ *
+ * It only dispatches: which part may touch what is in `wire.ts`, and at the top of each part's file.
  */
-export class Broker implements BrokerContext, LinkHandler, StoreHost {
-  readonly options: BrokerOptions;
-  readonly subjects: StanSubjects;
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-  readonly store: Store;
-  readonly gate: CommitGate;
-  readonly clients: Clients;
-  readonly channels: Channels;
-  readonly subscriptions = new Map<number, Subscription>();
-  readonly ended: EndedSubscriptions;
-  readonly recentGuids: RecentGuids;
-  readonly turn: Turn;
-  readonly delivery: Delivery;
-  readonly pinger: ClientPinger;
-  readonly counters = new Counters();
-  readonly log: Logger;
-  readonly badInput: RateLimitedLog<BadInputKind>;
-  readonly ackInboxes: AckInboxes;
-  readonly ackWait: AckWaitHandler;
-  readonly probe: Probe | undefined;
-  nextSession: number;
-  nextSubscriptionId: number;
-
-  readonly #connect: ConnectHandler;
+export class Broker implements LinkHandler, StoreHost {
+  readonly #parts: Wired;
+  readonly #options: BrokerOptions;
+  readonly #store: Store;
+  readonly #log: Logger;
+  readonly #turn: Turn;
+  readonly #backlog: Backlog;
+  readonly #probes: ProbeAnswerer;
   readonly #publish: PublishHandler;
   readonly #ack: AckHandler;
-  readonly #requests = new Map<number, (request: Request) => void>();
-  readonly #expiry: ExpiryTimer;
   readonly #onFailed: (error: Error) => void;
-  readonly #sids: number[] = [];
-  readonly #waiting = new WaitingMessages();
   readonly #defer: (callback: () => void) => void;
-  #isGoingOn = false;
+
+  readonly #requests = new Map<number, (request: Request) => void>();
+  readonly #sids: number[] = [];
   #publishSid = -1;
   #ackSid = -1;
   #pingSid = -1;
-  isDraining = false;
+  #isGoingOn = false;
+  #isDraining = false;
   #isStopped = false;
 
   constructor(parts: BrokerParts) {
-    const { store } = parts;
-    this.options = parts.options;
-    this.subjects = stanSubjects(parts.options.clusterId, parts.options.discoverPrefix);
-    this.clock = parts.clock;
-    this.wheel = new TimerWheel(parts.clock);
-    this.ended = new EndedSubscriptions(this.wheel);
-    this.store = store;
-    const measures = parts.measures ?? new Measures();
-    this.gate = new CommitGate(parts.clock, measures.publishAck);
-    this.clients = new Clients(parts.hashSeed);
-    this.channels = new Channels(parts.hashSeed);
-    this.pinger = parts.pinger;
-    this.probe = parts.probe;
-    this.log = parts.log;
-    this.badInput = new RateLimitedLog(parts.log, parts.clock);
-    this.ackInboxes = new AckInboxes(ackInboxPrefix(store.storeId));
-    this.recentGuids = store.recovered.recentGuids;
-    this.nextSession = store.recovered.nextSession;
-    this.nextSubscriptionId = store.recovered.nextSubscriptionId;
-    this.turn = new Turn({ clock: parts.clock, atEnd: () => this.delivery.serveReady() });
-    this.delivery = new Delivery({
-      turn: this.turn,
-      clock: parts.clock,
-      believed: store.believed,
-      wheel: this.wheel,
-      counters: this.counters,
-      latency: measures.delivery,
-      log: parts.log,
-      defer: parts.defer,
-      store,
-    });
-    this.ackWait = {
-      onAckWait: (sub) => {
-        this.turn.run(() => {
-          if (sub.hasLeft) endLeave(this, sub);
-          else this.delivery.redeliver(sub);
-        });
-      },
-    };
-    this.#connect = new ConnectHandler(this);
-    this.#publish = new PublishHandler(this);
-    this.#ack = new AckHandler(this);
-    this.#expiry = new ExpiryTimer(this);
+    const wired = wire(parts);
+    this.#parts = wired;
+    this.#options = parts.options;
+    this.#store = parts.store;
+    this.#log = parts.log;
+    this.#turn = wired.turn;
+    this.#backlog = wired.backlog;
+    this.#probes = wired.probes;
+    this.#publish = wired.publish;
+    this.#ack = wired.ack;
     this.#onFailed = parts.onFailed;
     this.#defer = parts.defer;
-    recover(this);
-    // While the link is being set up. The first publish would do it.
-    parts.defer(() => this.recentGuids.enter());
-    store.attach(this);
-    this.#expiry.start();
+    parts.store.attach(this);
+    wired.expiry.start();
+  }
+
+  get channels(): Channels {
+    return this.#parts.channels;
+  }
+
+  get clients(): Clients {
+    return this.#parts.clients;
+  }
+
+  get store(): BrokerStore {
+    return this.#store;
+  }
+
+  /** All that are online, by id. */
+  get subscriptions(): ReadonlyMap<number, Subscription> {
+    return this.#parts.subscriptions;
+  }
+
+  /** Those whose acks still count, though they have ended. */
+  get ended(): Pick<EndedSubscriptions, 'all' | 'get'> {
+    return this.#parts.ended;
+  }
+
+  get recentGuids(): Pick<RecentGuids, 'size'> {
+    return this.#parts.recentGuids;
+  }
+
+  get counters(): Readonly<Counters> {
+    return this.#parts.counters;
+  }
+
+  /** For the simulator, which looks at it and breaks it on purpose. */
+  get delivery(): Pick<Delivery, 'deliver' | 'waiting'> {
+    return this.#parts.delivery;
+  }
+
+  /** What came in from outside and was wrong. */
+  get badInput(): Pick<RateLimitedLog<BadInputKind>, 'counts'> {
+    return this.#parts.badInput;
+  }
+
+  /** Bytes of messages that wait until there is room for them. */
+  get waitingBytes(): number {
+    return this.#backlog.messages.bytes;
+  }
+
+  /** So many bytes may wait for the disk; beyond it publishers get an error. */
+  get maxPendingBytes(): number {
+    return this.#options.maxPendingBytes;
+  }
+
+  /** NATS takes less than it is sent: deliveries wait. */
+  get isCongested(): boolean {
+    return this.#turn.link?.isCongested ?? false;
+  }
+
+  /** It takes nothing more. */
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
   /** The subscriptions that it made on its newest link: whoever keeps the link beyond the broker ends them. */
   get sids(): readonly number[] {
     return this.#sids;
-  }
-
-  /** NATS takes less than it is sent: deliveries wait. */
-  get isCongested(): boolean {
-    return this.turn.link?.isCongested ?? false;
-  }
-
-  newClientSession(record: ClientRecord): ClientSession {
-    return new ClientSession(record, (client) => void sendHeartbeat(this, client));
   }
 
   /**
@@ -186,9 +156,9 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
    * @param adopted subscriptions that the link has already, by subject: their messages are this broker's from now on
    */
   async linkUp(link: BrokerLink, adopted?: ReadonlyMap<string, number>): Promise<void> {
-    this.gate.linkUp(link);
-    this.turn.linkUp(link);
-    const { subjects } = this;
+    this.#parts.gate.linkUp(link);
+    this.#turn.linkUp(link);
+    const { subjects } = this.#parts;
     this.#sids.length = 0;
     const listen = (subject: string): number => {
       const sid = adopted?.get(subject) ?? link.subscribe(subject);
@@ -196,24 +166,24 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
       return sid;
     };
     this.#publishSid = listen(publishSubject(subjects));
-    this.#ackSid = listen(ackSubject(this.store.storeId));
+    this.#ackSid = listen(ackSubject(this.#store.storeId));
     this.#requests.clear();
     const onRequest = (subject: string, handle: (request: Request) => void): number => {
       const sid = listen(subject);
       this.#requests.set(sid, handle);
       return sid;
     };
-    onRequest(subjects.discover, (request) => this.#connect.handle(request));
-    this.#pingSid = onRequest(subjects.pings, (request) => handlePing(this, request));
-    onRequest(subjects.subscribe, (request) => this.#subscribe(request));
-    onRequest(subjects.subscriptionClose, (request) => handleUnsubscribe(this, request, 'close'));
-    onRequest(subjects.unsubscribe, (request) => handleUnsubscribe(this, request, 'unsubscribe'));
-    onRequest(subjects.close, (request) => handleClose(this, request));
+    onRequest(subjects.discover, (request) => this.#parts.connect.handle(request));
+    this.#pingSid = onRequest(subjects.pings, (request) => this.#parts.ping.handle(request));
+    onRequest(subjects.subscribe, (request) => this.#onSubscribe(request));
+    onRequest(subjects.subscriptionClose, (request) => this.#parts.unsubscribe.handle(request, 'close'));
+    onRequest(subjects.unsubscribe, (request) => this.#parts.unsubscribe.handle(request, 'unsubscribe'));
+    onRequest(subjects.close, (request) => this.#parts.close.handle(request));
     await link.flush();
-    if (this.turn.link !== link) return;
-    this.turn.run(() => {
-      for (const channel of this.channels.all()) this.delivery.deliverChannel(channel);
-      for (const sub of this.subscriptions.values()) this.delivery.wake(sub);
+    if (this.#turn.link !== link) return;
+    this.#turn.run(() => {
+      for (const channel of this.channels.all()) this.#parts.delivery.deliverChannel(channel);
+      for (const sub of this.#parts.subscriptions.values()) this.#parts.delivery.wake(sub);
     });
   }
 
@@ -221,15 +191,15 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   linkDown(): void {
     this.#publishSid = this.#ackSid = this.#pingSid = -1;
     this.#requests.clear();
-    this.#waiting.clear();
-    this.gate.linkDown();
-    this.turn.linkDown();
-    this.delivery.linkDown();
+    this.#backlog.messages.clear();
+    this.#parts.gate.linkDown();
+    this.#turn.linkDown();
+    this.#parts.delivery.linkDown();
   }
 
   /** The link has drained. */
   linkDrained(): void {
-    this.delivery.resumeWaiting();
+    this.#parts.delivery.resumeWaiting();
   }
 
   /**
@@ -237,21 +207,23 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
    * delivers it, and knows of all that went out before.
    */
   drain(): void {
-    if (this.isDraining) return;
+    if (this.#isDraining) return;
     // What would have to wait is refused: nobody would be there for it afterwards.
     this.#goOn(false);
-    this.delivery.freeze();
+    this.#parts.delivery.freeze();
     // What the store has been told by now goes with its last batch.
-    this.store.recordNotedProgress();
-    this.isDraining = true;
-    this.wheel.stop();
+    this.#store.recordNotedProgress();
+    this.#isDraining = true;
+    this.#turn.close();
+    this.#parts.wheel.stop();
   }
 
   /** Says nothing more to anybody. The store is its owner's to close. */
   stop(): void {
-    this.isDraining = this.#isStopped = true;
+    this.#isDraining = this.#isStopped = true;
+    this.#turn.close();
     this.linkDown();
-    this.wheel.stop();
+    this.#parts.wheel.stop();
   }
 
   onMessage(
@@ -264,36 +236,25 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
     payloadStart: number,
     payloadEnd: number,
   ): void {
-    if (this.isDraining) return;
-    this.turn.read();
+    if (this.#isDraining) return;
+    this.#turn.read();
     if (sid === this.#ackSid) {
       this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
       return;
     }
-    const isBehind = !this.#waiting.isEmpty && sid !== this.#pingSid;
+    const waiting = this.#backlog.messages;
+    const isBehind = !waiting.isEmpty && sid !== this.#pingSid;
     // A publish that waits for nothing is looked at for that where it is decoded.
     const mayBeProbe = isBehind || sid !== this.#publishSid;
-    if (mayBeProbe && answerProbe(this, buffer, replyStart, replyEnd, payloadStart, payloadEnd)) return;
+    if (mayBeProbe && this.#probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd)) return;
     const isTaken =
       !isBehind && this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, true);
     if (isTaken) return;
-    const waits = this.waitingBytes + this.store.pendingBytes;
-    const { maxPendingBytes } = this.options;
-    const isPublish = sid === this.#publishSid;
-    if (isPublish && waits > maxPendingBytes) {
+    if (sid === this.#publishSid && this.#backlog.isFull) {
       // It is refused for that.
       this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, false);
-    } else if (waits <= maxPendingBytes * 2) {
-      this.#waiting.add(
-        sid,
-        buffer,
-        subjectStart,
-        subjectEnd,
-        replyStart,
-        replyEnd,
-        payloadStart,
-        payloadEnd,
-      );
+    } else if (!this.#backlog.isOverflowing) {
+      waiting.add(sid, buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
     }
   }
 
@@ -318,35 +279,32 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
 
   /** Takes what waits, as far as there is room by now. @param mayWait the rest goes on waiting, else it is refused */
   #goOn(mayWait: boolean): void {
+    const waiting = this.#backlog.messages;
     let isTaken = true;
     const take: LinkHandler['onMessage'] = (sid, buffer, _from, _to, reply, replyEnd, payload, end) => {
       isTaken = this.#take(sid, buffer, reply, replyEnd, payload, end, mayWait);
     };
-    this.turn.run(() => {
-      while (!this.#waiting.isEmpty) {
-        this.#waiting.hand(take);
+    this.#turn.run(() => {
+      while (!waiting.isEmpty) {
+        waiting.hand(take);
         if (!isTaken) break;
-        this.#waiting.drop();
+        waiting.drop();
       }
-      this.store.commit();
+      this.#store.commit();
     });
   }
 
-  get waitingBytes(): number {
-    return this.#waiting.bytes;
-  }
-
   onBatchEnd(): void {
-    if (!this.#isStopped) this.turn.run(this.#commit);
+    if (!this.#isStopped) this.#turn.run(this.#commit);
   }
 
   onCommitted(batch: BatchId): void {
     if (this.#isStopped) return;
-    this.turn.run(() => this.gate.release(batch, this.#gateOutput));
+    this.#turn.run(() => this.#parts.gate.release(batch, this.#gateOutput));
   }
 
   snapshot(sink: SnapshotSink): void {
-    writeSnapshot(this, sink);
+    this.#parts.snapshot(sink);
   }
 
   onFailed(error: Error): void {
@@ -355,34 +313,32 @@ export class Broker implements BrokerContext, LinkHandler, StoreHost {
   }
 
   onFullChanged(reason: string | undefined): void {
-    if (reason === undefined) this.log.info({}, 'the store has room again: messages are taken');
-    else this.log.error({ reason }, 'the store is full: publishers get an error until there is room');
+    if (reason === undefined) this.#log.info({}, 'the store has room again: messages are taken');
+    else this.#log.error({ reason }, 'the store is full: publishers get an error until there is room');
   }
 
   onRoom(): void {
-    if (this.#waiting.isEmpty || this.#isGoingOn) return;
+    if (this.#backlog.messages.isEmpty || this.#isGoingOn) return;
     this.#isGoingOn = true;
     this.#defer(() => {
       this.#isGoingOn = false;
-      if (!this.isDraining) this.#goOn(true);
+      if (!this.#isDraining) this.#goOn(true);
     });
   }
 
   readonly #gateOutput: GateOutput = {
     deliver: (channel) => {
-      channel.usedAtMs = this.turn.nowMs;
-      this.delivery.deliverChannel(channel);
+      this.#parts.inactivity.used(channel, this.#turn.nowMs);
+      this.#parts.delivery.deliverChannel(channel);
     },
-    answer: (answers, isMoreToCome) => this.turn.answer(answers, isMoreToCome),
+    answer: (answers, isMoreToCome) => this.#turn.answer(answers, isMoreToCome),
   };
 
-  #subscribe(request: Request): void {
-    // Limits by age are exact when somebody looks.
-    this.store.expire();
-    handleSubscribe(this, request).catch((error: unknown) => {
-      this.log.error({ err: error }, 'a bug: a subscription request failed');
+  #onSubscribe(request: Request): void {
+    this.#parts.subscribe.handle(request).catch((error: unknown) => {
+      this.#log.error({ err: error }, 'a bug: a subscription request failed');
     });
   }
 
-  readonly #commit = (): void => this.store.commit();
+  readonly #commit = (): void => this.#store.commit();
 }

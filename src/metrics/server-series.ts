@@ -154,7 +154,7 @@ const OWN: readonly ServerMetric[] = [
   gauge(
     'store_pending_max_bytes',
     'Pending bytes from which publishers get an error',
-    ({ node }) => node.broker?.options.maxPendingBytes ?? 0,
+    ({ node }) => node.broker?.maxPendingBytes ?? 0,
   ),
   gauge('store_full', '1 while publishers get an error for want of room', ({ node }) =>
     Number(node.broker?.store.fullReason !== undefined),

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ackSubject, Broker } from '../broker/broker.js';
+import { Broker } from '../broker/broker.js';
 import { Probe } from '../broker/check/probe.js';
 import { SelfCheck } from '../broker/check/self-check.js';
-import type { ClientPinger } from '../broker/handlers/context.js';
+import type { ClientPinger } from '../broker/handlers/client-pinger.js';
+import { ackSubject } from '../broker/served-subjects.js';
 import { systemClock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';

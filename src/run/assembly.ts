@@ -1,4 +1,4 @@
-import type { BrokerOptions } from '../broker/handlers/context.js';
+import type { BrokerOptions } from '../broker/handlers/broker-options.js';
 import { systemClock } from '../clock/clock.js';
 import { limitsFor, type ServeConfig } from '../config/serve-config.js';
 import type { HttpServer } from '../http/http-server.js';

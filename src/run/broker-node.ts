@@ -161,7 +161,7 @@ export function storeProblems(broker: Broker | undefined): string[] {
   const { fullReason, pendingBytes } = broker.store;
   const problems: string[] = [];
   if (fullReason !== undefined) problems.push(`store full, publishers get an error: ${fullReason}`);
-  if (pendingBytes > broker.options.maxPendingBytes) {
+  if (pendingBytes > broker.maxPendingBytes) {
     problems.push(`the disk is slow, publishers get an error: ${pendingBytes} bytes wait for it`);
   }
   if (broker.store.timeProblem !== undefined) problems.push(broker.store.timeProblem);

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { ackSubject } from '../broker/broker.js';
 import { Probe } from '../broker/check/probe.js';
 import { SelfCheck } from '../broker/check/self-check.js';
+import { ackSubject } from '../broker/served-subjects.js';
 import { systemClock } from '../clock/clock.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { rehearseGuids } from '../dedup/rehearsal.js';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ackSubject } from '../../src/broker/served-subjects.js';
 import type { BrokerLink } from '../../src/broker/state/broker-link.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import { InMemoryBroker } from './in-memory.js';
@@ -75,7 +76,7 @@ export class FuzzedBroker {
     this.broker = base.broker;
     this.clock = base.clock;
     this.alive = base.alive;
-    this.ackSubject = `${base.broker.ackInboxes.prefix}*`;
+    this.ackSubject = ackSubject(base.broker.store.storeId);
   }
 
   static async start(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
+import { ackSubject } from '../../src/broker/served-subjects.js';
 import {
   decodeConnectResponse,
   decodePubAck,
@@ -84,7 +85,7 @@ const sequence = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.maxSafeNat());
 const connId = fc.oneof(fc.constantFrom('conn-a', 'conn-b', ''), name).map((text) => Buffer.from(text));
 
 // The store's id is made of the test's "random" bytes: all ack inboxes are known.
-const ackInboxPrefix = new InMemoryBroker().broker.ackInboxes.prefix;
+const ackInboxPrefix = ackSubject(new InMemoryBroker().broker.store.storeId).slice(0, -1);
 const ackInbox = fc.integer({ min: 0, max: 30 }).map((id) => `${ackInboxPrefix}${id}`);
 
 const messages: fc.Arbitrary<Uint8Array>[] = [

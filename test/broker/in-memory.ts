@@ -1,5 +1,5 @@
 import { Broker } from '../../src/broker/broker.js';
-import type { BrokerOptions } from '../../src/broker/handlers/context.js';
+import type { BrokerOptions } from '../../src/broker/handlers/broker-options.js';
 import type { BrokerLink } from '../../src/broker/state/broker-link.js';
 import type { ChannelLimits } from '../../src/config/channel-limits.js';
 import { OutBuffer } from '../../src/link/writer.js';

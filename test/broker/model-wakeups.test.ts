@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { StartPosition } from '../../src/protocol/messages.js';
+import { encodeCloseRequest, StartPosition } from '../../src/protocol/messages.js';
 import { InMemoryBroker } from './in-memory.js';
 import { ack, connect, end, publish, type SubscribeOptions, subscribe } from './model-actions.js';
 import { checkConsistency } from './model-consistency.js';
@@ -225,9 +225,9 @@ describe('a client id that two want', () => {
     stage.connection('p').isAlive = false;
     await stage.connect('p');
     const { broker } = stage.world;
-    const { closeClient } = await import('../../src/broker/handlers/close-client.js');
-    closeClient(broker, broker.clients.get('p')!);
-    await stage.world.settle();
+    stage.world.send('_STAN.close.c', encodeCloseRequest({ clientId: 'p' }));
+    await stage.world.endBatch();
+    assert.equal(broker.clients.size, 0);
     await stage.connect('p');
     const successor = stage.connection('p');
     await stage.pass(700);

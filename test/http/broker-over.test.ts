@@ -3,7 +3,6 @@ import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { openChannel } from '../../src/broker/handlers/open-channel.js';
 import { ChannelTable } from '../../src/monitor/channel-table.js';
 import { ChannelsByName } from '../../src/monitor/channels-by-name.js';
 import { InMemoryBroker } from '../broker/in-memory.js';
@@ -15,9 +14,10 @@ const collectGarbage = runInNewContext('gc') as () => void;
 describe('a broker that is over', () => {
   async function isKeptAfter(look: (broker: InMemoryBroker['broker']) => Promise<unknown>): Promise<boolean> {
     const looked = async (): Promise<WeakRef<object>> => {
-      const { broker } = await InMemoryBroker.start();
-      const name = Buffer.from('orders');
-      openChannel(broker, name, 0, name.length);
+      const world = await InMemoryBroker.start();
+      const { broker } = world;
+      await world.connect('p');
+      await world.publish('p', 'orders');
       await look(broker);
       return new WeakRef(broker.channels);
     };

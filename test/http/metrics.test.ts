@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { openChannel } from '../../src/broker/handlers/open-channel.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import { Metrics } from '../../src/metrics/metrics.js';
 import { ChannelsByName } from '../../src/monitor/channels-by-name.js';
@@ -312,11 +311,11 @@ describe('A scrape of many channels', () => {
 
 describe('Bad input', () => {
   it('has a series of each kind before there is any, also without a broker: what begins at 1 has not grown', async () => {
-    const { broker } = await InMemoryBroker.start();
+    const world = await InMemoryBroker.start();
     const node = new BrokerNode(
       resolveServeConfig([], {}, () => NO_CONFIG_FILE),
       'id',
-      broker.clock,
+      world.clock,
     );
     const metrics = new Metrics(node, new ChannelsByName(), 0);
     const counts = async (): Promise<[kind: string, total: number][]> =>
@@ -327,8 +326,8 @@ describe('Bad input', () => {
     assert.ok(none.length > 20);
     assert.ok(none.every(([, total]) => total === 0));
 
-    node.recovered(broker);
-    broker.badInput.note('malformed Ping');
+    node.recovered(world.broker);
+    await world.message('_STAN.discover.c.pings', Buffer.from([0xff]));
     assert.deepEqual(
       await counts(),
       none.map(([kind]) => [kind, Number(kind === 'malformed Ping')]),
@@ -338,14 +337,15 @@ describe('Bad input', () => {
 
 describe('A scrape of ten thousand channels', () => {
   it('gives way to messages, and two at a time are one', async () => {
-    const { broker } = await InMemoryBroker.start();
+    const world = await InMemoryBroker.start();
+    await world.connect('p');
     for (let i = 0; i < 10_000; i++) {
-      const name = Buffer.from(`channel.${i}`);
-      openChannel(broker, name, 0, name.length);
+      await world.publish('p', `channel.${i}`);
+      world.link.sent.length = 0;
     }
     const config = resolveServeConfig([], {}, () => NO_CONFIG_FILE);
-    const node = new BrokerNode(config, 'id', broker.clock);
-    node.recovered(broker);
+    const node = new BrokerNode(config, 'id', world.clock);
+    node.recovered(world.broker);
     const metrics = new Metrics(node, new ChannelsByName(), 10_000);
     let turns = 0;
     const turn = (): void => {

@@ -1,4 +1,4 @@
-import type { ClientPinger } from '../../src/broker/handlers/context.js';
+import type { ClientPinger } from '../../src/broker/handlers/client-pinger.js';
 import type { GroupSubjects } from '../../src/group/talk/group-subjects.js';
 import type { NatsTransport, TransportHandler, TransportLink } from '../../src/group/talk/nats-transport.js';
 import { SERVERS, SimConnection, SimLink, type SimMessage, type SimNats } from './nats.js';

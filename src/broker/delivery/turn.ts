@@ -28,6 +28,7 @@ export class Turn {
   /** Messages of a read have come, and more of them may follow. */
   #isRead = false;
   #isRunning = false;
+  #isClosed = false;
 
   constructor({ clock, atEnd }: TurnOptions) {
     this.#clock = clock;
@@ -87,6 +88,16 @@ export class Turn {
       this.#isRunning = this.#isRead = false;
       this.send();
     }
+  }
+
+  /** A handler that has waited goes on, unless the broker takes nothing more by now: then what it wanted to do is dropped. */
+  resume(body: () => void): void {
+    if (!this.#isClosed) this.run(body);
+  }
+
+  /** Handlers that wait do not go on after this. A batch that becomes durable still has its turn. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Sends what has been written so far. The end of the turn does so; a large output does not wait for it. */

@@ -1,27 +1,43 @@
-import { looksLikeProbe } from '../check/probe.js';
-import type { BrokerContext } from './context.js';
+import { looksLikeProbe, type Probe } from '../check/probe.js';
+import type { Turn } from '../delivery/turn.js';
 
-/**
- * What came in is a probe, and not a client's: answered if it is this broker's own. For what is malformed anyway, so that the paths of
- * clients' messages do not look for it.
- *
- * @returns whether it was one
- */
-export function answerProbe(
-  { probe, turn: { out } }: BrokerContext,
-  buffer: Buffer,
-  replyStart: number,
-  replyEnd: number,
-  payloadStart: number,
-  payloadEnd: number,
-): boolean {
-  if (probe?.isIn(buffer, payloadStart, payloadEnd) !== true) {
-    return looksLikeProbe(buffer, payloadStart, payloadEnd);
+/** What the answering of probes needs. */
+export interface ProbeNeeds {
+  readonly turn: Pick<Turn, 'out'>;
+  /** The broker's own, if it is to answer one: see `SelfCheck`. */
+  readonly probe: Probe | undefined;
+}
+
+/** Finds probes among what is malformed, so that the paths of clients' messages do not look for them. */
+export class ProbeAnswerer {
+  readonly #needs: ProbeNeeds;
+
+  constructor(needs: ProbeNeeds) {
+    this.#needs = needs;
   }
-  if (out !== undefined && replyStart < replyEnd) {
-    out.pub(buffer, replyStart, replyEnd, payloadEnd - payloadStart);
-    out.bytes(buffer, payloadStart, payloadEnd);
-    out.crlf();
+
+  /**
+   * Answers the probe if it is this broker's own.
+   *
+   * @returns whether it was a probe, and no client's message
+   */
+  answer(
+    buffer: Buffer,
+    replyStart: number,
+    replyEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+  ): boolean {
+    const { probe, turn } = this.#needs;
+    if (probe?.isIn(buffer, payloadStart, payloadEnd) !== true) {
+      return looksLikeProbe(buffer, payloadStart, payloadEnd);
+    }
+    const { out } = turn;
+    if (out !== undefined && replyStart < replyEnd) {
+      out.pub(buffer, replyStart, replyEnd, payloadEnd - payloadStart);
+      out.bytes(buffer, payloadStart, payloadEnd);
+      out.crlf();
+    }
+    return true;
   }
-  return true;
 }

@@ -1,59 +1,101 @@
-import type { ClientSession } from '../state/client-session.js';
-import { closeClient } from './close-client.js';
-import type { BrokerContext } from './context.js';
+import type { TimerWheel } from '../../clock/timer-wheel.js';
+import type { Logger } from '../../log/logger.js';
+import type { ClientRecord, Store } from '../../store/types/store.js';
+import type { Delivery } from '../delivery/delivery.js';
+import type { Turn } from '../delivery/turn.js';
+import { ClientSession } from '../state/client-session.js';
+import type { BrokerOptions } from './broker-options.js';
+import type { ClientPinger } from './client-pinger.js';
+import type { ClientCloser } from './close-client.js';
+
+/** What heartbeats need. */
+export interface HeartbeatNeeds {
+  readonly options: Pick<BrokerOptions, 'heartbeatFailCount' | 'heartbeatIntervalMs' | 'heartbeatTimeoutMs'>;
+  readonly pinger: ClientPinger;
+  readonly wheel: Pick<TimerWheel, 'arm'>;
+  readonly turn: Pick<Turn, 'link' | 'resume'>;
+  readonly closer: Pick<ClientCloser, 'close'>;
+  readonly delivery: Pick<Delivery, 'wake'>;
+  readonly store: Pick<Store, 'commit'>;
+  readonly log: Logger;
+}
 
 /**
- * Asks the client whether it is there, and closes it when it has not answered too often. While it does not answer, its
- * share of a queue group goes to others and nothing is delivered to it again.
+ * Asks each client at intervals whether it is there, and closes it when it has not answered too often. While it does not answer,
+ * its share of a queue group goes to others and nothing is delivered to it again.
  */
-export async function sendHeartbeat(context: BrokerContext, client: ClientSession): Promise<void> {
-  const { heartbeatFailCount, heartbeatIntervalMs, heartbeatTimeoutMs } = context.options;
-  // Without NATS nobody can answer: that is not the client's failure.
-  const { link } = context.turn;
-  if (link === undefined) {
-    context.wheel.arm(client, heartbeatIntervalMs);
-    return;
+export class Heartbeats {
+  readonly #needs: HeartbeatNeeds;
+
+  constructor(needs: HeartbeatNeeds) {
+    this.#needs = needs;
   }
-  const isAlive = await context.pinger.ping(client.record.heartbeatInbox, heartbeatTimeoutMs);
-  if (client.isClosed || context.isDraining) return;
-  if (isAlive) {
-    answered(context, client);
-  } else if (context.turn.link === link) {
+
+  /** The session of a client that is connected, with its first heartbeat due in an interval. */
+  begin(record: ClientRecord): ClientSession {
+    const client = new ClientSession(record, this.#onDue);
+    this.#arm(client);
+    return client;
+  }
+
+  /** A silent client has said something: asks it at once, beside its regular heartbeats, so that its subscriptions go on. */
+  async confirmAlive(client: ClientSession): Promise<void> {
+    if (client.isBeingConfirmed) return;
+    client.isBeingConfirmed = true;
+    const isAlive = await this.#isAlive(client);
+    client.isBeingConfirmed = false;
+    if (isAlive && !client.isClosed) this.#needs.turn.resume(() => this.#answered(client));
+  }
+
+  readonly #onDue = (client: ClientSession): void => void this.#ask(client);
+
+  async #ask(client: ClientSession): Promise<void> {
+    const { turn } = this.#needs;
+    const { link } = turn;
+    // Without NATS no client can answer: that is not the client's failure.
+    if (link === undefined) {
+      this.#arm(client);
+      return;
+    }
+    const isAlive = await this.#isAlive(client);
+    if (client.isClosed) return;
+    turn.resume(() => {
+      if (isAlive) this.#answered(client);
+      else if (turn.link === link) this.#missed(client);
+      if (!client.isClosed) this.#arm(client);
+    });
+  }
+
+  #isAlive({ record }: ClientSession): Promise<boolean> {
+    const { pinger, options } = this.#needs;
+    return pinger.ping(record.heartbeatInbox, options.heartbeatTimeoutMs);
+  }
+
+  #arm(client: ClientSession): void {
+    this.#needs.wheel.arm(client, this.#needs.options.heartbeatIntervalMs);
+  }
+
+  #answered(client: ClientSession): void {
+    if (!client.isSilent) return;
+    client.failedHeartbeats = 0;
+    this.#wakeSubscriptions(client);
+  }
+
+  #missed(client: ClientSession): void {
+    const { options, closer, store, log } = this.#needs;
     client.failedHeartbeats++;
-    if (client.failedHeartbeats > heartbeatFailCount) {
-      context.log.warn(
+    if (client.failedHeartbeats > options.heartbeatFailCount) {
+      log.warn(
         { clientId: client.id, failedHeartbeats: client.failedHeartbeats },
         'client closed: it does not answer its heartbeats',
       );
-      context.turn.run(() => {
-        closeClient(context, client);
-        context.store.commit();
-      });
-      return;
-    }
-    if (client.failedHeartbeats === 1) wakeSubscriptions(context, client);
+      closer.close(client);
+      store.commit();
+    } else if (client.failedHeartbeats === 1) this.#wakeSubscriptions(client);
   }
-  context.wheel.arm(client, heartbeatIntervalMs);
-}
 
-/** A silent client has said something: asks it at once, beside its regular heartbeats, so that its subscriptions go on. */
-export async function confirmAlive(context: BrokerContext, client: ClientSession): Promise<void> {
-  if (client.isBeingConfirmed) return;
-  client.isBeingConfirmed = true;
-  const isAlive = await context.pinger.ping(client.record.heartbeatInbox, context.options.heartbeatTimeoutMs);
-  client.isBeingConfirmed = false;
-  if (isAlive && !client.isClosed && !context.isDraining) answered(context, client);
-}
-
-function answered(context: BrokerContext, client: ClientSession): void {
-  if (!client.isSilent) return;
-  client.failedHeartbeats = 0;
-  wakeSubscriptions(context, client);
-}
-
-/** Whether it answers has changed, and with it who gets what. */
-function wakeSubscriptions({ turn, delivery }: BrokerContext, client: ClientSession): void {
-  turn.run(() => {
-    for (const sub of client.subscriptions) delivery.wake(sub);
-  });
+  /** Whether it answers has changed, and with it who gets what. */
+  #wakeSubscriptions(client: ClientSession): void {
+    for (const sub of client.subscriptions) this.#needs.delivery.wake(sub);
+  }
 }

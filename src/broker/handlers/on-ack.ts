@@ -1,17 +1,33 @@
 import { decodeAck, newAckView } from '../../protocol/ack.js';
+import type { Delivery } from '../delivery/delivery.js';
+import type { AckInboxes } from '../state/ack-inboxes.js';
+import type { BadInput } from '../state/bad-input.js';
+import type { Counters } from '../state/counters.js';
+import type { EndedSubscriptions } from '../state/ended-subscriptions.js';
 import type { QueueGroup } from '../state/queue-group.js';
 import type { Subscription } from '../state/subscription.js';
-import { answerProbe } from './answer-probe.js';
-import type { BrokerContext } from './context.js';
+import type { ProbeAnswerer } from './answer-probe.js';
+
+/** What an ack needs. */
+export interface AckNeeds {
+  readonly ackInboxes: AckInboxes;
+  /** All that are online, by id: acks come with it. */
+  readonly subscriptions: ReadonlyMap<number, Subscription>;
+  readonly ended: Pick<EndedSubscriptions, 'get'>;
+  readonly delivery: Pick<Delivery, 'touch' | 'makeReady'>;
+  readonly probes: Pick<ProbeAnswerer, 'answer'>;
+  readonly counters: Pick<Counters, 'acks'>;
+  readonly badInput: BadInput;
+}
 
 /** The ack of a delivered message. It comes on the ack inbox of its subscription, see `AckInboxes`. */
 export class AckHandler {
-  readonly #context: BrokerContext;
+  readonly #needs: AckNeeds;
   readonly #view = newAckView();
   #last: Subscription | undefined;
 
-  constructor(context: BrokerContext) {
-    this.#context = context;
+  constructor(needs: AckNeeds) {
+    this.#needs = needs;
   }
 
   handle(
@@ -23,10 +39,9 @@ export class AckHandler {
     payloadStart: number,
     payloadEnd: number,
   ): void {
-    const context = this.#context;
-    const { ackInboxes } = context;
+    const { ackInboxes, delivery } = this.#needs;
     if (!ackInboxes.read(buffer, subjectStart, subjectEnd)) {
-      answerProbe(context, buffer, replyStart, replyEnd, payloadStart, payloadEnd);
+      this.#needs.probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd);
       return;
     }
     const { id } = ackInboxes;
@@ -34,31 +49,32 @@ export class AckHandler {
     const sub =
       id === this.#last?.id && this.#last.isStarted
         ? this.#last
-        : (context.subscriptions.get(id) ?? context.ended.get(id));
+        : (this.#needs.subscriptions.get(id) ?? this.#needs.ended.get(id));
     this.#last = sub;
     // It is not known any more, or came back with another ack inbox: last acks come late.
     if (sub === undefined || sub.activation !== ackInboxes.activation) return;
     if (!decodeAck(buffer, payloadStart, payloadEnd, this.#view)) {
-      context.badInput.note('malformed Ack', () => ({ clientId: sub.clientId, channel: sub.channel.name }));
+      const { clientId, channel } = sub;
+      this.#needs.badInput.note('malformed Ack', () => ({ clientId, channel: channel.name }));
       return;
     }
-    context.counters.acks++;
+    this.#needs.counters.acks++;
     const sequence = this.#view.sequence;
     const wasStalled = sub.isStalled;
     if (sub.inFlight.remove(sequence)) {
       sub.progress.addAcked(sequence);
-      if (!sub.progress.isNoted) context.delivery.touch(sub);
+      if (!sub.progress.isNoted) delivery.touch(sub);
     } else if (sub.group !== undefined) {
       this.#ackElsewhere(sub.group, sub, sequence);
     }
-    if (wasStalled && !sub.isStalled) context.delivery.makeReady(sub.group ?? sub);
+    if (wasStalled && !sub.isStalled) delivery.makeReady(sub.group ?? sub);
   }
 
   /** The message has been given to another member meanwhile, or this one has left: whoever processed it, it is done. */
   #ackElsewhere(group: QueueGroup, from: Subscription, sequence: number): void {
     // The group may have ended with the last that left it.
     if (group.channel.groups.get(group.key) !== group) return;
-    const { delivery } = this.#context;
+    const { delivery } = this.#needs;
     for (const member of group.members) {
       if (member === from) continue;
       const wasStalled = member.isStalled;

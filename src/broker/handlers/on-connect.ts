@@ -1,10 +1,19 @@
+import type { Logger } from '../../log/logger.js';
 import { ProtocolError, STAN_ERROR } from '../../protocol/error-texts.js';
 import { type ConnectRequest, decodeConnectRequest, encodeConnectResponse } from '../../protocol/messages.js';
-import { isClientIdValid } from '../../protocol/stan-subjects.js';
+import { isClientIdValid, type StanSubjects } from '../../protocol/stan-subjects.js';
+import type { Store } from '../../store/types/store.js';
+import type { Answers } from '../delivery/answers.js';
+import type { Turn } from '../delivery/turn.js';
+import type { BadInput } from '../state/bad-input.js';
 import type { ClientSession } from '../state/client-session.js';
-import { closeClient } from './close-client.js';
-import { answerAfterCommit, type BrokerContext, type Request, refuseAfterCommit } from './context.js';
+import type { Clients } from '../state/clients.js';
+import type { Ids } from '../state/ids.js';
+import type { ClientPinger } from './client-pinger.js';
+import type { ClientCloser } from './close-client.js';
+import type { Heartbeats } from './heartbeats.js';
 import { isAsSent, isInboxValid, MAX_CONN_ID_BYTES, MAX_NAME_BYTES } from './names.js';
+import type { Request } from './request.js';
 
 /** How long the owner of a client id has to show that it is alive, when another one wants the id. The Go server's figure. */
 const OWNER_ANSWER_MS = 500;
@@ -13,18 +22,33 @@ const PROTOCOL_LEVEL = 1;
 /** What a client that asks is told of its guids: each is stored once, and those that it used before are known or not. */
 const GuidMemory = { newConnection: 1, sameConnection: 2 } as const;
 
+/** What a connect needs. */
+export interface ConnectNeeds {
+  readonly subjects: StanSubjects;
+  readonly clients: Pick<Clients, 'get' | 'add'>;
+  readonly ids: Pick<Ids, 'session'>;
+  readonly heartbeats: Pick<Heartbeats, 'begin'>;
+  readonly closer: Pick<ClientCloser, 'close'>;
+  readonly pinger: ClientPinger;
+  readonly turn: Pick<Turn, 'link' | 'resume'>;
+  readonly answers: Pick<Answers, 'afterCommit' | 'refuse'>;
+  readonly store: Pick<Store, 'putClient' | 'commit'>;
+  readonly badInput: BadInput;
+  readonly log: Logger;
+}
+
 /** Connect requests: registers a client, unless another one that is alive has its id. */
 export class ConnectHandler {
-  readonly #context: BrokerContext;
+  readonly #needs: ConnectNeeds;
   /** Client ids whose present owner is being asked. Another request for the same id is refused meanwhile. */
   readonly #checking = new Set<string>();
 
-  constructor(context: BrokerContext) {
-    this.#context = context;
+  constructor(needs: ConnectNeeds) {
+    this.#needs = needs;
   }
 
   handle(request: Request): void {
-    const context = this.#context;
+    const { clients, badInput, pinger, turn, store, log } = this.#needs;
     const connect = decode(request.payload);
     if (
       connect === undefined ||
@@ -32,7 +56,7 @@ export class ConnectHandler {
       !isAsSent(connect.heartbeatInbox, request.payload) ||
       connect.connId.length > MAX_CONN_ID_BYTES
     ) {
-      context.badInput.note('malformed ConnectRequest', () => ({
+      badInput.note('malformed ConnectRequest', () => ({
         clientId: connect?.clientId.slice(0, 100),
       }));
       this.#refuse(request, STAN_ERROR.invalidConnectRequest);
@@ -40,11 +64,11 @@ export class ConnectHandler {
     }
     const { clientId } = connect;
     if (clientId.length > MAX_NAME_BYTES || !isClientIdValid(clientId)) {
-      context.badInput.note('invalid client id', () => ({ clientId: clientId.slice(0, 100) }));
+      badInput.note('invalid client id', () => ({ clientId: clientId.slice(0, 100) }));
       this.#refuse(request, STAN_ERROR.invalidClientId);
       return;
     }
-    const owner = context.clients.get(clientId);
+    const owner = clients.get(clientId);
     if (owner === undefined) {
       this.#register(request, connect);
       return;
@@ -58,27 +82,26 @@ export class ConnectHandler {
       return;
     }
     this.#checking.add(clientId);
-    const { link } = context.turn;
-    void context.pinger.ping(owner.record.heartbeatInbox, OWNER_ANSWER_MS).then((isAlive) => {
+    const { link } = turn;
+    void pinger.ping(owner.record.heartbeatInbox, OWNER_ANSWER_MS).then((isAlive) => {
       this.#checking.delete(clientId);
-      if (context.isDraining) return;
-      context.turn.run(() => {
+      turn.resume(() => {
         // Without NATS nobody can answer: that says nothing of the owner.
-        if (isAlive || context.turn.link !== link) {
-          context.log.debug({ clientId }, 'connect refused: the client id is in use and its owner answers');
+        if (isAlive || turn.link !== link) {
+          log.debug({ clientId }, 'connect refused: the client id is in use and its owner answers');
           this.#refuse(request, STAN_ERROR.clientIdRegistered);
         } else {
           this.#replace(request, connect, owner);
         }
-        context.store.commit();
+        store.commit();
       });
     });
   }
 
   /** The owner of the client id did not answer. */
   #replace(request: Request, connect: ConnectRequest, owner: ClientSession): void {
-    const context = this.#context;
-    const present = context.clients.get(connect.clientId);
+    const { clients, closer, log } = this.#needs;
+    const present = clients.get(connect.clientId);
     if (present !== undefined && present !== owner) {
       // The owner left while it was being asked, and who has its id now was not asked.
       if (isSameConnection(present.record, connect)) this.#confirm(request, connect, present);
@@ -86,40 +109,39 @@ export class ConnectHandler {
       return;
     }
     if (present !== undefined) {
-      context.log.info({ clientId: connect.clientId }, 'client replaced: its owner did not answer');
-      closeClient(context, present);
+      log.info({ clientId: connect.clientId }, 'client replaced: its owner did not answer');
+      closer.close(present);
     }
     this.#register(request, connect);
   }
 
   /** It asks again because it has not seen the answer: the same connection, so the same answer. */
   #confirm(request: Request, connect: ConnectRequest, client: ClientSession): void {
-    const context = this.#context;
+    const { store, answers } = this.#needs;
     // Its first request may not be durable yet: the answer waits as that one's does.
-    context.store.putClient(client.record);
-    answerAfterCommit(context, request.reply, this.#response(connect, GuidMemory.sameConnection));
+    store.putClient(client.record);
+    answers.afterCommit(request.reply, this.#response(connect, GuidMemory.sameConnection));
   }
 
   #register(request: Request, connect: ConnectRequest): void {
-    const context = this.#context;
-    const client = context.newClientSession({
+    const { heartbeats, ids, clients, store, answers, log } = this.#needs;
+    const client = heartbeats.begin({
       clientId: connect.clientId,
       heartbeatInbox: connect.heartbeatInbox,
       connId: connect.connId,
       protocol: connect.protocol,
       pingIntervalSeconds: connect.pingInterval,
       pingMaxOut: connect.pingMaxOut,
-      session: context.nextSession++,
+      session: ids.session(),
     });
-    context.clients.add(client);
-    context.store.putClient(client.record);
-    context.wheel.arm(client, context.options.heartbeatIntervalMs);
-    answerAfterCommit(context, request.reply, this.#response(connect, GuidMemory.newConnection));
-    context.log.debug({ clientId: client.id }, 'client connected');
+    clients.add(client);
+    store.putClient(client.record);
+    answers.afterCommit(request.reply, this.#response(connect, GuidMemory.newConnection));
+    log.debug({ clientId: client.id }, 'client connected');
   }
 
   #response(connect: ConnectRequest, guidMemory: number): Uint8Array {
-    const { subjects } = this.#context;
+    const { subjects } = this.#needs;
     const speaksPings = connect.protocol >= PROTOCOL_LEVEL;
     return encodeConnectResponse({
       pubPrefix: subjects.publish,
@@ -138,7 +160,7 @@ export class ConnectHandler {
   }
 
   #refuse(request: Request, error: string): void {
-    refuseAfterCommit(this.#context, request.reply, encodeConnectResponse({ error }));
+    this.#needs.answers.refuse(request.reply, encodeConnectResponse({ error }));
   }
 }
 

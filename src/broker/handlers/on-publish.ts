@@ -1,28 +1,52 @@
 import { NO_CHANNEL } from '../../dedup/guid-generation.js';
+import type { RecentGuids } from '../../dedup/recent-guids.js';
 import { STAN_ERROR } from '../../protocol/error-texts.js';
 import { maxMsgProtoSize } from '../../protocol/msgproto.js';
 import { encodePubAckError, maxPubAckErrorSize } from '../../protocol/puback.js';
 import { decodePubMsg, newPubMsgView } from '../../protocol/pubmsg.js';
-import type { BadInputKind } from '../state/bad-input.js';
+import type { Store } from '../../store/types/store.js';
+import type { Answers } from '../delivery/answers.js';
+import type { CommitGate } from '../delivery/commit-gate.js';
+import type { Turn } from '../delivery/turn.js';
+import type { BadInput, BadInputKind } from '../state/bad-input.js';
 import type { Channel } from '../state/channel.js';
+import type { Channels } from '../state/channels.js';
 import type { ClientSession } from '../state/client-session.js';
-import { answerProbe } from './answer-probe.js';
-import { answersAfterCommit, type BrokerContext } from './context.js';
-import { openChannel } from './open-channel.js';
+import type { Clients } from '../state/clients.js';
+import type { Counters } from '../state/counters.js';
+import type { ProbeAnswerer } from './answer-probe.js';
+import type { Backlog } from './backlog.js';
+import type { ChannelOpener } from './open-channel.js';
 
 /** What redelivery adds to a stored message, at most. */
 const MAX_REDELIVERED_BYTES = 8;
+
+/** What a publish needs. */
+export interface PublishNeeds {
+  readonly clients: Pick<Clients, 'find'>;
+  readonly channels: Pick<Channels, 'find'>;
+  readonly opener: Pick<ChannelOpener, 'open'>;
+  readonly recentGuids: Pick<RecentGuids, 'has' | 'add'>;
+  readonly backlog: Pick<Backlog, 'isFull'>;
+  readonly store: Pick<Store, 'admit' | 'gathering' | 'timeMs'>;
+  readonly gate: Pick<CommitGate, 'hold'>;
+  readonly answers: Pick<Answers, 'behindAppended'>;
+  readonly turn: Pick<Turn, 'out' | 'link'>;
+  readonly probes: Pick<ProbeAnswerer, 'answer'>;
+  readonly counters: Counters;
+  readonly badInput: BadInput;
+}
 
 /**
  * A message from a publisher: checked, given its sequence, appended to the gathering batch. Its ack is encoded now, from
  * the bytes at hand, and held back until the batch is durable. The hottest path there is.
  */
 export class PublishHandler {
-  readonly #context: BrokerContext;
+  readonly #needs: PublishNeeds;
   readonly #view = newPubMsgView();
 
-  constructor(context: BrokerContext) {
-    this.#context = context;
+  constructor(needs: PublishNeeds) {
+    this.#needs = needs;
   }
 
   /**
@@ -37,7 +61,7 @@ export class PublishHandler {
     payloadEnd: number,
     mayWait: boolean,
   ): boolean {
-    const { counters } = this.#context;
+    const { counters } = this.#needs;
     const isDone = this.#handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd, mayWait);
     if (!isDone) return false;
     counters.messagesIn++;
@@ -53,11 +77,11 @@ export class PublishHandler {
     payloadEnd: number,
     mayWait: boolean,
   ): boolean {
-    const context = this.#context;
+    const { clients, channels, opener, recentGuids, backlog, store, turn, answers, probes, counters } =
+      this.#needs;
     const view = this.#view;
-    const { counters } = context;
     if (!decodePubMsg(buffer, payloadStart, payloadEnd, view)) {
-      if (answerProbe(context, buffer, replyStart, replyEnd, payloadStart, payloadEnd)) {
+      if (probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd)) {
         // It is nobody's message.
         counters.messagesIn--;
         counters.bytesIn -= payloadEnd - payloadStart;
@@ -72,7 +96,7 @@ export class PublishHandler {
       this.#refuse(buffer, replyStart, replyEnd, STAN_ERROR.invalidPublishRequest, 'PubMsg without guid');
       return true;
     }
-    const client = context.clients.find(
+    const client = clients.find(
       buffer,
       view.clientIdStart,
       view.clientIdEnd,
@@ -86,24 +110,23 @@ export class PublishHandler {
         replyEnd,
         STAN_ERROR.invalidPublishRequest,
         'publish by an unknown client',
-        answersAfterCommit(context),
+        answers.behindAppended,
       );
       return true;
     }
-    let channel = context.channels.find(buffer, view.subjectStart, view.subjectEnd);
+    let channel = channels.find(buffer, view.subjectStart, view.subjectEnd);
     const channelId = channel === undefined ? NO_CHANNEL : channel.log.id;
     // Before all that depends on the present: what it repeats was stored, whatever has become of it.
-    if (context.recentGuids.has(client.record.session, channelId, buffer, view.guidStart, view.guidEnd)) {
+    if (recentGuids.has(client.record.session, channelId, buffer, view.guidStart, view.guidEnd)) {
       counters.duplicatePublishes++;
       this.#confirm(client, buffer, replyStart, replyEnd);
       return true;
     }
-    const { store } = context;
-    if (store.pendingBytes + context.waitingBytes > context.options.maxPendingBytes) {
+    if (backlog.isFull) {
       this.#refuse(buffer, replyStart, replyEnd, OVERLOADED, 'too much waits for the disk');
       return true;
     }
-    if (payloadEnd - payloadStart + SIZE_MARGIN > context.turn.link!.maxPayload && this.#isTooLarge()) {
+    if (payloadEnd - payloadStart + SIZE_MARGIN > turn.link!.maxPayload && this.#isTooLarge()) {
       this.#refuse(buffer, replyStart, replyEnd, TOO_LARGE, 'message too large to be delivered');
       return true;
     }
@@ -119,11 +142,11 @@ export class PublishHandler {
       return true;
     }
     if (channel === undefined) {
-      const opened = openChannel(context, buffer, view.subjectStart, view.subjectEnd);
+      const opened = opener.open(buffer, view.subjectStart, view.subjectEnd);
       if (typeof opened === 'string') {
         const error = opened === STAN_ERROR.invalidSubject ? STAN_ERROR.invalidPublishRequest : opened;
         const kind = 'publish refused: no channel of that name';
-        this.#refuse(buffer, replyStart, replyEnd, error, kind, answersAfterCommit(context));
+        this.#refuse(buffer, replyStart, replyEnd, error, kind, answers.behindAppended);
         return true;
       }
       channel = opened;
@@ -139,7 +162,7 @@ export class PublishHandler {
     replyStart: number,
     replyEnd: number,
   ): void {
-    const { store, gate, recentGuids } = this.#context;
+    const { store, gate, recentGuids } = this.#needs;
     const view = this.#view;
     const { session } = client.record;
     const { log } = channel;
@@ -158,14 +181,14 @@ export class PublishHandler {
   #confirm(client: ClientSession, buffer: Buffer, replyStart: number, replyEnd: number): void {
     if (replyStart === replyEnd) return;
     const view = this.#view;
-    const out = answersAfterCommit(this.#context);
+    const out = this.#needs.answers.behindAppended;
     if (out !== undefined) {
       client.ackLine.write(out, buffer, replyStart, replyEnd, view.guidStart, view.guidEnd);
     }
   }
 
   #isTooLarge(): boolean {
-    return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#context.turn.link!.maxPayload;
+    return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#needs.turn.link!.maxPayload;
   }
 
   /** @param out where it is written: at once, unless it follows from what is not durable yet */
@@ -175,18 +198,18 @@ export class PublishHandler {
     replyEnd: number,
     error: string,
     kind: BadInputKind,
-    out = this.#context.turn.out,
+    out = this.#needs.turn.out,
   ): void {
-    const context = this.#context;
+    const { counters, badInput, turn } = this.#needs;
     const view = this.#view;
-    context.counters.refusedPublishes++;
-    context.badInput.note(kind, () => ({
+    counters.refusedPublishes++;
+    badInput.note(kind, () => ({
       channel: text(buffer, view.subjectStart, view.subjectEnd),
       clientId: text(buffer, view.clientIdStart, view.clientIdEnd),
       answer: error,
     }));
     if (out === undefined || replyStart === replyEnd) return;
-    if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > context.turn.link!.maxPayload) {
+    if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > turn.link!.maxPayload) {
       // The answer would cost the connection. Nobody can have meant such a guid.
       view.guidStart = view.guidEnd;
     }

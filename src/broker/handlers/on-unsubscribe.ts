@@ -4,43 +4,57 @@ import {
   encodeSubscriptionResponse,
   type UnsubscribeRequest,
 } from '../../protocol/messages.js';
-import { answerAfterCommit, type BrokerContext, type Request, refuseAfterCommit } from './context.js';
-import { endSubscription } from './end-subscription.js';
+import type { Answers } from '../delivery/answers.js';
+import type { BadInput } from '../state/bad-input.js';
+import type { Channels } from '../state/channels.js';
+import type { SubscriptionEnder } from './end-subscription.js';
+import type { Request } from './request.js';
 
-/** Ends a subscription at its client's wish: `unsubscribe` for good, `close` so that a durable can come back. */
-export function handleUnsubscribe(
-  context: BrokerContext,
-  request: Request,
-  how: 'close' | 'unsubscribe',
-): void {
-  let wanted: UnsubscribeRequest;
-  try {
-    wanted = decodeUnsubscribeRequest(request.payload);
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    context.badInput.note(`malformed ${how} request`, () => ({ problem: error.message }));
-    refuse(context, request, STAN_ERROR.invalidUnsubscribeRequest);
-    return;
-  }
-  const channel = context.channels.get(wanted.subject);
-  const sub = channel?.byAckInbox.get(wanted.inbox) ?? channel?.byInbox.get(wanted.inbox);
-  let error: string | undefined;
-  if (channel === undefined) error = STAN_ERROR.unknownChannel;
-  else if (sub === undefined) error = STAN_ERROR.invalidSubscription;
-  else if (sub.client?.id !== wanted.clientId) error = STAN_ERROR.unknownClient;
-  if (sub === undefined || error !== undefined) {
-    context.badInput.note(`${how} refused`, () => ({
-      clientId: wanted.clientId.slice(0, 100),
-      channel: wanted.subject.slice(0, 100),
-      answer: error,
-    }));
-    refuse(context, request, error!);
-    return;
-  }
-  endSubscription(context, sub, how);
-  answerAfterCommit(context, request.reply, encodeSubscriptionResponse({}));
+/** What an unsubscribe needs. */
+export interface UnsubscribeNeeds {
+  readonly channels: Pick<Channels, 'get'>;
+  readonly ender: Pick<SubscriptionEnder, 'end'>;
+  readonly answers: Pick<Answers, 'afterCommit' | 'refuse'>;
+  readonly badInput: BadInput;
 }
 
-function refuse(context: BrokerContext, request: Request, error: string): void {
-  refuseAfterCommit(context, request.reply, encodeSubscriptionResponse({ error }));
+/** Ends a subscription at its client's wish: `unsubscribe` for good, `close` so that a durable can come back. */
+export class UnsubscribeHandler {
+  readonly #needs: UnsubscribeNeeds;
+
+  constructor(needs: UnsubscribeNeeds) {
+    this.#needs = needs;
+  }
+
+  handle(request: Request, how: 'close' | 'unsubscribe'): void {
+    const { channels, ender, answers, badInput } = this.#needs;
+    const refuse = (error: string): void =>
+      answers.refuse(request.reply, encodeSubscriptionResponse({ error }));
+    let wanted: UnsubscribeRequest;
+    try {
+      wanted = decodeUnsubscribeRequest(request.payload);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      badInput.note(`malformed ${how} request`, () => ({ problem: error.message }));
+      refuse(STAN_ERROR.invalidUnsubscribeRequest);
+      return;
+    }
+    const { subject, inbox, clientId } = wanted;
+    const channel = channels.get(subject);
+    const sub = channel?.byAckInbox.get(inbox) ?? channel?.byInbox.get(inbox);
+    if (sub !== undefined && sub.client?.id === clientId) {
+      ender.end(sub, how);
+      answers.afterCommit(request.reply, encodeSubscriptionResponse({}));
+      return;
+    }
+    let error: string = STAN_ERROR.unknownClient;
+    if (channel === undefined) error = STAN_ERROR.unknownChannel;
+    else if (sub === undefined) error = STAN_ERROR.invalidSubscription;
+    badInput.note(`${how} refused`, () => ({
+      clientId: clientId.slice(0, 100),
+      channel: subject.slice(0, 100),
+      answer: error,
+    }));
+    refuse(error);
+  }
 }

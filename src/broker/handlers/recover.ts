@@ -1,39 +1,59 @@
-import type { RecoveredSubscription } from '../../store/types/store.js';
+import type { Clock } from '../../clock/clock.js';
+import type { TimerWheel } from '../../clock/timer-wheel.js';
+import type { Logger } from '../../log/logger.js';
+import type { RecoveredSubscription, Store } from '../../store/types/store.js';
 import { Channel, durableKey } from '../state/channel.js';
+import type { Channels } from '../state/channels.js';
+import type { Clients } from '../state/clients.js';
+import type { EndedSubscriptions } from '../state/ended-subscriptions.js';
 import { groupKey, QueueGroup } from '../state/queue-group.js';
-import { Subscription } from '../state/subscription.js';
-import type { BrokerContext } from './context.js';
-import { deleteIfInactive, watchInactivity } from './inactivity.js';
+import { type AckWaitHandler, Subscription } from '../state/subscription.js';
+import type { BrokerOptions } from './broker-options.js';
+import type { Heartbeats } from './heartbeats.js';
+import type { Inactivity } from './inactivity.js';
+
+/** What the recovery of a broker needs. */
+export interface RecoverNeeds {
+  readonly options: Pick<BrokerOptions, 'limitsFor'>;
+  readonly channels: Pick<Channels, 'add' | 'all'>;
+  readonly clients: Pick<Clients, 'add' | 'get'>;
+  /** All that are online, by id. */
+  readonly subscriptions: Map<number, Subscription>;
+  readonly ended: Pick<EndedSubscriptions, 'addDurable'>;
+  readonly heartbeats: Pick<Heartbeats, 'begin'>;
+  readonly inactivity: Pick<Inactivity, 'watch'>;
+  readonly ackWait: AckWaitHandler;
+  readonly clock: Clock;
+  readonly wheel: Pick<TimerWheel, 'arm'>;
+  readonly store: Pick<Store, 'recovered' | 'removeSubscription'>;
+  readonly log: Logger;
+}
 
 /**
  * Builds channels, clients and subscriptions from what the store held. Clients go on as if nothing had happened: their
  * inboxes and ack inboxes are the same, and what was delivered and not acknowledged is in flight again.
  */
-export function recover(context: BrokerContext): void {
-  const { clients, subscriptions, logs } = context.store.recovered;
+export function recover(needs: RecoverNeeds): void {
+  const { clients, subscriptions, logs } = needs.store.recovered;
   const byChannelId = new Map<number, Channel>();
   for (const log of logs) {
-    const limits = context.options.limitsFor(log.name);
+    const limits = needs.options.limitsFor(log.name);
     log.setLimits(limits);
-    const channel = new Channel(log, limits, (inactive) => deleteIfInactive(context, inactive));
-    context.channels.add(channel);
+    const channel = new Channel(log, limits);
+    needs.channels.add(channel);
     byChannelId.set(log.id, channel);
   }
-  for (const record of clients) {
-    const client = context.newClientSession(record);
-    context.clients.add(client);
-    context.wheel.arm(client, context.options.heartbeatIntervalMs);
-  }
+  for (const record of clients) needs.clients.add(needs.heartbeats.begin(record));
   // Groups before their members.
   for (const recovered of subscriptions) {
     if (isGroupRecord(recovered)) recoverGroup(byChannelId, recovered);
   }
   for (const recovered of subscriptions) {
-    if (!isGroupRecord(recovered)) recoverSubscription(context, byChannelId, recovered);
+    if (!isGroupRecord(recovered)) recoverSubscription(needs, byChannelId, recovered);
   }
-  for (const channel of context.channels.all()) {
+  for (const channel of needs.channels.all()) {
     for (const group of channel.groups.values()) group.showLastSent();
-    if (!channel.hasActiveSubscriptions) watchInactivity(context, channel);
+    if (!channel.hasActiveSubscriptions) needs.inactivity.watch(channel);
   }
 }
 
@@ -50,40 +70,40 @@ function recoverGroup(channels: Map<number, Channel>, { record, pending }: Recov
 }
 
 function recoverSubscription(
-  context: BrokerContext,
+  needs: RecoverNeeds,
   channels: Map<number, Channel>,
   { record, pending }: RecoveredSubscription,
 ): void {
   const channel = channels.get(record.channelId);
   const group = channel?.groups.get(groupKey(record.queueGroup, record.isDurable));
   if (channel === undefined || (record.queueGroup !== '' && group === undefined)) {
-    context.log.error(
+    needs.log.error(
       { subscription: record },
       'subscription dropped: the store has no channel or group for it',
     );
-    context.store.removeSubscription(record.id);
+    needs.store.removeSubscription(record.id);
     return;
   }
-  const sub = new Subscription(record, channel, group, context.ackWait);
-  const client = record.isOnline ? context.clients.get(record.clientId) : undefined;
-  const nowMs = context.clock.monotonicMs();
+  const sub = new Subscription(record, channel, group, needs.ackWait);
+  const client = record.isOnline ? needs.clients.get(record.clientId) : undefined;
+  const nowMs = needs.clock.monotonicMs();
   for (const sequence of pending) sub.inFlight.add(sequence, nowMs + sub.ackWaitMs, 0);
   if (sub.durableName !== '') channel.durables.set(durableKey(sub.clientId, sub.durableName), sub);
   if (group !== undefined) group.lastSent = Math.max(group.lastSent, record.lastSent);
   if (client === undefined) {
-    if (sub.durableName !== '') context.ended.addDurable(sub);
+    if (sub.durableName !== '') needs.ended.addDurable(sub);
     return;
   }
   sub.client = client;
   client.subscriptions.add(sub);
-  context.subscriptions.set(sub.id, sub);
+  needs.subscriptions.set(sub.id, sub);
   channel.byInbox.set(sub.inbox, sub);
   channel.byAckInbox.set(sub.ackInbox, sub);
   if (group === undefined) channel.subscriptions.push(sub);
   else group.members.push(sub);
   sub.isStarted = true;
-  // The acks that were under way when the last broker ended are lost. Who waits for one before it gets anything new is not
-  // left waiting for its whole ack wait: its messages come again at once.
+  // The acks that were under way when the last broker ended are lost. A subscription that waits for one before it gets anything
+  // new does not wait for its whole ack wait: its messages come again at once.
   if (sub.isStalled) sub.inFlight.expireAll(nowMs);
-  if (sub.inFlight.size > 0) context.wheel.arm(sub, sub.inFlight.headDeadlineMs - nowMs);
+  if (sub.inFlight.size > 0) needs.wheel.arm(sub, sub.inFlight.headDeadlineMs - nowMs);
 }

@@ -1,3 +1,5 @@
+import type { RateLimitedLog } from '../../log/rate-limited.js';
+
 /**
  * What can be wrong with what comes in, in the words of the log and of the metric that counts it. A list, so that each is counted
  * from 0 on: Prometheus sees no increase in a series that begins at 1.
@@ -27,3 +29,6 @@ export const BAD_INPUT_KINDS = [
 ] as const;
 
 export type BadInputKind = (typeof BAD_INPUT_KINDS)[number];
+
+/** Where a handler notes what came in from outside and is wrong: counted, and logged now and then. */
+export type BadInput = Pick<RateLimitedLog<BadInputKind>, 'note'>;

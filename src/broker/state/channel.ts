@@ -1,15 +1,10 @@
-import type { WheelTimer } from '../../clock/timer-wheel.js';
 import type { ChannelLimits } from '../../config/channel-limits.js';
 import type { ChannelLog } from '../../store/types/store.js';
 import type { QueueGroup } from './queue-group.js';
 import type { Subscription } from './subscription.js';
 
-/**
- * A channel: its log, and who listens to it. As a wheel timer it wakes when it may have been inactive for too long.
- */
-export class Channel implements WheelTimer {
-  dueTick = -1;
-
+/** A channel: its log, and who listens to it. */
+export class Channel {
   /** Regular subscriptions, and durables that are online. */
   readonly subscriptions: Subscription[] = [];
   /** Durables, online or not, by `durableKey`. */
@@ -24,21 +19,15 @@ export class Channel implements WheelTimer {
   visible: number;
   /** Sequence up to which messages have been delivered to somebody, or nobody was connected to get them. */
   deliveredThrough: number;
-  /** When it was last used, on the monotonic clock: a message, or the end of its last subscription. */
-  usedAtMs = 0;
   /** Where it stands in the list of the batch that it last gained messages in. */
   gatedAt = 0;
   gatedIn = 0;
 
-  readonly #onInactive: (channel: Channel, nowMs: number) => void;
-
   constructor(
     readonly log: ChannelLog,
     readonly limits: ChannelLimits,
-    onInactive: (channel: Channel, nowMs: number) => void,
   ) {
     this.visible = this.deliveredThrough = log.lastSequence;
-    this.#onInactive = onInactive;
   }
 
   get name(): string {
@@ -57,10 +46,6 @@ export class Channel implements WheelTimer {
     if (this.subscriptions.length > 0) return true;
     for (const group of this.groups.values()) if (group.members.length > 0) return true;
     return false;
-  }
-
-  onTimer(nowMs: number): void {
-    this.#onInactive(this, nowMs);
   }
 }
 

@@ -1,4 +1,5 @@
-import { Broker, type BrokerParts } from '../../broker/broker.js';
+import { Broker } from '../../broker/broker.js';
+import type { BrokerParts } from '../../broker/wire.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
 import type { FileStore } from '../../store/file/file-store.js';
 import { type FileStoreOptions, openFileStore } from '../../store/file/open-file-store.js';

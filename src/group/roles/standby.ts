@@ -1,4 +1,4 @@
-import { ackSubject, publishSubject } from '../../broker/broker.js';
+import { ackSubject, publishSubject } from '../../broker/served-subjects.js';
 import { RELEASED } from '../../lease/lease.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';

@@ -1,5 +1,5 @@
 import type { CheckedLink } from '../../broker/check/self-check.js';
-import type { ClientPinger } from '../../broker/handlers/context.js';
+import type { ClientPinger } from '../../broker/handlers/client-pinger.js';
 import { systemClock } from '../../clock/clock.js';
 import type { NatsConfig } from '../../config/serve-config.js';
 import type { Logger } from '../../log/logger.js';

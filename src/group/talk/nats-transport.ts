@@ -1,4 +1,4 @@
-import type { ClientPinger } from '../../broker/handlers/context.js';
+import type { ClientPinger } from '../../broker/handlers/client-pinger.js';
 import type { BrokerLink } from '../../broker/state/broker-link.js';
 import type { LinkHandler } from '../../link/link-handler.js';
 

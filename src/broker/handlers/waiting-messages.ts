@@ -1,5 +1,5 @@
-import type { LinkHandler } from '../link/link-handler.js';
-import { copyBytes } from '../util/copy-bytes.js';
+import type { LinkHandler } from '../../link/link-handler.js';
+import { copyBytes } from '../../util/copy-bytes.js';
 
 /** Memory that messages lie in, one behind the other. A buffer for each of them would be much for the garbage collector. */
 interface Chunk {
