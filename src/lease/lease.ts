@@ -2,16 +2,18 @@ import { removeIfThere } from '../files/file-io.js';
 import { parseNames } from '../files/file-names.js';
 import type { StoreFs } from '../files/fs.js';
 import { makeApart } from '../files/inode-distance.js';
-import { isMissing, isNoSpace, StoreError } from '../files/store-error.js';
+import { isMissing, StoreError } from '../files/store-error.js';
 import {
   CHECKPOINT_DIRECTORY,
   JOURNAL_DIRECTORY,
   LEASE_DIRECTORY,
   SEGMENT_DIRECTORY,
 } from '../files/store-folder.js';
+import { FormerLease, NOT_YET } from './carry-over.js';
+import { askServer, newestState } from './lease-folder.js';
 
 /**
- * The state of the lease: the name of the one file in `reign/`. Whoever knows the exact name can change it, once.
+ * The state of the lease: the name of the one file in `lease/`. Whoever knows the exact name can change it, once.
  */
 export interface LeaseState {
   epoch: number;
@@ -19,16 +21,21 @@ export interface LeaseState {
   counter: number;
   /** Who terms; `RELEASED` for nobody. */
   holder: string;
+  /** It is where release 0.1.0 has it, see carry-over.ts. */
+  isFormer?: true;
 }
 
 export const RELEASED = 'released';
-const NAME = /^(\d{8,10})\.(\d{6,16})\.([A-Za-z0-9._@-]+)$/;
+/** Each name begins with the version of its format, so that a program knows what it looks at whatever else it has read before. */
+const FORMAT_VERSION = 1;
+const NAME = /^v1\.(\d{8,10})\.(\d{6,16})\.([A-Za-z0-9._@-]+)$/;
+const ANY_VERSION = /^v(\d+)\./;
 const MAX_HOLDER_LENGTH = 200;
 /** A listing while a file is being renamed may show no name, or both. */
 const LIST_ATTEMPTS = 10;
 
 export function leaseFileName({ epoch, counter, holder }: LeaseState): string {
-  return `${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}.${holder}`;
+  return `v${FORMAT_VERSION}.${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}.${holder}`;
 }
 
 /** @returns undefined if it is not the name of a state */
@@ -49,6 +56,7 @@ export class Lease {
   readonly #parent: string;
   readonly #isApart: boolean;
   readonly #dir: string;
+  readonly #former: FormerLease;
 
   /** @param isApart where it is made, it is made apart from other files, for it is to be renamed often: see inode-distance.ts */
   constructor(fs: StoreFs, dir: string, isApart = false) {
@@ -56,10 +64,12 @@ export class Lease {
     this.#parent = dir;
     this.#isApart = isApart;
     this.#dir = `${dir}/${LEASE_DIRECTORY}`;
+    this.#former = new FormerLease(fs, dir);
   }
 
   /**
    * Makes the folder, if there is none: released at epoch 0, or at the newest that has left files, if somebody has removed the folder.
+   * In a store of release 0.1.0, which has left files, it holds no state yet.
    *
    * @param unique makes the name of the prepared folder this process's own
    */
@@ -68,7 +78,8 @@ export class Lease {
     await this.#fs.makeDirectory(this.#parent);
     const prepared = `${this.#parent}/${LEASE_DIRECTORY}.${holderName(unique)}`;
     const epoch = await this.#newestEpoch();
-    const first = `${prepared}/${leaseFileName({ epoch, counter: 0, holder: RELEASED })}`;
+    const isFormer = epoch > 0 && (await this.#former.isThere());
+    const first = `${prepared}/${isFormer ? NOT_YET : leaseFileName({ epoch, counter: 0, holder: RELEASED })}`;
     const prepare = async (): Promise<void> => {
       await this.#fs.makeDirectory(prepared);
       const file = await this.#fs.open(first, 'create');
@@ -109,13 +120,25 @@ export class Lease {
    *
    * @throws StoreError if the folder holds something else
    */
-  async read(): Promise<LeaseState> {
+  read(): Promise<LeaseState> {
+    return this.#read(undefined);
+  }
+
+  async #read(unique: string | undefined): Promise<LeaseState> {
     let names: string[] = [];
+    let missing: unknown;
     for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
-      names = await this.#fs.list(this.#dir);
-      const state = newest(names);
+      try {
+        names = await this.#fs.list(this.#dir);
+        missing = undefined;
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        missing = error;
+      }
+      const state = this.#newest(names) ?? (await this.#former.read(unique));
       if (state !== undefined) return state;
     }
+    if (missing !== undefined && !(await this.#former.isThere())) throw missing;
     throw this.#damaged(names);
   }
 
@@ -125,10 +148,24 @@ export class Lease {
     let names: string[] = [];
     for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
       names = this.#fs.listSync(this.#dir);
-      const state = newest(names);
+      const state = this.#newest(names);
       if (state !== undefined) return state;
     }
     throw this.#damaged(names);
+  }
+
+  /** @throws StoreError if a newer program has been here */
+  #newest(names: readonly string[]): LeaseState | undefined {
+    for (const name of names) {
+      const version = Number(ANY_VERSION.exec(name)?.[1] ?? 0);
+      if (version > FORMAT_VERSION) {
+        throw new StoreError(
+          'newer-version',
+          `${this.#dir}/${name} is a lease of format version ${version}; this program knows versions up to ${FORMAT_VERSION}. Use a newer stanchion`,
+        );
+      }
+    }
+    return newestState(names, parseLeaseFileName);
   }
 
   #damaged(names: readonly string[]): StoreError {
@@ -136,26 +173,19 @@ export class Lease {
       'damaged',
       `${this.#dir} should hold one file whose name is the state of the lease, and holds ${
         names.length === 0 ? 'nothing' : names.join(', ')
-      }. With no broker running, put an empty file named 00000000.000000.${RELEASED} there, with the epoch raised to the highest in the store's file names`,
+      }. With no broker running, put an empty file named ${leaseFileName({ epoch: 0, counter: 0, holder: RELEASED })} there, with the epoch raised to the highest in the store's file names`,
     );
   }
 
   /**
-   * The same, past what a network mount remembers of the folder: a change of one's own makes it ask the server. Where there is no room for
-   * that, what it remembers has to do: whoever goes by an old state fails, and harms nobody.
+   * The same, past what a network mount remembers of the folder.
    *
    * @param unique the caller's own name
    */
   async readFresh(unique: string): Promise<LeaseState> {
-    const probe = `${this.#dir}/look.${holderName(unique)}`;
-    await removeIfThere(this.#fs, probe);
-    try {
-      await (await this.#fs.open(probe, 'create')).close();
-      await removeIfThere(this.#fs, probe);
-    } catch (error) {
-      if (!isNoSpace(error)) throw error;
-    }
-    return this.read();
+    const name = holderName(unique);
+    await askServer(this.#fs, `${this.#dir}/look.${name}`);
+    return this.#read(name);
   }
 
   /** @returns the next state, or 'lost' if `known` is no longer the state */
@@ -187,6 +217,7 @@ export class Lease {
    * @param epoch higher than that of `known`
    */
   async takeOver(known: LeaseState, epoch: number, holder: string): Promise<LeaseState | 'lost'> {
+    if (known.isFormer) await this.create(holder);
     const next = await this.#change(known, { epoch, counter: 0, holder: holderName(holder) });
     if (next !== 'lost') await this.settle(next);
     return next;
@@ -220,6 +251,7 @@ export class Lease {
   }
 
   #pathOf(state: LeaseState): string {
+    if (state.isFormer) return this.#former.pathOf(state);
     return `${this.#dir}/${leaseFileName(state)}`;
   }
 
@@ -232,22 +264,6 @@ export class Lease {
       throw error;
     }
   }
-}
-
-function newest(names: readonly string[]): LeaseState | undefined {
-  let state: LeaseState | undefined;
-  for (const name of names) {
-    const candidate = parseLeaseFileName(name);
-    if (candidate === undefined) continue;
-    if (
-      state === undefined ||
-      candidate.epoch > state.epoch ||
-      (candidate.epoch === state.epoch && candidate.counter > state.counter)
-    ) {
-      state = candidate;
-    }
-  }
-  return state;
 }
 
 export function sameLease(a: LeaseState, b: LeaseState): boolean {

@@ -105,7 +105,7 @@ for (let i = 0; i < Number(values.members); i++) {
   await member.matching(i === 0 ? /Streaming Server is ready/ : /Standby: watching/, START_MS);
 }
 
-const ages = new RenewalAges(join(store, 'reign'));
+const ages = new RenewalAges(join(store, 'lease'));
 const looking = setInterval(() => ages.look(), LOOK_MS);
 const endMs = performance.now() + Number(values.minutes) * 60_000;
 let messages = 0;

@@ -80,7 +80,7 @@ describe('a member of a group that is on another store', { concurrency: 3 }, () 
     await settled(1);
     const publisher = await client('p');
     await publisher.publish('foo', 'old');
-    const lease = (of: string): string => fs.readdirSync(join(of, 'reign')).join();
+    const lease = (of: string): string => fs.readdirSync(join(of, 'lease')).join();
     await copyStore(path, `${path}-copy`);
     fs.renameSync(path, `${path}-real`);
     fs.renameSync(`${path}-copy`, path);
@@ -95,7 +95,7 @@ describe('a member of a group that is on another store', { concurrency: 3 }, () 
       assert.deepEqual(log.matching(/^taking over in epoch 2/), []);
     }
     // Whoever looks at the copy finds it as it was left.
-    assert.match(lease(path), /^00000001\.\d+\.a@/);
+    assert.match(lease(path), /^v1\.00000001\.\d+\.a@/);
     publisher.drop();
   });
 });

@@ -110,7 +110,7 @@ export async function groupWorld(t: TestContext): Promise<GroupWorld> {
 
 /** Copies a store that is in use: right after its lease was renewed, since the next renewal renames a file of it. */
 export async function copyStore(from: string, to: string): Promise<void> {
-  const lease = (): string => readdirSync(join(from, 'reign')).join();
+  const lease = (): string => readdirSync(join(from, 'lease')).join();
   const before = lease();
   await waitFor(() => lease() !== before, 'a renewal');
   cpSync(from, to, { recursive: true });

@@ -145,7 +145,7 @@ describe('a handover in a group of brokers', { concurrency: 3 }, () => {
   it('works also where there can be no locks, and each member says so once', async (t) => {
     const { dir, members, start, settled, client, handOver } = await groupWorld(t);
     await mkdir(join(dir, 'store'));
-    await writeFile(join(dir, 'store', 'reign.locks'), '');
+    await writeFile(join(dir, 'store', 'lease.locks'), '');
     // Short: who has handed over does not take it back for three leases.
     const lease = { 'ft-lease': '300ms' };
     await Promise.all([start('a', lease), start('b', lease)]);
@@ -160,7 +160,7 @@ describe('a handover in a group of brokers', { concurrency: 3 }, () => {
     }
     await (await client('p')).publish('foo', 'x');
     for (const { log } of members) {
-      const said = log.all.filter((line) => /reign\.locks cannot be used/.test(line));
+      const said = log.all.filter((line) => /lease\.locks cannot be used/.test(line));
       assert.equal(said.length, 1, log.all.join('\n'));
     }
   });
@@ -204,7 +204,7 @@ describe('a handover in a group of brokers, looked at closely', () => {
     const { rename } = fs.promises;
     let stopping: Promise<void> | undefined;
     const take = t.mock.method(fs.promises, 'rename', async (from: string, to: string) => {
-      if (/\/0*1\.0*\.a@/.test(to)) stopping ??= first.broker.stop();
+      if (/\/v1\.0*1\.0*\.a@/.test(to)) stopping ??= first.broker.stop();
       return await rename(from, to);
     });
     const lease = { 'ft-lease': '4s' };

@@ -16,7 +16,7 @@ import { ManualClock } from '../clock/manual-clock.js';
 import { waitFor } from '../harness/wait.js';
 
 function directory(t: TestContext): string {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-reign-'));
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'stanchion-lease-'));
   t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
@@ -32,9 +32,9 @@ describe('the lease', () => {
     const dir = directory(t);
     const lease = new Lease(nodeFs, dir);
     await lease.create('one');
-    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.released']);
     assert.deepEqual(await lease.read(), { epoch: 0, counter: 0, holder: RELEASED });
-    assert.deepEqual(fs.readdirSync(dir), ['reign'], 'nothing else is left');
+    assert.deepEqual(fs.readdirSync(dir), ['lease'], 'nothing else is left');
   });
 
   it('is born behind the newest epoch that has left files, if it was removed', async (t) => {
@@ -60,16 +60,16 @@ describe('the lease', () => {
     };
     await new Lease(counting, dir, true).create('one');
     assert.ok(made > 32, `${made} files were made`);
-    assert.deepEqual(fs.readdirSync(dir), ['reign']);
-    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000000.000000.released']);
+    assert.deepEqual(fs.readdirSync(dir), ['lease']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.released']);
   });
 
   it('is made once by many at the same time', async (t) => {
     const dir = directory(t);
     const terms = Array.from({ length: 10 }, (_, i) => new Lease(nodeFs, dir, i % 2 === 0));
     await Promise.all(terms.map((lease, i) => lease.create(`candidate-${i}`)));
-    assert.deepEqual(fs.readdirSync(dir), ['reign']);
-    assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
+    assert.deepEqual(fs.readdirSync(dir), ['lease']);
+    assert.equal(fs.readdirSync(`${dir}/lease`).length, 1);
   });
 
   it('changes only for who knows its exact name', async (t) => {
@@ -80,7 +80,7 @@ describe('the lease', () => {
     assert.ok(first !== 'lost');
     const second = await lease.renew(first);
     assert.ok(second !== 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000001.000001.one']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000001.000001.one']);
     assert.equal(await lease.renew(first), 'lost');
     assert.equal(await lease.takeOver(first, 2, 'two'), 'lost');
     assert.equal(await lease.release(first), 'lost');
@@ -88,7 +88,7 @@ describe('the lease', () => {
     assert.ok(third !== 'lost');
     assert.equal(await lease.renew(second), 'lost');
     assert.ok((await lease.release(third)) !== 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000002.000001.released']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000002.000001.released']);
   });
 
   it('ends for its holder when it is taken over from a name that no member made', async (t) => {
@@ -97,13 +97,13 @@ describe('the lease', () => {
     await lease.create('one');
     const first = await lease.takeOver(await lease.read(), 1, 'one');
     assert.ok(first !== 'lost');
-    for (const name of ['00000050.000000.foreign', '00000000.000007.old', 'README'])
-      fs.writeFileSync(`${dir}/reign/${name}`, '');
+    for (const name of ['v1.00000050.000000.foreign', 'v1.00000000.000007.old', 'README'])
+      fs.writeFileSync(`${dir}/lease/${name}`, '');
     const found = await lease.read();
     assert.equal(found.epoch, 50);
     assert.ok((await lease.takeOver(found, 51, 'two')) !== 'lost');
     assert.equal(await lease.renew(first), 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/reign`).sort(), ['00000051.000000.two', 'README']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`).sort(), ['README', 'v1.00000051.000000.two']);
   });
 
   it('is taken from a holder that goes on renewing another name meanwhile, and where a mount remembers an old one', async (t) => {
@@ -114,7 +114,7 @@ describe('the lease', () => {
       ...nodeFs,
       list: async (folder) => {
         const names = await nodeFs.list(folder);
-        if (++lists > 3) return [...names, '00000001.000009.remembered'];
+        if (++lists > 3) return [...names, 'v1.00000001.000009.remembered'];
         // It renews between the listing and what follows.
         const next = await new Lease(nodeFs, dir).renew(one);
         if (next !== 'lost') one = next;
@@ -126,12 +126,12 @@ describe('the lease', () => {
       (await new Lease(nodeFs, dir).takeOver({ epoch: 0, counter: 0, holder: RELEASED }, 1, 'one')) !==
         'lost',
     );
-    fs.writeFileSync(`${dir}/reign/00000050.000000.foreign`, '');
+    fs.writeFileSync(`${dir}/lease/v1.00000050.000000.foreign`, '');
     const next = await new Lease(busy, dir).takeOver({ epoch: 50, counter: 0, holder: 'foreign' }, 51, 'two');
     assert.ok(next !== 'lost');
     assert.equal(one.counter, 3);
     assert.equal(await new Lease(nodeFs, dir).renew(one), 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/reign`), ['00000051.000000.two']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000051.000000.two']);
   });
 
   it('takes any text as a holder and gives the name back', () => {
@@ -161,12 +161,12 @@ describe('the lease', () => {
       epochs,
       Array.from({ length: epochs.length }, (_, i) => i + 1),
     );
-    assert.equal(fs.readdirSync(`${dir}/reign`).length, 1);
+    assert.equal(fs.readdirSync(`${dir}/lease`).length, 1);
   });
 });
 
 describe('the lock of an epoch', () => {
-  const lockedIn = (dir: string): string[] => fs.readdirSync(`${dir}/reign.locks`);
+  const lockedIn = (dir: string): string[] => fs.readdirSync(`${dir}/lease.locks`);
 
   it('is had by one, and free again when it is given back', async (t) => {
     const dir = directory(t);
@@ -240,7 +240,7 @@ describe('the lease of a broker alone', () => {
 
     readonly #rename = async (from: string, to: string): Promise<void> => {
       await nodeFs.rename(from, to);
-      if (!this.isForgetful || !from.includes('/reign/')) return;
+      if (!this.isForgetful || !from.includes('/lease/')) return;
       this.forgotten++;
       await nodeFs.rename(from, to);
     };
@@ -397,13 +397,13 @@ describe('the lease of a broker alone', () => {
     assert.match(lost[0]!.message, /store has been replaced by a copy .* This broker must stop/);
     await assert.rejects(held.fence(), { code: 'lost' });
     await held.release();
-    assert.match(fs.readdirSync(`${store}/reign`).join(), /^00000001\.\d+\.node-1@/);
+    assert.match(fs.readdirSync(`${store}/lease`).join(), /^v1\.00000001\.\d+\.node-1@/);
     assert.equal(lost.length, 1);
   });
 
   it('is taken without a lock where there can be none, and one log line says so and what to do', async (t) => {
     const dir = directory(t);
-    fs.writeFileSync(`${dir}/reign.locks`, 'something');
+    fs.writeFileSync(`${dir}/lease.locks`, 'something');
     const told: string[] = [];
     const lock = candidateLock(nodeFs, dir, (message) => told.push(message));
     for (let epoch = 1; epoch <= 3; epoch++) {
@@ -414,18 +414,18 @@ describe('the lease of a broker alone', () => {
     const [first, ...others] = told;
     assert.match(
       first ?? 'nothing',
-      new RegExp(`^${dir}/reign.locks cannot be used, .*: EEXIST: .* or remove it`),
+      new RegExp(`^${dir}/lease.locks cannot be used, .*: EEXIST: .* or remove it`),
     );
     assert.deepEqual(others, []);
-    assert.equal(fs.readFileSync(`${dir}/reign.locks`, 'utf8'), 'something');
+    assert.equal(fs.readFileSync(`${dir}/lease.locks`, 'utf8'), 'something');
     // Mended, and broken again.
-    fs.rmSync(`${dir}/reign.locks`);
+    fs.rmSync(`${dir}/lease.locks`);
     await (await take(t, dir, { lock })).release();
     assert.equal(told.length, 1);
-    fs.rmSync(`${dir}/reign.locks`, { recursive: true });
-    fs.symlinkSync(`${dir}/nowhere`, `${dir}/reign.locks`);
+    fs.rmSync(`${dir}/lease.locks`, { recursive: true });
+    fs.symlinkSync(`${dir}/nowhere`, `${dir}/lease.locks`);
     await (await take(t, dir, { lock })).release();
-    assert.match(told[1] ?? 'nothing', /reign.locks cannot be used, .*: ENOENT: /);
+    assert.match(told[1] ?? 'nothing', /lease.locks cannot be used, .*: ENOENT: /);
   });
 
   it('goes one epoch on when a candidate died with the lock of the next one', async (t) => {

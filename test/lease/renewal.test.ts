@@ -102,7 +102,7 @@ describe('a term kept by two threads', () => {
   }
 
   function stateNow(): LeaseState {
-    const names = readdirSync(join(dir, 'reign'));
+    const names = readdirSync(join(dir, 'lease'));
     for (const name of names) {
       const state = parseLeaseFileName(name);
       if (state !== undefined) return state;
@@ -128,7 +128,7 @@ describe('a term kept by two threads', () => {
       const known = stateNow();
       const next = { epoch: known.epoch + 1, counter: 0, holder: 'other' };
       try {
-        renameSync(join(dir, 'reign', leaseFileName(known)), join(dir, 'reign', leaseFileName(next)));
+        renameSync(join(dir, 'lease', leaseFileName(known)), join(dir, 'lease', leaseFileName(next)));
         return next;
       } catch {
         // Renewed in between.

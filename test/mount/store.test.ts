@@ -79,7 +79,7 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
       assert.equal(await (byA === 'lost' ? two : one).takeOver(state, epoch, 'late'), 'lost');
       state = byA === 'lost' ? (byB as LeaseState) : byA;
     }
-    assert.equal(fs.readdirSync(`${onA}/reign`).length, 1);
+    assert.equal(fs.readdirSync(`${onA}/lease`).length, 1);
   });
 
   it('give a store one identity, also when both saw that there was none', async () => {

@@ -92,7 +92,7 @@ describe('a takeover on a full disk', () => {
   });
 
   it('does not wait for room for the lock of its epoch', async () => {
-    const { cluster } = await fullAfter(0, '/reign.locks/');
+    const { cluster } = await fullAfter(0, '/lease.locks/');
     assert.ok((await kill(cluster, 10_000)) < 2_000);
     assert.equal(cluster.active?.member?.epoch, 2);
   });
@@ -106,7 +106,7 @@ describe('a takeover where no lock can be made though there is room', () => {
       leaseMs: 600,
       storage: { isNetwork: true, cacheMs: 0, lostAnswers: 0, slowTails: 0 },
       limitsFor: () => NO_LIMITS,
-      mutation: { fs: (real) => withoutFilesIn('/reign.locks/', real, () => 'EACCES') },
+      mutation: { fs: (real) => withoutFilesIn('/lease.locks/', real, () => 'EACCES') },
     });
     for (const node of cluster.nodes) node.start();
     await world.run(20_000, () => cluster.active !== undefined);
@@ -124,7 +124,7 @@ describe('a takeover where no lock can be made though there is room', () => {
     assert.equal(cluster.active?.member.epoch, 11);
     for (const { name } of cluster.nodes) {
       const said = world.trace.filter(
-        (line) => / warn: .*reign\.locks cannot be used/.test(line) && line.includes(` ${name}@`),
+        (line) => / warn: .*lease\.locks cannot be used/.test(line) && line.includes(` ${name}@`),
       );
       assert.equal(said.length, 1, `${name}: ${said.join('\n')}`);
       assert.match(said[0]!, /: EACCES.* Make it a folder in which this process can make folders/);

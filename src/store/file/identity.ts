@@ -4,10 +4,16 @@ import { errorCode } from '../../files/fs-error.js';
 import { isSelfTestFile } from '../../files/self-test.js';
 import { isMissing, StoreError } from '../../files/store-error.js';
 import { IDENTITY_FILE, LEASE_DIRECTORY } from '../../files/store-folder.js';
-import { FORMAT_VERSION } from '../format/file-header.js';
+import { FORMER_LEASE_DIRECTORY } from '../../lease/carry-over.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
 
-/** What `stanchion.json` says: whose store this is. Written once. */
+/**
+ * Of the store as a whole: what lies where. Since 2, the lease lies in `lease/`; a store of 1, as release 0.1.0 made it, is carried over
+ * by the first term that opens it (carry-over.ts). The binary files in it have versions of their own.
+ */
+export const STORE_VERSION = 2;
+
+/** What `stanchion.json` says: whose store this is. Written once; only the version is raised. */
 export interface StoreIdentity {
   formatVersion: number;
   clusterId: string;
@@ -25,7 +31,7 @@ export interface IdentityOptions {
 }
 
 /** What may lie in a directory that is to become a store: a mount point's own, and what claiming the lease leaves. */
-const HARMLESS = new Set(['lost+found', LEASE_DIRECTORY]);
+const HARMLESS = new Set(['lost+found', LEASE_DIRECTORY, FORMER_LEASE_DIRECTORY]);
 
 /**
  * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses. Whoever is
@@ -39,7 +45,7 @@ export async function openIdentity(options: IdentityOptions): Promise<StoreIdent
   if (found !== undefined) return found;
   await fs.makeDirectory(dir);
   const identity: StoreIdentity = {
-    formatVersion: FORMAT_VERSION,
+    formatVersion: STORE_VERSION,
     clusterId,
     storeId: newStoreId(options.random),
     createdAt: new Date(Number(options.clock.wallNs() / 1_000_000n)).toISOString(),
@@ -95,7 +101,8 @@ export async function checkIdentity(
 }
 
 function isHarmless(name: string): boolean {
-  if (HARMLESS.has(name) || name.startsWith(`${LEASE_DIRECTORY}.`) || isSelfTestFile(name)) return true;
+  if (HARMLESS.has(name) || isSelfTestFile(name)) return true;
+  if (name.startsWith(`${LEASE_DIRECTORY}.`) || name.startsWith(`${FORMER_LEASE_DIRECTORY}.`)) return true;
   return name.startsWith(`${IDENTITY_FILE}.`) && name.endsWith('.tmp');
 }
 
@@ -112,10 +119,10 @@ export async function readIdentity(fs: StoreFs, dir: string): Promise<StoreIdent
   const identity = value as Partial<StoreIdentity> | undefined;
   if (typeof identity?.formatVersion !== 'number') throw notAnIdentity(path);
   // Before anything else is looked at: a newer version may have other fields.
-  if (identity.formatVersion > FORMAT_VERSION) {
+  if (identity.formatVersion > STORE_VERSION) {
     throw new StoreError(
       'newer-version',
-      `${path} has format version ${identity.formatVersion}; this program knows versions up to ${FORMAT_VERSION}. Use a newer stanchion`,
+      `${path} has format version ${identity.formatVersion}; this program knows versions up to ${STORE_VERSION}. Use a newer stanchion`,
     );
   }
   const { formatVersion, clusterId, storeId, createdAt } = identity;

@@ -6,6 +6,7 @@ import { type FsCalls, uncounted } from '../../files/fs-calls.js';
 import { testFileSystem } from '../../files/self-test.js';
 import { StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { carryOver } from '../../lease/carry-over.js';
 import { Measures } from '../../measures/measures.js';
 import { SEGMENT_SHARE } from '../journal/file-journal-room.js';
 import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
@@ -15,7 +16,7 @@ import type { RandomBytes } from '../types/store-id.js';
 import type { ContinuedTime } from '../types/store-time.js';
 import { FileStore } from './file-store.js';
 import { createFirstJournalFile, removeNeedless } from './first-journal.js';
-import { checkIdentity, openIdentity } from './identity.js';
+import { checkIdentity, openIdentity, STORE_VERSION } from './identity.js';
 import { LogOwner } from './log-owner.js';
 import { recover } from './recovery.js';
 
@@ -103,7 +104,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
       warn(`There is no room to try the file system of ${dir}. It was tried when the store was made`);
     });
   }
-  const { storeId } = await openIdentity({ ...options, fs });
+  const { storeId, formatVersion } = await openIdentity({ ...options, fs });
+  if (formatVersion < STORE_VERSION) await carryOver({ fs, dir, epoch, unique, warn });
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
     await fs.makeDirectory(`${dir}/${name}`);
   await fs.syncDirectory(dir);

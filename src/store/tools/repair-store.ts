@@ -1,7 +1,9 @@
 import { writeAtomically } from '../../files/file-io.js';
 import { isGone, StoreError } from '../../files/store-error.js';
 import { IDENTITY_FILE, LEASE_DIRECTORY } from '../../files/store-folder.js';
+import { carryOver, FORMER_LEASE_DIRECTORY, FormerLease } from '../../lease/carry-over.js';
 import { Lease } from '../../lease/lease.js';
+import { STORE_VERSION } from '../file/identity.js';
 import type { RandomBytes } from '../types/store-id.js';
 import type { InspectOptions } from './inspect.js';
 import { DAMAGED_DIRECTORY, keepAside, type RepairReport, repair, reportOf } from './repair.js';
@@ -90,6 +92,10 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
       await keepAside(fs, dir, epoch, [`${dir}/${IDENTITY_FILE}`]);
       await writeAtomically(fs, dir, IDENTITY_FILE, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
     }
+    if (identity.formatVersion < STORE_VERSION) {
+      const unique = Buffer.from(options.random(6)).toString('hex');
+      await carryOver({ fs, dir, epoch, unique, warn: (message) => told.push(message) });
+    }
     const keptIn = await repair({ ...options, storeId, epoch, fence }, found);
     const after = await storeVerify(options);
     if (after.damages.length > 0) {
@@ -112,7 +118,7 @@ async function problemOfLease({ fs, dir }: InspectOptions): Promise<StoreError |
     return undefined;
   } catch (error) {
     if (isGone(error)) return undefined;
-    if (error instanceof StoreError) return error;
+    if (error instanceof StoreError && error.code === 'damaged') return error;
     throw error;
   }
 }
@@ -120,9 +126,13 @@ async function problemOfLease({ fs, dir }: InspectOptions): Promise<StoreError |
 async function setLeaseAside({ fs, dir, random }: RepairStoreOptions): Promise<void> {
   const folder = `${dir}/${DAMAGED_DIRECTORY}`;
   await fs.makeDirectory(folder);
-  await fs.rename(
-    `${dir}/${LEASE_DIRECTORY}`,
-    `${folder}/${LEASE_DIRECTORY}.${Buffer.from(random(6)).toString('hex')}`,
-  );
+  const suffix = Buffer.from(random(6)).toString('hex');
+  const names = (await new FormerLease(fs, dir).isThere())
+    ? [LEASE_DIRECTORY, FORMER_LEASE_DIRECTORY]
+    : [LEASE_DIRECTORY];
+  for (const name of names) {
+    if ((await fs.status(`${dir}/${name}`)) !== undefined)
+      await fs.rename(`${dir}/${name}`, `${folder}/${name}.${suffix}`);
+  }
   await fs.syncDirectory(dir);
 }

@@ -2,9 +2,10 @@ import { readWhole } from '../../files/file-io.js';
 import type { StoreFs } from '../../files/fs.js';
 import { StoreError } from '../../files/store-error.js';
 import { IDENTITY_FILE } from '../../files/store-folder.js';
+import { FORMER_VERSION, FormerLease } from '../../lease/carry-over.js';
 import { crc32 } from '../../util/crc.js';
-import { readIdentity, type StoreIdentity } from '../file/identity.js';
-import { FILE_HEADER_BYTES, FORMAT_VERSION, storeIdOf } from '../format/file-header.js';
+import { readIdentity, STORE_VERSION, type StoreIdentity } from '../file/identity.js';
+import { FILE_HEADER_BYTES, storeIdOf } from '../format/file-header.js';
 import { readWhatCanBeRead } from '../segments/segment-scan.js';
 import { type InspectOptions, listFiles, requireIdentity } from './inspect.js';
 
@@ -36,7 +37,8 @@ export async function salvageIdentity(
   try {
     found = await readIdentity(fs, dir);
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
+    // A newer program's store is not damaged: it is not understood.
+    if (!(error instanceof StoreError) || error.code === 'newer-version') throw error;
   }
   if (found?.storeId === storeId) {
     if (clusterId === undefined || clusterId === found.clusterId)
@@ -62,7 +64,7 @@ export async function salvageIdentity(
   }
   const createdAt = /"createdAt": "([^"\\\n]+)"\n/.exec(text)?.[1] ?? new Date(0).toISOString();
   return {
-    identity: { formatVersion: FORMAT_VERSION, clusterId: name, storeId, createdAt },
+    identity: { formatVersion: await versionOf(fs, dir), clusterId: name, storeId, createdAt },
     isDamaged: true,
   };
 }
@@ -82,6 +84,11 @@ async function storeIdOfFiles({ fs, dir }: InspectOptions): Promise<string | und
     }
   }
   return [...votes].sort(([, a], [, b]) => b - a)[0]?.[0];
+}
+
+/** As the store's lease shows it. */
+async function versionOf(fs: StoreFs, dir: string): Promise<number> {
+  return (await new FormerLease(fs, dir).isThere()) ? FORMER_VERSION : STORE_VERSION;
 }
 
 async function readText(fs: StoreFs, path: string): Promise<string> {

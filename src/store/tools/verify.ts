@@ -53,6 +53,7 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
   );
   // A term that is gone altogether is made anew; one without its file keeps brokers from starting.
   await new Lease(fs, dir).read().catch((error: unknown) => {
+    if (error instanceof StoreError && error.code === 'newer-version') throw error;
     if (!isGone(error)) note(result, error);
   });
   const [journals, segments, checkpoints] = await listFiles(fs, dir);

@@ -114,7 +114,7 @@ describe('a term whose lock is no longer its own', () => {
       held.end.why,
       /lock of epoch 1 is no longer its own, though nobody has taken the lease: ENOENT/,
     );
-    assert.match(held.end.why, /\/store\/reign\.locks/);
+    assert.match(held.end.why, /\/store\/lease\.locks/);
   });
 
   it('has one end, whatever else happens meanwhile', async () => {

@@ -285,7 +285,7 @@ describe('damage', () => {
     const lease = new Lease(fs, DIR);
     await lease.create('a');
     assert.deepEqual((await storeVerify({ fs, clock, dir: DIR })).damages, []);
-    for (const path of fs.paths().filter((name) => name.includes('/reign/'))) await fs.unlink(path);
+    for (const path of fs.paths().filter((name) => name.includes('/lease/'))) await fs.unlink(path);
     const { damages } = await storeVerify({ fs, clock, dir: DIR });
     assert.match(
       damages.map(({ what }) => what).join(),

@@ -1,0 +1,126 @@
+// A store of release 0.1.0, and the program that made it.
+
+import fs from 'node:fs';
+import { writeFile } from '../../../src/files/file-io.js';
+import type { OpenMode, StoreFile, StoreFs } from '../../../src/files/fs.js';
+
+interface Fixture {
+  entries: { path: string; bytes?: number; content?: string }[];
+}
+
+export const FORMER_CLUSTER_ID = 'c';
+/** What is in it, by channel. */
+export const FORMER_MESSAGES: Readonly<Record<string, number>> = { orders: 30, news: 5 };
+
+/** Puts the store there that 0.1.0 has left. Its lease was given back in epoch 2. */
+export async function putFormerStore(storeFs: StoreFs, dir: string): Promise<void> {
+  const text = fs.readFileSync(new URL('./store-0.1.0.json', import.meta.url), 'utf8');
+  const { entries } = JSON.parse(text) as Fixture;
+  const folders = [dir];
+  await storeFs.makeDirectory(dir);
+  for (const { path, bytes, content } of entries) {
+    if (bytes === undefined) {
+      folders.push(`${dir}/${path}`);
+      await storeFs.makeDirectory(`${dir}/${path}`);
+      continue;
+    }
+    const whole = Buffer.alloc(bytes);
+    Buffer.from(content ?? '', 'base64').copy(whole);
+    await writeFile(storeFs, `${dir}/${path}`, whole);
+  }
+  for (const folder of folders) await storeFs.syncDirectory(folder);
+}
+
+const FORMER_STATE = /^\d{8,10}\.\d{6,16}\./;
+const VERSION = /"formatVersion": (\d)/;
+
+/**
+ * Release 0.1.0 as far as the carrying over goes: the program of today, on a file system that shows it the names and the version of
+ * today where those of 0.1.0 are, and writes those of 0.1.0 where it writes its own. All else it does as 0.1.0 did.
+ */
+export function asFormerProgram(real: StoreFs, dir: string): StoreFs {
+  const onDisk = (path: string): string => {
+    if (!path.startsWith(`${dir}/`)) return path;
+    const [top, ...rest] = path.slice(dir.length + 1).split('/') as [string, ...string[]];
+    // It knows of no lease before its own.
+    if (/^reign(\.|$)/.test(top)) return `${dir}/unknown.${top}`;
+    if (!/^lease(\.|$)/.test(top)) return path;
+    return [dir, top.replace('lease', 'reign'), ...rest.map((name) => name.replace(/^v1\./, ''))].join('/');
+  };
+  const shown = (path: string, names: readonly string[]): string[] => {
+    if (path === dir) {
+      const unknown = names.map((name) => (/^lease(\.|$)/.test(name) ? `unknown.${name}` : name));
+      return unknown.map((name) => name.replace(/^reign(?=\.|$)/, 'lease'));
+    }
+    if (path !== `${dir}/lease`) return [...names];
+    return names.map((name) => (FORMER_STATE.test(name) ? `v1.${name}` : name));
+  };
+  const { renameSync, listSync, freeBytes } = real;
+  return {
+    open: async (path: string, mode: OpenMode) => {
+      const file = await real.open(onDisk(path), mode);
+      return path.startsWith(`${dir}/stanchion.json`) ? new FormerIdentity(file) : file;
+    },
+    readSync: (path, ...rest) => real.readSync(onDisk(path), ...rest),
+    rename: (from, to) => real.rename(onDisk(from), onDisk(to)),
+    link: (from, to) => real.link(onDisk(from), onDisk(to)),
+    unlink: (path) => real.unlink(onDisk(path)),
+    makeDirectory: (path) => real.makeDirectory(onDisk(path)),
+    removeDirectory: (path) => real.removeDirectory(onDisk(path)),
+    list: async (path) => shown(path, await real.list(onDisk(path))),
+    status: (path) => real.status(onDisk(path)),
+    syncDirectory: (path) => real.syncDirectory(onDisk(path)),
+    ...(renameSync && { renameSync: (from: string, to: string) => renameSync(onDisk(from), onDisk(to)) }),
+    ...(listSync && { listSync: (path: string) => shown(path, listSync(onDisk(path))) }),
+    ...(freeBytes && { freeBytes: (path: string) => freeBytes(onDisk(path)) }),
+  };
+}
+
+/** Its version is one less on the disk. */
+class FormerIdentity implements StoreFile {
+  readonly #real: StoreFile;
+
+  constructor(real: StoreFile) {
+    this.#real = real;
+  }
+
+  write(
+    buffer: Buffer,
+    start: number,
+    end: number,
+    position: number,
+    done: (error: Error | null, written: number) => void,
+  ): void {
+    const copy = Buffer.from(buffer);
+    shiftVersion(copy, -1);
+    this.#real.write(copy, start, end, position, done);
+  }
+
+  async read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
+    const bytes = await this.#real.read(buffer, start, end, position);
+    shiftVersion(buffer.subarray(start, start + bytes), 1);
+    return bytes;
+  }
+
+  size(): Promise<number> {
+    return this.#real.size();
+  }
+
+  sync(): Promise<void> {
+    return this.#real.sync();
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return this.#real.truncate(bytes);
+  }
+
+  close(): Promise<void> {
+    return this.#real.close();
+  }
+}
+
+function shiftVersion(text: Buffer, by: number): void {
+  const found = VERSION.exec(text.toString('latin1'));
+  if (found === null) return;
+  text.write(String(Number(found[1]) + by), found.index + found[0].length - 1, 'latin1');
+}
