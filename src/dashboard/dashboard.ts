@@ -5,12 +5,12 @@ import { EventFeed } from './event-feed.js';
 import { type GroupView, groupView } from './group-rows.js';
 import { History, SAMPLE_MS } from './history.js';
 
-/** A page that hears nothing for three of them says that nobody answers. */
+/** A page that receives nothing for three beats says that the broker does not answer. */
 const BEAT_MS = 1_000;
 
 /**
- * The dashboard of one node: samples whoever serves, this process or another one through NATS, and tells the pages that are
- * open. It samples always, so that there is an hour to see, and that a takeover is a gap in it and not its end.
+ * The dashboard of one node. It samples the active, which is this process or another one through NATS, and sends each sample to the
+ * open pages. It samples without pages too, so that a page shows the last hour, in which a takeover is a gap.
  */
 export class Dashboard {
   readonly #node: MonitoredNode;
@@ -30,7 +30,7 @@ export class Dashboard {
   start(): void {
     this.#timer = setInterval(() => void this.#sample(), SAMPLE_MS);
     this.#timer.unref();
-    this.#beats = setInterval(() => this.#feed.tell('beat', 0), BEAT_MS);
+    this.#beats = setInterval(() => this.#feed.send('beat', 0), BEAT_MS);
     this.#beats.unref();
   }
 
@@ -40,40 +40,40 @@ export class Dashboard {
     this.#feed.close();
   }
 
-  /** The broker or member has completed its start. */
+  /** Whether the broker or member has completed its start. */
   get isStarted(): boolean {
     return this.#node.isStarted;
   }
 
-  /** Answers for the broker in this process. @returns undefined if there is none that serves */
+  /** Answers for the broker in this process. @returns undefined if it does not serve */
   answer(request: ViewRequest): Promise<ViewAnswer> | undefined {
     const { broker, health } = this.#node;
     return broker === undefined || !health.isReady ? undefined : this.#view.answer(broker, request);
   }
 
-  /** Asks whoever serves. @returns undefined if nobody has answered */
+  /** Asks the active. @returns undefined if there was no answer */
   async ask(request: ViewRequest): Promise<ViewAnswer | undefined> {
     const own = this.answer(request);
     return own === undefined ? await this.#node.group?.askActive?.(request) : await own;
   }
 
-  /** All that a page needs at its start. */
+  /** The state that a page needs at its start. */
   async state(): Promise<unknown> {
     const group = await this.#lookAtGroup();
     return { group, summary: this.#summary ?? null, history: this.#history.columns() };
   }
 
-  /** From now on, until the page is closed. @returns false if there are too many */
+  /** Sends events to a page until it is closed. @returns false if too many pages are open */
   follow(response: ServerResponse): boolean {
     return this.#feed.add(response);
   }
 
   async #sample(): Promise<void> {
-    // The one before is still waiting for an answer.
+    // The sample before may still wait for an answer.
     if (this.#isSampling) return;
     this.#isSampling = true;
     try {
-      // Each may be waiting for a member that stands still.
+      // Both run at once, since each may wait for a member that is paused.
       const [answer, group] = await Promise.all([
         this.ask({ kind: 'summary' }),
         this.#feed.isEmpty ? undefined : this.#lookAtGroup(),
@@ -81,9 +81,9 @@ export class Dashboard {
       this.#summary = answer !== undefined && 'messagesIn' in answer ? answer : undefined;
       const points = this.#history.add(this.#summary, Date.now());
       if (group === undefined) return;
-      this.#feed.tell('sample', { points, summary: this.#summary ?? null, group });
+      this.#feed.send('sample', { points, summary: this.#summary ?? null, group });
     } catch {
-      // The next one tells. What was found before is not shown for now.
+      // The next sample tries again. Until then no old summary is shown.
       this.#summary = undefined;
     } finally {
       this.#isSampling = false;

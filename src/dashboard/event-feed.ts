@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 
-/** As many dashboards are open at one broker at most. */
+/** Limit of open pages per broker. */
 export const MAX_PAGES = 32;
-/** What a page that does not read may have waiting before it is let go. It comes back by itself. */
+/** Limit of unread bytes of a page. Beyond it the page is disconnected, and connects again by itself. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
-/** Server-sent events, to all pages that are open. */
+/** Sends server-sent events to all open pages. */
 export class EventFeed {
   readonly #pages = new Set<ServerResponse>();
 
@@ -13,7 +13,7 @@ export class EventFeed {
     return this.#pages.size === 0;
   }
 
-  /** @returns false if there are too many already */
+  /** @returns false if too many pages are open */
   add(response: ServerResponse): boolean {
     if (this.#pages.size >= MAX_PAGES) return false;
     this.#pages.add(response);
@@ -27,7 +27,7 @@ export class EventFeed {
     return true;
   }
 
-  tell(event: string, data: unknown): void {
+  send(event: string, data: unknown): void {
     const text = `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
     for (const page of this.#pages) {
       if (page.writableLength > MAX_WAITING_BYTES) page.destroy();

@@ -14,11 +14,11 @@ export interface TakeoverRow {
   readonly recoveryMs: number | null;
 }
 
-/** The group at a glance, as this node sees it. */
+/** The group as this node sees it. */
 export interface GroupView {
   readonly node: string;
   readonly clusterId: string;
-  /** null: a broker alone. */
+  /** null for a lone broker. */
   readonly group: string | null;
   readonly role: string;
   readonly health: { readonly isReady: boolean; readonly reasons: readonly string[] };
@@ -27,21 +27,21 @@ export interface GroupView {
   readonly takeovers: readonly TakeoverRow[];
 }
 
-/** @param answers of the members that have answered; undefined for a broker alone */
+/** @param answers the status of each member that has answered; undefined for a lone broker */
 export function groupView(node: MonitoredNode, answers: readonly MemberStatus[] | undefined): GroupView {
   const { isHealthy, isReady, reasons } = node.health;
   const view = { node: node.name, clusterId: node.clusterId, health: { isReady, reasons } };
   if (node.group === undefined || answers === undefined)
     return { ...view, group: null, role: 'alone', members: [aloneRow(node)], takeovers: [] };
   const { name, member, ownStatus } = node.group;
-  // It is asked over NATS too, which may be away. What it knows of itself and of the others is here.
+  // This node also answers over NATS, which may be down. Its own status needs no NATS.
   const own = ownStatus?.();
   const problem = own?.trouble ?? (isHealthy ? null : (reasons[0] ?? null));
   const members =
     own === undefined
       ? answers
-      : [{ ...own, problem }, ...answers.filter((each) => each.member !== own.member)];
-  // Of what the members know each may have missed something.
+      : [{ ...own, trouble: problem }, ...answers.filter((each) => each.member !== own.member)];
+  // Each member may have missed some takeovers, so their histories are merged.
   const known = new Map<number, KnownTakeover>();
   for (const takeover of [
     ...members.flatMap(({ takeoverHistory = [] }) => takeoverHistory),

@@ -1,6 +1,6 @@
 import type { Buckets, Summary } from '../monitor/view.js';
 
-/** What the charts show, a number for each moment; null where nothing is known. */
+/** The series of the charts. Each has a number per sample, or null if it is unknown. */
 export const SERIES = [
   'published',
   'delivered',
@@ -19,25 +19,30 @@ export const SERIES = [
 ] as const;
 export type SeriesName = (typeof SERIES)[number];
 
-/** Seconds since 1970, and the value of each series. Rates are per second, times in seconds. */
+/** One sample: its time in seconds since 1970, and the value of each series. Rates are per second, durations in seconds. */
 export type Point = Record<SeriesName, number | null> & { readonly time: number };
 
 export const SAMPLE_MS = 2_000;
-/** Between two samples that a rate is made of. */
+/** A rate is computed only from two samples that are no further apart. */
 const MAX_STEP_MS = 3 * SAMPLE_MS;
 const HOUR_SAMPLES = 3_600_000 / SAMPLE_MS;
 
-/** The last hour, sample by sample. */
+/** The samples of the last hour. */
 export class History {
   readonly #points: Point[] = [];
   #before: { summary: Summary; atMs: number } | undefined;
 
-  /** @param summary undefined: nobody has answered. @returns the new point; before it a gap, if this process has stood still */
+  /**
+   * Adds a sample.
+   *
+   * @param summary undefined if no broker has answered
+   * @returns the new points: one, or two if a gap comes before it because this process was paused
+   */
   add(summary: Summary | undefined, atMs: number): readonly Point[] {
     const point = pointOf(summary, this.#before, atMs);
     this.#before = summary && { summary, atMs };
     const last = this.#points.at(-1);
-    // A line from before to now would say that all was well meanwhile.
+    // A line across a pause would suggest that all was well meanwhile.
     const isGap = last !== undefined && (point.time - last.time) * 1_000 > MAX_STEP_MS;
     const points = isGap ? [pointOf(undefined, undefined, last.time * 1_000 + SAMPLE_MS), point] : [point];
     this.#points.push(...points);
@@ -45,7 +50,7 @@ export class History {
     return points;
   }
 
-  /** Column by column, oldest first: the times, then each series. */
+  /** The samples as columns, oldest first: the times, and each series. */
   columns(): Record<SeriesName | 'time', (number | null)[]> {
     const columns = { time: this.#points.map(({ time }) => time) } as Record<
       SeriesName | 'time',
@@ -69,7 +74,7 @@ function pointOf(
   point.inFlight = now.inFlight;
   point.maxLag = now.maxLag;
   point.clients = now.clients;
-  // Counters of another process do not follow on these; nor is a pause of this one a sample's time.
+  // There is no rate between counters of two processes, nor across a pause of this one.
   if (before === undefined || before.summary.serverId !== now.serverId) return point;
   if (atMs - before.atMs > MAX_STEP_MS) return point;
   const was = before.summary;
@@ -90,7 +95,7 @@ function pointOf(
   return point;
 }
 
-/** Of what was observed in between, within its bucket as if evenly spread; null if nothing was. */
+/** A quantile of the values observed between two readings, as if spread evenly in each bucket; null if there were none. */
 export function quantile(share: number, before: Buckets, after: Buckets): number | null {
   const count = after.count - before.count;
   if (count <= 0) return null;

@@ -2,10 +2,10 @@ import type { MemberStatus } from '../group/report/member-status.js';
 import { type PeerStatus, unanswered } from '../group/report/peer-status.js';
 import { disputeReason } from '../group/watch/dispute-status.js';
 
-/** One member as the page shows it. */
+/** A member's row on the page. */
 export interface MemberRow {
   readonly node: string;
-  /** If it is not heard: what it was at. */
+  /** For a silent member, its last known role. */
   readonly role: string;
   readonly epoch: number;
   readonly leaseAgeMs: number | null;
@@ -16,11 +16,11 @@ export interface MemberRow {
   readonly store: string;
   readonly roleForMs: number;
   readonly problem: string | null;
-  /** For how long it has not been heard; null while it is there. */
+  /** How long it has been silent; null if it is not. */
   readonly silentMs: number | null;
 }
 
-/** The members that have answered, and those that have not: heard lately, or not any more. By node. */
+/** The rows of the members that have answered and of those that have not, sorted by node. */
 export function memberRows(answers: readonly MemberStatus[]): MemberRow[] {
   const leaseMs = answers[0]?.leaseMs ?? 0;
   const rows = [
@@ -32,7 +32,7 @@ export function memberRows(answers: readonly MemberStatus[]): MemberRow[] {
 
 function answerRow(status: MemberStatus): MemberRow {
   const { node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs } = status;
-  // A member of another version may know of none.
+  // A member of an older version does not report disputes.
   const problem = status.trouble ?? (status.dispute ? disputeReason(status.dispute) : null);
   return {
     ...{ node, role, epoch, leaseAgeMs, leaseMs, natsServer, host, pid, roleForMs, problem },

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { HttpAccess } from '../config/serve-config.js';
 
-/** Asks for a secret: a user with a password, or a token; one of both where both are set. */
+/** Checks the credentials of requests: a user with a password, or a token. If both are set, a request needs one of them. */
 export class AccessGuard {
-  /** What WWW-Authenticate says to whoever has shown none. */
+  /** The values of WWW-Authenticate in the answer 401. */
   readonly challenges: readonly string[];
   readonly #digests: readonly Buffer[];
 
@@ -23,12 +23,12 @@ export class AccessGuard {
     this.challenges = challenges;
   }
 
-  /** @param authorization that header of a request. The time this takes says nothing of the secret */
+  /** @param authorization the Authorization header of a request. The time that the check takes does not depend on the secret */
   admits(authorization: string | undefined): boolean {
     if (authorization === undefined) return false;
     const [, scheme, credentials] = /^([A-Za-z]+) +(.*)$/.exec(authorization) ?? [];
     if (scheme === undefined) return false;
-    // Digests have one length, whatever was sent.
+    // Digests have the same length, as timingSafeEqual requires.
     const digest = digestOf(`${scheme.toLowerCase()} ${credentials}`);
     let isAdmitted = false;
     for (const each of this.#digests) isAdmitted = timingSafeEqual(each, digest) || isAdmitted;

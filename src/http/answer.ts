@@ -1,7 +1,9 @@
+// How the HTTP server sends its answers.
+
 import { once } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
-/** What a path needs of a request. */
+/** A request, as the handler of a path sees it. */
 export interface HttpRequest {
   readonly query: URLSearchParams;
 }
@@ -21,7 +23,7 @@ export function sendText(
   send(response, status, TEXT, `${text}\n`, headers);
 }
 
-/** With two blanks of indent, as the Go server has it: scripts may read it by line. */
+/** Sends JSON with an indent of two spaces, as the Go server does: scripts may read it line by line. */
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
   send(response, status, JSON_TYPE, `${JSON.stringify(value, null, 2)}\n`);
 }
@@ -42,7 +44,7 @@ export function send(
   response.end(body);
 }
 
-/** Sends piece by piece, no faster than the other side takes it. Ends early if it has gone. */
+/** Sends a body piece by piece, no faster than the client reads. It stops if the client is gone. */
 export async function sendPieces(
   response: ServerResponse,
   type: string,

@@ -3,7 +3,7 @@ import { createSecureContext } from 'node:tls';
 import type { HttpTlsConfig } from '../config/serve-config.js';
 import type { Logger } from '../log/logger.js';
 
-/** By looking at the files: what Kubernetes mounts is replaced by symbolic links, which nothing else notices for sure. */
+/** The files are polled. Kubernetes replaces mounted files by symbolic links, which file watching does not reliably notice. */
 const LOOK_INTERVAL_MS = 2_000;
 
 /** A certificate and its key, in PEM. */
@@ -12,7 +12,7 @@ export interface KeyPair {
   readonly key: Buffer;
 }
 
-/** The certificate of HTTP as its files have it now: they may be replaced while the process runs. */
+/** The certificate of HTTP. It is read again when its files are replaced. */
 export class Certificate {
   readonly #files: HttpTlsConfig;
   readonly #log: Logger;
@@ -31,7 +31,7 @@ export class Certificate {
     return this.#current;
   }
 
-  /** @param onChanged called with what the files have become, if it can be used */
+  /** Watches the files. @param onChanged called with each new certificate that can be used */
   watch(onChanged: (pair: KeyPair) => void): void {
     this.#onChanged = onChanged;
     for (const file of [this.#files.certFile, this.#files.keyFile]) {
@@ -44,7 +44,7 @@ export class Certificate {
     for (const file of [this.#files.certFile, this.#files.keyFile]) unwatchFile(file, this.#look);
   }
 
-  /** Reads the files again. What cannot be used is told of, and the present certificate stays. */
+  /** Reads the files again. If they cannot be used, that is logged and the present certificate stays. */
   reload(): void {
     const { certFile } = this.#files;
     try {
@@ -54,9 +54,9 @@ export class Certificate {
       this.#onChanged?.(pair);
       this.#log.info({ file: certFile }, 'the certificate of HTTP was read again');
     } catch (error) {
-      // One of the two may be new and the other one not yet.
+      // Perhaps only one of the two files has been replaced yet.
       const reason = (error as Error).message;
-      this.#log.warn({ reason }, 'the certificate of HTTP stays as it was: the new one cannot be used');
+      this.#log.warn({ reason }, 'the new certificate of HTTP cannot be used: the old one stays');
     }
   }
 }

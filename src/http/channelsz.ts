@@ -51,7 +51,7 @@ function channelz(channel: Channel, withSubscriptions: boolean): object {
     name: channel.name,
     msgs: log.messageCount,
     bytes: log.byteCount,
-    // Of a channel that never had a message both are 0 there.
+    // In the Go server both are 0 for a channel that never had a message.
     first_seq: isEmpty && log.lastSequence === 0 ? 0 : log.firstSequence,
     last_seq: log.lastSequence,
     subs_count: channel.subscriptionCount,

@@ -47,7 +47,7 @@ function clientz(client: ClientSession, withSubscriptions: boolean): object {
   };
 }
 
-/** In the order of their names, as Go writes a map. */
+/** The subscriptions by channel, in the order of the channels' names, as Go writes a map. */
 function byChannel(subscriptions: ClientSession['subscriptions']): object {
   const channels = new Map<string, Subscriptionz[]>();
   for (const sub of subscriptions) {

@@ -6,7 +6,7 @@ import { ChannelTable } from '../monitor/channel-table.js';
 import { type Handler, send, sendJson, sendText } from './answer.js';
 import { RETRY_HEADERS } from './once-started.js';
 
-/** Nothing from anywhere else, and nobody may put it in a frame. */
+/** The page loads nothing from elsewhere, and cannot be put in a frame. */
 const HEADERS = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -20,9 +20,9 @@ const TYPES: Record<string, string> = {
   svg: 'image/svg+xml',
 };
 
-const NOBODY = 'no active broker has answered';
+const NO_ANSWER = 'no active broker has answered';
 
-/** What the dashboard adds: path, what it is for, and who answers. */
+/** The paths of the dashboard, with their descriptions and handlers. */
 export function dashboardRoutes(dashboard: Dashboard): [path: string, about: string, handle: Handler][] {
   const { resolve } = createRequire(import.meta.url);
   const own = (name: string): string => fileURLToPath(new URL(`../dashboard/page/${name}`, import.meta.url));
@@ -53,7 +53,7 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
       '/dashboard/events',
       'server-sent events: a sample every two seconds',
       (_request, response) => {
-        // Whoever asks for the head alone does not wait for events.
+        // A request for the head alone does not wait for events.
         if (response.req.method === 'HEAD') send(response, 200, 'text/event-stream', '');
         else if (!dashboard.follow(response))
           sendText(response, 503, 'too many dashboards are open: close one');
@@ -65,7 +65,7 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
       async ({ query }, response) => {
         const request = ChannelTable.queryOf((name) => query.get(name));
         const answer = await dashboard.ask({ kind: 'channels', ...request });
-        sendJson(response, answer === undefined ? 503 : 200, answer ?? { error: NOBODY });
+        sendJson(response, answer === undefined ? 503 : 200, answer ?? { error: NO_ANSWER });
       },
     ],
     [
@@ -74,16 +74,16 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
       async ({ query }, response) => {
         const answer = await dashboard.ask({ kind: 'channel', name: query.get('name') ?? '' });
         const status = answer === undefined ? 503 : 'error' in answer ? 404 : 200;
-        sendJson(response, status, answer ?? { error: NOBODY });
+        sendJson(response, status, answer ?? { error: NO_ANSWER });
       },
     ],
   ];
 }
 
 /**
- * A file that does not change while this runs.
+ * Serves a file that does not change while the process runs.
  *
- * @param isGood asked each time: if not, the status is 503, for programs. A browser shows the page all the same
+ * @param isGood called for each request. If it is false the status is 503, for programs; a browser shows the page all the same
  */
 function page(path: () => string, isGood = (): boolean => true): Handler {
   let content: Promise<string> | undefined;

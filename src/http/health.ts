@@ -2,13 +2,13 @@ import type { ServerResponse } from 'node:http';
 import type { Health, MonitoredNode } from '../monitor/monitored-node.js';
 import { sendJson } from './answer.js';
 
-/** Whether it does its part, or is about to. */
+/** Answers 200 if the node does its part, or is about to. */
 export function healthz(node: MonitoredNode, response: ServerResponse): void {
   const { health } = node;
   answer(node, health, health.isHealthy, response);
 }
 
-/** Whether it does its part now. */
+/** Answers 200 if the node does its part now. */
 export function readyz(node: MonitoredNode, response: ServerResponse): void {
   const { health } = node;
   answer(node, health, health.isReady, response);

@@ -2,21 +2,21 @@ import { isIP } from 'node:net';
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1)$/;
 
-/** Names of the machine that nobody can have in the DNS: by RFC 6761, and as containers of Docker and Podman see it. */
+/** Names of this machine that no domain can have: by RFC 6761, and in containers of Docker and Podman. */
 const LOCAL_NAME = /^(.+\.)?localhost$|^host\.(docker|containers)\.internal$/;
 
-/** Whether only this machine reaches who listens there. */
+/** Whether only this machine can connect to the address. */
 export function isLoopback(address: string): boolean {
   return LOOPBACK.test(address);
 }
 
 /**
- * Guards a server that trusts its machine against the pages of strangers. Whoever has a domain may point it at 127.0.0.1 once a browser
- * has loaded a page from it; to the browser the page and this server are one then, and the page may read (DNS rebinding). What
- * the page cannot do is ask under another name than its own: an address, or a name that means this machine, is none of those.
+ * Guards a server that trusts its machine against DNS rebinding. The owner of a domain may point it at 127.0.0.1 after a browser has
+ * loaded a page from it. The browser then takes page and server for one origin, and lets the page read. But the page can only send
+ * requests with its own name in `Host`, so an address, or a name that means this machine, shows that no such page has asked.
  *
- * @param listensOn address or name that the server was told to listen on
- * @param hostHeader of a request; undefined: HTTP/1.0, which no browser speaks
+ * @param listensOn the configured address or name of the server
+ * @param hostHeader the Host of a request; undefined with HTTP/1.0, which no browser speaks
  */
 export function isOwnHost(listensOn: string, hostHeader: string | undefined): boolean {
   if (hostHeader === undefined) return true;

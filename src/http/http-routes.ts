@@ -14,12 +14,12 @@ import { serverz } from './serverz.js';
 import { storez } from './storez.js';
 
 export interface Route {
-  /** Undefined: it is in no list. */
+  /** Description for the list of paths; undefined to leave the path out. */
   readonly about: string | undefined;
   readonly handle: Handler;
 }
 
-/** What the paths tell of. */
+/** The sources of the pages. */
 export interface Sources {
   readonly node: MonitoredNode;
   readonly byName: ChannelsByName;
@@ -28,7 +28,7 @@ export interface Sources {
   readonly natsMonitoring: () => NatsMonitoring;
 }
 
-/** Every path there is. All of them read, none changes anything. */
+/** Every path. All of them only read. */
 export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
   const { node, byName, metrics, dashboard, natsMonitoring } = sources;
   const routes = new Map<string, Route>();
@@ -39,7 +39,7 @@ export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
   const addOnceStarted = (path: string, about: string, handle: Handler): void =>
     add(path, about, onceStarted(node, handle));
   for (const [path, about, handle] of dashboardRoutes(dashboard)) add(path, about, handle);
-  add('/livez', 'the process turns', (_request, response) => sendText(response, 200, 'ok'));
+  add('/livez', 'the process runs', (_request, response) => sendText(response, 200, 'ok'));
   add('/healthz', 'it does its part, or is about to', (_request, response) => healthz(node, response));
   add('/readyz', 'it does its part now', (_request, response) => readyz(node, response));
   add('/metrics', 'for Prometheus', async (_request, response) => {
@@ -73,7 +73,7 @@ export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
   return routes;
 }
 
-/** The paths and what they are for, one on a line. */
+/** The paths with their descriptions, one per line. */
 export function listOf(routes: ReadonlyMap<string, Route>): string {
   return listed(routes)
     .map(([path, about]) => `  ${path.padEnd(LIST_WIDTH)}${about}`)

@@ -1,3 +1,5 @@
+// The HTTP server of a broker: health, metrics, monitoring pages and the dashboard.
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -19,16 +21,16 @@ import { listOf, type Route, routesOf } from './http-routes.js';
 export interface HttpServerOptions {
   /** Address or name to listen on. */
   host: string;
-  /** 0: any that is free. */
+  /** 0 takes a free port. */
   port: number;
-  /** Undefined: plain HTTP. */
+  /** Undefined for plain HTTP. */
   tls: HttpTlsConfig | undefined;
-  /** Undefined: whoever reaches it may read. */
+  /** Undefined if anyone who reaches the port may read. */
   access: HttpAccess | undefined;
   node: MonitoredNode;
-  /** Asked at each request for a page of the nats-server. */
+  /** Called for each request for a page of the nats-server. */
   natsMonitoring: () => NatsMonitoring;
-  /** Channels that have series of their own in /metrics. */
+  /** How many channels have their own series in /metrics. */
   maxChannelSeries: number;
   log: Logger;
   clock: Clock;
@@ -37,25 +39,25 @@ export interface HttpServerOptions {
 const MAX_HEADER_BYTES = 8 * 1024;
 const MAX_HEADERS = 64;
 const MAX_CONNECTIONS = 128;
-/** For a request to come in whole. */
+/** Limit for receiving a request. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 15_000;
-/** Without a byte in either direction, after which whoever does not read is let go. */
+/** A connection is closed after this time without a byte in either direction. */
 const IDLE_TIMEOUT_MS = 30_000;
 const CHECK_INTERVAL_MS = 2_000;
 
-/** Health, metrics and monitoring. Nothing can be changed by it: it takes GET and HEAD, and reads no body. */
+/** The HTTP server. It gives read-only access: it accepts GET and HEAD, and reads no body. */
 export class HttpServer {
   readonly #server: Server | TlsServer;
   readonly #certificate: Certificate | undefined;
   readonly #guard: AccessGuard | undefined;
-  /** What it was told to listen on. */
+  /** The configured address. */
   readonly #host: string;
-  /** Only this machine reaches it, and it has nothing else to tell who may read. */
+  /** Whether only this machine can reach the server, which has no other protection. */
   #trustsMachine = false;
-  /** Of those in a TLS handshake the server itself does not know yet. */
+  /** All connections. Node's server does not know those in a TLS handshake. */
   readonly #sockets = new Set<Socket>();
-  /** For other members: whoever serves answers the dashboards of all. */
+  /** Public for the group: the active answers the dashboards of all members. */
   readonly dashboard: Dashboard;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #errors: RateLimitedLog;
@@ -91,7 +93,7 @@ export class HttpServer {
       this.#server = server;
     }
     this.#server.on('connection', (socket: Socket) => {
-      // The oldest goes: refusing the new one would refuse a probe, and cost the process.
+      // The oldest connection is closed: refusing the new one could refuse a liveness probe, and so end the process.
       if (this.#sockets.size >= MAX_CONNECTIONS) {
         const oldest = this.#sockets.values().next().value!;
         this.#sockets.delete(oldest);
@@ -104,7 +106,7 @@ export class HttpServer {
     this.#server.timeout = IDLE_TIMEOUT_MS;
   }
 
-  /** @throws Error naming the address and what to do, if it cannot listen there */
+  /** @throws Error naming the address, and saying what to do, if the server cannot listen there */
   static async start(options: HttpServerOptions): Promise<HttpServer> {
     const http = new HttpServer(options);
     try {
@@ -129,7 +131,7 @@ export class HttpServer {
     this.#certificate?.reload();
   }
 
-  /** Cuts off who is still being answered. Idempotent. */
+  /** Closes all connections, also those with an unfinished answer. Idempotent. */
   async close(): Promise<void> {
     this.#certificate?.unwatch();
     this.dashboard.close();
@@ -151,10 +153,10 @@ export class HttpServer {
       server.listen(port, host, () => {
         server.off('error', onError);
         const { address } = server.address() as AddressInfo;
-        // With TLS a page of another name has been refused by the browser, for the certificate.
+        // With TLS the browser refuses a page of another name for the certificate.
         this.#trustsMachine =
           isLoopback(address) && this.#guard === undefined && this.#certificate === undefined;
-        // What may come now concerns single connections that could not be accepted.
+        // From now on an error concerns a single connection that could not be accepted.
         server.on('error', (error) => this.#errors.note('HTTP', () => ({ err: error })));
         resolve();
       });
@@ -165,25 +167,20 @@ export class HttpServer {
     try {
       const method = message.method ?? '';
       if (method !== 'GET' && method !== 'HEAD') {
-        sendText(
-          response,
-          405,
-          `${method} is not allowed: there is nothing to change here, GET and HEAD only`,
-          {
-            Allow: 'GET, HEAD',
-            // A body may follow, and nobody reads it.
-            Connection: 'close',
-          },
-        );
+        sendText(response, 405, `${method} is not allowed: access is read-only, with GET and HEAD`, {
+          Allow: 'GET, HEAD',
+          // A body may follow, and is not read.
+          Connection: 'close',
+        });
         return;
       }
       const url = urlOf(message.url ?? '');
       if (url === undefined) {
-        sendText(response, 400, 'the path of the request is no URL');
+        sendText(response, 400, 'the path of the request is not a valid URL');
         return;
       }
       if (!OPEN_PATHS.has(url.pathname) && this.#guard?.admits(message.headers.authorization) === false) {
-        // Without any it is most often a browser that will ask its user.
+        // A request without credentials is most often from a browser, which then asks its user.
         if (message.headers.authorization !== undefined) {
           this.#errors.note('an HTTP request came with a wrong secret', () => ({
             from: message.socket.remoteAddress,
@@ -191,7 +188,7 @@ export class HttpServer {
           }));
         }
         const challenges = { 'WWW-Authenticate': [...this.#guard.challenges] };
-        sendText(response, 401, 'this needs a user and password, or a token', challenges);
+        sendText(response, 401, 'this page needs a user and password, or a token', challenges);
         return;
       }
       if (
@@ -216,28 +213,28 @@ export class HttpServer {
     } catch (error) {
       this.#errors.note('an HTTP request could not be answered', () => ({ err: error, path: message.url }));
       if (response.headersSent) response.destroy();
-      else sendText(response, 500, 'it could not be answered: the log says why');
+      else sendText(response, 500, 'the request failed: the log says why');
     }
   }
 }
 
 const BASE = 'http://localhost';
 
-/** @returns undefined for what is none, and for `//healthz`, which would be the path `/` of a host called healthz */
+/** @returns undefined if it is not valid, and for `//healthz`, which would be the path `/` of a host named healthz */
 function urlOf(target: string): URL | undefined {
   return !target.startsWith('//') && URL.canParse(target, BASE) ? new URL(target, BASE) : undefined;
 }
 
 function otherHost(host: string | undefined): string {
   return (
-    `this server is for its own machine, and asked for under the name "${host}", which a page of the web could have: ` +
-    'ask for localhost or an address; have a reverse proxy send "Host: localhost"; ' +
+    `this server is for its own machine, and the request is for the host "${host}", which could be a page of the web: ` +
+    'use localhost or an address; have a reverse proxy send "Host: localhost"; ' +
     'or set --http-user and --http-pass, or --http-token: then any name will do'
   );
 }
 
 /**
- * For probes, which have no secrets, and any Host that their tool is set to. They tell the name of the node, of its cluster, and what
+ * The paths for probes, which have no credentials and may have any Host. They show the name of the node and of its cluster, and what
  * is wrong.
  */
 const OPEN_PATHS = new Set(['/livez', '/healthz', '/readyz']);

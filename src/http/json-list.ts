@@ -1,14 +1,14 @@
 import { Turns } from '../util/turns.js';
 
-/** Handed on at this size. */
+/** A piece is sent when it has this size. */
 const PIECE_LENGTH = 64 * 1024;
 
 /**
- * A JSON object that ends with a list, made piece by piece, so that a list of any length neither holds up messages nor fills
- * the memory.
+ * A JSON object that ends with a list. It is made piece by piece, so that a long list neither delays messages nor fills the
+ * memory.
  *
- * @param head what comes before the list
- * @param toJson one element, made when its turn comes
+ * @param head the fields before the list
+ * @param toJson makes one element
  */
 export async function* jsonWithList<T>(
   head: object,
@@ -19,7 +19,7 @@ export async function* jsonWithList<T>(
   const turns = new Turns();
   let piece = `${JSON.stringify(head, null, 2).slice(0, -'\n}'.length)},\n  ${JSON.stringify(key)}: [`;
   for (let i = 0; i < list.length; i++) {
-    // A newline within a string is escaped: those that are there separate lines.
+    // JSON escapes a newline inside a string, so every newline here separates lines.
     const element = JSON.stringify(toJson(list[i]!), null, 2).replaceAll('\n', '\n    ');
     piece += `${i === 0 ? '' : ','}\n    ${element}`;
     if (piece.length >= PIECE_LENGTH) {

@@ -1,3 +1,5 @@
+// The monitoring pages of the supervised nats-server, passed on under their paths.
+
 import { once } from 'node:events';
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { request as tlsRequest } from 'node:https';
@@ -6,32 +8,32 @@ import type { NatsMonitoring } from '../nats/monitoring.js';
 import { type Handler, type HttpRequest, sendPieces, sendText } from './answer.js';
 import { notYet, RETRY_HEADERS } from './once-started.js';
 
-/** What the Go server answered for the nats-server inside it, and all that is passed on: they read, none changes anything. */
+/** The pages that are passed on: the Go server has the same ones, for the nats-server inside it. All of them only read. */
 const PAGES = [
   ['/varz', 'nats-server: as a whole'],
   ['/connz', 'nats-server: connections'],
   ['/routez', 'nats-server: routes'],
   ['/subsz', 'nats-server: subscriptions'],
-  ['/subscriptionsz', 'the same as /subsz'],
+  ['/subscriptionsz', 'same as /subsz'],
   ['/gatewayz', 'nats-server: gateways'],
   ['/leafz', 'nats-server: leaf nodes'],
   ['/accountz', 'nats-server: accounts'],
 ] as const;
 
 export interface PageLimits {
-  /** For an answer as a whole. */
+  /** Limit for a whole answer. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
 }
 
-/** A connection of a nats-server is a kilobyte, with its subscriptions some more. */
+/** In /connz a connection takes a kilobyte, and more with its subscriptions. */
 const LIMITS: PageLimits = { timeoutMs: 20_000, maxBytes: 64 * 1024 * 1024 };
 
 /**
  * The monitoring pages of the nats-server that the broker supervises.
  *
- * @param where it has them at the moment
- * @param node whose pages they are: until its start is complete there are none
+ * @param where returns where the pages are at the moment
+ * @param node the broker: until its start is complete there are no pages
  */
 export function natsPages(
   where: () => NatsMonitoring,
@@ -45,7 +47,7 @@ export function natsPages(
       const monitoring = where();
       switch (monitoring.kind) {
         case 'on':
-          // Its server runs long before it serves.
+          // The nats-server runs long before the broker serves.
           if (!node.isStarted) return notYet(node, response);
           return passOn(new URL(path, monitoring.url), request, response, limits);
         case 'attached':
@@ -56,7 +58,7 @@ export function natsPages(
           return sendText(
             response,
             503,
-            'the nats-server of this broker does not run yet, or not again: try again',
+            'the nats-server of this broker is starting: try again',
             RETRY_HEADERS,
           );
       }
@@ -71,16 +73,16 @@ async function passOn(
   { timeoutMs, maxBytes }: PageLimits,
 ): Promise<void> {
   url.search = query.toString();
-  // It would make a script of the answer, which any web site may run and read.
+  // With a callback the answer would be a script, which any web site may run and read.
   url.searchParams.delete('callback');
   const signal = AbortSignal.timeout(timeoutMs);
   const options = { method: response.req.method === 'HEAD' ? 'HEAD' : 'GET', agent: false, signal };
-  // Our own child, at its address of this machine: its certificate is for others, by other names.
+  // The server is our own child on this machine. Its certificate is for other names, under which others reach it.
   const sent =
     url.protocol === 'https:'
       ? tlsRequest(url, { ...options, rejectUnauthorized: false })
       : request(url, options);
-  // Told by the wait for the answer, and by the answer itself.
+  // The wait for the answer, and the answer itself, report errors.
   sent.on('error', () => {});
   response.once('close', () => sent.destroy());
   let answer: IncomingMessage;
@@ -102,7 +104,7 @@ async function passOn(
   try {
     await sendPieces(response, type, atMost(maxBytes, answer, url.pathname), answer.statusCode);
   } catch (error) {
-    // Whoever asked may have gone, which is no problem.
+    // It is no problem if the client is gone.
     if (!response.destroyed) throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 
-/** File descriptors of this process: in use, and allowed. Undefined where the system does not tell (no /proc). */
+/** The open file descriptors of this process, and their limit; undefined on a system without /proc. */
 export async function openFiles(): Promise<{ open: number; max: number } | undefined> {
   try {
     const [descriptors, limits] = await Promise.all([

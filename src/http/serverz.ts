@@ -32,7 +32,7 @@ export async function serverz(node: MonitoredNode): Promise<object> {
   };
 }
 
-/** As 1y2d3h4m5s, from the largest unit that there is any of. */
+/** A duration like 1y2d3h4m5s, from the largest unit that is not 0. */
 export function uptime(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const minutes = Math.floor(seconds / 60);

@@ -7,7 +7,7 @@ const NANOSECONDS_PER_MS = 1_000_000;
 /** The store, in the fields of the Go server. */
 export function storez(node: MonitoredNode): object {
   const totals = totalsOf(node.broker);
-  // In the order of their names, as Go writes a map.
+  // Sorted by name, as Go writes a map.
   const perChannel = [...node.channelLimits.byPattern()].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     cluster_id: node.clusterId,
@@ -26,7 +26,7 @@ export function storez(node: MonitoredNode): object {
   };
 }
 
-/** Durations are in nanoseconds there. */
+/** The Go server has durations in nanoseconds. */
 function limitsJson(limits: Readonly<ChannelLimits>): object {
   return {
     max_msgs: limits.maxMessages,

@@ -1,14 +1,14 @@
 import type { Broker } from '../broker/broker.js';
 
-/** What all channels have together. */
+/** The sums over all channels. */
 export interface Totals {
   messages: number;
   bytes: number;
-  /** Everything that is kept, online or not; an offline durable group is one. As the Go server counts. */
+  /** All subscriptions, online or not; an offline durable group counts as one, as in the Go server. */
   subscriptions: number;
 }
 
-/** Some microseconds per hundred channels. */
+/** Sums over all channels. It takes some microseconds per hundred channels. */
 export function totalsOf(broker: Broker | undefined): Totals {
   const totals = { messages: 0, bytes: 0, subscriptions: 0 };
   if (broker === undefined) return totals;

@@ -1,93 +1,47 @@
-import { isIP } from 'node:net';
-import type { Authenticator } from 'nats';
 import { type Clock, systemClock } from '../clock/clock.js';
-import type { NatsConfig } from '../config/serve-config.js';
-import { type LinkTarget, withTimeout } from '../link/dial-link.js';
-import { Link, type LinkOptions } from '../link/link.js';
-import type { LinkDownReason, LinkHandler } from '../link/link-handler.js';
+import { withTimeout } from '../link/dial-link.js';
+import type { Link } from '../link/link.js';
+import type { LinkDownReason } from '../link/link-handler.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { Logger } from '../log/logger.js';
-import { unlessAborted } from '../util/unless-aborted.js';
+import type { NatsAttachmentOptions } from './attachment-options.js';
 import { Backoff } from './backoff.js';
-import { ControlConnection } from './control-connection.js';
-import { authenticators, connectFields, linkTls, messageOf, NatsConfigError } from './credentials.js';
+import type { ControlConnection } from './control-connection.js';
+import { messageOf, NatsConfigError } from './credentials.js';
+import { type Endpoint, NatsDialer } from './dialer.js';
 import { MovingLink } from './moving-link.js';
 import { OutageLog } from './outage-log.js';
 import { endsConnection, type NatsRefusal, parseRefusal } from './refusal.js';
 import { RefusalLog } from './refusal-log.js';
 import { type Failure, RoundError, reasonOf } from './round-error.js';
-import { addressesOf, type NatsServerName, ServerList } from './server-list.js';
+import { addressesOf, ServerList } from './server-list.js';
 
-export interface NatsAttachmentOptions {
-  config: NatsConfig;
-  /** Of both connections, as `nats-server`'s monitoring shows it. */
-  name: string;
-  /** Of the program. */
-  version: string;
-  /** Gets what comes in on the link. */
-  handler: LinkHandler;
-  /**
-   * A link is connected and has no subscriptions yet: subscribe, `flush` it, then it can be said that the broker is there. Called
-   * for each new link.
-   */
-  onLinkUp(link: MovingLink): void;
-  /** The link that was up is gone, with what waited to be sent. Called once for each `onLinkUp`, but not by `close`. */
-  onLinkDown(reason: LinkDownReason): void;
-  /** The link's backlog has drained: see `LinkEvents`. */
-  onDrain?(): void;
-  /**
-   * There is a control connection that has no subscriptions yet: subscribe. Called before the `onLinkUp` that follows, and again
-   * for each one that takes its place. What the one before had is gone.
-   */
-  onControlUp?(control: ControlConnection): void;
-  /** The link has moved to another server, with its subscriptions and without having been down. */
-  onMoved?(server: string): void;
-  /** A server refused something on one of the connections and keeps it. Called each time. */
-  onRefused?(refusal: NatsRefusal): void;
-  logger: Logger;
-  /** Whether `start` waits until there is a server, instead of failing when there is none. */
-  waitOnFirstConnect: boolean;
-  /** The servers begin with the TLS handshake, before their INFO. */
-  tlsFirst?: boolean;
-  clock?: Clock;
-  random?: () => number;
-  connectTimeoutMs?: number;
-  link?: Omit<LinkOptions, 'clock' | 'signal'>;
-}
-
-const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const FIRST_RETRY_MS = 50;
-/** Servers that are not there, or files that can't be read: to look costs nothing. */
+/** Limit between tries while servers are down, or files cannot be read. A try costs nothing. */
 const MAX_RETRY_MS = 500;
-/** A server that refuses what it is shown has a line in its log for each time, and somebody has to change something. */
+/** Limit between tries while servers refuse the login: each try writes a line to their logs, and the configuration has to change. */
 const MAX_REFUSED_RETRY_MS = 5_000;
 const MAX_LINK_RETRY_MS = 2_000;
-/** A link that lasted this long did not fail for what the one before it failed. */
+/** A link that lasted this long failed for another reason than the one before it. */
 const SETTLED_MS = 5_000;
-/** Links that fail at a server before the control connection is sent to another one. */
+/** After so many failed links at a server, the control connection moves to another one. */
 const MAX_LINK_TRIES_PER_SERVER = 4;
 const FIRST_MOVE_MS = 250;
-/** To find another server, while one is about to stop. */
+/** Limit between tries to find another server while this one is about to stop. */
 const MAX_MOVE_RETRY_MS = 2_000;
-/** Answers that were asked for on a control connection are waited for so long after there is another one. */
+/** How long a replaced control connection waits for answers to its requests. */
 const RETIRE_MS = 10_000;
 
-/** A server and the address at which it was found. */
-interface Endpoint {
-  readonly server: NatsServerName;
-  readonly address: string;
-}
-
 /**
- * The NATS transport of a broker: the control connection, which finds a server and a new one for ever, and the data link, which
- * follows it there with the same TLS options and credentials.
+ * The NATS transport of a broker: a control connection and a data link at the same server, with the same TLS options and
+ * credentials. It finds a server, and another one each time the server is lost, until it is closed.
  */
 export class NatsAttachment {
   private readonly options: NatsAttachmentOptions;
   private readonly clock: Clock;
   private readonly random: () => number;
   private readonly logger: Logger;
-  private readonly authenticators: Authenticator[];
+  private readonly dialer: NatsDialer;
   private readonly servers: ServerList;
   private readonly controlBackoff: Backoff;
   private readonly linkBackoff: Backoff;
@@ -97,22 +51,22 @@ export class NatsAttachment {
   private currentControl: ControlConnection | undefined;
   private currentLink: MovingLink | undefined;
   private linkSinceMs = 0;
-  /** There was a link, or a try, at this server: the next one waits a moment. */
+  /** Whether there was a link at this server, or a try: then the next try waits a moment. */
   private isLinkRetry = false;
-  /** Where the control connection is, or was last. */
+  /** The server of the control connection, or of the last one. */
   private endpoint: Endpoint | undefined;
-  /** The server is to be left: the next control connection is at another one, if that can be reached. */
+  /** Whether to leave the server: the next control connection goes to another one, if that can be reached. */
   private isLeaving = false;
   private isRenewingControl = false;
   private isClosed = false;
-  /** What is being opened is given up when it is closed. */
+  /** Aborts all dials when the transport is closed. */
   private readonly dials = new AbortController();
-  /** The same of the data link's dial, also when the control connection is lost. */
+  /** Aborts the dial of the data link, also when the control connection is lost. */
   private linkDial: AbortController | undefined;
   private onChange: (() => void) | undefined;
   private onFirstLink: (() => void) | undefined;
 
-  /** @throws NatsConfigError if a file that the configuration names is of no use */
+  /** @throws NatsConfigError if a file that the configuration names cannot be used */
   constructor(options: NatsAttachmentOptions) {
     const { config } = options;
     this.options = options;
@@ -124,16 +78,16 @@ export class NatsAttachment {
     this.moveBackoff = new Backoff(this.clock, this.random, FIRST_MOVE_MS, MAX_MOVE_RETRY_MS);
     this.outage = new OutageLog(this.logger, this.clock);
     this.refusals = { control: new RefusalLog(this.logger), 'data link': new RefusalLog(this.logger) };
-    if (config.servers.length === 0) throw new NatsConfigError('no NATS server to attach to is named');
+    if (config.servers.length === 0)
+      throw new NatsConfigError('there is no NATS server to attach to: name one with --nats-server');
     this.servers = new ServerList(config.servers, config.inOrder, this.random);
-    this.authenticators = authenticators(config);
-    linkTls(config, undefined, options.tlsFirst ?? false);
+    this.dialer = new NatsDialer(options, this.clock);
   }
 
   /**
-   * Connects. When it resolves, `onLinkUp` has been called for the first time, or it is closed.
+   * Connects. It resolves when `onLinkUp` has been called for the first time, or the transport is closed.
    *
-   * @param signal closes it while it has not come up
+   * @param signal closes the transport if it aborts before that
    * @throws Error naming the servers, if none can be reached and `waitOnFirstConnect` is not set
    */
   async start(signal?: AbortSignal): Promise<void> {
@@ -154,7 +108,7 @@ export class NatsAttachment {
     }
   }
 
-  /** Closes both, and drops what waits to be sent: `link.flush` first if that matters. Idempotent. */
+  /** Closes both connections, and drops unsent messages: call `link.flush` first to keep them. Idempotent. */
   close(): Promise<void> {
     this.isClosed = true;
     this.dials.abort(new Error('the connection to NATS is closed'));
@@ -167,7 +121,8 @@ export class NatsAttachment {
   }
 
   /**
-   * For what is rare: requests, status. It may be down; the next one is another object.
+   * The control connection, for rare messages: requests, status. It may be down; the next one is another object.
+   *
    * @throws Error before `start` has connected
    */
   get control(): ControlConnection {
@@ -175,25 +130,22 @@ export class NatsAttachment {
     return this.currentControl;
   }
 
-  /** Whether messages on the control connection would leave now. */
+  /** Whether the control connection is up. */
   get isConnected(): boolean {
     return this.currentControl?.isClosed() === false;
   }
 
-  /** The data link while it is up. */
+  /** The data link, while it is up. */
   get link(): MovingLink | undefined {
     return this.currentLink;
   }
 
-  /** `host:port` of the server that the control connection is at, or was last. '' if there was none yet. */
+  /** `host:port` of the server of the control connection, or of the last one; '' before the first. */
   get server(): string {
     return this.endpoint?.server.name ?? '';
   }
 
-  /**
-   * The server looks well and does not do its part: both connections are given up, and made anew, at another one if there
-   * is one.
-   */
+  /** Closes both connections, since the server fails without closing them, and makes new ones, at another server if there is one. */
   abandonServer(why: string): void {
     if (!this.isConnected || this.isClosed) return;
     this.logger.warn({ server: this.server, why }, 'giving up the connections to the NATS server');
@@ -204,7 +156,7 @@ export class NatsAttachment {
     this.changed();
   }
 
-  /** Gives up the data link alone. The next one is made at the same server, and subscribes to everything again. */
+  /** Closes the data link alone. The next one is made at the same server, and subscribes to everything again. */
   renewLink(why: string): void {
     if (!this.currentLink) return;
     this.currentLink.close();
@@ -212,8 +164,8 @@ export class NatsAttachment {
   }
 
   /**
-   * Makes another control connection at the same server, which subscribes to everything again, in place of the one that there is.
-   * That one stays if none can be made.
+   * Replaces the control connection by a new one at the same server, which subscribes to everything again. If none can be made, the
+   * old one stays.
    */
   async renewControl(why: string): Promise<void> {
     const { currentControl: old, currentLink, endpoint, server } = this;
@@ -240,7 +192,7 @@ export class NatsAttachment {
     }
   }
 
-  /** Sees to it that there are both connections, until it is closed. */
+  /** Makes whichever connection is missing, until the transport is closed. */
   private async keep(): Promise<void> {
     while (!this.isClosed) {
       if (!this.isConnected) await this.connectControl();
@@ -263,7 +215,7 @@ export class NatsAttachment {
     this.moveBackoff.wake();
   }
 
-  /** Tries for as long as it takes. */
+  /** Tries all servers again and again, until one accepts. */
   private async connectControl(): Promise<void> {
     const wasConnected = this.endpoint !== undefined;
     while (!this.isClosed) {
@@ -281,10 +233,10 @@ export class NatsAttachment {
     const tries = this.outage.succeeded();
     if (this.isClosed) return;
     if (wasConnected) this.logger.info({ server: this.server }, 'NATS control connection is back');
-    else if (tries > 0) this.logger.info({ server: this.server, tries }, 'a NATS server is there now');
+    else if (tries > 0) this.logger.info({ server: this.server, tries }, 'a NATS server can be reached now');
   }
 
-  /** @throws Error naming the servers and what is wrong */
+  /** Tries each server once. @throws Error naming the servers and why each failed */
   private async connectOnce(): Promise<void> {
     try {
       await this.tryServers();
@@ -298,10 +250,7 @@ export class NatsAttachment {
     }
   }
 
-  /**
-   * One try at each server.
-   * @throws RoundError
-   */
+  /** Tries each server once. @throws RoundError */
   private async tryServers(): Promise<void> {
     const failures: Failure[] = [];
     for await (const endpoint of this.endpoints()) {
@@ -316,7 +265,7 @@ export class NatsAttachment {
     throw new RoundError(failures);
   }
 
-  /** A link first: it can be given up, and says why it fails. Where it is up, the control connection follows. */
+  /** Dials the link first, since it can be given up and says why it fails. If it is up, the control connection follows. */
   private async tryServer(endpoint: Endpoint): Promise<void> {
     const isThere = this.endpoint === endpoint && this.currentLink?.isUp === true;
     const link = isThere ? undefined : await this.dialLink(endpoint, this.dials.signal);
@@ -337,7 +286,7 @@ export class NatsAttachment {
     else link.close();
   }
 
-  /** Where to try: where the data link is, if that is up, then the servers behind the last one. */
+  /** The servers to try: that of the data link if it is up, then the servers behind the last one. */
   private async *endpoints(): AsyncGenerator<Endpoint> {
     const { endpoint } = this;
     if (endpoint !== undefined && !this.isLeaving && (await this.isLinkAnswered())) yield endpoint;
@@ -346,11 +295,11 @@ export class NatsAttachment {
     }
   }
 
-  /** What has ended the control connection may be about to end the link. */
+  /** Whether the server still answers on the link, which may be about to end as the control connection did. */
   private async isLinkAnswered(): Promise<boolean> {
     const { currentLink: link } = this;
     if (link === undefined) return false;
-    const timeoutMs = this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    const timeoutMs = this.dialer.connectTimeoutMs;
     try {
       await withTimeout(this.clock, timeoutMs, () => {}, link.flush());
     } catch {
@@ -363,7 +312,7 @@ export class NatsAttachment {
     this.endpoint = endpoint;
     this.isLeaving = false;
     this.servers.take(endpoint.server);
-    this.serverSaid(control.serverInfo);
+    this.onServerInfo(control.serverInfo);
     const link = this.currentLink;
     if (link && link.serverInfo.serverId !== control.serverInfo.serverId) {
       link.close();
@@ -381,32 +330,18 @@ export class NatsAttachment {
   }
 
   /** @param info what the server has said on a link */
-  private async dialControl({ server, address }: Endpoint, info: ServerInfo): Promise<ControlConnection> {
-    const { config, name, tlsFirst, connectTimeoutMs } = this.options;
-    const { host, port } = server;
-    const hasTls = info.tlsRequired || info.tlsAvailable;
-    // The package takes the address for the name on the certificate.
-    const named = hasTls && isIP(host) === 0 ? { servername: host } : undefined;
-    const { signal } = this.dials;
+  private async dialControl(endpoint: Endpoint, info: ServerInfo): Promise<ControlConnection> {
     let control: ControlConnection | undefined;
-    const dialing = ControlConnection.connect(
-      {
-        server: `${isIP(address) === 6 ? `[${address}]` : address}:${port}`,
-        name: `${name} (control)`,
-        authenticators: this.authenticators,
-        tls: linkTls(config, host, tlsFirst ?? false) ?? named,
-        tlsFirst: tlsFirst ?? false,
-        connectTimeoutMs: connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-      },
+    control = await this.dialer.control(
+      endpoint,
+      info,
       {
         onDown: (reason) => this.controlIsDown(control, reason),
-        onInfo: (info) => this.serverSaid(info),
+        onInfo: (newInfo) => this.onServerInfo(newInfo),
         onServerError: (text) => this.wasRefused('control', text),
       },
+      this.dials.signal,
     );
-    // What has come up when nobody waits for it any more is closed.
-    dialing.then((late) => signal.aborted && late.close()).catch(() => {});
-    control = await unlessAborted(dialing, signal);
     if (control.isClosed()) throw new Error('the server closed the connection at once');
     return control;
   }
@@ -418,7 +353,7 @@ export class NatsAttachment {
     this.changed();
   }
 
-  /** One try at the server of the control connection. */
+  /** Tries once to make a link to the server of the control connection. */
   private async makeLink(): Promise<void> {
     const { endpoint, currentControl: control } = this;
     if (endpoint === undefined) return;
@@ -433,7 +368,7 @@ export class NatsAttachment {
       if (this.isClosed || this.currentControl !== control || !link.isUp) link.close();
       else this.useLink(link);
     } catch (error) {
-      // What ends one connection often ends both, and the package takes a moment to say so: then it is told once.
+      // The same cause often ends both connections, and the package takes a moment to report its own. Then it is logged once.
       await Promise.race([control?.flush().catch(() => {}), this.untilChange()]);
       if (this.isClosed || this.currentControl !== control || !this.isConnected) return;
       this.linkFailed(messageOf(error));
@@ -449,40 +384,21 @@ export class NatsAttachment {
 
   private async dialLink(endpoint: Endpoint, signal: AbortSignal): Promise<Link> {
     let link: Link | undefined;
-    link = await Link.connect(
-      this.target(endpoint),
-      this.options.handler,
+    link = await this.dialer.link(
+      endpoint,
       {
         onDown: (reason) => this.socketIsDown(link, reason),
         onDrain: () => this.options.onDrain?.(),
-        onInfo: (info) => this.serverSaid(info),
+        onInfo: (info) => this.onServerInfo(info),
         onServerError: (text) => this.wasRefused('data link', text),
       },
-      { ...this.options.link, clock: this.clock, signal },
+      signal,
     );
     return link;
   }
 
   private socketIsDown(link: Link | undefined, reason: string): void {
     if (link !== undefined && this.currentLink?.lost(link) === true) this.linkIsDown(reason);
-  }
-
-  private target({ server, address }: Endpoint): LinkTarget {
-    const { config, name, version, tlsFirst } = this.options;
-    const { host, port } = server;
-    return {
-      host,
-      address,
-      port,
-      tls: linkTls(config, host, tlsFirst ?? false),
-      tlsFirst,
-      connectFields: (info) => ({
-        ...connectFields(this.authenticators, info.nonce),
-        name,
-        version,
-      }),
-      connectTimeoutMs: this.options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    };
   }
 
   private useLink(link: Link): void {
@@ -499,7 +415,7 @@ export class NatsAttachment {
       },
       'connected to NATS',
     );
-    // Whoever reads the log may have closed it.
+    // A logger of the embedding program may have closed the transport.
     if (this.isClosed) return;
     this.options.onLinkUp(moving);
     this.onFirstLink?.();
@@ -514,27 +430,27 @@ export class NatsAttachment {
     this.changed();
   }
 
-  private serverSaid({ connectUrls, lameDuck }: ServerInfo): void {
+  private onServerInfo({ connectUrls, lameDuck }: ServerInfo): void {
     this.servers.discover(connectUrls);
     if (lameDuck) this.changed();
   }
 
-  /** The server is about to stop: it keeps its connections for seconds, and takes no new ones. */
+  /** Whether the server is about to stop: it keeps its connections for some seconds, and accepts no new ones. */
   private get isLameDuck(): boolean {
     const { currentControl: control, currentLink: link } = this;
     return control?.serverInfo.lameDuck === true || link?.serverInfo.lameDuck === true;
   }
 
   /**
-   * Makes both connections at another server, and moves there, before the one that is about to stop ends them. Where there is no
-   * other one, it stays for as long as that goes.
+   * Makes both connections at another server, and moves there before the server that is about to stop closes them. Without another
+   * server the transport stays for as long as it can.
    */
   private async moveAway(): Promise<void> {
     const { currentControl: old, currentLink: link, server } = this;
     if (old === undefined || link === undefined) return;
     if (this.moveBackoff.count === 0)
       this.logger.info({ server }, 'the NATS server is in lame-duck mode: moving to another one');
-    let reason = 'there is no other one';
+    let reason = 'there is no other server';
     for await (const endpoint of this.endpoints()) {
       if (this.isClosed || this.currentLink !== link || !this.isConnected) return;
       const failure = await this.moveTo(endpoint, link, old);
@@ -550,7 +466,7 @@ export class NatsAttachment {
     await this.moveBackoff.wait();
   }
 
-  /** @returns why it has not moved there */
+  /** @returns why the move failed; undefined if it succeeded */
   private async moveTo(
     endpoint: Endpoint,
     link: MovingLink,
@@ -564,7 +480,7 @@ export class NatsAttachment {
       const { serverId, lameDuck } = next.serverInfo;
       if (lameDuck || serverId === old.serverInfo.serverId) return 'it is about to stop too';
       control = await this.dialControl(endpoint, next.serverInfo);
-      // The link may be there already, from a try that lost the control connection.
+      // An earlier move may have brought the link there, and lost the control connection.
       if (serverId !== link.serverInfo.serverId) {
         isMoved = true;
         const failure = await link.moveTo(next);
@@ -587,10 +503,10 @@ export class NatsAttachment {
     const from = this.server;
     this.endpoint = endpoint;
     this.servers.take(endpoint.server);
-    this.serverSaid(control.serverInfo);
+    this.onServerInfo(control.serverInfo);
     this.refusals['data link'].connected();
     this.useControl(control);
-    // Both are heard for a moment, rather than none.
+    // For a moment both control connections are subscribed, rather than none.
     void control
       .flush()
       .catch(() => {})
@@ -607,7 +523,7 @@ export class NatsAttachment {
     this.options.onRefused?.(refusal);
   }
 
-  /** Sends the control connection, and with it the link, to another server if there is one: something is wrong with this one. */
+  /** Leaves a server that fails: the control connection, and with it the link, goes to another one if there is one. */
   private leaveServer(why: string): void {
     if (!this.isConnected || this.isClosed || this.isLeaving || this.servers.round().length < 2) return;
     this.logger.info({ server: this.server, why }, 'leaving the NATS server for another one');

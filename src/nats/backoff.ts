@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.js';
 
 const HOLD_MS = 60_000;
 
-/** Waits between tries: longer each time, never quite the same, and over at once when there is news. */
+/** Waits between tries: longer each time, with jitter, and cut short by `wake`. */
 export class Backoff {
   #tries = 0;
   #wakeUp: (() => void) | undefined;
@@ -19,7 +19,7 @@ export class Backoff {
     this.#maxMs = maxMs;
   }
 
-  /** Tries since the last `reset`. */
+  /** How many waits there were since the last `reset`. */
   get count(): number {
     return this.#tries;
   }
@@ -28,17 +28,17 @@ export class Backoff {
     this.#tries = 0;
   }
 
-  /** Ends a wait that is on. */
+  /** Ends the current wait. */
   wake(): void {
     this.#wakeUp?.();
   }
 
-  /** @param maxMs another limit for this wait */
+  /** @param maxMs limit for this wait, instead of the usual one */
   wait(maxMs = this.#maxMs): Promise<void> {
     const fullMs = Math.min(maxMs, this.#firstMs * 2 ** Math.min(this.#tries, 30));
     this.#tries++;
     return new Promise((resolve) => {
-      // The clock's timers do not keep the process alive, and in this wait nothing else may.
+      // The clock's timers do not keep the process alive, and during this wait there may be nothing else that does.
       const hold = setInterval(() => {}, HOLD_MS);
       const done = () => {
         clearInterval(hold);

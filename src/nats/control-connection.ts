@@ -20,14 +20,14 @@ export interface ControlSubscription {
   unsubscribe(): void;
 }
 
-/** What one can ask of others over NATS. A connection of the `nats` package can do it too. */
+/** Sends requests over NATS. A connection of the `nats` package is a requester too. */
 export interface Requester {
   request(
     subject: string,
     payload: Uint8Array | string | undefined,
     options: { timeout: number },
   ): Promise<Pick<ControlMessage, 'data' | 'json'>>;
-  /** All answers that come within `maxWait` ms. */
+  /** All answers that arrive within `maxWait` milliseconds. */
   requestMany(
     subject: string,
     payload: Uint8Array | string | undefined,
@@ -39,23 +39,23 @@ export interface Requester {
 export interface ControlTarget {
   /** `host:port` */
   readonly server: string;
-  /** Of the connection, as nats-server's monitoring shows it. */
+  /** Name of the connection in the monitoring of nats-server. */
   readonly name: string;
   readonly authenticators: readonly Authenticator[];
-  /** Undefined: with TLS if the server has it. */
+  /** Undefined for TLS only if the server requires it. */
   readonly tls: TlsConnectionOptions | undefined;
-  /** The server begins with the TLS handshake, before its INFO. */
+  /** Whether the server begins with the TLS handshake, before its INFO. */
   readonly tlsFirst: boolean;
   readonly connectTimeoutMs: number;
 }
 
-/** What becomes of it, for its owner. */
+/** The events of a control connection, for its owner. */
 export interface ControlEvents {
-  /** It is over, and its owner has not closed it. Called once. */
+  /** The connection has ended, and its owner has not closed it. Called once. */
   onDown(reason: string): void;
-  /** The server says something new of itself or of its cluster. */
+  /** The server has sent news of itself or of its cluster. */
   onInfo?(info: ServerInfo): void;
-  /** What the server refuses, in its words as far as the package hands them on. */
+  /** The server has refused something. The text is the server's own, as far as the package hands it on. */
   onServerError?(text: string): void;
 }
 
@@ -63,15 +63,15 @@ const PING_INTERVAL_MS = 5_000;
 const MAX_PINGS_OUT = 2;
 
 /**
- * The control connection, for what is rare: requests, status, talk of a group. It is one of the `nats` package, and lives once: the package
- * does not reconnect it, since it gives up for reasons of its own and tells nobody who listens. When it is down there is another, and
- * everything subscribes there again.
+ * The control connection, for rare messages: requests, status, the talk of a group. It is a connection of the `nats` package that does
+ * not reconnect: the package gives up for reasons of its own, and its subscribers are not notified. When it is down it is replaced by
+ * another, on which everything subscribes again.
  */
 export class ControlConnection implements Requester {
   readonly #connection: NatsConnection;
   readonly #events: ControlEvents;
   readonly #subscriptions = new Set<Subscription>();
-  /** Questions that wait for answers. */
+  /** How many requests wait for answers. */
   #asked = 0;
   #onIdle: (() => void) | undefined;
   #isClosed = false;
@@ -89,13 +89,13 @@ export class ControlConnection implements Requester {
   }
 
   /**
-   * The package cannot give up a dial: the server has to be one that has just answered, on a data link.
+   * Connects to a server. The package cannot give up a dial, so the server must have just answered on a data link.
    *
-   * @throws Error saying why it failed
+   * @throws LinkRefusedError if the server refuses the login; Error saying why it failed
    */
   static async connect(target: ControlTarget, events: ControlEvents): Promise<ControlConnection> {
     const { server, name, authenticators, tls, tlsFirst, connectTimeoutMs } = target;
-    // One that throws within the package shows as a timeout only.
+    // If one throws inside the package, only a timeout shows.
     for (const authenticator of authenticators) authenticator('nonce');
     const isSecure = tls !== undefined || tlsFirst;
     try {
@@ -113,7 +113,7 @@ export class ControlConnection implements Requester {
       return new ControlConnection(connection, events);
     } catch (error) {
       const words = wordsOf(error);
-      // In the words of a data link, on which the same server says the same.
+      // The error of a data link has the same words for the same refusal.
       if (error instanceof NatsError && error.isAuthError())
         throw new LinkRefusedError(`the server refused: ${words}`);
       throw new Error(words, { cause: error });
@@ -124,7 +124,7 @@ export class ControlConnection implements Requester {
     return serverInfoOf(this.#connection.info);
   }
 
-  /** Bytes that a message may have. */
+  /** Largest payload of a message, in bytes. */
   get maxPayload(): number {
     return this.serverInfo.maxPayload;
   }
@@ -148,14 +148,15 @@ export class ControlConnection implements Requester {
   }
 
   /**
-   * Dropped if the connection is down.
-   * @throws NatsError if the subject is none, or the server does not take so much
+   * Publishes a message. It is dropped if the connection is down.
+   *
+   * @throws NatsError if the subject is invalid, or the payload too large for the server
    */
   publish(subject: string, payload: Uint8Array | string = '', { reply = '' } = {}): void {
     if (!this.isClosed()) this.#connection.publish(subject, payload, reply === '' ? {} : { reply });
   }
 
-  /** @throws NatsError: nobody listens, there is no answer in time, or the connection is or goes down */
+  /** @throws NatsError if there is no responder, no answer in time, or the connection is or goes down */
   request(
     subject: string,
     payload: Uint8Array | string | undefined,
@@ -174,7 +175,7 @@ export class ControlConnection implements Requester {
     >;
   }
 
-  /** Resolves when the server has dealt with everything before. @throws NatsError when the connection is, or goes, down */
+  /** Resolves when the server has processed everything sent before. @throws NatsError if the connection is or goes down */
   flush(): Promise<void> {
     return this.#connection.flush();
   }
@@ -185,7 +186,7 @@ export class ControlConnection implements Requester {
     void this.#connection.close().catch(() => {});
   }
 
-  /** Takes no more messages; closes when nothing that was asked waits for an answer, at the latest after `maxMs`. */
+  /** Takes no more messages, and closes when all requests are answered, at the latest after `maxMs`. */
   async retire(maxMs: number): Promise<void> {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#subscriptions.clear();
@@ -212,7 +213,7 @@ export class ControlConnection implements Requester {
     }
   }
 
-  /** The package's iterator need not end with its connection: nothing waits for it. */
+  /** Reads the status of the connection. The package's iterator may outlive its connection, so nothing waits for it. */
   async #listen(): Promise<void> {
     for await (const status of this.#connection.status()) {
       if (this.isClosed()) return;
@@ -222,10 +223,10 @@ export class ControlConnection implements Requester {
   }
 
   #refused({ data, permissionContext }: Status): void {
-    // What ends the connection is told by its end.
+    // `onDown` reports an error that ends the connection.
     if (LAST_CODES.has(String(data))) return;
     if (permissionContext === undefined) {
-      // The package keeps the words to itself.
+      // The package does not hand on the server's text.
       this.#events.onServerError?.(`${data}: a limit on subscriptions, most often`);
       return;
     }
@@ -242,7 +243,7 @@ const LAST_CODES: ReadonlySet<string> = new Set([
   ErrorCode.AccountExpired,
 ]);
 
-/** The package has the server's words in what an error is made from, or in the error with the quotes of the protocol. */
+/** The server's error text, which the package has in the chained error, or in the error with the quotes of the protocol. */
 function wordsOf(error: unknown): string {
   const words =
     error instanceof NatsError && error.chainedError !== undefined

@@ -1,3 +1,5 @@
+// Credentials and TLS options for the connections to NATS, read from the files that the configuration names.
+
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { type ConnectionOptions, createSecureContext, type SecureContextOptions } from 'node:tls';
@@ -11,7 +13,7 @@ import {
 } from 'nats';
 import type { NatsConfig } from '../config/serve-config.js';
 
-/** Something in the configuration of the NATS connection that cannot work: nothing that a retry helps. */
+/** An error in the configuration of the NATS connection. A retry does not help, unless a file changes. */
 export class NatsConfigError extends Error {
   override name = 'NatsConfigError';
 }
@@ -21,8 +23,9 @@ const CERTIFICATE_END = /^-----END (?:[A-Z0-9]+ )?CERTIFICATE-----/gm;
 const NKEY_SEED = /\bSU[A-Z2-7]{56}\b/;
 
 /**
- * The authenticators for both connections. Files are read anew at each connect, so that renewed credentials are taken up.
- * @throws NatsConfigError if a file cannot be read or holds something else
+ * The authenticators for both connections. They read files again at each connect, and so use renewed credentials.
+ *
+ * @throws NatsConfigError if a file cannot be read, or has no credentials
  */
 export function authenticators(config: NatsConfig): Authenticator[] {
   const all: Authenticator[] = [];
@@ -47,7 +50,7 @@ export function authenticators(config: NatsConfig): Authenticator[] {
   return all;
 }
 
-/** The same, with errors that name the file. */
+/** Wraps an authenticator, so that its errors name the file. */
 function ofFile(file: string, authenticator: Authenticator): Authenticator {
   return (nonce) => {
     try {
@@ -59,14 +62,16 @@ function ofFile(file: string, authenticator: Authenticator): Authenticator {
   };
 }
 
-/** The fields of CONNECT that the authenticators give for a server's nonce. */
+/** The fields of CONNECT from the authenticators, for a server's nonce. */
 export function connectFields(all: readonly Authenticator[], nonce: string): Record<string, unknown> {
   return Object.assign({}, ...all.map((authenticator) => authenticator(nonce || undefined)));
 }
 
 /**
- * TLS options for the `nats` package; it hands those that it does not know to Node.
- * @returns undefined if TLS is used only when the server asks for it
+ * The TLS options for nats.js, which hands options that it does not know to Node.
+ *
+ * @returns undefined if TLS is used only when the server requires it
+ * @throws NatsConfigError if a file cannot be used
  */
 export function controlTls(
   config: NatsConfig,
@@ -87,9 +92,10 @@ export function controlTls(
 }
 
 /**
- * TLS options for the link to `host`, which may be one that the configuration does not name: a server of the cluster, known by its
- * address only, has its certificate for the configured name.
- * @throws NatsConfigError if a file cannot be read
+ * The TLS options for the link to `host`. The configuration need not name the host: a discovered server of the cluster is known by its
+ * address alone, and has its certificate for the configured name.
+ *
+ * @throws NatsConfigError if a file cannot be used
  */
 export function linkTls(
   config: NatsConfig,
@@ -115,7 +121,7 @@ export function linkTls(
   };
 }
 
-/** Node takes a file without any, and one that is half written, and trusts nobody. */
+/** Reads certificates. Node would accept a file without any, or a half-written one, and then trust no server. */
 function certificateAuthorities(file: string): Buffer {
   const pem = readFile(file, 'certificate authorities');
   const [begun, ended] = [CERTIFICATE_BEGIN, CERTIFICATE_END].map(
@@ -125,7 +131,7 @@ function certificateAuthorities(file: string): Buffer {
   return pem;
 }
 
-/** Node's own words at a connect do not name the file. */
+/** Checks a file now: Node's error at a connect does not name it. */
 function checkTls(options: SecureContextOptions, file: string | undefined, what: string): void {
   try {
     createSecureContext(options);
@@ -143,7 +149,7 @@ function certificateName(config: NatsConfig, host: string): string | undefined {
 /** @param server `host:port`, with or without a scheme */
 export function hostAndPort(server: string): { host: string; port: number } {
   const url = new URL(`http://${server.replace(/^\w+:\/\//, '')}`);
-  // As http the port 80 is the default and not kept.
+  // The URL class drops port 80, the default of http.
   const port = url.port !== '' ? Number(url.port) : /:80$/.test(server) ? 80 : 4222;
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port };
 }

@@ -2,8 +2,11 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 
 /**
- * @param name a path if it has a slash
- * @param path folders to look in otherwise, as in the environment's PATH
+ * Finds a program.
+ *
+ * @param name a path if it has a slash, else a name to look for
+ * @param path folders to look in, as in the environment's PATH
+ * @returns its path; undefined if there is none
  */
 export function findExecutable(name: string, path: string): string | undefined {
   const candidates = name.includes('/')
@@ -12,7 +15,7 @@ export function findExecutable(name: string, path: string): string | undefined {
   return candidates.find(isExecutable);
 }
 
-/** The environment's PATH, and where Debian puts a nats-server: not everybody's PATH has that. */
+/** The environment's PATH, with the folders where Debian puts a nats-server: the PATH of a user often lacks them. */
 export function searchPath(path: string | undefined): string {
   return [path, '/usr/local/sbin', '/usr/sbin'].filter(Boolean).join(delimiter);
 }

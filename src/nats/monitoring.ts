@@ -1,18 +1,20 @@
 import type { NatsServerConfig } from '../config/serve-config.js';
 
-/** Where a NATS server has its monitoring pages: /varz, /connz and so on. */
+/** Where the monitoring pages of the NATS server are: /varz, /connz and so on. */
 export type NatsMonitoring =
-  /** With a server that is not ours: we do not know. */
+  /** The server is not ours, and its pages are unknown. */
   | { readonly kind: 'attached' }
-  /** It is ours and does not run, for the first time or again. */
+  /** Our server is starting, or restarting. */
   | { readonly kind: 'starting' }
-  /** Its configuration file has them off, or they were not asked for. */
+  /** Our server has none: its configuration file turns them off, or they were not requested. */
   | { readonly kind: 'off' }
   /** @property url `http://127.0.0.1:34567`, or https */
   | { readonly kind: 'on'; readonly url: string };
 
 /**
- * @param config of the server to start; undefined: we attach to others
+ * The monitoring pages of the server that a broker uses.
+ *
+ * @param config the server to start; undefined if the broker attaches to others
  * @param server undefined before it has been started
  */
 export function monitoringOf(
@@ -23,10 +25,10 @@ export function monitoringOf(
   return server?.monitoring ?? { kind: 'starting' };
 }
 
-/** A line of its configuration. No flag has it: `-m` would listen on the address that clients come to. */
+/** A line of nats-server's configuration. The flag `-m` would not do: it listens on the address for clients. */
 export const MONITORING_ON_LOOPBACK = 'http: "127.0.0.1:-1"';
 
-/** @param urls at each address of this machine, as the server tells them */
+/** Picks the pages on the loopback. @param urls the announced URLs, one for each address of this machine */
 export function monitoringAt(urls: readonly string[] = []): NatsMonitoring {
   const url = urls.find((each) => /^https?:\/\/(127\.|\[::1\])/.test(each)) ?? urls[0];
   return url === undefined ? { kind: 'off' } : { kind: 'on', url };

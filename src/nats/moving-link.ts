@@ -1,3 +1,5 @@
+// The data link, and its move from one NATS server to another without losing or doubling a message.
+
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import type { Link } from '../link/link.js';
@@ -6,14 +8,14 @@ import type { ServerInfo } from '../link/server-info.js';
 import type { OutBuffer } from '../link/writer.js';
 import { type Offsets, Overlap } from './overlap.js';
 
-/** The servers of a cluster tell each other of subscriptions; where both ends of the link know, the others have been told too. */
+/** The servers of a cluster announce subscriptions to each other. This long after both ends of the move know them, the others do too. */
 const SETTLE_MS = 250;
-/** For a message to come from one server by way of the other. */
+/** Limit for a message to be routed from one server to the other. */
 const ROUTE_MS = 2_000;
 const PROBE_MS = 20;
-/** For a server to answer, before it is left. */
+/** How long the old server may take to answer before the link leaves it. */
 const FLUSH_MS = 1_000;
-/** Answers that were begun on the old link leave there. */
+/** How long the old link stays open, for answers that were begun there. */
 const LINGER_MS = 2_000;
 
 interface Subscription {
@@ -22,8 +24,8 @@ interface Subscription {
 }
 
 /**
- * The data link as the broker has it: it stays the same while it moves from one server of a cluster to another. It lives once: when it
- * is down, there is a new one.
+ * The data link as the broker sees it: one object, also while it moves from one server of a cluster to another. When it is down, a new
+ * one replaces it.
  */
 export class MovingLink {
   readonly #handler: LinkHandler;
@@ -31,14 +33,14 @@ export class MovingLink {
   readonly #onDrain: () => void;
   readonly #subscriptions = new Map<number, Subscription>();
   #lastSid = 0;
-  /** Where everything is sent. */
+  /** The link on which everything is sent. */
   #link: Link;
-  /** Heard already, while it moves there. */
+  /** During a move, the link at the new server. Its messages are received already. */
   #next: Link | undefined;
-  /** The one before, while what was begun there still leaves. */
+  /** After a move, the link at the old server, until answers that were begun there have left. */
   #old: Link | undefined;
   #overlap: Overlap | undefined;
-  /** New deliveries wait until the old server has dealt with those before: they would overtake them. */
+  /** Whether new deliveries wait until the old server has processed the earlier ones, which they would overtake. */
   #isPaused = false;
 
   constructor(link: Link, handler: LinkHandler, clock: Clock, onDrain: () => void) {
@@ -68,12 +70,12 @@ export class MovingLink {
     return this.#link.backlogBytes;
   }
 
-  /** Bytes that have come in, from where it is. */
+  /** Bytes received on the current link. */
   get receivedBytes(): number {
     return this.#link.receivedBytes;
   }
 
-  /** The server takes less than it is given: send only what must be, until `onDrain`. */
+  /** Whether the server reads more slowly than it is sent to: send only what is necessary, until `onDrain`. */
   get isCongested(): boolean {
     return this.#isPaused || this.#link.isCongested;
   }
@@ -83,7 +85,7 @@ export class MovingLink {
     return this.#link.takeBuffer();
   }
 
-  /** As `Link.send`. What was begun before it has moved leaves by way of the old server. */
+  /** As `Link.send`. A buffer that was taken before a move is sent to the old server. */
   send(out: OutBuffer): void {
     if (this.#old?.owns(out)) this.#old.send(out);
     else this.#link.send(out);
@@ -108,7 +110,7 @@ export class MovingLink {
   async flush(): Promise<void> {
     const next = this.#next;
     await this.#link.flush();
-    // Its loss is no loss of this link.
+    // The loss of `next` is no loss of this link.
     if (next === this.#next) await next?.flush().catch(() => {});
   }
 
@@ -117,7 +119,7 @@ export class MovingLink {
     this.#next = this.#old = undefined;
   }
 
-  /** @returns whether this was all: nothing is heard or sent any more */
+  /** Handles the loss of one of the links. @returns whether it was the last one, so that the data link is down */
   lost(link: Link): boolean {
     if (link === this.#next) {
       this.#next = undefined;
@@ -137,10 +139,10 @@ export class MovingLink {
   }
 
   /**
-   * Moves to a link at another server of the same cluster. The old one is heard until the new one is, so that nothing that anybody
-   * sends meanwhile is missed or comes twice.
+   * Moves to a link at another server of the same cluster. Messages of the old link are received until those of the new one are, so
+   * no message is missed or handled twice.
    *
-   * @returns why it has not moved, and has closed the new one; undefined if it has
+   * @returns why the move failed, with `next` closed; undefined if it succeeded
    */
   async moveTo(next: Link): Promise<string | undefined> {
     const old = this.#link;
@@ -156,7 +158,7 @@ export class MovingLink {
     for (let waitedMs = 0; this.#next === next && !probe.isHeard; waitedMs += PROBE_MS) {
       if (waitedMs >= ROUTE_MS) {
         this.#giveUp(old, next);
-        return 'what is sent by way of this server is not heard there: they are not in one cluster, or its user may not subscribe to _INBOX.>';
+        return 'messages of this server do not arrive there: the two are not in one cluster, or its user may not subscribe to _INBOX.>';
       }
       probe.send(old);
       await this.#pass(PROBE_MS);
@@ -170,7 +172,7 @@ export class MovingLink {
       this.#isPaused = false;
       if (this.isUp) this.#onDrain();
     }
-    // One of them was lost on the way.
+    // One of the links was lost during the move.
     if (this.#link !== next) return 'the connection there was lost at once';
     for (const sid of this.#subscriptions.keys()) old.unsubscribe(sid);
     await this.#flushed(old);
@@ -196,7 +198,7 @@ export class MovingLink {
     next.close();
   }
 
-  /** Resolves when the server has dealt with everything before; also if it does not answer, or is lost. */
+  /** Resolves when the server has processed everything sent before, does not answer in time, or is lost. */
   async #flushed(link: Link): Promise<void> {
     await Promise.race([link.flush().catch(() => {}), this.#pass(FLUSH_MS)]);
   }
@@ -208,14 +210,14 @@ export class MovingLink {
   }
 }
 
-/** Finds out whether what is sent by way of one server is heard at another. */
+/** Finds out whether messages sent to one server arrive at another. */
 class RouteProbe implements LinkHandler {
   readonly subject = `_INBOX.${randomBytes(11).toString('hex')}.moved`;
   readonly sid: number;
   isHeard = false;
   readonly #others: LinkHandler;
 
-  /** @param others gets all other messages */
+  /** @param others receives all other messages */
   constructor(others: LinkHandler, sid: number) {
     this.#others = others;
     this.sid = sid;

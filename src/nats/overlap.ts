@@ -1,37 +1,40 @@
+// Two links with the same subscriptions, of which each message is handled once.
+
 import { hash } from 'node:crypto';
 import type { LinkHandler } from '../link/link-handler.js';
 
+/** A message of the new link that waits to see whether the old one brings it. */
 interface Held {
   readonly sid: number;
-  /** From the subject to the end of the payload, as they came. */
+  /** The bytes from the subject to the end of the payload. */
   readonly bytes: Buffer;
   /** Offsets in `bytes`. */
   readonly subjectEnd: number;
   readonly replyStart: number;
   readonly replyEnd: number;
   readonly payloadStart: number;
-  /** It came on the old link too. */
+  /** Whether it came on the old link too. */
   isTaken: boolean;
 }
 
-/** Messages of the old link that are remembered until the new one has brought them. */
+/** Limit of messages of the old link that are remembered until the new link brings them. */
 const MAX_SEEN = 100_000;
-/** Of the new link, until the old one has brought them. If there are more, what is still under way on the old one comes twice. */
+/** Limit of messages of the new link that are held until the old link brings them. Beyond it, messages under way on the old link come twice. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 
 /**
- * Two links with the same subscriptions under the same numbers, while one takes the place of the other: each message goes to the
- * handler once, whichever brings it, and those of one sender in their order. While both are heard, the old link's go through at once,
- * and what the new one alone has brought is held back. From `end` on the new link's go through.
+ * Merges two links with the same subscriptions under the same numbers, while one replaces the other. Each message goes to the
+ * handler once, whichever link brings it, and the messages of one sender keep their order. At first messages of the old link go
+ * through at once, and messages that only the new link has brought are held. After `end`, messages of the new link go through.
  *
- * Messages are the same if their bytes are: publishes have a guid, requests an inbox of their own. A sender that repeats one to the
- * byte in these seconds may have to repeat it once more.
+ * Messages are the same if their bytes are: publishes have a guid, and requests an inbox of their own. A sender that repeats a message
+ * byte for byte within these seconds may have to repeat it once more.
  */
 export class Overlap {
   readonly fromOld: LinkHandler;
   readonly fromNew: LinkHandler;
   readonly #handler: LinkHandler;
-  /** How often each came on the old link alone so far. */
+  /** How often each message has come on the old link but not yet on the new one. */
   readonly #seen = new Map<string, number>();
   readonly #held: Held[] = [];
   #firstHeld = 0;
@@ -59,7 +62,7 @@ export class Overlap {
     };
   }
 
-  /** The old link brings nothing any more. What it has not brought goes through now. */
+  /** Ends the old link's part. The held messages go through now. */
   end(): void {
     if (!this.#isHolding) return;
     this.#isHolding = false;
@@ -76,7 +79,7 @@ export class Overlap {
     }
     this.#seen.set(key, (this.#seen.get(key) ?? 0) + 1);
     if (this.#seen.size <= MAX_SEEN) return;
-    // It came before the new link was subscribed.
+    // The oldest came before the new link was subscribed, so it will not come again.
     const [oldest] = this.#seen.keys();
     if (oldest !== undefined) this.#seen.delete(oldest);
   }
@@ -127,7 +130,7 @@ export class Overlap {
   }
 }
 
-/** Of a message, as `LinkHandler.onMessage` has them. */
+/** The offsets of a message in its buffer, as in `LinkHandler.onMessage`. */
 export type Offsets = [
   subjectStart: number,
   subjectEnd: number,
@@ -137,7 +140,7 @@ export type Offsets = [
   payloadEnd: number,
 ];
 
-/** Both servers write the same line for a message: subject, number of the subscription, reply, size. */
+/** A key that is the same on both links, since both servers write the same bytes for a message. */
 function keyOf(sid: number, buffer: Buffer, subjectStart: number, payloadEnd: number): string {
   return `${sid} ${hash('sha1', buffer.subarray(subjectStart, payloadEnd), 'base64')}`;
 }

@@ -1,6 +1,6 @@
 import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 
-/** Connects to NATS, for a command. @throws Error saying to people what to look after, if it cannot be reached */
+/** Connects a command to NATS. @throws Error saying what to check if NATS cannot be reached */
 export async function reachNats(options: NodeConnectionOptions): Promise<NatsConnection> {
   try {
     return await connect(options);

@@ -1,13 +1,13 @@
 import type { Logger } from '../log/logger.js';
 import { type NatsRefusal, remedyOf } from './refusal.js';
 
-/** Clients choose the subjects that the broker answers to: a user without the permission is refused any number of them. */
+/** Limit of logged subjects. Clients choose the subjects of answers, so without the permission any number of them is refused. */
 const MAX_SUBJECTS = 20;
 
-/** Logs what one connection is refused: each subject once, until it has been allowed again. */
+/** Logs the refusals on one connection: each subject once, until it has been allowed again. */
 export class RefusalLog {
   readonly #logger: Logger;
-  /** What the connection before this one was refused, and what this one was. */
+  /** The refusals on the connection before this one. */
   #before: ReadonlySet<string> = new Set();
   #now = new Set<string>();
   #isFull = false;
@@ -16,7 +16,7 @@ export class RefusalLog {
     this.#logger = logger;
   }
 
-  /** There is a new connection, which asks for everything again. */
+  /** Begins a new connection, on which the broker subscribes to everything again. */
   connected(): void {
     this.#before = this.#now;
     this.#now = new Set();
@@ -29,7 +29,7 @@ export class RefusalLog {
     if (this.#now.has(key)) return;
     if (this.#now.size >= MAX_SUBJECTS) {
       if (!this.#isFull && this.#before.size < MAX_SUBJECTS)
-        this.#logger.warn({ connection: refusal.connection }, 'NATS refuses more subjects to the broker');
+        this.#logger.warn({ connection: refusal.connection }, 'NATS refuses the broker more subjects');
       this.#isFull = true;
       return;
     }
@@ -43,7 +43,7 @@ export class RefusalLog {
 function messageFor(refusal: NatsRefusal): string {
   const { operation, subject, text } = refusal;
   const remedy = remedyOf(refusal);
-  if (remedy === undefined) return `NATS refuses something to the broker: ${text}`;
+  if (remedy === undefined) return `NATS refuses the broker something: ${text}`;
   const refuses =
     operation === 'subscription limit'
       ? 'NATS refuses the broker another subscription'

@@ -1,15 +1,15 @@
 import { LinkRefusedError } from '../link/link.js';
 
-/** What one server said to a try. */
+/** Why one server could not be used. */
 export interface Failure {
   readonly server: string;
   readonly error: Error;
 }
 
-/** No server could be used: what each said. */
+/** No server could be used. The message has the reason of each. */
 export class RoundError extends Error {
   override name = 'RoundError';
-  /** Not one was unreachable: all were there, and refused. */
+  /** Whether every server could be reached, and refused the login. */
   readonly isRefused: boolean;
 
   constructor(failures: readonly Failure[]) {
@@ -25,7 +25,7 @@ export class RoundError extends Error {
   }
 }
 
-/** The link names the server, which stands beside it here. */
+/** The reason without the server's name, which a link's error has and a `Failure` has anyway. */
 export function reasonOf(error: unknown): Error {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error ? cause : error instanceof Error ? error : new Error(String(error));

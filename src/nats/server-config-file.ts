@@ -1,28 +1,30 @@
+// Finds out from the configuration file of a nats-server what stanchion must not set too: users, monitoring pages.
+
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const MAX_INCLUDES = 100;
-/** Texts in quotes, brackets, what separates settings, words (a URL is one), comments. */
+/** A token: quoted text, a bracket, a separator of settings, a word (a URL is one), or a comment. */
 const TOKEN = /"(?:\\.|[^"\\])*"|'[^']*'|[{}[\]\n,;]|#.*|\/\/.*|[^\s{}[\],;="'#]+/g;
-/** Where monitoring pages are. A server takes several, and one that has two takes any. */
+/** The settings for monitoring pages. If a file has several, the server uses any of them. */
 const MONITORING = new Set(['http', 'https', 'http_port', 'https_port', 'monitor_port']);
 
 const OPERATORS = new Set(['operator', 'operators', 'root', 'roots', 'root_operator', 'root_operators']);
 
-/** Something that a configuration file gives a value to. */
+/** A setting in a configuration file. */
 interface Setting {
-  /** Names of the blocks around, from outside: lower case, '' for one without a name. It changes as the walk goes on. */
+  /** The names of the blocks around it, outermost first: in lower case, '' for a block without a name. The walk changes this array. */
   readonly place: readonly string[];
   /** In lower case. */
   readonly name: string;
   readonly isList: boolean;
-  /** The name of the variable that it is given, in lower case: `users: $STAFF`. */
+  /** The variable that is its value, in lower case: `users: $STAFF`. */
   readonly variable: string | undefined;
 }
 
 /**
- * Whether a configuration file of a nats-server, with what it includes, has a list of users for clients: in `authorization`, or in an
- * account. Those for leaf nodes or routes are others.
+ * Whether a configuration file of a nats-server, with its includes, has a list of users for clients: in `authorization`, or in an
+ * account. Users for leaf nodes or routes do not count.
  */
 export function hasClientUsers(configFile: string): boolean {
   const aliases = aliasesOf(configFile);
@@ -32,7 +34,7 @@ export function hasClientUsers(configFile: string): boolean {
   return false;
 }
 
-/** Whether it is in operator mode: clients log in with JWTs alone. */
+/** Whether the configuration file is in operator mode, in which clients log in with JWTs only. */
 export function isInOperatorMode(configFile: string): boolean {
   for (const { place, name } of settingsOf(configFile)) {
     if (OPERATORS.has(name) && place.every((block) => block === '')) return true;
@@ -41,8 +43,8 @@ export function isInOperatorMode(configFile: string): boolean {
 }
 
 /**
- * Whether a configuration file of a nats-server, with what it includes, says where the monitoring pages are. In doubt, as in a block
- * where a server has no such setting, it does: two of them contradict each other.
+ * Whether a configuration file of a nats-server, with its includes, configures the monitoring pages. In doubt, as with the setting in
+ * a block where the server does not expect it, the answer is yes: two settings would contradict each other.
  */
 export function setsMonitoring(configFile: string): boolean {
   for (const { name } of settingsOf(configFile)) {
@@ -51,17 +53,17 @@ export function setsMonitoring(configFile: string): boolean {
   return false;
 }
 
-/** A file in JSON has a block without a name around all. */
+/** Whether a block has the users for clients. A file in JSON has a block without a name around everything. */
 function isForClients(place: readonly string[], aliases: ReadonlyMap<string, string>): boolean {
   const [first = '', ...inner] = place.filter((name) => name !== '');
   const outermost = aliases.get(first) ?? first;
   return outermost === 'accounts' || (outermost === 'authorization' && inner.length === 0);
 }
 
-/** Variables that stand for `authorization`, or for something in `accounts`: by their names, what they stand for. */
+/** The variables that stand for `authorization`, or for a part of `accounts`: the block by the name of the variable. */
 function aliasesOf(configFile: string): ReadonlyMap<string, string> {
   const aliases = new Map<string, string>();
-  // A variable may stand for something in what another one stands for, and is defined in front of it.
+  // A variable may be used inside the value of another one, which is defined after it: repeat until no more are found.
   for (let before = -1; before < aliases.size; ) {
     before = aliases.size;
     for (const { place, name, variable } of settingsOf(configFile)) {
@@ -75,20 +77,20 @@ function aliasesOf(configFile: string): ReadonlyMap<string, string> {
   return aliases;
 }
 
-/** All settings of a file and those that it includes, in their order. A file that cannot be read has none: the server will say so. */
+/** All settings of a file and its includes, in order. A file that cannot be read has none: the server will report it. */
 function settingsOf(configFile: string): Generator<Setting> {
   return walk(configFile, [], { left: MAX_INCLUDES });
 }
 
-/** @param place where the file is included; it is left as it was */
+/** @param place the blocks around the include; the walk restores it */
 function* walk(file: string, place: string[], files: { left: number }): Generator<Setting> {
   const outside = place.length;
-  /** The brackets that are open in this file. */
+  /** The open brackets of this file. */
   const open: string[] = [];
-  /** Of the setting that has no value yet. */
+  /** The name of a setting that has no value yet. */
   let name: string | undefined;
   let isIncluding = false;
-  /** What follows a value, up to the next separator, is no name. */
+  /** Whether a setting is complete: words up to the next separator are no names. */
   let isOver = false;
   for (const [token] of textOf(file).matchAll(TOKEN)) {
     if (/^(#|\/\/)/.test(token)) continue;
@@ -103,14 +105,14 @@ function* walk(file: string, place: string[], files: { left: number }): Generato
       name = undefined;
       isOver = false;
     } else if (/^[\n,;]$/.test(token)) {
-      // A value may be on the line after its name.
+      // A value may stand on the line after its name.
       if (token !== '\n') name = undefined;
       isOver = false;
     } else if (open.at(-1) !== '[' && !isOver) {
       const isQuoted = /^["']/.test(token);
       let value = isQuoted ? token.slice(1, -1) : token;
       if (name === undefined) {
-        // `name:value` is one word.
+        // `name:value` is a single token.
         const end = isQuoted || !value.includes(':') ? value.length : value.indexOf(':');
         name = value.slice(0, end).toLowerCase();
         isIncluding = name === 'include' && !isQuoted;

@@ -3,14 +3,14 @@ import type { Clock } from '../clock/clock.js';
 import type { ServerLog } from './server-log.js';
 import { probe } from './server-probe.js';
 
-/** A nats-server cannot be started, for a reason that a person has to see to. The message says what to do. */
+/** A nats-server cannot be started, and a retry does not help. The message says what to do. */
 export class NatsServerError extends Error {
   override name = 'NatsServerError';
 }
 
 const PROBE_TIMEOUT_MS = 1_000;
 
-/** A name by which a nats-server can be known as one of ours, and of which of our processes. */
+/** A server name that shows that a broker has started the nats-server, and which one. */
 export function newServerName(): string {
   return `stanchion-${process.pid}-${randomBytes(4).toString('hex')}`;
 }
@@ -24,8 +24,10 @@ export function missingBinary(binary: string): NatsServerError {
 }
 
 /**
- * @param failure how it ended
- * @param log what it said
+ * Explains why a nats-server did not start. If its port is taken, it looks what listens there.
+ *
+ * @param failure how the process ended
+ * @param log its log
  */
 export async function explainFailedStart(
   failure: string,
@@ -37,7 +39,7 @@ export async function explainFailedStart(
   const taken = log.lastLines.find((line) => line.includes('address already in use'));
   if (taken === undefined) {
     return new NatsServerError(
-      `nats-server did not start (${failure}): ${log.complaint || 'it said nothing'}. Check its flags and its configuration file`,
+      `nats-server did not start (${failure}): ${log.complaint || 'it printed nothing'}. Check its flags and its configuration file`,
     );
   }
   const takenPort = Number(/:(\d+): bind/.exec(taken)?.[1] ?? port);

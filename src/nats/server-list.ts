@@ -1,35 +1,37 @@
+// The NATS servers to try, and the addresses of each.
+
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { hostAndPort } from './credentials.js';
 
 /** A NATS server to try. */
 export interface NatsServerName {
-  /** `host:port`, as it is configured or as another server names it. */
+  /** `host:port`, from the configuration or from another server of the cluster. */
   readonly name: string;
   readonly host: string;
   readonly port: number;
 }
 
-/** Servers of a cluster that are not configured. More are not kept. */
+/** Limit of servers of the cluster that are not in the configuration. */
 const MAX_DISCOVERED = 256;
 const DNS_TIMEOUT_MS = 2_000;
 
-/** The NATS servers that are known: those of the configuration, and those that a server names as members of its cluster. */
+/** The known NATS servers: those in the configuration, and those that a server announces as members of its cluster. */
 export class ServerList {
   readonly #random: () => number;
   #configured: readonly NatsServerName[];
   #discovered: readonly NatsServerName[] = [];
-  /** The one that was taken last. */
+  /** The name of the server that was used last. */
   #taken: string | undefined;
 
-  /** @param inOrder the first that can be reached is to be taken at the start; otherwise any */
+  /** @param inOrder whether to try the configured servers in their order, instead of a random one */
   constructor(servers: readonly string[], inOrder: boolean, random: () => number) {
     this.#random = random;
     const names = servers.map(serverName);
     this.#configured = inOrder ? names : shuffled(names, random);
   }
 
-  /** All of them, each once: the one behind the last that was taken first, that one last. */
+  /** Every server once, beginning behind the one that was used last. */
   round(): readonly NatsServerName[] {
     const all = [...this.#configured, ...this.#discovered];
     const taken = all.findIndex(({ name }) => name === this.#taken);
@@ -40,7 +42,7 @@ export class ServerList {
     this.#taken = server.name;
   }
 
-  /** @param connectUrls `host:port` of the members of the cluster, as a server tells them */
+  /** @param connectUrls `host:port` of the members of the cluster, from a server's INFO */
   discover(connectUrls: readonly string[]): void {
     if (connectUrls.length === 0) return;
     const known = new Set(this.#configured.map(({ name }) => name));
@@ -51,7 +53,7 @@ export class ServerList {
       known.add(server.name);
       names.push(server);
     }
-    // The order of those that were known already stays: a round goes on where it was.
+    // The known servers keep their order, so that the next round goes on from the last one.
     const before = this.#discovered.map(({ name }) => name);
     const old = names.filter(({ name }) => before.includes(name));
     const added = names.filter(({ name }) => !before.includes(name));
@@ -70,14 +72,14 @@ function parsed(url: string): NatsServerName | undefined {
   try {
     return serverName(url);
   } catch {
-    // A server may say anything.
+    // A server may announce anything.
     return undefined;
   }
 }
 
 /**
- * The addresses of a host, in any order: a name may be that of a whole cluster. Node's own look-up gives the first of them alone,
- * and takes a thread that the store needs. It is for the names that DNS does not know.
+ * The addresses of a host, in random order: one name may stand for a whole cluster. Node's own look-up gives only the first address,
+ * and takes a thread that the store needs, so it is left to names that DNS does not know.
  */
 export async function addressesOf(host: string, random: () => number): Promise<readonly string[]> {
   if (isIP(host) !== 0 || host === 'localhost') return [host];

@@ -6,7 +6,7 @@ const LINE = /^\[\d+\] (?:\S+ \S+ )?\[(\w{3})\] (.*)$/;
 
 export type ServerStream = 'stdout' | 'stderr';
 
-/** Passes the lines of a nats-server's log to ours, and keeps the last ones to explain an early end. */
+/** Copies the log of a nats-server to ours, and keeps its last lines to explain a failed start. */
 export class ServerLog {
   readonly lastLines: string[] = [];
   #fatal = '';
@@ -19,7 +19,7 @@ export class ServerLog {
     this.#logger = logger;
   }
 
-  /** Why it ended: the fatal error, or what it said first. Its log and its complaints are on stderr, its usage is on stdout. */
+  /** Why it ended: the fatal error, or else its first line. Its log and its errors are on stderr, its usage is on stdout. */
   get complaint(): string {
     return this.#fatal || this.#first.stderr || this.#first.stdout;
   }

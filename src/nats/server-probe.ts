@@ -5,14 +5,14 @@ import { parseServerInfo, type ServerInfo } from '../link/server-info.js';
 
 const MAX_INFO_CHARS = 64 * 1024;
 
-/** What answers at an address. */
+/** The program that answers at an address. */
 export type Probe =
-  | { kind: 'nobody' }
-  /** A nats-server, from its INFO. */
+  | { kind: 'none' }
   | { kind: 'nats-server'; info: ServerInfo }
-  /** Something that does not begin with an INFO: another program, or a nats-server that begins with the TLS handshake. */
+  /** A program that does not begin with an INFO: no nats-server, or one that begins with the TLS handshake. */
   | { kind: 'other' };
 
+/** Connects to an address, and finds out what answers there. */
 export async function probe(host: string, port: number, timeoutMs: number, clock: Clock): Promise<Probe> {
   const socket = net.connect({ host, port });
   socket.on('error', () => {});
@@ -21,7 +21,7 @@ export async function probe(host: string, port: number, timeoutMs: number, clock
     await once(socket, 'connect');
   } catch {
     timer.cancel();
-    return { kind: 'nobody' };
+    return { kind: 'none' };
   }
   try {
     let text = '';

@@ -1,3 +1,5 @@
+// The nats-server that a broker starts, watches and stops.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,20 +18,20 @@ import { probe } from './server-probe.js';
 
 export interface SupervisedServerOptions {
   config: NatsServerConfig;
-  /** What clients, ours included, have to show. */
+  /** The credentials that the server requires from its clients, also from the broker. */
   credentials: Pick<NatsConfig, 'user' | 'pass' | 'token'>;
   logger: Logger;
-  /** Whether it has its monitoring pages, for this machine alone. Where its configuration file has them, they stay. */
+  /** Whether it gets monitoring pages, which only this machine can reach. Those in its configuration file stay. */
   withMonitoring?: boolean;
   clock?: Clock;
   random?: () => number;
-  /** For one start, until it takes connections. */
+  /** Limit for a start, until it accepts connections. */
   startTimeoutMs?: number;
-  /** Between SIGTERM and SIGKILL. */
+  /** Time between SIGTERM and SIGKILL. */
   stopGraceMs?: number;
-  /** Where executables are looked for; default: the environment's PATH. */
+  /** Folders with executables [the environment's PATH]. */
   path?: string;
-  /** Gives the start up. */
+  /** Gives up the start when it aborts. */
   signal?: AbortSignal;
 }
 
@@ -39,14 +41,15 @@ const READY_POLL_MS = 10;
 const PROBE_TIMEOUT_MS = 1_000;
 const FIRST_RESTART_MS = 100;
 const MAX_RESTART_MS = 10_000;
-/** A server that ran this long did not end for what the one before it ended. */
+/** A server that ran this long ended for another reason than the one before it. */
 const SETTLED_MS = 30_000;
 
 /**
- * A real nats-server as our child process: restarted when it dies, stopped with us. On Linux the kernel ends it if we are killed.
+ * A real nats-server as a child process of the broker. It is restarted when it dies, and stopped with the broker. On Linux the kernel
+ * kills it if the broker is killed.
  */
 export class SupervisedServer {
-  /** Times that it died and was started again. */
+  /** How often it died and was started again. */
   restarts = 0;
 
   readonly #options: SupervisedServerOptions;
@@ -55,7 +58,7 @@ export class SupervisedServer {
   readonly #backoff: Backoff;
   readonly #binary: string;
   readonly #deathSignalWrapper: string | undefined;
-  /** Ours alone: the server tells there on which port it listens. */
+  /** A temporary folder, in which the server announces its ports. */
   readonly #dir: string;
   #listenPort: number;
   #pages: NatsMonitoring = { kind: 'starting' };
@@ -69,7 +72,7 @@ export class SupervisedServer {
     this.#logger = options.logger.child({ component: 'nats-server' });
     this.#clock = options.clock ?? systemClock;
     this.#backoff = new Backoff(this.#clock, options.random ?? Math.random, FIRST_RESTART_MS, MAX_RESTART_MS);
-    // 0 as elsewhere: any free port. A nats-server says -1 for that.
+    // nats-server takes a free port for -1, and not for 0.
     this.#listenPort = options.config.port === 0 ? -1 : options.config.port;
     const path = options.path ?? searchPath(process.env.PATH);
     const binary = findExecutable(options.config.binary, path);
@@ -81,8 +84,9 @@ export class SupervisedServer {
   }
 
   /**
-   * Starts one; when it resolves, it takes connections.
-   * @throws NatsServerError if there is no binary, the port is taken, or it ends at once; the signal's reason
+   * Starts a nats-server, and resolves when it accepts connections.
+   *
+   * @throws NatsServerError if there is no binary, the port is taken, or the server ends at once; the signal's reason
    */
   static async start(options: SupervisedServerOptions): Promise<SupervisedServer> {
     const server = new SupervisedServer(options);
@@ -99,31 +103,31 @@ export class SupervisedServer {
     return this.#listenPort;
   }
 
-  /** Where to connect from this machine. */
+  /** The URL for connections from this machine. */
   get url(): string {
     const host = this.#localHost;
     return `nats://${host.includes(':') ? `[${host}]` : host}:${this.#listenPort}`;
   }
 
-  /** Where its monitoring pages are. The port is another one after each start. */
+  /** Its monitoring pages. Each start has another port for them. */
   get monitoring(): NatsMonitoring {
     return this.#pages;
   }
 
-  /** Of the process that runs now. */
+  /** The id of the running process. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
-  /** Has it read its configuration file again. Without a file there is nothing that could have changed. */
+  /** Makes the server read its configuration file again, if it has one. */
   reload(): void {
-    // While it starts it reads the file anyway, and a signal that it does not listen to yet would end it.
+    // A starting server reads the file anyway, and a signal that it does not handle yet would end it.
     if (this.#options.config.configFile === undefined || this.#pages.kind === 'starting') return;
     this.#logger.info({}, 'nats-server is told to read its configuration file again');
     this.#child?.kill('SIGHUP');
   }
 
-  /** SIGTERM, and after a grace SIGKILL. Idempotent. */
+  /** Stops the server with SIGTERM, and after a grace with SIGKILL. Idempotent. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#backoff.wake();
@@ -146,14 +150,14 @@ export class SupervisedServer {
     return host === '0.0.0.0' || host === '' ? '127.0.0.1' : host === '::' ? '::1' : host;
   }
 
-  /** Starts the process and waits until it is ready; from then on it is restarted. */
+  /** Starts the process, and waits until it is ready. From then on it is restarted when it ends. */
   async #launch(): Promise<void> {
     for (const file of readdirSync(this.#dir)) rmSync(join(this.#dir, file));
     const args = this.#args();
     const [command, allArgs] = this.#deathSignalWrapper
       ? [this.#deathSignalWrapper, ['--pdeathsig', 'KILL', this.#binary, ...args]]
       : [this.#binary, args];
-    // In a process group of its own: at Ctrl-C the broker still needs it, to answer and to hand over, and then stops it.
+    // It gets a process group of its own: after Ctrl-C the broker still needs it, to answer and to hand over, and then stops it.
     const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const log = new ServerLog(this.#logger);
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write('stdout', chunk));
@@ -167,7 +171,7 @@ export class SupervisedServer {
         resolve(signal ? `killed by ${signal}` : `exit code ${code}`);
       });
     });
-    // Only with a pid was anything started at all.
+    // Without a pid no process was started.
     if (child.pid !== undefined) {
       this.#child = child;
       this.#childEnded = ended;
@@ -207,7 +211,7 @@ export class SupervisedServer {
     }
   }
 
-  /** @returns why it will not be ready; undefined when it is */
+  /** @returns why the server will not be ready; undefined when it is */
   async #untilReady(ended: Promise<string>): Promise<string | undefined> {
     const timeoutMs = this.#options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
     const untilMs = this.#clock.monotonicMs() + timeoutMs;
@@ -216,9 +220,9 @@ export class SupervisedServer {
       if (announced !== undefined) {
         const { port } = announced;
         this.#listenPort = port;
-        // The announcement is our child's alone; that somebody answers there shows that it can be reached.
+        // The announcement shows that our child listens; the probe shows that it can be reached.
         const found = await probe(this.#localHost, port, PROBE_TIMEOUT_MS, this.#clock);
-        if (found.kind !== 'nobody') {
+        if (found.kind !== 'none') {
           this.#pages = announced.monitoring;
           return undefined;
         }
@@ -269,13 +273,12 @@ export class SupervisedServer {
     ];
   }
 
-  /** Passwords go into a file that only we can read: arguments can be read by every user of the machine. */
+  /** Puts passwords into a file that only this user can read, since any user of the machine can read arguments. */
   #configArgs(): string[] {
     const { configFile } = this.#options.config;
     const lines = [...this.#monitoringLines(), ...this.#authorizationLines()];
     if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
-    // A nats-server takes the path as relative to the file's folder, always. The last `authorization` counts, and replaces the one
-    // before.
+    // A nats-server takes the path of an include as relative to the file's folder. The last `authorization` replaces those before it.
     if (configFile !== undefined)
       lines.unshift(`include ${quoted(relative(this.#dir, resolve(configFile)))}`);
     const file = join(this.#dir, 'nats.conf');
@@ -289,11 +292,11 @@ export class SupervisedServer {
     return [MONITORING_ON_LOOPBACK];
   }
 
-  /** @throws NatsServerError if they would be of no use */
+  /** @throws NatsServerError if the server would ignore the credentials */
   #authorizationLines(): string[] {
     const { user, pass, token } = this.#options.credentials;
     if (user === undefined && token === undefined) return [];
-    // Two lists of users contradict each other. The file's stays, as in the Go server: our user is to be one of them.
+    // Two lists of users contradict each other. As in the Go server the file's list stays, and must have our user.
     const { configFile } = this.#options.config;
     if (configFile !== undefined && hasClientUsers(configFile)) return [];
     if (configFile !== undefined && isInOperatorMode(configFile)) {
@@ -307,7 +310,7 @@ export class SupervisedServer {
   }
 }
 
-/** In a nats-server's configuration file. */
+/** A string in the syntax of nats-server's configuration. */
 function quoted(text: string): string {
   return `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t')}"`;
 }

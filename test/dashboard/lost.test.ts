@@ -126,7 +126,7 @@ describe('the dashboard, on what is not known any more', {
     const { cells, isGrey } = await row('c');
     assert.ok(isGrey);
     assert.match(cells[1]!, /^not heard for \d+ s$/);
-    assert.equal(cells.at(-1), 'when last heard: standby');
+    assert.equal(cells.at(-1), 'last role: standby');
     await picture('missing');
     // Whoever comes later learns it too.
     await page.reload();
@@ -138,10 +138,10 @@ describe('the dashboard, on what is not known any more', {
   it('says that an active that stands still is missing, beside the one that has taken over', async () => {
     broker('a').signal('SIGSTOP');
     await says(
-      /^b is active, and nobody would take over\. Missing: a, not heard since .*; c, not heard/,
+      /^b is active, and no standby can take over\. Missing: a, not heard since .*; c, not heard/,
       'warn',
     );
-    assert.equal((await row('a')).cells.at(-1), 'when last heard: active');
+    assert.equal((await row('a')).cells.at(-1), 'last role: active');
     broker('a').signal('SIGCONT');
     await says(ONE_MISSING, 'warn');
   });
@@ -164,7 +164,7 @@ describe('the dashboard, on what is not known any more', {
       );
     assert.deepEqual(await opacity(), ['1', '1', '1', '1']);
     broker('b').signal('SIGSTOP');
-    await says(/^No answer from this broker for \d+ s\. What is below was so at \d\d:\d\d:\d\d$/, 'bad');
+    await says(/^No answer from this broker for \d+ s\. The page shows the state at \d\d:\d\d:\d\d$/, 'bad');
     // A busy machine is late by itself.
     assert.match((await page.evaluate(() => document.body.dataset.first)) ?? '', /broker for [3-7] s/);
     assert.deepEqual(await opacity(), ['0.5', '0.5', '0.5', '0.5']);
@@ -210,6 +210,9 @@ describe('the dashboard, on what is not known any more', {
 
   it('says that there is no connection to a broker that has died', async () => {
     await broker('b').kill('SIGKILL');
-    await says(/^No connection to this broker for \d+ s\. What is below was so at \d\d:\d\d:\d\d$/, 'bad');
+    await says(
+      /^No connection to this broker for \d+ s\. The page shows the state at \d\d:\d\d:\d\d$/,
+      'bad',
+    );
   });
 });

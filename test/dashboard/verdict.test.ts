@@ -53,14 +53,14 @@ describe('what the dashboard says of a group in one sentence', () => {
 
   it('is green only while one is active, another would take over, and none is missing or has a problem', () => {
     assert.deepEqual(says([a, b, c]), ['a is active, 2 standing by', 'good']);
-    assert.deepEqual(says([a]), ['a is active, and nobody would take over', 'warn']);
+    assert.deepEqual(says([a]), ['a is active, and no standby can take over', 'warn']);
     assert.deepEqual(says([a, b, silent(c)]), [
       'a is active, 1 standing by. Missing: c, not heard since 11:59:55',
       'warn',
     ]);
     assert.deepEqual(says([a, b, impaired(c)]), ['a is active, 1 standing by. With a problem: c', 'warn']);
     assert.deepEqual(says([a, impaired(b), silent(c)]), [
-      'a is active, and nobody would take over. With a problem: b. Missing: c, not heard since 11:59:55',
+      'a is active, and no standby can take over. With a problem: b. Missing: c, not heard since 11:59:55',
       'warn',
     ]);
     assert.deepEqual(says([impaired(a), b]), ['a is active, 1 standing by. With a problem: a', 'bad']);
@@ -71,9 +71,9 @@ describe('what the dashboard says of a group in one sentence', () => {
       'No active has been heard since 11:59:55 (it was a): clients wait',
       'bad',
     ]);
-    assert.deepEqual(says([b, c]), ['Nobody is active: clients wait', 'bad']);
+    assert.deepEqual(says([b, c]), ['No member is active: clients wait', 'bad']);
     assert.deepEqual(says([silent(a), member('b', 'recovering')]), [
-      'Nobody is active, and b is taking over: clients wait',
+      'No member is active, and b is taking over: clients wait',
       'bad',
     ]);
     // What the others do is not known here.

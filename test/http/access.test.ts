@@ -176,7 +176,7 @@ describe('HTTPS', () => {
   it('takes it at once on SIGHUP, and keeps the one it has when the new one cannot be used', async () => {
     writeFileSync(files.key, 'no key');
     broker.signal('SIGHUP');
-    await waitFor(() => /stays as it was/.test(broker.output), 'it says that the key is no key');
+    await waitFor(() => /the old one stays/.test(broker.output), 'it says that the key is no key');
     assert.equal(await statusOf('/readyz', second), 200);
     use(first);
     broker.signal('SIGHUP');

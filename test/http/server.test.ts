@@ -47,7 +47,7 @@ describe('The HTTP server', () => {
       for (const path of ['/healthz', '/nothing']) {
         const { status, headers, text } = await get(rig.broker, path, { method });
         assert.deepEqual([status, headers.get('allow')], [405, 'GET, HEAD']);
-        assert.match(text, /nothing to change here/);
+        assert.match(text, /access is read-only/);
       }
     }
   });

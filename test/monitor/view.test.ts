@@ -125,4 +125,12 @@ describe('a member on the dashboard', () => {
     // Of another version.
     assert.equal(problemOf({ trouble: null }), null);
   });
+
+  it('shows what is wrong with the member that is asked, before that member reports it over NATS', () => {
+    const own = { member: 'm', node: 'a', store: { dir: '/d', storeId: 's' }, trouble: null, peers: [] };
+    const health = { isHealthy: false, isReady: false, reasons: ['the disk is full'] };
+    const group = { name: 'g', ownStatus: () => own };
+    const node = { name: 'a', clusterId: 'c', health, group } as unknown as MonitoredNode;
+    assert.equal(groupView(node, []).members[0]?.problem, 'the disk is full');
+  });
 });

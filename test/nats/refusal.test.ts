@@ -83,6 +83,6 @@ describe('the log of refusals', () => {
       for (let i = 0; i < 1_000; i++) refusals.note(pub(`inbox.${i}`));
     }
     assert.equal(lines.length, 21);
-    assert.equal(lines.at(-1), 'NATS refuses more subjects to the broker');
+    assert.equal(lines.at(-1), 'NATS refuses the broker more subjects');
   });
 });

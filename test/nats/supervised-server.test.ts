@@ -101,7 +101,7 @@ describe('a supervised nats-server', () => {
     await server.stop();
     await server.stop();
     assert.equal(isAlive(pid), false);
-    assert.equal((await probe('127.0.0.1', server.port, 1_000, systemClock)).kind, 'nobody');
+    assert.equal((await probe('127.0.0.1', server.port, 1_000, systemClock)).kind, 'none');
   });
 
   it('leaves nothing behind in the folder for temporary files', async () => {
@@ -375,7 +375,7 @@ describe('a supervised nats-server', () => {
     broker.kill('SIGKILL');
     await closed;
     await waitFor(
-      async () => (await probe('127.0.0.1', port, 1_000, systemClock)).kind === 'nobody',
+      async () => (await probe('127.0.0.1', port, 1_000, systemClock)).kind === 'none',
       'its port is free',
     );
   });

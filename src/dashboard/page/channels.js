@@ -3,16 +3,16 @@ import { bytes, count, moment, short } from './format.js';
 
 const PAGE = 50;
 const TYPING_MS = 150;
-/** For an answer. */
+/** How long the broker may take to answer. */
 const PATIENCE_MS = 5_000;
-/** Before the name of a channel, in the address. */
+/** Precedes the name of a channel in the address of the page. */
 const ADDRESSED = '#channel=';
 
 export class ChannelTable {
   #query = { q: '', sort: 'name', order: 'asc', offset: 0 };
   #total = 0;
   #open = '';
-  /** The row that it was opened from. */
+  /** The row from which the dialog was opened. */
   #from;
   #asked = 0;
   #table = document.querySelector('#channel-table');
@@ -35,10 +35,10 @@ export class ChannelTable {
     this.#body.addEventListener('click', ({ target }) => this.#openRow(target.closest('tr')));
     this.#body.addEventListener('keydown', (event) => this.#onKey(event));
     this.#dialog.addEventListener('close', () => {
-      // It comes later than the closing, and another channel may be open by then.
+      // This event comes after the closing, and another channel may be open by then.
       if (this.#dialog.open) return;
       this.#open = '';
-      // The browser goes back to that row, but for one that has been drawn anew meanwhile: then it leaves the focus in here.
+      // The browser returns the focus to the row, unless the row has been drawn again: then it leaves the focus in here.
       const { activeElement } = document;
       if (activeElement === document.body || this.#dialog.contains(activeElement))
         this.#rowOf(this.#from)?.focus();
@@ -65,11 +65,11 @@ export class ChannelTable {
     try {
       this.#show(decodeURIComponent(location.hash.slice(ADDRESSED.length)));
     } catch {
-      // Typed by hand, and no name.
+      // The address was typed by hand, and has no valid name.
     }
   }
 
-  /** What is shown may have changed. */
+  /** Loads the rows and the open channel again. */
   refresh() {
     if (document.hidden) return;
     this.#ask({});
@@ -94,9 +94,9 @@ export class ChannelTable {
     const asked = ++this.#asked;
     const query = new URLSearchParams({ ...this.#query, limit: PAGE });
     const answer = await answerOf(`/dashboard/channels?${query}`);
-    // Another question has been asked meanwhile.
+    // A newer request is under way.
     if (asked !== this.#asked) return;
-    // Rows that stay are those of before.
+    // After an error the old rows stay.
     this.#table.classList.toggle('stale', answer.error !== undefined);
     if (answer.error !== undefined) {
       this.#found.textContent = answer.error;
@@ -134,7 +134,7 @@ export class ChannelTable {
       return line;
     });
     if (made.length === 0)
-      made.push(emptyRow(8, this.#query.q === '' ? 'No channels yet.' : 'No channel has that in its name.'));
+      made.push(emptyRow(8, this.#query.q === '' ? 'No channels yet.' : 'No channel has this in its name.'));
     this.#body.replaceChildren(...made);
     if (focused !== undefined) this.#rowOf(focused)?.focus();
   }
@@ -160,7 +160,7 @@ export class ChannelTable {
   #show(name, from) {
     this.#from = from;
     if (name !== this.#open) {
-      // What there is of another one is not shown under this name.
+      // The facts of another channel must not be shown under this name.
       document.querySelector('#channel-facts').replaceChildren();
       document.querySelector('#subscriptions tbody').replaceChildren();
     }
@@ -202,12 +202,12 @@ export class ChannelTable {
       );
       return line;
     });
-    if (rows.length === 0) rows.push(emptyRow(7, 'Nobody is subscribed.'));
+    if (rows.length === 0) rows.push(emptyRow(7, 'No subscriptions.'));
     fill('#subscriptions', rows);
   }
 }
 
-/** @returns what the broker answers; `error` says why there is nothing */
+/** @returns the broker's answer; if there is none, `error` says why */
 function answerOf(path) {
   return fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS) })
     .then((response) => response.json())
@@ -225,7 +225,7 @@ function stateCell({ isOffline, isStalled }) {
 }
 
 /**
- * Rows of a table that a phone shows as a few lines each: it has no room for a head above, so that each cell says what it is.
+ * Fills a table. A phone shows each row as a few lines, without room for the head of the table, so each cell gets its heading.
  *
  * @param {string} table
  * @param {HTMLTableRowElement[]} rows
@@ -241,7 +241,7 @@ export function fill(table, rows) {
   document.querySelector(`${table} tbody`).replaceChildren(...rows);
 }
 
-/** A name and what it is, in a definition list. */
+/** A name and its value, in a definition list. */
 export function fact(name, value) {
   const pair = document.createElement('div');
   const term = document.createElement('dt');
@@ -252,7 +252,7 @@ export function fact(name, value) {
   return pair;
 }
 
-/** A cell of a table; `title` shows what has no room. */
+/** A cell of a table. `title` is the full text of a cell that may be cut. */
 export function cell(text, className = '', title = '') {
   const td = document.createElement('td');
   td.textContent = text;
@@ -261,7 +261,7 @@ export function cell(text, className = '', title = '') {
   return td;
 }
 
-/** The only row of a table that has none. */
+/** The only row of an empty table. */
 export function emptyRow(columns, text) {
   const row = document.createElement('tr');
   const td = cell(text, 'empty');

@@ -1,4 +1,4 @@
-// The charts of the last hour. uPlot comes as a script of its own, and is global.
+// The charts of the last hour. uPlot is a global, loaded by a script of its own.
 import { bytes, short, time } from './format.js';
 
 const CHARTS = [
@@ -24,13 +24,13 @@ const HOUR_SECONDS = 3600;
 /** Steps of an axis of bytes: powers of two, which make round numbers of KiB and MiB. */
 const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
-/** Draws all charts into an element, and goes on drawing what comes. */
+/** Draws all charts into an element, and adds new samples. */
 export class Charts {
   #history = { time: [] };
   #takeovers = [];
   #charts = [];
   #plots;
-  /** Those in which somebody looks closer. */
+  /** The plots that the user has zoomed into. */
   #zoomed = new Set();
 
   /** @param {HTMLElement} element */
@@ -38,7 +38,7 @@ export class Charts {
     this.#plots = element;
     for (const chart of CHARTS) this.#charts.push(this.#add(chart));
     new ResizeObserver(() => this.#resize()).observe(element);
-    // Colours are drawn, not styled.
+    // CSS does not change colours that are drawn on a canvas.
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.redraw());
   }
 
@@ -75,7 +75,7 @@ export class Charts {
       const columns = [chart.a, chart.b].filter(Boolean).map(([name]) => this.#history[name] ?? []);
       const data = [this.#history.time, ...columns];
       if (this.#zoomed.has(plot)) {
-        // Data that comes would show the whole hour again.
+        // Setting the data alone would show the whole hour again.
         const { min, max } = plot.scales.x;
         plot.setData(data, false);
         plot.setScale('x', { min, max });
@@ -177,7 +177,7 @@ export class Charts {
     ctx.setLineDash([]);
     ctx.lineWidth = devicePixelRatio;
     for (const at of this.#takeovers) {
-      // In the middle of a pixel, or the line would be two of them wide, and pale.
+      // The line is drawn in the middle of a pixel. Between two it would be two pixels wide, and pale.
       const x = Math.floor(plot.valToPos(at, 'x', true)) + 0.5;
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
       ctx.beginPath();
@@ -190,7 +190,7 @@ export class Charts {
 
   #resize() {
     for (const { plot, place } of this.#charts) {
-      // From a whole pixel on: what is drawn would be blurred between two.
+      // The plot starts at a whole pixel: between two it would be blurred.
       place.style.marginLeft = '';
       const { left } = place.getBoundingClientRect();
       place.style.marginLeft = `${Math.ceil(left) - left}px`;

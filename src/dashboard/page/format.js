@@ -1,4 +1,4 @@
-// How numbers are written.
+// Writes numbers, sizes and times for people.
 
 const INTEGER = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -1,8 +1,8 @@
-// Whether what the page shows still holds. By its own timer: a broker that stands still does not say so.
+// Freshness: whether the page is up to date. It has its own timer, since a paused broker sends nothing.
 
-/** Without a word. Beats come every second. */
+/** The broker counts as silent after this time without a beat. Beats come every second. */
 const SILENCE_MS = 3_000;
-/** Without a sample, from a broker that still beats. They come every two seconds. */
+/** The data count as old after this time without a sample. Samples come every two seconds. */
 const STUCK_MS = 8_000;
 const CHECK_MS = 500;
 
@@ -12,18 +12,18 @@ export class Freshness {
   #sampledMs;
   #onStale;
 
-  /** @param {(stale: { isSilent: boolean, forMs: number, asOfMs: number | undefined }) => void} onStale again and again while it lasts */
+  /** @param {(stale: { isSilent: boolean, forMs: number, asOfMs: number | undefined }) => void} onStale called again and again while the page is out of date */
   constructor(onStale) {
     this.#onStale = onStale;
     setInterval(() => this.#check(), CHECK_MS);
   }
 
-  /** The broker is there. */
+  /** Notes a sign of life of the broker. */
   beat() {
     this.#heardMs = Date.now();
   }
 
-  /** It has told what is to be shown. */
+  /** Notes new data. */
   sample() {
     this.#heardMs = this.#sampledMs = Date.now();
   }

@@ -5,7 +5,7 @@ import { bytes, count, lasting, moment, short, time, timeOfDay } from './format.
 import { Freshness } from './freshness.js';
 import { SilentSince, verdict } from './verdict.js';
 
-/** Until it is tried again, where the browser would not. */
+/** Time until the next try, where the browser does not retry by itself. */
 const AGAIN_MS = 2_000;
 const ROLES = {
   active: 'good',
@@ -15,7 +15,7 @@ const ROLES = {
   starting: 'warn',
   stopping: 'warn',
 };
-/** For an answer. */
+/** How long the broker may take to answer. */
 const PATIENCE_MS = 5_000;
 const THEME = 'stanchion.theme';
 
@@ -24,11 +24,11 @@ const charts = new Charts(document.querySelector('#charts'));
 const table = new ChannelTable();
 const silentSince = new SilentSince();
 const freshness = new Freshness(showStale);
-/** There is no stream of events at the moment. */
+/** Whether the stream of events is lost at the moment. */
 let isLost = false;
 
 /** @param {string} text @param {string} kind */
-function say(text, kind) {
+function showLive(text, kind) {
   put(live, text);
   live.className = `state ${kind}`;
 }
@@ -49,7 +49,7 @@ function drawGroup(group, summary, point) {
   fill(
     '#takeovers',
     group.takeovers.length === 0
-      ? [emptyRow(7, group.group === null ? 'A broker alone has none.' : 'None that a member remembers.')]
+      ? [emptyRow(7, group.group === null ? 'A lone broker has none.' : 'The members remember none.')]
       : group.takeovers.map(takeoverRow),
   );
   charts.mark(group.takeovers.map(({ atMs }) => atMs / 1000));
@@ -59,11 +59,11 @@ function drawGroup(group, summary, point) {
 function drawVerdict(group, summary) {
   const nowMs = Date.now();
   const [text, kind] = verdict(group, summary, (member) => silentSince.of(member, nowMs));
-  sayVerdict(text, kind);
+  showVerdict(text, kind);
 }
 
-/** @param {string} counting what changes every second: not read out. @param {string} more behind it */
-function sayVerdict(text, kind, counting = '', more = '') {
+/** @param {string} counting text that changes every second, which a screen reader skips. @param {string} more text behind it */
+function showVerdict(text, kind, counting = '', more = '') {
   const element = document.querySelector('#verdict');
   element.className = `state ${kind}`;
   [...element.querySelectorAll('span')].forEach((part, i) => {
@@ -71,25 +71,25 @@ function sayVerdict(text, kind, counting = '', more = '') {
   });
 }
 
-/** What is the same is not put there, and read out, again. */
+/** Sets a text only if it has changed, so that a screen reader does not read it again. */
 function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** What is shown was so, and need not be any more. */
+/** Shows that the page may be out of date. */
 function showStale({ isSilent, forMs, asOfMs }) {
   document.body.classList.add('stale');
   const what = isLost
     ? 'No connection to this broker'
     : isSilent
       ? 'No answer from this broker'
-      : 'Nothing new';
-  const asOf = asOfMs === undefined ? '' : `. What is below was so at ${timeOfDay(asOfMs)}`;
+      : 'No new data';
+  const asOf = asOfMs === undefined ? '' : `. The page shows the state at ${timeOfDay(asOfMs)}`;
   const silence = ` for ${lasting(forMs)}`;
-  sayVerdict(what, 'bad', silence, asOf);
-  // Over the sentence there may be a channel.
+  showVerdict(what, 'bad', silence, asOf);
+  // The dialog of a channel may cover the verdict.
   put(document.querySelector('#channel-note'), what + silence);
-  if (!isLost) say(isSilent ? 'no answer' : 'nothing new', 'bad');
+  if (!isLost) showLive(isSilent ? 'no answer' : 'no new data', 'bad');
 }
 
 function memberRow(member) {
@@ -116,7 +116,7 @@ function memberRow(member) {
 }
 
 function problemCell({ silentMs, role, problem }) {
-  const text = silentMs === null ? problem : `when last heard: ${role}`;
+  const text = silentMs === null ? problem : `last role: ${role}`;
   return cell(text ?? '–', text === null ? 'why none' : 'why');
 }
 
@@ -132,7 +132,7 @@ function leaseCell({ leaseAgeMs, leaseMs }) {
     optimum: 0,
     value: leaseAgeMs,
   });
-  meter.title = 'Since the last renewal, of the lease';
+  meter.title = 'Time since the last renewal of the lease';
   td.append(meter, ` ${leaseAgeMs} of ${leaseMs} ms`);
   return td;
 }
@@ -183,16 +183,16 @@ function follow() {
   const listen = () => {
     const events = new EventSource('/dashboard/events');
     events.addEventListener('open', () => {
-      say('live', 'good');
-      // What happened meanwhile is in the state.
+      showLive('live', 'good');
+      // The state has what happened meanwhile.
       if (isLost) begin().catch(() => {});
       isLost = false;
     });
     events.addEventListener('error', () => {
       isLost = true;
-      say('connection lost, trying again', 'bad');
-      // A connection that ends is made again by the browser. An answer that is no stream is final for it: that of a proxy whose
-      // broker is away, or of a broker with too many pages.
+      showLive('connection lost, trying again', 'bad');
+      // The browser reconnects after a lost connection, but gives up after an answer that is no stream: from a proxy whose broker is
+      // down, or from a broker with too many pages.
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
     });
     events.addEventListener('beat', () => freshness.beat());
@@ -201,7 +201,7 @@ function follow() {
       drawGroup(group, summary, points.at(-1));
       charts.add(points);
       table.refresh();
-      say('live', 'good');
+      showLive('live', 'good');
     });
   };
   listen();
@@ -223,7 +223,7 @@ function chooseTheme() {
 
 function start() {
   begin().catch((error) => {
-    say(error.message, 'bad');
+    showLive(error.message, 'bad');
     setTimeout(start, AGAIN_MS);
   });
 }

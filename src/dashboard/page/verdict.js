@@ -1,10 +1,10 @@
-// One sentence on how the group stands. What is not known any more is not said as if it were.
+// The verdict: one sentence on the state of the group. It says nothing that is no longer known.
 import { timeOfDay } from './format.js';
 
-/** Moments are told anew with each sample, and differ by a little. */
+/** The moments computed from two samples differ by less than this. */
 const SAME_MS = 2_000;
 
-/** Since when each member has not been heard, by the clock of this machine: the same moment as long as it lasts. */
+/** Since when each member has been silent, by the clock of this machine. The moment stays the same while the silence lasts. */
 export class SilentSince {
   #sinceMs = new Map();
 
@@ -19,9 +19,9 @@ export class SilentSince {
 }
 
 /**
- * @param group as the broker tells it
- * @param summary of the store; null if nobody has answered
- * @param {(member: { node: string, silentMs: number }) => number} since when a member is not heard, milliseconds since 1970
+ * @param group the group, from the broker
+ * @param summary the active's summary; null if it has not answered
+ * @param {(member: { node: string, silentMs: number }) => number} since when a member has been silent, in milliseconds since 1970
  * @returns {[text: string, kind: string]}
  */
 export function verdict(group, summary, since) {
@@ -39,12 +39,12 @@ function standing({ group, role, members, health }, since) {
   const actives = heard.filter((member) => member.role === 'active');
   if (actives.length > 1) return [`${actives.length} members say that they are active`, 'bad'];
   if (actives.length === 0) {
-    const text = nobody(heard, silent, since);
+    const text = noActive(heard, silent, since);
     return [health.isReady ? `${text}: clients wait` : `${text}. This member: ${here}`, 'bad'];
   }
   const [active] = actives;
   const able = heard.filter((member) => member.role === 'standby' && member.problem === null).length;
-  const next = able === 0 ? ', and nobody would take over' : `, ${able} standing by`;
+  const next = able === 0 ? ', and no standby can take over' : `, ${able} standing by`;
   const impaired = heard.filter(({ problem }) => problem !== null);
   const parts = [`${active.node} is active${next}`];
   if (impaired.length > 0) parts.push(`With a problem: ${impaired.map(({ node }) => node).join(', ')}`);
@@ -56,12 +56,12 @@ function standing({ group, role, members, health }, since) {
   return [parts.join('. '), active.problem !== null ? 'bad' : isWell ? 'good' : 'warn'];
 }
 
-function nobody(heard, silent, since) {
+function noActive(heard, silent, since) {
   const next = heard.find(({ role }) => role === 'recovering');
-  if (next !== undefined) return `Nobody is active, and ${next.node} is taking over`;
+  if (next !== undefined) return `No member is active, and ${next.node} is taking over`;
   const [last] = silent
     .filter(({ role }) => role === 'active' || role === 'recovering')
     .sort((a, b) => a.silentMs - b.silentMs);
-  if (last === undefined) return 'Nobody is active';
+  if (last === undefined) return 'No member is active';
   return `No active has been heard since ${timeOfDay(since(last))} (it was ${last.node})`;
 }
