@@ -5,31 +5,31 @@ import { Turns } from '../util/turns.js';
 import { labelText, TextMetric } from './exposition.js';
 import { shownChannels } from './shown-channels.js';
 
-/** For each channel that may be shown: so many subscriptions have series, and so many durables and queue groups. */
+/** Limit of subscriptions with series, and of durables and queue groups with series, per shown channel. */
 const SUBSCRIPTIONS_PER_CHANNEL = 10;
 
-/** What has no series of its own, since there are too many of its kind. */
+/** The sums of those that have no series of their own, since there are too many. */
 export interface LeftOut {
   readonly channels: number;
   readonly subscriptions: number;
   /** Durables and queue groups. */
   readonly consumers: number;
-  /** Of the one of those that is furthest behind; 0 if there are none. */
+  /** The lag of the consumer among them that is furthest behind; 0 if there are none. */
   readonly maxLag: number;
 }
 
 /**
- * The series that grow with channels and subscriptions. Written as text and not by prom-client: it would keep an object
- * per series, and format all of a metric in one go, which with thousands of channels holds up messages.
+ * The series whose number grows with channels and subscriptions. They are written as text: prom-client would keep an object per
+ * series, and format a whole metric at once, which with thousands of channels delays messages.
  */
 export class ChannelSeries {
   readonly #nodeName: string;
   readonly #leftOut = { channels: 0, subscriptions: 0, consumers: 0, maxLag: 0 };
-  /** More of them may have series. */
+  /** How many more may have series. */
   #subscriptionsLeft: number;
   #consumersLeft: number;
 
-  // Names, types and labels of the former NATS exporter.
+  // These have the names, types and labels of the former NATS exporter.
   readonly #bytes = new TextMetric('nss_chan_bytes_total', 'Bytes of the stored messages', 'gauge');
   readonly #messages = new TextMetric('nss_chan_msgs_total', 'Stored messages', 'gauge');
   readonly #lastSequence = new TextMetric('nss_chan_last_seq', 'Sequence of the newest message', 'gauge');
@@ -58,7 +58,7 @@ export class ChannelSeries {
   );
   readonly #lag = new TextMetric(
     'stanchion_consumer_lag_messages',
-    'What the durable or queue group has still to acknowledge: in flight and undelivered',
+    'Messages that the durable or queue group has still to acknowledge: in flight and undelivered',
     'gauge',
   );
 
@@ -67,7 +67,7 @@ export class ChannelSeries {
     this.#subscriptionsLeft = this.#consumersLeft = maxChannels * SUBSCRIPTIONS_PER_CHANNEL;
   }
 
-  /** @param byName all channels. @param maxChannels so many of them have series; 0: none */
+  /** @param byName all channels, by name. @param maxChannels how many channels have series; 0 is none */
   static async of(nodeName: string, byName: readonly Channel[], maxChannels: number): Promise<ChannelSeries> {
     const series = new ChannelSeries(nodeName, maxChannels);
     const { shown, leftOut } = shownChannels(byName, maxChannels);
@@ -115,7 +115,7 @@ export class ChannelSeries {
       this.#subscriptionsLeft -= count;
       this.#addSubscriptions(labels, subscriptionsOf(channel));
     } else {
-      // Some of a channel's subscriptions would say less than none.
+      // Series of only some of a channel's subscriptions would mislead.
       this.#leftOut.subscriptions += count;
     }
     for (const consumer of consumersOf(channel)) {
@@ -136,7 +136,7 @@ export class ChannelSeries {
   }
 
   #addSubscriptions(channelLabels: string, subscriptions: readonly Subscriptionz[]): void {
-    // Inboxes are chosen by clients: two subscriptions that share everything would make one series twice.
+    // Clients choose their inboxes. Two subscriptions that share all labels must not make the same series twice.
     const seen = new Set<string>();
     for (const sub of subscriptions) {
       const { durableName, queueName } = groupNames(sub.queue_name ?? '', sub.is_durable);

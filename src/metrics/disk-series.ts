@@ -1,7 +1,7 @@
 import type { DiskFigures } from './disk-usage.js';
 import { TextMetric } from './exposition.js';
 
-/** As text; '' if nothing is known. */
+/** The series of the disk, as text; '' if the figures are unknown. */
 export function diskSeries(figures: DiskFigures | undefined): string {
   if (figures === undefined) return '';
   const { journal, segments, checkpoints, freeBytes, sizeBytes } = figures;
@@ -15,7 +15,7 @@ export function diskSeries(figures: DiskFigures | undefined): string {
   used.add('kind="checkpoints"', checkpoints);
   const free = new TextMetric(
     'stanchion_store_filesystem_free_bytes',
-    'What the store may still take of its file system',
+    'Free bytes of the file system of the store',
     'gauge',
   );
   free.add('', freeBytes);

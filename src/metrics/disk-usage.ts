@@ -3,26 +3,26 @@ import { join } from 'node:path';
 import type { Clock } from '../clock/clock.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../files/store-folder.js';
 
-/** Bytes. */
+/** Sizes in bytes. */
 export interface DiskFigures {
   readonly journal: number;
   readonly segments: number;
   readonly checkpoints: number;
-  /** Of the file system: what this process may still take, and all there is. */
+  /** Bytes of the file system that this process may still use. */
   readonly freeBytes: number;
   readonly sizeBytes: number;
 }
 
-/** No look within so long after the last one, whoever asks. */
+/** Least time between two readings. */
 const FRESH_MS = 5_000;
-/** Nor within so many times what the last one took: a large store far away is asked seldom. */
+/** Least time between two readings, as a multiple of the last reading's duration: a large remote store is read seldom. */
 const RESTS = 20;
-/** A mount may hang: whoever asks waits no longer, and gets what was found before. */
+/** A mount may hang: after this time a scrape gets the figures of the last reading. */
 const PATIENCE_MS = 500;
-/** What was found so long ago, and should have been found anew, says nothing any more. */
+/** Figures that are overdue by more than this are not shown. */
 const STALE_MS = 60_000;
 
-/** What a store takes on its disk, and what is left there. Looked up when somebody asks, on an active and on a standby. */
+/** The space that a store uses and that is left, read when there is a scrape, on an active and on a standby. */
 export class DiskUsage {
   readonly #dir: string;
   readonly #clock: Clock;
@@ -36,7 +36,7 @@ export class DiskUsage {
     this.#clock = clock;
   }
 
-  /** @returns undefined if there is no store yet, or it has not answered for a minute */
+  /** @returns undefined if there is no store yet, or it could not be read for a minute */
   async figures(): Promise<DiskFigures | undefined> {
     const clock = this.#clock;
     if (clock.monotonicMs() - this.#atMs > this.#restMs) {
@@ -52,7 +52,7 @@ export class DiskUsage {
     const dir = this.#dir;
     const begunMs = this.#clock.monotonicMs();
     try {
-      // One after the other: a large store, or a mount that hangs, must not fill the pool that syncs need.
+      // One call at a time: a large store, or a mount that hangs, must not fill the thread pool that syncs need.
       const { bavail, blocks, bsize } = await statfs(dir);
       const journal = await bytesIn(join(dir, JOURNAL_DIRECTORY));
       const segments = await bytesIn(join(dir, SEGMENT_DIRECTORY));
@@ -67,7 +67,7 @@ export class DiskUsage {
       this.#atMs = this.#clock.monotonicMs();
       this.#restMs = Math.max(FRESH_MS, (this.#atMs - begunMs) * RESTS);
     } catch {
-      // Whoever needs the store says what is wrong with it.
+      // The broker reports what is wrong with its store.
     }
   }
 
@@ -85,7 +85,7 @@ export class DiskUsage {
 async function bytesIn(directory: string): Promise<number> {
   let bytes = 0;
   for (const name of await readdir(directory)) {
-    // It may have been removed meanwhile.
+    // The file may have been removed meanwhile.
     bytes += await stat(join(directory, name)).then(
       ({ size }) => size,
       () => 0,

@@ -6,27 +6,27 @@ const MIN_WINDOW_MS = 15_000;
 const QUANTILES = [0.5, 0.99, 1];
 
 /**
- * How long the event loop kept what was due waiting. The quantiles are of the present window and the one before it, so that of
- * several who ask, each sees a stall since he asked last; sum and count are of all time.
+ * The delay of the event loop: how long due work had to wait. The quantiles cover the present window and the one before it, so that
+ * each of several scrapers sees a stall since its last scrape. Sum and count cover all time.
  */
 export class EventLoopDelay {
   readonly #minWindowMs: number;
   #current = startWindow();
   #previous: IntervalHistogram | undefined;
   #sinceMs = performance.now();
-  /** Of the windows before the present one. */
+  /** The sum over the windows before the present one. */
   #count = 0;
   #sum = 0;
   #shownSum = 0;
 
-  /** @param minWindowMs windows are no shorter, however often somebody asks */
+  /** @param minWindowMs least length of a window, however often there are scrapes */
   constructor(minWindowMs = MIN_WINDOW_MS) {
     this.#minWindowMs = minWindowMs;
   }
 
-  /** A summary in Prometheus' text format. */
+  /** The summary in Prometheus' text format. */
   text(): string {
-    let text = `# HELP ${NAME} How long the event loop kept what was due waiting; quantiles of the last two windows of 15 s or between scrapes\n`;
+    let text = `# HELP ${NAME} Delay of the event loop: how long due work had to wait; quantiles of the last two windows of 15 s or between scrapes\n`;
     text += `# TYPE ${NAME} summary\n`;
     for (const quantile of QUANTILES) {
       const seconds = Math.max(delayOf(this.#current, quantile), delayOf(this.#previous, quantile));
@@ -34,7 +34,7 @@ export class EventLoopDelay {
     }
     const count = this.#count + this.#current.count;
     const sum = this.#sum + sumOf(this.#current);
-    // A look may come a little early, and a sum that goes down is a restart to Prometheus.
+    // A tick may come a little early, and Prometheus takes a falling sum for a restart.
     this.#shownSum = Math.max(this.#shownSum, sum);
     text += `${NAME}_sum ${this.#shownSum}\n${NAME}_count ${count}\n`;
     if (performance.now() - this.#sinceMs >= this.#minWindowMs) this.#startNext();
@@ -57,7 +57,7 @@ function startWindow(): IntervalHistogram {
   return histogram;
 }
 
-/** Seconds beyond the time between two looks. */
+/** The delay in seconds: the time beyond the interval of the ticks. */
 function delayOf(histogram: IntervalHistogram | undefined, quantile: number): number {
   if (histogram === undefined || histogram.count === 0) return 0;
   return Math.max(0, histogram.percentile(quantile * 100) / 1e9 - RESOLUTION_MS / 1e3);

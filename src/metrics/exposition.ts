@@ -1,4 +1,4 @@
-/** Series of one metric in Prometheus' text format, written as text: thousands of them cost little. */
+/** The series of one metric in Prometheus' text format. As text, thousands of them cost little. */
 export class TextMetric {
   readonly #pieces: string[] = [];
   #lines: string;
@@ -12,20 +12,20 @@ export class TextMetric {
     this.#lines = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
   }
 
-  /** @param labels as `labelText` makes them; '' for none */
+  /** @param labels the result of `labelText`; '' for none */
   add(labels: string, value: number): void {
     this.#count++;
     this.#lines += labels === '' ? `${this.name} ${value}\n` : `${this.name}{${labels}} ${value}\n`;
     if (this.#lines.length >= PIECE_LENGTH) this.#endPiece();
   }
 
-  /** All that has been added, in order. */
+  /** The text in pieces, in the order of the samples. */
   pieces(): readonly string[] {
     if (this.#lines !== '') this.#endPiece();
     return this.#pieces;
   }
 
-  /** All in one; '' if nothing has been added. */
+  /** The whole text; '' if there are no samples. */
   text(): string {
     return this.#count === 0 ? '' : this.pieces().join('');
   }
@@ -38,7 +38,7 @@ export class TextMetric {
 
 const PIECE_LENGTH = 64 * 1024;
 
-/** `name="value",...`: to be made once for all metrics that share the labels. */
+/** The labels as `name="value",...`. Make this text once for all metrics that share the labels. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   let text = '';
   for (const name in labels) text += `${text === '' ? '' : ','}${name}="${escapeValue(labels[name]!)}"`;

@@ -2,7 +2,7 @@ import { MEMBER_ROLES } from '../group/talk/group-messages.js';
 import type { GroupStatus, MonitoredNode } from '../monitor/monitored-node.js';
 import { labelText, TextMetric } from './exposition.js';
 
-/** What a member tells of its group and of its own part in it, as text. '' without a group. */
+/** The series of a group and of this member's part in it, as text; '' without a group. */
 export function groupSeries({ clusterId, name: node, group }: MonitoredNode): string {
   if (group === undefined) return '';
   const { leaseMs, member } = group;
@@ -11,25 +11,25 @@ export function groupSeries({ clusterId, name: node, group }: MonitoredNode): st
   for (const each of MEMBER_ROLES) roles.add(`role="${each}"`, Number(each === role));
   const info = gauge('group_info', 'Always 1');
   info.add(labelText({ cluster_id: clusterId, group: group.name, node }), 1);
-  const lease = gauge('lease_seconds', 'How long an active may be silent before it is replaced');
+  const lease = gauge('lease_seconds', 'How long an active may be silent before a standby takes over');
   lease.add('', leaseMs / 1e3);
   return roles.text() + info.text() + lease.text() + memberText(member);
 }
 
 function memberText(member: GroupStatus['member']): string {
   if (member === undefined) return '';
-  const members = gauge(
-    'group_members',
-    'Members by their role: this one, and those heard within three leases',
-  );
+  const members = gauge('group_members', 'Members by role: this one, and those heard within three leases');
   for (const [role, count] of Object.entries(member.rolesHeard())) members.add(`role="${role}"`, count);
-  const epoch = gauge('epoch', 'Of its term, else the newest it knows of: grows with each takeover');
+  const epoch = gauge(
+    'epoch',
+    'Epoch of its term, else the newest epoch that it knows; grows with each takeover',
+  );
   epoch.add('', member.epoch);
-  const age = gauge('lease_age_seconds', 'Since the lease was renewed; on an active only');
+  const age = gauge('lease_age_seconds', 'Seconds since the last renewal of the lease; on an active only');
   if (member.role === 'active') age.add('', (member.leaseAgeMs ?? 0) / 1e3);
   const apart = gauge(
     'clock_apart_seconds',
-    'How far the clocks of this member and of the one that is farthest off are apart, of those heard within 10 s',
+    'Largest difference between the clock of this member and that of another one heard within 10 s',
   );
   apart.add('', member.clocks.apartMs / 1e3);
   const takeovers = counter(
@@ -38,7 +38,7 @@ function memberText(member: GroupStatus['member']): string {
   );
   for (const [reason, count] of Object.entries(member.takeoversBy))
     takeovers.add(`reason="${reason}"`, count);
-  const ended = counter('reigns_ended_total', 'Terms of this member that ended, by how');
+  const ended = counter('reigns_ended_total', 'Terms of this member that ended, by cause');
   for (const [kind, count] of Object.entries(member.termsEnded)) ended.add(`kind="${kind}"`, count);
   return (
     members.text() +
@@ -56,13 +56,16 @@ function lastTakeoverText({ lastTakeover }: NonNullable<GroupStatus['member']>):
   const { outageMs, detectionMs, tookMs, recoveryMs, parts, atWallMs } = lastTakeover;
   const seconds = gauge(
     'last_takeover_seconds',
-    'The last takeover by this member. total: from the last sign of the former active, or from the decision if none was seen, to serving',
+    'Duration of the last takeover by this member. total: from the last sign of the former active, or else from the decision, to serving',
   );
   seconds.add('part="total"', (outageMs ?? tookMs) / 1e3);
   seconds.add('part="detection"', (detectionMs ?? 0) / 1e3);
   seconds.add('part="recovery"', recoveryMs / 1e3);
   seconds.add('part="serving"', parts.servingMs / 1e3);
-  const at = gauge('last_takeover_timestamp_seconds', 'When it began to serve, since 1970');
+  const at = gauge(
+    'last_takeover_timestamp_seconds',
+    'When this member began to serve, in seconds since 1970',
+  );
   at.add('', atWallMs / 1e3);
   return seconds.text() + at.text();
 }

@@ -6,25 +6,25 @@ const HISTOGRAMS: readonly [name: string, of: HistogramName, help: string][] = [
   [
     'stanchion_publish_ack_seconds',
     'publishAck',
-    'From taking a message to its ack. Per batch: all of its messages count with the wait of the oldest, right to within a batch',
+    'Time from receiving a message to its ack. Measured per batch: each message counts with the time of the oldest in its batch',
   ],
   [
     'stanchion_delivery_seconds',
     'delivery',
-    'From the time in a message to its first delivery, while somebody is connected. One in 8 deliveries is measured, for all messages that went out by it',
+    'Time from the timestamp of a message to its first delivery to a connected subscriber. One in 8 deliveries is measured, for all its messages',
   ],
-  ['stanchion_journal_write_seconds', 'journalWrite', 'One batch written to the journal, and synced'],
+  ['stanchion_journal_write_seconds', 'journalWrite', 'Time to write a batch to the journal, and sync it'],
   ['stanchion_journal_batch_bytes', 'journalBatchBytes', 'Size of a batch in the journal'],
   ['stanchion_journal_batch_messages', 'journalBatchMessages', 'Messages in a batch of the journal'],
   [
     'stanchion_fence_seconds',
     'fence',
-    'From the end of a sync to its confirmation by the lease: acks wait for it',
+    'Time from the end of a sync to its confirmation by the lease; acks wait for it',
   ],
   [
     'stanchion_checkpoint_seconds',
     'checkpoint',
-    'One checkpoint, from its snapshot to the last file removed',
+    'Time of a checkpoint, from its snapshot to the removal of the last file',
   ],
 ];
 
@@ -32,7 +32,7 @@ type HistogramName = {
   [Name in keyof Measures]: Measures[Name] extends Histogram ? Name : never;
 }[keyof Measures];
 
-/** What is measured on the way, as text. What only a file store does is left out without one. */
+/** The series of what a broker measures, as text. Those of a file store are left out without one. */
 export function measuredSeries(measures: Measures, storeKind: 'memory' | 'file', isMember: boolean): string {
   let text = '';
   for (const [name, of, help] of HISTOGRAMS) {
@@ -42,13 +42,13 @@ export function measuredSeries(measures: Measures, storeKind: 'memory' | 'file',
   if (isMember) {
     text += histogramText(
       'stanchion_lease_renewal_seconds',
-      'One renewal of the lease in the store',
+      'Time of a renewal of the lease',
       measures.leaseRenewal,
     );
   }
   const dropped = new TextMetric(
     'stanchion_dropped_messages_total',
-    'Messages that a limit of their channel has dropped, by the limit',
+    'Messages removed by a limit of their channel, by the limit',
     'counter',
   );
   for (const limit of ['messages', 'bytes', 'age'] as const) {
@@ -62,7 +62,7 @@ function recoveryText({ recovery }: Measures): string {
   if (recovery === undefined) return '';
   const seconds = new TextMetric(
     'stanchion_recovery_seconds',
-    'What opening the store took last, by its parts',
+    'Time of the last opening of the store, by its parts',
     'gauge',
   );
   const { listMs, checkpointMs, journalMs, openMs, journalBytes, journalMessages } = recovery;
@@ -70,13 +70,13 @@ function recoveryText({ recovery }: Measures): string {
   for (const [part, ms] of Object.entries(parts)) seconds.add(`part="${part}"`, ms / 1e3);
   const messages = new TextMetric(
     'stanchion_recovered_messages',
-    'Messages that were read from journals then',
+    'Messages read from journals at the last opening of the store',
     'gauge',
   );
   messages.add('', journalMessages);
   const bytes = new TextMetric(
     'stanchion_recovered_journal_bytes',
-    'Bytes of journals that were read then',
+    'Bytes read from journals at the last opening of the store',
     'gauge',
   );
   bytes.add('', journalBytes);

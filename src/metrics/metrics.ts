@@ -11,15 +11,15 @@ import { groupSeries } from './group-series.js';
 import { measuredSeries } from './measured-series.js';
 import { type Facts, SERVER_METRICS, type ServerMetric } from './server-series.js';
 
-/** What Prometheus is answered. */
+/** The answer to a scrape of Prometheus. */
 export interface Scrape {
   readonly contentType: string;
   readonly pieces: readonly string[];
 }
 
 /**
- * The metrics of one node. Everything is read when somebody asks: nothing is done for a message but what the counters of the
- * broker do anyway.
+ * The metrics of one node. Everything is read when there is a scrape: a message costs nothing beyond the counters that the broker has
+ * anyway.
  */
 export class Metrics {
   readonly #node: MonitoredNode;
@@ -32,7 +32,7 @@ export class Metrics {
   #facts: Facts | undefined;
   #running: Promise<Scrape> | undefined;
 
-  /** @param maxChannels channels that have series of their own; 0: none */
+  /** @param maxChannels how many channels have their own series; 0 is none */
   constructor(node: MonitoredNode, byName: ChannelsByName, maxChannels: number) {
     this.#node = node;
     this.#byName = byName;
@@ -41,7 +41,7 @@ export class Metrics {
     for (const metric of SERVER_METRICS) this.#register(metric);
   }
 
-  /** Who asks while another scrape is being made gets that one. */
+  /** Makes the answer. Scrapes at the same time share one. */
   scrape(): Promise<Scrape> {
     this.#running ??= this.#scrape().finally(() => {
       this.#running = undefined;
@@ -115,12 +115,12 @@ function fill(
 
 let ofProcess: Registry | undefined;
 
-/** Memory, CPU, event loop and garbage collection. One for all brokers of a process: what it watches by is never released. */
+/** Memory, CPU, event loop and garbage collection. All brokers of a process share one registry: its observers are never released. */
 function processRegistry(): Registry {
   if (ofProcess === undefined) {
     ofProcess = new Registry();
     collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: NEVER_MS });
-    // They begin anew with each scrape, and have no value if another has just been: see the delay of our own.
+    // prom-client resets these at each scrape, and they have no value right after another scrape. `EventLoopDelay` has better ones.
     for (const { name } of ofProcess.getMetricsAsArray()) {
       if (name.startsWith('nodejs_eventloop_lag')) ofProcess.removeSingleMetric(name);
     }

@@ -5,7 +5,7 @@ import type { Survey } from '../monitor/survey.js';
 import { VERSION } from '../version.js';
 import type { LeftOut } from './channel-series.js';
 
-/** What one scrape reads from. */
+/** The sources of one scrape. */
 export interface Facts {
   readonly node: MonitoredNode;
   readonly survey: Survey;
@@ -15,7 +15,7 @@ export interface Facts {
 /** A sample of a metric with labels. */
 export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
-/** One metric of the server as a whole. */
+/** A metric of the server as a whole. */
 export interface ServerMetric {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
@@ -26,16 +26,16 @@ export interface ServerMetric {
 
 /** The series of the former NATS exporter, under its names, types and labels. `server_id` is the name of the node. */
 const FORMER: readonly ServerMetric[] = [
-  former('bytes_total', 'Bytes of the messages that are stored', ({ survey }) => survey.bytes),
+  former('bytes_total', 'Bytes of the stored messages', ({ survey }) => survey.bytes),
   former('bytes_in', 'Bytes from publishers', ({ node }) => node.broker?.counters.bytesIn ?? 0),
   former('bytes_out', 'Bytes to subscribers', ({ node }) => node.broker?.counters.bytesOut ?? 0),
-  former('msgs_total', 'Messages that are stored', ({ survey }) => survey.messages),
+  former('msgs_total', 'Stored messages', ({ survey }) => survey.messages),
   former('msgs_in', 'Messages from publishers', ({ node }) => node.broker?.counters.messagesIn ?? 0),
   former('msgs_out', 'Messages to subscribers', ({ node }) => node.broker?.counters.messagesOut ?? 0),
   former('channels', 'Channels', ({ node }) => node.broker?.channels.size ?? 0),
   former(
     'subscriptions',
-    'Subscriptions, and durables that are offline',
+    'Subscriptions and offline durables',
     ({ survey }) => survey.onlineSubscriptions + survey.offlineSubscriptions,
   ),
   former('clients', 'Clients', ({ node }) => node.broker?.clients.size ?? 0),
@@ -95,26 +95,26 @@ const OWN: readonly ServerMetric[] = [
   gauge('ready', '1 while it does its part: serves, or watches and could take over', ({ node }) =>
     Number(node.health.isReady),
   ),
-  counter('received_messages', 'Messages from publishers, refused ones included', counted('messagesIn')),
-  counter('received_bytes', 'Bytes of those messages, as they came', counted('bytesIn')),
+  counter('received_messages', 'Messages from publishers, including refused ones', counted('messagesIn')),
+  counter('received_bytes', 'Bytes of those messages, as received', counted('bytesIn')),
   counter(
     'delivered_messages',
-    'Messages sent to subscribers, redeliveries included',
+    'Messages sent to subscribers, including redeliveries',
     counted('messagesOut'),
   ),
-  counter('delivered_bytes', 'Bytes of those messages, as they were sent', counted('bytesOut')),
+  counter('delivered_bytes', 'Bytes of those messages, as sent', counted('bytesOut')),
   counter('acks', 'Acks of subscribers', counted('acks')),
-  counter('redeliveries', 'Messages sent again since no ack came in time', counted('redeliveries')),
+  counter('redeliveries', 'Messages sent again without an ack in time', counted('redeliveries')),
   counter('refused_publishes', 'Messages answered with an error', counted('refusedPublishes')),
   counter(
     'publish_duplicates',
-    'Messages that came again under their guid: acknowledged, not stored again',
+    'Messages received again under their guid: acknowledged, and not stored again',
     counted('duplicatePublishes'),
   ),
   {
     name: 'stanchion_bad_input_total',
     type: 'counter',
-    help: 'What could not be taken as it came, by kind',
+    help: 'Malformed input, by kind',
     labelNames: ['kind'],
     read: ({ node }) => {
       const totals = new Map([...NO_BAD_INPUT, ...(node.broker?.badInput.counts() ?? [])]);
@@ -125,7 +125,7 @@ const OWN: readonly ServerMetric[] = [
   {
     name: 'stanchion_subscriptions',
     type: 'gauge',
-    help: 'Subscriptions; offline: durables and durable queue groups nobody is connected for',
+    help: 'Subscriptions; offline: durables and durable queue groups without a connected member',
     labelNames: ['state'],
     read: ({ survey }) => [
       [{ state: 'online' }, survey.onlineSubscriptions],
@@ -134,11 +134,15 @@ const OWN: readonly ServerMetric[] = [
   },
   gauge(
     'stalled_subscriptions',
-    'Subscriptions at their MaxInflight: they get nothing new before they acknowledge',
+    'Subscriptions at their MaxInflight, which get no new messages before they acknowledge',
     ({ survey }) => survey.stalledSubscriptions,
   ),
   gauge('channels', 'Channels', ({ node }) => node.broker?.channels.size ?? 0),
-  gauge('in_flight_messages', 'Delivered and not acknowledged, of all', ({ survey }) => survey.inFlight),
+  gauge(
+    'in_flight_messages',
+    'Messages delivered and not acknowledged, of all subscriptions',
+    ({ survey }) => survey.inFlight,
+  ),
   gauge(
     'max_lag_messages',
     'Lag of the durable or queue group that is furthest behind, in any channel',
@@ -148,7 +152,7 @@ const OWN: readonly ServerMetric[] = [
   gauge('stored_bytes', 'Bytes of the messages in the store', ({ survey }) => survey.bytes),
   gauge(
     'store_pending_bytes',
-    'Bytes appended that are not durable yet',
+    'Appended bytes that are not durable yet',
     ({ node }) => node.broker?.store.pendingBytes ?? 0,
   ),
   gauge(
@@ -161,12 +165,12 @@ const OWN: readonly ServerMetric[] = [
   ),
   gauge(
     'store_damaged_channels',
-    'Channels with messages that could not be read: whoever is to get them stands still there',
+    'Channels with messages that could not be read; their subscriptions stop before such a message',
     ({ node }) => node.broker?.store.unreadable.channelCount() ?? 0,
   ),
   gauge(
     'store_damaged_messages',
-    'Messages that could not be read, of those that were asked for',
+    'Messages that could not be read for a subscription',
     ({ node }) => node.broker?.store.unreadable.messageCount() ?? 0,
   ),
   gauge(
@@ -188,7 +192,7 @@ const OWN: readonly ServerMetric[] = [
   {
     name: 'stanchion_service_problem',
     type: 'gauge',
-    help: '1 for what keeps clients from being served though there is a connection to NATS, as the broker finds by probes of its own',
+    help: '1 for each problem by which clients are not served despite a connection to NATS, from the self-check of the broker',
     labelNames: ['kind'],
     read: ({ node }) =>
       SERVICE_PROBLEM_KINDS.map((kind) => [{ kind }, Number(node.serviceProblem?.kind === kind)]),
@@ -196,35 +200,35 @@ const OWN: readonly ServerMetric[] = [
   {
     name: 'stanchion_nats_refusals_total',
     type: 'counter',
-    help: 'What the NATS server has refused to the broker: permissions, limits',
+    help: 'Refusals of the NATS server: permissions, limits',
     labelNames: ['operation'],
     read: ({ node }) =>
       Object.entries(node.nats.refusals).map(([operation, total]) => [{ operation }, total]),
   },
-  counter('nats_losses', 'Connections to NATS that were lost', ({ node }) => node.nats.losses),
+  counter('nats_losses', 'Lost connections to NATS', ({ node }) => node.nats.losses),
   gauge(
     'metrics_channels_left_out',
-    'Channels without series of their own, beyond --metrics-max-channels',
+    'Channels without their own series, beyond --metrics-max-channels',
     ({ leftOut }) => leftOut.channels,
   ),
   gauge(
     'metrics_subscriptions_left_out',
-    'Subscriptions, and durables and durable queue groups that are offline, without series of their own, in any channel',
+    'Subscriptions, and offline durables and durable queue groups, without their own series, in any channel',
     ({ leftOut }) => leftOut.subscriptions,
   ),
   gauge(
     'metrics_consumers_left_out',
-    'Durables and queue groups without series of their own, in any channel',
+    'Durables and queue groups without their own series, in any channel',
     ({ leftOut }) => leftOut.consumers,
   ),
   gauge(
     'metrics_left_out_max_lag_messages',
-    'Lag of the durable or queue group without series of its own that is furthest behind',
+    'Largest lag of a durable or queue group without its own series',
     ({ leftOut }) => leftOut.maxLag,
   ),
 ];
 
-/** Everything that has a number of series that does not grow with channels. */
+/** All metrics whose number of series does not grow with channels. */
 export const SERVER_METRICS: readonly ServerMetric[] = [...FORMER, ...OWN];
 
 function former(name: string, help: string, read: (facts: Facts) => number): ServerMetric {

@@ -1,7 +1,7 @@
 import type { Channel } from '../broker/state/channel.js';
 import { hasConsumers } from '../monitor/consumer.js';
 
-/** Which channels have series of their own. */
+/** The channels with their own series, and the rest. */
 export interface ShownChannels {
   readonly shown: readonly Channel[];
   /** The rest, those with consumers first. */
@@ -9,8 +9,8 @@ export interface ShownChannels {
 }
 
 /**
- * Channels with a durable or queue group come first, since somebody wants to know whether it falls behind; then the others. Each
- * by name and not by activity, so that series do not come and go.
+ * Chooses the channels with their own series. Those with a durable or queue group come first, since it matters whether one falls behind.
+ * The order is by name and not by activity, so that series do not come and go.
  */
 export function shownChannels(byName: readonly Channel[], maxChannels: number): ShownChannels {
   const consumed: Channel[] = [];

@@ -6,9 +6,9 @@ import { consumersOf } from './consumer.js';
 const COLUMNS = ['name', 'messages', 'bytes', 'first', 'last', 'rate', 'lag', 'subscriptions'] as const;
 export type ChannelColumn = (typeof COLUMNS)[number];
 
-/** Which channels, in which order. */
+/** The channels that a page asks for, and their order. */
 export interface ChannelQuery {
-  /** Part of the name, in any case. */
+  /** A part of the name, in upper or lower case. */
   readonly q: string;
   readonly sort: ChannelColumn;
   readonly order: 'asc' | 'desc';
@@ -22,38 +22,38 @@ export interface ChannelRow {
   readonly bytes: number;
   readonly first: number;
   readonly last: number;
-  /** New messages per second, since the table was made before; null if it was not. */
+  /** New messages per second since the last table; null if there was none. */
   readonly rate: number | null;
-  /** Of the durable or queue group that is furthest behind. */
+  /** The lag of the durable or queue group that is furthest behind. */
   readonly lag: number;
   readonly subscriptions: number;
 }
 
 export interface ChannelPage {
-  /** Those that the query finds. */
+  /** How many channels the query finds. */
   readonly total: number;
   readonly offset: number;
   readonly rows: readonly ChannelRow[];
 }
 
-/** Bounds an answer to what goes in one message of NATS. */
+/** Limit of rows, so that an answer fits into one NATS message. */
 const MAX_LIMIT = 200;
 const DEFAULT_LIMIT = 50;
 const MAX_QUERY = 200;
-/** Rates over less than this say nothing; rows are made again no sooner. */
+/** Least age of the rows before they are made again: a rate over less time says nothing. */
 const MIN_AGE_MS = 1_500;
-/** After which a rate would be of long ago. */
+/** Largest age of the last rows for a rate: beyond it the rate would not be current. */
 const MAX_AGE_MS = 30_000;
 
-/** The channels of a broker as a table: made when somebody looks, kept for who looks right after. */
+/** The channels of a broker as a table. It is made for a request, and kept for requests right after it. */
 export class ChannelTable {
-  /** Weak: a broker that is over is not kept for its rows, on a standby that was active. */
+  /** Weak, so that a standby that was active does not keep its old broker in memory. */
   #broker: WeakRef<Broker> | undefined;
   #madeMs = Number.NEGATIVE_INFINITY;
   #rows: ChannelRow[] = [];
   #making: Promise<void> | undefined;
 
-  /** @param read gives a parameter, as text; null if it is not there */
+  /** @param read returns a parameter as text; null if it is absent */
   static queryOf(read: (name: string) => string | null): ChannelQuery {
     const sort = COLUMNS.find((column) => column === read('sort')) ?? 'name';
     return {

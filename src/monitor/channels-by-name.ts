@@ -1,9 +1,9 @@
 import type { Channel } from '../broker/state/channel.js';
 import type { Channels } from '../broker/state/channels.js';
 
-/** The channels in the order of their names. Sorted again only when some have come or gone. */
+/** The channels sorted by name. They are sorted again only after channels were created or deleted. */
 export class ChannelsByName {
-  /** Weak: what a broker that is over has held is not kept for it, on a standby that was active. */
+  /** Weak, so that a standby that was active does not keep its old channels in memory. */
   readonly #sorted = new WeakMap<Channels, { readonly changes: number; readonly list: readonly Channel[] }>();
 
   of(channels: Channels): readonly Channel[] {

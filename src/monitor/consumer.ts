@@ -2,18 +2,18 @@ import type { Channel } from '../broker/state/channel.js';
 import type { QueueGroup } from '../broker/state/queue-group.js';
 import type { Subscription } from '../broker/state/subscription.js';
 
-/** A durable or a queue group: what consumes a channel and is to be watched for falling behind. */
+/** A durable or a queue group: a consumer of a channel that may fall behind. */
 export interface Consumer {
   readonly kind: 'durable' | 'queue_group';
-  /** Of a durable; '' for a queue group. */
+  /** The client id of a durable; '' for a queue group. */
   readonly clientId: string;
   readonly durableName: string;
   readonly queueName: string;
-  /** Connected members; 0 or 1 for a durable. */
+  /** How many members are connected; 0 or 1 for a durable. */
   readonly members: number;
-  /** Delivered and not acknowledged. */
+  /** Messages delivered and not acknowledged. */
   readonly inFlight: number;
-  /** Visible in the channel and not delivered yet. */
+  /** Messages of the channel not delivered yet. */
   readonly undelivered: number;
 }
 
@@ -55,12 +55,12 @@ function ofGroup(channel: Channel, group: QueueGroup): Consumer {
   };
 }
 
-/** What limits have dropped is not waited for. */
+/** How many messages are still to be delivered. Those removed by limits do not count. */
 function undeliveredIn({ log, visible }: Channel, lastSent: number): number {
   return Math.max(0, visible - Math.max(lastSent, log.firstSequence - 1));
 }
 
-/** A durable group is called `durable:group`. */
+/** The name of a queue group; a durable group is `durable:group`. */
 export function groupNames(name: string, isDurable: boolean): { durableName: string; queueName: string } {
   const colon = isDurable ? name.indexOf(':') : -1;
   return { durableName: name.slice(0, Math.max(0, colon)), queueName: name.slice(colon + 1) };

@@ -8,15 +8,15 @@ export interface Subscriptionz {
   inbox: string;
   ack_inbox: string;
   durable_name?: string;
-  /** `durable:group` for a durable one. */
+  /** `durable:group` for a durable group. */
   queue_name?: string;
   is_durable: boolean;
   is_offline: boolean;
   max_inflight: number;
-  /** Seconds. */
+  /** In seconds. */
   ack_wait: number;
   last_sent: number;
-  /** Delivered and not acknowledged. */
+  /** How many messages are delivered and not acknowledged. */
   pending_count: number;
   is_stalled: boolean;
 }
@@ -38,7 +38,7 @@ export function subscriptionz(sub: Subscription): Subscriptionz {
   };
 }
 
-/** All that are kept, online or not. */
+/** All subscriptions of a channel, online or not. */
 export function subscriptionsOf(channel: Channel): Subscriptionz[] {
   const all = channel.subscriptions.map(subscriptionz);
   for (const durable of channel.durables.values()) if (!durable.isOnline) all.push(subscriptionz(durable));
@@ -49,7 +49,7 @@ export function subscriptionsOf(channel: Channel): Subscriptionz[] {
   return all;
 }
 
-/** A durable group without members. The Go server shows what the last one left behind. */
+/** A durable group without members, for which the Go server shows the state of its last member. */
 function offlineGroup(group: QueueGroup): Subscriptionz {
   return {
     client_id: '',

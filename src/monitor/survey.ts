@@ -2,7 +2,7 @@ import type { Broker } from '../broker/broker.js';
 import { Turns } from '../util/turns.js';
 import { consumersOf } from './consumer.js';
 
-/** What has to be counted channel by channel. */
+/** Sums that have to be counted channel by channel. */
 export class Survey {
   messages = 0;
   bytes = 0;
@@ -12,7 +12,7 @@ export class Survey {
   inFlight = 0;
   maxLag = 0;
 
-  /** Gives way to messages in between: what it counts may change meanwhile. */
+  /** Counts, and lets messages through in between, so that figures may change meanwhile. */
   static async of(broker: Broker | undefined): Promise<Survey> {
     const survey = new Survey();
     if (broker === undefined) return survey;
@@ -21,7 +21,7 @@ export class Survey {
       const { log } = channel;
       survey.messages += log.messageCount;
       survey.bytes += log.byteCount;
-      // Those that are online are counted below, by their clients.
+      // Online subscriptions are counted below, by client.
       for (const sub of channel.durables.values()) {
         if (sub.isOnline) continue;
         survey.offlineSubscriptions++;

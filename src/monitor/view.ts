@@ -5,22 +5,24 @@ import { type ChannelPage, type ChannelQuery, ChannelTable } from './channel-tab
 import { subscriptionsOf } from './subscriptionz.js';
 import { Survey } from './survey.js';
 
-/** What a dashboard asks of the broker that serves, beside it or through NATS. */
+// The dashboard's view of a broker: what the active answers, in its own process or through NATS.
+
+/** A request of a dashboard to the active. */
 export type ViewRequest =
   | { readonly kind: 'summary' }
   | ({ readonly kind: 'channels' } & ChannelQuery)
   | { readonly kind: 'channel'; readonly name: string };
 
-/** Buckets of a histogram, as it stands. */
+/** The buckets of a histogram. */
 export interface Buckets {
   readonly bounds: readonly number[];
   readonly counts: readonly number[];
   readonly count: number;
 }
 
-/** Sums over everything; counters are since the broker began. */
+/** Sums over all channels. Counters run since the start of the broker. */
 export interface Summary {
-  /** Of the process: counters of another one do not follow. */
+  /** Identifies the process, whose counters cannot be compared with those of another one. */
   readonly serverId: string;
   readonly node: string;
   readonly messagesIn: number;
@@ -39,7 +41,7 @@ export interface Summary {
   readonly stalled: number;
   readonly inFlight: number;
   readonly maxLag: number;
-  /** Why the store takes no messages; null if it does. */
+  /** Why the store refuses messages; null if it does not. */
   readonly full: string | null;
   /** Seconds from a publish to its ack, and to its delivery. */
   readonly publishAck: Buckets;
@@ -66,7 +68,7 @@ export interface ChannelDetail {
   readonly bytes: number;
   readonly lastActivityMs: number;
   readonly subscriptions: readonly SubscriptionRow[];
-  /** Beyond those. */
+  /** How many more subscriptions there are. */
   readonly leftOut: number;
 }
 
@@ -75,7 +77,7 @@ export type ViewAnswer = Summary | ChannelPage | ChannelDetail | { readonly erro
 const MAX_SUBSCRIPTIONS = 500;
 const MAX_NAME = 10_000;
 
-/** Answers for one broker. Only reads. */
+/** Answers the requests of dashboards for one broker. It only reads. */
 export class View {
   readonly #serverId: string;
   readonly #node: string;
@@ -128,7 +130,7 @@ export class View {
   }
 }
 
-/** As JSON, within so many bytes, which is what NATS carries at once: with as many rows as that allows. */
+/** Encodes an answer as JSON, with as many rows as fit into `maxBytes`, the largest payload of NATS. */
 export function encodeView(answer: ViewAnswer, maxBytes: number): Uint8Array {
   let fitting = answer;
   for (;;) {
@@ -153,7 +155,7 @@ export function encodeView(answer: ViewAnswer, maxBytes: number): Uint8Array {
   }
 }
 
-/** @returns undefined if it is none */
+/** @returns undefined if it is not a request */
 export function parseViewRequest(data: Uint8Array): ViewRequest | undefined {
   try {
     const request = JSON.parse(Buffer.from(data).toString()) as ViewRequest;
