@@ -427,18 +427,27 @@ describe('A restart with the file store', () => {
     assert.deepEqual(two.sequences, [19, 20]);
   });
 
-  it('does not bring back a channel that was deleted for inactivity', async () => {
+  it('does not bring back a channel that was deleted for inactivity, nor its durables', async () => {
     const flags = ['--max-inactivity', '1s'];
     const broker = await rig.startBroker({ flags });
     const channel = rig.name('channel');
     const client = await rig.connect(undefined, { broker });
+    const options = { all: true, durableName: 'dur' };
+    const durable = await client.subscribe(channel, options);
     await client.publishMany(channel, 5);
+    await durable.got(5);
+    await durable.close();
     await waitFor(() => broker.output.includes('deleted'), 'the channel is deleted');
     await broker.restart('SIGTERM');
-    const subscription = await client.subscribe(channel, { all: true });
+    const subscriptions = [
+      await client.subscribe(channel, { all: true }),
+      await client.subscribe(channel, options),
+    ];
     await client.publish(channel, 'x');
-    await subscription.got(1);
-    assert.deepEqual(subscription.sequences, [1]);
+    for (const subscription of subscriptions) {
+      await subscription.got(1);
+      assert.deepEqual(subscription.sequences, [1]);
+    }
   });
 
   it('closes clients that answer no heartbeats any more', async () => {

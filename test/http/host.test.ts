@@ -68,6 +68,7 @@ describe('names that mean the machine', () => {
     const own = [
       'localhost',
       'localhost:80',
+      'localhost.:80',
       '127.0.0.1',
       '10.1.2.3:8222',
       '[::1]',

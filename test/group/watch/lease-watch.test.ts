@@ -214,6 +214,18 @@ describe('what a standby makes of what it sees', () => {
   });
 });
 
+describe('the standbys that the lease may be handed to', () => {
+  it('are those that were heard within a lease, and can serve', () => {
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
+    watch.heard(heartbeat('silent@host@2@y', 'standby', 3), 100);
+    watch.heard(heartbeat('good@host@3@y', 'standby', 3), 500);
+    watch.heard({ ...heartbeat('bad@host@4@y', 'standby', 3), cannotServe: 'it may not subscribe' }, 500);
+    watch.heard(heartbeat('busy@host@5@y', 'recovering', 3), 500);
+    watch.heard(heartbeat(SELF, 'standby', 3), 500);
+    assert.deepEqual(watch.standbys(100 + LEASE_MS), ['good@host@3@y']);
+  });
+});
+
 describe('the other members that a status shows', () => {
   const later = 'other@host@3@z';
   const named = (watch: LeaseWatch, nowMs: number): [member: string, silentMs: number][] =>
