@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { connect } from 'nats';
 import { askStatus } from '../../src/group/report/ask-status.js';
 import type { Broker } from '../harness/broker.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
 import { Rig } from '../harness/rig.js';
 import { SettableClock } from '../harness/settable-clock.js';
 import { waitFor } from '../harness/wait.js';

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { resolveServeConfig } from '../../src/config/resolve.js';
 import { Child } from '../harness/child.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
 import { Certificates } from '../nats/certificates.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

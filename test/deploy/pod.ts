@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 import { Child } from '../harness/child.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

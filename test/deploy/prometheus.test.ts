@@ -11,8 +11,7 @@ import { connect, type StanConnection } from '../../src/index.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { Child } from '../harness/child.js';
-import { freePorts } from '../harness/free-ports.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort, freePorts } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
 import { findTool, needs } from './tools.js';
 

@@ -5,8 +5,6 @@ import { Child } from './child.js';
 import { freePort } from './free-ports.js';
 import { waitFor } from './wait.js';
 
-export { freePort };
-
 /** A real nats-server on a port of its own, which stays the same over restarts. */
 export class NatsServer {
   readonly port: number;

@@ -6,7 +6,7 @@ import { BrokerNode } from '../../src/run/broker-node.js';
 import { Unreadable } from '../../src/store/types/unreadable.js';
 import { ManualClock } from '../clock/manual-clock.js';
 import { Broker as BrokerProcess } from '../harness/broker.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
 import { get, httpRig, type Json } from './http-rig.js';
 

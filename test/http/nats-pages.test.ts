@@ -11,7 +11,7 @@ import { REFUSED_OPERATIONS } from '../../src/nats/refusal.js';
 import { countsOf } from '../../src/util/counts.js';
 import { mainScript } from '../harness/broker.js';
 import { Child } from '../harness/child.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
 import { Certificates } from '../nats/certificates.js';
 import { get, httpRig } from './http-rig.js';

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, it } from 'node:test';
 import { Broker } from '../harness/broker.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
 import { waitFor, within } from '../harness/wait.js';
 import { get, httpRig, urlOf } from './http-rig.js';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { mainScript } from '../harness/broker.js';
 import { Child } from '../harness/child.js';
-import { freePort } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
 import { RawClient } from '../harness/raw-client.js';
 import { waitFor } from '../harness/wait.js';
 

@@ -15,12 +15,13 @@ import type { ControlConnection } from '../../src/nats/control-connection.js';
 import { NatsConfigError } from '../../src/nats/credentials.js';
 import type { MovingLink } from '../../src/nats/moving-link.js';
 import type { NatsRefusal } from '../../src/nats/refusal.js';
+import { freePort } from '../harness/free-ports.js';
 import { HoldingProxy } from '../harness/holding-proxy.js';
 import { waitFor } from '../harness/wait.js';
 import { Inbox, publish } from '../link/inbox.js';
 import { Certificates } from './certificates.js';
 import { accountJwt, operatorJwt, userJwt } from './nats-jwt.js';
-import { freePort, NatsProcess } from './nats-process.js';
+import { NatsProcess } from './nats-process.js';
 
 const NOTHING: NatsConfig = {
   servers: [],

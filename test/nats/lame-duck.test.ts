@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { startBroker } from '../../src/server.js';
+import { freePort } from '../harness/free-ports.js';
 import { StanClient } from '../harness/stan-client.js';
 import { waitFor } from '../harness/wait.js';
-import { freePort, NatsProcess } from './nats-process.js';
+import { NatsProcess } from './nats-process.js';
 
 /** Far less than a client waits for an ack by default, far more than a busy machine takes. */
 const ACK_TIMEOUT_MS = 5_000;

@@ -3,10 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
-
-export { freePort };
 
 const MAX_LOG_CHARS = 64 * 1024;
 const RELOADED = /Reloaded server configuration/g;

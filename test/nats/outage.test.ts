@@ -10,10 +10,11 @@ import { connect } from '../../src/index.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
 import { NatsAttachment } from '../../src/nats/attachment.js';
 import { startBroker } from '../../src/server.js';
+import { freePort } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
 import { Certificates } from './certificates.js';
 import { accountJwt, operatorJwt, userJwt } from './nats-jwt.js';
-import { freePort, NatsProcess } from './nats-process.js';
+import { NatsProcess } from './nats-process.js';
 
 /** Time that passes faster than it does. */
 class FastClock implements Clock {

@@ -16,10 +16,11 @@ import { NatsServerError } from '../../src/nats/server-error.js';
 import { probe } from '../../src/nats/server-probe.js';
 import { SupervisedServer, type SupervisedServerOptions } from '../../src/nats/supervised-server.js';
 import { startBroker } from '../../src/server.js';
+import { freePort } from '../harness/free-ports.js';
 import { waitFor } from '../harness/wait.js';
 import { Certificates } from './certificates.js';
 import { accountJwt, operatorJwt } from './nats-jwt.js';
-import { freePort, NatsProcess } from './nats-process.js';
+import { NatsProcess } from './nats-process.js';
 
 const CONFIG: NatsServerConfig = {
   binary: 'nats-server',

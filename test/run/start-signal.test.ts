@@ -10,7 +10,8 @@ import { connect } from '../../src/index.js';
 import { checkPortIsFree } from '../../src/local-group/free-port.js';
 import { type BrokerOptions, type Logger, startBroker } from '../../src/server.js';
 import { Child } from '../harness/child.js';
-import { freePort, NatsServer } from '../harness/nats-server.js';
+import { freePort } from '../harness/free-ports.js';
+import { NatsServer } from '../harness/nats-server.js';
 import { waitFor, within } from '../harness/wait.js';
 
 const ALONE = fileURLToPath(new URL('./give-up-start.ts', import.meta.url));
