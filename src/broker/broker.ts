@@ -1,8 +1,10 @@
+import { guarded, guardedClock } from '../clock/guarded-clock.js';
 import type { RecentGuids } from '../dedup/recent-guids.js';
 import type { LinkHandler } from '../link/link-handler.js';
 import type { Logger } from '../log/logger.js';
 import type { RateLimitedLog } from '../log/rate-limited.js';
 import type { BatchId, SnapshotSink, Store, StoreHost } from '../store/types/store.js';
+import { bugOf, isBug } from '../util/bug.js';
 import type { GateOutput } from './delivery/commit-gate.js';
 import type { Delivery } from './delivery/delivery.js';
 import type { Turn } from './delivery/turn.js';
@@ -67,20 +69,31 @@ export class Broker implements LinkHandler, StoreHost {
   #isGoingOn = false;
   #isDraining = false;
   #isStopped = false;
+  #hasFailed = false;
 
+  /** @throws Bug if what the store has recovered is not as it must be: the store then writes nothing more */
   constructor(parts: BrokerParts) {
-    const wired = wire(parts);
-    this.#parts = wired;
+    const clock = guardedClock(parts.clock, this.#broken);
+    const defer = (callback: () => void): void => parts.defer(guarded(callback, this.#broken));
     this.#options = parts.options;
     this.#store = parts.store;
     this.#log = parts.log;
+    let wired: Wired;
+    try {
+      wired = wire({ ...parts, clock, defer }, this.#broken);
+    } catch (error) {
+      const bug = bugOf(error);
+      parts.store.fail(bug);
+      throw bug;
+    }
+    this.#parts = wired;
     this.#turn = wired.turn;
     this.#backlog = wired.backlog;
     this.#probes = wired.probes;
     this.#publish = wired.publish;
     this.#ack = wired.ack;
     this.#onFailed = parts.onFailed;
-    this.#defer = parts.defer;
+    this.#defer = defer;
     parts.store.attach(this);
     wired.expiry.start();
   }
@@ -156,6 +169,21 @@ export class Broker implements LinkHandler, StoreHost {
    * @param adopted subscriptions that the link has already, by subject: their messages are this broker's from now on
    */
   async linkUp(link: BrokerLink, adopted?: ReadonlyMap<string, number>): Promise<void> {
+    try {
+      this.#listenOn(link, adopted);
+    } catch (error) {
+      this.#broken(error);
+      return;
+    }
+    await link.flush();
+    if (this.#turn.link !== link) return;
+    this.#turn.run(() => {
+      for (const channel of this.channels.all()) this.#parts.delivery.deliverChannel(channel);
+      for (const sub of this.#parts.subscriptions.values()) this.#parts.delivery.wake(sub);
+    });
+  }
+
+  #listenOn(link: BrokerLink, adopted: ReadonlyMap<string, number> | undefined): void {
     this.#parts.gate.linkUp(link);
     this.#turn.linkUp(link);
     const { subjects } = this.#parts;
@@ -179,16 +207,18 @@ export class Broker implements LinkHandler, StoreHost {
     onRequest(subjects.subscriptionClose, (request) => this.#parts.unsubscribe.handle(request, 'close'));
     onRequest(subjects.unsubscribe, (request) => this.#parts.unsubscribe.handle(request, 'unsubscribe'));
     onRequest(subjects.close, (request) => this.#parts.close.handle(request));
-    await link.flush();
-    if (this.#turn.link !== link) return;
-    this.#turn.run(() => {
-      for (const channel of this.channels.all()) this.#parts.delivery.deliverChannel(channel);
-      for (const sub of this.#parts.subscriptions.values()) this.#parts.delivery.wake(sub);
-    });
   }
 
   /** What was to be sent is dropped with the link. The state stays; clients hear nothing until the next link. */
   linkDown(): void {
+    try {
+      this.#leaveLink();
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  #leaveLink(): void {
     this.#publishSid = this.#ackSid = this.#pingSid = -1;
     this.#requests.clear();
     this.#backlog.messages.clear();
@@ -208,21 +238,25 @@ export class Broker implements LinkHandler, StoreHost {
    */
   drain(): void {
     if (this.#isDraining) return;
-    // What would have to wait is refused: nobody would be there for it afterwards.
-    this.#goOn(false);
-    this.#parts.delivery.freeze();
-    // What the store has been told by now goes with its last batch.
-    this.#store.recordNotedProgress();
-    this.#isDraining = true;
-    this.#turn.close();
-    this.#parts.wheel.stop();
+    try {
+      // What would have to wait is refused: nobody would be there for it afterwards.
+      this.#goOn(false);
+      this.#parts.delivery.freeze();
+      // What the store has been told by now goes with its last batch.
+      this.#store.recordNotedProgress();
+      this.#isDraining = true;
+      this.#turn.close();
+      this.#parts.wheel.stop();
+    } catch (error) {
+      this.#broken(error);
+    }
   }
 
   /** Says nothing more to anybody. The store is its owner's to close. */
   stop(): void {
     this.#isDraining = this.#isStopped = true;
     this.#turn.close();
-    this.linkDown();
+    this.#leaveLink();
     this.#parts.wheel.stop();
   }
 
@@ -237,24 +271,28 @@ export class Broker implements LinkHandler, StoreHost {
     payloadEnd: number,
   ): void {
     if (this.#isDraining) return;
-    this.#turn.read();
-    if (sid === this.#ackSid) {
-      this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
-      return;
-    }
-    const waiting = this.#backlog.messages;
-    const isBehind = !waiting.isEmpty && sid !== this.#pingSid;
-    // A publish that waits for nothing is looked at for that where it is decoded.
-    const mayBeProbe = isBehind || sid !== this.#publishSid;
-    if (mayBeProbe && this.#probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd)) return;
-    const isTaken =
-      !isBehind && this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, true);
-    if (isTaken) return;
-    if (sid === this.#publishSid && this.#backlog.isFull) {
-      // It is refused for that.
-      this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, false);
-    } else if (!this.#backlog.isOverflowing) {
-      waiting.add(sid, buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
+    try {
+      this.#turn.read();
+      if (sid === this.#ackSid) {
+        this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
+        return;
+      }
+      const waiting = this.#backlog.messages;
+      const isBehind = !waiting.isEmpty && sid !== this.#pingSid;
+      // A publish that waits for nothing is looked at for that where it is decoded.
+      const mayBeProbe = isBehind || sid !== this.#publishSid;
+      if (mayBeProbe && this.#probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd)) return;
+      const isTaken =
+        !isBehind && this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, true);
+      if (isTaken) return;
+      if (sid === this.#publishSid && this.#backlog.isFull) {
+        // It is refused for that.
+        this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, false);
+      } else if (!this.#backlog.isOverflowing) {
+        waiting.add(sid, buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
+      }
+    } catch (error) {
+      this.#broken(error);
     }
   }
 
@@ -308,9 +346,30 @@ export class Broker implements LinkHandler, StoreHost {
   }
 
   onFailed(error: Error): void {
-    this.stop();
-    this.#onFailed(error);
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    if (isBug(error)) this.#log.error({ err: error }, 'a bug: the broker says nothing more, and steps down');
+    try {
+      this.stop();
+    } finally {
+      this.#onFailed(error);
+    }
   }
+
+  /**
+   * An exception that nothing expects. What the broker would say next may be wrong, so it says nothing more; what is not durable
+   * by now is dropped, and its owner hears of it.
+   */
+  readonly #broken = (thrown: unknown): void => {
+    // What comes out of a broker that has been stopped is most often that its store is closed.
+    if (this.#hasFailed || (this.#isStopped && !isBug(thrown))) return;
+    const bug = bugOf(thrown);
+    try {
+      this.#store.fail(bug);
+    } finally {
+      this.onFailed(bug);
+    }
+  };
 
   onFullChanged(reason: string | undefined): void {
     if (reason === undefined) this.#log.info({}, 'the store has room again: messages are taken');
@@ -335,9 +394,7 @@ export class Broker implements LinkHandler, StoreHost {
   };
 
   #onSubscribe(request: Request): void {
-    this.#parts.subscribe.handle(request).catch((error: unknown) => {
-      this.#log.error({ err: error }, 'a bug: a subscription request failed');
-    });
+    this.#turn.follow(this.#parts.subscribe.handle(request));
   }
 
   readonly #commit = (): void => this.#store.commit();

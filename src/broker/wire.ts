@@ -59,8 +59,12 @@ export interface BrokerParts {
   onFailed: (error: Error) => void;
 }
 
-/** The parts of a broker, each with what it needs and no more, and the state as the store held it. */
-export function wire(parts: BrokerParts) {
+/**
+ * The parts of a broker, each with what it needs and no more, and the state as the store held it.
+ *
+ * @param onBroken gets what a turn, or a handler that waits beyond its turn, has thrown: nothing expects that
+ */
+export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
   const { options, store, clock, log, defer, pinger, probe } = parts;
   const { recentGuids } = store.recovered;
   const counters = new Counters();
@@ -75,7 +79,7 @@ export function wire(parts: BrokerParts) {
   const wheel = new TimerWheel(clock);
   const ended = new EndedSubscriptions(wheel);
 
-  const turn = new Turn({ clock, atEnd: () => delivery.serveReady() });
+  const turn = new Turn({ clock, atEnd: () => delivery.serveReady(), onBroken });
   const gate = new CommitGate(clock, measures.publishAck);
   const { believed } = store;
   const latency = measures.delivery;

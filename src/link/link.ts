@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
+import { bugOf } from '../util/bug.js';
 import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial-link.js';
 import type { LinkDownReason, LinkHandler } from './link-handler.js';
 import { type ControlHandler, LinkProtocolError, Parser } from './parser.js';
@@ -17,6 +18,8 @@ export interface LinkEvents {
   onDrain?(): void;
   /** The server sent a new INFO, e.g. that it is in lame-duck mode (`info.lameDuck`) or that its cluster has changed. */
   onInfo?(info: ServerInfo): void;
+  /** What came in has led to an exception that nothing expects. The link is down: `onDown` has been called, if it was up. */
+  onBroken?(thrown: unknown): void;
   /** The server refused something and keeps the connection, e.g. a subscription without permission. */
   onServerError?(text: string): void;
 }
@@ -282,6 +285,18 @@ export class Link implements ControlHandler {
 
   #onBytes(byteCount: number): void {
     if (this.#state === 'down') return;
+    try {
+      this.#take(byteCount);
+    } catch (error) {
+      if (error instanceof LinkProtocolError) this.#fail(error);
+      else {
+        this.#fail(bugOf(error));
+        this.#events.onBroken?.(error);
+      }
+    }
+  }
+
+  #take(byteCount: number): void {
     this.#missedPings = 0;
     this.#receivedBytes += byteCount;
     const read = this.#read;
@@ -291,13 +306,7 @@ export class Link implements ControlHandler {
       read.settle(read.start, this.#parser.wantedBytes);
       return;
     }
-    try {
-      read.settle(this.#parser.parse(read.buffer, read.start, read.end), this.#parser.wantedBytes);
-    } catch (error) {
-      if (!(error instanceof LinkProtocolError)) throw error;
-      this.#fail(error);
-      return;
-    }
+    read.settle(this.#parser.parse(read.buffer, read.start, read.end), this.#parser.wantedBytes);
     if (this.#parser.messageCount > 0 && this.#state === 'up') this.#parser.handler.onBatchEnd();
   }
 

@@ -32,6 +32,8 @@ export interface NatsAttachmentOptions {
   onMoved?(server: string): void;
   /** A server has refused something, and kept the connection. Called each time. */
   onRefused?(refusal: NatsRefusal): void;
+  /** An exception that nothing expects: there may be no connection any more. Default: it is logged. */
+  onBroken?(thrown: unknown): void;
   logger: Logger;
   /** Whether `start` waits until there is a server, instead of failing when there is none. */
   waitOnFirstConnect: boolean;

@@ -4,6 +4,7 @@ import type { Link } from '../link/link.js';
 import type { LinkDownReason } from '../link/link-handler.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { Logger } from '../log/logger.js';
+import { bugOf } from '../util/bug.js';
 import type { NatsAttachmentOptions } from './attachment-options.js';
 import { Backoff } from './backoff.js';
 import type { ControlConnection } from './control-connection.js';
@@ -101,7 +102,7 @@ export class NatsAttachment {
       if (this.options.waitOnFirstConnect) await this.connectControl();
       else await this.connectOnce();
       if (this.isClosed) return;
-      void this.keep();
+      this.keep().catch((thrown: unknown) => this.broken(thrown));
       await firstLink;
     } finally {
       signal?.removeEventListener('abort', giveUp);
@@ -180,7 +181,7 @@ export class NatsAttachment {
       }
       this.useControl(control);
       await control.flush().catch(() => {});
-      void old.retire(RETIRE_MS);
+      old.retire(RETIRE_MS).catch((thrown: unknown) => this.broken(thrown));
     } catch (error) {
       if (this.isClosed) return;
       this.logger.warn(
@@ -190,6 +191,12 @@ export class NatsAttachment {
     } finally {
       this.isRenewingControl = false;
     }
+  }
+
+  private broken(thrown: unknown): void {
+    const { onBroken } = this.options;
+    if (onBroken !== undefined) onBroken(thrown);
+    else this.logger.error({ err: bugOf(thrown) }, 'a bug: the connections to NATS have failed');
   }
 
   /** Makes whichever connection is missing, until the transport is closed. */
@@ -337,6 +344,7 @@ export class NatsAttachment {
       info,
       {
         onDown: (reason) => this.controlIsDown(control, reason),
+        onBroken: (thrown) => this.broken(thrown),
         onInfo: (newInfo) => this.onServerInfo(newInfo),
         onServerError: (text) => this.wasRefused('control', text),
       },
@@ -388,6 +396,7 @@ export class NatsAttachment {
       endpoint,
       {
         onDown: (reason) => this.socketIsDown(link, reason),
+        onBroken: (thrown) => this.broken(thrown),
         onDrain: () => this.options.onDrain?.(),
         onInfo: (info) => this.onServerInfo(info),
         onServerError: (text) => this.wasRefused('data link', text),
@@ -507,10 +516,11 @@ export class NatsAttachment {
     this.refusals['data link'].connected();
     this.useControl(control);
     // For a moment both control connections are subscribed, rather than none.
-    void control
+    control
       .flush()
       .catch(() => {})
-      .then(() => old.retire(RETIRE_MS));
+      .then(() => old.retire(RETIRE_MS))
+      .catch((thrown: unknown) => this.broken(thrown));
     const { server } = this;
     this.logger.info({ server, from }, 'moved to another NATS server');
     this.options.onMoved?.(server);

@@ -53,6 +53,8 @@ export interface ControlTarget {
 export interface ControlEvents {
   /** The connection has ended, and its owner has not closed it. Called once. */
   onDown(reason: string): void;
+  /** A callback for what came in has thrown what nothing expects. Default: the exception is dropped. */
+  onBroken?(thrown: unknown): void;
   /** The server has sent news of itself or of its cluster. */
   onInfo?(info: ServerInfo): void;
   /** The server has refused something. The text is the server's own, as far as the package hands it on. */
@@ -79,13 +81,15 @@ export class ControlConnection implements Requester {
   private constructor(connection: NatsConnection, events: ControlEvents) {
     this.#connection = connection;
     this.#events = events;
-    void this.#listen();
-    void connection.closed().then((error) => {
+    const broken = (thrown: unknown): void => events.onBroken?.(thrown);
+    this.#listen().catch(broken);
+    const ended = connection.closed().then((error) => {
       const wasClosed = this.#isClosed;
       this.#isClosed = true;
       if (!wasClosed)
         events.onDown(error === undefined ? 'the server closed the connection' : wordsOf(error));
     });
+    ended.catch(broken);
   }
 
   /**
@@ -137,7 +141,15 @@ export class ControlConnection implements Requester {
     subject: string,
     { callback }: { callback(error: Error | null, message: ControlMessage): void },
   ): ControlSubscription {
-    const subscription = this.#connection.subscribe(subject, { callback });
+    const subscription = this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        try {
+          callback(error, message);
+        } catch (thrown) {
+          this.#events.onBroken?.(thrown);
+        }
+      },
+    });
     this.#subscriptions.add(subscription);
     return {
       unsubscribe: () => {

@@ -42,7 +42,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     await this.startHttp();
     // The store before NATS: who may not have it should not disturb anybody else.
     this.#store = await openStore(config, {
-      clock: systemClock,
+      clock: this.clock,
       log,
       measures: node.measures,
       onLost: (error) => this.fail(error),
@@ -65,7 +65,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       waitOnFirstConnect: true,
       onLinkUp: (link) => {
         node.linkUp(attachment.server);
-        if (isChecked) void this.#serve(link);
+        if (isChecked) this.#serve(link).catch(this.broken);
       },
       onLinkDown: (reason) => {
         this.#isServing = false;
@@ -73,6 +73,8 @@ export class BrokerAlone extends Assembly<BrokerNode> {
         broker.linkDown();
       },
       onDrain: () => broker.linkDrained(),
+      onBroken: this.broken,
+      clock: this.clock,
       onRefused: (refusal) => {
         node.refused(refusal);
         this.#selfCheck?.refused(refusal);
@@ -89,7 +91,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     await this.#refuseSecondBroker();
     signal.throwIfAborted();
     isChecked = true;
-    if (attachment.link !== undefined) void this.#serve(attachment.link);
+    if (attachment.link !== undefined) this.#serve(attachment.link).catch(this.broken);
   }
 
   /** What is gathered is committed and answered first. */
@@ -118,7 +120,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   #makeSelfCheck(attachment: NatsAttachment, broker: Broker, probe: Probe): SelfCheck {
     const { clusterId, discoverPrefix } = this.config;
     return new SelfCheck({
-      clock: systemClock,
+      clock: this.clock,
       log: this.log,
       connections: {
         get control() {
@@ -139,6 +141,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       ackSubject: () => ackSubject(broker.store.storeId),
       serving: () => (attachment.link === this.#subscribedLink ? broker : undefined),
       onChanged: () => this.#tellServing(),
+      onBroken: this.broken,
     });
   }
 

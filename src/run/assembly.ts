@@ -1,11 +1,13 @@
 import type { BrokerOptions } from '../broker/handlers/broker-options.js';
 import { systemClock } from '../clock/clock.js';
+import { guardedClock } from '../clock/guarded-clock.js';
 import { limitsFor, type ServeConfig } from '../config/serve-config.js';
 import type { HttpServer } from '../http/http-server.js';
 import type { Logger } from '../log/logger.js';
 import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { monitoringOf } from '../nats/monitoring.js';
 import { SupervisedServer } from '../nats/supervised-server.js';
+import { bugOf } from '../util/bug.js';
 import type { RunningBroker, StopReason } from './running-broker.js';
 
 /** What a broker alone and a member of a group have in common: their beginning, their end, and what stands beside them. */
@@ -21,6 +23,14 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   protected natsServer: SupervisedServer | undefined;
   protected isStopping = false;
   protected onReady!: () => void;
+  /** An exception that nothing expects, in what stands around the broker: without that it cannot go on. */
+  protected readonly broken = (thrown: unknown): void => {
+    const bug = bugOf(thrown);
+    this.log.error({ err: bug }, 'a bug: something around the broker has failed, and stops it');
+    this.fail(bug);
+  };
+  /** The clock of the machine, for what stands around the broker. */
+  protected readonly clock = guardedClock(systemClock, this.broken);
   readonly #starting = new AbortController();
   #isStarted = false;
   #onNeverReady!: (error: Error) => void;

@@ -99,6 +99,8 @@ export class RunningMember extends Assembly<MemberNode> {
       view: (request, maxBytes) => this.#answerView(request, maxBytes),
       onLinkUp: (server) => this.node.linkUp(server),
       onLinkDown: (reason) => this.node.linkDown(reason),
+      onBroken: this.broken,
+      clock: this.clock,
       onRefused: (refusal) => {
         this.node.refused(refusal);
         selfCheck?.refused(refusal);
@@ -155,7 +157,7 @@ export class RunningMember extends Assembly<MemberNode> {
   #makeSelfCheck(transport: AttachedTransport, probe: Probe): SelfCheck {
     const { clusterId, discoverPrefix } = this.config;
     return new SelfCheck({
-      clock: systemClock,
+      clock: this.clock,
       log: this.log,
       connections: transport,
       clusterId,
@@ -164,6 +166,7 @@ export class RunningMember extends Assembly<MemberNode> {
       // Before there is a store, any will do.
       ackSubject: () => ackSubject(this.#member?.storeId || 'none'),
       serving: () => this.#member?.servingBroker,
+      onBroken: this.broken,
     });
   }
 

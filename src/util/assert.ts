@@ -4,16 +4,16 @@
  * happens, since what such a broker says next may be wrong.
  */
 
+import { Bug } from './bug.js';
+
 /** Something that always holds did not. */
-export class BrokenInvariant extends Error {
+export class BrokenInvariant extends Bug {
   override name = 'BrokenInvariant';
   /** The sentence that was not true. */
   readonly invariant: string;
 
   constructor(invariant: string) {
-    super(
-      `it does not hold that ${invariant}. This is a bug in Stanchion: please report it, with the log from the start`,
-    );
+    super(`it does not hold that ${invariant}`);
     this.invariant = invariant;
   }
 }

@@ -59,6 +59,8 @@ export interface SelfCheckOptions {
   serving: () => CheckedBroker | undefined;
   /** Called when `problem` has changed. */
   onChanged?: () => void;
+  /** Gets what something that nothing waits for has thrown, and nothing expects. */
+  onBroken: (thrown: unknown) => void;
 }
 
 /** Between two rounds of probes, at least. */
@@ -256,7 +258,7 @@ export class SelfCheck {
       }
     }
     if (broker !== undefined) this.#touch(broker);
-    if (link !== undefined && this.#rounds >= this.#trialAtRound) void this.#try();
+    if (link !== undefined && this.#rounds >= this.#trialAtRound) this.#try().catch(this.#options.onBroken);
     this.#judge();
   }
 
@@ -314,7 +316,10 @@ export class SelfCheck {
       this.#judge();
       this.#renewLink('it stands still, though the server answers on the other one');
     };
-    control.flush().then(stuck, () => {});
+    control
+      .flush()
+      .then(stuck, () => {})
+      .catch(this.#options.onBroken);
   }
 
   #send(link: CheckedLink, control: CheckedControl, broker: CheckedBroker): void {
@@ -373,7 +378,7 @@ export class SelfCheck {
         if (error === null) this.#onAnswer(message.subject, message.data);
       },
     });
-    void this.#lookAtAccount(control);
+    this.#lookAtAccount(control).catch(this.#options.onBroken);
   }
 
   #leaveControl(): void {

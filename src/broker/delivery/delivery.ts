@@ -5,6 +5,7 @@ import type { Logger } from '../../log/logger.js';
 import type { Histogram } from '../../measures/histogram.js';
 import { appendRedelivered, readMsgProtoTimestampNs, redeliveredSize } from '../../protocol/msgproto.js';
 import type { MessageRef, Store } from '../../store/types/store.js';
+import { isBug } from '../../util/bug.js';
 import type { BrokerLink } from '../state/broker-link.js';
 import type { Channel } from '../state/channel.js';
 import type { Counters } from '../state/counters.js';
@@ -387,12 +388,13 @@ export class Delivery {
   /** Reads a message from disk, then goes on where this left off. */
   #load(owner: Subscription | QueueGroup, sub: Subscription, sequence: number): void {
     owner.isLoading = true;
-    sub.channel.log.load(sequence).then(
+    const loaded = sub.channel.log.load(sequence).then(
       () => {
         owner.isLoading = false;
         this.#resume(owner);
       },
-      () => {
+      (error: unknown) => {
+        if (isBug(error)) throw error;
         // The store has told of it. Nothing is passed over without somebody's word: the read may succeed yet.
         this.#clock.setTimer(READ_RETRY_MS, () => {
           owner.isLoading = false;
@@ -400,6 +402,7 @@ export class Delivery {
         });
       },
     );
+    this.#turn.follow(loaded);
   }
 
   #resume(owner: Subscription | QueueGroup): void {

@@ -10,6 +10,8 @@ export interface TurnOptions {
   clock: Clock;
   /** The last work of each turn, before its output leaves. */
   atEnd: () => void;
+  /** Gets what the work has thrown: nothing expects that. */
+  onBroken: (thrown: unknown) => void;
 }
 
 /**
@@ -22,6 +24,7 @@ export interface TurnOptions {
 export class Turn {
   readonly #clock: Clock;
   readonly #atEnd: () => void;
+  readonly #onBroken: (thrown: unknown) => void;
   #link: BrokerLink | undefined;
   #out: OutBuffer | undefined;
   #nowMs = 0;
@@ -30,9 +33,10 @@ export class Turn {
   #isRunning = false;
   #isClosed = false;
 
-  constructor({ clock, atEnd }: TurnOptions) {
+  constructor({ clock, atEnd, onBroken }: TurnOptions) {
     this.#clock = clock;
     this.#atEnd = atEnd;
+    this.#onBroken = onBroken;
   }
 
   /** Where output goes; undefined while there is no link. */
@@ -72,7 +76,7 @@ export class Turn {
 
   /**
    * Does the body's work, what is to be done at the end of a turn, and sends what was written. If there was a read before it,
-   * this is the end of the read's turn. What was written is sent if the body throws, too: it was true when it was written.
+   * this is the end of the read's turn. If anything throws, nothing is sent: the last line may have been written in part.
    */
   run(body: () => void): void {
     this.#nowMs = this.#clock.monotonicMs();
@@ -84,15 +88,23 @@ export class Turn {
     try {
       body();
       this.#atEnd();
+    } catch (error) {
+      this.#out = undefined;
+      this.#onBroken(error);
     } finally {
       this.#isRunning = this.#isRead = false;
-      this.send();
     }
+    this.send();
   }
 
   /** A handler that has waited goes on, unless the broker takes nothing more by now: then what it wanted to do is dropped. */
   resume(body: () => void): void {
     if (!this.#isClosed) this.run(body);
+  }
+
+  /** Sees to a handler that waits beyond its turn. What it throws counts as if a turn had thrown it. */
+  follow(work: Promise<void>): void {
+    work.catch(this.#onBroken);
   }
 
   /** Handlers that wait do not go on after this. A batch that becomes durable still has its turn. */

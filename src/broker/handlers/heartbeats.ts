@@ -13,7 +13,7 @@ export interface HeartbeatNeeds {
   readonly options: Pick<BrokerOptions, 'heartbeatFailCount' | 'heartbeatIntervalMs' | 'heartbeatTimeoutMs'>;
   readonly pinger: ClientPinger;
   readonly wheel: Pick<TimerWheel, 'arm'>;
-  readonly turn: Pick<Turn, 'link' | 'resume'>;
+  readonly turn: Pick<Turn, 'link' | 'resume' | 'follow'>;
   readonly closer: Pick<ClientCloser, 'close'>;
   readonly delivery: Pick<Delivery, 'wake'>;
   readonly store: Pick<Store, 'commit'>;
@@ -39,15 +39,19 @@ export class Heartbeats {
   }
 
   /** A silent client has said something: asks it at once, beside its regular heartbeats, so that its subscriptions go on. */
-  async confirmAlive(client: ClientSession): Promise<void> {
+  confirmAlive(client: ClientSession): void {
     if (client.isBeingConfirmed) return;
     client.isBeingConfirmed = true;
+    this.#needs.turn.follow(this.#confirm(client));
+  }
+
+  async #confirm(client: ClientSession): Promise<void> {
     const isAlive = await this.#isAlive(client);
     client.isBeingConfirmed = false;
     if (isAlive && !client.isClosed) this.#needs.turn.resume(() => this.#answered(client));
   }
 
-  readonly #onDue = (client: ClientSession): void => void this.#ask(client);
+  readonly #onDue = (client: ClientSession): void => this.#needs.turn.follow(this.#ask(client));
 
   async #ask(client: ClientSession): Promise<void> {
     const { turn } = this.#needs;

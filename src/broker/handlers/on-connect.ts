@@ -30,7 +30,7 @@ export interface ConnectNeeds {
   readonly heartbeats: Pick<Heartbeats, 'begin'>;
   readonly closer: Pick<ClientCloser, 'close'>;
   readonly pinger: ClientPinger;
-  readonly turn: Pick<Turn, 'link' | 'resume'>;
+  readonly turn: Pick<Turn, 'link' | 'resume' | 'follow'>;
   readonly answers: Pick<Answers, 'afterCommit' | 'refuse'>;
   readonly store: Pick<Store, 'putClient' | 'commit'>;
   readonly badInput: BadInput;
@@ -83,7 +83,7 @@ export class ConnectHandler {
     }
     this.#checking.add(clientId);
     const { link } = turn;
-    void pinger.ping(owner.record.heartbeatInbox, OWNER_ANSWER_MS).then((isAlive) => {
+    const asked = pinger.ping(owner.record.heartbeatInbox, OWNER_ANSWER_MS).then((isAlive) => {
       this.#checking.delete(clientId);
       turn.resume(() => {
         // Without NATS nobody can answer: that says nothing of the owner.
@@ -96,6 +96,7 @@ export class ConnectHandler {
         store.commit();
       });
     });
+    turn.follow(asked);
   }
 
   /** The owner of the client id did not answer. */

@@ -45,6 +45,6 @@ export class PingHandler {
       return;
     }
     answers.now(request.reply, OK);
-    if (client.isSilent) void heartbeats.confirmAlive(client);
+    if (client.isSilent) heartbeats.confirmAlive(client);
   }
 }

@@ -9,6 +9,7 @@ import {
 import { isChannelNameStringValid } from '../../protocol/stan-subjects.js';
 import type { ChannelLog, Store } from '../../store/types/store.js';
 import { assert } from '../../util/assert.js';
+import { isBug } from '../../util/bug.js';
 import type { Answers } from '../delivery/answers.js';
 import type { Turn } from '../delivery/turn.js';
 import type { BadInput, BadInputKind } from '../state/bad-input.js';
@@ -81,6 +82,7 @@ export class SubscribeHandler {
     const client = clients.get(wanted.clientId);
     const startNs = store.nowNs() - wanted.startTimeDelta;
     const start = await channel.log.sequenceAtTime(startNs).catch((error: unknown) => {
+      if (isBug(error)) throw error;
       log.error({ err: error, channel: channel.name }, 'cannot find the start of a subscription in the log');
       return undefined;
     });

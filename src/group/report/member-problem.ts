@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
-import type { Logger } from '../../log/logger.js';
+import type { LogFields, Logger } from '../../log/logger.js';
+import type { Bug } from '../../util/bug.js';
 
 /** Problems are logged once in this time. */
 const LOG_EVERY_MS = 10_000;
@@ -28,6 +29,12 @@ export class MemberProblem {
     this.#tell(text);
   }
 
+  /** Something has happened that only a mistake of the program leads to. */
+  found(bug: Bug): void {
+    this.look = bug.message;
+    this.#tell('a bug: something that the member does beside its broker has failed', { err: bug });
+  }
+
   /** This member cannot take over, or has failed to. That stays until somebody serves. */
   cannotTakeOver(text: string): void {
     this.#takeover = { text, sinceMs: this.#clock.monotonicMs() };
@@ -39,10 +46,10 @@ export class MemberProblem {
     if (this.#takeover !== undefined && signMs > this.#takeover.sinceMs) this.#takeover = undefined;
   }
 
-  #tell(text: string): void {
+  #tell(text: string, fields: LogFields = {}): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#loggedMs < LOG_EVERY_MS) return;
     this.#loggedMs = nowMs;
-    this.#log.error({}, text);
+    this.#log.error(fields, text);
   }
 }

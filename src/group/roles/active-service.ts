@@ -23,7 +23,13 @@ const LOOK_MS = 5;
 export function activeService(options: ActiveServiceOptions): OpenService {
   return async ({ epoch, fence, calls, onFailed }) => {
     const store = await openFileStore({ ...options.store, epoch, fence, calls });
-    return new ActiveService(options, store, onFailed);
+    try {
+      return new ActiveService(options, store, onFailed);
+    } catch (error) {
+      // The broker has ended the store already: its files are left.
+      await store.close();
+      throw error;
+    }
   };
 }
 
@@ -60,8 +66,11 @@ class ActiveService implements Service {
   }
 
   async abandon(): Promise<void> {
-    this.broker.stop();
-    await this.#store.close();
+    try {
+      this.broker.stop();
+    } finally {
+      await this.#store.close();
+    }
   }
 
   #pass(ms: number): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Broker } from '../../broker/broker.js';
 import type { FsCalls } from '../../files/fs-calls.js';
 import { StoreError } from '../../files/store-error.js';
+import { bugOf, isBug } from '../../util/bug.js';
 import { countsOf } from '../../util/counts.js';
 import type { MemberProblem } from '../report/member-problem.js';
 import type { TakeoverHistory } from '../report/takeover-history.js';
@@ -39,6 +40,8 @@ export interface ActiveOptions {
   store: StoreCheck;
   problem: MemberProblem;
   history: TakeoverHistory;
+  /** Gets what something that nothing waits for has thrown, and nothing expects. */
+  onBroken: (thrown: unknown) => void;
 }
 
 /** What a member does with the lease: recovers the store, serves, and steps down or hands over. */
@@ -167,7 +170,9 @@ export class Active {
 
   async #recoveryFailed(term: Term, error: Error): Promise<void> {
     const { parts, problem } = this.#options;
-    parts.log.error({ epoch: term.epoch, reason: error.message }, 'the store could not be recovered');
+    const { epoch } = term;
+    if (isBug(error)) parts.log.error({ epoch, err: bugOf(error) }, 'a bug: the term cannot go on');
+    else parts.log.error({ epoch, reason: error.message }, 'the store could not be recovered');
     const code = error instanceof StoreError ? error.code : undefined;
     const isLost = code === 'lost';
     this.termsEnded[isLost ? 'lost' : 'failed']++;
@@ -226,7 +231,7 @@ export class Active {
 
   linkUp(link: TransportLink): void {
     this.#term?.linkUp();
-    if (this.#options.presence.role === 'active') void this.#serve(link);
+    if (this.#options.presence.role === 'active') this.#serve(link).catch(this.#options.onBroken);
   }
 
   linkDown(reason: string): void {

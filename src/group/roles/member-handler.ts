@@ -1,3 +1,4 @@
+import { Bug } from '../../util/bug.js';
 import type { TransportHandler, TransportLink } from '../talk/nats-transport.js';
 import type { Member } from './member.js';
 
@@ -21,7 +22,11 @@ export class MemberHandler implements TransportHandler {
   ): void {
     const { listener, broker } = this.#member;
     if (listener !== undefined) {
-      listener.keep(sid, buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
+      try {
+        listener.keep(sid, buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
+      } catch (error) {
+        this.#member.broken(error);
+      }
     } else {
       broker?.onMessage(
         sid,
@@ -41,11 +46,19 @@ export class MemberHandler implements TransportHandler {
   }
 
   onLinkUp(link: TransportLink): void {
-    this.#member.linkUp(link);
+    try {
+      this.#member.linkUp(link);
+    } catch (error) {
+      this.#member.broken(error);
+    }
   }
 
   onLinkDown(reason: string): void {
-    this.#member.linkDown(reason);
+    try {
+      this.#member.linkDown(reason);
+    } catch (error) {
+      this.#member.broken(error);
+    }
   }
 
   onDrain(): void {
@@ -53,6 +66,12 @@ export class MemberHandler implements TransportHandler {
   }
 
   onGroupMessage(payload: Uint8Array): void {
-    this.#member.said(payload);
+    try {
+      this.#member.said(payload);
+    } catch (error) {
+      // What others say may not end a term, unless it has shown that something in here is broken.
+      if (!(error instanceof Bug)) throw error;
+      this.#member.broken(error);
+    }
   }
 }

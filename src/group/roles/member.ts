@@ -1,8 +1,10 @@
 import type { Broker } from '../../broker/broker.js';
 import type { ServiceProblem } from '../../broker/check/service-problem.js';
+import { guardedClock } from '../../clock/guarded-clock.js';
 import { StoreError } from '../../files/store-error.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
+import { bugOf, isBug } from '../../util/bug.js';
 import { countsOf } from '../../util/counts.js';
 import { MemberProblem } from '../report/member-problem.js';
 import { type PeerStatus, peerStatus } from '../report/peer-status.js';
@@ -62,8 +64,10 @@ export class Member {
   /** Since when it has watched at all. */
   #standbySinceMs = 0;
 
-  constructor(parts: MemberParts, subjects: StanSubjects) {
-    const { clock, log, holder, options } = parts;
+  constructor(given: MemberParts, subjects: StanSubjects) {
+    const clock = guardedClock(given.clock, (thrown) => this.broken(thrown));
+    const parts = { ...given, clock };
+    const { log, holder, options } = parts;
     this.#parts = parts;
     const watch = new LeaseWatch(holder, options.leaseMs, clock.monotonicMs());
     const pause = new Pause(clock);
@@ -77,7 +81,7 @@ export class Member {
         term?.checkWrites();
         term?.checkRecovery();
         this.#yieldToAbler();
-        void this.#lookAtStore();
+        this.#inBackground(this.#lookAtStore());
       },
       onUnheard: (why) => this.#active.term?.end({ kind: 'cut off', why }),
       onChanged: () => this.onChanged?.(),
@@ -85,7 +89,10 @@ export class Member {
     const store = new StoreCheck(parts, presence, pause);
     const standby = new Standby({ parts, subjects, watch, presence, store, problem });
     const { history } = this;
-    const active = new Active({ parts, watch, presence, pause, standby, store, problem, history });
+    const active = new Active({
+      ...{ parts, watch, presence, pause, standby, store, problem, history },
+      onBroken: (thrown) => this.broken(thrown),
+    });
     const candidate = new Candidate({
       parts,
       watch,
@@ -308,10 +315,26 @@ export class Member {
         if (opportunity !== undefined && mayTakeOver)
           await this.#candidate.contend(watch.state!, opportunity);
       } catch (error) {
-        this.#problem.raise(`the store in ${dir} cannot be watched: ${(error as Error).message}`);
+        if (isBug(error)) this.broken(error);
+        else this.#problem.raise(`the store in ${dir} cannot be watched: ${(error as Error).message}`);
       }
       if (!this.#presence.isStopping) await this.#pause.pass(lookMs);
     }
+  }
+
+  /**
+   * An exception that nothing expects, in what it does beside its broker. A term may rest on that, so it ends; the member stays, since
+   * its group may need it.
+   */
+  broken(thrown: unknown): void {
+    const bug = bugOf(thrown);
+    this.#problem.found(bug);
+    this.#active.term?.end({ kind: 'failed', why: bug.message });
+  }
+
+  /** Sees to work that nothing waits for. */
+  #inBackground(work: Promise<void>): void {
+    work.catch((thrown: unknown) => this.broken(thrown));
   }
 
   /** An active goes on with the files that it has open, wherever its successor would look for them. */
@@ -401,7 +424,7 @@ export class Member {
         this.#heard(message);
         return;
       case 'offer':
-        if (this.#active.hang === undefined) void this.#standby.answerOffer(message.epoch);
+        if (this.#active.hang === undefined) this.#inBackground(this.#standby.answerOffer(message.epoch));
         return;
       case 'ready':
         this.#active.standbyIsReady(message.member, message.epoch);

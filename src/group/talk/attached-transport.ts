@@ -1,6 +1,6 @@
 import type { CheckedLink } from '../../broker/check/self-check.js';
 import type { ClientPinger } from '../../broker/handlers/client-pinger.js';
-import { systemClock } from '../../clock/clock.js';
+import { type Clock, systemClock } from '../../clock/clock.js';
 import type { NatsConfig } from '../../config/serve-config.js';
 import type { Logger } from '../../log/logger.js';
 import { RateLimitedLog } from '../../log/rate-limited.js';
@@ -29,6 +29,10 @@ export interface AttachedTransportOptions {
   onLinkDown(reason: string): void;
   /** A server refused something on one of the connections. */
   onRefused?(refusal: NatsRefusal): void;
+  /** As `NatsAttachmentOptions.onBroken`. */
+  onBroken?(thrown: unknown): void;
+  /** Default: that of the machine. */
+  clock?: Clock;
 }
 
 /** A member's place on real NATS servers: talk of the group on the control connection, clients on the data link. */
@@ -51,6 +55,8 @@ export class AttachedTransport implements NatsTransport {
       onControlUp: (control) => this.#talk(control),
       onMoved: (server) => options.onLinkUp(server),
       onRefused: (refusal) => options.onRefused?.(refusal),
+      ...(options.onBroken && { onBroken: options.onBroken }),
+      ...(options.clock && { clock: options.clock }),
       onLinkUp: (link) => {
         options.onLinkUp(this.server);
         handler.onLinkUp(link);
@@ -121,9 +127,9 @@ export class AttachedTransport implements NatsTransport {
   /** Called for each control connection: subscriptions live as long as it does. */
   #talk(control: ControlConnection): void {
     this.#talkingOn = control;
-    const { subjects, handler, status, handOver, view, logger } = this.#options;
+    const { subjects, handler, status, handOver, view, logger, clock = systemClock } = this.#options;
     // Whoever may publish in NATS may ask. No question may cost the process.
-    const failed = new RateLimitedLog(logger, systemClock);
+    const failed = new RateLimitedLog(logger, clock);
     const listen = (subject: string, take: (message: ControlMessage) => void | Promise<void>): void => {
       control.subscribe(subject, {
         callback: async (error, message) => {

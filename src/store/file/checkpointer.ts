@@ -5,6 +5,7 @@ import type { StoreFs } from '../../files/fs.js';
 import { isNoSpace } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import type { Measures } from '../../measures/measures.js';
+import { bugOf } from '../../util/bug.js';
 import type { BlockQueue } from '../batch/block.js';
 import { type CheckpointIds, CheckpointWriter, SnapshotWriter } from '../format/checkpoint-format.js';
 import { msgProtoStart, recordEnd } from '../format/record.js';
@@ -148,7 +149,8 @@ export class Checkpointer {
       .then(
         () => this.#onMade(capture),
         (error: Error) => this.#onError(error),
-      );
+      )
+      .catch((thrown: unknown) => this.#source.fail(bugOf(thrown)));
   }
 
   #onMade({ begunMs, isVoid }: Capture): void {

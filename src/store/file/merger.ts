@@ -3,6 +3,7 @@ import type { FileId } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import { DamageError, damaged, isMissing, isNoSpace, StoreError } from '../../files/store-error.js';
 import { SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { Bug, bugOf } from '../../util/bug.js';
 import { checkRecord } from '../format/record.js';
 import { ROW_BYTES, rowOffset, rowSize, rowTimestampMs } from '../format/segment-format.js';
 import type { FileLog } from '../log/file-log.js';
@@ -24,6 +25,7 @@ export interface MergeSource {
   nextSegmentId(): FileId;
   /** Lets a checkpoint say that what was merged is needless. */
   checkpoint(): void;
+  fail(error: Error): void;
   warn(message: string): void;
 }
 
@@ -90,9 +92,13 @@ export class Merger {
     await this.#running;
   }
 
-  // A merge that fails has changed nothing.
+  // A merge that fails has changed nothing, but for a bug.
   #onError(error: unknown, inputs: ReadonlySet<Segment>): void {
     if (this.#isClosed || isMissing(error)) return;
+    if (error instanceof Bug) {
+      this.#source.fail(error);
+      return;
+    }
     if (isNoSpace(error)) {
       // It would give back more than it takes. On a full disk no checkpoint may come by that begins another one.
       this.#isShort = true;
@@ -121,9 +127,13 @@ export class Merger {
     } finally {
       this.#reader.reset();
     }
-    source.segments.add(writer.segment);
-    replace(runs, writer);
-    source.checkpoint();
+    try {
+      source.segments.add(writer.segment);
+      replace(runs, writer);
+      source.checkpoint();
+    } catch (thrown) {
+      throw bugOf(thrown);
+    }
   }
 
   async #copy(writer: SegmentWriter, { log, extents }: MergeRun): Promise<void> {

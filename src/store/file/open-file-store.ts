@@ -1,5 +1,6 @@
 import { BelievedTime } from '../../clock/believed-time.js';
 import type { Clock } from '../../clock/clock.js';
+import { guardedClock } from '../../clock/guarded-clock.js';
 import type { Extension } from '../../files/file-names.js';
 import { type StoreFs, withoutSync } from '../../files/fs.js';
 import { type FsCalls, uncounted } from '../../files/fs-calls.js';
@@ -8,6 +9,7 @@ import { StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { carryOver } from '../../lease/carry-over.js';
 import { Measures } from '../../measures/measures.js';
+import { bugOf } from '../../util/bug.js';
 import { SEGMENT_SHARE } from '../journal/file-journal-room.js';
 import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
 import { writeTermBatch } from '../journal/term-record.js';
@@ -89,7 +91,12 @@ const MIB = 1024 * 1024;
  *   that cannot do what is needed
  */
 export async function openFileStore(options: FileStoreOptions): Promise<FileStore> {
-  const { dir, epoch, warn, random, clock, measures = new Measures() } = options;
+  const { dir, epoch, warn, random, measures = new Measures() } = options;
+  let store: FileStore | undefined;
+  const clock = guardedClock(options.clock, (thrown) => {
+    if (store === undefined) throw thrown;
+    store.fail(bugOf(thrown));
+  });
   const begunMs = clock.monotonicMs();
   const storeFs = options.sync === false ? withoutSync(options.fs) : options.fs;
   const fs = options.calls?.count(storeFs) ?? storeFs;
@@ -165,7 +172,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const report = { ...recovery.report, openMs: Math.max(0, clock.monotonicMs() - begunMs - readMs) };
   measures.recovery = report;
   const journal = { ...first, file: uncounted(first.file) };
-  return new FileStore(settings, storeId, owner, { ...recovery, report }, journal);
+  store = new FileStore(settings, storeId, owner, { ...recovery, report }, journal);
+  return store;
 }
 
 /** Several takeovers in a row find a journal each, and two checkpoints their room: that of a predecessor cannot be written over. */

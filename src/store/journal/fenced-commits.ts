@@ -2,6 +2,7 @@ import type { Clock } from '../../clock/clock.js';
 import { StoreError } from '../../files/store-error.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
+import { bugOf } from '../../util/bug.js';
 import type { BatchId } from '../types/store.js';
 
 export interface FencedCommitsOptions {
@@ -57,8 +58,12 @@ export class FencedCommits {
         this.#isFencing = false;
         measures.fence.observe((clock.monotonicMs() - begunMs) / 1e3);
         if (this.#stopped !== undefined) return;
-        this.#commit(covered);
-        this.announce();
+        try {
+          this.#commit(covered);
+          this.announce();
+        } catch (thrown) {
+          onFailed(bugOf(thrown));
+        }
       },
       (error: unknown) => onFailed(error as Error),
     );

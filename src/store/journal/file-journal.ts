@@ -4,6 +4,7 @@ import { compareIds, journalName, parseNames } from '../../files/file-names.js';
 import { isNoSpace, StoreError } from '../../files/store-error.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
+import { bugOf } from '../../util/bug.js';
 import { BATCH_HEADER_BYTES, writeBatchHeader } from '../format/batch-format.js';
 import { SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Batch, Journal, JournalListener, JournalPosition } from '../types/journal.js';
@@ -195,11 +196,19 @@ export class FileJournal implements Journal {
   }
 
   readonly #onWritten = (error: Error | null, written: number): void => {
+    this.#isWriting = false;
     if (this.#isStopped) {
-      this.#isWriting = false;
       this.#onIdle?.();
       return;
     }
+    try {
+      this.#wrote(error, written);
+    } catch (thrown) {
+      this.fail(bugOf(thrown));
+    }
+  };
+
+  #wrote(error: Error | null, written: number): void {
     if (error !== null) {
       this.#onWriteError(error);
       return;
@@ -209,13 +218,13 @@ export class FileJournal implements Journal {
     this.#written += written;
     const at = start + this.#written;
     if (at < end) {
+      this.#isWriting = true;
       tail.file.file.write(buffer, at, end, tail.file.offset + this.#written, this.#onWritten);
       return;
     }
     assert(at === end, 'no more was written than the batch has');
     const batch = tail.shift();
     this.#measure(batch);
-    this.#isWriting = false;
     this.#commits.written(batch.id);
     const { room } = this;
     if (room.hasWriteProblem) room.setWriteProblem(undefined);
@@ -223,7 +232,7 @@ export class FileJournal implements Journal {
     // The disk gets its next work first, then those who waited get theirs.
     this.#listener.onFree();
     this.#commits.announce();
-  };
+  }
 
   #measure({ messages }: Batch): void {
     const { clock, measures } = this.#options;
@@ -234,7 +243,6 @@ export class FileJournal implements Journal {
 
   // Beyond preallocation, or on a file system that copies on write. The batch stays: same bytes, same offset, later.
   #onWriteError(error: Error): void {
-    this.#isWriting = false;
     if (!isNoSpace(error)) {
       // What a failed write or sync left on the disk is unknown, so it is not tried again.
       const { path } = this.#tail.file;

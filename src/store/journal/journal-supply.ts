@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import type { FileId } from '../../files/file-names.js';
 import { isNoSpace } from '../../files/store-error.js';
+import { bugOf } from '../../util/bug.js';
 import { noRoom, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
 import {
@@ -77,6 +78,7 @@ export class JournalSupply {
       },
       (error: unknown) => this.#onError(error as Error),
     );
+    this.#working.catch(this.#onThrown);
   }
 
   /** The next file, which is the caller's then; undefined if there is none yet. */
@@ -99,6 +101,7 @@ export class JournalSupply {
       },
       (error: unknown) => this.#onError(error as Error),
     );
+    this.#working.catch(this.#onThrown);
   }
 
   async #useReserve(): Promise<void> {
@@ -153,6 +156,8 @@ export class JournalSupply {
     if (file.isReserve) await reserve.give('log', file.path);
     else await fs.unlink(file.path);
   }
+
+  readonly #onThrown = (thrown: unknown): void => this.#owner.onSupplyFailed(bugOf(thrown));
 
   #onError(error: Error): void {
     this.#working = undefined;

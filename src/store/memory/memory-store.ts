@@ -1,7 +1,9 @@
 import { BelievedTime } from '../../clock/believed-time.js';
 import type { Clock, Timer } from '../../clock/clock.js';
+import { guarded, guardedClock } from '../../clock/guarded-clock.js';
 import { RecentGuids } from '../../dedup/recent-guids.js';
 import { Measures } from '../../measures/measures.js';
+import { bugOf } from '../../util/bug.js';
 import { AgeQueue } from '../log/age-queue.js';
 import { NotedProgress, type Progress, type WriteProgress, writeOne } from '../types/progress.js';
 import type {
@@ -57,10 +59,13 @@ export class MemoryStore implements Store, MemoryLogOwner {
   #announcing = false;
   #lazyTimer: Timer | undefined;
   #closed = false;
+  #hasFailed = false;
+  readonly #onThrown = (thrown: unknown): void => this.fail(bugOf(thrown));
   readonly #noted = new NotedProgress();
 
   constructor(options: MemoryStoreOptions) {
-    this.#clock = options.clock;
+    const clock = guardedClock(options.clock, this.#onThrown);
+    this.#clock = clock;
     this.drops = (options.measures ?? new Measures()).drops;
     this.storeId = newStoreId(options.random);
     this.recovered = {
@@ -71,7 +76,7 @@ export class MemoryStore implements Store, MemoryLogOwner {
       nextSubscriptionId: 1,
       recentGuids: new RecentGuids(randomSeed(options.random)),
     };
-    const { clock, warn = () => {} } = options;
+    const { warn = () => {} } = options;
     this.believed = new BelievedTime({ clock, warn });
     this.time = new StoreTime(clock, this.believed, warn);
   }
@@ -192,20 +197,28 @@ export class MemoryStore implements Store, MemoryLogOwner {
   /** There is no disk. */
   touch(): void {}
 
+  fail(error: Error): void {
+    if (this.#hasFailed || this.#closed) return;
+    this.#hasFailed = true;
+    this.#lazyTimer?.cancel();
+    this.#host?.onFailed(error);
+  }
+
   async close(): Promise<void> {
-    this.commit();
+    if (!this.#hasFailed) this.commit();
     this.#closed = true;
     this.#lazyTimer?.cancel();
     await Promise.resolve();
   }
 
-  readonly #announce = (): void => {
+  readonly #announce = guarded(() => {
     this.#announcing = false;
+    if (this.#hasFailed) return;
     this.recordNotedProgress();
     this.#gathered = false;
     this.committed = this.gathering++;
     this.#host?.onCommitted(this.committed);
-  };
+  }, this.#onThrown);
 }
 
 const LAZY_COMMIT_MS = 15;

@@ -4,6 +4,7 @@ import { type Extension, type FileId, fileName, parseNames } from '../../files/f
 import type { StoreFs } from '../../files/fs.js';
 import { isMissing, isNoSpace } from '../../files/store-error.js';
 import { RESERVE_DIRECTORY } from '../../files/store-folder.js';
+import { bugOf } from '../../util/bug.js';
 import { noRoom, SPACE_RETRY_MS } from './no-room.js';
 
 /** A file that is set aside: it has its blocks and its inode, and is nobody's yet. */
@@ -176,6 +177,7 @@ export class Reserve {
             this.onFailed(new Error(`No room set aside: ${error.message}`, { cause: error }));
         },
       )
+      .catch((thrown: unknown) => this.onFailed(bugOf(thrown)))
       .finally(() => {
         this.#refilling = undefined;
       });

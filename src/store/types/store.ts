@@ -152,7 +152,7 @@ export interface StoreHost {
   onCommitted(batch: BatchId): void;
   /** Write the whole present state, synchronously. Called between batches, when all noted progress is in one. */
   snapshot(sink: SnapshotSink): void;
-  /** The store cannot go on (failed sync, lost fence). Nothing that is not committed may be said. Called once. */
+  /** The store cannot go on (failed sync, lost fence, a bug). Nothing that is not committed may be said. Called once. */
   onFailed(error: Error): void;
   /** Publishes are refused (a reason for people), or taken again (undefined). */
   onFullChanged(reason: string | undefined): void;
@@ -245,6 +245,12 @@ export interface Store {
    * shows as it does when a batch is written.
    */
   touch(): void;
+
+  /**
+   * Going on would be wrong: nothing is appended or written any more, and what is not durable by now is dropped. The host hears of
+   * it by `onFailed`, unless it has before. There still is `close`.
+   */
+  fail(error: Error): void;
 
   /** Commits what is gathered, then releases files and locks. Nothing may be appended after the call. */
   close(): Promise<void>;

@@ -117,6 +117,9 @@ async function start(): Promise<Checked> {
     },
     ackSubject: () => ACKS,
     serving: () => nats.broker,
+    onBroken: (thrown) => {
+      throw thrown;
+    },
   });
   await check.start();
   const pass = async (seconds: number): Promise<void> => {
