@@ -1,24 +1,24 @@
 import type { ConnectOptions } from '../index.js';
 
-/** What is to be measured. */
+/** The options of a benchmark. */
 export interface BenchOptions {
   readonly subject: string;
   readonly publishers: number;
   readonly subscribers: number;
-  /** Of all publishers together. */
+  /** Messages of all publishers together. */
   readonly messages: number;
-  /** Of each message. */
+  /** Size of a payload. */
   readonly messageBytes: number;
-  /** Wait for each ack before the next message. */
+  /** Whether each publisher waits for an ack before its next message. */
   readonly sync: boolean;
-  /** Without an ack at a time, per publisher. */
+  /** Limit of messages without an ack, per publisher. */
   readonly maxPubAcksInFlight: number;
-  /** The subscribers share the messages; undefined: each gets all of them. */
+  /** Queue group in which the subscribers share the messages; undefined if each receives all. */
   readonly queue: string | undefined;
-  /** Without publishers: wait for new messages, instead of reading what is stored. */
+  /** Whether subscribers without publishers wait for new messages, instead of reading stored ones. */
   readonly ignoreOld: boolean;
-  /** Without any message or ack after which it is given up, ms. */
+  /** The benchmark gives up after this time without any message or ack. */
   readonly timeoutMs: number;
-  /** Client ids get a number behind. */
+  /** Options for each client; a number is appended to the client id. */
   readonly connect: ConnectOptions;
 }

@@ -1,10 +1,10 @@
 import type { StanConnection, StanError } from '../index.js';
 import { Tally } from './side.js';
 
-/** A message of so many bytes carries the time at which it was sent. */
+/** A message of at least this size begins with the time at which it was sent. */
 export const TIME_BYTES = 8;
 
-/** Publishes its share, as many messages ahead of their acks as it may. */
+/** Publishes its share of the messages, with a limited number without an ack. */
 export class BenchPublisher {
   readonly tally: Tally;
   readonly #connection: StanConnection;
@@ -30,7 +30,7 @@ export class BenchPublisher {
     this.tally = new Tally(connection.clientId);
   }
 
-  /** Ends when all is acknowledged, or when it was stopped. Fails with the first error. */
+  /** Resolves when all messages are acknowledged, or after `stop`. Rejects with the first error. */
   run(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -73,7 +73,7 @@ export class BenchPublisher {
     this.tally.count(performance.now(), this.#payload.length, sentMs);
     if (this.tally.messages === this.#messages) this.#resolve();
     else if (!this.#isPumpDue && this.#sent < this.#messages) {
-      // Once for all acks that came together.
+      // One microtask serves all acks that came together.
       this.#isPumpDue = true;
       queueMicrotask(() => this.#pump());
     }

@@ -2,7 +2,7 @@ import { table } from '../util/table.js';
 import type { BenchReport } from './run-bench.js';
 import type { ClientResult, SideResult } from './side.js';
 
-/** A report for people: a line for all, for each side, and for each client of a side that has several. */
+/** The report for people: a line for all, for each side, and for each client of a side with several. */
 export function benchText(report: BenchReport): string {
   const { all, publishers, subscribers, isPartial } = report;
   const rows: string[][] = [];
@@ -10,10 +10,10 @@ export function benchText(report: BenchReport): string {
   if (subscribers !== null) addSide(rows, 'subscribers', subscribers);
   rows.push(row('all', { ...all, latencyMicros: null }));
   const text = table(['', 'messages', 'msg/s', 'bytes/s', 'p50 ms', 'p99', 'p99.9', 'max'], rows);
-  return isPartial ? `${text}\n\nInterrupted: this is what had been done.` : text;
+  return isPartial ? `${text}\n\nInterrupted: these are the figures until then.` : text;
 }
 
-/** A line for each client, as spreadsheets take it. */
+/** The report as CSV, with a line for each client. */
 export function benchCsv(report: BenchReport): string {
   const lines = [
     'side,client_id,messages,seconds,msgs_per_second,bytes_per_second,p50_us,p99_us,p999_us,max_us',

@@ -1,6 +1,6 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 
-/** In microseconds. */
+/** Percentiles in microseconds. */
 export interface LatencySummary {
   readonly p50: number;
   readonly p99: number;
@@ -11,7 +11,7 @@ export interface LatencySummary {
 const NS_PER_MS = 1e6;
 const NS_PER_US = 1e3;
 
-/** Times in a histogram of three digits: what is kept does not grow with what is recorded. */
+/** Latencies in a histogram of three significant digits, whose size does not grow with their number. */
 export class Latency {
   readonly #histogram: RecordableHistogram = createHistogram();
 

@@ -4,7 +4,7 @@ import type { BenchOptions } from './bench-options.js';
 import { BenchPublisher, TIME_BYTES } from './bench-publisher.js';
 import { type ClientResult, ratesOf, type SideResult, sideOf, Tally } from './side.js';
 
-/** What was measured. Rates are per second, latencies in microseconds. */
+/** The result of a benchmark. Rates are per second, latencies in microseconds. */
 export interface BenchReport {
   readonly subject: string;
   readonly messages: number;
@@ -12,26 +12,26 @@ export interface BenchReport {
   readonly sync: boolean;
   readonly maxPubAcksInFlight: number;
   readonly queue: string | null;
-  /** What all publishers and subscribers did, from the first message to the last. */
+  /** All publishers and subscribers together, from the first message to the last. */
   readonly all: Pick<ClientResult, 'messages' | 'seconds' | 'messagesPerSecond' | 'bytesPerSecond'>;
-  /** From a publish to its ack. */
+  /** The latency is from a publish to its ack. */
   readonly publishers: SideResult | null;
-  /** From a publish to the subscriber. */
+  /** The latency is from a publish to the subscriber. */
   readonly subscribers: SideResult | null;
-  /** It was interrupted, and this is what had been done. */
+  /** Whether the benchmark was interrupted. */
   readonly isPartial: boolean;
 }
 
-/** How far it is: messages acknowledged and received, of all that are due. */
+/** Called with the number of acks and received messages so far, and in the end. */
 export type OnProgress = (done: number, due: number) => void;
 
 const PROGRESS_MS = 200;
 const SUBSCRIBER_MAX_IN_FLIGHT = 16_384;
 
 /**
- * Connects the clients, subscribes, publishes, and waits until everybody has everything.
+ * Connects the clients, subscribes, publishes, and waits for all acks and messages.
  *
- * @throws StanError of whatever fails; Error if nothing comes any more
+ * @throws StanError if a client fails; Error if no ack or message comes for `timeoutMs`
  */
 export async function runBench(
   options: BenchOptions,
@@ -66,7 +66,7 @@ class BenchRun {
 
   async run(onProgress: OnProgress, signal: AbortSignal): Promise<BenchReport> {
     const { publishers, subscribers } = this.#options;
-    // One after the other: a thousand at once are no way to meet a broker.
+    // The clients connect one after the other, so that a thousand of them do not flood the broker.
     for (let i = 0; i < subscribers; i++) await this.#subscribe(i);
     for (let i = 0; i < publishers; i++) await this.#addPublisher(i);
     const timer = setInterval(() => onProgress(this.#done, this.#due), PROGRESS_MS);
@@ -131,7 +131,7 @@ class BenchRun {
   async #addPublisher(index: number): Promise<void> {
     const { subject, publishers, messages, messageBytes, sync, maxPubAcksInFlight } = this.#options;
     const connection = await this.#connect('pub', index);
-    // The first ones take what cannot be divided.
+    // The first publishers take the remainder of the division.
     const share = Math.floor(messages / publishers) + (index < messages % publishers ? 1 : 0);
     this.#publishers.push(
       new BenchPublisher(connection, {
@@ -150,7 +150,7 @@ class BenchRun {
     });
   }
 
-  /** Ends with the signal; fails when a connection is lost, or nothing moves for too long. */
+  /** Resolves with the signal; rejects when a connection is lost, or after `timeoutMs` without progress. */
   #watch(signal: AbortSignal): { ended: Promise<void>; stop: () => void } {
     const { timeoutMs } = this.#options;
     let timer: NodeJS.Timeout | undefined;
@@ -166,13 +166,15 @@ class BenchRun {
         if (done === last) {
           const seconds = timeoutMs / 1000;
           reject(
-            new Error(`nothing came for ${seconds} s: ${done} of ${this.#due} acks and messages are here`),
+            new Error(
+              `nothing has arrived for ${seconds} s: ${done} of ${this.#due} acks and messages are here`,
+            ),
           );
         }
         last = done;
       }, timeoutMs);
     });
-    // Nobody may be waiting for it any more when it fails.
+    // It may reject when the run no longer waits for it.
     ended.catch(() => {});
     return { ended, stop: () => clearInterval(timer) };
   }

@@ -1,26 +1,26 @@
 import { Latency, type LatencySummary } from './latency.js';
 
-/** What one client did. */
+/** The result of one client. */
 export interface ClientResult {
   readonly clientId: string;
   readonly messages: number;
-  /** From its first message to its last. */
+  /** Time from its first message to its last. */
   readonly seconds: number;
   readonly messagesPerSecond: number;
   readonly bytesPerSecond: number;
   readonly latencyMicros: LatencySummary | null;
 }
 
-/** What the publishers, or the subscribers, did together. */
+/** The result of all publishers, or of all subscribers. */
 export interface SideResult extends Omit<ClientResult, 'clientId'> {
   readonly clients: readonly ClientResult[];
 }
 
-/** Counts what a client does. Times are `performance.now()`. */
+/** Counts the messages of a client. Times are `performance.now()`. */
 export class Tally {
   readonly latency = new Latency();
   messages = 0;
-  /** Of their payloads. */
+  /** Bytes of the payloads. */
   bytes = 0;
   startMs = 0;
   endMs = 0;
@@ -28,8 +28,8 @@ export class Tally {
   constructor(readonly clientId: string) {}
 
   /**
-   * @param bytes of the payload
-   * @param sentMs when the message was sent; undefined if that is not known
+   * @param bytes size of the payload
+   * @param sentMs time at which the message was sent; undefined if unknown
    */
   count(nowMs: number, bytes: number, sentMs: number | undefined): void {
     if (this.messages === 0 && this.startMs === 0) this.startMs = nowMs;
@@ -40,7 +40,7 @@ export class Tally {
   }
 }
 
-/** @returns null if there was nobody */
+/** @returns null if there are no clients on this side */
 export function sideOf(tallies: readonly Tally[]): SideResult | null {
   if (tallies.length === 0) return null;
   const latency = new Latency();
@@ -56,7 +56,7 @@ export function sideOf(tallies: readonly Tally[]): SideResult | null {
   };
 }
 
-/** What these did together, from the first message to the last. */
+/** The rates of some clients together, from the first message to the last. */
 export function ratesOf(
   tallies: readonly Tally[],
 ): Pick<ClientResult, 'messages' | 'seconds' | 'messagesPerSecond' | 'bytesPerSecond'> {

@@ -1,11 +1,11 @@
 const FIRST_BYTES = 1024;
 
-/** A set of small whole numbers, a bit each: what a drill of an hour needs to know of each message. */
+/** A set of small whole numbers, one bit each, so that an hour's drill can keep its messages in memory. */
 export class Bitmap {
   #bytes = new Uint8Array(FIRST_BYTES);
   #count = 0;
 
-  /** How many are in it. */
+  /** How many numbers are in the set. */
   get count(): number {
     return this.#count;
   }
@@ -14,7 +14,7 @@ export class Bitmap {
     return ((this.#bytes[index >>> 3] ?? 0) & (1 << (index & 7))) !== 0;
   }
 
-  /** @returns whether it is new */
+  /** @returns whether the number is new in the set */
   add(index: number): boolean {
     const at = index >>> 3;
     if (at >= this.#bytes.length) this.#grow(at + 1);

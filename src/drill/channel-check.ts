@@ -2,37 +2,38 @@ import { Bitmap } from './bitmap.js';
 import type { Ledger } from './ledger.js';
 import { codeOf, newPayloadView, readPayload } from './payload.js';
 
-/** Sequences above are no sequences of a drill: there are not so many messages. */
+/** Limit of the sequences of a drill: a higher one is damage. */
 export const MAX_SEQUENCE = 2 ** 28 - 1;
 const FIRST_SEQUENCES = 4096;
 
 /**
- * Holds one channel against what was sent on it. Subscribers tell what they are given, at any time and in any order; at the end
- * somebody new reads all that is stored, in order.
+ * Compares one channel with the messages that were sent on it. Subscribers report deliveries at any time and in any order. At the end
+ * a new subscriber reads all stored messages in order.
  */
 export class ChannelCheck {
   readonly channel: string;
-  /** Sequence behind which this drill begins. All others are counted from it. */
+  /** The sequence after which this drill begins. All other sequences are relative to it. */
   readonly base: number;
   readonly ledgers: readonly Ledger[];
-  /** In all, by the read at the end. */
+  /** How many messages the read at the end has found. */
   storedCount = 0;
-  /** Bounds of what is stored; 0 if nothing is. */
+  /** The lowest stored sequence; 0 if nothing is stored. */
   firstSequence = 0;
+  /** The highest stored sequence; 0 if nothing is stored. */
   lastSequence = 0;
-  /** Sequences between the bounds that hold nothing. */
+  /** How many sequences between the first and the last have no message. */
   gaps = 0;
-  /** Messages whose bytes are no message of this drill. */
+  /** How many messages have bytes that this drill did not write. */
   damaged = 0;
-  /** Whole, and of no publisher that sent it. */
+  /** How many intact messages no publisher has sent. */
   neverSent = 0;
-  /** Times that a sequence had another message than it had before. */
+  /** How often a sequence had another message than before. */
   twoMeanings = 0;
 
   readonly #run: string;
   readonly #stored = new Bitmap();
   readonly #view = newPayloadView();
-  /** By sequence, the code of its message; 0 if nobody has seen it. */
+  /** The code of each sequence's message; 0 if it has not been seen. */
   #codes = new Uint32Array(FIRST_SEQUENCES);
 
   constructor(channel: string, run: string, ledgers: readonly Ledger[], base = 0) {
@@ -42,12 +43,12 @@ export class ChannelCheck {
     this.ledgers = ledgers;
   }
 
-  /** A subscriber was given it. The payload is `buffer[start, end)`. */
+  /** Notes a delivery to a subscriber. The payload is `buffer[start, end)`. */
   delivered(sequence: number, buffer: Buffer, start: number, end: number): void {
     this.#read(sequence, buffer, start, end);
   }
 
-  /** The next one that is stored. */
+  /** Notes the next stored message. The payload is `buffer[start, end)`. */
   stored(sequence: number, buffer: Buffer, start: number, end: number): void {
     if (this.firstSequence === 0) this.firstSequence = sequence;
     else this.gaps += Math.max(0, sequence - this.lastSequence - 1);
@@ -64,12 +65,12 @@ export class ChannelCheck {
     return this.#stored.has(sequence);
   }
 
-  /** Gone from the beginning: limits of the channel have removed them. What was acknowledged of these cannot be checked. */
+  /** How many messages the limits of the channel have removed. Whether these were lost cannot be checked. */
   get removed(): number {
     return Math.max(0, this.firstSequence - 1);
   }
 
-  /** Sequences that a subscriber was given, and that are not stored. */
+  /** How many sequences were delivered to a subscriber, and are not stored. */
   get shownAndGone(): number {
     let count = 0;
     for (let sequence = Math.max(1, this.firstSequence); sequence < this.#codes.length; sequence++) {
@@ -78,7 +79,7 @@ export class ChannelCheck {
     return count;
   }
 
-  /** @returns whether it is a message of this drill */
+  /** @returns whether the payload is a message of this drill */
   #read(sequence: number, buffer: Buffer, start: number, end: number): boolean {
     const view = this.#view;
     if (!(sequence > 0 && sequence <= MAX_SEQUENCE) || !readPayload(buffer, start, end, this.#run, view)) {

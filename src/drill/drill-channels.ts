@@ -7,8 +7,8 @@ import type { StanClient } from './stan-client.js';
 import { GroupError } from './watched-group.js';
 
 /**
- * The channels of all drills. A channel cannot be deleted over the protocol: with names of its own each drill would leave some behind for
- * ever. What earlier drills have left in them is before the mark that each drill sets.
+ * The channels of all drills. The protocol cannot delete channels, so new names for each drill would fill the store with old channels.
+ * Messages of earlier drills are before the mark that each drill publishes.
  */
 export const DRILL_CHANNELS = {
   load: 'stanchion.drill.load',
@@ -21,11 +21,11 @@ const RETRY_MS = 500;
 const GIVE_UP_MS = 30_000;
 
 /**
- * Publishes a message to the channel that says where this drill begins.
+ * Publishes the mark: the message at which this drill begins in the channel.
  *
- * @param run of the drill: `RUN_LENGTH` characters
- * @returns its sequence: what this drill sends has higher ones
- * @throws GroupError if it is refused, or does not come back
+ * @param run id of the drill: `RUN_LENGTH` characters
+ * @returns the sequence of the mark; messages of this drill have higher ones
+ * @throws GroupError if the mark is refused, or not delivered
  */
 export async function markBeginning(client: StanClient, channel: string, run: string): Promise<number> {
   const view = newPayloadView();

@@ -1,20 +1,20 @@
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import type { GroupProcesses } from './faults.js';
 
-/** The group that a drill is about. */
+/** The group that a drill tests. */
 export interface DrillGroup extends GroupProcesses {
   readonly clusterId: string;
   readonly discoverPrefix: string;
   readonly name: string;
-  /** Members that there should be. */
+  /** How many members the group has. */
   readonly memberCount: number;
   /** How clients connect to NATS. */
   readonly nats: NodeConnectionOptions;
   /**
-   * Ends what the drill has started.
+   * Stops the processes that the drill has started.
    *
-   * @param last node of the member that goes last: the active
-   * @returns where files are that may tell why the drill failed
+   * @param last node of the member to stop last: the active
+   * @returns the folder of the files that may show why the drill failed
    */
   close(last: string | undefined, hasFailed: boolean): Promise<string | undefined>;
 }

@@ -1,48 +1,48 @@
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 
-/** What a drill does to the active, in the order in which it does it if nobody says otherwise. */
+/** The faults of the active, in their default order. */
 export const FAULTS = ['term', 'kill', 'pause', 'handover', 'cut'] as const;
 export type FaultKind = (typeof FAULTS)[number];
 
-/** A fault, and how many takeovers are to come of it. */
+/** A fault, and how many takeovers it shall cause. */
 export interface PlannedFault {
   readonly kind: FaultKind;
   readonly takeovers: number;
 }
 
-/** A group that the drill starts, and stops. */
+/** A group that the drill starts and stops. */
 export interface LocalTarget {
   readonly kind: 'local';
   readonly nodes: number;
-  /** Undefined: a fresh one, which is removed if all went well. */
+  /** Undefined for a temporary folder, which is removed if the drill passes. */
   readonly dir: string | undefined;
 }
 
-/** A group that serves already. */
+/** A running group. */
 export interface RunningTarget {
   readonly kind: 'running';
-  /** How to connect to NATS: which servers, and who one is. */
+  /** Servers and credentials for NATS. */
   readonly nats: NodeConnectionOptions;
   readonly clusterId: string;
-  /** Of the subject of connect requests, without the cluster id. */
+  /** The subject of connect requests, without the cluster id. */
   readonly discoverPrefix: string;
-  /** Undefined: the only one of the cluster id. */
+  /** Undefined for the only group of the cluster id. */
   readonly group: string | undefined;
-  /** Whether members on this host may be stopped, killed and paused. */
+  /** Whether the drill may stop, kill and pause members on this host. */
   readonly allowSignals: boolean;
 }
 
 export interface DrillOptions {
   readonly target: LocalTarget | RunningTarget;
   readonly plan: readonly PlannedFault[];
-  /** Stored before the first fault. */
+  /** How many messages to store before the first fault. */
   readonly messages: number;
-  /** Messages a second, while faults come and go. */
+  /** Messages per second during the faults. */
   readonly rate: number;
-  /** How long a paused process is paused. */
+  /** How long the fault `pause` stops a process. */
   readonly pauseMs: number;
-  /** Undisturbed work between two faults. */
+  /** Time without a fault between two faults. */
   readonly settleMs: number;
-  /** For each takeover, and for a member that was struck to come back. */
+  /** Limit of each takeover, and of the return of the faulted member. */
   readonly timeoutMs: number;
 }

@@ -6,44 +6,44 @@ import type { StanClient } from './stan-client.js';
 export interface PublisherOptions {
   client: StanClient;
   channel: string;
-  /** Of the drill: `RUN_LENGTH` characters. */
+  /** Id of the drill: `RUN_LENGTH` characters. */
   run: string;
   ledger: Ledger;
-  /** Messages that wait for their acks, at most. */
+  /** Limit of messages without an ack. */
   window: number;
   /** A message without an ack is sent again after this time, under the same guid. */
   retryMs: number;
-  /** After this time it is given up: it may be stored, or not. */
+  /** A message without an ack is given up after this time: it may be stored or not. */
   ackTimeoutMs: number;
   onAck?(nowMs: number): void;
 }
 
 const INDEX_DIGITS = 9;
 const ZERO = 0x30;
-/** Of a PubAck: the guid, and its length. */
+/** Tag of the guid in a PubAck. */
 const GUID_TAG = 0x0a;
 
 /**
- * Publishes with acks over the public protocol. Whatever has no ack is sent again under its guid, of which the broker stores one
- * message. Nothing is kept of a message but its number and times: its bytes are made again.
+ * Publishes with acks over the public protocol. A message without an ack is sent again under its guid, which the broker stores once.
+ * Of a message only its number and times are kept; its bytes are made again.
  */
 export class Publisher {
   readonly ledger: Ledger;
-  /** Messages that were given up. */
+  /** How many messages were given up. */
   unacked = 0;
   readonly #options: PublisherOptions;
   readonly #ackInbox: string;
   readonly #subject: string;
-  /** A message with an index of zeros, and where in it guid and payload are. */
+  /** An encoded message with an index of zeros. The next fields are the offsets of guid and payload in it. */
   readonly #template: Buffer;
   readonly #guidLength: number;
   readonly #digitsAt: number;
   readonly #payloadAt: number;
-  /** A ring: of message `i`, the places `i % window`. */
+  /** These arrays are rings: message `i` has the slot `i % window`. */
   readonly #firstMs: Float64Array;
   readonly #lastMs: Float64Array;
   readonly #isGivenUp: Uint8Array;
-  /** The oldest message that waits. */
+  /** The oldest message without an ack. */
   #oldest = 0;
 
   constructor(options: PublisherOptions) {
@@ -65,13 +65,13 @@ export class Publisher {
     this.#payloadAt = this.#template.indexOf(data);
     client.nats.subscribe(this.#ackInbox, {
       callback: (error, message) => {
-        // Without a byte it is NATS, and says that nobody listens: as good as no answer.
+        // An empty answer is from NATS, which has no responder: the same as no answer.
         if (error === null && message.data.length > 0) this.#acked(message.data);
       },
     });
   }
 
-  /** How many more may be sent now. */
+  /** How many messages may be sent now. */
   get room(): number {
     const { client, window } = this.#options;
     if (!client.isConnected) return 0;
@@ -82,7 +82,7 @@ export class Publisher {
     return this.#oldest === this.ledger.sent;
   }
 
-  /** Sends so many new messages, as far as there is room for them. @returns how many */
+  /** Sends up to `count` new messages, as far as there is room. @returns how many it has sent */
   send(count: number, nowMs: number): number {
     const allowed = Math.min(count, this.room);
     for (let i = 0; i < allowed; i++) {
@@ -95,7 +95,7 @@ export class Publisher {
     return Math.max(0, allowed);
   }
 
-  /** Sends again what has waited long enough. To be called every few milliseconds. */
+  /** Sends messages again that have waited long enough. Call it every few milliseconds. */
   tick(nowMs: number): void {
     const { window, retryMs, ackTimeoutMs, client } = this.#options;
     this.#settle();
@@ -115,7 +115,7 @@ export class Publisher {
 
   #publish(index: number, nowMs: number): void {
     const { client, run, ledger, window } = this.#options;
-    // The package keeps it until it has left.
+    // nats.js keeps the buffer until it is sent.
     const bytes = Buffer.from(this.#template);
     let rest = index;
     for (let at = this.#digitsAt + INDEX_DIGITS - 1; at >= this.#digitsAt; at--) {
@@ -130,7 +130,7 @@ export class Publisher {
   #acked(data: Uint8Array): void {
     const guidEnd = 2 + this.#guidLength;
     if (data.length !== guidEnd || data[0] !== GUID_TAG) {
-      // It is sent again like one without an answer.
+      // A refused message is sent again like one without an answer.
       this.ledger.refuse(errorOf(data));
       return;
     }

@@ -4,25 +4,25 @@ import { groupSubjects } from '../group/talk/group-subjects.js';
 import type { FaultKind } from './drill-options.js';
 import { GroupError } from './watched-group.js';
 
-/** What can be done to the processes of a group. */
+/** The processes of a group, which a drill signals. */
 export interface GroupProcesses {
-  /** Makes sure that the member's process can be signalled from here. @throws GroupError if not */
+  /** Checks that the member's process can be signalled from here. @throws GroupError if not */
   checkReach(member: MemberStatus): Promise<void>;
-  /** Signals the process of a member. @throws GroupError if that cannot be */
+  /** Signals the process of a member. @throws GroupError if that is impossible */
   signal(member: MemberStatus, signal: NodeJS.Signals): void;
-  /** Signals the nats-server that a member is connected to. @throws GroupError if that cannot be */
+  /** Signals the nats-server of a member. @throws GroupError if that is impossible */
   signalServer(member: MemberStatus, signal: NodeJS.Signals): void;
 }
 
-/** A fault that has struck. */
-export interface Struck {
-  /** Takes it back, if it is of that kind. Done once; does nothing the second time. Does not wait, so that it can be done at an exit. */
+/** A fault that was injected. */
+export interface InjectedFault {
+  /** Undoes the fault, if that is possible. A second call has no effect. It is synchronous, so that it works at an exit. */
   undo(): void;
 }
 
 const HANDOVER_MS = 5_000;
 
-/** Strikes the active. */
+/** Injects faults into the active. */
 export class Faults {
   readonly #processes: GroupProcesses;
   readonly #nats: NatsConnection;
@@ -32,8 +32,8 @@ export class Faults {
     this.#nats = nats;
   }
 
-  /** @throws GroupError if it cannot be done */
-  async strike(kind: FaultKind, active: MemberStatus): Promise<Struck> {
+  /** @throws GroupError if the fault cannot be injected */
+  async inject(kind: FaultKind, active: MemberStatus): Promise<InjectedFault> {
     const processes = this.#processes;
     if (kind !== 'handover') await processes.checkReach(active);
     switch (kind) {
@@ -56,17 +56,17 @@ export class Faults {
   async #askToHandOver({ clusterId, group }: MemberStatus): Promise<void> {
     const { handover } = groupSubjects(clusterId, group);
     const answer = await this.#nats.request(handover, undefined, { timeout: HANDOVER_MS }).catch((error) => {
-      throw new GroupError(`nobody answers the request to hand over: ${(error as Error).message}`);
+      throw new GroupError(`the request to hand over got no answer: ${(error as Error).message}`);
     });
     const { ok, error } = answer.json<{ ok: boolean; error?: string }>();
     if (!ok) throw new GroupError(`the active refuses to hand over: ${error}`);
   }
 }
 
-const nothingToUndo: Struck = { undo: () => {} };
+const nothingToUndo: InjectedFault = { undo: () => {} };
 
-/** A process that stands still until it is undone, also if this process is ended meanwhile. */
-function stopped(signal: (signal: NodeJS.Signals) => void): Struck {
+/** Pauses a process until `undo`, or until this process exits. */
+function stopped(signal: (signal: NodeJS.Signals) => void): InjectedFault {
   let isUndone = false;
   const undo = (): void => {
     if (isUndone) return;
@@ -75,7 +75,7 @@ function stopped(signal: (signal: NodeJS.Signals) => void): Struck {
     try {
       signal('SIGCONT');
     } catch {
-      // It has died meanwhile: it does not stand still.
+      // The process has died meanwhile.
     }
   };
   process.on('exit', undo);

@@ -1,33 +1,34 @@
 import { Bitmap } from './bitmap.js';
 
-/** What became of the messages that one publisher sent in one phase of the drill. */
+/** What became of the messages of one publisher in one phase of the drill. */
 export interface LedgerCounts {
   sent: number;
   acked: number;
-  /** Acknowledged, and not stored. */
+  /** How many were acknowledged, and are not stored. */
   lost: number;
-  /** Stored at more than one sequence. */
+  /** How many are stored at more than one sequence. */
   storedTwice: number;
-  /** Sent once each, and stored in another order than sent. */
+  /** How many were sent once, and are stored in another order than sent. */
   outOfOrder: number;
 }
 
-/** Message numbers of each kind of problem that are kept for people. */
+/** Limit of example message numbers per kind of problem, for people. */
 const MAX_EXAMPLES = 5;
 
 /**
- * What one publisher has sent, what of it was acknowledged, and, at the end, what of it is stored: bits, since a drill may send
- * millions. Its messages are numbered from 0; those of a phase follow each other.
+ * The messages of one publisher: which were sent, which were acknowledged, and, at the end, which are stored. They are kept as bits,
+ * since a drill may send millions. Messages are numbered from 0, and those of a phase are consecutive.
  */
 export class Ledger {
-  /** For people. */
+  /** Name for people. */
   readonly name: string;
-  /** As payloads have it. */
+  /** Number of the publisher in payloads. */
   readonly publisher: number;
-  /** Publishes that were answered with an error, and the last of these. */
+  /** How many publishes were answered with an error. */
   refusals = 0;
+  /** The last error. */
   lastRefusal = '';
-  /** Times that a message was sent again. */
+  /** How often a message was sent again. */
   retries = 0;
   readonly examples = { lost: [] as number[], storedTwice: [] as number[] };
 
@@ -38,7 +39,7 @@ export class Ledger {
   readonly #storedTwice: number[] = [];
   readonly #outOfOrder: number[] = [];
   #sent = 0;
-  /** The newest of those that were sent once, and are stored. */
+  /** The highest stored message that was sent once. */
   #lastOnce = -1;
 
   constructor(name: string, publisher: number) {
@@ -58,12 +59,12 @@ export class Ledger {
     return this.#stored.count;
   }
 
-  /** What is sent from now on belongs to the next phase. The first phase is 0. */
+  /** Begins the next phase with the next message. The first phase is 0. */
   beginPhase(): void {
     this.#phaseStarts.push(this.#sent);
   }
 
-  /** @returns the number of the message that is sent now */
+  /** Notes a new message. @returns its number */
   send(): number {
     return this.#sent++;
   }
@@ -73,7 +74,7 @@ export class Ledger {
     this.#sentAgain.add(index);
   }
 
-  /** @returns whether it is the first ack of this message */
+  /** Notes an ack. @returns whether it is the first ack of this message */
   ack(index: number): boolean {
     return index < this.#sent && this.#acked.add(index);
   }
@@ -87,7 +88,7 @@ export class Ledger {
     this.lastRefusal = error;
   }
 
-  /** Found in the store, which is read in the order of sequences. @returns false if it was never sent */
+  /** Notes a stored message; they come in the order of sequences. @returns false if it was never sent */
   store(index: number): boolean {
     if (index >= this.#sent) return false;
     const phase = this.#phaseOf(index);
@@ -95,7 +96,7 @@ export class Ledger {
       this.#storedTwice[phase] = (this.#storedTwice[phase] ?? 0) + 1;
       keep(this.examples.storedTwice, index);
     } else if (!this.#sentAgain.has(index)) {
-      // What was sent again may well come behind what was sent after it.
+      // A message that was sent again may well be stored behind later ones, so it does not count here.
       if (index < this.#lastOnce) this.#outOfOrder[phase] = (this.#outOfOrder[phase] ?? 0) + 1;
       this.#lastOnce = Math.max(this.#lastOnce, index);
     }
@@ -106,7 +107,7 @@ export class Ledger {
     return this.#stored.has(index);
   }
 
-  /** For each phase. To be called when everything that is stored has been told. */
+  /** The counts of each phase. Call it after every stored message was noted. */
   counts(): LedgerCounts[] {
     this.examples.lost.length = 0;
     return this.#phaseStarts.map((start, phase) => {

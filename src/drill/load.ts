@@ -1,3 +1,5 @@
+// The load of a drill: its clients, what they publish and receive, and the check of it all at the end.
+
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
@@ -17,11 +19,11 @@ export interface LoadOptions {
   nats: NodeConnectionOptions;
   clusterId: string;
   discoverPrefix: string;
-  /** Messages a second of all publishers but the probe. */
+  /** Messages per second of all publishers except the probe. */
   rate: number;
 }
 
-/** A subscription of the drill. Each of its members is a client. */
+/** A subscription of the drill. Each member is a client of its own. */
 interface Subscribed {
   name: string;
   members: number;
@@ -30,17 +32,17 @@ interface Subscribed {
 
 const TICK_MS = 5;
 const PUBLISHERS = 4;
-/** In flight, of each of them: an outage of some seconds at the default rate. */
+/** Limit of messages without an ack per publisher: enough for an outage of some seconds at the default rate. */
 const WINDOW = 4_096;
 const RETRY_MS = 500;
 const ACK_TIMEOUT_MS = 30_000;
-/** The retry of the publisher that outages are measured by. */
+/** Retry time of the probe, which measures outages. */
 const PROBE_RETRY_MS = 100;
 const PRELOAD_WINDOW = 8_192;
 const PRELOAD_RETRY_MS = 5_000;
 const PRELOAD_PAUSE_MS = 1;
 const PRELOAD_REPORT_MS = 1_000;
-/** Without any ack for this time, it is of no use to go on. */
+/** The drill gives up after this time without any ack. */
 const STUCK_MS = 30_000;
 const SUBSCRIPTION: Partial<SubscriptionRequest> = {
   startPosition: StartPosition.SEQUENCE_START,
@@ -48,7 +50,7 @@ const SUBSCRIPTION: Partial<SubscriptionRequest> = {
   ackWaitSeconds: 5,
 };
 
-/** The queue group is this run's own: members that a drill left behind when it was killed may still be in theirs. */
+/** The subscriptions of a drill. Its queue group has a name of its own, since members of a killed drill may still be in the old one. */
 function subscribed(run: string): readonly Subscribed[] {
   return [
     { name: 'durable', members: 1, request: { durableName: 'drill' } },
@@ -57,17 +59,17 @@ function subscribed(run: string): readonly Subscribed[] {
   ];
 }
 
-/** All clients of a drill: who fills the store, who publishes, who subscribes, and the probe that outages are measured by. */
+/** All clients of a drill: the one that fills the store, the publishers, the subscribers, and the probe that measures outages. */
 export class Load {
-  /** Part of all payloads and guids: tells this drill from others in the same store. */
+  /** Id of the drill, in all payloads and guids. */
   readonly run = randomBytes(RUN_LENGTH / 2).toString('hex');
   readonly channels: ChannelCheck[] = [];
   readonly subscriptions: SubscriptionCheck[] = [];
-  /** Of the probe. */
+  /** The outage as the probe sees it. */
   readonly outage = new Outage(performance.now());
-  /** Longest time in this phase that this process itself was held up, milliseconds: no outage is known better than that. */
+  /** Longest pause of this process in this phase, in milliseconds: the measured outage may be too long by it. */
   ownPauseMs = 0;
-  /** Longest time without an ack before the first fault, milliseconds. */
+  /** Longest time without an ack before the first fault, in milliseconds. */
   calmMs = 0;
 
   readonly #options: LoadOptions;
@@ -80,7 +82,7 @@ export class Load {
   #ticker: NodeJS.Timeout | undefined;
   #isSending = false;
   #lastTickMs = 0;
-  /** What the load may send by its rate, and has not yet. */
+  /** How many messages the load may send by its rate, and has not sent yet. */
   #credit = 0;
 
   private constructor(options: LoadOptions) {
@@ -103,7 +105,7 @@ export class Load {
     return this.#publishers.map(({ ledger }) => ledger);
   }
 
-  /** Messages that were given up without an ack. */
+  /** How many messages were given up without an ack. */
   get unackedCount(): number {
     return this.#publishers.reduce((sum, { unacked }) => sum + unacked, 0);
   }
@@ -112,14 +114,14 @@ export class Load {
     return this.ledgers.reduce((sum, { ackedCount }) => sum + ackedCount, 0);
   }
 
-  /** Stores so many messages, as fast as it goes. @throws GroupError if they are not taken */
+  /** Stores messages as fast as possible. @throws GroupError if they are not acknowledged */
   async preload(count: number, onProgress: (acked: number) => void, signal: AbortSignal): Promise<void> {
     const publisher = this.#stored;
     const { ledger } = publisher;
-    // The clock counts from the start of the process, which may have been a moment ago: what is below zero was long before.
+    // The clock starts at 0 with the process, so negative infinity stands for "long ago".
     let before = { acked: -1, atMs: 0, reportedMs: Number.NEGATIVE_INFINITY };
     while (ledger.sent < count || !publisher.isIdle) {
-      // What is under way gets its ack: it is needed to know what must be there.
+      // Messages under way still get their acks, which the check needs.
       if (signal.aborted && publisher.isIdle) return;
       const nowMs = performance.now();
       if (!signal.aborted) publisher.send(count - ledger.sent, nowMs);
@@ -134,7 +136,7 @@ export class Load {
     }
   }
 
-  /** From now on it publishes, until `finish`. */
+  /** Publishes from now on, until `finish`. */
   start(): void {
     this.#isSending = true;
     this.#lastTickMs = performance.now();
@@ -143,7 +145,7 @@ export class Load {
     this.outage.begin();
   }
 
-  /** What is sent and received from now on is counted apart. */
+  /** Begins a new phase, whose messages are counted separately. */
   beginPhase(): void {
     for (const { ledger } of this.#publishers) ledger.beginPhase();
     for (const subscription of this.subscriptions) subscription.beginPhase();
@@ -153,9 +155,9 @@ export class Load {
   }
 
   /**
-   * Stops publishing, waits for the last acks, then reads all that is stored, and waits until the subscriptions have it.
+   * Stops publishing, waits for the last acks, reads all stored messages, and waits until the subscriptions have received them.
    *
-   * @throws GroupError if that cannot be done
+   * @throws GroupError if acks or messages stop coming
    */
   async finish(): Promise<void> {
     this.#isSending = false;
@@ -164,7 +166,7 @@ export class Load {
     for (const channel of this.channels) {
       const publisher = this.#publishers.find(({ ledger }) => channel.ledgers.includes(ledger))!;
       if (channel.ledgers.every(({ sent }) => sent === 0)) continue;
-      // Behind everything else, so that the reader knows when it has all.
+      // This message is behind all others, so that the reader knows when it has read them all.
       publisher.send(1, performance.now());
       await this.#idle();
       const last = publisher.ledger.sent - 1;
@@ -180,7 +182,7 @@ export class Load {
   }
 
   async #connect(): Promise<void> {
-    // With the first of its names a drill that finds another one at work is refused.
+    // If another drill is at work, the broker refuses this client id.
     this.#reader = await this.#client('reader');
     const probe = new Ledger('probe', 1);
     const stored = new Ledger('stored before', 2);
@@ -255,7 +257,7 @@ export class Load {
       for (const [i, publisher] of this.#load.entries()) {
         const share = Math.floor(this.#credit / (this.#load.length - i));
         publisher.send(share, nowMs);
-        // What has no room is not made up for later: it would not be this rate.
+        // Messages without room are not made up for later: that would exceed the rate.
         this.#credit -= share;
       }
     }
@@ -270,7 +272,7 @@ export class Load {
     }
   }
 
-  /** Or have got nothing for long. What is missing then, the report tells. */
+  /** Waits until the subscriptions have received all, or nothing for long. The report has what is missing. */
   async #subscriptionsHaveAll(): Promise<void> {
     const [loaded] = this.channels;
     const received = (): number => this.subscriptions.reduce((sum, check) => sum + check.receivedCount, 0);
@@ -284,7 +286,7 @@ export class Load {
   }
 }
 
-/** A drill that was killed has left its durable behind, with what it had not had. */
+/** Removes the durable that a killed drill has left behind. */
 async function forget(client: StanClient, durable: Partial<SubscriptionRequest>): Promise<void> {
   const unsubscribe = await client.subscribe(durable, () => {});
   await unsubscribe();
@@ -292,5 +294,5 @@ async function forget(client: StanClient, durable: Partial<SubscriptionRequest>)
 
 function notTaken({ name, lastRefusal }: Ledger): GroupError {
   const why = lastRefusal === '' ? '' : `. The last answer was: ${lastRefusal}`;
-  return new GroupError(`what the drill publishes (${name}) is not acknowledged${why}`);
+  return new GroupError(`the messages of the drill (${name}) are not acknowledged${why}`);
 }

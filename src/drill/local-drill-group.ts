@@ -10,7 +10,7 @@ import type { LocalTarget } from './drill-options.js';
 import { GroupError } from './watched-group.js';
 import { WorkDir } from './work-dir.js';
 
-/** A group that the drill starts on this machine, on a store of its own. */
+/** A group that the drill starts on this machine, with a store of its own. */
 export class LocalDrillGroup implements DrillGroup {
   readonly clusterId = 'drill';
   readonly discoverPrefix = DEFAULT_DISCOVER_PREFIX;
@@ -27,7 +27,7 @@ export class LocalDrillGroup implements DrillGroup {
     this.nats = { servers: group.urls, ignoreClusterUpdates: true };
   }
 
-  /** @throws ConfigError if the folder may not be used; Error if there is no nats-server */
+  /** @throws ConfigError if the folder cannot be used; Error if there is no nats-server */
   static async start({ nodes, dir: path }: LocalTarget): Promise<LocalDrillGroup> {
     const dir = WorkDir.open(path);
     const logs = new Map<string, LogOutput>();
@@ -44,7 +44,7 @@ export class LocalDrillGroup implements DrillGroup {
         httpPort: undefined,
         clusterId: 'drill',
         group: 'drill',
-        // Nothing is removed by limits: what is acknowledged must be there at the end.
+        // Without limits every acknowledged message must be there at the end.
         flags: ['--log-format', 'json', '--max-msgs', '0', '--max-bytes', '0'],
         isCuttable: true,
         log: createLogger({ level: 'info', format: 'json', output: logOf('nats-servers') }),
@@ -57,11 +57,11 @@ export class LocalDrillGroup implements DrillGroup {
     }
   }
 
-  /** They are children of this process. */
+  /** All members are children of this process. */
   async checkReach(): Promise<void> {}
 
   signal({ node, pid }: MemberStatus, signal: NodeJS.Signals): void {
-    // By what is known here, not by what somebody says: the pid may be another process's by now.
+    // The pid in the status is not trusted: by now it may belong to another process.
     const broker = this.#group.brokers.find((known) => known.node === node);
     if (broker?.pid !== pid) throw new GroupError(`${node} (pid ${pid}) has ended by itself`);
     process.kill(pid, signal);
@@ -71,7 +71,7 @@ export class LocalDrillGroup implements DrillGroup {
     const i = this.#group.brokers.findIndex((known) => known.node === node);
     const server = this.#group.servers[i];
     if (server?.pid === undefined || !server.url.endsWith(natsServer))
-      throw new GroupError(`${node} is at the nats-server ${natsServer}, and not at its own`);
+      throw new GroupError(`${node} is connected to the nats-server ${natsServer}, not to its own`);
     process.kill(server.pid, signal);
   }
 

@@ -1,4 +1,4 @@
-/** The longest time without an ack. All times are milliseconds of one monotonic clock. */
+/** Measures the longest time without an ack. All times are milliseconds of one monotonic clock. */
 export class Outage {
   #lastAckMs: number;
   #longestMs = 0;
@@ -16,12 +16,12 @@ export class Outage {
     this.#lastAckMs = nowMs;
   }
 
-  /** Begins anew. A time without an ack that goes on now counts whole. */
+  /** Starts a new measurement. A time without an ack that has begun before counts from its beginning. */
   begin(): void {
     this.#longestMs = 0;
   }
 
-  /** Since `begin`, with one that goes on. */
+  /** The longest time since `begin`, also one that still lasts. */
   longestMs(nowMs: number): number {
     return Math.max(this.#longestMs, nowMs - this.#lastAckMs);
   }

@@ -1,6 +1,6 @@
 import { crc32 } from '../util/crc.js';
 
-/** What the payload of a drill's message says: who sent it, as which of its messages. One object is reused. */
+/** The content of a payload: the publisher, and the number of its message. One object is reused. */
 export interface PayloadView {
   publisher: number;
   index: number;
@@ -10,12 +10,12 @@ export function newPayloadView(): PayloadView {
   return { publisher: 0, index: 0 };
 }
 
-/** Of each message, bytes. */
+/** Size of each payload. */
 export const PAYLOAD_BYTES = 128;
-/** A publisher and an index make one code of 32 bits. */
+/** A publisher (4 bits) and an index (28 bits) make one code of 32 bits. */
 export const MAX_PUBLISHER = 15;
 export const MAX_INDEX = 2 ** 28 - 1;
-/** Characters that tell one drill from all others. */
+/** Length of the id of a drill. */
 export const RUN_LENGTH = 10;
 
 const PUBLISHER_AT = RUN_LENGTH;
@@ -34,7 +34,7 @@ export function writePayload(
   target.write(run, at, 'latin1');
   target[at + PUBLISHER_AT] = publisher;
   target.writeUInt32BE(index, at + INDEX_AT);
-  // Of no two neighbours the same, so that bytes of another message do not pass.
+  // The filler differs between neighbours, so that bytes of another message are noticed.
   for (let i = FILLER_AT; i < CRC_AT; i++) target[at + i] = index + i;
   target.writeUInt32BE(crc32(target, at, at + CRC_AT), at + CRC_AT);
 }
@@ -55,7 +55,7 @@ export function readPayload(
   return view.publisher > 0 && view.publisher <= MAX_PUBLISHER && view.index <= MAX_INDEX;
 }
 
-/** One number for a message of a drill. Never 0. */
+/** A number that identifies a message of a drill. It is never 0. */
 export function codeOf({ publisher, index }: PayloadView): number {
   return (publisher << 28) | index;
 }

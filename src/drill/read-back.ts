@@ -7,13 +7,13 @@ import { GroupError } from './watched-group.js';
 const MAX_IN_FLIGHT = 16_384;
 const ACK_WAIT_SECONDS = 60;
 const LOOK_MS = 5;
-/** Without a message for this time, it is of no use to go on. */
+/** The reading gives up after this time without a message. */
 const STUCK_MS = 30_000;
 
 /**
- * Reads all that the drill has stored in a channel as a new subscriber gets it, and tells the check.
+ * Reads all messages of the drill in a channel, as a new subscriber receives them, and gives them to the check.
  *
- * @param isLast whether the message that is known to be the last one has come
+ * @param isLast whether the last message has come
  * @throws GroupError if messages stop coming before that
  */
 export async function readBack(
@@ -33,14 +33,14 @@ export async function readBack(
     },
     (sequence, _isRedelivered, buffer, start, end) => {
       aliveMs = performance.now();
-      // It is one subscription: what comes again is what it has had.
+      // A lower sequence is a redelivery.
       if (sequence - base > check.lastSequence) check.stored(sequence - base, buffer, start, end);
     },
   );
   while (!isLast()) {
     if (performance.now() - aliveMs > STUCK_MS) {
       throw new GroupError(
-        `reading back ${check.channel} stands still at sequence ${base + check.lastSequence}: what is stored behind it is not known`,
+        `reading back ${check.channel} stopped at sequence ${base + check.lastSequence}: the messages behind it are unknown`,
       );
     }
     await sleep(LOOK_MS);

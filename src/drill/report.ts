@@ -1,48 +1,50 @@
+// The report of a drill: counts per kind of fault, per channel and per subscription, and the verdict.
+
 import type { DrillOptions, FaultKind } from './drill-options.js';
 import type { Load } from './load.js';
 import type { Takeover } from './takeover.js';
 
-/** Nearest-rank percentiles, milliseconds. */
+/** Nearest-rank percentiles, in milliseconds. */
 export interface Percentiles {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
 }
 
-/** What was counted in the time of one kind of fault, or without any. */
+/** The counts during one kind of fault, or before the first one. */
 export interface ReportRow {
-  /** Undefined: before the first fault. */
+  /** Undefined before the first fault. */
   readonly fault: FaultKind | undefined;
   readonly takeovers: number;
-  /** Of each takeover, the longest time without an ack. */
+  /** The longest time without an ack, of each takeover. */
   readonly outageMs: Percentiles | undefined;
-  /** Of each takeover, the recovery of the store, as the new active tells it. */
+  /** The time of the recovery of the store, of each takeover, from the new active. */
   readonly recoveryMs: Percentiles | undefined;
-  /** Of each takeover, from the fault until the new active served. */
+  /** The time from the fault until the new active served, of each takeover. */
   readonly servedAfterMs: Percentiles | undefined;
   readonly sent: number;
   readonly acked: number;
   readonly lost: number;
   readonly storedTwice: number;
-  /** Stored in another order than they were sent, or given to a subscriber so. */
+  /** Messages stored or delivered in another order than they were sent. */
   readonly outOfOrder: number;
-  /** Given to a subscriber again without being marked as redelivered. */
+  /** Messages delivered again without the mark of a redelivery. */
   readonly cameTwice: number;
-  /** Takeovers that nobody asked for. */
+  /** Takeovers that the drill did not cause. */
   readonly unexpected: number;
 }
 
 export interface ChannelReport {
   readonly channel: string;
   readonly stored: number;
-  /** By limits of the channel. */
+  /** Messages that limits of the channel have removed. */
   readonly removed: number;
   readonly gaps: number;
   readonly damaged: number;
   readonly neverSent: number;
   /** Sequences that had two messages. */
   readonly twoMeanings: number;
-  /** Given to a subscriber, and not stored. */
+  /** Messages delivered to a subscriber, and not stored. */
   readonly shownAndGone: number;
 }
 
@@ -55,19 +57,19 @@ export interface SubscriptionReport {
   readonly missing: number;
 }
 
-/** What a drill has found out. JSON. */
+/** The report of a drill, as `--json` prints it. */
 export interface DrillReport {
   readonly verdict: 'passed' | 'failed' | 'interrupted';
-  /** Why it failed. */
+  /** Why the drill failed. */
   readonly failures: readonly string[];
-  /** What is worth knowing, and no failure. */
+  /** Notes that are no failures. */
   readonly remarks: readonly string[];
   readonly clusterId: string;
   readonly group: string;
   readonly members: number;
   readonly storedBefore: number;
   readonly rate: number;
-  /** Whether all that is stored was read back: else what is lost is not known. */
+  /** Whether all stored messages were read back. Otherwise losses are unknown. */
   readonly isChecked: boolean;
   readonly rows: readonly ReportRow[];
   readonly total: ReportRow;
@@ -76,17 +78,17 @@ export interface DrillReport {
   readonly takeovers: readonly Takeover[];
 }
 
-/** What a report is made of. */
+/** The data for a report. */
 export interface DrillRecord {
   options: DrillOptions;
   clusterId: string;
   group: string;
   members: number;
   load: Pick<Load, 'channels' | 'subscriptions' | 'ledgers' | 'unackedCount' | 'calmMs'>;
-  /** By phase, the fault that it began with. */
+  /** The fault at the beginning of each phase. */
   phases: readonly (FaultKind | undefined)[];
   takeovers: readonly Takeover[];
-  /** Before the first fault, and after the last. */
+  /** The epochs before the first fault and after the last. */
   epochs: { first: number; last: number };
   isInterrupted: boolean;
   isChecked: boolean;
@@ -106,7 +108,7 @@ export function makeReport(record: DrillRecord): DrillReport {
     recoveryMs: percentiles(takeovers.map(({ recoveryMs }) => recoveryMs)),
     servedAfterMs: undefined,
     ...sum(rows),
-    // Also those of a fault that came to no good end.
+    // This also counts takeovers of a fault that failed the drill.
     unexpected: Math.max(unexpected, record.epochs.last - record.epochs.first - asked),
   };
   const channels = load.channels.map((channel) => ({
@@ -168,7 +170,7 @@ function rowOf({ load, phases, takeovers, isChecked }: DrillRecord, fault: Fault
       counts.acked += phase.acked;
       counts.storedTwice += phase.storedTwice;
       counts.outOfOrder += phase.outOfOrder;
-      // What limits may have removed is told apart: nobody lost it.
+      // Messages that limits may have removed are reported separately, not as lost.
       if (isChecked && channel.removed === 0) counts.lost += phase.lost;
     }
   }
@@ -200,7 +202,7 @@ function sum(rows: readonly Counts[]): Counts {
   };
 }
 
-/** Whatever no group may do. */
+/** The violations of what a group promises. */
 function problems(
   { load, isChecked }: DrillRecord,
   total: ReportRow,
@@ -222,16 +224,16 @@ function problems(
     const where = `in ${channel.channel}`;
     note(channel.twoMeanings, `times a sequence meant two messages ${where}`);
     note(channel.shownAndGone, `shown to a subscriber and not stored ${where}`);
-    note(channel.damaged, `with bytes that nobody sent ${where}`);
-    note(channel.neverSent, `that nobody sent ${where}`);
-    note(channel.gaps, `sequences between others that hold nothing ${where}`);
+    note(channel.damaged, `with bytes that were not sent ${where}`);
+    note(channel.neverSent, `that were never sent ${where}`);
+    note(channel.gaps, `sequences without a message ${where}`);
     note(
       channel.removed,
-      `removed by the limits of ${channel.channel}: what was acknowledged cannot be checked. Raise max-msgs, max-bytes and ` +
+      `removed by the limits of ${channel.channel}, so that losses cannot be checked. Raise max-msgs, max-bytes and ` +
         'max-age for it, or use fewer --messages',
     );
   }
-  for (const { name, missing } of subscriptions) note(missing, `never given to the ${name} subscription`);
+  for (const { name, missing } of subscriptions) note(missing, `never delivered to the ${name} subscription`);
   return found;
 }
 
@@ -240,17 +242,17 @@ function remarks({ load, isChecked, takeovers }: DrillRecord, total: ReportRow):
   const note = (count: number, text: string): void => {
     if (count > 0) found.push(`${count} ${text}`);
   };
-  if (!isChecked) found.push('What is stored was not read back: nothing is known of what is lost.');
+  if (!isChecked) found.push('The stored messages were not read back: losses are unknown.');
   note(
     total.unexpected,
-    'takeovers that nobody asked for: the lease may be too short for what this machine does.',
+    'takeovers that the drill did not cause: the lease may be too short for the load of this machine.',
   );
   note(
     total.cameTwice,
-    'given to a subscriber twice without the mark, as may be within milliseconds of a death.',
+    'delivered twice without the mark of a redelivery, as can happen within milliseconds of a death.',
   );
   note(total.outOfOrder, 'out of order.');
-  note(load.unackedCount, 'given up without an ack: these may be stored, or not.');
+  note(load.unackedCount, 'given up without an ack: they may be stored or not.');
   for (const { name, refusals, lastRefusal } of load.ledgers) {
     if (refusals > 0) found.push(`${refusals} answers to ${name} were errors, the last: ${lastRefusal}`);
   }
@@ -258,7 +260,7 @@ function remarks({ load, isChecked, takeovers }: DrillRecord, total: ReportRow):
   const pauses = percentiles(takeovers.map(({ drillPauseMs }) => drillPauseMs));
   if (pauses !== undefined) {
     found.push(
-      `In the time of a takeover the drill itself was held up for ${Math.round(pauses.p50)} ms (p50), ${Math.round(pauses.max)} ms (max) at a time.`,
+      `During a takeover the drill itself paused for up to ${Math.round(pauses.p50)} ms (p50), ${Math.round(pauses.max)} ms (max).`,
     );
   }
   return found;

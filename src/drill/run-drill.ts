@@ -1,3 +1,5 @@
+// A drill: faults of the active, one after the other, under load, and the check of what clients noticed.
+
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -13,18 +15,18 @@ import { RunningDrillGroup } from './running-drill-group.js';
 import type { Takeover } from './takeover.js';
 import { GroupError, GroupView, wholeGroup } from './watched-group.js';
 
-/** Tells people how far the drill is. */
+/** Shows the progress of the drill. */
 export type OnProgress = (text: string) => void;
 
-/** How often it is looked whether an outage is over. */
+/** Time between two checks whether an outage is over. */
 const LOOK_MS = 5;
 
 /**
- * Strikes the active of a group, again and again under load, and finds out what clients noticed, and whether anything is missing.
+ * Makes the active of a group fail, again and again under load, and finds out what clients noticed and whether messages are missing.
  *
- * @param signal asks it to end early: what it has found until then is told all the same
- * @returns undefined if it was asked to end before it had begun
- * @throws ConfigError if the options do not fit the group; Error if there is no group to begin with
+ * @param signal ends the drill early; the report then has what was found until then
+ * @returns undefined if the drill was ended before it had begun
+ * @throws ConfigError if the options do not fit the group; Error if there is no group
  */
 export async function drill(
   options: DrillOptions,
@@ -55,16 +57,16 @@ export async function drill(
 
 /** One drill on one group. */
 class DrillRun {
-  /** Node of the last active that is known. */
+  /** Node of the last known active. */
   active: string | undefined;
-  /** There is something to tell. */
+  /** Whether there is something to report. */
   hasBegun = false;
   readonly #options: DrillOptions;
   readonly #group: DrillGroup;
-  readonly #say: OnProgress;
+  readonly #onProgress: OnProgress;
   readonly #signal: AbortSignal;
   readonly #takeovers: Takeover[] = [];
-  /** Kinds of faults, by phase. Undefined: none has struck yet. */
+  /** The kind of fault of each phase; undefined before the first fault. */
   readonly #phases: (FaultKind | undefined)[] = [undefined];
   #nats: NatsConnection | undefined;
   #load: Load | undefined;
@@ -74,7 +76,7 @@ class DrillRun {
   constructor(options: DrillOptions, group: DrillGroup, onProgress: OnProgress, signal: AbortSignal) {
     this.#options = options;
     this.#group = group;
-    this.#say = onProgress;
+    this.#onProgress = onProgress;
     this.#signal = signal;
   }
 
@@ -92,22 +94,26 @@ class DrillRun {
 
     const failures: string[] = [];
     try {
-      await load.preload(messages, (acked) => this.#say(`storing: ${acked} of ${messages} messages`), signal);
+      await load.preload(
+        messages,
+        (acked) => this.#onProgress(`storing: ${acked} of ${messages} messages`),
+        signal,
+      );
       load.start();
       await this.#pass(settleMs);
-      await this.#strikeAll();
+      await this.#injectAll();
     } catch (error) {
-      if (!signal.aborted) failures.push(tell(error));
+      if (!signal.aborted) failures.push(failureText(error));
     }
     const last = await this.#view.members();
     const epoch = Math.max(first.epoch, ...last.map((member) => member.epoch));
     let isChecked = false;
     try {
-      this.#say('reading back all that is stored');
+      this.#onProgress('reading back all stored messages');
       await load.finish();
       isChecked = true;
     } catch (error) {
-      failures.push(tell(error));
+      failures.push(failureText(error));
     }
     return makeReport({
       options: this.#options,
@@ -129,29 +135,29 @@ class DrillRun {
     await this.#nats?.close();
   }
 
-  async #strikeAll(): Promise<void> {
+  async #injectAll(): Promise<void> {
     let active = await this.#whole();
     for (const { kind, takeovers } of this.#options.plan) {
       for (let i = 1; i <= takeovers; i++) {
-        active = await this.#strike(kind, active);
+        active = await this.#inject(kind, active);
         const { from, to, outageMs } = this.#takeovers.at(-1)!;
         const acked = this.#load!.ackedCount;
-        this.#say(
+        this.#onProgress(
           `${kind} ${i} of ${takeovers}: ${from} to ${to}, ${Math.round(outageMs)} ms without an ack; ${acked} acked`,
         );
       }
     }
   }
 
-  /** @returns the active after it, when the group has worked undisturbed for a while */
-  async #strike(kind: FaultKind, active: MemberStatus): Promise<MemberStatus> {
+  /** Injects a fault, and waits until the group has worked without one for a while. @returns the new active */
+  async #inject(kind: FaultKind, active: MemberStatus): Promise<MemberStatus> {
     const { pauseMs, timeoutMs, settleMs } = this.#options;
     const load = this.#load!;
     load.beginPhase();
     this.#phases.push(kind);
     const atMs = Date.now();
-    const struckMs = performance.now();
-    const struck = await this.#faults.strike(kind, active);
+    const injectedMs = performance.now();
+    const fault = await this.#faults.inject(kind, active);
     let next: MemberStatus;
     try {
       next = await this.#view.until(
@@ -161,13 +167,13 @@ class DrillRun {
         this.#signal,
       );
       this.active = next.node;
-      if (kind === 'pause') await this.#pass(pauseMs - (performance.now() - struckMs));
+      if (kind === 'pause') await this.#pass(pauseMs - (performance.now() - injectedMs));
     } finally {
-      struck.undo();
+      fault.undo();
     }
     const takeover = takeoverOf(kind, atMs, active, next, load.outage.longestMs(performance.now()));
     this.#takeovers.push(takeover);
-    // Who was paused or cut off is to come back as it is; who was ended, as another process of that name.
+    // A paused or cut-off member comes back as the same process, an ended one as another process of its name.
     const isBack = ({ role, node, member }: MemberStatus): boolean =>
       role === 'standby' &&
       node === active.node &&
@@ -200,12 +206,12 @@ class DrillRun {
     return active;
   }
 
-  /** Waits for an ack that comes after a moment. */
+  /** Waits for an ack after `afterMs`. */
   async #acked(afterMs: number, timeoutMs: number): Promise<void> {
     const { outage } = this.#load!;
     while (outage.lastAckMs < afterMs) {
       if (performance.now() - afterMs > timeoutMs)
-        throw new GroupError(`there is an active, and no ack for ${timeoutMs / 1000} s`);
+        throw new GroupError(`there is an active, but no ack for ${timeoutMs / 1000} s`);
       await this.#pass(LOOK_MS);
     }
   }
@@ -239,8 +245,8 @@ function takeoverOf(
   };
 }
 
-/** Of what the group did wrong; anything else is ours. */
-function tell(error: unknown): string {
+/** The text of a failure of the group. Any other error is a bug of the drill, and thrown again. */
+function failureText(error: unknown): string {
   if (error instanceof GroupError) return error.message;
   throw error;
 }

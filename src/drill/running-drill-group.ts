@@ -10,10 +10,10 @@ import type { DrillGroup } from './drill-group.js';
 import type { FaultKind, PlannedFault, RunningTarget } from './drill-options.js';
 import { GroupError } from './watched-group.js';
 
-/** Faults that are signals to the processes of members. */
+/** The faults that are signals to the processes of members. */
 const SIGNALS: ReadonlySet<FaultKind> = new Set(['term', 'kill', 'pause']);
 
-/** A group that serves already. The drill asks, and signals only what it was allowed to. */
+/** A running group. The drill asks its members, and signals only those that it may. */
 export class RunningDrillGroup implements DrillGroup {
   readonly clusterId: string;
   readonly discoverPrefix: string;
@@ -30,9 +30,9 @@ export class RunningDrillGroup implements DrillGroup {
   }
 
   /**
-   * Looks who is there, and changes nothing.
+   * Finds the group and its members, and changes nothing.
    *
-   * @throws ConfigError if the plan cannot be carried out on this group; Error if there is no group that could take over
+   * @throws ConfigError if the plan is impossible for this group; Error if there is no group, or no standby
    */
   static async find(target: RunningTarget, plan: readonly PlannedFault[]): Promise<RunningDrillGroup> {
     const members = await ask(target);
@@ -41,15 +41,15 @@ export class RunningDrillGroup implements DrillGroup {
       throw new Error(`no member of ${where} answers at ${[target.nats.servers].flat().join(', ')}`);
     const groups = [...new Set(members.map(({ group }) => group))];
     if (groups.length > 1)
-      throw new ConfigError(`${where} has the groups ${groups.join(', ')}: choose one by --ft-group`);
+      throw new ConfigError(`${where} has the groups ${groups.join(', ')}: choose one with --ft-group`);
     if (members.length === 1)
-      throw new Error(`${where} has one member, ${members[0]!.node}: nobody could take over`);
+      throw new Error(`${where} has only one member, ${members[0]!.node}: there is no standby to take over`);
     const signals = plan.filter(({ kind }) => SIGNALS.has(kind));
     if (signals.length > 0) await checkAllAreHere(members, signals[0]!.kind);
     return new RunningDrillGroup(target, groups[0]!, members.length);
   }
 
-  /** Members come and go: the active may be one that was not there at the beginning. */
+  /** Members come and go: the active may have joined after the beginning. */
   async checkReach(member: MemberStatus): Promise<void> {
     if (!(await isHere(member)))
       throw new GroupError(`the active, ${member.node} on ${member.host}, is not a process of this machine`);
@@ -91,11 +91,11 @@ async function checkAllAreHere(members: readonly MemberStatus[], kind: FaultKind
   );
 }
 
-/** Whether the process can be seen from here: a process id of another machine or container means another process here. */
+/** Whether the member is a process of this machine and container. Elsewhere its process id would name another process here. */
 async function isHere({ host, pid, member }: MemberStatus): Promise<boolean> {
   const processes = machineProcesses(nodeFs, hostname(), process.pid);
   const { start } = await processes.self();
-  // Boot and container, then the start of the process.
+  // The text has boot and container, then the start of the process.
   const world = start.slice(0, start.lastIndexOf('-') + 1);
   const identity = parseHolder(member)?.identity;
   return (

@@ -25,12 +25,12 @@ export interface StanClientOptions {
   /** Servers and credentials. */
   nats: NodeConnectionOptions;
   clusterId: string;
-  /** Of the subject of connect requests [_STAN.discover]. */
+  /** Prefix of the subject of connect requests [_STAN.discover]. */
   discoverPrefix?: string;
   clientId: string;
 }
 
-/** A message as it is given to a subscriber. The payload is `buffer[dataStart, dataEnd)`, during the call only. */
+/** Called for each message of a subscription. The payload is `buffer[dataStart, dataEnd)`, and valid only during the call. */
 export type OnDelivery = (
   sequence: number,
   isRedelivered: boolean,
@@ -40,16 +40,16 @@ export type OnDelivery = (
 ) => void;
 
 const REQUEST_MS = 2_000;
-/** For connecting and subscribing: a takeover may be under way. */
+/** Limit of tries to connect or subscribe: a takeover may be under way. */
 const MAX_TRIES = 10;
 const RETRY_MS = 100;
 const RECONNECT_MS = 50;
 const CLOSE_MS = 1_000;
 const OTHER_DRILL = 'Another drill is at work on this group: wait until it has ended';
-/** A bool of MsgProto, which this broker and the Go server write behind the data. */
+/** Tag of a bool of MsgProto, which this broker and the Go server write behind the data. */
 const REDELIVERED_TAG = 6 << 3;
 
-/** A client of the STAN protocol: as little of one as a drill needs, and nothing between it and what the broker says. */
+/** A minimal client of the STAN protocol. The drill has one of its own, so that no retry of a library hides what the broker does. */
 export class StanClient {
   readonly clientId: string;
   readonly connId = randomBytes(16);
@@ -60,7 +60,7 @@ export class StanClient {
   readonly #clusterId: string;
   readonly #subjects: StanSubjects;
   readonly #inboxPrefix: string | undefined;
-  /** Requests that end what it has subscribed to. */
+  /** The encoded requests that end its subscriptions. */
   readonly #unsubscribes = new Set<Uint8Array>();
 
   private constructor(connection: NatsConnection, options: StanClientOptions) {
@@ -91,21 +91,21 @@ export class StanClient {
     return client;
   }
 
-  /** Whether what is published now leaves now. */
+  /** Whether NATS is connected. */
   get isConnected(): boolean {
     return this.#isConnected;
   }
 
-  /** Below the prefix that it was given: a user may have the permission to listen there and nowhere else. */
+  /** A new inbox below the configured prefix: a user may have permission for no other. */
   newInbox(): string {
     return createInbox(this.#inboxPrefix);
   }
 
   /**
-   * Subscribes and acknowledges all that comes.
+   * Subscribes, and acknowledges every message.
    *
-   * @returns what ends the subscription, and a durable with it, before `close` does
-   * @throws GroupError if it is refused, or nobody answers
+   * @returns ends the subscription, and a durable with it; otherwise `close` does
+   * @throws GroupError if the broker refuses, or does not answer
    */
   async subscribe(
     request: Partial<SubscriptionRequest>,
@@ -122,7 +122,7 @@ export class StanClient {
         if (!decodeMsgProtoView(buffer, 0, buffer.length, view)) return;
         const { sequence } = view;
         onDelivery(sequence, isRedelivered(buffer, view.dataEnd), buffer, view.dataStart, view.dataEnd);
-        // What comes before the answer comes again after its ack wait.
+        // A message before the answer is redelivered after its ack wait.
         if (ackInbox !== '') this.nats.publish(ackInbox, encodeAck({ subject, sequence }));
       },
     });
@@ -151,16 +151,16 @@ export class StanClient {
     };
   }
 
-  /** Leaves nothing behind, if a broker is there to hear it, and disconnects. */
+  /** Ends its subscriptions and the client at the broker, if one answers, and disconnects. */
   async close(): Promise<void> {
     const { close, unsubscribe } = this.#subjects;
-    const requests = [...this.#unsubscribes].map((payload) => this.#tell(unsubscribe, payload));
+    const requests = [...this.#unsubscribes].map((payload) => this.#tryRequest(unsubscribe, payload));
     await Promise.all(requests);
-    await this.#tell(close, encodeCloseRequest({ clientId: this.clientId }));
+    await this.#tryRequest(close, encodeCloseRequest({ clientId: this.clientId }));
     await this.nats.close();
   }
 
-  async #tell(subject: string, payload: Uint8Array): Promise<void> {
+  async #tryRequest(subject: string, payload: Uint8Array): Promise<void> {
     if (this.#isConnected) await this.nats.request(subject, payload, { timeout: CLOSE_MS }).catch(() => {});
   }
 
@@ -191,7 +191,7 @@ export class StanClient {
     this.publishPrefix = response.pubPrefix;
   }
 
-  /** Connect and subscription requests may be repeated: the same one gets the same answer. */
+  /** Sends a connect or subscription request, and repeats it without an answer: these requests are idempotent. */
   async #request(subject: string, payload: Uint8Array): Promise<Uint8Array> {
     for (let tries = 1; ; tries++) {
       try {
@@ -215,7 +215,7 @@ export class StanClient {
   }
 }
 
-/** Looks at what stands behind the data: a timestamp, then perhaps the mark. */
+/** Whether a MsgProto has the mark of a redelivery behind its data and timestamp. */
 function isRedelivered(buffer: Buffer, dataEnd: number): boolean {
   let pos = dataEnd;
   while (pos < buffer.length) {

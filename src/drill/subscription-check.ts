@@ -1,23 +1,23 @@
 import { Bitmap } from './bitmap.js';
 import { type ChannelCheck, MAX_SEQUENCE } from './channel-check.js';
 
-/** What a subscription was given in one phase of the drill. */
+/** The counts of a subscription in one phase of the drill. */
 export interface SubscriptionCounts {
-  /** Came again, and was not marked as redelivered. */
+  /** Messages that came again without the mark of a redelivery. */
   cameTwice: number;
-  /** New, not marked as redelivered, and behind a later one. */
+  /** New messages without the mark that came after a later one. */
   outOfOrder: number;
 }
 
-/** Checks what one subscription, or one queue group, is given. */
+/** Checks the deliveries to one subscription, or to one queue group. */
 export class SubscriptionCheck {
-  /** For people. */
+  /** Name for people. */
   readonly name: string;
-  /** Marked as redelivered. */
+  /** How many messages came with the mark of a redelivery. */
   redelivered = 0;
   readonly #channel: ChannelCheck;
   readonly #received = new Bitmap();
-  /** Of each member of a queue group; of one member else. */
+  /** The highest sequence of each member. */
   readonly #newest: number[];
   readonly #phases: SubscriptionCounts[] = [{ cameTwice: 0, outOfOrder: 0 }];
 
@@ -35,12 +35,12 @@ export class SubscriptionCheck {
     return this.#phases;
   }
 
-  /** Different messages. */
+  /** How many different messages have come. */
   get receivedCount(): number {
     return this.#received.count;
   }
 
-  /** The payload is `buffer[start, end)`. */
+  /** Notes a delivery. The payload is `buffer[start, end)`. */
   received(
     member: number,
     sequence: number,
@@ -50,7 +50,7 @@ export class SubscriptionCheck {
     end: number,
   ): void {
     this.#channel.delivered(sequence, buffer, start, end);
-    // Told as damage already.
+    // The channel's check has counted this as damage.
     if (!(sequence > 0 && sequence <= MAX_SEQUENCE)) return;
     const counts = this.#phases.at(-1)!;
     const isNew = this.#received.add(sequence);
@@ -60,7 +60,7 @@ export class SubscriptionCheck {
     this.#newest[member] = Math.max(this.#newest[member]!, sequence);
   }
 
-  /** Stored, and never given to it. For when all that is stored has been read. */
+  /** How many stored messages were never delivered. Read it after all stored messages were read. */
   get missing(): number {
     const channel = this.#channel;
     let count = 0;

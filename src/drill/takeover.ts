@@ -1,23 +1,25 @@
 import type { FaultKind } from './drill-options.js';
 
-/** What came of one fault. Times are milliseconds. */
+/** The takeover after one fault. Times are in milliseconds. */
 export interface Takeover {
   readonly fault: FaultKind;
-  /** When the fault struck, since 1970. */
+  /** Time of the fault, since 1970. */
   readonly atMs: number;
-  /** Longest time without an ack from the fault on, until the next. */
+  /** Longest time without an ack, from the fault until the next one. */
   outageMs: number;
-  /** Longest time in that in which the drill itself was held up: the outage may be shorter by so much. */
+  /** Longest pause of the drill itself in that time: the outage may be shorter by it. */
   drillPauseMs: number;
   readonly from: string;
   readonly to: string;
   readonly epoch: number;
-  /** As the new active tells it: why it took over, from its decision until it served, and of that the recovery of the store. */
+  /** Why the new active took over, in its own words. */
   readonly reason: string;
+  /** Time from its decision until it served. */
   readonly tookMs: number;
+  /** Time of the recovery of the store, a part of `tookMs`. */
   readonly recoveryMs: number;
-  /** From the fault until it served. Null if its clock is another machine's. */
+  /** Time from the fault until it served; null if it has the clock of another machine. */
   readonly servedAfterMs: number | null;
-  /** Epochs more than the one that was asked for. */
+  /** Epochs beyond the one that the drill caused. */
   unexpectedEpochs: number;
 }

@@ -3,16 +3,16 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { MemberStatus } from '../group/report/member-status.js';
 import { groupSubjects } from '../group/talk/group-subjects.js';
 
-/** The group did not do in time what was expected of it. The message is for people. */
+/** The group failed an expectation of the drill. The message is for people. */
 export class GroupError extends Error {
   override readonly name = 'GroupError';
 }
 
 const LOOK_MS = 50;
-/** Members answer within this time, or are not there. */
+/** How long members may take to answer. */
 const ANSWER_MS = 500;
 
-/** A group as its members tell it over NATS. */
+/** A group, watched through the status of its members over NATS. */
 export class GroupView {
   readonly group: string;
   readonly #nats: NatsConnection;
@@ -25,9 +25,9 @@ export class GroupView {
   }
 
   /**
-   * Those that answer.
+   * The status of each member that answers.
    *
-   * @param isEnough whether those that have answered until now will do: else it has to wait whether there are more
+   * @param isEnough whether the answers so far suffice; otherwise it waits for more
    */
   async members(
     isEnough: (members: readonly MemberStatus[]) => boolean = () => false,
@@ -42,16 +42,16 @@ export class GroupView {
         if (isEnough(members)) break;
       }
     } catch {
-      // Nobody listens, or there is no connection at the moment.
+      // There is no responder, or no connection at the moment.
     }
     return members;
   }
 
   /**
-   * Waits until the members are as `find` wants them.
+   * Waits until `find` returns a value.
    *
-   * @param what it waits for, in words
-   * @param find returns undefined as long as they are not
+   * @param what the expectation in words, for the error
+   * @param find looks at the members; undefined means to wait
    * @throws GroupError if that takes too long; the signal's reason if it is aborted
    */
   async until<T>(
@@ -73,7 +73,7 @@ export class GroupView {
   }
 }
 
-/** The active, if there is one and no other, and all others watch. @returns undefined if the group is not whole */
+/** The active of a group that is whole: it has one active, and all others are standbys. @returns undefined if it is not whole */
 export function wholeGroup(members: readonly MemberStatus[], count: number): MemberStatus | undefined {
   const actives = members.filter(({ role }) => role === 'active');
   const standbys = members.filter(({ role }) => role === 'standby');

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../config/config-error.js';
 
-/** Says that a drill made the folder, and which process: what is beside it may be removed by the next one. */
+/** A file with the process id of the drill that made the folder. The next drill may remove the files beside it. */
 const MARK = '.stanchion-drill';
 
-/** Where a drill keeps the store and the logs of the group that it starts. */
+/** The folder for the store and the logs of a group that a drill starts. */
 export class WorkDir {
   readonly path: string;
   readonly store: string;
@@ -21,8 +21,8 @@ export class WorkDir {
   }
 
   /**
-   * @param path undefined: a fresh folder for temporary files
-   * @throws ConfigError if it holds anything that no drill made, or a drill works there
+   * @param path undefined for a new temporary folder
+   * @throws ConfigError if the folder has other files than a drill's, or another drill uses it
    */
   static open(path: string | undefined): WorkDir {
     const isTemporary = path === undefined;
@@ -36,7 +36,7 @@ export class WorkDir {
     return dir;
   }
 
-  /** @returns where the files are, if they are kept: in a folder that somebody named, or if they may tell something */
+  /** Removes a temporary folder unless it is worth keeping. @returns the folder, if it is kept */
   close(isWorthKeeping: boolean): string | undefined {
     if (this.#isTemporary && !isWorthKeeping) {
       rmSync(this.path, { recursive: true, force: true });
@@ -57,13 +57,13 @@ export class WorkDir {
     if (names.length === 0) return;
     if (!names.includes(MARK)) {
       throw new ConfigError(
-        `--dir ${this.path} is not empty, and no drill made what is in it. Name an empty folder, or one that is not there`,
+        `--dir ${this.path} is not empty, and its files are not from a drill. Name an empty or a new folder`,
       );
     }
     const pid = Number(readFileSync(join(this.path, MARK), 'latin1'));
     if (pid > 0 && pid !== process.pid && runs(pid)) {
       throw new ConfigError(
-        `--dir ${this.path}: the drill of process ${pid} works there. Name another folder`,
+        `--dir ${this.path} is in use by the drill of process ${pid}. Name another folder`,
       );
     }
     for (const folder of [this.store, this.logs]) rmSync(folder, { recursive: true, force: true });

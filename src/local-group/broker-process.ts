@@ -7,7 +7,7 @@ import { findExecutable, searchPath } from '../nats/executable.js';
 
 export interface BrokerProcessOptions {
   node: string;
-  /** What follows `serve`. */
+  /** The arguments after `serve`. */
   argv: readonly string[];
   environment: NodeJS.ProcessEnv;
   onLine(node: string, line: string): void;
@@ -15,11 +15,11 @@ export interface BrokerProcessOptions {
 
 const THIS = fileURLToPath(import.meta.url);
 const MAIN = fileURLToPath(new URL(`../cli/main${extname(THIS)}`, import.meta.url));
-/** Sources need what lets this process read them. */
+/** A broker from TypeScript sources needs the flags of this process, which let Node load them. */
 const NODE_FLAGS = extname(THIS) === '.ts' ? process.execArgv : [];
 const RESTART_MS = 1_000;
 
-/** A broker as a process of its own, started again when it dies, whatever it died of. */
+/** A broker in a process of its own, which is restarted whenever it dies. */
 export class BrokerProcess {
   readonly node: string;
   readonly #options: BrokerProcessOptions;
@@ -27,7 +27,7 @@ export class BrokerProcess {
   #exited: Promise<unknown> = Promise.resolve();
   #restart: NodeJS.Timeout | undefined;
   #isStopping = false;
-  // A store is left well by a death at any moment, and nobody should have to look for brokers that were left behind.
+  // A broker may be killed at any moment without harm to its store, and none may be left behind.
   readonly #onProcessExit = (): void => void this.#child?.kill('SIGKILL');
 
   constructor(options: BrokerProcessOptions) {
@@ -37,19 +37,19 @@ export class BrokerProcess {
     this.#start();
   }
 
-  /** Undefined while there is none: it has died, and is about to be started again. */
+  /** Undefined while the broker is down before a restart. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
-  /** SIGTERM, and until it has ended. It is not started again. */
+  /** Stops the broker with SIGTERM, and waits for its end. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#restart);
     const child = this.#child;
     if (child !== undefined) {
       child.kill('SIGTERM');
-      // A paused one cannot heed it.
+      // A paused process handles SIGTERM only after SIGCONT.
       child.kill('SIGCONT');
       await this.#exited;
     }
@@ -61,9 +61,9 @@ export class BrokerProcess {
     const serve = [process.execPath, ...NODE_FLAGS, MAIN, 'serve', ...argv];
     const setpriv =
       process.platform === 'linux' ? findExecutable('setpriv', searchPath(process.env.PATH)) : undefined;
-    // If this process is killed, the kernel ends them too.
+    // If this process is killed, the kernel kills the broker too.
     const [command, ...args] = setpriv === undefined ? serve : [setpriv, '--pdeathsig', 'KILL', ...serve];
-    // In a process group of its own: Ctrl-C is for this process, which stops them in order.
+    // It gets a process group of its own: Ctrl-C reaches only this process, which stops the brokers in order.
     const child = spawn(command!, args, {
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -76,7 +76,7 @@ export class BrokerProcess {
     this.#exited = once(child, 'exit').then(([code, signal]: unknown[]) => {
       this.#child = undefined;
       if (this.#isStopping) return;
-      onLine(node, `broker ${node} has ended (${signal ?? `exit code ${code}`}): it is started again`);
+      onLine(node, `broker ${node} has ended (${signal ?? `exit code ${code}`}): restarting it`);
       this.#restart = setTimeout(() => this.#start(), RESTART_MS);
     });
   }

@@ -8,22 +8,23 @@ import { isFree } from '../lease/lone-lease.js';
 import { machineProcesses, parseHolder } from '../lease/process-identity.js';
 import { checkIdentity } from '../store/file/identity.js';
 
-/** A holder renews several times within it, unless its lease is much longer than the default. */
+/** A holder renews several times within this time, unless its lease is much longer than the default. */
 const WATCH_MS = 1_000;
 const LOOK_MS = 50;
 
 /**
- * Looks whether a new group can have this folder for its store: what each of its brokers would stumble over, again and again, is said once.
- * Another group that runs on it would share the store and not the NATS servers: the two would take the lease from each other by turns.
+ * Checks that a new group can have this folder for its store, so that an error is reported once and not by each broker again and
+ * again. If another group runs on the folder, the two would share the store but not the NATS servers, and take the lease from each
+ * other in turns.
  *
- * @throws StoreError saying what is in the way; Error if it may not be read or written
+ * @throws StoreError saying what is in the way; Error if the folder cannot be read or written
  */
 export async function checkStore(dir: string, clusterId: string): Promise<void> {
   await nodeFs.makeDirectory(dir);
   await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
   if ((await checkIdentity(nodeFs, dir, clusterId)) === undefined) return;
   const lease = new Lease(nodeFs, dir);
-  // What is wrong with the lease itself the brokers tell.
+  // The brokers report what is wrong with the lease itself.
   const state = await lease.read().catch(() => undefined);
   if (state === undefined || !(await isRenewed(lease, state))) return;
   const holder = parseHolder(state.holder);
@@ -39,7 +40,7 @@ export async function checkStore(dir: string, clusterId: string): Promise<void> 
 
 async function isRenewed(lease: Lease, state: LeaseState): Promise<boolean> {
   if (await isFree(state, machineProcesses(nodeFs, hostname(), process.pid))) return false;
-  // Unlike a broker that is about to take it: a look that fails is passed over, and nothing but these timers keeps the command alive.
+  // Unlike a broker that takes the lease, this ignores a failed read, and its timers keep the command alive.
   for (let waitedMs = 0; waitedMs < WATCH_MS; waitedMs += LOOK_MS) {
     await sleep(LOOK_MS);
     const now = await lease.read().catch(() => state);

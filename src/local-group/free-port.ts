@@ -11,7 +11,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** @throws Error naming what the port was for, if something has it */
+/** @throws Error naming the purpose of the port, if the port is taken */
 export async function checkPortIsFree(port: number, purpose: string): Promise<void> {
   const server = net.createServer();
   try {
@@ -19,7 +19,9 @@ export async function checkPortIsFree(port: number, purpose: string): Promise<vo
     await once(server, 'listening');
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'taken already' : String(error);
-    throw new Error(`port ${port}, for ${purpose}, is ${reason}: stop what has it, or choose others`);
+    throw new Error(
+      `port ${port}, for ${purpose}, is ${reason}: stop the program that has it, or choose another port`,
+    );
   }
   server.close();
   await once(server, 'close');

@@ -9,23 +9,23 @@ import { checkPortIsFree, freePort } from './free-port.js';
 export interface LocalGroupOptions {
   nodes: number;
   dir: string;
-  /** Of the first nats-server; the others have the ports after it. 0: any that are free. */
+  /** Port of the first nats-server; the others have the ports after it. 0 takes free ports. */
   port: number;
-  /** Of the first broker; undefined: no HTTP. */
+  /** HTTP port of the first broker; undefined is no HTTP. */
   httpPort: number | undefined;
   clusterId: string;
   group: string;
   /** More flags of `serve`. */
   flags: readonly string[];
-  /** Of the brokers [that of this process, without the options of brokers that may be in it]. */
+  /** Environment of the brokers [that of this process, without options of brokers]. */
   environment?: NodeJS.ProcessEnv;
-  /** What clients of the nats-servers have to show. */
+  /** The credentials that the nats-servers require. */
   credentials?: Credentials;
-  /** The nats-server [nats-server]. */
+  /** Program to start as nats-server [nats-server]. */
   binary?: string;
   /**
-   * For drills: each broker knows the nats-server beside it and no other, so that whoever stops one cuts off one broker. Clients
-   * have one more nats-server, which is beside none.
+   * For drills: each broker knows only the nats-server beside it, so that pausing that server cuts off one broker. Clients get one
+   * more nats-server, without a broker beside it.
    */
   isCuttable?: boolean;
   log: Logger;
@@ -36,11 +36,11 @@ const HOST = '127.0.0.1';
 const NO_CREDENTIALS: Credentials = { user: undefined, pass: undefined, token: undefined };
 
 /**
- * A group on this machine: brokers in processes of their own on one directory, beside nats-servers that are routed to each
- * other. The nats-servers are this process's, so that the death of a broker takes no client's connection along.
+ * A group on this machine: brokers in processes of their own that share a store, each beside a nats-server, and routes between the
+ * nats-servers. The nats-servers are children of this process, so that clients stay connected when a broker dies.
  */
 export class LocalGroup {
-  /** Beside the brokers: `servers[i]` beside `brokers[i]`. */
+  /** `servers[i]` is beside `brokers[i]`. */
   readonly servers: SupervisedServer[] = [];
   readonly brokers: BrokerProcess[] = [];
   readonly #options: LocalGroupOptions;
@@ -62,12 +62,12 @@ export class LocalGroup {
     return group;
   }
 
-  /** Where clients connect. */
+  /** The URLs for clients. */
   get urls(): string[] {
     return this.#clientServer === undefined ? this.servers.map(({ url }) => url) : [this.#clientServer.url];
   }
 
-  /** Brokers first, one after the other, then the nats-servers. @param last the node that goes last: the active */
+  /** Stops the brokers, then the nats-servers. @param last the node to stop last: the active */
   async stop(last?: string): Promise<void> {
     const others = this.brokers.filter(({ node }) => node !== last);
     await Promise.all(others.map((broker) => broker.stop()));
@@ -99,10 +99,10 @@ export class LocalGroup {
       port,
       clusterUrl: routes[i],
       clusterName: 'stanchion-local',
-      // To those that are there already: one route for each pair, which nats-server mends, and none that it has to complain of first.
+      // Each server has routes to the earlier ones: one route per pair, which nats-server restores, and no error for one that is not up yet.
       routes: routes.slice(0, i),
       configFile: undefined,
-      // Else brokers would learn of the other servers.
+      // Otherwise brokers would learn of the other servers.
       flags: isCuttable ? ['--no_advertise'] : [],
     };
     return SupervisedServer.start({ config, credentials, logger: log });
@@ -112,7 +112,7 @@ export class LocalGroup {
     const { dir, httpPort, clusterId, group, flags, isCuttable = false, onLine } = this.#options;
     const node = `stan-${i + 1}`;
     const urls = this.servers.map(({ url }) => url);
-    // Its own server first; the others are where it goes when that one is gone.
+    // The broker's own server comes first, the others are its fallbacks.
     const servers = isCuttable ? [urls[i]!] : [...urls.slice(i), ...urls.slice(0, i)];
     const argv = [
       ...[

@@ -452,7 +452,7 @@ describe('the tools', () => {
       ]);
       assert.deepEqual(
         [code, stderr],
-        [1, 'stanchion: nothing came for 1 s: 0 of 1 acks and messages are here\n'],
+        [1, 'stanchion: nothing has arrived for 1 s: 0 of 1 acks and messages are here\n'],
       );
     });
 

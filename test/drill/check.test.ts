@@ -156,7 +156,7 @@ describe('the check of a drill', () => {
     scene.deliver(3);
     scene.deliver(4);
     scene.readBack();
-    assert.match(failure(), /^1 sequences between others that hold nothing/m);
+    assert.match(failure(), /^1 sequences without a message/m);
   });
 
   it('finds a flipped bit, and messages that were never sent', () => {
@@ -169,8 +169,8 @@ describe('the check of a drill', () => {
     scene.deliver(5);
     scene.readBack();
     const found = failure();
-    assert.match(found, /^1 with bytes that nobody sent/m);
-    assert.match(found, /^2 that nobody sent/m);
+    assert.match(found, /^1 with bytes that were not sent/m);
+    assert.match(found, /^2 that were never sent/m);
     assert.match(found, /^1 acknowledged and lost/m);
   });
 
@@ -178,14 +178,14 @@ describe('the check of a drill', () => {
     scene.publish(scene.a, 10);
     scene.deliverAll();
     scene.readBack(4);
-    assert.match(failure(), /^3 removed by the limits of drill: what was acknowledged cannot be checked/);
+    assert.match(failure(), /^3 removed by the limits of drill, so that losses cannot be checked/);
   });
 
   it('finds what a subscription has never got', () => {
     scene.publish(scene.a, 5);
     for (const sequence of [1, 2, 4, 5]) scene.deliver(sequence);
     scene.readBack();
-    assert.match(failure(), /^1 never given to the regular subscription/);
+    assert.match(failure(), /^1 never delivered to the regular subscription/);
   });
 
   it('distinguishes a redelivery without its flag, and a late one, from those that may come', () => {

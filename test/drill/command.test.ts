@@ -193,10 +193,10 @@ describe('stanchion drill, on a group that it starts', { concurrency: 1 }, () =>
     writeFileSync(note, 'mine');
     const { exitCode, stderr } = await drill('--dir', folder);
     assert.equal(exitCode, 2);
-    assert.match(stderr, /--dir .* is not empty, and no drill made what is in it/);
+    assert.match(stderr, /--dir .* is not empty, and its files are not from a drill/);
     assert.deepEqual(readdirSync(folder), ['note.txt']);
     writeFileSync(join(folder, '.stanchion-drill'), `${process.pid}\n`);
-    assert.match((await drill('--dir', folder)).stderr, /the drill of process \d+ works there/);
+    assert.match((await drill('--dir', folder)).stderr, /is in use by the drill of process \d+/);
     assert.ok(existsSync(note));
   });
 });
