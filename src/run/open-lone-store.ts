@@ -1,8 +1,9 @@
 import type { Clock } from '../clock/clock.js';
 import { type LoneLease, type LoneLeaseOptions, takeLoneLease } from '../lease/lone-lease.js';
 import type { FileStore } from '../store/file/file-store.js';
+import type { FileStoreOptions } from '../store/file/file-store-options.js';
 import { checkIdentity } from '../store/file/identity.js';
-import { type FileStoreOptions, openFileStore } from '../store/file/open-file-store.js';
+import { openFileStore } from '../store/file/open-file-store.js';
 
 export interface LoneStoreOptions {
   clock: Clock;
@@ -32,7 +33,15 @@ export async function openLoneStore({ clock, store, lease }: LoneStoreOptions): 
 }
 
 async function open(held: LoneLease, options: Omit<FileStoreOptions, 'epoch' | 'fence'>): Promise<FileStore> {
-  const store = await openFileStore({ ...options, epoch: held.epoch, fence: () => held.fence() });
+  const store = await openFileStore({
+    ...options,
+    epoch: held.epoch,
+    fence: () => held.fence(),
+    onClosed: async () => {
+      await options.onClosed?.();
+      await held.release();
+    },
+  });
   try {
     // What was accepted is on record before anything of it is said: a successor will accept the same.
     await held.fence();
@@ -40,6 +49,5 @@ async function open(held: LoneLease, options: Omit<FileStoreOptions, 'epoch' | '
     await store.close().catch(() => {});
     throw error;
   }
-  store.onClosed = () => held.release();
   return store;
 }

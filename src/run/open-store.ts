@@ -40,9 +40,12 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
   // The clock's timers do not keep a process alive, and watching a holder uses nothing else.
   const keepAlive = setInterval(() => {}, 1000);
   try {
-    const store = await openLoneStore({
+    return await openLoneStore({
       clock,
-      store: { fs, random: randomBytes, dir, clusterId, sync, warn, measures },
+      store: {
+        ...{ fs, random: randomBytes, dir, clusterId, sync, warn, measures },
+        onClosed: async () => anchor.close(),
+      },
       lease: {
         lease: new Lease(fs, dir, true),
         lock: candidateLock(fs, dir, warn),
@@ -54,12 +57,6 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
         signal,
       },
     });
-    const { onClosed } = store;
-    store.onClosed = async () => {
-      anchor.close();
-      await onClosed?.();
-    };
-    return store;
   } catch (error) {
     anchor.close();
     throw error;

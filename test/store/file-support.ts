@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
-import { type FileStoreOptions, openFileStore } from '../../src/store/file/open-file-store.js';
+import type { FileStoreOptions } from '../../src/store/file/file-store-options.js';
+import { openFileStore } from '../../src/store/file/open-file-store.js';
 import { waitFor } from '../harness/wait.js';
 import { random, TestClock, TestHost } from './support.js';
 

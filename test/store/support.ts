@@ -56,6 +56,29 @@ export class HastyClock extends TestClock {
   }
 }
 
+/** A clock on which timers of one length end when the test wants it. */
+export class HeldClock extends TestClock {
+  readonly #heldMs: number;
+  readonly #held = new Set<() => void>();
+
+  constructor(heldMs: number) {
+    super();
+    this.#heldMs = heldMs;
+  }
+
+  override setTimer(delayMs: number, callback: () => void): Timer {
+    if (delayMs !== this.#heldMs) return super.setTimer(delayMs, callback);
+    const end = (): void => callback();
+    this.#held.add(end);
+    return { cancel: () => this.#held.delete(end) };
+  }
+
+  end(): void {
+    for (const callback of this.#held) callback();
+    this.#held.clear();
+  }
+}
+
 /** What a subscription has been given and has acknowledged: flat ranges. */
 export function progressOf(id: number, delivered: SequenceRanges, acked: SequenceRanges): Progress {
   const progress = new Progress(id, false);

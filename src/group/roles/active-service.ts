@@ -2,7 +2,8 @@ import { Broker } from '../../broker/broker.js';
 import type { BrokerParts } from '../../broker/wire.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
 import type { FileStore } from '../../store/file/file-store.js';
-import { type FileStoreOptions, openFileStore } from '../../store/file/open-file-store.js';
+import type { FileStoreOptions } from '../../store/file/file-store-options.js';
+import { openFileStore } from '../../store/file/open-file-store.js';
 import type { TransportLink } from '../talk/nats-transport.js';
 import type { OpenService, Service, ServiceOptions } from './service.js';
 

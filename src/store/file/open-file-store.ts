@@ -1,85 +1,27 @@
 import { BelievedTime } from '../../clock/believed-time.js';
-import type { Clock } from '../../clock/clock.js';
 import { guardedClock } from '../../clock/guarded-clock.js';
 import type { Extension } from '../../files/file-names.js';
-import { type StoreFs, withoutSync } from '../../files/fs.js';
-import { type FsCalls, uncounted } from '../../files/fs-calls.js';
+import { withoutSync } from '../../files/fs.js';
+import { uncounted } from '../../files/fs-calls.js';
 import { testFileSystem } from '../../files/self-test.js';
 import { StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { carryOver } from '../../lease/carry-over.js';
 import { Measures } from '../../measures/measures.js';
 import { bugOf } from '../../util/bug.js';
+import { BlobFolder } from '../blobs/blob-folder.js';
+import { FileJournal } from '../journal/file-journal.js';
 import { SEGMENT_SHARE } from '../journal/file-journal-room.js';
 import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
 import { writeTermBatch } from '../journal/term-record.js';
+import { LogParts } from '../log/log-parts.js';
 import { Reserve, type RoomSize } from '../room/reserve.js';
-import type { RandomBytes } from '../types/store-id.js';
-import type { ContinuedTime } from '../types/store-time.js';
+import { SegmentTable } from '../segments/segment-table.js';
 import { FileStore } from './file-store.js';
+import type { FileStoreOptions, FileStoreSettings } from './file-store-options.js';
 import { createFirstJournalFile, removeNeedless } from './first-journal.js';
 import { checkIdentity, openIdentity, STORE_VERSION } from './identity.js';
-import { LogOwner } from './log-owner.js';
 import { recover } from './recovery.js';
-
-export interface FileStoreOptions {
-  fs: StoreFs;
-  clock: Clock;
-  random: RandomBytes;
-  /** Made if it is not there. */
-  dir: string;
-  clusterId: string;
-  /** Of this term: higher than any before. */
-  epoch: number;
-  /** Ends when this term has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. */
-  fence?: () => Promise<void>;
-  /** false: nothing is synced; a crash of the machine may lose or damage what was acknowledged. Default true. */
-  sync?: boolean;
-  /** Counts what opening the store asks of the file system, and can put an end to it. What the open store asks later is not counted. */
-  calls?: FsCalls;
-  /** The file system has been tried since this process began (see self-test.ts): a takeover need not wait for it. */
-  isTested?: boolean;
-  /** What this machine's clock says, as far as it is believed. Default: one of the store's own. */
-  believed?: BelievedTime;
-  /** The store's own time now, as the broker that had the store until a moment ago told of it. Default: nobody has. */
-  continued?: () => ContinuedTime | undefined;
-  /** Tells of what was cut or passed over. */
-  warn: (message: string) => void;
-  /** Where writes, fences, checkpoints and what limits drop are noted. Default: nowhere. */
-  measures?: Measures;
-  /** Size of journal files, bytes: what recovery may have to replay is twice that. Default 8 MiB. */
-  journalBytes?: number;
-  /** Size of the pieces of memory that batches gather in, and so of a batch. Default 4 MiB. */
-  blockBytes?: number;
-  /** Recent messages in memory, bytes. What is not in segments yet comes on top. Default 8 MiB. */
-  cacheBytes?: number;
-  /** Messages loaded from disk in memory, bytes. Default 16 MiB. */
-  loadedBytes?: number;
-  /** Segments open at once. Default 64. */
-  maxOpenSegments?: number;
-  /** What is set aside while there is room. Default: as `journalBytes` wants it. */
-  sizes?: Readonly<Record<Extension, RoomSize>>;
-}
-
-/** The options, complete. */
-export interface FileStoreSettings {
-  fs: StoreFs;
-  clock: Clock;
-  random: RandomBytes;
-  dir: string;
-  epoch: number;
-  fence: (() => Promise<void>) | undefined;
-  believed: BelievedTime;
-  warn: (message: string) => void;
-  measures: Measures;
-  journalBytes: number;
-  blockBytes: number;
-  cacheBytes: number;
-  loadedBytes: number;
-  maxOpenSegments: number;
-  /** What is set aside. */
-  sizes: Readonly<Record<Extension, RoomSize>>;
-}
 
 const MIB = 1024 * 1024;
 
@@ -134,14 +76,18 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     loadedBytes: options.loadedBytes ?? 16 * MIB,
     maxOpenSegments: options.maxOpenSegments ?? 64,
   };
-  const owner = new LogOwner(settings);
+  const room = new Reserve(settings);
+  const blobs = { ...settings, reserve: room };
+  const segments = new BlobFolder({ ...blobs, kind: 'seg', maxOpen: settings.maxOpenSegments });
+  const parts = new LogParts(settings, new SegmentTable(segments));
+  // What opening the store asks of the file system is counted, and can be put an end to.
   const reserve = new Reserve({ ...settings, fs });
   const recovery = await recover({
     fs,
     clock,
     dir,
     storeId,
-    owner,
+    parts,
     warn,
     lease: { epoch, unique, reserve },
   });
@@ -153,15 +99,16 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   }
   const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery };
   const first = await createFirstJournalFile(forFirst);
-  owner.time.open({
+  parts.time.open({
     newestNs: recovery.state.newestNs,
     saved: recovery.state.time,
     continued: options.continued?.(),
     fileNs: await first.file.writtenNs?.().catch(() => undefined),
   });
-  for (const log of recovery.state.logs.values()) owner.time.hasStamps(log.recoverLastStamp());
+  parts.segments.adopt(recovery.state.segments);
+  for (const log of recovery.state.logs.values()) parts.time.hasStamps(log.recoverLastStamp());
   // From here on the older journals end where this term has read them to end.
-  await writeTermBatch(first, recovery.accepted, owner.time.ns).catch((error: unknown) => {
+  await writeTermBatch(first, recovery.accepted, parts.time.ns).catch((error: unknown) => {
     first.file.close().catch(() => {});
     throw error;
   });
@@ -172,7 +119,18 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const report = { ...recovery.report, openMs: Math.max(0, clock.monotonicMs() - begunMs - readMs) };
   measures.recovery = report;
   const journal = { ...first, file: uncounted(first.file) };
-  store = new FileStore(settings, storeId, owner, { ...recovery, report }, journal);
+  store = new FileStore({
+    ...settings,
+    ...{ storeId, parts, report, reserve: room, onClosed: options.onClosed },
+    state: recovery.state,
+    recoveredBytes: recovery.journalBytes,
+    checkpoints: new BlobFolder({ ...blobs, kind: 'ckpt', maxOpen: 1 }),
+    openJournal: (listener, gathering) => {
+      const directory = `${dir}/${JOURNAL_DIRECTORY}`;
+      const forJournal = { ...blobs, directory, storeId, recoveredBytes: recovery.journalBytes };
+      return new FileJournal(forJournal, listener, gathering, journal, 2);
+    },
+  });
   return store;
 }
 

@@ -12,7 +12,7 @@ import { recordEnd } from '../format/record.js';
 import { planJournals, tooShort } from '../journal/journal-plan.js';
 import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
 import type { AcceptedJournal } from '../journal/term-record.js';
-import type { FileLogOwner } from '../log/file-log.js';
+import type { LogParts } from '../log/log-parts.js';
 import type { Reserve } from '../room/reserve.js';
 import { listFresh, withUnlisted } from './fresh-list.js';
 import { StoreState } from './store-state.js';
@@ -22,7 +22,7 @@ export interface RecoveryOptions {
   clock: Clock;
   dir: string;
   storeId: string;
-  owner: FileLogOwner;
+  parts: LogParts;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
   /** The lease that recovers. Without it somebody only looks, and what a mount remembers of directories will do. */
@@ -154,10 +154,10 @@ async function replay(
   journals: readonly FileId[],
   checkpoint: Checkpoint | undefined,
 ): Promise<Replay> {
-  const { fs, clock, dir, storeId, owner, warn } = options;
+  const { fs, clock, dir, storeId, parts, warn } = options;
   const begunMs = clock.monotonicMs();
   const plan = await planJournals(fs, dir, storeId, journals, checkpoint?.position);
-  const state = new StoreState(owner);
+  const state = new StoreState(parts);
   if (checkpoint !== undefined) state.load(checkpoint, dir);
   const accepted: AcceptedJournal[] = [];
   let journalBytes = 0;
@@ -172,7 +172,7 @@ async function replay(
       continue;
     }
     const { buffer } = content;
-    const block = owner.blocks.adopt(buffer);
+    const block = parts.blocks.adopt(buffer);
     const onBatch = (header: BatchHeader): void => {
       const ms = Number(header.timestampNs / 1_000_000n);
       if (header.timestampNs > state.newestNs) state.newestNs = header.timestampNs;

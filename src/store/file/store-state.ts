@@ -16,7 +16,8 @@ import {
   readU32,
 } from '../format/record.js';
 import { RecoveredGuids } from '../journal/journal-guids.js';
-import { FileLog, type FileLogOwner } from '../log/file-log.js';
+import { FileLog } from '../log/file-log.js';
+import type { LogParts } from '../log/log-parts.js';
 import { Extent, Segment } from '../segments/segment.js';
 import type { ClientRecord, SubscriptionRecord } from '../types/store.js';
 import type { SavedTime } from '../types/store-time.js';
@@ -38,11 +39,11 @@ export class StoreState {
   newestNs = 0n;
   time: SavedTime | undefined;
   readonly guids = new RecoveredGuids();
-  readonly #owner: FileLogOwner;
+  readonly #parts: LogParts;
   #lastLog: FileLog | undefined;
 
-  constructor(owner: FileLogOwner) {
-    this.#owner = owner;
+  constructor(parts: LogParts) {
+    this.#parts = parts;
   }
 
   load(checkpoint: Checkpoint, dir: string): void {
@@ -56,7 +57,7 @@ export class StoreState {
     );
     for (const segment of segments) this.segments.add(segment);
     for (const channel of checkpoint.channels) {
-      const log = new FileLog(this.#owner, channel);
+      const log = new FileLog(this.#parts, channel);
       let first = channel.extentsFirst;
       for (const { segment: index, count, offset, recordBytes } of channel.extents) {
         if (recordBytes === 0) {
@@ -135,7 +136,7 @@ export class StoreState {
         const id = r.u32();
         const createdMs = r.f64();
         this.nextLogId = Math.max(this.nextLogId, id + 1);
-        this.logs.set(id, newLog(this.#owner, id, r.string(), createdMs));
+        this.logs.set(id, newLog(this.#parts, id, r.string(), createdMs));
         return;
       }
       case RecordType.channelDeleted: {
@@ -190,8 +191,8 @@ export class StoreState {
 }
 
 /** A log of a channel that has just been created. */
-export function newLog(owner: FileLogOwner, id: number, name: string, createdMs: number): FileLog {
-  return new FileLog(owner, {
+export function newLog(parts: LogParts, id: number, name: string, createdMs: number): FileLog {
+  return new FileLog(parts, {
     id,
     name,
     firstSequence: 1,

@@ -171,13 +171,24 @@ export class CheckpointWriter {
    * @param fileBytes what it is to have at least: zeros fill it up, behind what is read
    */
   finish(id: FileId, storeId: string, snapshot: SnapshotWriter, fileBytes = 0): Buffer[] {
-    const body = [this.#w.written(), ...snapshot.parts()];
-    if (this.#time !== undefined) body.push(encodeTime(this.#time));
-    const bytes = FILE_HEADER_BYTES + body.reduce((sum, { length }) => sum + length, 0) + CRC_BYTES;
+    const body = this.#body(snapshot);
+    const bytes = this.bytes(snapshot);
     if (bytes < fileBytes) body.push(Buffer.alloc(fileBytes - bytes));
     const crc = Buffer.alloc(4);
     crc.writeUInt32LE(crc32Of(body));
     return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), ...body, crc];
+  }
+
+  /** How many bytes it has without zeros. */
+  bytes(snapshot: SnapshotWriter): number {
+    const bodyBytes = this.#body(snapshot).reduce((sum, { length }) => sum + length, 0);
+    return FILE_HEADER_BYTES + bodyBytes + CRC_BYTES;
+  }
+
+  #body(snapshot: SnapshotWriter): Buffer[] {
+    const body = [this.#w.written(), ...snapshot.parts()];
+    if (this.#time !== undefined) body.push(encodeTime(this.#time));
+    return body;
   }
 }
 

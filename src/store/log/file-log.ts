@@ -1,5 +1,4 @@
 import { DamageError, isMissing, StoreError } from '../../files/store-error.js';
-import type { Drops } from '../../measures/measures.js';
 import {
   encodeMsgProto,
   encodeTimestamp,
@@ -9,8 +8,6 @@ import {
 } from '../../protocol/msgproto.js';
 import type { PubMsgView } from '../../protocol/pubmsg.js';
 import { copyBytes } from '../../util/copy-bytes.js';
-import type { BlockQueue } from '../batch/block.js';
-import type { Gathering } from '../batch/gathering.js';
 import {
   MAX_GUID_BYTES,
   MESSAGE_HEADER_BYTES,
@@ -21,32 +18,14 @@ import {
   writeU32,
 } from '../format/record.js';
 import { HeadRows, readTimestampMs } from '../segments/head-rows.js';
-import type { LoadedRun, LoadedRunOwner, LoadedRuns } from '../segments/loaded-runs.js';
+import type { LoadedRun, LoadedRunOwner } from '../segments/loaded-runs.js';
 import { readRun } from '../segments/run-reader.js';
-import { type Extent, extentIndex, type Segment } from '../segments/segment.js';
-import type { SegmentFiles } from '../segments/segment-files.js';
+import { type Extent, extentIndex } from '../segments/segment.js';
 import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
-import type { StoreTime } from '../types/store-time.js';
-import { namesOf, type Unreadable } from '../types/unreadable.js';
-import type { Ageing, AgeQueue } from './age-queue.js';
+import { namesOf } from '../types/unreadable.js';
+import type { Ageing } from './age-queue.js';
+import type { LogParts } from './log-parts.js';
 import { MessageTable } from './message-table.js';
-
-/** What a file log needs of its store. */
-export interface FileLogOwner {
-  readonly gathering: Gathering;
-  readonly blocks: BlockQueue;
-  readonly time: StoreTime;
-  readonly ages: AgeQueue;
-  readonly files: SegmentFiles;
-  readonly runs: LoadedRuns;
-  readonly unreadable: Unreadable;
-  readonly drops: Drops;
-  /** The log's oldest messages are gone: the first time since `isHeadRecorded` was set. */
-  onHeadMoved(log: FileLog): void;
-  /** No log refers to anything in it any more. */
-  onSegmentDead(segment: Segment): void;
-  warn(message: string): void;
-}
 
 /** A log as it is recorded in a checkpoint. */
 export interface LogState {
@@ -92,10 +71,10 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   #run: LoadedRun | undefined;
   readonly #loads = new Map<number, Promise<void>>();
   #hasWarned = false;
-  readonly #owner: FileLogOwner;
+  readonly #parts: LogParts;
 
-  constructor(owner: FileLogOwner, state: LogState) {
-    this.#owner = owner;
+  constructor(parts: LogParts, state: LogState) {
+    this.#parts = parts;
     this.id = state.id;
     this.name = state.name;
     this.firstSequence = state.firstSequence;
@@ -129,16 +108,16 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     this.#maxBytes = limits.maxBytes || Number.POSITIVE_INFINITY;
     this.#maxAgeMs = limits.maxAgeMs || Number.POSITIVE_INFINITY;
     this.#prune();
-    this.#owner.ages.remove(this);
-    this.#owner.ages.add(this);
+    this.#parts.ages.remove(this);
+    this.#parts.ages.add(this);
   }
 
   append(message: PubMsgView, session: number): number {
-    const owner = this.#owner;
+    const parts = this.#parts;
     const sequence = this.lastSequence + 1;
     let guidBytes = message.guidEnd - message.guidStart;
     if (guidBytes > MAX_GUID_BYTES) guidBytes = 0;
-    const { gathering } = owner;
+    const { gathering } = parts;
     const block = gathering.reserve(MESSAGE_HEADER_BYTES + guidBytes + maxMsgProtoSize(message));
     const { buffer } = block;
     const start = block.used;
@@ -154,7 +133,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       guidStart,
       guidStart + guidBytes,
     );
-    const { time } = owner;
+    const { time } = parts;
     let { varint, varintLength, stampMs } = time;
     if (time.isBehind && time.stampNs < this.#lastStampNs) {
       varint = LAST_STAMP;
@@ -172,7 +151,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     ) {
       this.#prune();
     }
-    if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) owner.ages.add(this);
+    if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) parts.ages.add(this);
     return sequence;
   }
 
@@ -200,7 +179,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     if (sequence < this.firstSequence || sequence > this.lastSequence) return false;
     const index = sequence - this.#table.first;
     if (index >= 0) {
-      const block = this.#owner.blocks.get(this.#table.blockId(index));
+      const block = this.#parts.blocks.get(this.#table.blockId(index));
       if (block !== undefined) {
         const start = this.#table.offset(index);
         ref.buffer = block.buffer;
@@ -223,7 +202,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   }
 
   async sequenceAtTime(sinceNs: bigint): Promise<number> {
-    const timestampNs = this.#owner.time.storedNs(sinceNs);
+    const timestampNs = this.#parts.time.storedNs(sinceNs);
     const ms = Number(timestampNs / 1_000_000n);
     // By milliseconds, which the rows have; what is left is within one and is told apart by the messages themselves.
     const low = await this.#firstAtMs(ms, this.firstSequence, this.lastSequence + 1);
@@ -234,12 +213,12 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   headExpiresAtMs(): number {
     if (this.#maxAgeMs === Number.POSITIVE_INFINITY || this.messageCount === 0)
       return Number.POSITIVE_INFINITY;
-    return this.#owner.time.sinceMs(this.#headTimestampMs()) + this.#maxAgeMs;
+    return this.#parts.time.sinceMs(this.#headTimestampMs()) + this.#maxAgeMs;
   }
 
   dropExpired(nowMs: number): void {
     while (this.headExpiresAtMs() <= nowMs) {
-      this.#owner.drops.age++;
+      this.#parts.drops.age++;
       this.#dropHead();
     }
   }
@@ -281,10 +260,10 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   /** Its channel is gone. */
   release(): void {
     this.isDeleted = true;
-    this.#owner.ages.remove(this);
+    this.#parts.ages.remove(this);
     for (const extent of this.extents) this.#release(extent);
     this.extents = [];
-    for (const run of this.#runs.splice(0)) this.#owner.runs.remove(run);
+    for (const run of this.#runs.splice(0)) this.#parts.runs.remove(run);
     this.#run = undefined;
   }
 
@@ -303,7 +282,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       }
       if (run === undefined) return false;
       this.#run = run;
-      this.#owner.runs.touch(run);
+      this.#parts.runs.touch(run);
     }
     const start = run.starts[sequence - run.first]!;
     ref.buffer = run.buffer;
@@ -318,12 +297,12 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       const extent = this.extents[extentIndex(this.extents, sequence)];
       if (extent === undefined || extent.isGap || this.find(sequence, SCRATCH)) return;
       try {
-        const run = await readRun(this.#owner.files, this, extent, sequence);
+        const run = await readRun(this.#parts.segments.blobs, this, extent, sequence);
         if (this.isDeleted) return;
         this.#runs.push(run);
-        this.#owner.runs.add(run);
-        if (this.#owner.unreadable.wereRead(this, run.first, run.last))
-          this.#owner.warn(`Message ${sequence} of channel ${this.name} could be read after all`);
+        this.#parts.runs.add(run);
+        if (this.#parts.unreadable.wereRead(this, run.first, run.last))
+          this.#parts.warn(`Message ${sequence} of channel ${this.name} could be read after all`);
         return;
       } catch (error) {
         if (isMissing(error) && attempt < 3) continue;
@@ -335,12 +314,12 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
 
   /** Finds how far it goes, so that it can be told at once. */
   async #noteUnreadable(extent: Extent, first: number, error: Error): Promise<void> {
-    const { unreadable, files } = this.#owner;
+    const { unreadable, segments } = this.#parts;
     if (this.isDeleted || unreadable.isKnown(this, first)) return;
     let last = first;
     const end = Math.min(extent.last, first + MAX_PROBED);
     while (last < end) {
-      const isWhole = await readRun(files, this, extent, last + 1).then(
+      const isWhole = await readRun(segments.blobs, this, extent, last + 1).then(
         () => true,
         () => false,
       );
@@ -349,7 +328,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     }
     const place = unreadable.note(this, first, last, extent.segment.path, error);
     if (place === undefined) return;
-    this.#owner.warn(
+    this.#parts.warn(
       `${namesOf(place)} cannot be read: ${place.why}. Whoever is to get it stands still there, and the read is tried again and again. ` +
         'Other channels go on. `stanchion store verify` names everything that is damaged; docs/damage.md says what to do',
     );
@@ -401,7 +380,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
         continue;
       }
       try {
-        sequence = (await readRun(this.#owner.files, this, extent, sequence)).last + 1;
+        sequence = (await readRun(this.#parts.segments.blobs, this, extent, sequence)).last + 1;
       } catch (error) {
         await this.#noteUnreadable(extent, sequence, error as Error);
         return;
@@ -427,7 +406,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       if (extent === undefined)
         throw new StoreError('damaged', `No file holds message ${sequence} of channel ${this.name}`);
       try {
-        return await readTimestampMs(this.#owner.files, extent, sequence);
+        return await readTimestampMs(this.#parts.segments.blobs, extent, sequence);
       } catch (error) {
         if (!isMissing(error) || attempt === 3) throw error;
       }
@@ -437,7 +416,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   #timestampInMemory(sequence: number): number | undefined {
     const index = sequence - this.#table.first;
     if (index < 0) return undefined;
-    return this.#owner.blocks.get(this.#table.blockId(index))?.timestampMs(this.#table.offset(index));
+    return this.#parts.blocks.get(this.#table.blockId(index))?.timestampMs(this.#table.offset(index));
   }
 
   #headTimestampMs(): number {
@@ -445,17 +424,17 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     if (inMemory !== undefined) return inMemory;
     this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
     try {
-      return this.#headRows.timestampMs(this.#owner.files, this.extents, this.firstSequence);
+      return this.#headRows.timestampMs(this.#parts.segments.blobs, this.extents, this.firstSequence);
     } catch (error) {
       this.#warnOfRow(error);
-      return this.lastActivityMs + this.#owner.time.leadMs;
+      return this.lastActivityMs + this.#parts.time.leadMs;
     }
   }
 
   #headBytes(): number {
     const index = this.firstSequence - this.#table.first;
     if (index >= 0) {
-      const block = this.#owner.blocks.get(this.#table.blockId(index));
+      const block = this.#parts.blocks.get(this.#table.blockId(index));
       if (block !== undefined) {
         const start = this.#table.offset(index);
         return recordEnd(block.buffer, start) - msgProtoStart(block.buffer, start);
@@ -463,7 +442,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     }
     this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
     try {
-      return this.#headRows.size(this.#owner.files, this.extents, this.firstSequence);
+      return this.#headRows.size(this.#parts.segments.blobs, this.extents, this.firstSequence);
     } catch (error) {
       this.#warnOfRow(error);
       return Math.floor(this.byteCount / this.messageCount);
@@ -474,7 +453,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   #warnOfRow(error: unknown): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    this.#owner.warn(`Limits of channel ${this.name} use estimates: ${(error as Error).message}`);
+    this.#parts.warn(`Limits of channel ${this.name} use estimates: ${(error as Error).message}`);
   }
 
   // The newest message stays even if it alone is over the limit on bytes, as in the Go server.
@@ -483,8 +462,8 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       this.messageCount > 1 &&
       (this.messageCount > this.#maxMessages || this.byteCount > this.#maxBytes)
     ) {
-      if (this.messageCount > this.#maxMessages) this.#owner.drops.messages++;
-      else this.#owner.drops.bytes++;
+      if (this.messageCount > this.#maxMessages) this.#parts.drops.messages++;
+      else this.#parts.drops.bytes++;
       this.#dropHead();
     }
   }
@@ -499,7 +478,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
       this.#dropGap();
     }
     if (this.firstSequence > this.lastSequence) this.byteCount = 0;
-    if (this.isHeadRecorded) this.#owner.onHeadMoved(this);
+    if (this.isHeadRecorded) this.#parts.movedHeads.add(this);
   }
 
   /** What is lost goes with what was before it. */
@@ -515,13 +494,13 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     if (extent.isGap) return;
     const { segment } = extent;
     segment.liveBytes -= extent.totalBytes;
-    if (segment.liveBytes === 0) this.#owner.onSegmentDead(segment);
+    if (segment.liveBytes === 0) this.#parts.segments.died(segment);
   }
 
   // What is not in an extent yet stays, dropped or not: a checkpoint may be about to write it.
   #trimTable(): void {
     const table = this.#table;
-    const { blocks } = this.#owner;
+    const { blocks } = this.#parts;
     const limit = this.flushedThrough - table.first + 1;
     let count = 0;
     while (

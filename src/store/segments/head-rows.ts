@@ -1,21 +1,21 @@
 import { DamageError, damaged, StoreError } from '../../files/store-error.js';
 import { isRowWhole, ROW_BYTES, rowSize, rowTimestampMs } from '../format/segment-format.js';
+import type { BlobReader, Blobs } from '../types/blobs.js';
 import { type Extent, extentIndex, type Segment } from './segment.js';
-import type { SegmentFiles, SegmentReader } from './segment-files.js';
 
 const MIN_ROWS = 64;
 const MAX_ROWS = 1024;
 
 /** Reads `count` rows from the one of `sequence` on. @throws StoreError if one is damaged */
 export async function readRows(
-  files: SegmentReader,
+  blobs: BlobReader,
   extent: Extent,
   sequence: number,
   count: number,
 ): Promise<Buffer> {
   const rows = Buffer.allocUnsafe(count * ROW_BYTES);
   const position = extent.rowsOffset + (sequence - extent.first) * ROW_BYTES;
-  checkRows(extent.segment, rows, position, await files.read(extent.segment, rows, position));
+  checkRows(extent.segment, rows, position, await blobs.read(extent.segment, rows, position));
   return rows;
 }
 
@@ -31,19 +31,15 @@ function checkRows(segment: Segment, rows: Buffer, position: number, bytes: numb
 const NEIGHBOURS = 256;
 
 /** The time of a message. If its row is damaged, that of the nearest one: messages lie in the order of their times. */
-export async function readTimestampMs(
-  files: SegmentReader,
-  extent: Extent,
-  sequence: number,
-): Promise<number> {
+export async function readTimestampMs(blobs: BlobReader, extent: Extent, sequence: number): Promise<number> {
   try {
-    return rowTimestampMs(await readRows(files, extent, sequence, 1), 0);
+    return rowTimestampMs(await readRows(blobs, extent, sequence, 1), 0);
   } catch (error) {
     if (!(error instanceof DamageError)) throw error;
     const first = Math.max(extent.first, sequence - NEIGHBOURS);
     const count = Math.min(extent.last, sequence + NEIGHBOURS) - first + 1;
     const rows = Buffer.alloc(count * ROW_BYTES);
-    await files.read(extent.segment, rows, extent.rowsOffset + (first - extent.first) * ROW_BYTES);
+    await blobs.read(extent.segment, rows, extent.rowsOffset + (first - extent.first) * ROW_BYTES);
     if (!mendRows(rows)) throw error;
     return rowTimestampMs(rows, (sequence - first) * ROW_BYTES);
   }
@@ -82,29 +78,29 @@ export class HeadRows {
     this.#onDamage = onDamage;
   }
 
-  size(files: SegmentFiles, extents: readonly Extent[], sequence: number): number {
-    const at = this.#at(files, extents, sequence);
+  size(blobs: Blobs, extents: readonly Extent[], sequence: number): number {
+    const at = this.#at(blobs, extents, sequence);
     return rowSize(this.#rows, at);
   }
 
-  timestampMs(files: SegmentFiles, extents: readonly Extent[], sequence: number): number {
-    const at = this.#at(files, extents, sequence);
+  timestampMs(blobs: Blobs, extents: readonly Extent[], sequence: number): number {
+    const at = this.#at(blobs, extents, sequence);
     return rowTimestampMs(this.#rows, at);
   }
 
-  #at(files: SegmentFiles, extents: readonly Extent[], sequence: number): number {
+  #at(blobs: Blobs, extents: readonly Extent[], sequence: number): number {
     const index = sequence - this.#first;
     if (index < 0 || index >= this.#count) {
-      this.#advance(files, extents, sequence);
+      this.#advance(blobs, extents, sequence);
       return (sequence - this.#first) * ROW_BYTES;
     }
     if (index * 2 >= this.#count && this.#nextRows === undefined && !this.#isReading) {
-      this.#readAhead(files, extents, this.#first + this.#count);
+      this.#readAhead(blobs, extents, this.#first + this.#count);
     }
     return index * ROW_BYTES;
   }
 
-  #advance(files: SegmentFiles, extents: readonly Extent[], sequence: number): void {
+  #advance(blobs: Blobs, extents: readonly Extent[], sequence: number): void {
     const next = this.#nextRows;
     this.#nextRows = undefined;
     if (
@@ -119,7 +115,7 @@ export class HeadRows {
     if (extent === undefined) throw new StoreError('damaged', `No file holds message ${sequence}`);
     const rows = Buffer.allocUnsafe(this.#wanted(extent, sequence) * ROW_BYTES);
     const position = extent.rowsOffset + (sequence - extent.first) * ROW_BYTES;
-    const bytes = files.readSync(extent.segment, rows, position);
+    const bytes = blobs.readNow(extent.segment, rows, position);
     try {
       checkRows(extent.segment, rows, position, bytes);
     } catch (error) {
@@ -136,11 +132,11 @@ export class HeadRows {
     this.#count = rows.length / ROW_BYTES;
   }
 
-  #readAhead(files: SegmentFiles, extents: readonly Extent[], sequence: number): void {
+  #readAhead(blobs: Blobs, extents: readonly Extent[], sequence: number): void {
     const extent = extents[extentIndex(extents, sequence)];
     if (extent === undefined || extent.isGap) return;
     this.#isReading = true;
-    readRows(files, extent, sequence, this.#wanted(extent, sequence)).then(
+    readRows(blobs, extent, sequence, this.#wanted(extent, sequence)).then(
       (rows) => {
         this.#isReading = false;
         this.#nextRows = rows;

@@ -1,5 +1,4 @@
-import type { Segment } from './segment.js';
-import type { SegmentReader } from './segment-files.js';
+import type { Blob, BlobReader } from '../types/blobs.js';
 
 const WINDOW_BYTES = 256 * 1024;
 /** Larger reads gain nothing from a window. */
@@ -18,14 +17,14 @@ interface Window {
  * pieces as small as the extents: with a thousand channels, a read of the disk for each would cost more than all else.
  * For at most `MAX_MERGED_SEGMENTS`.
  */
-export class MergeReader implements SegmentReader {
-  readonly #files: SegmentReader;
-  readonly #windows = new Map<Segment, Window>();
+export class MergeReader implements BlobReader {
+  readonly #blobs: BlobReader;
+  readonly #windows = new Map<Blob, Window>();
   /** Of the merges before. */
   readonly #spare: Buffer[] = [];
 
-  constructor(files: SegmentReader) {
-    this.#files = files;
+  constructor(blobs: BlobReader) {
+    this.#blobs = blobs;
   }
 
   /** The next merge reads other segments. */
@@ -34,8 +33,8 @@ export class MergeReader implements SegmentReader {
     this.#windows.clear();
   }
 
-  async read(segment: Segment, buffer: Buffer, position: number): Promise<number> {
-    if (buffer.length > MAX_WINDOWED_BYTES) return this.#files.read(segment, buffer, position);
+  async read(segment: Blob, buffer: Buffer, position: number): Promise<number> {
+    if (buffer.length > MAX_WINDOWED_BYTES) return this.#blobs.read(segment, buffer, position);
     let window = this.#windows.get(segment);
     if (window === undefined || position < window.start || position + buffer.length > window.end) {
       window = await this.#fill(segment, position);
@@ -44,7 +43,7 @@ export class MergeReader implements SegmentReader {
     return window.buffer.copy(buffer, 0, at, Math.min(at + buffer.length, window.end - window.start));
   }
 
-  async #fill(segment: Segment, position: number): Promise<Window> {
+  async #fill(segment: Blob, position: number): Promise<Window> {
     let window = this.#windows.get(segment);
     if (window === undefined) {
       window = { buffer: this.#spare.pop() ?? Buffer.allocUnsafeSlow(WINDOW_BYTES), start: 0, end: 0 };
@@ -53,7 +52,7 @@ export class MergeReader implements SegmentReader {
     // The rows of an extent are read first, and lie behind its records.
     window.start = Math.max(0, position - WINDOW_BYTES / 2);
     window.end = window.start;
-    window.end += await this.#files.read(segment, window.buffer, window.start);
+    window.end += await this.#blobs.read(segment, window.buffer, window.start);
     return window;
   }
 }

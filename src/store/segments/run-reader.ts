@@ -2,10 +2,10 @@ import { DamageError, damaged } from '../../files/store-error.js';
 import { readMsgProtoSequence } from '../../protocol/msgproto.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
 import { rowOffset } from '../format/segment-format.js';
+import type { Blobs } from '../types/blobs.js';
 import { readRows } from './head-rows.js';
 import type { LoadedRun, LoadedRunOwner } from './loaded-runs.js';
 import type { Extent } from './segment.js';
-import type { SegmentFiles } from './segment-files.js';
 
 /** One behind the other, that a message is found past. A sector of them. */
 const MAX_DAMAGED_ROWS = 256;
@@ -21,12 +21,12 @@ export interface RunReaderLog extends LoadedRunOwner {
  * Where a record lies in its extent. If its row is damaged, the records before it lead there; whether they do, its own CRC and sequence
  * tell.
  */
-async function offsetOf(files: SegmentFiles, extent: Extent, sequence: number): Promise<number> {
+async function offsetOf(blobs: Blobs, extent: Extent, sequence: number): Promise<number> {
   let offset: number | undefined;
   let from = sequence;
   while (offset === undefined) {
     try {
-      offset = rowOffset(await readRows(files, extent, from, 1), 0);
+      offset = rowOffset(await readRows(blobs, extent, from, 1), 0);
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
       if (from === extent.first) offset = 0;
@@ -36,7 +36,7 @@ async function offsetOf(files: SegmentFiles, extent: Extent, sequence: number): 
   }
   const header = Buffer.allocUnsafe(8);
   for (; from < sequence; from++) {
-    await files.read(extent.segment, header, extent.offset + offset);
+    await blobs.read(extent.segment, header, extent.offset + offset);
     offset = Math.min(extent.recordBytes, offset + 8 + readU32(header, 0));
   }
   return offset;
@@ -48,23 +48,23 @@ async function offsetOf(files: SegmentFiles, extent: Extent, sequence: number): 
  * @throws StoreError naming file and offset of the first damage among them
  */
 export async function readRun(
-  files: SegmentFiles,
+  blobs: Blobs,
   log: RunReaderLog,
   extent: Extent,
   sequence: number,
 ): Promise<LoadedRun> {
   const { segment } = extent;
-  const offset = await offsetOf(files, extent, sequence);
+  const offset = await offsetOf(blobs, extent, sequence);
   const rest = extent.recordBytes - offset;
   if (rest <= 0) throw damaged(segment.path, extent.offset + offset, `message ${sequence} is due here`);
   let buffer = Buffer.allocUnsafeSlow(Math.min(READ_AHEAD_BYTES, rest));
   const position = extent.offset + offset;
-  let bytes = await files.read(segment, buffer, position);
+  let bytes = await blobs.read(segment, buffer, position);
   // A message larger than the read-ahead is read alone.
   const firstBytes = bytes >= 4 ? 8 + readU32(buffer, 0) : 0;
   if (firstBytes > buffer.length && firstBytes <= rest) {
     buffer = Buffer.allocUnsafeSlow(firstBytes);
-    bytes = await files.read(segment, buffer, position);
+    bytes = await blobs.read(segment, buffer, position);
   }
   let starts = new Uint32Array(Math.ceil(buffer.length / TYPICAL_RECORD_BYTES) + 1);
   let count = 0;

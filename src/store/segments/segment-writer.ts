@@ -1,6 +1,3 @@
-import { writeAll } from '../../files/file-io.js';
-import { type FileId, segmentName } from '../../files/file-names.js';
-import type { StoreFile, StoreFs } from '../../files/fs.js';
 import { copyBytes } from '../../util/copy-bytes.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 import {
@@ -11,7 +8,7 @@ import {
   writeDirectoryEntry,
   writeRow,
 } from '../format/segment-format.js';
-import { type Room, takeRoom } from '../room/reserve.js';
+import type { BlobWriter } from '../types/blobs.js';
 import { Extent, Segment } from './segment.js';
 
 const OUT_BYTES = 1024 * 1024;
@@ -39,16 +36,10 @@ export interface WrittenExtent {
 export class SegmentWriter {
   readonly segment: Segment;
   readonly extents: WrittenExtent[] = [];
-  readonly #fs: StoreFs;
-  readonly #directory: string;
-  readonly #file: StoreFile;
-  /** It is written over a file that is larger. */
-  readonly #isCut: boolean;
+  readonly #blob: BlobWriter;
   #out = takeBuffer();
   #outUsed = 0;
   #full: Buffer[] = [];
-  /** Bytes that have gone to the file. */
-  #filePosition = 0;
   /** Bytes that have been put, written or not. */
   #position = 0;
   #rows = takeRows();
@@ -62,28 +53,10 @@ export class SegmentWriter {
   #runStart = 0;
   #runEnd = 0;
 
-  private constructor(fs: StoreFs, directory: string, segment: Segment, file: StoreFile, isCut: boolean) {
-    this.#fs = fs;
-    this.#directory = directory;
-    this.segment = segment;
-    this.#file = file;
-    this.#isCut = isCut;
-  }
-
-  /** @param room that was set aside for it, if it is not to need any */
-  static async create(
-    fs: StoreFs,
-    directory: string,
-    id: FileId,
-    storeId: string,
-    room?: Room,
-  ): Promise<SegmentWriter> {
-    const segment = new Segment(id, `${directory}/${segmentName(id)}`);
-    if (room !== undefined) await takeRoom(fs, room, segment.path);
-    const file = await fs.open(segment.path, room === undefined ? 'create' : 'write');
-    const writer = new SegmentWriter(fs, directory, segment, file, room !== undefined);
-    writer.#put(encodeFileHeader(Magic.segment, { ...id, storeId, salt: 0 }), 0, FILE_HEADER_BYTES);
-    return writer;
+  constructor(blob: BlobWriter, storeId: string) {
+    this.#blob = blob;
+    this.segment = new Segment(blob.id, blob.path);
+    this.#put(encodeFileHeader(Magic.segment, { ...blob.id, storeId, salt: 0 }), 0, FILE_HEADER_BYTES);
   }
 
   get isFull(): boolean {
@@ -138,14 +111,13 @@ export class SegmentWriter {
   async drain(): Promise<void> {
     this.#endRun();
     for (const buffer of this.#full) {
-      await writeAll(this.#file, buffer, 0, buffer.length, this.#filePosition);
-      this.#filePosition += buffer.length;
+      await this.#blob.append(buffer, 0, buffer.length);
       giveBuffer(buffer);
     }
     this.#full = [];
   }
 
-  /** Makes the segment durable. */
+  /** Writes what is left. The segment is whole then, and the blob's to make durable. */
   async finish(): Promise<void> {
     const directoryOffset = this.#position;
     const entries = Buffer.allocUnsafe(this.extents.length * DIRECTORY_ENTRY_BYTES);
@@ -164,20 +136,9 @@ export class SegmentWriter {
     const footer = encodeFooter(this.extents.length, directoryOffset);
     this.#put(footer, 0, footer.length);
     await this.drain();
-    await writeAll(this.#file, this.#out, 0, this.#outUsed, this.#filePosition);
+    await this.#blob.append(this.#out, 0, this.#outUsed);
     giveBuffer(this.#out);
     giveRows(this.#rows);
-    if (this.#isCut) await this.#file.truncate(this.#position);
-    await this.#file.sync();
-    await this.#file.close();
-    await this.#fs.syncDirectory(this.#directory);
-  }
-
-  /** Leaves nothing behind, but for room that is the caller's to give back. */
-  async abandon(): Promise<void> {
-    await this.#file.close().catch(() => {});
-    if (this.#isCut) return;
-    await this.#fs.unlink(this.segment.path).catch(() => {});
   }
 
   #endRun(): void {
@@ -221,4 +182,15 @@ function takeRows(): Buffer {
 function giveRows(rows: Buffer): void {
   if (rows.length <= MAX_SPARE_ROWS_BYTES && !(spareRows !== undefined && spareRows.length > rows.length))
     spareRows = rows;
+}
+
+/** What was written for each channel, in order. */
+export function extentsByChannel(written: readonly WrittenExtent[]): Map<number, Extent[]> {
+  const byChannel = new Map<number, Extent[]>();
+  for (const { channelId, extent } of written) {
+    const list = byChannel.get(channelId);
+    if (list === undefined) byChannel.set(channelId, [extent]);
+    else list.push(extent);
+  }
+  return byChannel;
 }

@@ -5,9 +5,11 @@ import type { StoreFs } from '../../files/fs.js';
 import { type DamageError, isGone, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { Lease, type LeaseState } from '../../lease/lease.js';
+import { BlobFolder } from '../blobs/blob-folder.js';
 import { readIdentity, type StoreIdentity } from '../file/identity.js';
-import { LogOwner } from '../file/log-owner.js';
 import { type Recovery, recover } from '../file/recovery.js';
+import { LogParts } from '../log/log-parts.js';
+import { SegmentTable } from '../segments/segment-table.js';
 
 export interface FileInfo extends FileId {
   path: string;
@@ -109,25 +111,25 @@ export async function recoverReadOnly(
     const warn = (message: string): void => {
       found.push(message);
     };
-    const owner = new LogOwner({
-      fs,
+    const segments = new BlobFolder({ fs, dir, epoch: 0, kind: 'seg', maxOpen: 8, reserve: undefined });
+    const settings = {
       clock,
       believed: new BelievedTime({ clock, warn: () => {} }),
       warn,
       blockBytes: MIB,
       cacheBytes: 0,
       loadedBytes: MIB,
-      maxOpenSegments: 8,
-    });
+    };
+    const parts = new LogParts(settings, new SegmentTable(segments));
     try {
-      const recovery = await recover({ fs, clock, dir, storeId, owner, warn });
+      const recovery = await recover({ fs, clock, dir, storeId, parts, warn });
       warnings.push(...found);
       return recovery;
     } catch (error) {
       const isDamage = error instanceof StoreError && error.code === 'damaged';
       if ((!isGone(error) && !isDamage) || attempt === ATTEMPTS) throw error;
     } finally {
-      owner.files.close();
+      segments.close();
     }
   }
 }

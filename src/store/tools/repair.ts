@@ -5,6 +5,7 @@ import { errorCode } from '../../files/fs-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { readMsgProtoTimestampNs } from '../../protocol/msgproto.js';
 import { toRanges } from '../../util/ranges.js';
+import { BlobFolder } from '../blobs/blob-folder.js';
 import {
   type CheckpointExtent,
   type CheckpointIds,
@@ -143,18 +144,16 @@ async function rewrite(options: RepairOptions, salvage: Salvage): Promise<Rewrit
     const at = segments.findIndex((known) => sameId(known, id));
     return at >= 0 ? at : segments.push(id) - 1;
   };
-  const directory = `${dir}/${SEGMENT_DIRECTORY}`;
-  const writer = await SegmentWriter.create(fs, directory, { epoch, number: 1 }, storeId);
+  const blobs = new BlobFolder({ fs, dir, epoch, kind: 'seg', maxOpen: 1, reserve: undefined });
   const channels: WrittenChannel[] = [];
-  try {
+  const writer = await blobs.put({ bytes: 0, isUrgent: false }, async (blob) => {
+    const segmentWriter = new SegmentWriter(blob, storeId);
     for (const channel of [...salvage.state.channels.values()].sort((a, b) => a.id - b.id)) {
-      channels.push(await rewriteChannel(fs, writer, channel, salvage, indexOf));
+      channels.push(await rewriteChannel(fs, segmentWriter, channel, salvage, indexOf));
     }
-    await writer.finish();
-  } catch (error) {
-    await writer.abandon();
-    throw error;
-  }
+    await segmentWriter.finish();
+    return segmentWriter;
+  });
   if (writer.extents.length === 0) await removeIfThere(fs, writer.segment.path);
   return { channels, segments };
 }

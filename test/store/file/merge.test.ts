@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { nodeFs, type StoreFile, type StoreFs } from '../../../src/files/fs.js';
-import { chooseSegments } from '../../../src/store/file/merger.js';
+import { chooseSegments } from '../../../src/store/file/merge-choice.js';
 import { MAX_MERGED_SEGMENTS } from '../../../src/store/segments/merge-reader.js';
 import { Segment } from '../../../src/store/segments/segment.js';
 import { checkpointed, SMALL, Terms, until } from '../file-support.js';
@@ -21,9 +21,9 @@ describe('a merge', () => {
       await host.commit();
       await checkpointed(opened);
     }
-    assert.equal(store.segments.size, rounds, 'the first merge is held up, and segments gather');
+    assert.equal(store.holdings.segments.size, rounds, 'the first merge is held up, and segments gather');
     release();
-    await until(() => store.isIdle && store.segments.size < 8, 'all merges');
+    await until(() => store.isIdle && store.holdings.segments.size < 8, 'all merges');
     // One read takes in a segment of this size whole.
     assert.deepEqual(
       [...reads].filter(([, count]) => count > 1),
@@ -68,7 +68,8 @@ describe('a merge', () => {
     await until(() => refused === 1 && !store.isCheckpointing, 'a merge without room');
     allowed = Number.POSITIVE_INFINITY;
     await until(
-      () => store.isIdle && [...store.segments].every(({ bytes, liveBytes }) => liveBytes * 2 >= bytes),
+      () =>
+        store.isIdle && [...store.holdings.segments].every(({ bytes, liveBytes }) => liveBytes * 2 >= bytes),
       'a merge',
     );
     assert.deepEqual(await readAll(long), ['a', 'b']);

@@ -1,0 +1,196 @@
+import type { Clock, Timer } from '../../clock/clock.js';
+import type { FileLog } from '../log/file-log.js';
+import type { LogParts } from '../log/log-parts.js';
+import type { Reserve } from '../room/reserve.js';
+import type { Journal } from '../types/journal.js';
+import type { CheckpointPoint } from './checkpoint-capture.js';
+import { Checkpointer, type CheckpointerParts, type CheckpointListener } from './checkpointer.js';
+import { Merger } from './merger.js';
+
+export interface UpkeepOptions extends Omit<CheckpointerParts, 'journal' | 'blocks' | 'segments'> {
+  readonly clock: Clock;
+  readonly logs: ReadonlyMap<number, FileLog>;
+  readonly parts: LogParts;
+  readonly journal: Journal;
+  /** What is set aside is made whole again behind a checkpoint, which gives room back. */
+  readonly reserve: Pick<Reserve, 'refill' | 'close'>;
+  /** A checkpoint is worth its work when half as much is in journals that are full. */
+  readonly journalBytes: number;
+  /** Bytes of older terms' journals whose messages are in no segment. */
+  readonly recoveredBytes: number;
+  /** Asks for the place of a checkpoint: `begin` is called there. */
+  readonly requestSnapshot: () => void;
+  readonly isSnapshotWanted: () => boolean;
+}
+
+const FIRST_CHECKPOINT_MS = 1000;
+/** How long a segment that nothing refers to may stay when no checkpoint comes by. */
+const DEAD_SEGMENT_MS = 30_000;
+/** A checkpoint for which there was no room is tried again after this. */
+const NO_ROOM_RETRY_MS = 1000;
+/** Under load, checkpoints come more often than that, and each needs the blocks that the one before let go. */
+const SPARE_BLOCKS_MS = 5_000;
+
+/** Decides when checkpoints and merges are made, and gives back what they free. */
+export class Upkeep implements CheckpointListener {
+  readonly #options: UpkeepOptions;
+  readonly #parts: LogParts;
+  readonly #checkpointer: Checkpointer;
+  readonly #merger: Merger;
+  /** Bytes of sealed journals whose messages are in no segment. */
+  #sealedBytes: number;
+  /** Since the store was opened. */
+  #hasCheckpointed = false;
+  /** No checkpoint was begun since the store's own time has parted from the clock's, or come back to it. */
+  #isTimeUnsaved = false;
+  #firstTimer: Timer | undefined;
+  #deadTimer: Timer | undefined;
+  #retryTimer: Timer | undefined;
+  #spareTimer: Timer | undefined;
+  #isStarted = false;
+  #isStopped = false;
+
+  constructor(options: UpkeepOptions) {
+    const { parts, recoveredBytes } = options;
+    const { blocks, segments } = parts;
+    this.#options = options;
+    this.#parts = parts;
+    this.#sealedBytes = recoveredBytes;
+    this.#checkpointer = new Checkpointer({ ...options, blocks, segments }, this);
+    this.#merger = new Merger({
+      ...options,
+      segments,
+      onMerged: () => this.checkpoint(),
+      onFailed: (error) => this.onFailed(error),
+    });
+  }
+
+  /** From now on. What older terms left goes into segments before long, but not while clients are coming back. */
+  start(): void {
+    const { clock, journal, reserve } = this.#options;
+    const { segments, time } = this.#parts;
+    this.#isStarted = true;
+    segments.onDead = this.#onDead;
+    time.onParted = this.#onParted;
+    this.#firstTimer = clock.setTimer(FIRST_CHECKPOINT_MS, () => {
+      const isWanted = this.#sealedBytes > 0 || time.saved !== undefined;
+      if (isWanted || journal.room.fullReason !== undefined) this.checkpoint();
+      // Behind the checkpoint, which gives room back.
+      else reserve.refill();
+    });
+  }
+
+  /** Makes a checkpoint soon, if none is being made. */
+  checkpoint(): void {
+    if (!this.#isStarted || this.#isStopped || this.isCheckpointing) return;
+    this.#options.requestSnapshot();
+  }
+
+  /** The same, where the journal is in the middle of something. */
+  checkpointSoon(): void {
+    this.#options.clock.setTimer(0, () => this.checkpoint());
+  }
+
+  /** A checkpoint is being made, or is about to be. */
+  get isCheckpointing(): boolean {
+    return this.#checkpointer.isBusy || this.#options.isSnapshotWanted();
+  }
+
+  /** Neither a checkpoint nor a merge is being made. */
+  get isIdle(): boolean {
+    return !this.isCheckpointing && !this.#merger.isBusy;
+  }
+
+  /** Another journal file was begun. @returns whether a checkpoint is to be made of what is sealed */
+  sealed(bytes: number, isUrgent: boolean): boolean {
+    this.#sealedBytes += bytes;
+    // Small files, as the first of a term, are not worth a checkpoint each.
+    const isEnough = isUrgent || this.#sealedBytes * 2 >= this.#options.journalBytes;
+    return this.#isStarted && !this.#checkpointer.isBusy && isEnough;
+  }
+
+  /** The place that was asked for. */
+  begin(point: CheckpointPoint): void {
+    this.#sealedBytes = 0;
+    this.#isTimeUnsaved = false;
+    this.#retryTimer?.cancel();
+    this.#checkpointer.begin(point);
+  }
+
+  /** What was to lie before that place does not. */
+  void(): void {
+    this.#checkpointer.void();
+  }
+
+  /** Segments that nothing refers to, and all that older terms left, go with the next checkpoint; when the disk is full, that is now. */
+  makeRoom(): void {
+    if (this.#options.journal.room.fullReason === undefined) return;
+    if (this.#parts.segments.dead.size > 0 || !this.#hasCheckpointed) this.checkpointSoon();
+  }
+
+  /** Nothing is begun any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#parts.segments.onDead = undefined;
+    this.#firstTimer?.cancel();
+    this.#deadTimer?.cancel();
+    this.#spareTimer?.cancel();
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    await this.#options.reserve.close();
+    await this.#merger.close();
+    this.#retryTimer?.cancel();
+    await this.#checkpointer.close();
+  }
+
+  onMade(): void {
+    const { clock, journal } = this.#options;
+    journal.setCheckpointProblem(undefined);
+    this.#onEnd();
+    this.#hasCheckpointed = true;
+    this.#merger.start();
+    if (this.#isTimeUnsaved) this.#onParted();
+    this.#spareTimer?.cancel();
+    this.#spareTimer = clock.setTimer(SPARE_BLOCKS_MS, () => this.#parts.blocks.releaseSpare());
+  }
+
+  onVoid(): void {
+    this.#onEnd();
+    this.checkpoint();
+  }
+
+  onNoRoom(error: Error): void {
+    const { clock, journal } = this.#options;
+    journal.setCheckpointProblem(error);
+    // Not the same one: limits drop messages meanwhile, and what no log needs must not be in the way of giving room back.
+    this.#retryTimer = clock.setTimer(NO_ROOM_RETRY_MS, () => this.checkpoint());
+    this.#onEnd();
+  }
+
+  onFailed(error: Error): void {
+    this.#options.journal.fail(error);
+  }
+
+  #onEnd(): void {
+    const { journal, reserve } = this.#options;
+    journal.resume();
+    reserve.refill();
+  }
+
+  /** A checkpoint is to save it, after one that is being made. It is found when a batch begins: the batch comes first. */
+  readonly #onParted = (): void => {
+    this.#isTimeUnsaved = true;
+    this.#options.clock.setTimer(0, () => {
+      if (this.#isTimeUnsaved) this.checkpoint();
+    });
+  };
+
+  readonly #onDead = (): void => {
+    this.#deadTimer ??= this.#options.clock.setTimer(DEAD_SEGMENT_MS, () => {
+      this.#deadTimer = undefined;
+      if (this.#parts.segments.dead.size > 0) this.checkpoint();
+    });
+  };
+}
