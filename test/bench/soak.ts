@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseLeaseFileName } from '../../src/lease/lease.js';
-import { freePort } from '../../src/local-group/free-port.js';
+import { freePort } from '../harness/free-ports.js';
 import { Child } from './child.js';
 import { channelNames } from './lines.js';
 import type { LoadSpec } from './load/spec.js';
