@@ -536,19 +536,22 @@ describe('the fence', () => {
     });
     const host = new TestHost(store);
     const log = store.createLog('foo', NO_LIMITS);
+    const firstBatch = store.gathering;
     const first = host.commit();
     await until(() => open.length === 1, 'the fence of the first batch');
     assert.equal(host.committed, 0);
     // Two more are written while the fence is under way.
     log.append(pubMsg('foo', 'a'), 1);
     const second = host.commit();
-    await holdsFor(20, () => open.length === 1, 'one at a time');
+    await until(() => store.pendingBytes === 0, 'the second is written');
     log.append(pubMsg('foo', 'b'), 1);
     const third = host.commit();
+    await until(() => store.pendingBytes === 0, 'the third is written');
     await holdsFor(20, () => open.length === 1, 'one at a time');
     open[0]!();
     await first;
     await until(() => open.length === 2, 'the next fence');
+    assert.equal(host.committed, firstBatch, 'what was written behind the fence waits for the next one');
     open[1]!();
     await Promise.all([second, third]);
     assert.equal(open.length, 2);
