@@ -22,5 +22,8 @@ export interface LinkHandler {
   onBatchEnd(): void;
 }
 
+/** Drops everything: for a link whose messages nobody takes at present. */
+export const DROP_ALL: LinkHandler = { onMessage() {}, onBatchEnd() {} };
+
 /** Why the link to the NATS server went down, for people. */
 export type LinkDownReason = string;

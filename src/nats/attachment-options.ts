@@ -13,8 +13,8 @@ export interface NatsAttachmentOptions {
   name: string;
   /** Version of the program. */
   version: string;
-  /** Receives the messages of the link. */
-  handler: LinkHandler;
+  /** Receives the messages of a link until the link has another handler. Default: they are dropped. */
+  handler?: LinkHandler;
   /**
    * Called for each new link. It has no subscriptions yet: subscribe and `flush` it, before the broker announces itself.
    */

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock/clock.js';
 import { withTimeout } from '../link/dial-link.js';
 import type { Link } from '../link/link.js';
-import type { LinkDownReason } from '../link/link-handler.js';
+import { DROP_ALL, type LinkDownReason } from '../link/link-handler.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { Logger } from '../log/logger.js';
 import { bugOf } from '../util/bug.js';
@@ -411,7 +411,7 @@ export class NatsAttachment {
   }
 
   private useLink(link: Link): void {
-    const { handler } = this.options;
+    const { handler = DROP_ALL } = this.options;
     const moving = new MovingLink(link, handler, this.clock, () => this.options.onDrain?.());
     this.currentLink = moving;
     this.linkSinceMs = this.clock.monotonicMs();

@@ -3,6 +3,7 @@ import type { Authenticator } from 'nats';
 import type { Clock } from '../clock/clock.js';
 import type { LinkTarget } from '../link/dial-link.js';
 import { Link, type LinkEvents } from '../link/link.js';
+import { DROP_ALL } from '../link/link-handler.js';
 import type { ServerInfo } from '../link/server-info.js';
 import { unlessAborted } from '../util/unless-aborted.js';
 import type { NatsAttachmentOptions } from './attachment-options.js';
@@ -69,7 +70,7 @@ export class NatsDialer {
 
   /** @throws Error saying why it failed; the signal's reason */
   link({ server, address }: Endpoint, events: LinkEvents, signal: AbortSignal): Promise<Link> {
-    const { config, name, version, tlsFirst, handler } = this.#options;
+    const { config, name, version, tlsFirst, handler = DROP_ALL } = this.#options;
     const { host, port } = server;
     const target: LinkTarget = {
       host,

@@ -28,7 +28,7 @@ interface Subscription {
  * one replaces it.
  */
 export class MovingLink {
-  readonly #handler: LinkHandler;
+  #handler: LinkHandler;
   readonly #clock: Clock;
   readonly #onDrain: () => void;
   readonly #subscriptions = new Map<number, Subscription>();
@@ -39,6 +39,7 @@ export class MovingLink {
   #next: Link | undefined;
   /** After a move, the link at the old server, until answers that were begun there have left. */
   #old: Link | undefined;
+  /** Hands over what comes in, while two links may bring it. */
   #overlap: Overlap | undefined;
   /** Whether new deliveries wait until the old server has processed the earlier ones, which they would overtake. */
   #isPaused = false;
@@ -48,6 +49,13 @@ export class MovingLink {
     this.#handler = handler;
     this.#clock = clock;
     this.#onDrain = onDrain;
+  }
+
+  /** From now on another handler gets what comes in, from the link itself: nothing stands between them. */
+  handOverTo(handler: LinkHandler): void {
+    this.#handler = handler;
+    if (this.#overlap === undefined) this.#link.handOverTo(handler);
+    else this.#overlap.handOverTo(handler);
   }
 
   get isUp(): boolean {
@@ -123,7 +131,7 @@ export class MovingLink {
   lost(link: Link): boolean {
     if (link === this.#next) {
       this.#next = undefined;
-      this.#link.handOverTo(this.#handler);
+      this.#endOverlap(this.#link);
     } else if (link === this.#old) {
       this.#old = undefined;
       this.#overlap?.end();
@@ -181,7 +189,7 @@ export class MovingLink {
     this.#clock.setTimer(LINGER_MS, () => {
       old.close();
       if (this.#old === old) this.#old = undefined;
-      if (this.#overlap === overlap) next.handOverTo(this.#handler);
+      if (this.#overlap === overlap) this.#endOverlap(next);
     });
     return undefined;
   }
@@ -194,8 +202,14 @@ export class MovingLink {
 
   #giveUp(old: Link, next: Link): void {
     this.#next = undefined;
-    old.handOverTo(this.#handler);
+    this.#endOverlap(old);
     next.close();
+  }
+
+  /** One link alone brings what comes in. */
+  #endOverlap(link: Link): void {
+    this.#overlap = undefined;
+    link.handOverTo(this.#handler);
   }
 
   /** Resolves when the server has processed everything sent before, does not answer in time, or is lost. */

@@ -33,7 +33,7 @@ const MAX_HELD_BYTES = 64 * 1024 * 1024;
 export class Overlap {
   readonly fromOld: LinkHandler;
   readonly fromNew: LinkHandler;
-  readonly #handler: LinkHandler;
+  #handler: LinkHandler;
   /** How often each message has come on the old link but not yet on the new one. */
   readonly #seen = new Map<string, number>();
   readonly #held: Held[] = [];
@@ -47,19 +47,24 @@ export class Overlap {
     this.fromOld = {
       onMessage: (sid: number, buffer: Buffer, ...offsets: Offsets) => {
         this.#cameOnOld(keyOf(sid, buffer, offsets[0], offsets[5]));
-        handler.onMessage(sid, buffer, ...offsets);
+        this.#handler.onMessage(sid, buffer, ...offsets);
       },
-      onBatchEnd: () => handler.onBatchEnd(),
+      onBatchEnd: () => this.#handler.onBatchEnd(),
     };
     this.fromNew = {
       onMessage: (sid: number, buffer: Buffer, ...offsets: Offsets) => {
         const key = keyOf(sid, buffer, offsets[0], offsets[5]);
         if (this.#wasSeen(key)) return;
         if (this.#isHolding) this.#hold(key, sid, buffer, offsets);
-        else handler.onMessage(sid, buffer, ...offsets);
+        else this.#handler.onMessage(sid, buffer, ...offsets);
       },
-      onBatchEnd: () => handler.onBatchEnd(),
+      onBatchEnd: () => this.#handler.onBatchEnd(),
     };
+  }
+
+  /** From now on another handler gets what comes in. */
+  handOverTo(handler: LinkHandler): void {
+    this.#handler = handler;
   }
 
   /** Ends the old link's part. The held messages go through now. */

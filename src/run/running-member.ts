@@ -87,8 +87,6 @@ export class RunningMember extends Assembly<MemberNode> {
       logger: log,
       subjects: groupSubjects(config.clusterId, config.group.name),
       handler: {
-        onMessage: (...message) => member!.handler.onMessage(...message),
-        onBatchEnd: () => member!.handler.onBatchEnd(),
         onLinkUp: (link) => member!.handler.onLinkUp(link),
         onLinkDown: (reason) => member!.handler.onLinkDown(reason),
         onDrain: () => member!.handler.onDrain(),

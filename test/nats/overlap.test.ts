@@ -73,4 +73,18 @@ describe('two links, of which one replaces the other', () => {
     bring(overlap.fromNew, 'b 1', 0);
     assert.deepEqual(heard.texts, ['b 1', 'a 1', 'b 1']);
   });
+
+  it('bring all to the handler that is in turn, also what was held back for the one before', () => {
+    const before = new Heard();
+    const after = new Heard();
+    const overlap = new Overlap(before);
+    bring(overlap.fromOld, 'a 1', 0);
+    bring(overlap.fromNew, 'b 1', 0);
+    overlap.handOverTo(after);
+    bring(overlap.fromOld, 'a 2', 0);
+    overlap.end();
+    bring(overlap.fromNew, 'b 2', 0);
+    assert.deepEqual(before.texts, ['a 1']);
+    assert.deepEqual(after.texts, ['a 2', 'b 1', 'b 2']);
+  });
 });

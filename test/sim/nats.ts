@@ -1,4 +1,5 @@
 import type { TransportLink } from '../../src/group/talk/nats-transport.js';
+import { DROP_ALL, type LinkHandler } from '../../src/link/link-handler.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import type { SimProcess } from './process.js';
 import type { World } from './world.js';
@@ -209,12 +210,18 @@ export class SimConnection {
 export class SimLink implements TransportLink {
   readonly maxPayload = 1024 * 1024;
   readonly isCongested = false;
+  /** Gets what comes in. */
+  handler = DROP_ALL;
   readonly #connection: SimConnection;
   readonly #onMessage: (sid: number, message: SimMessage) => void;
 
   constructor(connection: SimConnection, onMessage: (sid: number, message: SimMessage) => void) {
     this.#connection = connection;
     this.#onMessage = onMessage;
+  }
+
+  handOverTo(handler: LinkHandler): void {
+    this.handler = handler;
   }
 
   subscribe(subject: string): number {

@@ -83,8 +83,9 @@ export class SimTransport implements NatsTransport {
       talk.subscribe(subjects.handover, () => this.#options.onHandOver());
       const data = new SimConnection(nats, server, process, (reason) => this.#lost(reason));
       this.#data = data;
-      this.link = new SimLink(data, (sid, message) => this.#hand(sid, message));
-      this.#options.handler().onLinkUp(this.link);
+      const link = new SimLink(data, (sid, message) => hand(link, sid, message));
+      this.link = link;
+      this.#options.handler().onLinkUp(link);
     });
   }
 
@@ -93,17 +94,6 @@ export class SimTransport implements NatsTransport {
     this.#talk?.close();
     this.#options.handler().onLinkDown(reason);
     this.#connect();
-  }
-
-  /** As the link does: one buffer, offsets into it, that are good during the call only. */
-  #hand(sid: number, { subject, reply, payload }: SimMessage): void {
-    const buffer = Buffer.concat([Buffer.from(subject), Buffer.from(reply), payload]);
-    const replyStart = Buffer.byteLength(subject);
-    const start = replyStart + Buffer.byteLength(reply);
-    const handler = this.#options.handler();
-    handler.onMessage(sid, buffer, 0, replyStart, replyStart, start, start, buffer.length);
-    buffer.fill(0x21);
-    handler.onBatchEnd();
   }
 
   #ping(inbox: string, timeoutMs: number): Promise<boolean> {
@@ -123,4 +113,14 @@ export class SimTransport implements NatsTransport {
       });
     });
   }
+}
+
+/** As the link does: one buffer, offsets into it, that are good during the call only. */
+function hand({ handler }: SimLink, sid: number, { subject, reply, payload }: SimMessage): void {
+  const buffer = Buffer.concat([Buffer.from(subject), Buffer.from(reply), payload]);
+  const replyStart = Buffer.byteLength(subject);
+  const start = replyStart + Buffer.byteLength(reply);
+  handler.onMessage(sid, buffer, 0, replyStart, replyStart, start, start, buffer.length);
+  buffer.fill(0x21);
+  handler.onBatchEnd();
 }

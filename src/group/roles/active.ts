@@ -1,6 +1,7 @@
 import type { Broker } from '../../broker/broker.js';
 import type { FsCalls } from '../../files/fs-calls.js';
 import { StoreError } from '../../files/store-error.js';
+import { DROP_ALL } from '../../link/link-handler.js';
 import { bugOf, isBug } from '../../util/bug.js';
 import { countsOf } from '../../util/counts.js';
 import type { MemberProblem } from '../report/member-problem.js';
@@ -247,6 +248,7 @@ export class Active {
     if (term === undefined || broker === undefined || term.isEnded) return 0;
     const buffer = this.#options.standby.takeBuffer(link);
     this.#servedLink = link;
+    link.handOverTo(broker);
     const up = broker.linkUp(link, buffer?.sids);
     const count = buffer?.replay(broker) ?? 0;
     // If it goes down meanwhile, the next link brings the next try.
@@ -257,6 +259,7 @@ export class Active {
   #leaveLink({ service }: Term): void {
     const { link } = this.#options.parts.transport;
     if (link !== undefined && link === this.#servedLink) {
+      link.handOverTo(DROP_ALL);
       for (const sid of service?.broker.sids ?? []) link.unsubscribe(sid);
     }
     this.#servedLink = undefined;

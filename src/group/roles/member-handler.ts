@@ -2,47 +2,12 @@ import { Bug } from '../../util/bug.js';
 import type { TransportHandler, TransportLink } from '../talk/nats-transport.js';
 import type { Member } from './member.js';
 
-/** Hands on what the NATS transport brings: to the broker, to the standby buffer, or to the member. */
+/** Hands on what the NATS transport tells. Messages of clients do not pass here: see `TransportLink.handOverTo`. */
 export class MemberHandler implements TransportHandler {
   readonly #member: Member;
 
   constructor(member: Member) {
     this.#member = member;
-  }
-
-  onMessage(
-    sid: number,
-    buffer: Buffer,
-    subjectStart: number,
-    subjectEnd: number,
-    replyStart: number,
-    replyEnd: number,
-    payloadStart: number,
-    payloadEnd: number,
-  ): void {
-    const { listener, broker } = this.#member;
-    if (listener !== undefined) {
-      try {
-        listener.keep(sid, buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
-      } catch (error) {
-        this.#member.broken(error);
-      }
-    } else {
-      broker?.onMessage(
-        sid,
-        buffer,
-        subjectStart,
-        subjectEnd,
-        replyStart,
-        replyEnd,
-        payloadStart,
-        payloadEnd,
-      );
-    }
-  }
-
-  onBatchEnd(): void {
-    if (this.#member.listener === undefined) this.#member.broker?.onBatchEnd();
   }
 
   onLinkUp(link: TransportLink): void {

@@ -25,7 +25,6 @@ import { otherServer } from './other-server.js';
 import { Pause } from './pause.js';
 import { Presence } from './presence.js';
 import { Standby } from './standby.js';
-import type { StandbyBuffer } from './standby-buffer.js';
 import { StoreCheck } from './store-check.js';
 
 /** Of the lease. */
@@ -405,11 +404,6 @@ export class Member {
   linkDown(reason: string): void {
     this.#standby.linkDown();
     this.#active.linkDown(reason);
-  }
-
-  /** Whoever takes what comes in on the link: undefined if nobody does. */
-  get listener(): StandbyBuffer | undefined {
-    return this.#standby.listener;
   }
 
   said(payload: Uint8Array): void {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock/clock.js';
-import type { LinkHandler } from '../../link/link-handler.js';
+import { DROP_ALL, type LinkHandler } from '../../link/link-handler.js';
 import type { TransportLink } from '../talk/nats-transport.js';
 
 interface Kept {
@@ -22,7 +22,7 @@ const MAX_BYTES = 32 * 1024 * 1024;
  * becomes then begins with what was said while nobody was there. What its predecessor took in all the same is recognised,
  * publishes by their guid; an acknowledgement can be taken twice.
  */
-export class StandbyBuffer {
+export class StandbyBuffer implements LinkHandler {
   /** Subscription ids by subject, for the broker to take over. */
   readonly sids: ReadonlyMap<string, number>;
   /** When the NATS server knows of it. Rejects if the link goes down. */
@@ -36,13 +36,13 @@ export class StandbyBuffer {
   constructor(link: TransportLink, subjects: readonly string[], clock: Clock) {
     this.link = link;
     this.#clock = clock;
+    link.handOverTo(this);
     this.sids = new Map(subjects.map((subject) => [subject, link.subscribe(subject)]));
     this.begun = link.flush();
     this.begun.catch(() => {});
   }
 
-  /** As `LinkHandler.onMessage`. */
-  keep(
+  onMessage(
     sid: number,
     buffer: Buffer,
     subjectStart: number,
@@ -72,6 +72,8 @@ export class StandbyBuffer {
     this.#forgetOld();
   }
 
+  onBatchEnd(): void {}
+
   /** Hands over what was kept, in order. Nothing is kept then. */
   replay(to: LinkHandler): number {
     this.#forgetOld();
@@ -86,6 +88,7 @@ export class StandbyBuffer {
 
   /** Not needed after all. */
   end(): void {
+    this.link.handOverTo(DROP_ALL);
     for (const sid of this.sids.values()) this.link.unsubscribe(sid);
     this.#kept.length = this.#first = this.#bytes = 0;
   }

@@ -34,11 +34,6 @@ export class Standby {
     this.#options = options;
   }
 
-  /** Whoever takes what comes in on the link: undefined if nobody does. */
-  get listener(): StandbyBuffer | undefined {
-    return this.#buffer;
-  }
-
   /** Why it cannot look: a mount that hangs throws nothing. */
   get hang(): string | undefined {
     const { clock, options, dir } = this.#options.parts;

@@ -1,4 +1,3 @@
-import type { CheckedLink } from '../../broker/check/self-check.js';
 import type { ClientPinger } from '../../broker/handlers/client-pinger.js';
 import { type Clock, systemClock } from '../../clock/clock.js';
 import type { NatsConfig } from '../../config/serve-config.js';
@@ -6,6 +5,7 @@ import type { Logger } from '../../log/logger.js';
 import { RateLimitedLog } from '../../log/rate-limited.js';
 import { NatsAttachment } from '../../nats/attachment.js';
 import type { ControlConnection, ControlMessage } from '../../nats/control-connection.js';
+import type { MovingLink } from '../../nats/moving-link.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { GroupSubjects } from './group-subjects.js';
 import type { NatsTransport, TransportHandler } from './nats-transport.js';
@@ -49,7 +49,6 @@ export class AttachedTransport implements NatsTransport {
       config: options.config,
       name: options.name,
       version: options.version,
-      handler,
       logger: options.logger,
       waitOnFirstConnect: true,
       onControlUp: (control) => this.#talk(control),
@@ -80,7 +79,7 @@ export class AttachedTransport implements NatsTransport {
     };
   }
 
-  get link(): CheckedLink | undefined {
+  get link(): MovingLink | undefined {
     return this.#attachment.link;
   }
 

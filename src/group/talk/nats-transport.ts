@@ -4,11 +4,13 @@ import type { LinkHandler } from '../../link/link-handler.js';
 
 /** A data link as a member uses it: it listens before it serves, and may stop listening. */
 export interface TransportLink extends BrokerLink {
+  /** From now on this handler gets what comes in. Before the first call, it is dropped. */
+  handOverTo(handler: LinkHandler): void;
   unsubscribe(sid: number): void;
 }
 
-/** What a member is told of its place. `LinkHandler`'s part comes from the data link. */
-export interface TransportHandler extends LinkHandler {
+/** What a member is told of its place. What comes in on a link goes to the link's own handler. */
+export interface TransportHandler {
   /** There is a link, with no subscriptions yet. */
   onLinkUp(link: TransportLink): void;
   /** It is gone, with what waited to be sent. */
