@@ -24,7 +24,10 @@ const floors = [
 const inside = new Map([
   ['group', ['roles', 'report', 'watch', 'talk']],
   ['broker', ['.', 'handlers', 'delivery', 'check', 'state']],
-  ['store', ['tools', 'file', 'memory', 'log', 'segments', 'blobs', 'journal', 'batch', 'room', 'format', 'types']],
+  [
+    'store',
+    ['tools', 'file', 'memory', 'log', 'segments', 'blobs', 'journal', 'batch', 'room', 'format', 'types'],
+  ],
 ]);
 
 /** These use less than their floor allows: a program that only publishes loads nothing of the broker. */

@@ -562,6 +562,39 @@ describe('the fence', () => {
     assert.equal(store.committed, store.gathering - 1);
   });
 
+  it('comes before a checkpoint removes what it replaces: a broker without the lease removes nothing', async (t) => {
+    const held: (() => void)[] = [];
+    const terms = new Terms(t);
+    const files = (folder: string): string[] => fs.readdirSync(`${terms.dir}/${folder}`).sort();
+    let checkpoints = Number.POSITIVE_INFINITY;
+    const opened = await terms.open({
+      ...SMALL,
+      fence: () =>
+        files('checkpoints').length > checkpoints
+          ? new Promise((resolve) => held.push(resolve))
+          : Promise.resolve(),
+    });
+    const { store, host } = opened;
+    const log = store.createLog('foo', NO_LIMITS);
+    log.append(pubMsg('foo', 'a'), 1);
+    await host.commit();
+    await checkpointed(opened);
+    const [former] = files('checkpoints');
+    checkpoints = 1;
+    log.append(pubMsg('foo', 'b'), 1);
+    await host.commit();
+    store.checkpoint();
+    await until(() => held.length > 0, 'the checkpoint is there, and waits for the fence');
+    assert.equal(files('checkpoints').length, 2);
+    assert.equal(files('checkpoints')[0], former);
+    checkpoints = Number.POSITIVE_INFINITY;
+    for (const pass of held) pass();
+    await until(() => !store.isCheckpointing, 'it is done');
+    assert.equal(files('checkpoints').length, 1);
+    assert.notEqual(files('checkpoints')[0], former);
+    await store.close();
+  });
+
   it('that fails is the end: nothing of the batch was ever said', async (t) => {
     const { store } = await new Terms(t).open({ fence: () => Promise.reject(new Error('taken over')) });
     const host = new TestHost(store);
