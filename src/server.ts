@@ -1,3 +1,5 @@
+// A broker inside another program, `import { startBroker } from 'stanchion/server'`.
+
 import { type BrokerOptions, embeddedConfig } from './config/embedded.js';
 import type { LogConfig } from './config/serve-config.js';
 import { createLogger, type Logger, silentLogger } from './log/logger.js';
@@ -12,14 +14,14 @@ export type { RunningBroker, StopReason } from './run/running-broker.js';
 const STDOUT = 1;
 
 /**
- * Starts a broker in this process, for tests and for programs that have one inside. It resolves when clients can connect; a member of
- * a group, when it serves or watches. It waits for NATS as long as that takes, or until `signal` gives it up. A signal that comes later
- * stops the broker, as `stop` does.
+ * Starts a broker in this process, for tests and for embedding. It resolves when clients can connect, or, with a group, when the
+ * member is active or standby. It waits for NATS without a limit, or until `signal` aborts. After the start, an abort stops the broker,
+ * as `stop` does.
  *
- * Nothing is logged unless `log`, `logLevel`, `logFormat` or `logFile` is given. Neither the environment nor signals are looked at.
+ * It logs nothing unless `log`, `logLevel`, `logFormat` or `logFile` is given. It reads neither the environment nor signals.
  *
- * @throws Error saying what is in the way: an option that cannot be, a port that is taken, a store that is held or damaged. The reason of
- *   the signal, once everything is closed again
+ * @throws ConfigError on an invalid option; Error saying what is in the way: a taken port, a store that is held or damaged; the signal's
+ *   reason, after everything is closed again
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
   const config = await embeddedConfig(options);
@@ -31,7 +33,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
     if (error === undefined) signal?.throwIfAborted();
     throw error ?? new Error('the broker was stopped before it was ready');
   });
-  // Which says why, where `ready` says only that it will not be.
+  // `stopped` says why the broker has stopped; `ready` only rejects.
   await Promise.race([broker.ready.catch(() => stopped), stopped]);
   return broker;
 }

@@ -1,37 +1,39 @@
+// Believed time: the time of day with doubts about a clock that jumps.
+
 import type { Clock } from './clock.js';
 
-/** Clocks that are apart by no more than this count as the same. */
+/** Clocks that differ by no more than this count as the same. */
 export const CLOCK_TOLERANCE_MS = 120_000;
-/** A clock that has jumped forward is believed after so long if nobody can say whether it is right. */
+/** A clock that has jumped forward is believed after this time if no other member can judge it. */
 const HOLD_MS = 3_600_000;
 
-/** What others say of this machine's clock: undefined if nobody can say. */
+/** What other members say of this machine's clock; undefined if none can judge it. */
 export type ClockVerdict = 'right' | 'wrong' | undefined;
 
 export interface BelievedTimeOptions {
   clock: Clock;
-  /** The clock of the machine has jumped, or is believed again. For the log. */
+  /** Logs that the clock of the machine has jumped, or is believed again. */
   warn: (message: string) => void;
-  /** Asked while the machine's clock is ahead of what is believed. Default: nobody can say. */
+  /** Called while the machine's clock is ahead of the believed time. Without it no other member can judge the clock. */
   verdict?: (() => ClockVerdict) | undefined;
 }
 
 /**
  * The time of day, as far as this process believes its machine's clock. A clock that jumps forward while the process runs is not
- * believed at once: time goes on at the pace of the monotonic clock until the clock is put right, others say that it is right, or
- * an hour has passed. A clock that jumps back is believed: it says less than before, and nothing is deleted by that.
+ * believed at once: time goes on at the pace of the monotonic clock until the clock is set right, other members say that it is right,
+ * or an hour has passed. A clock that jumps back is believed, since an earlier time deletes nothing.
  */
 export class BelievedTime {
   /** Nanoseconds since 1970, as of the last look. */
   ns: bigint;
   readonly #options: BelievedTimeOptions;
-  /** How far the machine's clock is ahead of what is believed. */
+  /** How far the machine's clock is ahead of the believed time. */
   #doubtMs = 0;
   #doubtSinceMs = 0;
-  /** How far the clock has been set back since the start: it may come back as far, and is believed. */
+  /** How far the clock has been set back since the start. A jump forward by no more than this is believed. */
   #setBackMs = 0;
   #lookedMs: number;
-  /** Of the machine, since it started. */
+  /** How long the machine has slept since it started. */
   #sleptMs: number | undefined;
 
   constructor(options: BelievedTimeOptions) {
@@ -46,18 +48,18 @@ export class BelievedTime {
     return Number(this.ns / 1_000_000n);
   }
 
-  /** How far the machine's clock is ahead of what is believed, milliseconds. */
+  /** How far the machine's clock is ahead of the believed time, in milliseconds. */
   get doubtMs(): number {
     return this.#doubtMs;
   }
 
-  /** What is wrong with the machine's clock, for people. */
+  /** The problem with the machine's clock, for people. */
   get problem(): string | undefined {
     if (this.#doubtMs === 0) return undefined;
     return `the clock of this machine has jumped forward by ${seconds(this.#doubtMs)}, and is not believed: the broker goes on with the time from before. Put it right (timedatectl, or date -u)`;
   }
 
-  /** Looks at the clocks. To be called at least every few seconds. */
+  /** Reads the clocks. Call it at least every few seconds. */
   look(): void {
     const { clock } = this.#options;
     const wallNs = clock.wallNs();
@@ -73,7 +75,7 @@ export class BelievedTime {
     this.ns = wallNs - nanoseconds(this.#doubtMs);
   }
 
-  /** The monotonic clock stands still while the machine sleeps, and the wall clock does not. */
+  /** Whether the machine has slept: then the monotonic clock has stood still, and the wall clock has not. */
   #hasSlept(ms: number): boolean {
     const formerMs = this.#sleptMs;
     this.#sleptMs = sleepOf(this.#options.clock);
@@ -126,7 +128,7 @@ export class BelievedTime {
     const why =
       answer === 'right'
         ? 'other members agree with it'
-        : 'it has stayed so for an hour, and nobody says otherwise';
+        : 'it has stayed so for an hour, and no member disagrees';
     warn(
       `The clock of this machine, which jumped forward by ${seconds(this.#doubtMs)}, is believed now: ${why}`,
     );
@@ -134,18 +136,18 @@ export class BelievedTime {
   }
 }
 
-/** @returns undefined where nobody knows */
+/** How long the machine has slept; undefined where that is unknown. */
 function sleepOf(clock: Clock): number | undefined {
   const uptimeMs = clock.uptimeMs?.();
   return uptimeMs === undefined ? undefined : uptimeMs - clock.monotonicMs();
 }
 
-/** Of a length in milliseconds. */
+/** A duration in milliseconds as nanoseconds. */
 export function nanoseconds(ms: number): bigint {
   return BigInt(Math.round(ms * 1e3)) * 1_000n;
 }
 
-/** A length for people, in seconds. */
+/** A duration in seconds, for people. */
 export function seconds(ms: number): string {
   return `${Math.round(ms / 1000)} s`;
 }

@@ -1,21 +1,19 @@
 import { uptime } from 'node:os';
 
-/**
- * Time, as the rest of the code sees it. It comes in from outside so that the simulator can own it.
- */
+/** Time and timers. The clock is passed in from outside, so that the simulator can control it. */
 export interface Clock {
   /** Milliseconds that only go forward, from an arbitrary start. For intervals and timers. */
   monotonicMs(): number;
-  /** Nanoseconds since 1970 (UTC). May jump with the system clock: whoever needs order keeps it himself. */
+  /** Nanoseconds since 1970 (UTC). They may jump with the system clock, in either direction. */
   wallNs(): bigint;
-  /** Milliseconds since the machine started, those in which it slept included. Not to be had everywhere. */
+  /** Milliseconds since the machine started, including sleep. Some systems do not have it. */
   uptimeMs?(): number;
-  /** Runs `callback` once after `delayMs`; the timer alone does not keep the process alive. */
+  /** Runs `callback` once after `delayMs`. The timer does not keep the process alive. */
   setTimer(delayMs: number, callback: () => void): Timer;
 }
 
 export interface Timer {
-  /** Idempotent. After it the callback does not run. */
+  /** Cancels the timer. Idempotent. */
   cancel(): void;
 }
 
@@ -31,8 +29,8 @@ export const systemClock: Clock = {
   },
 };
 
-// `Date.now()` alone has milliseconds only. The monotonic clock gives the digits below, and the wall clock
-// corrects it when the two drift apart (NTP, suspend).
+// `Date.now()` has only milliseconds. The monotonic clock supplies the lower digits, and the wall clock corrects it when the two drift
+// apart (NTP, suspend).
 const originNs = BigInt(Math.round(performance.timeOrigin * 1e6));
 const MAX_DRIFT_MS = 5;
 

@@ -1,16 +1,16 @@
 import type { Clock, Timer } from './clock.js';
 
-/** Something that wants to be woken. One object per owner, armed again and again: arming allocates nothing. */
+/** A timer of the wheel. Its owner arms the same object again and again, so that arming allocates nothing. */
 export interface WheelTimer {
-  /** Set by the wheel. The tick at which it is due; -1 when it is not armed. */
+  /** The tick at which it is due; -1 if it is not armed. The wheel sets it. */
   dueTick: number;
   /** Called once when due. It may arm itself again. */
   onTimer(nowMs: number): void;
 }
 
 /**
- * All timers of the broker on one real timer: ack waits, heartbeats, inactivity. Coarse on purpose (`tickMs`): a timer
- * fires at its time or up to one tick later, never earlier.
+ * Runs all timers of the broker on one real timer: ack waits, heartbeats, inactivity. It is coarse on purpose: a timer fires at its
+ * time or up to one tick (`tickMs`) later, never earlier.
  */
 export class TimerWheel {
   readonly #slots: Set<WheelTimer>[] = Array.from({ length: SLOTS }, () => new Set());
@@ -29,7 +29,7 @@ export class TimerWheel {
     this.#originMs = clock.monotonicMs();
   }
 
-  /** Arms, or moves, a timer. A delay below zero counts as zero. */
+  /** Arms or moves a timer. A delay below zero counts as zero. */
   arm(timer: WheelTimer, delayMs: number): void {
     this.disarm(timer);
     if (this.#isStopped) return;
@@ -49,7 +49,7 @@ export class TimerWheel {
     this.#count--;
   }
 
-  /** Forgets all timers, and takes no more. */
+  /** Disarms all timers for good. */
   stop(): void {
     this.#isStopped = true;
     for (const slot of this.#slots) {
@@ -74,7 +74,7 @@ export class TimerWheel {
     this.#realTick = Number.POSITIVE_INFINITY;
     const nowMs = this.#clock.monotonicMs();
     const nowTick = Math.floor((nowMs - this.#originMs) / this.#tickMs);
-    // After a long pause every slot is due once at most, however many ticks were missed.
+    // After a long pause each slot is visited only once, however many ticks were missed.
     const from = Math.max(this.#doneTick + 1, nowTick - SLOTS + 1);
     const due: WheelTimer[] = [];
     for (let tick = from; tick <= nowTick; tick++) {
@@ -83,7 +83,7 @@ export class TimerWheel {
     this.#doneTick = Math.max(this.#doneTick, nowTick);
     due.sort((a, b) => a.dueTick - b.dueTick);
     for (const timer of due) {
-      // A callback before it may have disarmed or moved it.
+      // An earlier callback may have disarmed or moved this timer.
       if (timer.dueTick < 0 || timer.dueTick > nowTick) continue;
       this.disarm(timer);
       timer.onTimer(nowMs);

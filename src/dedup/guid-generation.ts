@@ -1,5 +1,5 @@
 /*
- * A guid as a generation keeps it, and as a checkpoint has it:
+ * An entry for a guid, in a generation and in a checkpoint:
  *
  *   0  u32  id of the channel that the message is in
  *   4  u32  session of the publisher
@@ -7,32 +7,32 @@
  *   9       guid
  */
 export const GUID_HEADER_BYTES = 9;
-/** Room per guid, on average: a NUID, which all clients use, has 22 bytes. */
+/** Average room per guid: a NUID, which all clients use, has 22 bytes. */
 export const GUID_ENTRY_BYTES = GUID_HEADER_BYTES + 23;
-/** No channel has this id: for one that is not there yet. */
+/** An id for a channel that does not exist yet. */
 export const NO_CHANNEL = 0;
-/** Two i32: hash, and offset of the entry plus 1; 0 if free. (Signed: larger numbers would be objects on the heap.) */
+/** A slot has two i32: the hash, and the offset of the entry plus 1, or 0 if it is free. (Larger unsigned numbers would be heap objects.) */
 const SLOT_WORDS = 2;
-/** A mark is set after this many entries, or this much time. */
+/** A mark is set after this many entries, or after `MARK_MS`. */
 const MARK_ENTRIES = 1024;
 const MARK_MS = 1000;
 
-/** Guids of one stretch of time, as they are kept. */
+/** The entries of one stretch of time. */
 export interface GuidRun {
-  /** Timestamp of the first, ms since 1970. */
+  /** Timestamp of the first entry, in milliseconds since 1970. */
   ms: number;
-  /** Entries, one behind the other. */
+  /** The entries, one behind the other. */
   entries: Buffer;
 }
 
 /**
- * Guids in the order in which they came, found by session, channel and bytes: entries in one buffer, and a hash table of where they
- * lie. Open addressing, linear probing, at most half full. Nothing is ever taken out.
+ * Guids in the order in which they came, found by session, channel and bytes. The entries are in one buffer, and a hash table has their
+ * offsets: open addressing, linear probing, at most half full. No entry is ever removed.
  *
- * The table is brought up to date when somebody looks: it lies all over memory, and most guids are never looked for.
+ * The table is updated only by a search: its slots are scattered over memory, and most guids are never searched for.
  */
 export class GuidGeneration {
-  /** Timestamp of the first entry, ms since 1970. */
+  /** Timestamp of the first entry, in milliseconds since 1970. */
   firstMs = 0;
   count = 0;
   readonly capacity: number;
@@ -42,19 +42,19 @@ export class GuidGeneration {
   readonly #seed: number;
   #slots: Int32Array | undefined;
   readonly #mask: number;
-  /** Entries before it are in the table. */
+  /** The entries before this offset are in the table. */
   #indexed = 0;
-  /** The next mark comes with this entry, or at this time. */
+  /** The next mark is set at this entry, or at `nextMarkMs`. */
   #nextMarkCount = 0;
   #nextMarkMs = 0;
-  /** Where the search ended that found nothing. */
+  /** The free slot at which the last unsuccessful search has ended. */
   #freeSlot = 0;
-  /** Where stretches begin: timestamp of their first entry, and offset. */
+  /** The marks, where stretches begin: the timestamp and the offset of their first entry. */
   readonly #marks: { ms: number; count: number; offset: number }[] = [];
 
   /**
-   * @param capacity entries, a power of 2
-   * @param seed of the hash
+   * @param capacity limit of entries, a power of 2
+   * @param seed seed of the hash
    */
   constructor(capacity: number, seed: number) {
     this.capacity = capacity;
@@ -89,7 +89,7 @@ export class GuidGeneration {
     }
   }
 
-  /** It is not here, and there is room. */
+  /** Adds a guid that is not here. There must be room. */
   add(session: number, channelId: number, source: DataView, start: number, end: number, ms: number): void {
     const offset = this.#used;
     if (this.count === this.#nextMarkCount || ms >= this.#nextMarkMs) this.#mark(ms, offset);
@@ -105,7 +105,7 @@ export class GuidGeneration {
     this.count++;
   }
 
-  /** The same where the last search was for this guid, which spares looking for its place. */
+  /** Adds the guid of the last search, whose free slot is known. */
   addFound(
     hash: number,
     session: number,
@@ -124,7 +124,7 @@ export class GuidGeneration {
     this.#indexed = this.#used;
   }
 
-  /** The same guids with room for more. */
+  /** A copy with room for more guids. */
   grown(capacity: number): GuidGeneration {
     const larger = new GuidGeneration(capacity, this.#seed);
     larger.firstMs = this.firstMs;
@@ -153,7 +153,7 @@ export class GuidGeneration {
     this.#slots?.fill(0);
   }
 
-  /** The newest entries: those from `sinceMs` on, and not many more than `atMost`. Oldest first, valid until one is added. */
+  /** The newest entries, oldest first: those from `sinceMs` on, and not many more than `atMost`. They are valid until one is added. */
   runs(atMost: number, sinceMs: number): GuidRun[] {
     const runs: GuidRun[] = [];
     let end = this.#used;
@@ -226,7 +226,7 @@ export function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** Four bytes at a time: guids of one publisher differ in the last few, and every bit of the hash must show it. */
+/** Hashes four bytes at a time. The guids of one publisher differ in the last few bytes, which must affect every bit of the hash. */
 export function hashOf(seed: number, session: number, source: DataView, start: number, end: number): number {
   let hash = Math.imul(seed ^ session, 0x9e3779b1);
   hash ^= hash >>> 15;

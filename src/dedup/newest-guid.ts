@@ -1,10 +1,10 @@
-/** A NUID: 12 characters that a client keeps, and a number of 10 that grows, in digits that are in the order of their bytes. */
+/** A NUID has 12 characters that a client keeps, and a growing number of 10 digits, which are in the order of their bytes. */
 const NUID_BYTES = 22;
 const PREFIX_BYTES = 12;
 
 /**
- * The largest guid of one publisher that was ever remembered, of those with one prefix: what is larger is new, and need not be
- * looked for. Clients take guids from a NUID, so nearly all are; of others nothing is concluded.
+ * The largest guid of one publisher that was ever remembered, among those with one prefix. A larger guid is new, and needs no search.
+ * Clients take guids from a NUID, so this holds for nearly all; about other guids it says nothing.
  *
  * (Words are compared as signed numbers: any order will do, as long as it is always the same.)
  */
@@ -23,17 +23,17 @@ export class NewestGuid {
     this.#take(source, start);
   }
 
-  /** @returns undefined if it is no NUID */
+  /** @returns undefined if the guid is no NUID */
   static of(source: DataView, start: number, end: number): NewestGuid | undefined {
     return end - start === NUID_BYTES ? new NewestGuid(source, start) : undefined;
   }
 
-  /** Whether a guid is larger than all with its prefix that were noted. */
+  /** Whether a guid is larger than every remembered one with its prefix. */
   isBefore(source: DataView, start: number, end: number): boolean {
     return this.#hasPrefixOf(source, start, end) && this.#isLess(source, start);
   }
 
-  /** A guid is remembered. */
+  /** Notes a guid that is remembered. */
   note(source: DataView, start: number, end: number): void {
     if (this.isBefore(source, start, end)) this.#take(source, start);
   }

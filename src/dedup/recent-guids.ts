@@ -1,47 +1,46 @@
 import { GUID_HEADER_BYTES, GuidGeneration, type GuidRun, hashOf, viewOf } from './guid-generation.js';
 import { NewestGuid } from './newest-guid.js';
 
-/** For so long a guid is remembered at least, ms, as long as the bound on their number allows. */
+/** Least time for which a guid is remembered, unless `MAX_GUIDS` forbids it. */
 export const GUID_MEMORY_MS = 120_000;
-/** So many guids are remembered at most. */
+/** Limit of remembered guids. */
 export const MAX_GUIDS = 262_144;
-/** So many, and not many more, go into a checkpoint. What came later is in the journal behind it. */
+/** Limit of guids in a checkpoint, give or take a few. Later guids are in the journal behind it. */
 export const MAX_CHECKPOINT_GUIDS = 65_536;
-/** A longer guid is not kept, as in the message's record. */
+/** A longer guid is not kept, here as in the message's record. */
 const MAX_GUID_BYTES = 255;
 const FIRST_CAPACITY = 1024;
 const EMPTY: Buffer = Buffer.alloc(0);
 
 /**
- * The guids that were stored not long ago, by publisher and channel: a message that comes again under its guid is told from a new one.
- * Compared byte by byte: taking one message for another would lose it.
+ * The guids of recently stored messages, by publisher and channel, by which a repeated message is recognized. They are compared byte by
+ * byte, since taking one message for another would lose it.
  *
- * Two generations. The present one grows up to half of the bound; when that is full, or spans `GUID_MEMORY_MS`, it becomes
- * the one before, and the one before is forgotten. So between one and two of these times are remembered, and memory goes
- * back when less is published.
+ * There are two generations. When the present one has half of `maxGuids`, or spans `GUID_MEMORY_MS`, it becomes the generation before,
+ * which is forgotten. So guids are remembered for one to two of these times, and memory shrinks when less is published.
  *
- * A guid that is larger than all that its publisher has had is new without looking (see NewestGuid): looking is the dearest
- * part of a publish, since the tables are larger than the processor's caches.
+ * A guid that is larger than all of its publisher's is new without a search (see NewestGuid). A search is the most expensive part of a
+ * publish, since the tables are larger than the processor's caches.
  */
 export class RecentGuids {
   #present: GuidGeneration;
   #before: GuidGeneration | undefined;
   #newestMs = 0;
   #fill: ((guids: RecentGuids) => void) | undefined;
-  /** Of each publisher, since it was first seen; nothing that is remembered of it may be missing here. */
+  /** The newest guid of each publisher. It must cover every remembered guid of the publisher. */
   readonly #newest = new Map<number, NewestGuid>();
   #lastSession = -1;
   #lastNewest: NewestGuid | undefined;
-  /** Of what `has` last looked for; undefined if it was new without looking. */
+  /** The hash of the guid of the last `has`; undefined if the guid was new without a search. */
   #hash: number | undefined;
-  /** What was last looked into: reads of words through a view cost a third of those of bytes. */
+  /** The last buffer. Its view is kept, since reading words through a view takes a third of the time of reading bytes. */
   #source = EMPTY;
   #view = viewOf(EMPTY);
   readonly #seed: number;
   readonly #maxCapacity: number;
 
   /**
-   * @param seed makes the order of slots unpredictable to whoever chooses the guids
+   * @param seed makes the order of slots unpredictable for clients, which choose the guids
    * @param maxGuids a power of 2
    */
   constructor(seed: number, maxGuids = MAX_GUIDS) {
@@ -76,9 +75,9 @@ export class RecentGuids {
   }
 
   /**
-   * Remembers the guid that `has` has just denied.
+   * Remembers the guid for which `has` has just returned false.
    *
-   * @param ms timestamp of its message, ms since 1970; it never goes back
+   * @param ms timestamp of its message, in milliseconds since 1970; it never goes back
    */
   add(session: number, channelId: number, start: number, end: number, ms: number): void {
     const size = end - start;
@@ -97,7 +96,7 @@ export class RecentGuids {
     else this.#begin(session, start, end);
   }
 
-  /** Its connection is over, and its session never comes again. */
+  /** Forgets a publisher whose connection is over: its session never comes again. */
   forget(session: number): void {
     this.#newest.delete(session);
     if (session === this.#lastSession) this.#lastSession = -1;
@@ -108,7 +107,7 @@ export class RecentGuids {
     if (!this.has(session, channelId, source, start, end)) this.add(session, channelId, start, end, ms);
   }
 
-  /** What recovery has found is entered by `enter`, or when it is first needed: opening a store does not wait for it. */
+  /** Sets the guids that recovery has found. `enter` enters them, or the first use does, so that opening a store does not wait. */
   enterLater(fill: (guids: RecentGuids) => void): void {
     this.#fill = fill;
   }
@@ -118,12 +117,12 @@ export class RecentGuids {
     if (fill === undefined) return;
     this.#fill = undefined;
     fill(this);
-    // Not to keep a whole journal.
+    // The last buffer is let go: it may be a whole journal.
     this.#source = EMPTY;
     this.#view = viewOf(EMPTY);
   }
 
-  /** So many are about to be restored: growing step by step would take as long as entering them. */
+  /** Makes room for guids that are about to be restored: growing step by step would take as long as entering them. */
   reserve(guids: number): void {
     if (this.#present.count > 0) return;
     let capacity = FIRST_CAPACITY;
@@ -131,7 +130,7 @@ export class RecentGuids {
     this.#present = new GuidGeneration(capacity, this.#seed);
   }
 
-  /** @throws RangeError if the entries are not whole */
+  /** Remembers the guids of a checkpoint. @throws RangeError if an entry is cut off */
   restoreRun({ ms, entries }: GuidRun): void {
     const view = viewOf(entries);
     for (let at = 0; at < entries.length; ) {
@@ -144,7 +143,7 @@ export class RecentGuids {
     }
   }
 
-  /** What a checkpoint should keep, oldest first. Valid until a guid is added. */
+  /** The guids for a checkpoint, oldest first. They are valid until a guid is added. */
   runs(): GuidRun[] {
     this.enter();
     const sinceMs = this.#newestMs - GUID_MEMORY_MS;
@@ -153,7 +152,7 @@ export class RecentGuids {
     return left > 0 && this.#before !== undefined ? [...this.#before.runs(left, sinceMs), ...runs] : runs;
   }
 
-  /** With the first guid of a publisher: its prefix is the one that counts. */
+  /** Begins with the first guid of a publisher, whose prefix is the one that counts. */
   #begin(session: number, start: number, end: number): void {
     const newest = NewestGuid.of(this.#view, start, end);
     if (newest === undefined) return;

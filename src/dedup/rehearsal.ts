@@ -6,10 +6,10 @@ const GUIDS = 4096;
 const GUID_BYTES = 22;
 
 /**
- * Enters guids that nobody sent in tables that nobody reads. A takeover enters tens of thousands before it answers its first
- * publish, in a process that has never done so: 35 ms then, and 15 ms once the code has been compiled for what it is given.
+ * Warms up the code that enters guids, with made-up guids and unused tables. A takeover enters tens of thousands of guids before it
+ * answers its first publish: this takes 35 ms in a process that has never done it, and 15 ms after the compiler has optimized the code.
  *
- * @param defer runs a callback soon, after what else is due: a round takes some 3 ms
+ * @param defer runs a callback soon, after other due work; a round takes some 3 ms
  */
 export function rehearseGuids(defer: (callback: () => void) => void): void {
   const size = GUID_HEADER_BYTES + GUID_BYTES;

@@ -1,6 +1,8 @@
+// Reads and writes of whole files, made of the calls in `StoreFs`.
+
 import type { StoreFile, StoreFs } from './fs.js';
 
-/** Writes all of `buffer[start, end)`, however many writes it takes. */
+/** Writes all of `buffer[start, end)`, with as many writes as it takes. */
 export async function writeAll(
   file: StoreFile,
   buffer: Buffer,
@@ -19,7 +21,7 @@ export async function writeAll(
   }
 }
 
-/** The whole content of a file. */
+/** Reads a whole file. */
 export async function readWhole(fs: StoreFs, path: string): Promise<Buffer> {
   const file = await fs.open(path, 'read');
   try {
@@ -32,10 +34,10 @@ export async function readWhole(fs: StoreFs, path: string): Promise<Buffer> {
 }
 
 const PIECE_BYTES = 1024 * 1024;
-/** A mebibyte of nothing. */
+/** A mebibyte of zeros. */
 export const ZEROS = Buffer.alloc(PIECE_BYTES);
 
-/** Puts zeros there, synced step by step, so that batches written meanwhile do not wait behind one large sync. */
+/** Writes zeros, and syncs step by step, so that other writes do not wait behind one large sync. */
 export async function writeZeros(file: StoreFile, start: number, end: number): Promise<void> {
   for (let at = start; at < end; at += ZEROS.length) {
     await writeAll(file, ZEROS, 0, Math.min(ZEROS.length, end - at), at);
@@ -44,8 +46,8 @@ export async function writeZeros(file: StoreFile, start: number, end: number): P
 }
 
 /**
- * The content of a file up to where nothing but zeros follow, and some of these: the last record may end in zeros. Preallocated room
- * costs no memory then.
+ * Reads a file up to the point from which there are only zeros, so that preallocated room takes no memory. Some of the zeros are
+ * included, since the last record may end in zeros.
  */
 export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
   const file = await fs.open(path, 'read');
@@ -60,7 +62,7 @@ export async function readUsed(fs: StoreFs, path: string): Promise<Buffer> {
       isZero = isAllZero(buffer, used, used + bytes);
       used += bytes;
     }
-    // Something may have been written behind a hole. Then all of it counts.
+    // Something may have been written behind a hole. Then the whole file counts.
     const piece = Buffer.allocUnsafe(PIECE_BYTES);
     for (let at = used; isZero && at < buffer.length; at += PIECE_BYTES) {
       const bytes = await file.read(piece, 0, Math.min(PIECE_BYTES, buffer.length - at), at);
@@ -78,7 +80,7 @@ function isAllZero(buffer: Buffer, start: number, end: number): boolean {
   return buffer.subarray(start, end).equals(ZEROS.subarray(0, end - start));
 }
 
-/** Makes a file, synced. Nothing is left of it if that fails. */
+/** Creates a file, and syncs it. If that fails, the file is removed. */
 export async function writeFile(fs: StoreFs, path: string, content: Buffer): Promise<void> {
   try {
     const file = await fs.open(path, 'create');
@@ -94,7 +96,7 @@ export async function writeFile(fs: StoreFs, path: string, content: Buffer): Pro
   }
 }
 
-/** Gives `path` this content all at once, durably: a temporary file, synced, renamed, its directory synced. */
+/** Replaces the content of `path` atomically and durably: by a temporary file that is synced and renamed, and a sync of its directory. */
 export async function writeAtomically(
   fs: StoreFs,
   directory: string,
@@ -108,14 +110,14 @@ export async function writeAtomically(
     await writeAndClose(file, parts);
     await fs.rename(temporary, `${directory}/${name}`);
   } catch (error) {
-    // What is half written takes room that may be all there is.
+    // A half-written file may take the last free room.
     await removeIfThere(fs, temporary).catch(() => {});
     throw error;
   }
   await fs.syncDirectory(directory);
 }
 
-/** The same over a file that is there, which must be as large: it takes no room. */
+/** Does the same through an existing file of at least that size, which needs no free room. */
 export async function writeOver(
   fs: StoreFs,
   path: string,
@@ -129,7 +131,7 @@ export async function writeOver(
   await fs.syncDirectory(directory);
 }
 
-/** From its beginning, durably. */
+/** Overwrites a file from its beginning, durably. */
 async function writeAndClose(file: StoreFile, parts: readonly Buffer[]): Promise<void> {
   try {
     let position = 0;
@@ -143,7 +145,7 @@ async function writeAndClose(file: StoreFile, parts: readonly Buffer[]): Promise
   }
 }
 
-/** A file that someone else has removed is removed. */
+/** Removes a file. It is no error if another process has removed it. */
 export async function removeIfThere(fs: StoreFs, path: string): Promise<void> {
   try {
     await fs.unlink(path);

@@ -1,10 +1,10 @@
-/** A file of the store, by the term that wrote it and its number in that term, from 1. */
+/** Identifies a file of the store: the epoch of the term that wrote it, and its number in that term, from 1. */
 export interface FileId {
   epoch: number;
   number: number;
 }
 
-/** What a file is for. */
+/** The kind of a file. */
 export type Extension = 'log' | 'seg' | 'ckpt';
 
 const NAME = /^(\d{8,10})\.(\d{6,10})\.(log|seg|ckpt)$/;
@@ -25,7 +25,7 @@ export function checkpointName(id: FileId): string {
   return fileName(id, 'ckpt');
 }
 
-/** The files with this extension, oldest first; whatever else lies there is left out. */
+/** The files with this extension, oldest first. Other names are ignored. */
 export function parseNames(names: readonly string[], extension: Extension): FileId[] {
   const ids: FileId[] = [];
   for (const candidate of names) {

@@ -8,18 +8,18 @@ export interface FsCall {
   readonly path: string;
 }
 
-/** What one call reads at most: a long read that goes on is many calls that end. */
+/** Limit of one read: a long read is split into many calls, whose ends show that it makes progress. */
 const PIECE_BYTES = 1024 * 1024;
 
 /**
- * The calls that one user makes to a file system: whether they end or hang, and who has the last word. A call cannot be taken
- * back, but once they are refused none begins, and what one that ends late has brought is not told.
+ * Watches the calls of one user to a file system: whether they end or hang. A call cannot be taken back. But after `refuse` no call
+ * begins, and the result of one that ends late is dropped.
  */
 export class FsCalls {
   readonly #clock: Clock;
-  /** Oldest first. */
+  /** The calls under way, oldest first. */
   readonly #underWay = new Set<FsCall>();
-  /** When one ended last, or the first of those that are under way began: whichever was later. */
+  /** The time of the last end of a call, or of the beginning of the first call under way, whichever was later. */
   #movedMs = 0;
   #isRefused = false;
 
@@ -27,7 +27,7 @@ export class FsCalls {
     this.#clock = clock;
   }
 
-  /** The same file system, its calls counted here. */
+  /** The same file system, with its calls watched here. */
   count(inner: StoreFs): StoreFs {
     return new CountedFs(inner, this);
   }
@@ -40,12 +40,12 @@ export class FsCalls {
     return undefined;
   }
 
-  /** From now on nothing is done but to close files. */
+  /** Refuses all calls from now on, except closing files. */
   refuse(): void {
     this.#isRefused = true;
   }
 
-  /** @throws StoreError `closed` if it is refused, before or meanwhile */
+  /** Runs a call. @throws StoreError `closed` if calls are refused, before or during the call */
   async run<T>(operation: string, path: string, call: () => Promise<T>): Promise<T> {
     this.check(path);
     const result = await this.track(operation, path, call);
@@ -53,7 +53,7 @@ export class FsCalls {
     return result;
   }
 
-  /** The same, and never refused. */
+  /** Runs a call that is never refused. */
   async track<T>(operation: string, path: string, call: () => Promise<T>): Promise<T> {
     const underWay = { operation, path };
     if (this.#underWay.size === 0) this.#movedMs = this.#clock.monotonicMs();
@@ -68,11 +68,11 @@ export class FsCalls {
 
   /** @throws StoreError `closed` if calls are refused */
   check(path: string): void {
-    if (this.#isRefused) throw new StoreError('closed', `${path} is not used any more: it was given up`);
+    if (this.#isRefused) throw new StoreError('closed', `${path} is no longer used: it was given up`);
   }
 }
 
-/** The file behind one that is counted: for whoever goes on with it uncounted. */
+/** The file behind a watched one, for use without being watched. */
 export function uncounted(file: StoreFile): StoreFile {
   return file instanceof CountedFile ? file.inner : file;
 }

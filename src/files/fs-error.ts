@@ -10,13 +10,13 @@ const UNNAMED = new Map<number | undefined, readonly [code: string, text: string
   [EUCLEAN, ['EUCLEAN', 'structure needs cleaning']],
 ]);
 
-/** As Node has it, or as the kernel does where Node has none. */
+/** The name of an error code: from Node, or from the kernel where Node has none. */
 export function errorCode(error: unknown): string | undefined {
   const { code, errno } = (error ?? {}) as NodeJS.ErrnoException;
   return (errno === undefined ? undefined : UNNAMED.get(-errno)?.[0]) ?? code;
 }
 
-/** The error of a call to `path`, with the name and the path that Node may have left out. Changes the error it is given. */
+/** Adds to the error of a call the name and the path, which Node may have left out. It changes and returns the given error. */
 export function fsError(error: NodeJS.ErrnoException, path: string): NodeJS.ErrnoException {
   const unnamed = error.errno === undefined ? undefined : UNNAMED.get(-error.errno);
   if (unnamed === undefined && error.path !== undefined) return error;

@@ -1,10 +1,12 @@
+// The file system: the interface that the store uses, and its implementation on Node.
+
 import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { fsError } from './fs-error.js';
 
 /** An open file. Positions and lengths are in bytes. */
 export interface StoreFile {
-  /** May write less than asked, as write(2) does. A callback, since a promise per batch costs. */
+  /** Writes a part or all of the bytes, as write(2) does. It takes a callback, since a promise per batch is expensive. */
   write(
     buffer: Buffer,
     start: number,
@@ -12,57 +14,57 @@ export interface StoreFile {
     position: number,
     done: (error: Error | null, written: number) => void,
   ): void;
-  /** @returns bytes read; less than asked at the end of the file only */
+  /** @returns the number of bytes read, which is less than requested only at the end of the file */
   read(buffer: Buffer, start: number, end: number, position: number): Promise<number>;
-  /** Bytes, as the open file has them: opening makes a network mount ask the server, looking at a path may not. */
+  /** The size of the open file. A network mount asks its server when a file is opened, but perhaps not for the status of a path. */
   size(): Promise<number>;
   sync(): Promise<void>;
-  /** When it was last written, nanoseconds since 1970, by the clock of whoever keeps the file system. Not to be had everywhere. */
+  /** The time of the last write, in nanoseconds since 1970, by the clock of the file system's server. Some file systems do not have it. */
   writtenNs?(): Promise<bigint>;
-  /** Cuts what is behind so many bytes. Durable with the next sync. */
+  /** Cuts the file to this size. It is durable with the next sync. */
   truncate(bytes: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `create` must not exist, the others must. With `durable`, a write that has ended is durable (O_DSYNC). */
+/** With `create` the file must not exist, with the others it must. With `durable` a completed write is durable (O_DSYNC). */
 export type OpenMode = 'read' | 'create' | 'write' | 'durable';
 
 export interface FileStatus {
   bytes: number;
   isDirectory: boolean;
-  /** No other file of the device has the same number, as long as this one is there or open. */
+  /** Unique among the files of the device, as long as the file exists or is open. */
   inode: bigint;
-  /** Of the mount, as this machine numbers it. */
+  /** This machine's number for the mount. */
   device: bigint;
 }
 
 /**
- * All that the store asks of a file system; nothing else of the store touches one. Errors are those of Node, with their
+ * The calls to a file system that the store makes. The store touches files only through it. Errors are those of Node, with their
  * `code` and the path.
  */
 export interface StoreFs {
   open(path: string, mode: OpenMode): Promise<StoreFile>;
-  /** For the rare case that an append needs what is only on disk. Opens, reads, closes. */
+  /** Opens, reads and closes a file, for the rare append that needs bytes from the disk. */
   readSync(path: string, buffer: Buffer, start: number, end: number, position: number): number;
-  /** Atomic. Replaces a file at `to`; `ENOENT` if `from` is not there. */
+  /** Renames atomically, and replaces a file at `to`. `ENOENT` if `from` does not exist. */
   rename(from: string, to: string): Promise<void>;
-  /** The same at once, where that is to be had: for a thread that may wait, or that knows it to be a matter of microseconds here. */
+  /** Renames synchronously, where that is possible: for a thread that may wait, or a file system on which it takes microseconds. */
   renameSync?(from: string, to: string): void;
-  /** Atomic. Gives a file a second name; `EEXIST` if that is there. */
+  /** Gives a file a second name, atomically. `EEXIST` if the name exists. */
   link(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
-  /** With its parents; no error if it is there. */
+  /** Makes a folder and its parents. It is no error if it exists. */
   makeDirectory(path: string): Promise<void>;
   removeDirectory(path: string): Promise<void>;
-  /** Names, in any order. */
+  /** The names in a folder, in any order. */
   list(path: string): Promise<string[]>;
-  /** The same at once, as `renameSync`. */
+  /** Lists synchronously, under the conditions of `renameSync`. */
   listSync?(path: string): string[];
-  /** `undefined` if there is nothing. */
+  /** `undefined` if the path does not exist. */
   status(path: string): Promise<FileStatus | undefined>;
-  /** Bytes that are free where the folder is, as far as that can be told. A hint: a quota may have fewer. */
+  /** The free bytes of the folder's file system. This is a hint, since a quota may allow fewer. */
   freeBytes?(path: string): Promise<number>;
-  /** Makes created, renamed and removed names in it durable. */
+  /** Makes created, renamed and removed names in a folder durable. */
   syncDirectory(path: string): Promise<void>;
 }
 
@@ -152,7 +154,7 @@ function openFd(path: string, flags: number): Promise<number> {
   );
 }
 
-/** What was asked of the path, with what Node leaves out of its error. */
+/** Runs a call on a path, and completes its error. */
 function named<T>(path: string, call: Promise<T>): Promise<T> {
   return call.catch((error: Error) => {
     throw fsError(error, path);
@@ -187,7 +189,7 @@ async function makeOne(path: string): Promise<void> {
     await named(path, fs.promises.mkdir(path, { mode: 0o750 }));
   } catch (error) {
     const found = await nodeFs.status(path).catch(() => undefined);
-    // A mount may remember that there was nothing, though the server says that it is there.
+    // A mount may have cached that the name did not exist, though the server has it now.
     const isThere = found?.isDirectory ?? (error as NodeJS.ErrnoException).code === 'EEXIST';
     if (!isThere) throw error;
   }
@@ -202,7 +204,7 @@ export const nodeFs: StoreFs = {
   renameSync: (from, to) => namedSync(from, () => fs.renameSync(from, to)),
   link: (from, to) => named(from, fs.promises.link(from, to)),
   unlink: (path) => named(path, fs.promises.unlink(path)),
-  // Not by `recursive`, which says ENOENT where there is no room, and never ends where nothing can be made, as in /proc.
+  // `recursive` would not do: it reports ENOENT without room, and never ends where nothing can be made, as in /proc.
   makeDirectory: async (path) => {
     try {
       await makeOne(path);
@@ -246,7 +248,7 @@ export const nodeFs: StoreFs = {
   },
 };
 
-/** The same, with every sync left out: for `--file-sync=false`. */
+/** The same file system without syncs, for `--file-sync=false`. */
 export function withoutSync(inner: StoreFs): StoreFs {
   return {
     ...inner,

@@ -1,16 +1,16 @@
 import type { StoreFs } from './fs.js';
 
-/** In a block of ext4's inode table: files made one after the other are neighbours there. */
+/** Inodes per block of ext4's inode table. Files made one after the other are neighbours there. */
 const NEIGHBOURS = 16;
-/** The lowest numbers that are free are given out first, so these come to the files that are made next. */
+/** ext4 takes the lowest free inodes first, so these go to the next files. */
 const BELOW = 48;
 
 /**
- * Makes something whose inodes share no block of the inode table with the files made after it, as long as these are few.
- * ext4 without a journal, as small virtual machines have it, writes that block at each sync of a file if anything in it
- * has changed: a term next to the journal, renamed after each batch, would make each sync a quarter slower.
+ * Runs `make`, whose files get inodes in blocks that the next few files do not share. ext4 without a journal, which small virtual
+ * machines often have, writes such a block at each sync of a file if any inode in it has changed. A lease next to the store's journal,
+ * renamed after each batch, would make each sync a quarter slower.
  *
- * @param room a directory to be made for that time
+ * @param room path of a temporary folder that it makes
  */
 export async function makeApart<T>(fs: StoreFs, room: string, make: () => Promise<T>): Promise<T> {
   const fillers: string[] = [];

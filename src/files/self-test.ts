@@ -6,17 +6,17 @@ import { isMissing, isNoSpace, StoreError } from './store-error.js';
 const ATTEMPTS = 3;
 const NAME = /^self-test\.(\d+)\./;
 
-/** A file or folder that a self-test made, or left behind when its process died. */
+/** A file or folder of a self-test, perhaps left behind by a process that died. */
 export function isSelfTestFile(name: string): boolean {
   return NAME.test(name);
 }
 
 /**
- * Tries what the store's safety rests on: creating and linking only what is not there, renaming files and folders
- * atomically from an exact name, never onto a folder that holds something, writing durably, reading back what was written,
- * listing what is there.
+ * Tests the file system for what the safety of the store depends on: creating and linking only names that do not exist; renaming
+ * files and folders atomically from an exact name, and never onto a folder that is not empty; writing durably; reading back what was
+ * written; listing names.
  *
- * @param unique makes its names this process's own: several may test at once
+ * @param unique makes the names unique, since several processes may test at once
  * @throws StoreError `unsupported`, `no-space`
  */
 export async function testFileSystem(fs: StoreFs, dir: string, epoch: number, unique: string): Promise<void> {
@@ -25,8 +25,8 @@ export async function testFileSystem(fs: StoreFs, dir: string, epoch: number, un
     try {
       return await testOnce(fs, dir, `self-test.${epoch}.${unique}.${attempt}`);
     } catch (error) {
-      // A network file system may do a thing, lose its answer, and ask again: that looks as if it could not do it. And
-      // a member of a later epoch may have taken the files for left over.
+      // A network file system may do a call, lose its answer and repeat it, which looks like a failed test. Also, a member of a later
+      // epoch may have removed the files as left over.
       if (attempt === ATTEMPTS || (error instanceof StoreError && error.code === 'no-space')) throw error;
     }
   }
@@ -85,7 +85,7 @@ async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void
   if (!read.equals(Buffer.concat([written, written]))) throw cannot(dir, 'give back what was written');
 }
 
-/** The lease's folder is born with its file inside, and must not replace one that is there. */
+/** Tests renaming a folder: the lease's folder is made with its file inside, and must not replace an existing one. */
 async function testFolders(fs: StoreFs, dir: string, prefix: string): Promise<void> {
   for (const name of ['d', 'e']) {
     await attempt(dir, 'make a folder', () => fs.makeDirectory(`${dir}/${prefix}.${name}`));
@@ -100,7 +100,7 @@ async function testFolders(fs: StoreFs, dir: string, prefix: string): Promise<vo
   if (moved.length !== 1) throw cannot(dir, 'keep what is in a folder when the folder is renamed');
 }
 
-/** Of processes that died in a test. Those of this epoch may belong to one that is at it. */
+/** Removes the files of processes that died in a test. Those of this epoch may belong to a test that is running. */
 async function removeLeftOvers(fs: StoreFs, dir: string, epoch: number): Promise<void> {
   for (const name of await fs.list(dir)) {
     const match = NAME.exec(name);
@@ -120,7 +120,7 @@ async function attempt<T>(dir: string, what: string, work: () => Promise<T>): Pr
   }
 }
 
-/** How file systems say that they do not do such things; anything else is problem of another kind. */
+/** The error codes with which file systems refuse an unsupported call. Any other code is another kind of problem. */
 const REFUSALS = new Set([
   'EINVAL',
   'ENOSYS',

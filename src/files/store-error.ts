@@ -1,6 +1,6 @@
 import { errorCode } from './fs-error.js';
 
-/** What kind of problem, for callers that act on it. The message is for people and says what to do. */
+/** The kind of a problem, for callers that react to it. The message is for people, and says what to do. */
 export type StoreErrorCode =
   | 'damaged'
   | 'foreign'
@@ -22,10 +22,10 @@ export class StoreError extends Error {
   }
 }
 
-/** Damage is told with file and offset, and nothing is changed. */
+/** Damage in a file, with its offset. Nothing was changed. */
 export class DamageError extends StoreError {
   readonly path: string;
-  /** Bytes from the beginning of the file. */
+  /** Offset in bytes from the beginning of the file. */
   readonly offset: number;
   readonly what: string;
 
@@ -33,7 +33,7 @@ export class DamageError extends StoreError {
     super(
       'damaged',
       `${path} is damaged at byte ${offset}: ${what}. Nothing was changed. Restore the store's directory from a copy, ` +
-        'or take out what is damaged: "stanchion store repair --dry-run" tells what that costs (docs/damage.md)',
+        'or remove the damaged parts: "stanchion store repair --dry-run" shows what that would lose (docs/damage.md)',
     );
     this.path = path;
     this.offset = offset;
@@ -47,7 +47,7 @@ export function damaged(path: string, offset: number, what: string): DamageError
 
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** No room on the device, quota used up, or file too large: passes when someone makes room. */
+/** Whether the device is full, the quota used up, or the file too large: this passes when someone makes room. */
 export function isNoSpace(error: unknown): boolean {
   const code = errorCode(error);
   return code !== undefined && NO_SPACE.has(code);
@@ -57,12 +57,12 @@ export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT';
 }
 
-/** The device, or the server of the mount, does not give what is stored there. */
+/** Whether the device, or the server of the mount, cannot read what is stored there. */
 export function isUnreadable(error: unknown): boolean {
   return errorCode(error) === 'EIO';
 }
 
-/** Somebody else has removed the file: before it was opened, or, as a network mount says it, while it was open. */
+/** Whether another process has removed the file: before it was opened, or while it was open, as a network mount reports it. */
 export function isGone(error: unknown): boolean {
   return isMissing(error) || errorCode(error) === 'ESTALE';
 }

@@ -6,22 +6,22 @@ import { parseServerInfo, type ServerInfo } from './server-info.js';
 
 /** The server to connect to, and how. */
 export interface LinkTarget {
-  /** By this name its certificate is known. */
+  /** The name of the server, also in its certificate. */
   host: string;
   port: number;
-  /** Undefined: any that the system finds for the name. */
+  /** Undefined for an address that the system finds for the name. */
   address?: string | undefined;
-  /** Set: only with TLS. Unset: with TLS (and the authorities that Node trusts) if the server has it, as the `nats` package does. */
+  /** If set, TLS is required. If not, TLS is used (with the authorities that Node trusts) if the server has it, as in the `nats` package. */
   tls?: tls.ConnectionOptions | undefined;
-  /** The server begins with the TLS handshake, before its INFO (`handshake_first`). */
+  /** Whether the server begins with the TLS handshake, before its INFO (`handshake_first`). */
   tlsFirst?: boolean | undefined;
-  /** Further fields of CONNECT for this server: user and password, or a signature of `info.nonce`; name, version. */
+  /** More fields of CONNECT for this server: user and password, or a signature of `info.nonce`; name, version. */
   connectFields?: ((info: ServerInfo) => Record<string, unknown>) | undefined;
-  /** For everything until the server has taken the credentials. */
+  /** Limit for connecting, until the server has accepted the credentials. */
   connectTimeoutMs: number;
 }
 
-/** Where bytes that arrive go: `free` is the place for the next ones, `filled` tells how many came. */
+/** Receives the bytes of a socket: `free` is the memory for the next ones, and `filled` is called with their number. */
 export interface ByteSink {
   readonly free: Buffer;
   filled(byteCount: number): void;
@@ -29,24 +29,24 @@ export interface ByteSink {
 
 export interface Dialed {
   socket: net.Socket;
-  /** Read already, if it came before TLS. Else it is the first thing that the sink gets. */
+  /** The INFO, if it came before TLS. Otherwise the sink receives it first. */
   info: ServerInfo | undefined;
 }
 
-/** One attempt to connect: it can be given up at any moment. */
+/** One attempt to connect, which can be given up at any moment. */
 export class Dial {
   #socket: net.Socket | undefined;
   #giveUp: ((error: Error) => void) | undefined;
   #error: Error | undefined;
 
-  /** Ends the attempt; what it has opened is closed. */
+  /** Gives up the attempt, and closes its socket. */
   abort(error: Error): void {
     this.#error ??= error;
     this.#socket?.destroy();
     this.#giveUp?.(this.#error);
   }
 
-  /** Connects without TLS; bytes are read straight into the sink's memory. */
+  /** Connects without TLS. Bytes are read straight into the sink's memory. */
   async plain(target: LinkTarget, sink: ByteSink): Promise<Dialed> {
     const socket = net.connect({
       host: target.address ?? target.host,
@@ -75,7 +75,7 @@ export class Dial {
       info = await this.#firstInfo(raw);
       if (!info.tlsRequired && !info.tlsAvailable) {
         raw.destroy();
-        throw new Error('TLS is wanted, and the server has none: configure TLS there, or connect without');
+        throw new Error('TLS is required, and the server has none: configure TLS there, or connect without');
       }
     }
     const socket = tls.connect(
@@ -111,7 +111,7 @@ export class Dial {
         const lineEnd = line.indexOf('\n');
         if (lineEnd < 0 && line.length <= MAX_CONTROL_LINE_BYTES) return;
         socket.pause();
-        // Whatever came behind the INFO was not protected by TLS: it could be anybody's.
+        // Bytes behind the INFO would not be protected by TLS: anyone could have sent them.
         if (lineEnd !== line.length - 1 || !/^INFO[ \t]/i.test(line)) {
           reject(new LinkProtocolError('the server did not begin with one line of INFO'));
           return;
@@ -127,7 +127,7 @@ export class Dial {
     });
   }
 
-  /** Waits for one thing of a socket that may fail or close instead, and leaves no listeners behind. */
+  /** Waits for an event of a socket, which may fail or close instead, and leaves no listeners behind. */
   #until<T>(
     socket: net.Socket,
     begin: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
@@ -164,8 +164,9 @@ export class Dial {
 }
 
 /**
- * Waits for `attempt`, but not longer than `timeoutMs`: then `abort` is called, which has to clean up.
- * @throws Error of the attempt, or that there was no answer
+ * Waits for `attempt`, but not longer than `timeoutMs`. Then it calls `abort`, which has to clean up.
+ *
+ * @throws the error of the attempt, or an Error that there was no answer
  */
 export async function withTimeout<T>(
   clock: Clock,

@@ -1,12 +1,12 @@
 /**
- * What the link hands over for each message. `buffer` is the link's read buffer: offsets are valid during the call only,
- * whoever wants to keep bytes copies them.
+ * Receives the messages of a link. `buffer` is the link's read buffer: offsets are valid only during the call, so a handler copies
+ * the bytes that it keeps.
  */
 export interface LinkHandler {
   /**
-   * @param sid the subscription, as given to `subscribe`
-   * @param payloadStart first byte of the payload; of an HMSG, behind its headers
-   * @param replyStart `replyStart === replyEnd` if the message has no reply subject
+   * @param sid number of the subscription
+   * @param payloadStart first byte of the payload, behind the headers of an HMSG
+   * @param replyStart equal to `replyEnd` if the message has no reply subject
    */
   onMessage(
     sid: number,
@@ -18,7 +18,7 @@ export interface LinkHandler {
     payloadStart: number,
     payloadEnd: number,
   ): void;
-  /** All whole messages of one read have been handed over: the moment to start what is done per batch. */
+  /** Called after all complete messages of one read, for work that is done per batch. */
   onBatchEnd(): void;
 }
 

@@ -1,3 +1,5 @@
+// The data link: one lean connection to a NATS server.
+
 import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import { bugOf } from '../util/bug.js';
@@ -10,52 +12,52 @@ import { Sender } from './sender.js';
 import { parseServerInfo, type ServerInfo } from './server-info.js';
 import type { OutBuffer } from './writer.js';
 
-/** What happens to a link besides messages. */
+/** The events of a link besides messages. */
 export interface LinkEvents {
-  /** The connection is lost; what waited to be sent is dropped. Called once, and not after `close`. */
+  /** The connection is lost, and unsent bytes are dropped. Called once, and not after `close`. */
   onDown(reason: LinkDownReason): void;
-  /** The backlog has fallen below half of `congestedBytes` after it had reached it. */
+  /** The backlog had reached `congestedBytes`, and has fallen below half of it. */
   onDrain?(): void;
-  /** The server sent a new INFO, e.g. that it is in lame-duck mode (`info.lameDuck`) or that its cluster has changed. */
+  /** The server has sent a new INFO: it is in lame-duck mode (`info.lameDuck`), or its cluster has changed. */
   onInfo?(info: ServerInfo): void;
   /** What came in has led to an exception that nothing expects. The link is down: `onDown` has been called, if it was up. */
   onBroken?(thrown: unknown): void;
-  /** The server refused something and keeps the connection, e.g. a subscription without permission. */
+  /** The server has refused something, such as a subscription without permission, and keeps the connection. */
   onServerError?(text: string): void;
 }
 
 export interface LinkOptions {
   clock?: Clock;
   /**
-   * Without any bytes from the server for two of these it counts as dead; also if it sends, and for six of them neither answers a
-   * ping nor takes anything.
+   * Time between pings. The server counts as dead after two of these without any bytes, or after six in which it sends, but neither
+   * answers a ping nor reads.
    */
   pingIntervalMs?: number;
   /** Backlog from which `isCongested` is true. */
   congestedBytes?: number;
-  /** Backlog at which the link goes down: the server takes nothing any more. */
+  /** Backlog at which the link goes down, since the server no longer reads. */
   maxBacklogBytes?: number;
-  /** Gives up to connect. Afterwards there is `close`. */
+  /** Gives up connecting. For a connected link there is `close`. */
   signal?: AbortSignal;
 }
 
-/** A request of the link could not be carried out, since the connection is lost or closed. */
+/** A request to the link failed, since the connection is lost or closed. */
 export class LinkDownError extends Error {
   override name = 'LinkDownError';
 }
 
-/** The server took the connection and refused what it was shown, in its own words. */
+/** The server has accepted the connection and refused the login. The message has the server's words. */
 export class LinkRefusedError extends Error {
   override name = 'LinkRefusedError';
 }
 
 const DEFAULT_PING_INTERVAL_MS = 5_000;
 const MAX_MISSED_PINGS = 2;
-/** The answer may be behind megabytes of messages: the server itself waits 10 s for a client to take them. */
+/** The answer may be behind megabytes of messages, for which the server itself gives a client 10 s. */
 const MAX_UNANSWERED_PINGS = 6;
 const DEFAULT_CONGESTED_BYTES = 8 * 1024 * 1024;
 const DEFAULT_MAX_BACKLOG_BYTES = 256 * 1024 * 1024;
-/** Flushes that wait for their PONG at a time. */
+/** Limit of flushes that wait for their PONG. */
 const MAX_FLUSHES = 10_000;
 
 interface PongWaiter {
@@ -64,10 +66,10 @@ interface PongWaiter {
 }
 
 /**
- * The data link: one connection to a NATS server, for what is hot. It lives once: when it is down, make a new one. Nothing that
- * was given to this one is ever sent by another.
+ * The data link: one connection to a NATS server, for the messages of the protocol. It is not reused: when it is down, make a new
+ * one. Bytes that were given to one link are never sent by another.
  *
- * It reads always, also when its owner is busy: nats-server cuts off clients that read too slowly.
+ * It reads always, also when its owner is busy, since nats-server disconnects clients that read too slowly.
  */
 export class Link implements ControlHandler {
   /** The server's last INFO. */
@@ -84,13 +86,13 @@ export class Link implements ControlHandler {
   #sender: Sender | undefined;
   #congested = false;
   #lastSid = 0;
-  /** In the order of the PINGs; undefined for the link's own. */
+  /** The waiters for each PONG, in the order of the PINGs; undefined for the link's own pings. */
   readonly #pongs: (PongWaiter | undefined)[] = [];
   #pingTimer: Timer | undefined;
-  /** Pings since the last bytes came. */
+  /** Pings since the last bytes arrived. */
   #missedPings = 0;
   #receivedBytes = 0;
-  /** Pings since the last answer to one, or since the server has taken something that waited. */
+  /** Pings since the last PONG, or since the server has last read a part of the backlog. */
   #unansweredPings = 0;
   #takenBytes = 0;
   #lastServerError = '';
@@ -110,7 +112,8 @@ export class Link implements ControlHandler {
   }
 
   /**
-   * Connects; when it resolves, the server has taken the credentials.
+   * Connects, and resolves when the server has accepted the credentials.
+   *
    * @throws Error naming the server and why it failed
    */
   static async connect(
@@ -156,7 +159,7 @@ export class Link implements ControlHandler {
     }
   }
 
-  /** From now on somebody else gets what comes in. */
+  /** Gives the messages to another handler from now on. */
   handOverTo(handler: LinkHandler): void {
     this.#parser.handler = handler;
   }
@@ -165,22 +168,22 @@ export class Link implements ControlHandler {
     return this.#state === 'up';
   }
 
-  /** Largest payload that the server takes, in bytes. It cuts off who sends more. */
+  /** Largest payload that the server accepts, in bytes. It disconnects a client that sends more. */
   get maxPayload(): number {
     return this.serverInfo.maxPayload;
   }
 
-  /** Bytes handed to the socket and not yet taken by the system. */
+  /** Bytes given to the socket and not yet taken by the system. */
   get backlogBytes(): number {
     return this.#sender?.backlogBytes ?? 0;
   }
 
-  /** Bytes that have come in. */
+  /** How many bytes were received. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** The server takes less than it is given: send only what must be, until `onDrain`. */
+  /** Whether the server reads more slowly than it is sent to: send only what is necessary, until `onDrain`. */
   get isCongested(): boolean {
     return this.#congested;
   }
@@ -191,21 +194,21 @@ export class Link implements ControlHandler {
   }
 
   /**
-   * Sends all of it by one write, after everything sent before, and takes the buffer back: do not touch it any more. Dropped when
-   * the link is down, or if the buffer was taken from another link.
+   * Sends a buffer in one write, after everything sent before, and takes it back: do not touch it any more. It is dropped if the link
+   * is down, or if the buffer is from another link.
    */
   send(out: OutBuffer): void {
     this.#sender!.send(out);
   }
 
-  /** Whether the buffer was taken here. */
+  /** Whether the buffer is from this link. */
   owns(out: OutBuffer): boolean {
     return this.#sender!.owns(out);
   }
 
   /**
-   * @param sid undefined: the next one. Whoever gives one gives all
-   * @returns the number that `onMessage` gives with each message of the subscription
+   * @param sid number of the subscription; by default the next one. A caller passes it for all subscriptions or for none
+   * @returns the number of the subscription, which `onMessage` gets with each message
    */
   subscribe(subject: string, queue?: string, sid = ++this.#lastSid): number {
     this.#sendLine(
@@ -216,24 +219,26 @@ export class Link implements ControlHandler {
     return sid;
   }
 
-  /** Messages that are under way already may still come. */
+  /** Ends a subscription. Messages that are under way may still come. */
   unsubscribe(sid: number): void {
     this.#sendLine(`UNSUB ${sid}\r\n`);
   }
 
   /**
-   * Resolves when the server has dealt with everything sent before, and everything that it sent before its answer was handed over.
-   * @throws LinkDownError when the link is, or goes, down
+   * Resolves when the server has processed everything sent before, and the handler has received everything that the server sent
+   * before its answer.
+   *
+   * @throws LinkDownError if the link is or goes down
    */
   flush(): Promise<void> {
     if (this.#state !== 'up') return Promise.reject(new LinkDownError('the link to the NATS server is down'));
     if (this.#pongs.length >= MAX_FLUSHES) {
-      return Promise.reject(new Error(`${MAX_FLUSHES} flushes of the link wait for the NATS server already`));
+      return Promise.reject(new Error(`${MAX_FLUSHES} flushes of the link already wait for the NATS server`));
     }
     return this.#ping();
   }
 
-  /** Closes at once, and drops what waits to be sent: `flush` first if that matters. Idempotent. */
+  /** Closes at once, and drops unsent bytes: call `flush` first to keep them. Idempotent. */
   close(): void {
     this.#shut(new LinkDownError('the link to the NATS server was closed'));
   }
@@ -273,7 +278,7 @@ export class Link implements ControlHandler {
     else this.#events.onServerError?.(text);
   }
 
-  /** Where the socket's bytes go. */
+  /** Receives the socket's bytes. */
   readonly #sink = ((link: Link) => ({
     get free() {
       return link.#read.free;
@@ -301,7 +306,7 @@ export class Link implements ControlHandler {
     this.#receivedBytes += byteCount;
     const read = this.#read;
     read.filled(byteCount);
-    // The rest of a large message: nothing to look at before all of it is there.
+    // A part of a large message is not parsed before the message is complete.
     if (read.end - read.start < this.#parser.wantedBytes) {
       read.settle(read.start, this.#parser.wantedBytes);
       return;
@@ -363,7 +368,7 @@ export class Link implements ControlHandler {
         return;
       }
       this.#onFailed = reject;
-      // Not after the promise: messages may follow in the same read.
+      // The state changes in the callback and not after the promise, since messages may follow in the same read.
       const onPong = () => {
         this.#state = 'up';
         this.#onFailed = undefined;
@@ -392,12 +397,12 @@ export class Link implements ControlHandler {
         return;
       }
       const { takenBytes } = this.#sender!;
-      // What it takes is in front of our pings.
+      // If it still reads the backlog, it has not come to our pings yet.
       if (takenBytes !== this.#takenBytes && this.backlogBytes > 0) this.#unansweredPings = 0;
       this.#takenBytes = takenBytes;
       if (this.#unansweredPings >= MAX_UNANSWERED_PINGS) {
         const forMs = this.#pingIntervalMs * MAX_UNANSWERED_PINGS;
-        this.#fail(new Error(`the server sends, and has not answered for ${forMs} ms and more`));
+        this.#fail(new Error(`the server sends messages, but has answered no ping for ${forMs} ms and more`));
         return;
       }
       this.#missedPings++;
@@ -423,7 +428,7 @@ export class Link implements ControlHandler {
         this.#congested = false;
         this.#events.onDrain?.();
       } else if (backlogBytes > this.#maxBacklogBytes) {
-        this.#fail(new Error(`the server does not take what it is sent: ${backlogBytes} bytes wait`));
+        this.#fail(new Error(`the server does not read what it is sent: ${backlogBytes} bytes wait`));
       }
     } else if (backlogBytes >= this.#congestedBytes) {
       this.#congested = true;
@@ -435,7 +440,7 @@ export class Link implements ControlHandler {
     if (state === 'down') return;
     this.#failure = error;
     const onFailed = this.#onFailed;
-    // Before the first flush, which is that of the login, is told the same in other words.
+    // This comes before `shut`, which rejects the flush of the login with a less specific error.
     onFailed?.(error);
     this.#shut(new LinkDownError(`the link to the NATS server is down: ${error.message}`, { cause: error }));
     if (state === 'up') this.#events.onDown(error.message);

@@ -1,25 +1,27 @@
+// The parser of the NATS client protocol, on the hot path of every message.
+
 import type { LinkHandler } from './link-handler.js';
 
-/** What the parser meets in the stream besides messages. */
+/** Receives the parts of the stream that are no messages. */
 export interface ControlHandler {
   onPing(): void;
   onPong(): void;
-  /** @param json what follows the word INFO */
+  /** @param json the text behind the word INFO */
   onInfo(json: string): void;
-  /** @param text what follows the word -ERR, without its quotes */
+  /** @param text the text behind the word -ERR, without its quotes */
   onServerError(text: string): void;
-  /** A message was larger than this connection's server allows: it is dropped. Another server of the cluster allows more. */
+  /** A message larger than this server allows was dropped. It came through another server of the cluster, which allows more. */
   onOversize(bytes: number): void;
 }
 
-/** The server's bytes are not the NATS client protocol, or are beyond a limit. The connection is of no use any more. */
+/** The server's bytes are not the NATS client protocol, or exceed a limit. The connection cannot go on. */
 export class LinkProtocolError extends Error {
   override name = 'LinkProtocolError';
 }
 
 /**
- * Bytes that one control line may have. The server's own limit is 4 KiB unless its operator sets `max_control_line`; and an INFO
- * of a large cluster names every server.
+ * Limit of a control line. The server's own limit is 4 KiB unless its operator sets `max_control_line`, and the INFO of a large
+ * cluster names every server.
  */
 export const MAX_CONTROL_LINE_BYTES = 64 * 1024;
 
@@ -45,22 +47,22 @@ const P = 0x70;
 const S = 0x73;
 
 /**
- * Reads the server's half of the NATS client protocol from memory that holds each message in one piece. It keeps no bytes: what
- * is incomplete is left to the caller, who calls again with the same bytes and more behind them.
+ * Parses the server's side of the NATS client protocol, from memory that holds each message in one piece. It keeps no bytes: the caller
+ * keeps an incomplete operation, and calls again with the same bytes and more behind them.
  */
 export class Parser {
-  /** After `parse`: bytes that the incomplete operation at the returned offset has in all; 0 if that is not known yet. */
+  /** After `parse`, the size of the incomplete operation at the returned offset; 0 if it is not known yet. */
   wantedBytes = 0;
-  /** Largest message taken, headers included: what the server said in INFO. */
+  /** Largest message, including headers, from the server's INFO. */
   maxPayload = 1024 * 1024;
-  /** Messages handed over by the last `parse`. */
+  /** How many messages the last `parse` has found. */
   messageCount = 0;
 
-  /** Of a message that is dropped: bytes that are still to come. */
+  /** How many bytes of a dropped message are still to come. */
   #skippedBytes = 0;
   #stopped = false;
 
-  /** Gets the messages. */
+  /** Receives the messages. */
   handler: LinkHandler;
   readonly #control: ControlHandler;
 
@@ -69,12 +71,14 @@ export class Parser {
     this.#control = control;
   }
 
-  /** Nothing is handed over any more, also not the rest of a `parse` that is running. */
+  /** Stops handing over messages, also within a running `parse`. */
   stop(): void {
     this.#stopped = true;
   }
 
   /**
+   * Parses `buffer[start, end)`.
+   *
    * @returns the offset of the first byte that is not used up; `end` if there is no incomplete operation
    * @throws LinkProtocolError
    */
@@ -96,7 +100,7 @@ export class Parser {
     return at;
   }
 
-  /** `MSG subject sid [reply] size` or `HMSG subject sid [reply] headerSize size`, and the payload. */
+  /** Parses `MSG subject sid [reply] size` or `HMSG subject sid [reply] headerSize size`, and the payload. */
   #message(buffer: Buffer, at: number, end: number, withHeaders: boolean): number {
     let p = at + (withHeaders ? 5 : 4);
     if (p > end) return INCOMPLETE;
@@ -117,7 +121,7 @@ export class Parser {
     while (p < end && (buffer[p]! > SPACE || isControlOfName(buffer[p]!))) p++;
     let replyEnd = p;
 
-    // One word less than there can be: no reply, and the word read last is a size.
+    // With one word less than the maximum there is no reply, and the last word is a size.
     while (p < end && isBlank(buffer[p]!)) p++;
     let headerSizeStart = p;
     while (p < end && buffer[p]! > SPACE) p++;
@@ -159,7 +163,7 @@ export class Parser {
       throw malformed(buffer, at, end);
     }
     if (size > this.maxPayload + MESSAGE_SLACK_BYTES) {
-      // Whoever can publish at that other server must not be able to end this connection.
+      // A client of another server, which allows larger messages, must not be able to end this connection.
       this.#control.onOversize(size);
       this.#skippedBytes = 2 + size + 2;
       return p + this.#skip(end - p);
@@ -191,7 +195,7 @@ export class Parser {
     return next;
   }
 
-  /** @returns how many of the bytes at hand belong to a message that is dropped */
+  /** Skips the rest of a dropped message. @returns how many of the available bytes belong to it */
   #skip(available: number): number {
     const bytes = Math.min(this.#skippedBytes, available);
     this.#skippedBytes -= bytes;
@@ -236,7 +240,7 @@ function isBlank(byte: number): boolean {
   return byte === SPACE || byte === TAB;
 }
 
-/** nats-server ends a word at a blank or the end of the line, and takes every other control character for a part of a subject. */
+/** Whether a control character belongs to a subject: nats-server ends a word only at a blank or the end of the line. */
 function isControlOfName(byte: number): boolean {
   return byte < SPACE && byte !== TAB && byte !== CR && byte !== LF;
 }
@@ -250,7 +254,7 @@ function isControlStart(byte: number): boolean {
   return lower === P || lower === I || byte === PLUS || byte === MINUS;
 }
 
-/** @returns -1 if it is not a number, or one beyond any use */
+/** @returns -1 if the word is not a number, or one with too many digits */
 function decimal(buffer: Buffer, start: number, end: number): number {
   if (start === end || end - start > MAX_DECIMAL_DIGITS) return -1;
   let value = 0;

@@ -1,13 +1,12 @@
 /**
- * A word of a protocol line.
- * @throws TypeError if it is none: it would be another line
+ * Checks a word of a protocol line.
+ *
+ * @throws TypeError if it is empty or has blanks or line ends, by which it could become another command
  */
 export function plainWord(text: string, what: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a word must not have them
   if (text === '' || /[\s\x00-\x20\x7f]/.test(text)) {
-    throw new TypeError(
-      `${JSON.stringify(text)} is no NATS ${what}: it must not be empty and have no blanks`,
-    );
+    throw new TypeError(`${JSON.stringify(text)} is not a NATS ${what}: it must not be empty or have blanks`);
   }
   return text;
 }

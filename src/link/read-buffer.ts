@@ -1,21 +1,21 @@
 const READ_BYTES = 256 * 1024;
-/** A beginning up to this size is moved in front of the place where reads always land. */
+/** The beginning of a message, up to this size, is moved in front of the memory for the next read. */
 const HEADROOM_BYTES = 16 * 1024;
-/** Room that a read gets at least. */
+/** Least room for a read. */
 const MIN_READ_BYTES = 64 * 1024;
 
 /**
- * Memory that reads from the socket go into, such that every message lies in one piece: the beginning of a message that a read
- * has cut off stays in front of where the next read lands. It grows for one large message and shrinks back behind it.
+ * The memory for reads from a socket, in which every message lies in one piece: if a read ends within a message, its beginning is
+ * kept in front of the next read. The memory grows for a large message, and shrinks again after it.
  */
 export class ReadBuffer {
   buffer: Buffer;
-  /** Bytes from `start` to `end` are not used up. */
+  /** The bytes from `start` to `end` are not used up. */
   start = HEADROOM_BYTES;
   end = HEADROOM_BYTES;
 
   readonly #base: Buffer = Buffer.allocUnsafeSlow(HEADROOM_BYTES + READ_BYTES);
-  // The same view for nearly all reads, so that a read allocates nothing.
+  // Nearly all reads use this same view, so that a read allocates nothing.
   readonly #baseSpace: Buffer = this.#base.subarray(HEADROOM_BYTES);
   #space: Buffer = this.#baseSpace;
 
@@ -23,20 +23,21 @@ export class ReadBuffer {
     this.buffer = this.#base;
   }
 
-  /** Where the next read goes: right behind `end`. Never empty. */
+  /** The memory for the next read, right behind `end`. It is never empty. */
   get free(): Buffer {
     return this.#space;
   }
 
-  /** A read has put this many bytes into `free`. */
+  /** Notes that a read has put this many bytes into `free`. */
   filled(byteCount: number): void {
     this.end += byteCount;
   }
 
   /**
-   * Call before the next read.
+   * Prepares the memory for the next read.
+   *
    * @param start first byte that is not used up
-   * @param wantedBytes what the operation that begins there has in all; 0 if unknown
+   * @param wantedBytes size of the operation that begins there; 0 if unknown
    */
   settle(start: number, wantedBytes: number): void {
     this.start = start;

@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net';
 import { OutBuffer } from './writer.js';
 
-/** Buffers kept for reuse. More than are ever under way on a link that is not congested. */
+/** Limit of buffers that are kept for reuse: more than are ever in use on a link that is not congested. */
 const MAX_POOLED = 8;
 /**
- * Of all of them. The answers of one batch take a mebibyte under load, and there are two such buffers: one fills while the other
- * is being sent. Growing one anew for each batch leaves twice its size to the garbage collector.
+ * Limit of the memory of these buffers. Under load the answers of one batch take a mebibyte, and there are two such buffers: one fills
+ * while the other is being sent. A new one for each batch would leave twice its size to the garbage collector.
  */
 const MAX_POOLED_BYTES = 4 * 1024 * 1024;
 
-/** Belongs to one connection for ever: what was written for one is never sent on another. */
+/** A buffer that belongs to one connection for ever: bytes for one connection are never sent on another. */
 class PooledBuffer extends OutBuffer {
   /** Made once, so that a write needs no closure. */
   readonly onWritten: () => void;
@@ -20,11 +20,11 @@ class PooledBuffer extends OutBuffer {
   }
 }
 
-/** The outgoing half of a connection: writes at once when nothing was written in this turn, else at the turn's end, all in one. */
+/** The outgoing half of a connection. The first buffer of a turn is written at once; the others together at the end of the turn. */
 export class Sender {
   /** Bytes given to the socket and not yet taken by the system. */
   backlogBytes = 0;
-  /** Bytes that the system has taken since the start. */
+  /** How many bytes the system has taken since the start. */
   takenBytes = 0;
 
   readonly #pool: PooledBuffer[] = [];
@@ -69,7 +69,7 @@ export class Sender {
     this.#onBacklogChanged();
   }
 
-  /** What is waiting is dropped. */
+  /** Drops the waiting buffers, and sends nothing more. */
   stop(): void {
     this.#isStopped = true;
     this.#queue.length = 0;

@@ -1,27 +1,27 @@
 import { LinkProtocolError } from './parser.js';
 
-/** What the link uses of the server's INFO. */
+/** The fields of the server's INFO that the link uses. */
 export interface ServerInfo {
-  /** Made anew at each start of the server. */
+  /** Each start of the server has a new id. */
   serverId: string;
   serverName: string;
   version: string;
-  /** Largest payload, headers included, in bytes. */
+  /** Largest payload, including headers, in bytes. */
   maxPayload: number;
   headers: boolean;
   tlsRequired: boolean;
   tlsAvailable: boolean;
-  /** To be signed by nkey and JWT users; '' if the server asks for none. */
+  /** The text for nkey and JWT users to sign; '' if the server requires no signature. */
   nonce: string;
-  /** The server is about to stop: it takes no new connections, and closes the old ones one after the other. */
+  /** Whether the server is about to stop: it accepts no new connections, and closes the old ones one after the other. */
   lameDuck: boolean;
   /** `host:port` of the servers of its cluster. */
   connectUrls: string[];
-  /** The server's number for this connection, as `nats-server`'s logs and monitoring show it. */
+  /** The server's number for this connection, which its log and monitoring show. */
   clientId: number;
 }
 
-/** @throws LinkProtocolError if it is not an INFO that a client can work with */
+/** @throws LinkProtocolError if a client cannot work with this INFO */
 export function parseServerInfo(json: string): ServerInfo {
   let value: unknown;
   try {
@@ -32,7 +32,7 @@ export function parseServerInfo(json: string): ServerInfo {
   return serverInfoOf(value);
 }
 
-/** The same of an INFO that was read before. @throws LinkProtocolError */
+/** The fields of an INFO that is parsed already. @throws LinkProtocolError */
 export function serverInfoOf(value: unknown): ServerInfo {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new LinkProtocolError('the INFO of the server is not a JSON object');

@@ -9,13 +9,13 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 
 /**
- * Protocol lines on their way to the server, one behind the other: the broker fills it, `Link.send` writes all of it at once.
- * A message is `pub` (or `pubTo`), then exactly `payloadLength` bytes by `bytes` or by hand, then `crlf`.
+ * Protocol lines on their way to the server. The broker fills the buffer, and `Link.send` writes it at once. A message is `pub` (or
+ * `pubTo`), then exactly `payloadLength` bytes by `bytes` or by hand, then `crlf`.
  */
 export class OutBuffer {
-  /** Replaced when it grows: read it anew after `reserve`. */
+  /** The memory. It is replaced when it grows: read this field again after `reserve`. */
   buf: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  /** Bytes filled. Who writes into `buf` by hand reserves first and adds to it. */
+  /** How many bytes are filled. Before writing into `buf` by hand, call `reserve`; afterwards add to `length`. */
   length = 0;
 
   /** Makes room for `byteCount` more bytes behind `length`. */
@@ -23,7 +23,7 @@ export class OutBuffer {
     if (this.length + byteCount > this.buf.length) this.#grow(this.length + byteCount);
   }
 
-  /** `PUB subject payloadLength`, with the subject from another buffer. */
+  /** Writes `PUB subject payloadLength`, with the subject from another buffer. */
   pub(subject: Buffer, subjectStart: number, subjectEnd: number, payloadLength: number): void {
     this.reserve(subjectEnd - subjectStart + payloadLength + MAX_SIZE_DIGITS + 9);
     const buf = this.buf;
@@ -37,7 +37,7 @@ export class OutBuffer {
     this.#sizeLine(payloadLength);
   }
 
-  /** The same with a whole `prefix` made by `pubPrefix`: the fastest way, for subjects that are published to again and again. */
+  /** Writes the same with a `prefix` from `pubPrefix`: this is faster, for subjects that are used again and again. */
   pubTo(prefix: Buffer, payloadLength: number): void {
     this.reserve(prefix.length + payloadLength + MAX_SIZE_DIGITS + 4);
     this.buf.set(prefix, this.length);
@@ -50,7 +50,7 @@ export class OutBuffer {
     this.length = copyBytes(this.buf, this.length, src, start, end);
   }
 
-  /** ASCII only. */
+  /** Writes text that is ASCII. */
   ascii(text: string): void {
     this.reserve(text.length);
     this.length += this.buf.write(text, this.length, 'latin1');
@@ -64,7 +64,7 @@ export class OutBuffer {
     this.length = at + 2;
   }
 
-  /** Empties it for its next use. */
+  /** Empties the buffer for its next use. */
   reset(): void {
     this.length = 0;
   }

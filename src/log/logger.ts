@@ -1,3 +1,5 @@
+// The logger, on top of pino.
+
 import { pino } from 'pino';
 import type { LogOutput } from './output.js';
 import { prettyDestination } from './pretty.js';
@@ -8,20 +10,20 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['pretty', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** What an entry is about, as names and values. An error goes under `err`. What each entry has anyway would be there twice. */
+/** The fields of an entry. An error goes under `err`. The names that each entry has anyway are excluded. */
 export type LogFields = Record<string, unknown> & { level?: never; time?: never; msg?: never };
 
-/** Where the program tells people what it does. */
+/** Writes log entries. */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
-  /** One that adds these fields to every entry. */
+  /** A logger that adds these fields to every entry. */
   child(fields: LogFields): Logger;
 }
 
-/** The logger at the root: what entries appear can be changed while it runs, for its children too. */
+/** The root of a family of loggers. Its level can be changed at any time, and holds for its children too. */
 export interface RootLogger extends Logger {
   level: LogLevel;
 }
@@ -29,11 +31,11 @@ export interface RootLogger extends Logger {
 export interface LoggerOptions {
   level: LogLevel;
   format: LogFormat;
-  /** Written to at once and in order, so that the last entry before an exit is not lost. */
+  /** Receives entries synchronously, so that the last entry before an exit is not lost. */
   output: LogOutput;
   /** Whether an entry starts with the time. */
   withTime?: boolean;
-  /** With colours, where the format has any. */
+  /** Whether the format `pretty` has colours. */
   withColor?: boolean;
 }
 
@@ -45,7 +47,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
       : options.output;
   const root = pino(
     {
-      // Levels are looked at here: a child of pino keeps the level that it was made with.
+      // LeveledLogger checks the level, since a child of pino keeps the level with which it was made.
       level: 'debug',
       base: null,
       timestamp: withTime && pino.stdTimeFunctions.isoTime,
@@ -56,7 +58,7 @@ export function createLogger(options: LoggerOptions): RootLogger {
   return new LeveledLogger(root, { threshold: LOG_LEVELS.indexOf(options.level) });
 }
 
-/** A logger that drops everything: for tests, and where the caller wants silence. */
+/** A logger that drops everything. */
 export const silentLogger: Logger = {
   debug: () => {},
   info: () => {},
@@ -65,7 +67,7 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 };
 
-/** One for a whole family of loggers. */
+/** The level that a family of loggers shares. */
 interface SharedLevel {
   threshold: number;
 }

@@ -1,13 +1,13 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 
-/** Takes whole lines. */
+/** Receives whole lines. */
 export interface LogOutput {
   write(line: string): void;
 }
 
 /**
- * Writes to a file descriptor, waiting until each line is out: nothing is lost when the process ends right after.
- * A reader that has gone away (EPIPE), or a full disk, costs log lines and nothing else.
+ * Writes to a file descriptor, and waits until each line is written, so that nothing is lost when the process ends. If the reader is
+ * gone (EPIPE) or the disk is full, only log lines are lost.
  */
 export function descriptorOutput(fd: number): LogOutput {
   return {
@@ -17,7 +17,7 @@ export function descriptorOutput(fd: number): LogOutput {
         try {
           rest = rest.subarray(writeSync(fd, rest));
         } catch (error) {
-          // A pipe without blocking that is full: its reader is slow, wait for it.
+          // A non-blocking pipe is full, since its reader is slow: wait for it.
           if (isCode(error, 'EAGAIN')) sleepMs(FULL_PIPE_WAIT_MS);
           else return;
         }
@@ -29,9 +29,9 @@ export function descriptorOutput(fd: number): LogOutput {
 /** A log in a file. */
 export interface LogFile extends LogOutput {
   /**
-   * Goes on in the file that has the name now: who rotates logs renames the one before.
+   * Opens the file at the path again, after rotation has renamed the old one.
    *
-   * @throws the system's error if it cannot be opened; the file before stays in use then
+   * @throws the system's error if it cannot be opened; then the old file stays in use
    */
   reopen(): void;
   close(): void;

@@ -1,7 +1,7 @@
 import pretty from 'pino-pretty';
 import type { LogOutput } from './output.js';
 
-/** Turns pino's JSON lines into lines for people. */
+/** Formats pino's JSON lines for people. */
 export function prettyDestination(output: LogOutput, withColor: boolean): LogOutput {
   const format = pretty.prettyFactory({
     colorize: withColor,

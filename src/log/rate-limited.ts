@@ -7,17 +7,17 @@ const OTHER_KINDS = 'other';
 
 interface KindState {
   total: number;
-  /** Since the last line about it. */
+  /** How many there were since the last line. */
   suppressed: number;
-  /** A line was written less than an interval ago. */
+  /** Whether a line was written less than an interval ago. */
   isQuiet: boolean;
 }
 
 /**
- * Tells of bad input without letting whoever sends it fill the log: the first of a kind makes a line, what follows within
- * the interval is counted, and makes one line at its end.
+ * Logs bad input, without letting its sender fill the log. The first input of a kind makes a line. Those that follow within the
+ * interval are counted, and make one line at its end.
  *
- * A kind is a short text from the code, never from the input: there are few.
+ * A kind is a short text from the code, never from the input, so there are few.
  */
 export class RateLimitedLog<Kind extends string = string> {
   readonly #log: Logger;
@@ -31,7 +31,7 @@ export class RateLimitedLog<Kind extends string = string> {
     this.#intervalMs = intervalMs;
   }
 
-  /** @param detail called only if a line is written */
+  /** Notes bad input. @param detail called only if a line is written */
   note(kind: Kind, detail?: () => LogFields): void {
     const state = this.#kinds.get(kind) ?? this.#add(kind);
     state.total++;

@@ -1,7 +1,7 @@
 import { BYTE_BOUNDS, COUNT_BOUNDS, DURATION_BOUNDS, Histogram } from './histogram.js';
 import type { RecoveryReport } from './recovery-report.js';
 
-/** Messages that limits of channels have dropped, by the limit. Plain numbers on the hot path. */
+/** How many messages each limit of channels has removed: plain numbers, for the hot path. */
 export class Drops {
   messages = 0;
   bytes = 0;
@@ -9,23 +9,23 @@ export class Drops {
 }
 
 /**
- * What is measured on the way, of one process: terms come and go, these go on. Durations are in seconds. Written by the parts
- * concerned, and read when somebody asks.
+ * The measurements of one process, which go on from term to term. Durations are in seconds. Each part writes its own; metrics read
+ * them.
  */
 export class Measures {
-  /** From the moment the broker took the first message of a batch to the acks of that batch, once for each of its messages. */
+  /** From the receipt of the first message of a batch to the acks of the batch; each of its messages counts once. */
   readonly publishAck = new Histogram(DURATION_BOUNDS);
-  /** From the time in a message to its first delivery: of a part of the deliveries, once for each of their messages. */
+  /** From the timestamp of a message to its first delivery. A part of the deliveries is measured; each of their messages counts once. */
   readonly delivery = new Histogram(DURATION_BOUNDS);
   readonly journalWrite = new Histogram(DURATION_BOUNDS);
   readonly journalBatchBytes = new Histogram(BYTE_BOUNDS);
   readonly journalBatchMessages = new Histogram(COUNT_BOUNDS);
   /** From the end of a sync to its confirmation by the lease. */
   readonly fence = new Histogram(DURATION_BOUNDS);
-  /** One change of the lease's name, in whichever thread. */
+  /** A renewal of the lease, in either thread. */
   readonly leaseRenewal = new Histogram(DURATION_BOUNDS);
   readonly checkpoint = new Histogram(DURATION_BOUNDS);
   readonly drops = new Drops();
-  /** What opening the file store took last; undefined if it was not opened. */
+  /** The last opening of the file store; undefined if it was not opened. */
   recovery: RecoveryReport | undefined;
 }

@@ -1,15 +1,15 @@
-/** What reading a store took, milliseconds, and what was read. */
+/** The time that opening a store took, in milliseconds, and the amount of data that was read. */
 export interface RecoveryReport {
-  /** Directories were listed. */
+  /** Time to list directories. */
   readonly listMs: number;
-  /** The newest checkpoint was read. */
+  /** Time to read the newest checkpoint. */
   readonly checkpointMs: number;
-  /** Journals behind it were read. */
+  /** Time to read the journals behind the checkpoint. */
   readonly journalMs: number;
-  /** The rest: what opening takes beside the reading, as the first journal of the lease. */
+  /** The rest of the time, such as that for the first journal of the term. */
   readonly openMs: number;
-  /** Bytes of journals that were read. */
+  /** Bytes read from journals. */
   readonly journalBytes: number;
-  /** Messages that those hold. */
+  /** Messages read from journals. */
   readonly journalMessages: number;
 }

@@ -60,7 +60,7 @@ function undeliveredIn({ log, visible }: Channel, lastSent: number): number {
   return Math.max(0, visible - Math.max(lastSent, log.firstSequence - 1));
 }
 
-/** The name of a queue group; a durable group is `durable:group`. */
+/** Splits the name of a queue group: that of a durable group is `durable:group`. */
 export function groupNames(name: string, isDurable: boolean): { durableName: string; queueName: string } {
   const colon = isDurable ? name.indexOf(':') : -1;
   return { durableName: name.slice(0, Math.max(0, colon)), queueName: name.slice(colon + 1) };

@@ -1,10 +1,10 @@
 import { LENGTH_DELIMITED, MALFORMED, readTag, readVarint, skipValue, VARINT, wire } from './wire.js';
 
-/** What an encoded Ack says. One object is reused for every Ack. */
+/** A decoded Ack. One object is reused for every Ack. */
 export interface AckView {
-  /** At most 2^53 - 1: what is above is no sequence that any channel has. */
+  /** At most 2^53 - 1: no channel has a higher sequence. */
   sequence: number;
-  /** The channel, in the buffer that was decoded. */
+  /** Where the name of the channel lies in the decoded buffer. */
   subjectStart: number;
   subjectEnd: number;
 }

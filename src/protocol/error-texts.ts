@@ -1,4 +1,4 @@
-/** The error texts of the protocol. Clients compare them letter by letter: they are the Go server's, misspelling included. */
+/** The error texts of the protocol. Clients compare them letter by letter, so they are those of the Go server, with its misspelling. */
 export const STAN_ERROR = {
   invalidSubject: 'stan: invalid subject',
   invalidStart: 'stan: invalid start position',
@@ -25,12 +25,12 @@ export const STAN_ERROR = {
 
 export type StanError = (typeof STAN_ERROR)[keyof typeof STAN_ERROR];
 
-/** Why a channel is refused whose name differs from an existing one's only in upper and lower case. */
+/** The error for a channel whose name differs from an existing one's only in upper and lower case. */
 export function channelCaseClash(refused: string, existing: string): string {
   return `rejecting channel ${goQuote(refused)} because channel ${goQuote(existing)} alreay exists (different cases not allowed)`;
 }
 
-/** As Go's `%q` has it, for what can be in a channel name. */
+/** Quotes a channel name as Go's `%q` does. */
 function goQuote(text: string): string {
   let quoted = '"';
   for (const char of text)
@@ -50,7 +50,7 @@ const GO_ESCAPES = new Map([
   ['\v', '\\v'],
 ]);
 
-// Go prints letters, marks, numbers, punctuation, symbols, and of the spaces only U+0020.
+// Go prints letters, marks, numbers, punctuation and symbols, and U+0020 as the only space.
 const NOT_PRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 
 function goEscape(char: string): string {
@@ -63,7 +63,7 @@ function hex(code: number, digits: number): string {
   return code.toString(16).padStart(digits, '0');
 }
 
-/** Bytes that are not the message they should be. */
+/** The bytes are not the expected message. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
 

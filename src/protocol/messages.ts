@@ -14,8 +14,8 @@ import { LENGTH_DELIMITED, MALFORMED, readTag, skipValue, VARINT, wire } from '.
 export { StartPosition } from './generated/protocol_pb.js';
 
 /*
- * The messages as plain objects, for what is rare: connecting, subscribing, closing, and for clients. The hot ones have
- * codecs of their own beside this file. Strings that are not UTF-8 come with U+FFFD for each bad byte.
+ * The messages as plain objects, for rare messages and for clients. The hot messages have codecs of their own beside this file. In
+ * strings that are not UTF-8 each bad byte becomes U+FFFD.
  */
 
 type Plain<T extends Message> = Omit<T, '$typeName' | '$unknown'>;
@@ -31,14 +31,14 @@ export type UnsubscribeRequest = Plain<pb.UnsubscribeRequest>;
 export type CloseRequest = Plain<pb.CloseRequest>;
 export type CloseResponse = Plain<pb.CloseResponse>;
 
-/** Sequences are numbers: one above 2^53 - 1 is read as 2^53 - 1, which no channel reaches. */
+/** Sequences are numbers. A sequence above 2^53 - 1 is read as 2^53 - 1, which no channel reaches. */
 export type MsgProto = Omit<Plain<pb.MsgProto>, 'sequence'> & { sequence: number };
 export type Ack = Omit<Plain<pb.Ack>, 'sequence'> & { sequence: number };
 export type SubscriptionRequest = Omit<Plain<pb.SubscriptionRequest>, 'startSequence'> & {
   startSequence: number;
 };
 
-/** A decoder throws `ProtocolError` for bytes that are not the message, and nothing else. What it returns shares no memory with them. */
+// The decoders throw only `ProtocolError`, for bytes that are not the message. Their results share no memory with the bytes.
 export const decodePubMsgMessage = decoder<PubMsg>(pb.PubMsgSchema);
 export const decodePubAck = decoder<PubAck>(pb.PubAckSchema);
 export const decodeConnectRequest = decoder<ConnectRequest>(pb.ConnectRequestSchema);
@@ -69,7 +69,7 @@ export function decodeSubscriptionRequest(bytes: Uint8Array): SubscriptionReques
   return { ...wide, startSequence: toSequence(wide.startSequence) };
 }
 
-/** Encoders take the fields that are set; the others stay at zero or empty, and are not sent. */
+// The encoders take the fields that are set. The others are zero or empty, and not sent.
 export const encodePubMsg = encoder<PubMsg>(pb.PubMsgSchema);
 export const encodePubAck = encoder<PubAck>(pb.PubAckSchema);
 export const encodeConnectRequest = encoder<ConnectRequest>(pb.ConnectRequestSchema);
@@ -114,7 +114,7 @@ function decoder<P>(schema: DescMessage): (bytes: Uint8Array) => P {
     checkWire(schema.name, wireTypes, bytes);
     try {
       const { $typeName: _, ...fields } = fromBinary(schema, bytes, { readUnknownFields: false });
-      // The library gives views of `bytes`, which is a piece of a read buffer.
+      // The library returns views of `bytes`, which is a part of a read buffer.
       const values = fields as Record<string, unknown>;
       for (const { localName } of bytesFields)
         values[localName] = new Uint8Array(values[localName] as Uint8Array);
@@ -129,7 +129,7 @@ function fieldWireType(scalar: ScalarType | undefined): number {
   return scalar === ScalarType.STRING || scalar === ScalarType.BYTES ? LENGTH_DELIMITED : VARINT;
 }
 
-/** The library takes a known field with a wrong wire type for what it should be, and reads past it. The Go decoder refuses. */
+/** Checks the wire types of known fields. The library ignores a wrong one and reads past it; the Go decoder refuses it. */
 function checkWire(name: string, wireTypes: ReadonlyMap<number, number>, bytes: Uint8Array): void {
   let pos = 0;
   while (pos < bytes.length) {

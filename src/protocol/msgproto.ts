@@ -24,13 +24,13 @@ const REDELIVERY_COUNT_TAG = 0x38;
 const SEQUENCE = 1;
 const TIMESTAMP = 5;
 
-/** Bytes that `encodeTimestamp` writes at most. */
+/** Limit of the bytes that `encodeTimestamp` writes. */
 export const MAX_TIMESTAMP_SIZE = 10;
 
-// Sequence: tag and up to 8 bytes for 2^53. Subject, reply, data: tag and up to 5 bytes of length each. Timestamp.
+// The sequence has a tag and up to 8 bytes for 2^53. Subject, reply and data have a tag and up to 5 bytes of length each.
 const MAX_OVERHEAD = 1 + 8 + 3 * (1 + 5) + 1 + MAX_TIMESTAMP_SIZE;
 
-/** Bytes that `encodeMsgProto` writes at most. */
+/** Limit of the bytes that `encodeMsgProto` writes. */
 export function maxMsgProtoSize(view: PubMsgView): number {
   return (
     view.subjectEnd -
@@ -57,10 +57,10 @@ export function encodeTimestamp(target: Buffer, pos: number, ns: bigint): number
 }
 
 /**
- * Writes the MsgProto of a published message: the bytes that the Go server would make, in field order, what is zero or
- * empty left out.
+ * Writes the MsgProto of a published message, with the same bytes as the Go server: in the order of the fields, without those that
+ * are zero or empty.
  *
- * @param timestamp its first `timestampLength` bytes are those of `encodeTimestamp`; 0 bytes for none
+ * @param timestamp begins with `timestampLength` bytes from `encodeTimestamp`; 0 bytes for no timestamp
  * @returns the position behind it
  */
 export function encodeMsgProto(
@@ -87,8 +87,8 @@ export function encodeMsgProto(
     pos = writeVarint(target, pos, subjectLength);
   }
 
-  // The clients write subject, reply and data one behind the other. Then one copy does, with new tags put in. Only the
-  // shortest form of tag and length fits between two neighbours, so the gap alone tells that it is theirs.
+  // Clients write subject, reply and data one behind the other. Then a single copy is enough, with new tags put in. Only the shortest
+  // form of tag and length fits between two neighbours, so the size of the gap shows that it has no other field.
   const replyFollows = replyLength === 0 || replyStart - subjectEnd === 1 + varintSize(replyLength);
   const beforeData = replyLength === 0 ? subjectEnd : replyEnd;
   if (
@@ -128,7 +128,7 @@ export function redeliveredSize(redeliveryCount: number): number {
 }
 
 /**
- * Writes the fields that mark a redelivery; behind an encoded MsgProto they become part of it.
+ * Writes the fields that mark a redelivery. Behind an encoded MsgProto they become a part of it.
  *
  * @param redeliveryCount u32
  * @returns the position behind them
@@ -157,7 +157,7 @@ export function readMsgProtoSequence(buffer: Buffer, start: number, end: number)
       pos = readVarint(buffer, pos, end);
       if (pos === MALFORMED || wire.value > Number.MAX_SAFE_INTEGER) return MALFORMED;
       sequence = wire.value;
-      // It comes first in what this broker writes: what follows need not be walked.
+      // This broker writes the sequence first, so the other fields need not be read.
       if (buffer[pos] === SUBJECT_TAG) return sequence;
     } else {
       pos = skipValue(buffer, pos, end);
@@ -184,7 +184,7 @@ export function readMsgProtoTimestampNs(buffer: Buffer, start: number, end: numb
   return timestampNs;
 }
 
-/** Where the fields of an encoded MsgProto lie, for those who need more than to pass it on. */
+/** Where the fields of an encoded MsgProto lie. */
 export interface MsgProtoView {
   sequence: number;
   subjectStart: number;

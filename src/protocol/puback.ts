@@ -25,7 +25,7 @@ export function encodePubAckOk(
   return copyBytes(target, pos, source, guidStart, guidEnd);
 }
 
-/** Bytes that `encodePubAckError` writes at most. */
+/** Limit of the bytes that `encodePubAckError` writes. */
 export function maxPubAckErrorSize(guidStart: number, guidEnd: number, error: string): number {
   return pubAckOkSize(guidStart, guidEnd) + 1 + 5 + error.length * 3;
 }

@@ -67,7 +67,7 @@ export function decodePubMsg(buffer: Buffer, start: number, end: number, view: P
   while (pos < end) {
     let fieldNumber: number;
     const tag = buffer[pos]!;
-    // What every client sends: a tag of one byte, length-delimited.
+    // The fast path: every client sends a tag of one byte, length-delimited.
     if ((tag & 0x87) === LENGTH_DELIMITED && tag > 7) {
       fieldNumber = tag >>> 3;
       pos++;
@@ -120,7 +120,7 @@ export function decodePubMsg(buffer: Buffer, start: number, end: number, view: P
         view.connIdStart = pos;
         view.connIdEnd = valueEnd;
         break;
-      // SHA256 and what is unknown are not looked at.
+      // SHA256 and unknown fields are ignored.
     }
     pos = valueEnd;
   }

@@ -1,4 +1,4 @@
-/** What a broker listens on. */
+/** The subjects to which a broker subscribes. */
 export interface StanSubjects {
   /** Connect requests. */
   readonly discover: string;
@@ -56,7 +56,7 @@ export function isChannelNameValid(buffer: Uint8Array, start: number, end: numbe
   return previous !== DOT;
 }
 
-/** As `isChannelNameValid`, for a name in a string. */
+/** Whether a string names a channel: see `isChannelNameValid`. */
 export function isChannelNameStringValid(name: string): boolean {
   const bytes = Buffer.from(name);
   return isChannelNameValid(bytes, 0, bytes.length);

@@ -1,11 +1,11 @@
 /**
- * The protobuf wire format, by hand, for what is hot. It reads as the Go server's decoder does (gogo-protobuf): unknown
- * fields are skipped, a known field with another wire type is malformed, bits above 64 of a varint are ignored.
+ * The protobuf wire format by hand, for the hot path. It reads as the Go server's decoder (gogo-protobuf) does: unknown fields are
+ * skipped, a known field with another wire type is malformed, and bits above 64 of a varint are ignored.
  *
- * A reader returns the position behind what it read, or `MALFORMED`; the value is in `wire`. No objects are made.
+ * A reader returns the position behind the value, or `MALFORMED`, and puts the value into `wire`. It makes no objects.
  */
 
-/** Not a position: what was read is not the wire format. */
+/** Returned instead of a position: the bytes are not the wire format. */
 export const MALFORMED = -1;
 
 export const VARINT = 0;
@@ -15,7 +15,7 @@ const START_GROUP = 3;
 const END_GROUP = 4;
 const BIT32 = 5;
 
-/** The last value read. One for all, since nothing yields between a read and its use. */
+/** The last value that was read. All readers share it, since nothing runs between a read and the use of its value. */
 export const wire = {
   /** Unsigned. Above 2^53 it is rounded. */
   value: 0,
@@ -46,7 +46,7 @@ export function readVarint(buffer: Uint8Array, start: number, end: number): numb
   return MALFORMED;
 }
 
-/** Reads a varint as a signed 64-bit integer. Of well-formed bytes only: check with `readVarint`. */
+/** Reads a varint as a signed 64-bit integer. The bytes must be well-formed: check them with `readVarint`. */
 export function varintToBigInt(buffer: Uint8Array, start: number, end: number): bigint {
   let value = 0n;
   let shift = 0n;
@@ -68,7 +68,7 @@ export function readTag(buffer: Uint8Array, start: number, end: number): number 
 function readRawTag(buffer: Uint8Array, start: number, end: number): number {
   const pos = readVarint(buffer, start, end);
   if (pos === MALFORMED) return MALFORMED;
-  // The Go decoder cuts the field number to 32 bits: bits 3 to 34 of the tag, which lie in its first five bytes.
+  // The Go decoder cuts the field number to 32 bits: bits 3 to 34 of the tag, in its first five bytes.
   let low = 0;
   for (let i = 0; i < 4 && start + i < pos; i++) low |= (buffer[start + i]! & 0x7f) << (7 * i);
   const high = pos - start > 4 ? buffer[start + 4]! & 0x7f : 0;
@@ -77,7 +77,7 @@ function readRawTag(buffer: Uint8Array, start: number, end: number): number {
   return pos;
 }
 
-/** Skips the value of a field whose tag has just been read. Groups nest to any depth and cost no stack. */
+/** Skips the value of a field whose tag was just read. Groups may nest to any depth; they use no stack. */
 export function skipValue(buffer: Uint8Array, start: number, end: number): number {
   let pos = start;
   let depth = 0;
@@ -107,13 +107,13 @@ export function skipValue(buffer: Uint8Array, start: number, end: number): numbe
     }
     if (pos === MALFORMED || pos > end) return MALFORMED;
     if (depth === 0) return pos;
-    // Within a group the field number does not matter, not even 0.
+    // Inside a group any field number is allowed, even 0.
     pos = readRawTag(buffer, pos, end);
     if (pos === MALFORMED) return MALFORMED;
   }
 }
 
-/** Bytes that `value` takes as a varint. Up to 2^53. */
+/** The size of `value` as a varint, for values up to 2^53. */
 export function varintSize(value: number): number {
   let size = 1;
   let rest = value;

@@ -19,16 +19,16 @@ import { BrokerNode } from './broker-node.js';
 import { openStore } from './open-store.js';
 import { isAnswered } from './other-broker.js';
 
-/** For the last answers to reach NATS when stopping. */
+/** How long the last answers may take to reach NATS at a stop. */
 const LAST_FLUSH_MS = 1_000;
 
-/** A broker without a group, which has its store for itself. */
+/** A lone broker, which has its store for itself. */
 export class BrokerAlone extends Assembly<BrokerNode> {
   #attachment: NatsAttachment | undefined;
   #store: Store | undefined;
   #broker: Broker | undefined;
   #selfCheck: SelfCheck | undefined;
-  /** The link with all of the broker's subscriptions. */
+  /** The link that has all subscriptions of the broker. */
   #subscribedLink: MovingLink | undefined;
   #isServing = false;
   #hasBeenReady = false;
@@ -40,7 +40,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   protected async startParts(signal: AbortSignal): Promise<void> {
     const { config, log, node } = this;
     await this.startHttp();
-    // The store before NATS: who may not have it should not disturb anybody else.
+    // The store comes before NATS: a broker that cannot have the store must not disturb another one.
     this.#store = await openStore(config, {
       clock: this.clock,
       log,
@@ -94,7 +94,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     if (attachment.link !== undefined) this.#serve(attachment.link).catch(this.broken);
   }
 
-  /** What is gathered is committed and answered first. */
+  /** Commits and answers what is gathered, then closes. */
   protected async closeParts(): Promise<void> {
     this.node.stopping();
     this.#selfCheck?.stop();
@@ -140,7 +140,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       probe,
       ackSubject: () => ackSubject(broker.store.storeId),
       serving: () => (attachment.link === this.#subscribedLink ? broker : undefined),
-      onChanged: () => this.#tellServing(),
+      onChanged: () => this.#announceServing(),
       onBroken: this.broken,
     });
   }
@@ -166,13 +166,13 @@ export class BrokerAlone extends Assembly<BrokerNode> {
         await this.#attachment!.control.request(heartbeatInbox, undefined, { timeout: timeoutMs });
         return true;
       } catch {
-        // No answer, nobody listening, or no connection: it has not shown that it is there.
+        // Without an answer, a responder or a connection, the client has not shown that it lives.
         return false;
       }
     },
   };
 
-  /** Two brokers that answer for one cluster id would both give out sequences. */
+  /** Refuses to start beside another broker of the cluster id: both would assign sequences. */
   async #refuseSecondBroker(): Promise<void> {
     const { clusterId, discoverPrefix } = this.config;
     if (await isAnswered(this.#attachment!.control, stanSubjects(clusterId, discoverPrefix))) {
@@ -186,16 +186,16 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     try {
       await this.#broker!.linkUp(link);
     } catch {
-      // The link went down again: the attachment says so, and brings the next one.
+      // The link went down again: the attachment reports it, and makes the next one.
       return;
     }
     if (this.#attachment?.link !== link) return;
     this.#subscribedLink = link;
-    this.#tellServing();
+    this.#announceServing();
   }
 
-  /** Not while NATS refuses what clients need: `SelfCheck` says so, and why. */
-  #tellServing(): void {
+  /** Announces that clients can connect, unless NATS refuses what clients need: then `SelfCheck` reports why. */
+  #announceServing(): void {
     const link = this.#attachment?.link;
     if (link === undefined || link !== this.#subscribedLink) return;
     if (this.#isServing || this.isStopping || this.#selfCheck?.problem?.isOwn === true) return;

@@ -1,3 +1,5 @@
+// The start, the stop and the failure of a broker in a process, and the parts beside it: HTTP and a nats-server.
+
 import type { BrokerOptions } from '../broker/handlers/broker-options.js';
 import { systemClock } from '../clock/clock.js';
 import { guardedClock } from '../clock/guarded-clock.js';
@@ -10,7 +12,7 @@ import { SupervisedServer } from '../nats/supervised-server.js';
 import { bugOf } from '../util/bug.js';
 import type { RunningBroker, StopReason } from './running-broker.js';
 
-/** What a broker alone and a member of a group have in common: their beginning, their end, and what stands beside them. */
+/** The common part of a lone broker and a member of a group. */
 export abstract class Assembly<Node extends MonitoredNode & { failed(error: Error): void }>
   implements RunningBroker
 {
@@ -51,18 +53,18 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   }
 
   /**
-   * Starts the parts, in order. After an error, `closeParts` ends those that were started.
+   * Starts the parts, in order. After an error, `closeParts` closes those that were started.
    *
-   * @param signal the start is given up: nothing more is waited for. What is begun all the same is closed
+   * @param signal gives up the start: it waits for nothing more, and closes what it has begun
    */
   protected abstract startParts(signal: AbortSignal): Promise<void>;
 
-  /** Ends the parts that were started, in reverse: what was said stays true. */
+  /** Closes the parts that were started, in reverse order, so that all answers remain true. */
   protected abstract closeParts(): Promise<void>;
 
   /**
-   * @param signal gives the start up; once it has started, asks it to stop
-   * @throws what was in the way, or the signal's reason, with everything closed again
+   * @param signal gives up the start; after the start, it stops the broker
+   * @throws the error of the start, or the signal's reason, after everything is closed again
    */
   async start(signal?: AbortSignal): Promise<this> {
     const giveUp = (): void => this.#giveUp(signal?.reason);
@@ -74,7 +76,7 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
       await this.startParts(given);
       given.throwIfAborted();
     } catch (error) {
-      // What ends because the start was given up ends by errors of all kinds.
+      // When a start is given up, its parts fail with all kinds of errors.
       const why: unknown = given.aborted ? given.reason : error;
       await this.#closeAll();
       throw why;
@@ -122,26 +124,26 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
     else this.#giveUp(error);
   }
 
-  /** `start` closes what there is by then: parts that are just being started cannot be closed yet. */
+  /** Gives up the start. `start` then closes the parts: one that is just starting cannot be closed yet. */
   #giveUp(reason: unknown): void {
     this.isStopping = true;
     this.#starting.abort(reason);
   }
 
   #stopOn(signal: AbortSignal): void {
-    // Why it failed is in `stopped`.
+    // `stopped` has the error too.
     const stop = (): void => void this.stop().catch(() => {});
     signal.addEventListener('abort', stop);
     // One signal may outlive many brokers.
     void this.stopped.then(() => signal.removeEventListener('abort', stop));
   }
 
-  /** To be called first of all, so that whoever watches can tell a long recovery from a hang. */
+  /** Starts HTTP. Call it first, so that probes can distinguish a long recovery from a hang. */
   protected async startHttp(): Promise<void> {
     const { config } = this;
     const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
     if (httpPort === undefined) return;
-    // Loaded only where it is asked for.
+    // The code for HTTP is loaded only if it is needed.
     const { HttpServer } = await import('../http/http-server.js');
     this.http = await HttpServer.start({
       host: httpAddress,
@@ -156,7 +158,7 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
     });
   }
 
-  /** @returns how NATS is reached, once the nats-server of its own runs if there is to be one */
+  /** Starts the nats-server, if the configuration has one. @returns how to connect to NATS */
   protected async startNatsServer(signal: AbortSignal): Promise<ServeConfig['nats']> {
     const { natsServer, nats, httpPort } = this.config;
     if (natsServer === undefined) return nats;
@@ -183,7 +185,7 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
     } finally {
       await this.natsServer?.stop();
       await this.http?.close();
-      // Nobody hears it once it has been ready.
+      // This has no effect if the broker was ready.
       this.#onNeverReady(new Error('stopped before it was ready'));
     }
   }

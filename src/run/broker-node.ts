@@ -12,7 +12,7 @@ import { countsOf } from '../util/counts.js';
 
 type Phase = 'starting' | 'serving' | 'cut off' | 'stopping' | 'failed';
 
-/** A broker without a group, as its owner tells what becomes of it. */
+/** A lone broker, as HTTP and metrics see it. Its owner reports each change. */
 export class BrokerNode implements MonitoredNode {
   readonly clusterId: string;
   readonly name: string;
@@ -24,10 +24,10 @@ export class BrokerNode implements MonitoredNode {
   readonly measures = new Measures();
   readonly maxChannels: number;
   readonly channelLimits: ChannelLimitsTable;
-  /** What `SelfCheck` has found. */
+  /** The problem that `SelfCheck` has found. */
   askProblem: () => ServiceProblem | undefined = () => undefined;
 
-  /** Clients could come at some time. */
+  /** Whether clients could once connect. */
   isStarted = false;
 
   readonly #clock: Clock;
@@ -107,7 +107,7 @@ export class BrokerNode implements MonitoredNode {
     return { isHealthy: false, isReady: false, reasons: [this.#natsProblem(), ...reasons] };
   }
 
-  /** The store is open and what it held is recovered. */
+  /** The store is open and recovered. */
   recovered(broker: Broker): void {
     this.#broker = broker;
   }
@@ -124,7 +124,7 @@ export class BrokerNode implements MonitoredNode {
     if (this.#phase === 'serving') this.#phase = 'cut off';
   }
 
-  /** Clients can come. */
+  /** Clients can connect. */
   serving(): void {
     this.#phase = 'serving';
     this.isStarted = true;
@@ -150,12 +150,12 @@ export class BrokerNode implements MonitoredNode {
   }
 }
 
-/** A restart does not help against another server; it may end what is wrong with this one. */
+/** The health of a node with a problem. A restart may end a problem of this node, but not one of another server. */
 export function problemHealth(problem: ServiceProblem, reasons: readonly string[]): Health {
   return { isHealthy: !problem.isOwn, isReady: false, reasons: [problem.text, ...reasons] };
 }
 
-/** What is not as it should be with a store, for people. */
+/** The problems of a store, for people. */
 export function storeProblems(broker: Broker | undefined): string[] {
   if (broker === undefined) return [];
   const { fullReason, pendingBytes } = broker.store;
@@ -170,17 +170,17 @@ export function storeProblems(broker: Broker | undefined): string[] {
   return problems;
 }
 
-/** Health tells of so many places; the log and `stanchion store verify` have them all. */
-const MAX_PLACES_TOLD = 3;
+/** Limit of damaged places in the health. The log and `stanchion store verify` have them all. */
+const MAX_SHOWN_PLACES = 3;
 
-/** Messages that cannot be read: who is to get them stands still there. */
+/** The problem of messages that cannot be read, at which delivery stops. */
 function damageProblem(unreadable: Unreadable): string | undefined {
   const places = unreadable.list();
   if (places.length === 0) return undefined;
-  const told = places.slice(0, MAX_PLACES_TOLD).map((place) => `${namesOf(place)} (${place.why})`);
-  const more = places.length - told.length;
+  const shown = places.slice(0, MAX_SHOWN_PLACES).map((place) => `${namesOf(place)} (${place.why})`);
+  const more = places.length - shown.length;
   return (
-    `messages cannot be read, and delivery stands still before them: ${told.join('; ')}${more > 0 ? `; and ${more} more` : ''}. ` +
+    `messages cannot be read, and delivery stops before them: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}. ` +
     'See docs/damage.md'
   );
 }

@@ -18,7 +18,7 @@ import { countsOf } from '../util/counts.js';
 import { storeProblems } from './broker-node.js';
 import type { MemberConfig } from './running-member.js';
 
-/** A member of a group as HTTP and metrics see it: active or standby, the same paths answer. */
+/** A member of a group, as HTTP and metrics see it. The same paths answer on an active and on a standby. */
 export class MemberNode implements MonitoredNode {
   readonly clusterId: string;
   readonly name: string;
@@ -29,9 +29,9 @@ export class MemberNode implements MonitoredNode {
   readonly measures = new Measures();
   readonly maxChannels: number;
   readonly channelLimits: ChannelLimitsTable;
-  /** It was a standby or active at some time. */
+  /** Whether it was once a standby or active. */
   isStarted = false;
-  /** Undefined before there is a place for it. */
+  /** Undefined before the member is made. */
   member: Member | undefined;
   ownStatus: GroupStatus['ownStatus'];
   askMembers: GroupStatus['askMembers'];
@@ -102,7 +102,7 @@ export class MemberNode implements MonitoredNode {
     }
     const reasons = storeProblems(this.broker);
     const dispute = this.member?.dispute;
-    // It does its part, by turns.
+    // In a dispute the member still does its part, in turns.
     if (dispute !== undefined) reasons.push(disputeReason(dispute));
     reasons.push(...(this.member?.impairments ?? []));
     const problem = this.#nats.isConnected ? this.member?.problem : this.#natsProblem();
@@ -112,7 +112,7 @@ export class MemberNode implements MonitoredNode {
     if (role === 'recovering') {
       return { isHealthy: true, isReady: false, reasons: ['taking over: recovering the store', ...reasons] };
     }
-    // A problem that is not this member's own is another server that clients hear: no restart mends that.
+    // A problem that is not this member's own is another server that answers clients: a restart does not help.
     return { isHealthy: true, isReady: role === 'standby' || this.serviceProblem === undefined, reasons };
   }
 

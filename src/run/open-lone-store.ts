@@ -7,7 +7,7 @@ import { openFileStore } from '../store/file/open-file-store.js';
 
 export interface LoneStoreOptions {
   clock: Clock;
-  /** Whose store it is, and how it is opened, but for what the lease decides. */
+  /** Options for opening the store, except those that the lease decides. */
   store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'clock'>;
   lease: Omit<LoneLeaseOptions, 'clock' | 'dir'>;
 }
@@ -43,7 +43,7 @@ async function open(held: LoneLease, options: Omit<FileStoreOptions, 'epoch' | '
     },
   });
   try {
-    // What was accepted is on record before anything of it is said: a successor will accept the same.
+    // The fence makes sure that a successor accepts the same journals, before anything is said of them.
     await held.fence();
   } catch (error) {
     await store.close().catch(() => {});

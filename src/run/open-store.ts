@@ -18,9 +18,9 @@ export interface OpenStoreOptions {
   clock: Clock;
   log: Logger;
   measures: Measures;
-  /** Another broker has taken the store, or it cannot be reached: nothing more may be said to clients. */
+  /** Called when another broker has taken the store, or the store cannot be reached: clients must get no more answers. */
   onLost: (error: Error) => void;
-  /** Gives up waiting for the store. What is being read already is read to its end. */
+  /** Gives up waiting for the store. A recovery that has begun goes on to its end. */
   signal?: AbortSignal;
 }
 

@@ -3,30 +3,30 @@ import type { Logger } from '../log/logger.js';
 
 /** Why a broker has stopped. */
 export interface StopReason {
-  /** Of the process: 0 if it was asked to stop. */
+  /** Exit code for the process: 0 if the broker was asked to stop. */
   readonly exitCode: number;
   readonly error?: Error;
 }
 
 /** A broker in this process. */
 export interface RunningBroker {
-  /** Resolves when clients can connect; rejects if it stops before. */
+  /** Resolves when clients can connect; rejects if the broker stops before. */
   readonly ready: Promise<void>;
   /** Resolves when everything is closed, whatever the reason. Never rejects. */
   readonly stopped: Promise<StopReason>;
-  /** NATS servers that it is attached to, or its own: where clients connect. */
+  /** The NATS servers for clients: those that the broker is attached to, or its own. */
   readonly urls: readonly string[];
-  /** Undefined: no HTTP. */
+  /** Undefined without HTTP. */
   readonly httpUrl: string | undefined;
-  /** Reads again what may change while it runs: the certificate of HTTP, and the configuration file of a nats-server of its own. */
+  /** Reads files again that may change while the broker runs: the certificate of HTTP, and the configuration file of its nats-server. */
   reload(): void;
-  /** Closes clients' state and store cleanly. Resolves when that is done. */
+  /** Stops cleanly. Resolves when everything is closed. */
   stop(): Promise<void>;
 }
 
 export interface StartOptions {
   log: Logger;
-  /** Gives the start up, and later asks the broker to stop. */
+  /** Gives up the start; after the start, it stops the broker. */
   signal?: AbortSignal | undefined;
 }
 

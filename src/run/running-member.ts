@@ -1,3 +1,5 @@
+// A member of a group in this process: its parts, put together.
+
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -34,19 +36,19 @@ import { storeProblems } from './broker-node.js';
 import { MemberNode } from './member-node.js';
 import { isAnswered } from './other-broker.js';
 
-/** For the active to answer a dashboard. */
+/** How long the active may take to answer a dashboard. */
 const VIEW_MS = 1_000;
 
-/** What a member of a group is configured with. */
+/** The configuration of a member of a group. */
 export type MemberConfig = ServeConfig & {
   readonly group: NonNullable<ServeConfig['group']>;
   readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
 };
 
-/** Of this process, by what tells a member of a store from others: two with one would each take the other's lease for their own. */
+/** The members of this process, by node name and folder: two members with the same would each take the other's lease for their own. */
 const members = new Set<string>();
 
-/** A member of a group: active or standby is for the group to decide. */
+/** A member of a group. The group decides whether it is active or standby. */
 export class RunningMember extends Assembly<MemberNode> {
   #transport: AttachedTransport | undefined;
   #renewals: RenewalThread | undefined;
@@ -67,7 +69,7 @@ export class RunningMember extends Assembly<MemberNode> {
     const { dir } = config.store;
     this.#takeName();
     await this.startHttp();
-    // A store that is not ours is not touched, and whoever has it not disturbed. (A mount that hangs keeps it here.)
+    // The store of another cluster must not be touched, nor its broker disturbed. (If the mount hangs, the start waits here.)
     await checkIdentity(nodeFs, dir, config.clusterId);
     signal.throwIfAborted();
     const nats = await this.startNatsServer(signal);
@@ -76,7 +78,7 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#renewals = renewals;
     const processes = machineProcesses(nodeFs, hostname(), process.pid);
     this.#holder = holderOf(config.nodeName, await processes.self());
-    // The two need each other: the transport is asked only once it is there.
+    // Member and transport need each other: the member uses the transport only after it is made.
     let member: Member | undefined;
     const probe = new Probe(randomBytes);
     let selfCheck: SelfCheck | undefined;
@@ -139,7 +141,7 @@ export class RunningMember extends Assembly<MemberNode> {
     }
   }
 
-  /** @throws Error if another member in this process has it */
+  /** @throws Error if another member in this process has the same node name and folder */
   #takeName(): void {
     const { nodeName, store } = this.config;
     const name = `${nodeName} ${resolve(store.dir)}`;
@@ -161,7 +163,7 @@ export class RunningMember extends Assembly<MemberNode> {
       clusterId,
       subjects: stanSubjects(clusterId, discoverPrefix),
       probe,
-      // Before there is a store, any will do.
+      // Before there is a store, any subject will do.
       ackSubject: () => ackSubject(this.#member?.storeId || 'none'),
       serving: () => this.#member?.servingBroker,
       onBroken: this.broken,
@@ -290,7 +292,7 @@ export class RunningMember extends Assembly<MemberNode> {
     return members.filter(({ role }) => role === 'active' || role === 'recovering');
   }
 
-  /** Whether anybody answers a ping of a client that nobody knows. */
+  /** Whether a broker answers the ping of an unknown client. */
   async #askServers(): Promise<boolean> {
     const control = this.#transport?.control;
     const { clusterId, discoverPrefix } = this.config;
@@ -306,7 +308,7 @@ export class RunningMember extends Assembly<MemberNode> {
       });
       return answer?.json<ViewAnswer>();
     } catch {
-      // Nobody is active, or has not answered in time.
+      // No member is active, or the active has not answered in time.
       return undefined;
     }
   }

@@ -1,10 +1,10 @@
 import type { StartBroker } from './running-broker.js';
 
 /**
- * Starts a broker in this process: its nats-server if it has one, its store, its place in NATS. With a group it is a member,
+ * Starts a broker in this process: its nats-server if it has one, its store, its NATS transport. With a group it is a member,
  * active or standby.
  *
- * @throws Error saying what is in the way: a port that is taken, a store that is held or damaged; the signal's reason, once everything is
+ * @throws Error saying what is in the way: a taken port, a store that is held or damaged; the signal's reason, after everything is
  *   closed again
  */
 export const startBroker: StartBroker = async (config, { log, signal }) => {

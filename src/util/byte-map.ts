@@ -8,12 +8,12 @@ export class ByteMap<V> {
   #hashes = new Uint32Array(INITIAL_SLOTS);
   #mask = INITIAL_SLOTS - 1;
   #size = 0;
-  /** Slot of the last hit: what comes in runs is found without hashing. */
+  /** Slot of the last hit: the same key again is found without hashing. */
   #last = 0;
 
   readonly #seed: number;
 
-  /** @param seed makes the order of slots unpredictable to whoever chooses the keys */
+  /** @param seed makes the order of slots unpredictable for clients, which choose the keys */
   constructor(seed: number) {
     this.#seed = seed;
   }
@@ -31,7 +31,7 @@ export class ByteMap<V> {
     return this.#values[slot];
   }
 
-  /** Copies the key. */
+  /** Sets the value of a key, which is copied. */
   set(buffer: Buffer, start: number, end: number, value: V): void {
     const hash = hashOf(buffer, start, end, this.#seed);
     const slot = this.#find(buffer, start, end, hash);
@@ -48,7 +48,7 @@ export class ByteMap<V> {
     let hole = this.#find(buffer, start, end, hashOf(buffer, start, end, this.#seed));
     if (this.#keys[hole] === undefined) return false;
     this.#size--;
-    // Close the hole: what probed over it moves back, so that no tombstones are needed.
+    // Close the hole: entries that were probed past it move back, so that no tombstones are needed.
     for (let slot = (hole + 1) & this.#mask; this.#keys[slot] !== undefined; slot = (slot + 1) & this.#mask) {
       const home = this.#hashes[slot]! & this.#mask;
       if (((slot - home) & this.#mask) >= ((slot - hole) & this.#mask)) {
@@ -96,7 +96,7 @@ export class ByteMap<V> {
 
 const INITIAL_SLOTS = 64;
 
-/** FNV-1a, then a final mix: FNV's low bits alone are weak for keys that differ in the last byte only. */
+/** FNV-1a with a final mix, since FNV's low bits are weak for keys that differ only in the last byte. */
 function hashOf(buffer: Buffer, start: number, end: number, seed: number): number {
   let hash = seed ^ 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ buffer[i]!, 0x01000193);
@@ -106,7 +106,7 @@ function hashOf(buffer: Buffer, start: number, end: number, seed: number): numbe
 
 function sameBytes(key: Buffer, buffer: Buffer, start: number, end: number): boolean {
   if (key.length !== end - start) return false;
-  // From the end: names and ids share their beginnings.
+  // The comparison begins at the end, since names and ids often share their beginnings.
   for (let i = key.length - 1, at = end - 1; i >= 0; i--, at--) {
     if (key[i] !== buffer[at]) return false;
   }

@@ -1,4 +1,4 @@
-/** Takes an ascending sequence into flat inclusive ranges, [start, end, start, end, ...]. */
+/** Adds a sequence to flat inclusive ranges, [start, end, start, end, ...]. Sequences must come in ascending order. */
 export function extendRanges(ranges: number[], sequence: number): void {
   const last = ranges.length - 1;
   if (last > 0 && ranges[last] === sequence - 1) ranges[last] = sequence;

@@ -1,17 +1,17 @@
 const MAX_DISTANCE = 2;
-/** Shorter ones begin many words. */
+/** Least length of a word for a prefix match: shorter ones begin many words. */
 const MIN_STEM = 4;
 
-/** `: did you mean X?` with the candidate that is near to `word`, or nothing. */
+/** The text `: did you mean X?` with the candidate nearest to `word`; '' if none is near. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   const nearest = nearestWord(word, candidates);
   return nearest === undefined ? '' : `: did you mean ${nearest}?`;
 }
 
-/** @returns the candidate that differs from `word` in at most two letters, else the longest one that it begins with */
+/** The candidate that differs from `word` in at most two letters, else the longest one that `word` begins with. */
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  // A short word is near to every other short word.
+  // A short word would be near every other short word.
   let bestDistance = Math.min(MAX_DISTANCE, Math.floor(word.replace(/^-+/, '').length / 3)) + 1;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
@@ -33,7 +33,7 @@ function stemOf(word: string, candidates: Iterable<string>): string | undefined 
   return stem === '' ? undefined : stem;
 }
 
-/** Letters to insert, remove or change. */
+/** How many letters have to be inserted, removed or changed. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -1,4 +1,4 @@
-/** Columns under their headings: the first to the left, as names are, the others to the right, as numbers are. */
+/** A table as text. The first column is aligned left, for names, the others right, for numbers. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => row[column]!.length)),

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Longest stretch of work before messages that have come meanwhile have their turn. */
+/** Longest stretch of work before waiting messages have their turn. */
 const SLICE_MS = 5;
 
-/** Work that may be long and is never urgent: gives way to everything else every few milliseconds. */
+/** Splits long work that is not urgent into turns, and gives way to all other work every few milliseconds. */
 export class Turns {
   #sliceEndMs = performance.now() + SLICE_MS;
 

@@ -1,4 +1,4 @@
-/** @throws what the signal is aborted with, at once */
+/** Waits for a promise, unless the signal aborts. @throws the signal's reason, at once */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let giveUp: () => void = () => {};

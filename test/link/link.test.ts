@@ -91,8 +91,8 @@ describe('the link, with a server that is played by hand', () => {
     assert.equal(link.subscribe('b', 'q'), 2);
     link.unsubscribe(1);
     assert.equal(await client.until('UNSUB 1\r\n'), 'SUB a.> 1\r\nSUB b q 2\r\nUNSUB 1\r\n');
-    assert.throws(() => link.subscribe('a b'), /"a b" is no NATS subject/);
-    assert.throws(() => link.subscribe('a', 'q\r\n'), /is no NATS queue/);
+    assert.throws(() => link.subscribe('a b'), /"a b" is not a NATS subject/);
+    assert.throws(() => link.subscribe('a', 'q\r\n'), /is not a NATS queue/);
     link.close();
   });
 
@@ -245,7 +245,7 @@ describe('the link, with a server that is played by hand', () => {
       });
       await assert.rejects(
         new Inbox().link({ port: server.port, tls: {} }),
-        /TLS is wanted, and the server has none/,
+        /TLS is required, and the server has none/,
       );
       assert.equal(client!.received, '');
     });
@@ -311,7 +311,7 @@ describe('the link, with a server that is played by hand', () => {
       }
       assert.deepEqual(inbox.downReasons, []);
       clock.pass(1_000);
-      assert.match(await inbox.down(), /sends, and has not answered for 6000 ms/);
+      assert.match(await inbox.down(), /sends messages, but has answered no ping for 6000 ms/);
     });
 
     it('is not one that answers now and then, and sends messages', async () => {
@@ -405,7 +405,7 @@ describe('the link, with a server that is played by hand', () => {
         publish(link, 'a', payload);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      assert.match(await inbox.down(), /does not take what it is sent/);
+      assert.match(await inbox.down(), /does not read what it is sent/);
     });
 
     it('drops what comes after the link is down, and what another link’s buffer holds', async () => {
