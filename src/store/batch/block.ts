@@ -1,3 +1,5 @@
+import { must } from '../../util/assert.js';
+
 /** Where batches with one timestamp begin in a block. */
 const FIRST_MARKS = 16;
 
@@ -36,25 +38,32 @@ export class Block {
 
   /** Timestamp of the message whose record is at `offset`. */
   timestampMs(offset: number): number {
-    const starts = this.#markStarts;
-    let mark = this.#lastMark;
-    if (starts[mark]! <= offset) {
+    const mark = this.#lastMark;
+    if (this.#startOf(mark) <= offset) {
       // Reading goes forward mostly.
-      if (mark + 1 >= this.#marks || starts[mark + 1]! > offset) return this.#markMs[mark]!;
-      if (mark + 2 >= this.#marks || starts[mark + 2]! > offset) {
+      if (mark + 1 >= this.#marks || this.#startOf(mark + 1) > offset) return this.#msOf(mark);
+      if (mark + 2 >= this.#marks || this.#startOf(mark + 2) > offset) {
         this.#lastMark = mark + 1;
-        return this.#markMs[mark + 1]!;
+        return this.#msOf(mark + 1);
       }
     }
     let low = 0;
     let high = this.#marks - 1;
     while (low < high) {
-      mark = (low + high + 1) >> 1;
-      if (starts[mark]! <= offset) low = mark;
-      else high = mark - 1;
+      const middle = (low + high + 1) >> 1;
+      if (this.#startOf(middle) <= offset) low = middle;
+      else high = middle - 1;
     }
     this.#lastMark = low;
-    return this.#markMs[low]!;
+    return this.#msOf(low);
+  }
+
+  #startOf(mark: number): number {
+    return must(this.#markStarts[mark], 'a mark has a start');
+  }
+
+  #msOf(mark: number): number {
+    return must(this.#markMs[mark], 'a mark has a time');
   }
 }
 
@@ -124,7 +133,7 @@ export class BlockQueue {
   #evict(): void {
     let count = 0;
     while (this.#bytes > this.#cacheBytes && this.#firstId + count < this.#pinnedFrom) {
-      const { buffer } = this.#blocks[count]!;
+      const { buffer } = must(this.#blocks[count], 'blocks up to the pinned ones are there');
       this.#bytes -= buffer.length;
       if (buffer.length === this.blockBytes && this.#spare.length < MAX_SPARE) this.#spare.push(buffer);
       count++;

@@ -1,5 +1,5 @@
 import { segmentName } from '../../files/file-names.js';
-import { damaged } from '../../files/store-error.js';
+import { damaged, StoreError } from '../../files/store-error.js';
 import { SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { readMsgProtoSequence } from '../../protocol/msgproto.js';
 import { ByteReader } from '../format/bytes.js';
@@ -66,7 +66,12 @@ export class StoreState {
           first += count;
           continue;
         }
-        const segment = segments[index]!;
+        const segment = segments[index];
+        if (segment === undefined)
+          throw new StoreError(
+            'damaged',
+            `The checkpoint names no segment for messages of channel ${channel.name}`,
+          );
         const extent = new Extent(segment, first, first + count - 1, offset, recordBytes);
         first += count;
         log.extents.push(extent);
@@ -97,7 +102,7 @@ export class StoreState {
       return;
     }
     try {
-      this.#other(buffer[start + 8]!, new ByteReader(buffer, start + RECORD_HEADER_BYTES, end));
+      this.#other(buffer.readUInt8(start + 8), new ByteReader(buffer, start + RECORD_HEADER_BYTES, end));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw damaged(path, start, error.message);

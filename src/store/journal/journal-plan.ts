@@ -42,8 +42,9 @@ export async function planJournals(
   }
   if (position === undefined) return [];
   const own = ownFrom(dir, journals, position.epoch, position.number, position.nextIndex);
-  if (own.length === 0) throw missing(dir, position);
-  own[0]!.from = position.offset;
+  const [oldest] = own;
+  if (oldest === undefined) throw missing(dir, position);
+  oldest.from = position.offset;
   return own;
 }
 
@@ -103,7 +104,8 @@ function acceptedFrom(
   let start = 0;
   if (position !== undefined) {
     start = accepted.findIndex((entry) => sameId(entry, position));
-    if (start < 0 || accepted[start]!.end < position.offset) throw missing(dir, position);
+    const base = accepted[start];
+    if (base === undefined || base.end < position.offset) throw missing(dir, position);
   }
   return accepted.slice(start).map((entry, i) => {
     if (!journals.some((id) => sameId(id, entry))) throw missing(dir, entry);

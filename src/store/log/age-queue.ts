@@ -1,3 +1,5 @@
+import { assert, must } from '../../util/assert.js';
+
 /** Something whose oldest message expires at some time. */
 export interface Ageing {
   /** When its oldest message expires, ms since 1970; Infinity if it has none or no limit. */
@@ -32,8 +34,9 @@ export class AgeQueue {
   remove(log: Ageing): void {
     const index = log.ageQueueIndex;
     if (index < 0) return;
+    assert(this.#heap[index] === log, 'a log stands in the queue where it says');
     log.ageQueueIndex = -1;
-    const last = this.#heap.pop()!;
+    const last = must(this.#heap.pop(), 'a log that is queued is in the heap');
     if (last === log) return;
     this.#heap[index] = last;
     last.ageQueueIndex = index;
@@ -77,34 +80,43 @@ export class AgeQueue {
   }
 
   #up(from: number): void {
-    const heap = this.#heap;
-    const log = heap[from]!;
+    const log = this.#at(from);
     let index = from;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (heap[parent]!.ageQueueKeyMs <= log.ageQueueKeyMs) break;
-      heap[index] = heap[parent]!;
-      heap[index]!.ageQueueIndex = index;
+      const above = this.#at(parent);
+      if (above.ageQueueKeyMs <= log.ageQueueKeyMs) break;
+      this.#put(index, above);
       index = parent;
     }
-    heap[index] = log;
-    log.ageQueueIndex = index;
+    this.#put(index, log);
   }
 
   #down(from: number): void {
-    const heap = this.#heap;
-    const log = heap[from]!;
+    const log = this.#at(from);
     let index = from;
     for (;;) {
       let child = 2 * index + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && heap[child + 1]!.ageQueueKeyMs < heap[child]!.ageQueueKeyMs) child++;
-      if (heap[child]!.ageQueueKeyMs >= log.ageQueueKeyMs) break;
-      heap[index] = heap[child]!;
-      heap[index]!.ageQueueIndex = index;
+      let below = this.#heap[child];
+      if (below === undefined) break;
+      const other = this.#heap[child + 1];
+      if (other !== undefined && other.ageQueueKeyMs < below.ageQueueKeyMs) {
+        below = other;
+        child++;
+      }
+      if (below.ageQueueKeyMs >= log.ageQueueKeyMs) break;
+      this.#put(index, below);
       index = child;
     }
-    heap[index] = log;
+    this.#put(index, log);
+  }
+
+  #at(index: number): Ageing {
+    return must(this.#heap[index], 'the heap has no holes');
+  }
+
+  #put(index: number, log: Ageing): void {
+    this.#heap[index] = log;
     log.ageQueueIndex = index;
   }
 }

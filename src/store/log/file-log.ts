@@ -1,4 +1,4 @@
-import { DamageError, isMissing, StoreError } from '../../files/store-error.js';
+import { isMissing, StoreError } from '../../files/store-error.js';
 import {
   encodeMsgProto,
   encodeTimestamp,
@@ -7,6 +7,7 @@ import {
   readMsgProtoTimestampNs,
 } from '../../protocol/msgproto.js';
 import type { PubMsgView } from '../../protocol/pubmsg.js';
+import { assert } from '../../util/assert.js';
 import { copyBytes } from '../../util/copy-bytes.js';
 import {
   MAX_GUID_BYTES,
@@ -18,14 +19,13 @@ import {
   writeU32,
 } from '../format/record.js';
 import { HeadRows, readTimestampMs } from '../segments/head-rows.js';
-import type { LoadedRun, LoadedRunOwner } from '../segments/loaded-runs.js';
-import { readRun } from '../segments/run-reader.js';
 import { type Extent, extentIndex } from '../segments/segment.js';
 import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
-import { namesOf } from '../types/unreadable.js';
 import type { Ageing } from './age-queue.js';
+import { LoadedMessages, type LoadingLog } from './loaded-messages.js';
 import type { LogParts } from './log-parts.js';
 import { MessageTable } from './message-table.js';
+import { firstAt, type TimedLog } from './time-search.js';
 
 /** A log as it is recorded in a checkpoint. */
 export interface LogState {
@@ -41,7 +41,7 @@ export interface LogState {
  * A channel's messages: the newest in the journal's blocks, older ones in extents of segments. Extents end where
  * `flushedThrough` says; a checkpoint moves it on.
  */
-export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
+export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
   readonly id: number;
   readonly name: string;
   firstSequence: number;
@@ -66,10 +66,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   #maxAgeMs = Number.POSITIVE_INFINITY;
   readonly #table: MessageTable;
   #headRows: HeadRows | undefined;
-  readonly #runs: LoadedRun[] = [];
-  /** Where `find` found last. */
-  #run: LoadedRun | undefined;
-  readonly #loads = new Map<number, Promise<void>>();
+  #loaded: LoadedMessages | undefined;
   #hasWarned = false;
   readonly #parts: LogParts;
 
@@ -188,26 +185,16 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
         return true;
       }
     }
-    return this.#findLoaded(sequence, ref);
+    return this.#loaded?.find(sequence, ref) ?? false;
   }
 
   load(sequence: number): Promise<void> {
     if (sequence < this.firstSequence || sequence > this.flushedThrough) return Promise.resolve();
-    let loading = this.#loads.get(sequence);
-    if (loading === undefined) {
-      loading = this.#load(sequence).finally(() => this.#loads.delete(sequence));
-      this.#loads.set(sequence, loading);
-    }
-    return loading;
+    return this.#loading().load(sequence);
   }
 
   async sequenceAtTime(sinceNs: bigint): Promise<number> {
-    const timestampNs = this.#parts.time.storedNs(sinceNs);
-    const ms = Number(timestampNs / 1_000_000n);
-    // By milliseconds, which the rows have; what is left is within one and is told apart by the messages themselves.
-    const low = await this.#firstAtMs(ms, this.firstSequence, this.lastSequence + 1);
-    const high = await this.#firstAtMs(ms + 1, low, this.lastSequence + 1);
-    return this.#firstAtNs(timestampNs, low, high);
+    return await firstAt(this, this.#parts.time.storedNs(sinceNs));
   }
 
   headExpiresAtMs(): number {
@@ -241,6 +228,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   /** Messages up to the last of `extents` are in a durable segment. */
   flushed(extents: readonly Extent[]): void {
     for (const extent of extents) {
+      assert(extent.first > this.flushedThrough, 'a message is in one extent');
       this.flushedThrough = extent.last;
       if (extent.last < this.firstSequence) continue;
       this.extents.push(extent);
@@ -255,6 +243,11 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     for (const extent of this.extents) if (from.has(extent)) this.#release(extent);
     for (const extent of added) extent.segment.liveBytes += extent.totalBytes;
     this.extents = [...kept, ...added].sort((a, b) => a.first - b.first);
+    let next = this.extents[0]?.first;
+    for (const { first, last } of this.extents) {
+      assert(first === next, 'after a merge each message is in one extent, as before');
+      next = last + 1;
+    }
   }
 
   /** Its channel is gone. */
@@ -263,142 +256,30 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     this.#parts.ages.remove(this);
     for (const extent of this.extents) this.#release(extent);
     this.extents = [];
-    for (const run of this.#runs.splice(0)) this.#parts.runs.remove(run);
-    this.#run = undefined;
-  }
-
-  dropRun(run: LoadedRun): void {
-    const index = this.#runs.indexOf(run);
-    if (index >= 0) this.#runs.splice(index, 1);
-    if (this.#run === run) this.#run = undefined;
-  }
-
-  #findLoaded(sequence: number, ref: MessageRef): boolean {
-    let run = this.#run;
-    if (run === undefined || sequence < run.first || sequence > run.last) {
-      run = undefined;
-      for (const candidate of this.#runs) {
-        if (sequence >= candidate.first && sequence <= candidate.last) run = candidate;
-      }
-      if (run === undefined) return false;
-      this.#run = run;
-      this.#parts.runs.touch(run);
-    }
-    const start = run.starts[sequence - run.first]!;
-    ref.buffer = run.buffer;
-    ref.start = msgProtoStart(run.buffer, start);
-    ref.end = recordEnd(run.buffer, start);
-    return true;
-  }
-
-  async #load(sequence: number): Promise<void> {
-    // A merge may take the file away between the look and the read: then look again.
-    for (let attempt = 1; ; attempt++) {
-      const extent = this.extents[extentIndex(this.extents, sequence)];
-      if (extent === undefined || extent.isGap || this.find(sequence, SCRATCH)) return;
-      try {
-        const run = await readRun(this.#parts.segments.blobs, this, extent, sequence);
-        if (this.isDeleted) return;
-        this.#runs.push(run);
-        this.#parts.runs.add(run);
-        if (this.#parts.unreadable.wereRead(this, run.first, run.last))
-          this.#parts.warn(`Message ${sequence} of channel ${this.name} could be read after all`);
-        return;
-      } catch (error) {
-        if (isMissing(error) && attempt < 3) continue;
-        await this.#noteUnreadable(extent, sequence, error as Error);
-        throw error;
-      }
-    }
-  }
-
-  /** Finds how far it goes, so that it can be told at once. */
-  async #noteUnreadable(extent: Extent, first: number, error: Error): Promise<void> {
-    const { unreadable, segments } = this.#parts;
-    if (this.isDeleted || unreadable.isKnown(this, first)) return;
-    let last = first;
-    const end = Math.min(extent.last, first + MAX_PROBED);
-    while (last < end) {
-      const isWhole = await readRun(segments.blobs, this, extent, last + 1).then(
-        () => true,
-        () => false,
-      );
-      if (isWhole) break;
-      last++;
-    }
-    const place = unreadable.note(this, first, last, extent.segment.path, error);
-    if (place === undefined) return;
-    this.#parts.warn(
-      `${namesOf(place)} cannot be read: ${place.why}. Whoever is to get it stands still there, and the read is tried again and again. ` +
-        'Other channels go on. `stanchion store verify` names everything that is damaged; docs/damage.md says what to do',
-    );
-  }
-
-  async #firstAtMs(ms: number, from: number, to: number): Promise<number> {
-    let low = from;
-    let high = to;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const timestampMs = await this.#timestampMs(middle);
-      if (timestampMs === undefined || timestampMs < ms) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  async #firstAtNs(timestampNs: bigint, from: number, to: number): Promise<number> {
-    let low = from;
-    let high = to;
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const sequence = this.#messageUpTo(middle);
-      if (!this.find(sequence, SCRATCH) && !(await this.#isReadable(sequence))) high = middle;
-      else if (!this.find(sequence, SCRATCH) || isBefore(SCRATCH, timestampNs)) low = middle + 1;
-      else high = middle;
-    }
-    return Math.max(low, this.firstSequence);
-  }
-
-  /** One that cannot be read is taken for one that was wanted: a message too many rather than one too few. */
-  async #isReadable(sequence: number): Promise<boolean> {
-    try {
-      await this.load(sequence);
-      return true;
-    } catch (error) {
-      if (error instanceof DamageError) return false;
-      throw error;
-    }
+    this.#loaded?.release();
   }
 
   /** Tries whether these can be read, so that it is known which cannot. */
-  async probe(first: number, last: number): Promise<void> {
-    for (let sequence = first; sequence <= last && !this.isDeleted; ) {
-      const extent = this.extents[extentIndex(this.extents, sequence)];
-      if (extent === undefined) return;
-      if (extent.isGap) {
-        sequence = extent.last + 1;
-        continue;
-      }
-      try {
-        sequence = (await readRun(this.#parts.segments.blobs, this, extent, sequence)).last + 1;
-      } catch (error) {
-        await this.#noteUnreadable(extent, sequence, error as Error);
-        return;
-      }
-    }
+  probe(first: number, last: number): Promise<void> {
+    return this.#loading().probe(first, last);
+  }
+
+  #loading(): LoadedMessages {
+    this.#loaded ??= new LoadedMessages(this, this.#parts);
+    return this.#loaded;
   }
 
   /** This one, or if it is lost, the one before the gap: a gap is never the oldest. */
-  #messageUpTo(sequence: number): number {
+  messageUpTo(sequence: number): number {
     if (this.lostCount === 0) return sequence;
     const extent = this.extents[extentIndex(this.extents, sequence)];
     return extent?.isGap ? extent.first - 1 : sequence;
   }
 
-  /** `undefined` if a limit has dropped it meanwhile. */
-  async #timestampMs(middle: number): Promise<number | undefined> {
+  /** Of the message that `messageUpTo` finds: `undefined` if a limit has dropped it meanwhile. */
+  async timestampMs(middle: number): Promise<number | undefined> {
     for (let attempt = 1; ; attempt++) {
-      const sequence = this.#messageUpTo(middle);
+      const sequence = this.messageUpTo(middle);
       if (sequence < this.firstSequence) return undefined;
       const inMemory = this.#timestampInMemory(sequence);
       if (inMemory !== undefined) return inMemory;
@@ -469,6 +350,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   }
 
   #dropHead(): void {
+    assert(this.firstSequence <= this.lastSequence, 'only a message that is there is dropped');
     this.byteCount -= this.#headBytes();
     this.firstSequence++;
     const oldest = this.extents[0];
@@ -494,6 +376,7 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
     if (extent.isGap) return;
     const { segment } = extent;
     segment.liveBytes -= extent.totalBytes;
+    assert(segment.liveBytes >= 0, 'an extent is released once');
     if (segment.liveBytes === 0) this.#parts.segments.died(segment);
   }
 
@@ -513,17 +396,5 @@ export class FileLog implements ChannelLog, Ageing, LoadedRunOwner {
   }
 }
 
-/** Messages behind one that cannot be read that are tried, to see whether they can. */
-const MAX_PROBED = 64;
-
 const SCRATCH: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
 const LAST_STAMP = Buffer.alloc(MAX_TIMESTAMP_SIZE);
-
-/**
- * Of a message that is stored under the same millisecond: what it bears has the digits below. Where that is another time, a message too
- * many is found rather than one too few.
- */
-function isBefore({ buffer, start, end }: MessageRef, timestampNs: bigint): boolean {
-  const stampNs = readMsgProtoTimestampNs(buffer, start, end);
-  return stampNs < timestampNs && stampNs / 1_000_000n === timestampNs / 1_000_000n;
-}

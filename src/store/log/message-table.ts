@@ -1,3 +1,5 @@
+import { assert, must } from '../../util/assert.js';
+
 const FIRST_SLOTS = 16;
 
 /**
@@ -21,11 +23,11 @@ export class MessageTable {
 
   /** Of the entry `index` from the oldest. */
   blockId(index: number): number {
-    return this.#slots[this.#at(index)]!;
+    return must(this.#slots[this.#at(index)], 'the ring has all its slots');
   }
 
   offset(index: number): number {
-    return this.#slots[this.#at(index) + 1]!;
+    return must(this.#slots[this.#at(index) + 1], 'the ring has all its slots');
   }
 
   push(blockId: number, offset: number): void {
@@ -36,6 +38,7 @@ export class MessageTable {
   }
 
   dropOldest(entries: number): void {
+    assert(entries <= this.count, 'only entries that are there are dropped');
     this.#head = (this.#head + entries) & (this.#slots.length / 2 - 1);
     this.first += entries;
     this.count -= entries;

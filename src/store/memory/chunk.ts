@@ -1,3 +1,5 @@
+import { must } from '../../util/assert.js';
+
 const MIN_BYTES = 1024;
 const MAX_BYTES = 256 * 1024;
 /** Of a MsgProto, for the first size of the table of ends. It grows. */
@@ -56,11 +58,11 @@ export class Chunk {
   }
 
   start(index: number): number {
-    return index === 0 ? 0 : this.#ends[index - 1]!;
+    return index === 0 ? 0 : this.end(index - 1);
   }
 
   end(index: number): number {
-    return this.#ends[index]!;
+    return must(this.#ends[index], 'a message has an end');
   }
 }
 

@@ -7,6 +7,7 @@ import {
   readMsgProtoTimestampNs,
 } from '../../protocol/msgproto.js';
 import type { PubMsgView } from '../../protocol/pubmsg.js';
+import { must } from '../../util/assert.js';
 import type { Ageing, AgeQueue } from '../log/age-queue.js';
 import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
 import type { StoreTime } from '../types/store-time.js';
@@ -156,7 +157,7 @@ export class MemoryLog implements ChannelLog, Ageing {
     let high = chunks.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (chunks[middle]!.firstSequence <= sequence) low = middle;
+      if (must(chunks[middle], 'the middle lies between the ends').firstSequence <= sequence) low = middle;
       else high = middle - 1;
     }
     this.#found = chunks[low];
@@ -165,7 +166,7 @@ export class MemoryLog implements ChannelLog, Ageing {
 
   /** The store's own. */
   #timestampNs(sequence: number): bigint {
-    const chunk = this.#chunkOf(sequence)!;
+    const chunk = must(this.#chunkOf(sequence), 'a chunk has each message that is there');
     const index = sequence - chunk.firstSequence;
     const stampNs = readMsgProtoTimestampNs(chunk.buffer, chunk.start(index), chunk.end(index));
     return stampNs + chunk.shiftNs(index);
@@ -184,7 +185,7 @@ export class MemoryLog implements ChannelLog, Ageing {
   }
 
   #dropHead(): void {
-    const chunk = this.#chunks[this.#firstChunk]!;
+    const chunk = must(this.#chunks[this.#firstChunk], 'a chunk has the oldest message');
     const index = this.firstSequence - chunk.firstSequence;
     this.byteCount -= chunk.end(index) - chunk.start(index);
     this.firstSequence++;

@@ -246,8 +246,9 @@ export class Reserve {
     while (!isEnough() && !this.#isClosed) {
       kept.push(await this.#make(kind, least));
       // One that is too small by now is in the way.
-      const small = kept.length > count ? kept.findIndex(({ bytes }) => bytes < least) : -1;
-      if (small >= 0) await removeIfThere(this.#options.fs, kept.splice(small, 1)[0]!.path);
+      const at = kept.length > count ? kept.findIndex(({ bytes }) => bytes < least) : -1;
+      const [small] = at >= 0 ? kept.splice(at, 1) : [];
+      if (small !== undefined) await removeIfThere(this.#options.fs, small.path);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { FileId } from '../../files/file-names.js';
+import { must } from '../../util/assert.js';
 import { ROW_BYTES } from '../format/segment-format.js';
 
 /** An immutable file of messages of many channels. */
@@ -70,7 +71,7 @@ export function extentIndex(extents: readonly Extent[], sequence: number): numbe
   let high = extents.length - 1;
   while (low <= high) {
     const middle = (low + high) >> 1;
-    const extent = extents[middle]!;
+    const extent = must(extents[middle], 'the middle lies between the ends');
     if (sequence < extent.first) high = middle - 1;
     else if (sequence > extent.last) low = middle + 1;
     else return middle;

@@ -1,3 +1,4 @@
+import { must } from '../../util/assert.js';
 import { extendRanges } from '../../util/ranges.js';
 import type { SequenceRanges } from './store.js';
 
@@ -54,8 +55,8 @@ export class Progress {
 
 function withdraw(ranges: number[], sequence: number): void {
   for (let i = ranges.length - 2; i >= 0; i -= 2) {
-    const first = ranges[i]!;
-    const last = ranges[i + 1]!;
+    const first = must(ranges[i], 'a range has a first');
+    const last = must(ranges[i + 1], 'a range has a last');
     if (sequence < first || sequence > last) continue;
     const rest: number[] = [];
     if (first < sequence) rest.push(first, sequence - 1);
