@@ -8,6 +8,7 @@ import { checkChannelName } from '../client/pub-encoder.js';
 import { ConfigError } from '../config/config-error.js';
 import { subject } from '../config/kinds.js';
 import { NATS_OPTIONS, natsConfigOf } from '../config/nats-options.js';
+import type { NatsConfig } from '../config/serve-config.js';
 import type { ConnectOptions } from '../index.js';
 import { authenticators, controlTls } from '../nats/credentials.js';
 import { isClientIdValid } from '../protocol/stan-subjects.js';
@@ -26,10 +27,10 @@ export const NATS_FLAGS = {
   pass: flag('Password in NATS', ['pw']),
   auth: flag('Token in NATS'),
   creds: flag('Credentials file (JWT and nkey)', ['cr']),
-  nkey: flag('File with the seed of an nkey'),
-  'tls-ca': flag('CA certificate to check the servers with'),
-  'tls-cert': flag("The client's own certificate"),
-  'tls-key': flag('Its private key'),
+  nkey: flag('File with the seed of an nkey', ['nkey-seed-file']),
+  'tls-ca': flag('CA certificate to check the servers with', ['tls-client-cacert']),
+  'tls-cert': flag("The client's own certificate", ['tls-client-cert']),
+  'tls-key': flag('Its private key', ['tls-client-key']),
   'tls-server-name': flag(
     'Name that the certificates of the servers must have, if it is not the one in the URL',
   ),
@@ -120,8 +121,9 @@ export function addClientFlags(command: Argv, own: Readonly<Record<string, Optio
 export function natsFlags<Own extends string>(
   args: Readonly<Record<string, unknown>>,
   own: Readonly<Record<Own, Options>>,
+  environment = process.env,
 ): Promise<Flags<Own | NatsFlag>> {
-  return flagsOf(args, [...Object.keys(own), ...Object.keys(NATS_FLAGS)] as (Own | NatsFlag)[]);
+  return flagsOf(args, [...Object.keys(own), ...Object.keys(NATS_FLAGS)] as (Own | NatsFlag)[], environment);
 }
 
 /** Reads the flags of a command that connects to a broker: from the command line, the environment and the config file. */
@@ -133,14 +135,23 @@ export function clientFlags<Own extends string>(
 }
 
 /**
+ * How to connect to NATS, made by the resolver of `serve` from the options of the same names.
+ *
+ * @throws ConfigError naming the flag whose value is wrong, or that contradicts another
+ */
+export function natsConfig(flags: Flags<NatsFlag>): NatsConfig {
+  const chosen = flags.options(NATS_OPTIONS);
+  const servers = chosen.values['nats-server'] ?? [DEFAULT_SERVER];
+  return natsConfigOf({ ...chosen, values: { ...chosen.values, 'nats-server': servers } });
+}
+
+/**
  * The options for connecting to NATS.
  *
  * @throws ConfigError naming the flag whose value is wrong, or that contradicts another
  */
 export function natsOptions(flags: Flags<NatsFlag>): NatsConnectOptions {
-  const chosen = flags.options(NATS_OPTIONS);
-  const servers = chosen.values['nats-server'] ?? [DEFAULT_SERVER];
-  const nats = natsConfigOf({ ...chosen, values: { ...chosen.values, 'nats-server': servers } });
+  const nats = natsConfig(flags);
   const tls = controlTls(nats, false);
   const inboxPrefix = flags.text('inbox-prefix');
   if (inboxPrefix !== undefined && subject.parse(inboxPrefix) === undefined)

@@ -39,8 +39,6 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   const onExitCode = (code: number): void => {
     exitCode = code;
   };
-  const tables = FLAG_TABLES[args[0] ?? ''];
-  const parser = baseParser(tables === undefined ? args : asYargsHasIt(args, tables));
   const adders = [
     addUpCommand,
     addDrillCommand,
@@ -51,15 +49,21 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     addStoreCommands,
   ];
   await adders
-    .reduce((base, add) => add(base, onExitCode), parser)
+    .reduce((base, add) => add(base, onExitCode), commandParser(args))
     .command('serve', 'Run one broker', (command) => addServeHelp(command))
     .parseAsync();
   return exitCode;
 }
 
-function baseParser(args: readonly string[]): Argv {
+/**
+ * A parser of a command line, to which the commands are added.
+ *
+ * @throws ConfigError naming an unknown flag of the command, or a switch with a wrong value
+ */
+export function commandParser(args: readonly string[]): Argv {
+  const tables = FLAG_TABLES[args[0] ?? ''];
   return (
-    yargs([...args])
+    yargs(tables === undefined ? [...args] : asYargsHasIt(args, tables))
       .scriptName('stanchion')
       .locale('en')
       .usage(
@@ -78,8 +82,8 @@ function baseParser(args: readonly string[]): Argv {
       .alias('help', 'h')
       .wrap(Math.min(MAX_HELP_WIDTH, process.stdout.columns || MAX_HELP_WIDTH))
       .exitProcess(false)
-      // A message behind `--` must stay as it is: `007` is not 7.
-      .parserConfiguration({ 'parse-positional-numbers': false })
+      // A message behind `--` must stay as it is: `007` is not 7. If a flag is given twice, the later one counts, as in `serve`.
+      .parserConfiguration({ 'parse-positional-numbers': false, 'duplicate-arguments-array': false })
       .fail((message, error) => {
         // yargs throws `YError` for a wrong command line; any other error is the command's own.
         throw error === undefined || error.name === 'YError'

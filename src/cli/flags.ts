@@ -38,7 +38,7 @@ export class Flags<Name extends string> {
   readonly #file: FlagFile;
 
   /**
-   * @param args the arguments from yargs: a flag given twice is an array
+   * @param args the arguments from yargs
    * @param file the content of the config file, from `flagsOf`
    */
   constructor(args: Readonly<Record<string, unknown>>, environment: NodeJS.ProcessEnv = {}, file = NO_FILE) {
@@ -138,7 +138,6 @@ export class Flags<Name extends string> {
   #given(flag: Name): Given | undefined {
     const where = `--${flag}`;
     const value = this.#args[flag];
-    if (Array.isArray(value)) throw new ConfigError(`${where} is given more than once`);
     if (value !== undefined) {
       if (value === '') throw new ConfigError(`${where} is empty`);
       return { text: String(value), where };

@@ -152,7 +152,7 @@ function verifyText(dir: string, found: StoreVerification): string {
 }
 
 function holderText(lease: StoreInfo['lease']): string {
-  if (lease === undefined || lease.holder === RELEASED) return 'nobody';
+  if (lease === undefined || lease.holder === RELEASED) return 'no process';
   const holder = parseHolder(lease.holder);
   if (holder === undefined) return lease.holder;
   return `node "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid}) since epoch ${lease.epoch}`;

@@ -96,7 +96,6 @@ describe('the flags of stanchion drill', () => {
     [{ messages: '-1' }, /--messages must be a whole number from 0 to 20000000/],
     [{ rate: 'fast' }, /--rate must be a whole number from 1 to 50000, and is "fast"/],
     [{ rate: '' }, /--rate is empty/],
-    [{ rate: ['1', '2'] }, /--rate is given more than once/],
     [{ nodes: '1' }, /--nodes must be a whole number from 2 to 9/],
     [{ pause: '10' }, /--pause must be a duration from 1s to 1h, as 2s or 500ms, and is "10"/],
     [{ settle: '2h' }, /--settle must be a duration from 0s to 1h/],
