@@ -120,7 +120,8 @@ export async function carryOver({ fs, dir, epoch, unique, warn }: CarryOverOptio
   }
   await removeIfThere(fs, `${dir}/${LEASE_DIRECTORY}/${NOT_YET}`);
   await removeLocks(fs, dir);
-  await raiseVersion(fs, `${dir}/${IDENTITY_FILE}`);
+  const isRaised = await raiseVersion(fs, `${dir}/${IDENTITY_FILE}`);
+  if (!isRaised) return;
   warn(
     `The store in ${dir} has been carried over from format version 1 to 2: its lease is in ${LEASE_DIRECTORY}/ now. ` +
       'Programs of release 0.1.0 refuse it from here on; the way back is a backup (docs/upgrade.md)',
@@ -195,13 +196,12 @@ async function removeLocks(fs: StoreFs, dir: string): Promise<void> {
   await fs.removeDirectory(locks).catch(() => {});
 }
 
-/** One byte is written, in place: a reader finds the one version or the other, and members go on with the file that they have open. */
-async function raiseVersion(fs: StoreFs, path: string): Promise<void> {
+/** One byte is written, in place: a reader finds the one version or the other, and members go on with the file that they have open. @returns false if another term was faster */
+async function raiseVersion(fs: StoreFs, path: string): Promise<boolean> {
   const text = (await readWhole(fs, path)).toString('latin1');
   const before = /"formatVersion"\s*:\s*(?=1[\s,}])/.exec(text);
   if (before === null) {
-    // Another term was faster.
-    if (/"formatVersion"\s*:\s*2[\s,}]/.test(text)) return;
+    if (/"formatVersion"\s*:\s*2[\s,}]/.test(text)) return false;
     throw new StoreError(
       'foreign',
       `${path} does not say "formatVersion": 1, as this program writes it. Put it right`,
@@ -213,4 +213,5 @@ async function raiseVersion(fs: StoreFs, path: string): Promise<void> {
   } finally {
     await file.close();
   }
+  return true;
 }

@@ -169,11 +169,12 @@ export class Lease {
   }
 
   #damaged(names: readonly string[]): StoreError {
+    const isMoving = names.includes(NOT_YET);
     return new StoreError(
       'damaged',
       `${this.#dir} should hold one file whose name is the state of the lease, and holds ${
         names.length === 0 ? 'nothing' : names.join(', ')
-      }. With no broker running, put an empty file named ${leaseFileName({ epoch: 0, counter: 0, holder: RELEASED })} there, with the epoch raised to the highest in the store's file names`,
+      }. ${isMoving ? 'Another broker has just moved the lease here, and this mount will show it in a moment. If it goes on: with' : 'With'} no broker running, put an empty file named ${leaseFileName({ epoch: 0, counter: 0, holder: RELEASED })} there, with the epoch raised to the highest in the store's file names`,
     );
   }
 

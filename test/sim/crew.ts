@@ -10,6 +10,9 @@ export type SeedReport =
   | { seed: number; result: Omit<SimulationResult, 'trace'> }
   | { seed: number; error: string };
 
+/** What is run with a seed: a group, or one of release 0.1.0 that is updated. */
+export type Scenario = 'group' | 'update';
+
 /**
  * Runs seeds in processes of their own, one for each processor.
  *
@@ -18,15 +21,16 @@ export type SeedReport =
 export async function runSeeds(
   seeds: readonly number[],
   onReport: (report: SeedReport) => void,
+  scenario: Scenario = 'group',
 ): Promise<void> {
   const waiting = seeds.toReversed();
   const crew = Math.min(availableParallelism(), seeds.length);
-  await Promise.all(Array.from({ length: crew }, () => work(waiting, onReport)));
+  await Promise.all(Array.from({ length: crew }, () => work(waiting, onReport, scenario)));
 }
 
-function work(waiting: number[], onReport: (report: SeedReport) => void): Promise<void> {
+function work(waiting: number[], onReport: (report: SeedReport) => void, scenario: Scenario): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child: ChildProcess = fork(WORKER, { execArgv: ['--import', 'tsx'] });
+    const child: ChildProcess = fork(WORKER, [scenario], { execArgv: ['--import', 'tsx'] });
     const next = (): void => {
       const seed = waiting.pop();
       if (seed === undefined) child.disconnect();

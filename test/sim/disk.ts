@@ -1,3 +1,4 @@
+import { RESERVE_DIRECTORY } from '../../src/files/store-folder.js';
 import { failure } from '../store/sim-fs.js';
 
 /** What a disk writes all at once. */
@@ -23,6 +24,8 @@ export interface Directory {
  */
 export class Disk {
   readonly directories = new Map<string, Directory>();
+  /** Folders between which a file was renamed since the last sync of either: to a journaling file system that is one change. */
+  readonly #bound: [Directory, Directory][] = [];
 
   find(path: string): Inode {
     const inode = this.parent(path).names.get(base(path));
@@ -53,11 +56,22 @@ export class Disk {
       return;
     }
     const inode = this.find(from);
-    this.parent(from).names.delete(base(from));
-    const target = this.parent(to).names;
-    const replaced = target.get(base(to));
+    const [origin, target] = [this.parent(from), this.parent(to)];
+    origin.names.delete(base(from));
+    const replaced = target.names.get(base(to));
     if (replaced !== undefined) replaced.links--;
-    target.set(base(to), inode);
+    target.names.set(base(to), inode);
+    // What is taken from a reserve need not be so: there it is left to chance, file by file.
+    if (origin !== target && !dirname(from).endsWith(RESERVE_DIRECTORY)) this.#bound.push([origin, target]);
+  }
+
+  /** Makes the names in a folder durable, and with it the other half of each rename that had one there. */
+  sync(directory: Directory): void {
+    directory.durableNames = new Map(directory.names);
+    for (const bound of this.#bound.splice(0)) {
+      if (!bound.includes(directory)) this.#bound.push(bound);
+      else for (const other of bound) if (other !== directory) this.sync(other);
+    }
   }
 
   link(from: string, to: string): void {
@@ -96,9 +110,12 @@ export class Disk {
 
   /** The machine that has the disk loses its power: names that were not synced may be lost, or not. */
   crash(isKept: () => boolean): void {
+    const bound = this.#bound.splice(0);
+    const isLost = bound.length > 0 && !isKept();
     for (const directory of this.directories.values()) {
+      const isBound = bound.some((pair) => pair.includes(directory));
       // A journaling file system keeps changes of names in their order: all, or those up to the last sync.
-      if (isKept()) directory.durableNames = new Map(directory.names);
+      if (isBound ? !isLost : isKept()) directory.durableNames = new Map(directory.names);
       else directory.names = new Map(directory.durableNames);
     }
   }

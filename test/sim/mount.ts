@@ -286,7 +286,7 @@ export class SimMount implements StoreFs {
     return this.ask('syncDirectory', path, 'sync', () => {
       const directory = this.host.disk.directories.get(path);
       if (directory === undefined) throw failure('ENOENT', path);
-      directory.durableNames = new Map(directory.names);
+      this.host.disk.sync(directory);
     });
   }
 

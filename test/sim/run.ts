@@ -2,12 +2,14 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { runSeeds } from './crew.js';
 import { digests } from './digests.js';
+import { simulateUpdate } from './rolling-update.js';
 import { simulate } from './simulation.js';
 import { Tally } from './tally.js';
 
 const USAGE = `npm run sim -- [--seeds 200] [--first 1]   runs so many seeds, from the first on
 npm run sim -- --fresh [--seeds 200]       runs so many that were never run before, taken by chance
 npm run sim -- --digests [--seeds 40]      prints a digest of each seed's run, to compare two versions of the code
+npm run sim -- --update [--seeds 200]      the same with a group of release 0.1.0 that is updated meanwhile
 npm run sim -- --seed N                    replays one, and tells what happened, line by line`;
 
 /** Fresh seeds begin here: nobody counts from 1 up to it. The generator takes numbers of 32 bits. */
@@ -21,6 +23,7 @@ async function main(): Promise<number> {
       first: { type: 'string' },
       fresh: { type: 'boolean', default: false },
       digests: { type: 'boolean', default: false },
+      update: { type: 'boolean', default: false },
       seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -32,7 +35,7 @@ async function main(): Promise<number> {
   if (values.fresh && (values.seed ?? values.first) !== undefined) {
     throw new Error('--fresh takes seeds by chance: it goes with neither --seed nor --first');
   }
-  if (values.seed !== undefined) return replay(whole('seed', values.seed));
+  if (values.seed !== undefined) return replay(whole('seed', values.seed), values.update);
   const count = whole('seeds', values.seeds);
   const first = values.fresh
     ? randomInt(FIRST_FRESH, SEEDS_END - count)
@@ -43,7 +46,8 @@ async function main(): Promise<number> {
   }
   if (values.fresh)
     console.log(`seeds ${first} to ${first + count - 1}: again with --first ${first} --seeds ${count}`);
-  const tally = new Tally();
+  const scenario = values.update ? 'update' : 'group';
+  const tally = new Tally(scenario);
   const begunMs = performance.now();
   await runSeeds(
     Array.from({ length: count }, (_, i) => first + i),
@@ -52,6 +56,7 @@ async function main(): Promise<number> {
       if (process.stderr.isTTY)
         process.stderr.write(`\r${tally.seeds} of ${count} seeds, ${tally.failed.length} failed `);
     },
+    scenario,
   );
   if (process.stderr.isTTY) process.stderr.write('\n');
   console.log(tally.report((performance.now() - begunMs) / 1000));
@@ -59,8 +64,10 @@ async function main(): Promise<number> {
 }
 
 /** The same run again, with its story. */
-async function replay(seed: number): Promise<number> {
-  const { trace, violations } = await simulate(seed, { isTraced: true });
+async function replay(seed: number, isUpdate: boolean): Promise<number> {
+  const { trace, violations } = await (isUpdate
+    ? simulateUpdate(seed, true)
+    : simulate(seed, { isTraced: true }));
   console.log(trace.join('\n'));
   console.log(violations.length === 0 ? 'No violations.' : `VIOLATIONS\n  ${violations.join('\n  ')}`);
   return violations.length === 0 ? 0 : 1;

@@ -29,6 +29,8 @@ export interface SimulationOptions {
   /** How long faults come, milliseconds of simulated time: at least and at most. */
   faultsMs?: readonly [number, number];
   isTraced?: boolean;
+  /** Called before the members start. */
+  begin?: (cluster: Cluster) => void;
   /** The first violation is enough. */
   endsAtViolation?: boolean;
 }
@@ -85,8 +87,9 @@ async function run(
   world: World,
   cluster: Cluster,
   ledger: Ledger,
-  { faults: only, faultsMs = FAULTS_MS }: SimulationOptions,
+  { faults: only, faultsMs = FAULTS_MS, begin }: SimulationOptions,
 ): Promise<void> {
+  begin?.(cluster);
   for (const node of cluster.nodes) world.after(world.between(0, STARTED_MS - 1), () => node.start());
   await world.run(STARTED_MS);
   await world.run(5_000, () => cluster.active !== undefined);

@@ -1,4 +1,4 @@
-import type { SeedReport } from './crew.js';
+import type { Scenario, SeedReport } from './crew.js';
 
 /** Of a failed seed so many violations are shown: the first tells most. */
 const SHOWN = 5;
@@ -10,7 +10,12 @@ export class Tally {
   acked = 0;
   simulatedMs = 0;
   readonly failed: number[] = [];
+  readonly #flag: string;
   readonly #faults = new Map<string, number>();
+
+  constructor(scenario: Scenario = 'group') {
+    this.#flag = scenario === 'update' ? '--update ' : '';
+  }
 
   /** @returns what to say of it, if it failed */
   add(report: SeedReport): string[] {
@@ -44,7 +49,7 @@ export class Tally {
       `seed ${seed} FAILED`,
       ...violations.slice(0, SHOWN).map((violation) => `  ${violation}`),
       ...(violations.length > SHOWN ? [`  and ${violations.length - SHOWN} more`] : []),
-      `  replay: npm run sim -- --seed ${seed}`,
+      `  replay: npm run sim -- ${this.#flag}--seed ${seed}`,
     ];
   }
 }

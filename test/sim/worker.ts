@@ -1,14 +1,17 @@
 import type { SeedReport } from './crew.js';
+import { simulateUpdate } from './rolling-update.js';
 import { simulate } from './simulation.js';
+
+const run = process.argv[2] === 'update' ? simulateUpdate : simulate;
 
 /** Runs the seeds that it is given, one after the other. */
 process.on('message', (seed: number) => {
-  void run(seed).then((report) => process.send!(report));
+  void report(seed).then((said) => process.send!(said));
 });
 
-async function run(seed: number): Promise<SeedReport> {
+async function report(seed: number): Promise<SeedReport> {
   try {
-    const { trace: _, ...result } = await simulate(seed);
+    const { trace: _, ...result } = await run(seed);
     return { seed, result };
   } catch (error) {
     return { seed, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
