@@ -9,6 +9,8 @@ import type { Probe } from './check/probe.js';
 import { Answers } from './delivery/answers.js';
 import { CommitGate } from './delivery/commit-gate.js';
 import { Delivery } from './delivery/delivery.js';
+import { FirstDeliveries } from './delivery/first-deliveries.js';
+import { MessageWriter } from './delivery/message-writer.js';
 import { Turn } from './delivery/turn.js';
 import { ProbeAnswerer } from './handlers/answer-probe.js';
 import { Backlog } from './handlers/backlog.js';
@@ -81,9 +83,13 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
 
   const turn = new Turn({ clock, atEnd: () => delivery.serveReady(), onBroken });
   const gate = new CommitGate(clock, measures.publishAck);
-  const { believed } = store;
-  const latency = measures.delivery;
-  const delivery = new Delivery({ turn, clock, believed, wheel, counters, latency, log, defer, store });
+  const writer = new MessageWriter({ turn, counters, log });
+  const firstDeliveries = new FirstDeliveries({
+    clock,
+    believed: store.believed,
+    latency: measures.delivery,
+  });
+  const delivery = new Delivery({ turn, clock, wheel, writer, firstDeliveries, defer, store });
   const answers = new Answers({ turn, gate, store });
   const probes = new ProbeAnswerer({ turn, probe });
   const backlog = new Backlog({ options, store });
@@ -105,7 +111,6 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
     inactivity,
     delivery,
     gate,
-    turn,
     store,
   });
 

@@ -22,7 +22,7 @@ export function checkConsistency(broker: Broker): void {
       assert.equal(channel.byAckInbox.get(sub.ackInbox), sub, context);
       assert.ok(sub.client?.subscriptions.has(sub), context);
       assert.equal(broker.clients.get(sub.clientId), sub.client, context);
-      if (sub.inFlight.size > 0 && sub.isStarted && !sub.isLoading) {
+      if (sub.inFlight.size > 0 && sub.isStarted && !sub.delivery.isLoading) {
         assert.ok(sub.dueTick >= 0, `${context} has messages in flight, and nothing wakes it`);
       }
       checkOwnership(sub);

@@ -113,12 +113,13 @@ export class HeldBatch {
   /** The channel got a message, `sequence`, in this batch. */
   appended(channel: Channel, sequence: number): void {
     this.messages++;
-    if (channel.gatedIn === this.batch) {
-      this.lastSequences[channel.gatedAt] = sequence;
+    const { gate } = channel;
+    if (gate.batch === this.batch) {
+      this.lastSequences[gate.index] = sequence;
       return;
     }
-    channel.gatedIn = this.batch;
-    channel.gatedAt = this.channels.length;
+    gate.batch = this.batch;
+    gate.index = this.channels.length;
     this.channels.push(channel);
     this.lastSequences.push(sequence);
   }

@@ -2,7 +2,6 @@ import type { SubscriptionRequest } from '../../protocol/messages.js';
 import type { Store, SubscriptionRecord } from '../../store/types/store.js';
 import type { CommitGate } from '../delivery/commit-gate.js';
 import type { Delivery } from '../delivery/delivery.js';
-import type { Turn } from '../delivery/turn.js';
 import type { AckInboxes } from '../state/ack-inboxes.js';
 import { type Channel, durableKey } from '../state/channel.js';
 import type { ClientSession } from '../state/client-session.js';
@@ -21,9 +20,8 @@ export interface StartSubscriptionNeeds {
   readonly subscriptions: Map<number, Subscription>;
   readonly ended: Pick<EndedSubscriptions, 'remove'>;
   readonly inactivity: Pick<Inactivity, 'stop'>;
-  readonly delivery: Pick<Delivery, 'deliver' | 'deliverGroup' | 'redeliver'>;
+  readonly delivery: Pick<Delivery, 'start'>;
   readonly gate: Pick<CommitGate, 'afterCommit'>;
-  readonly turn: Pick<Turn, 'nowMs'>;
   readonly store: Pick<Store, 'putSubscription' | 'gathering'>;
 }
 
@@ -87,11 +85,11 @@ export class SubscriptionStarter {
 
   /** Clients drop a message that comes before the answer to their request, so the answer goes first. To be called behind it. */
   deliverAfterCommit(sub: Subscription): void {
-    const { gate, store, subscriptions } = this.#needs;
+    const { gate, store, subscriptions, delivery } = this.#needs;
     const { activation } = sub;
     gate.afterCommit(store.gathering, () => {
       // A durable may have been closed and have come back since, with an answer that is still to come.
-      if (subscriptions.get(sub.id) === sub && sub.activation === activation) this.#deliver(sub);
+      if (subscriptions.get(sub.id) === sub && sub.activation === activation) delivery.start(sub);
     });
   }
 
@@ -121,19 +119,5 @@ export class SubscriptionStarter {
     }
     inactivity.stop(channel);
     store.putSubscription(sub.record());
-  }
-
-  #deliver(sub: Subscription): void {
-    const { delivery, turn } = this.#needs;
-    sub.isStarted = true;
-    if (sub.group !== undefined) {
-      delivery.deliverGroup(sub.group);
-    } else if (sub.inFlight.size > 0) {
-      sub.isOnHold = true;
-      sub.inFlight.expireAll(turn.nowMs);
-      delivery.redeliver(sub);
-    } else {
-      delivery.deliver(sub);
-    }
   }
 }

@@ -1,6 +1,7 @@
 import type { ChannelLimits } from '../../config/channel-limits.js';
 import type { ChannelLog } from '../../store/types/store.js';
 import type { QueueGroup } from './queue-group.js';
+import { GateSlot, WaitSlot } from './slots.js';
 import type { Subscription } from './subscription.js';
 
 /** A channel: its log, and who listens to it. */
@@ -17,17 +18,15 @@ export class Channel {
 
   /** Sequence up to which messages are durable and may be shown. */
   visible: number;
-  /** Sequence up to which messages have been delivered to somebody, or nobody was connected to get them. */
-  deliveredThrough: number;
-  /** Where it stands in the list of the batch that it last gained messages in. */
-  gatedAt = 0;
-  gatedIn = 0;
+  readonly gate = new GateSlot();
+  readonly wait: WaitSlot;
 
   constructor(
     readonly log: ChannelLog,
     readonly limits: ChannelLimits,
   ) {
-    this.visible = this.deliveredThrough = log.lastSequence;
+    this.visible = log.lastSequence;
+    this.wait = new WaitSlot(log.lastSequence);
   }
 
   get name(): string {

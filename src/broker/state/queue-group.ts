@@ -2,6 +2,7 @@ import { Progress } from '../../store/types/progress.js';
 import type { SubscriptionRecord } from '../../store/types/store.js';
 import type { Channel } from './channel.js';
 import { InFlight } from './in-flight.js';
+import { DeliverySlot } from './slots.js';
 import type { Subscription } from './subscription.js';
 
 /**
@@ -16,9 +17,7 @@ export class QueueGroup {
   readonly orphans = new InFlight();
   /** What the store is told of it with each batch. */
   readonly progress: Progress;
-  isLoading = false;
-  /** In the list of those to be served at the end of the turn. */
-  isReady = false;
+  readonly delivery = new DeliverySlot();
   /** Where the search for the next member begins, so that equals take turns. */
   #turn = 0;
 

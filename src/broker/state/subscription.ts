@@ -7,6 +7,7 @@ import type { Channel } from './channel.js';
 import type { ClientSession } from './client-session.js';
 import { InFlight } from './in-flight.js';
 import type { QueueGroup } from './queue-group.js';
+import { DeliverySlot } from './slots.js';
 
 /** What a subscription needs of the delivery when its ack wait ends. */
 export interface AckWaitHandler {
@@ -41,12 +42,7 @@ export class Subscription implements WheelTimer {
   isStarted = false;
   /** Which of its lives this is: a durable has a new one each time it comes back. */
   activation: number;
-  /** New messages wait until what is pending has been delivered again. */
-  isOnHold = false;
-  /** A message is being read from disk for it. */
-  isLoading = false;
-  /** In the list of those to be served at the end of the turn. */
-  isReady = false;
+  readonly delivery = new DeliverySlot();
   /** `PUB inbox `, ready to be copied. */
   deliverTo: Buffer;
 
@@ -100,7 +96,7 @@ export class Subscription implements WheelTimer {
     this.ackWaitMs = ackWaitMs;
     this.activation++;
     this.deliverTo = pubPrefix(inbox);
-    this.isStarted = this.isOnHold = false;
+    this.isStarted = false;
   }
 
   record(): SubscriptionRecord {
