@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { guarded } from '../clock/guarded-clock.js';
 import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { type Summary, View, type ViewAnswer, type ViewRequest } from '../monitor/view.js';
 import { EventFeed } from './event-feed.js';
@@ -17,20 +18,24 @@ export class Dashboard {
   readonly #view: View;
   readonly #history = new History();
   readonly #feed = new EventFeed();
+  readonly #onThrown: (thrown: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
   #beats: NodeJS.Timeout | undefined;
   #isSampling = false;
   #summary: Summary | undefined;
 
-  constructor(node: MonitoredNode) {
+  /** @param onThrown gets what the feed of the pages has thrown: it must not end the process */
+  constructor(node: MonitoredNode, onThrown: (thrown: unknown) => void) {
     this.#node = node;
+    this.#onThrown = onThrown;
     this.#view = new View(node.serverId, node.name, node.measures);
   }
 
   start(): void {
     this.#timer = setInterval(() => void this.#sample(), SAMPLE_MS);
     this.#timer.unref();
-    this.#beats = setInterval(() => this.#feed.send('beat', 0), BEAT_MS);
+    const beat = guarded(() => this.#feed.send('beat', 0), this.#onThrown);
+    this.#beats = setInterval(beat, BEAT_MS);
     this.#beats.unref();
   }
 

@@ -66,7 +66,9 @@ export class HttpServer {
     const { node, natsMonitoring, maxChannelSeries, tls, access, log } = options;
     const byName = new ChannelsByName();
     const metrics = new Metrics(node, byName, maxChannelSeries);
-    this.dashboard = new Dashboard(node);
+    this.dashboard = new Dashboard(node, (thrown) =>
+      this.#errors.note('the dashboard has failed', () => ({ err: thrown })),
+    );
     this.#routes = routesOf({ node, byName, metrics, dashboard: this.dashboard, natsMonitoring });
     this.#errors = new RateLimitedLog(log, options.clock);
     this.#guard = access && new AccessGuard(access);
@@ -79,7 +81,7 @@ export class HttpServer {
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
     };
     const handle = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#handle(request, response);
+      void this.#handle(request, response).catch(() => response.destroy());
     if (tls === undefined) this.#server = createServer(settings, handle);
     else {
       const certificate = new Certificate(tls, log);

@@ -9,7 +9,7 @@ import type { Logger } from '../log/logger.js';
 import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { monitoringOf } from '../nats/monitoring.js';
 import { SupervisedServer } from '../nats/supervised-server.js';
-import { bugOf } from '../util/bug.js';
+import { bugOf, isBug } from '../util/bug.js';
 import type { RunningBroker, StopReason } from './running-broker.js';
 
 /** The common part of a lone broker and a member of a group. */
@@ -35,6 +35,8 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   protected readonly clock = guardedClock(systemClock, this.broken);
   readonly #starting = new AbortController();
   #isStarted = false;
+  /** It came to light while it was stopping. */
+  #bug: Error | undefined;
   #onNeverReady!: (error: Error) => void;
   #onStopped!: (reason: StopReason) => void;
 
@@ -112,13 +114,17 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
         throw error;
       }
       this.log.info({}, 'stopped');
-      this.#onStopped({ exitCode: 0 });
+      this.#onStopped(this.#bug === undefined ? { exitCode: 0 } : { exitCode: 1, error: this.#bug });
     }
     await this.stopped;
   }
 
   protected fail(error: Error): void {
-    if (this.isStopping) return;
+    if (this.isStopping) {
+      // What was to be answered at the end may not have been.
+      if (isBug(error)) this.#bug ??= error;
+      return;
+    }
     this.node.failed(error);
     if (this.#isStarted) void this.#closeAll().then(() => this.#onStopped({ exitCode: 1, error }));
     else this.#giveUp(error);

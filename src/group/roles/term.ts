@@ -4,6 +4,7 @@ import { LOCKS_DIRECTORY } from '../../files/store-folder.js';
 import type { LeaseState } from '../../lease/lease.js';
 import type { LeaseRenewer } from '../../lease/lease-renewer.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
+import { isBug } from '../../util/bug.js';
 import type { TransportLink } from '../talk/nats-transport.js';
 import type { MemberParts } from './member-parts.js';
 import type { Service } from './service.js';
@@ -63,7 +64,10 @@ export class Term {
       state,
       takenMs,
       leaseMs: options.leaseMs,
-      onLost: (error) => this.end({ kind: 'lost', why: error.message }),
+      onLost: (error) => {
+        if (isBug(error)) parts.log.error({ err: error }, 'a bug: the renewal of the lease has failed');
+        this.end({ kind: isBug(error) ? 'failed' : 'lost', why: error.message });
+      },
       onRenewed: (tookMs) => parts.measures?.leaseRenewal.observe(tookMs / 1e3),
     });
   }
