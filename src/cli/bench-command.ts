@@ -4,8 +4,6 @@ import type { BenchOptions } from '../bench/bench-options.js';
 import { benchCsv, benchText } from '../bench/bench-report-text.js';
 import { runBench } from '../bench/run-bench.js';
 import { ConfigError } from '../config/config-error.js';
-import { createLogger } from '../log/logger.js';
-import { descriptorOutput } from '../log/output.js';
 import {
   ACK_FLAGS,
   ackTimeoutMs,
@@ -19,6 +17,7 @@ import {
 import type { Flags } from './flags.js';
 import { Progress } from './progress-line.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
+import { toolLogger } from './tool-logger.js';
 
 export const BENCH_FLAGS = {
   publishers: flag('Publishers [default: 1]', ['np']),
@@ -43,7 +42,6 @@ const MAX_MESSAGES = 1_000_000_000;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_WINDOW = 1_000_000;
 const HOUR_MS = 3_600_000;
-const STDERR = 2;
 const BAR_WIDTH = 40;
 
 /** `stanchion bench`: rates and latencies of publishers and subscribers. */
@@ -85,7 +83,7 @@ async function bench(args: Readonly<Record<string, unknown>>): Promise<number> {
   checkAllHaveEffect(flags, options);
   const csv = flags.text('csv');
 
-  const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
+  const log = toolLogger();
   const progress = new Progress(process.stderr);
   const interrupt = new AbortController();
   onStopSignal(log, () => interrupt.abort());

@@ -2,14 +2,12 @@ import type { Argv } from 'yargs';
 import type { DrillOptions } from '../drill/drill-options.js';
 import { reportText } from '../drill/drill-report-text.js';
 import { drill } from '../drill/run-drill.js';
-import { createLogger } from '../log/logger.js';
-import { descriptorOutput } from '../log/output.js';
 import { addNatsFlags, flag, natsFlags } from './client-flags.js';
 import { DRILL_FLAGS, drillOptions } from './drill-flags.js';
 import { Progress } from './progress-line.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
+import { toolLogger } from './tool-logger.js';
 
-const STDERR = 2;
 const FAILED = 1;
 
 /** `stanchion drill`: makes the active of a group fail under load, and checks that nothing is lost. */
@@ -34,7 +32,7 @@ export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => 
 }
 
 async function run(options: DrillOptions, wantsJson: boolean): Promise<number> {
-  const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
+  const log = toolLogger();
   const progress = new Progress(process.stderr);
   const interrupt = new AbortController();
   onStopSignal(log, () => {

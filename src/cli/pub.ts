@@ -4,8 +4,6 @@ import { buffer as bytesOf } from 'node:stream/consumers';
 import type { Argv, Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { connect, type StanConnection } from '../index.js';
-import { createLogger } from '../log/logger.js';
-import { descriptorOutput } from '../log/output.js';
 import {
   ACK_FLAGS,
   ackTimeoutMs,
@@ -19,6 +17,7 @@ import {
 import { lines } from './lines.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe } from './standard-output.js';
+import { toolLogger } from './tool-logger.js';
 
 export const PUB_FLAGS = {
   file: flag('Publish the content of this file as one message; "-" is standard input'),
@@ -31,7 +30,6 @@ export const PUB_FLAGS = {
   ...ACK_FLAGS,
 } as const satisfies Record<string, Options>;
 
-const STDERR = 2;
 const MAX_COUNT = 1_000_000_000;
 /** Limit of publishes that wait for their ack. The connection has its own limit; this one bounds how far ahead input is read. */
 const MAX_WAITING = 16_384;
@@ -77,7 +75,7 @@ async function pub(args: Readonly<Record<string, unknown>>): Promise<number> {
   const content = file === undefined ? undefined : await contentOf(file);
   const message = content ?? (text === undefined ? undefined : Buffer.from(text));
 
-  const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
+  const log = toolLogger();
   const connection = await connect(options);
   try {
     const publisher = new Publisher(connection, subject, isJson);

@@ -2,8 +2,6 @@ import { isUtf8 } from 'node:buffer';
 import type { Argv, Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { connect, type Message, type StartAt, type Subscription } from '../index.js';
-import { createLogger } from '../log/logger.js';
-import { descriptorOutput } from '../log/output.js';
 import {
   addClientFlags,
   type ConnectionFlag,
@@ -17,6 +15,7 @@ import type { Flags } from './flags.js';
 import { lines } from './lines.js';
 import { onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe, writeOut } from './standard-output.js';
+import { toolLogger } from './tool-logger.js';
 
 export const SUB_FLAGS = {
   start: flag('Where to begin: new, last (the newest message first) or all [default: new]'),
@@ -42,7 +41,6 @@ const STARTS = ['new', 'last', 'all'] as const;
 const OUTPUTS = ['text', 'json', 'raw'] as const;
 type Output = (typeof OUTPUTS)[number];
 
-const STDERR = 2;
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 const DAY_MS = 24 * 3_600_000;
 const MAX_MS = 365 * DAY_MS;
@@ -91,7 +89,7 @@ async function sub(args: Readonly<Record<string, unknown>>): Promise<number> {
     ...(queue !== undefined && { queue }),
   };
 
-  const log = createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
+  const log = toolLogger();
   const connection = await connect(connectOptions(flags, 'sub'));
   try {
     const subscription = await connection.subscribe(subject, options);

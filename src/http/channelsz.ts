@@ -5,7 +5,7 @@ import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { subscriptionsOf } from '../monitor/subscriptionz.js';
 import { type HttpRequest, sendJson, sendJsonPieces, sendText } from './answer.js';
 import { jsonWithList } from './json-list.js';
-import { cut, pageOf, wantsSubscriptions } from './query.js';
+import { cut, listHead, pageOf, wantsSubscriptions } from './query.js';
 
 /** The channels by name, or one of them, in the fields of the Go server. */
 export async function channelsz(
@@ -26,15 +26,7 @@ export async function channelsz(
   const page = pageOf(query);
   const sorted = channels === undefined ? [] : byName.of(channels);
   const shown = cut(sorted, page);
-  const head = {
-    cluster_id: node.clusterId,
-    server_id: node.serverId,
-    now: new Date().toISOString(),
-    offset: page.offset,
-    limit: page.limit,
-    count: shown.length,
-    total: sorted.length,
-  };
+  const head = listHead(node, page, shown.length, sorted.length);
   if (shown.length === 0) sendJson(response, 200, head);
   else if (!withSubscriptions) sendJson(response, 200, { ...head, names: shown.map((each) => each.name) });
   else

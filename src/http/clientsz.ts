@@ -4,7 +4,7 @@ import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { type Subscriptionz, subscriptionz } from '../monitor/subscriptionz.js';
 import { type HttpRequest, sendJson, sendJsonPieces, sendText } from './answer.js';
 import { jsonWithList } from './json-list.js';
-import { cut, pageOf, wantsSubscriptions } from './query.js';
+import { cut, listHead, pageOf, wantsSubscriptions } from './query.js';
 
 /** The clients by their ids, or one of them, in the fields of the Go server. */
 export async function clientsz(
@@ -24,15 +24,7 @@ export async function clientsz(
   const page = pageOf(query);
   const ids = clients === undefined ? [] : Array.from(clients.all(), ({ id }) => id).sort();
   const shown = cut(ids, page).map((id) => clients!.get(id)!);
-  const head = {
-    cluster_id: node.clusterId,
-    server_id: node.serverId,
-    now: new Date().toISOString(),
-    offset: page.offset,
-    limit: page.limit,
-    count: shown.length,
-    total: ids.length,
-  };
+  const head = listHead(node, page, shown.length, ids.length);
   const toJson = (client: ClientSession): object => clientz(client, withSubscriptions);
   await sendJsonPieces(response, jsonWithList(head, 'clients', shown, toJson));
 }

@@ -1,3 +1,5 @@
+import type { MonitoredNode } from '../monitor/monitored-node.js';
+
 /** The default of `limit`, as in the Go server. */
 const DEFAULT_LIMIT = 1024;
 
@@ -12,6 +14,22 @@ export function pageOf(query: URLSearchParams): Page {
   const offset = Math.max(0, wholeNumber(query.get('offset')));
   const limit = wholeNumber(query.get('limit'));
   return { offset, limit: limit > 0 ? limit : DEFAULT_LIMIT };
+}
+
+/** The fields in front of a list, in the names of the Go server. @param total how many elements the whole list has */
+export function listHead(
+  node: Pick<MonitoredNode, 'clusterId' | 'serverId'>,
+  { offset, limit }: Page,
+  count: number,
+  total: number,
+): object {
+  const { clusterId, serverId } = node;
+  return {
+    cluster_id: clusterId,
+    server_id: serverId,
+    now: new Date().toISOString(),
+    ...{ offset, limit, count, total },
+  };
 }
 
 /** Whether the request wants subscriptions. */

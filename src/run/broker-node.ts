@@ -6,9 +6,9 @@ import type { ChannelLimitsTable } from '../config/limits-table.js';
 import type { ServeConfig } from '../config/serve-config.js';
 import { Measures } from '../measures/measures.js';
 import type { Health, MonitoredNode, NatsStatus, ServerState } from '../monitor/monitored-node.js';
-import { type NatsRefusal, REFUSED_OPERATIONS } from '../nats/refusal.js';
+import type { NatsRefusal } from '../nats/refusal.js';
 import { namesOf, type Unreadable } from '../store/types/unreadable.js';
-import { countsOf } from '../util/counts.js';
+import { NatsRecord, wallMs } from './nats-record.js';
 
 type Phase = 'starting' | 'serving' | 'cut off' | 'stopping' | 'failed';
 
@@ -30,12 +30,9 @@ export class BrokerNode implements MonitoredNode {
   /** Whether clients could once connect. */
   isStarted = false;
 
-  readonly #clock: Clock;
   #phase: Phase = 'starting';
   #broker: Broker | undefined;
-  readonly #refusals = countsOf(REFUSED_OPERATIONS);
-  #nats: NatsStatus;
-  #natsLostBecause = '';
+  readonly #nats: NatsRecord;
   #failure = '';
 
   constructor(config: ServeConfig, serverId: string, clock: Clock) {
@@ -46,15 +43,8 @@ export class BrokerNode implements MonitoredNode {
     this.storeDir = config.store.kind === 'file' ? config.store.dir : undefined;
     this.maxChannels = config.maxChannels;
     this.channelLimits = config.channelLimits;
-    this.#clock = clock;
     this.startedAtMs = wallMs(clock);
-    this.#nats = {
-      isConnected: false,
-      server: '',
-      sinceMs: this.startedAtMs,
-      losses: 0,
-      refusals: this.#refusals,
-    };
+    this.#nats = new NatsRecord(clock);
   }
 
   get broker(): Broker | undefined {
@@ -62,7 +52,7 @@ export class BrokerNode implements MonitoredNode {
   }
 
   get nats(): NatsStatus {
-    return this.#nats;
+    return this.#nats.status;
   }
 
   get serviceProblem(): ServiceProblem | undefined {
@@ -104,7 +94,7 @@ export class BrokerNode implements MonitoredNode {
         if (!this.#nats.isConnected) break;
         return { isHealthy: true, isReady: false, reasons: ['subscribing in NATS again', ...reasons] };
     }
-    return { isHealthy: false, isReady: false, reasons: [this.#natsProblem(), ...reasons] };
+    return { isHealthy: false, isReady: false, reasons: [this.#nats.problem, ...reasons] };
   }
 
   /** The store is open and recovered. */
@@ -113,14 +103,11 @@ export class BrokerNode implements MonitoredNode {
   }
 
   linkUp(server: string): void {
-    this.#nats = { ...this.#nats, isConnected: true, server, sinceMs: wallMs(this.#clock) };
+    this.#nats.linkUp(server);
   }
 
   linkDown(reason: string): void {
-    const { server, losses } = this.#nats;
-    const refusals = this.#refusals;
-    this.#nats = { isConnected: false, server, sinceMs: wallMs(this.#clock), losses: losses + 1, refusals };
-    this.#natsLostBecause = reason;
+    this.#nats.linkDown(reason);
     if (this.#phase === 'serving') this.#phase = 'cut off';
   }
 
@@ -134,19 +121,13 @@ export class BrokerNode implements MonitoredNode {
     if (this.#phase !== 'failed') this.#phase = 'stopping';
   }
 
-  refused({ operation }: NatsRefusal): void {
-    this.#refusals[operation]++;
+  refused(refusal: NatsRefusal): void {
+    this.#nats.refused(refusal);
   }
 
   failed(error: Error): void {
     this.#phase = 'failed';
     this.#failure = error.message;
-  }
-
-  #natsProblem(): string {
-    const since = new Date(this.#nats.sinceMs).toISOString();
-    const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
-    return `no connection to NATS since ${since}${why}`;
   }
 }
 
@@ -183,8 +164,4 @@ function damageProblem(unreadable: Unreadable): string | undefined {
     `messages cannot be read, and delivery stops before them: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}. ` +
     'See docs/damage.md'
   );
-}
-
-function wallMs(clock: Clock): number {
-  return Number(clock.wallNs() / 1_000_000n);
 }

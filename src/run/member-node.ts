@@ -13,9 +13,9 @@ import type {
   NatsStatus,
   ServerState,
 } from '../monitor/monitored-node.js';
-import { type NatsRefusal, REFUSED_OPERATIONS } from '../nats/refusal.js';
-import { countsOf } from '../util/counts.js';
+import type { NatsRefusal } from '../nats/refusal.js';
 import { storeProblems } from './broker-node.js';
+import { NatsRecord, wallMs } from './nats-record.js';
 import type { MemberConfig } from './running-member.js';
 
 /** A member of a group, as HTTP and metrics see it. The same paths answer on an active and on a standby. */
@@ -37,11 +37,8 @@ export class MemberNode implements MonitoredNode {
   askMembers: GroupStatus['askMembers'];
   askActive: GroupStatus['askActive'];
 
-  readonly #clock: Clock;
   readonly #group: MemberConfig['group'];
-  readonly #refusals = countsOf(REFUSED_OPERATIONS);
-  #nats: NatsStatus;
-  #natsLostBecause = '';
+  readonly #nats: NatsRecord;
   #failure: string | undefined;
 
   constructor(config: MemberConfig, serverId: string, clock: Clock) {
@@ -52,15 +49,8 @@ export class MemberNode implements MonitoredNode {
     this.#group = config.group;
     this.maxChannels = config.maxChannels;
     this.channelLimits = config.channelLimits;
-    this.#clock = clock;
-    this.startedAtMs = this.#wallMs();
-    this.#nats = {
-      isConnected: false,
-      server: '',
-      sinceMs: this.startedAtMs,
-      losses: 0,
-      refusals: this.#refusals,
-    };
+    this.startedAtMs = wallMs(clock);
+    this.#nats = new NatsRecord(clock);
   }
 
   get group(): GroupStatus {
@@ -74,7 +64,7 @@ export class MemberNode implements MonitoredNode {
   }
 
   get nats(): NatsStatus {
-    return this.#nats;
+    return this.#nats.status;
   }
 
   get serviceProblem(): ServiceProblem | undefined {
@@ -105,7 +95,7 @@ export class MemberNode implements MonitoredNode {
     // In a dispute the member still does its part, in turns.
     if (dispute !== undefined) reasons.push(disputeReason(dispute));
     reasons.push(...(this.member?.impairments ?? []));
-    const problem = this.#nats.isConnected ? this.member?.problem : this.#natsProblem();
+    const problem = this.#nats.isConnected ? this.member?.problem : this.#nats.problem;
     if (problem !== undefined) return { isHealthy: false, isReady: false, reasons: [problem, ...reasons] };
     if (role === 'starting')
       return { isHealthy: true, isReady: false, reasons: ['starting: joining the group'] };
@@ -117,31 +107,18 @@ export class MemberNode implements MonitoredNode {
   }
 
   linkUp(server: string): void {
-    this.#nats = { ...this.#nats, isConnected: true, server, sinceMs: this.#wallMs() };
+    this.#nats.linkUp(server);
   }
 
   linkDown(reason: string): void {
-    const { server, losses } = this.#nats;
-    const refusals = this.#refusals;
-    this.#nats = { isConnected: false, server, sinceMs: this.#wallMs(), losses: losses + 1, refusals };
-    this.#natsLostBecause = reason;
+    this.#nats.linkDown(reason);
   }
 
-  refused({ operation }: NatsRefusal): void {
-    this.#refusals[operation]++;
+  refused(refusal: NatsRefusal): void {
+    this.#nats.refused(refusal);
   }
 
   failed(error: Error): void {
     this.#failure = error.message;
-  }
-
-  #natsProblem(): string {
-    const since = new Date(this.#nats.sinceMs).toISOString();
-    const why = this.#natsLostBecause === '' ? '' : `: ${this.#natsLostBecause}`;
-    return `no connection to NATS since ${since}${why}`;
-  }
-
-  #wallMs(): number {
-    return Number(this.#clock.wallNs() / 1_000_000n);
   }
 }

@@ -110,7 +110,7 @@ describe('The health of a broker', () => {
   const recovered = (store: Partial<Broker['store']> = {}): Broker =>
     ({
       store: { fullReason: undefined, pendingBytes: 0, unreadable: new Unreadable(), ...store },
-      options: config,
+      maxPendingBytes: config.maxPendingBytes,
     }) as unknown as Broker;
 
   it('is good while it recovers, however long that takes; it is not ready', () => {
