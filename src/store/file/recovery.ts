@@ -1,20 +1,17 @@
 import type { Clock } from '../../clock/clock.js';
-import { readUsed, readWhole } from '../../files/file-io.js';
+import { readWhole } from '../../files/file-io.js';
 import { checkpointName, type FileId, parseNames, segmentName } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import { DamageError, damaged, isGone, isMissing, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
-import type { BatchHeader } from '../format/batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.js';
-import { FILE_HEADER_BYTES } from '../format/file-header.js';
-import { recordEnd } from '../format/record.js';
-import { planJournals, tooShort } from '../journal/journal-plan.js';
-import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
+import { JournalHistory } from '../journal/journal-history.js';
 import type { AcceptedJournal } from '../journal/term-record.js';
 import type { LogParts } from '../log/log-parts.js';
 import type { Reserve } from '../room/reserve.js';
 import { listFresh, withUnlisted } from './fresh-list.js';
+import { Replay } from './replay.js';
 import { StoreState } from './store-state.js';
 
 export interface RecoveryOptions {
@@ -145,7 +142,7 @@ function checkNothingIsMissing(dir: string, journals: readonly FileId[], segment
   );
 }
 
-interface Replay extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes'> {
+interface Replayed extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes'> {
   report: Pick<ReadingReport, 'journalMs' | 'journalBytes' | 'journalMessages'>;
 }
 
@@ -153,51 +150,14 @@ async function replay(
   options: RecoveryOptions,
   journals: readonly FileId[],
   checkpoint: Checkpoint | undefined,
-): Promise<Replay> {
+): Promise<Replayed> {
   const { fs, clock, dir, storeId, parts, warn } = options;
   const begunMs = clock.monotonicMs();
-  const plan = await planJournals(fs, dir, storeId, journals, checkpoint?.position);
   const state = new StoreState(parts);
   if (checkpoint !== undefined) state.load(checkpoint, dir);
-  const accepted: AcceptedJournal[] = [];
-  let journalBytes = 0;
-  let nextIndex = 0;
-  let epoch = 0;
-  for (const journal of plan) {
-    const used = await readUsed(fs, journal.path);
-    const content = openJournalContent(journal.path, used, storeId);
-    if (content === undefined || used.length < journal.from) {
-      // Empty may be only what nobody counts on: it was prepared, or a crash came before its header was synced.
-      if ((journal.acceptedEnd ?? journal.from) > FILE_HEADER_BYTES) throw tooShort(journal.path);
-      continue;
-    }
-    const { buffer } = content;
-    const block = parts.blocks.adopt(buffer);
-    const onBatch = (header: BatchHeader): void => {
-      const ms = Number(header.timestampNs / 1_000_000n);
-      if (header.timestampNs > state.newestNs) state.newestNs = header.timestampNs;
-      block.mark(header.contentStart, ms);
-      state.guids.addBatch({ buffer, start: header.contentStart, end: header.contentEnd, ms });
-      for (let pos = header.contentStart; pos < header.contentEnd; ) {
-        const end = recordEnd(buffer, pos);
-        state.apply(buffer, pos, end, block.id, ms, journal.path);
-        pos = end;
-      }
-    };
-    const firstIndex = journal.firstIndex || (journal.epoch === epoch ? nextIndex : 0);
-    const scan = scanJournal(content, journal.from, firstIndex, journal.acceptedEnd, onBatch);
-    block.used = scan.end;
-    nextIndex = scan.nextIndex;
-    epoch = journal.epoch;
-    journalBytes += scan.end - Math.max(journal.from, FILE_HEADER_BYTES);
-    // One that was only prepared goes when its term ends, which may be after this.
-    if (scan.end > FILE_HEADER_BYTES) accepted.push({ epoch, number: journal.number, end: scan.end });
-    if (scan.tornBytes > 0) {
-      warn(
-        `${journal.path}: a batch of ${scan.tornBytes} bytes at byte ${scan.end} was torn by a crash and is not read`,
-      );
-    }
-  }
+  const history = new JournalHistory({ fs, dir, storeId, journals, warn });
+  await history.read(checkpoint?.position, new Replay(state, parts.blocks));
+  const { accepted, bytes: journalBytes } = history;
   const journalMs = clock.monotonicMs() - begunMs;
   const report = { journalMs, journalBytes, journalMessages: state.guids.messages };
   return { state, accepted, journalBytes, report };

@@ -4,38 +4,25 @@ import { SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { readMsgProtoSequence } from '../../protocol/msgproto.js';
 import { ByteReader } from '../format/bytes.js';
 import type { Checkpoint } from '../format/checkpoint-format.js';
-import { expandRanges } from '../format/checkpoint-format.js';
 import {
   messageChannelId,
   msgProtoStart,
   RECORD_HEADER_BYTES,
   RecordType,
-  readClient,
-  readRanges,
-  readSubscription,
   readU32,
 } from '../format/record.js';
 import { RecoveredGuids } from '../journal/journal-guids.js';
 import { FileLog } from '../log/file-log.js';
 import type { LogParts } from '../log/log-parts.js';
 import { Extent, Segment } from '../segments/segment.js';
-import type { ClientRecord, SubscriptionRecord } from '../types/store.js';
 import type { SavedTime } from '../types/store-time.js';
-
-interface SubscriptionState {
-  record: SubscriptionRecord;
-  pending: Set<number>;
-}
+import { ClientState } from './client-state.js';
 
 /** What is in a store, as recovery builds it: a checkpoint, then record after record of the journals behind it. */
-export class StoreState {
+export class StoreState extends ClientState {
   readonly logs = new Map<number, FileLog>();
   readonly segments = new Set<Segment>();
-  readonly clients = new Map<string, ClientRecord>();
-  readonly subscriptions = new Map<number, SubscriptionState>();
   nextLogId = 1;
-  nextSession = 1;
-  nextSubscriptionId = 1;
   newestNs = 0n;
   time: SavedTime | undefined;
   readonly guids = new RecoveredGuids();
@@ -43,13 +30,13 @@ export class StoreState {
   #lastLog: FileLog | undefined;
 
   constructor(parts: LogParts) {
+    super();
     this.#parts = parts;
   }
 
   load(checkpoint: Checkpoint, dir: string): void {
     this.nextLogId = checkpoint.nextLogId;
-    this.nextSession = checkpoint.nextSession;
-    this.nextSubscriptionId = checkpoint.nextSubscriptionId;
+    this.loadClients(checkpoint);
     this.newestNs = checkpoint.newestNs;
     this.time = checkpoint.time;
     const segments = checkpoint.segments.map(
@@ -80,10 +67,6 @@ export class StoreState {
         segment.extentCount++;
       }
       this.logs.set(log.id, log);
-    }
-    for (const client of checkpoint.clients) this.clients.set(client.clientId, client);
-    for (const { record, pending } of checkpoint.subscriptions) {
-      this.subscriptions.set(record.id, { record, pending: new Set(pending) });
     }
     this.guids.addRuns(checkpoint.recentGuids);
   }
@@ -129,8 +112,7 @@ export class StoreState {
     if (readMsgProtoSequence(buffer, messageStart, end) !== log.lastSequence + 1) {
       throw damaged(path, start, `message ${log.lastSequence + 1} of channel ${log.name} is due here`);
     }
-    const session = readU32(buffer, start + 13);
-    if (session >= this.nextSession) this.nextSession = session + 1;
+    this.sawSession(readU32(buffer, start + 13));
     this.guids.messages++;
     log.added(blockId, start, end - messageStart, timestampMs);
   }
@@ -154,44 +136,11 @@ export class StoreState {
       case RecordType.bounds:
         this.logs.get(r.u32())?.dropBefore(r.varint());
         return;
-      case RecordType.clientPut: {
-        const client = readClient(r);
-        this.clients.set(client.clientId, client);
-        this.nextSession = Math.max(this.nextSession, client.session + 1);
-        return;
-      }
-      case RecordType.clientRemoved:
-        this.clients.delete(r.string());
-        return;
-      case RecordType.subscriptionPut: {
-        const record = readSubscription(r);
-        const pending = this.subscriptions.get(record.id)?.pending ?? new Set<number>();
-        this.subscriptions.set(record.id, { record, pending });
-        this.nextSubscriptionId = Math.max(this.nextSubscriptionId, record.id + 1);
-        return;
-      }
-      case RecordType.subscriptionRemoved:
-        this.subscriptions.delete(r.u32());
-        return;
-      case RecordType.progress:
-        this.#progress(r);
-        return;
       case RecordType.term:
         return;
       default:
-        throw new RangeError(`a record of the unknown type ${type}`);
+        if (!this.applyClient(type, r)) throw new RangeError(`a record of the unknown type ${type}`);
     }
-  }
-
-  #progress(r: ByteReader): void {
-    const subscription = this.subscriptions.get(r.u32());
-    if (subscription === undefined) return;
-    const { record, pending } = subscription;
-    for (const sequence of expandRanges(readRanges(r))) {
-      pending.add(sequence);
-      if (sequence > record.lastSent) record.lastSent = sequence;
-    }
-    for (const sequence of expandRanges(readRanges(r))) pending.delete(sequence);
   }
 }
 

@@ -6,21 +6,17 @@ import {
   readMsgProtoSequence,
   readMsgProtoTimestampNs,
 } from '../../protocol/msgproto.js';
+import { ClientState } from '../file/client-state.js';
 import { ByteReader } from '../format/bytes.js';
 import type { Checkpoint } from '../format/checkpoint-format.js';
-import { expandRanges } from '../format/checkpoint-format.js';
 import {
   MESSAGE_HEADER_BYTES,
   messageChannelId,
   msgProtoStart,
   RECORD_HEADER_BYTES,
   RecordType,
-  readClient,
-  readRanges,
-  readSubscription,
   readU32,
 } from '../format/record.js';
-import type { ClientRecord, SubscriptionRecord } from '../types/store.js';
 import type { SavedTime } from '../types/store-time.js';
 import type { LostStretch, SalvageSink } from './salvage-journal.js';
 
@@ -52,11 +48,6 @@ export interface SalvagedChannel {
   doubt: { stretch: LostStretch; messages: number } | undefined;
 }
 
-export interface SalvagedSubscription {
-  record: SubscriptionRecord;
-  pending: Set<number>;
-}
-
 /** Messages that are certainly lost. */
 export interface LostMessages {
   channel: string;
@@ -76,14 +67,10 @@ export interface DoubtfulMessages extends LostMessages {}
 const MAX_GUIDS = 65_536;
 
 /** What can be saved of a store. */
-export class SalvageState implements SalvageSink {
+export class SalvageState extends ClientState implements SalvageSink {
   readonly channels = new Map<number, SalvagedChannel>();
-  readonly clients = new Map<string, ClientRecord>();
-  readonly subscriptions = new Map<number, SalvagedSubscription>();
   readonly guidRuns: GuidRun[] = [];
   nextLogId = 1;
-  nextSession = 1;
-  nextSubscriptionId = 1;
   newestNs = 0n;
   time: SavedTime | undefined;
   readonly lostMessages: LostMessages[] = [];
@@ -102,8 +89,7 @@ export class SalvageState implements SalvageSink {
 
   load(checkpoint: Checkpoint): void {
     this.nextLogId = checkpoint.nextLogId;
-    this.nextSession = checkpoint.nextSession;
-    this.nextSubscriptionId = checkpoint.nextSubscriptionId;
+    this.loadClients(checkpoint);
     this.newestNs = checkpoint.newestNs;
     this.time = checkpoint.time;
     for (const { extents, extentsFirst, ...channel } of checkpoint.channels) {
@@ -118,10 +104,6 @@ export class SalvageState implements SalvageSink {
         return piece;
       });
       this.channels.set(channel.id, { ...channel, pieces, doubt: undefined });
-    }
-    for (const client of checkpoint.clients) this.clients.set(client.clientId, client);
-    for (const { record, pending } of checkpoint.subscriptions) {
-      this.subscriptions.set(record.id, { record, pending: new Set(pending) });
     }
     this.guidRuns.push(...checkpoint.recentGuids);
   }
@@ -231,7 +213,7 @@ export class SalvageState implements SalvageSink {
     if (channel === undefined) return;
     if (timestampNs !== undefined && timestampNs > this.newestNs) this.newestNs = timestampNs;
     const session = readU32(buffer, start + 13);
-    if (session >= this.nextSession) this.nextSession = session + 1;
+    this.sawSession(session);
     // Of a term that was replaced: what its successor wrote counts. Anything else is known already.
     if (sequence <= channel.lastSequence && !this.#withdraw(channel, sequence)) return;
     if (sequence > channel.lastSequence + 1) this.#addGap(channel, channel.lastSequence + 1, sequence - 1);
@@ -319,7 +301,7 @@ export class SalvageState implements SalvageSink {
     const channel = this.channels.get(channelId);
     const timestampNs = BigInt(timestampMs) * 1_000_000n;
     if (timestampNs > this.newestNs) this.newestNs = timestampNs;
-    if (session >= this.nextSession) this.nextSession = session + 1;
+    this.sawSession(session);
     if (channel !== undefined)
       channel.lastActivityMs = Math.max(channel.lastActivityMs, Number(stampNs / 1_000_000n));
   }
@@ -354,37 +336,8 @@ export class SalvageState implements SalvageSink {
           channel.firstSequence = Math.max(channel.firstSequence, Math.min(first, channel.lastSequence + 1));
         return;
       }
-      case RecordType.clientPut: {
-        const client = readClient(r);
-        this.clients.set(client.clientId, client);
-        this.nextSession = Math.max(this.nextSession, client.session + 1);
-        return;
-      }
-      case RecordType.clientRemoved:
-        this.clients.delete(r.string());
-        return;
-      case RecordType.subscriptionPut: {
-        const record = readSubscription(r);
-        const pending = this.subscriptions.get(record.id)?.pending ?? new Set<number>();
-        this.subscriptions.set(record.id, { record, pending });
-        this.nextSubscriptionId = Math.max(this.nextSubscriptionId, record.id + 1);
-        return;
-      }
-      case RecordType.subscriptionRemoved:
-        this.subscriptions.delete(r.u32());
-        return;
-      case RecordType.progress: {
-        const subscription = this.subscriptions.get(r.u32());
-        if (subscription === undefined) return;
-        const { record, pending } = subscription;
-        for (const sequence of expandRanges(readRanges(r))) {
-          pending.add(sequence);
-          if (sequence > record.lastSent) record.lastSent = sequence;
-        }
-        for (const sequence of expandRanges(readRanges(r))) pending.delete(sequence);
-        return;
-      }
       default:
+        this.applyClient(type, r);
     }
   }
 }

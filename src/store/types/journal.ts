@@ -101,3 +101,22 @@ export interface JournalListener {
   /** What was appended before the last mark does not end there after all. */
   onMarkVoid(): void;
 }
+
+/** The journal as older terms left it. */
+export interface JournalReader {
+  /**
+   * Hands over every batch that counts from `from` on, oldest first; undefined: from the beginning.
+   * @throws StoreError naming the place if one that counts is damaged or missing
+   */
+  read(from: JournalPosition | undefined, visitor: JournalVisitor): Promise<void>;
+}
+
+/** Gets what is read of a journal: pieces of memory, each with batches in it. */
+export interface JournalVisitor {
+  /** The batches that follow lie in this memory, which is the visitor's to keep. @param source where it is from, for messages */
+  onPiece(buffer: Buffer, source: string): void;
+  /** The records of a batch, each checked, lie from `start` to `end` in the piece. */
+  onBatch(start: number, end: number, timestampNs: bigint): void;
+  /** No batch follows in this piece. @param end behind the last one */
+  onPieceEnd(end: number): void;
+}
