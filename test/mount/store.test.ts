@@ -3,20 +3,35 @@ import fs from 'node:fs';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { nodeFs } from '../../src/files/fs.js';
 import { testFileSystem } from '../../src/files/self-test.js';
+import { MOVED } from '../../src/lease/carry-over.js';
 import { Lease, type LeaseState } from '../../src/lease/lease.js';
 import { StoreAnchor } from '../../src/lease/store-anchor.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { checkIdentity, openIdentity } from '../../src/store/file/identity.js';
 import { openFileStore } from '../../src/store/file/open-file-store.js';
 import { waitFor } from '../harness/wait.js';
+import {
+  asFormerProgram,
+  FORMER_CLUSTER_ID,
+  FORMER_MESSAGES,
+  putFormerStore,
+} from '../store/former/former-store.js';
 import { NO_LIMITS, pubMsg, random, readAll, TestClock, TestHost } from '../store/support.js';
 import { type GlusterMount, GlusterVolume, NO_GLUSTER } from './gluster.js';
 
 const clusterId = 'test-cluster';
 const clock = new TestClock();
 
-function open(t: TestContext, dir: string, epoch: number): Promise<FileStore> {
-  const opening = openFileStore({ fs: nodeFs, clock, random, dir, clusterId, epoch, warn: () => {} });
+function open(t: TestContext, dir: string, epoch: number, cluster = clusterId): Promise<FileStore> {
+  const opening = openFileStore({
+    fs: nodeFs,
+    clock,
+    random,
+    dir,
+    clusterId: cluster,
+    epoch,
+    warn: () => {},
+  });
   // Its files are of no more use after the test; a dead mount may refuse.
   opening.then((store) => t.after(() => store.close().catch(() => {}))).catch(() => {});
   return opening;
@@ -80,6 +95,47 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
       state = byA === 'lost' ? (byB as LeaseState) : byA;
     }
     assert.equal(fs.readdirSync(`${onA}/lease`).length, 1);
+  });
+
+  it('let the lease of a store of release 0.1.0 be moved once, by one of both, and from the name that it has', async () => {
+    for (let round = 1; round <= 20; round++) {
+      const [onA, onB] = pair();
+      await putFormerStore(nodeFs, onA);
+      const [one, two] = [new Lease(nodeFs, onA), new Lease(nodeFs, onB)];
+      const old = new Lease(asFormerProgram(nodeFs, onA), onA);
+      await Promise.all([one.create('a'), two.create('b')]);
+      const state = await old.read();
+      const [byOne, byTwo] = [await one.readFresh('a'), await two.readFresh('b')];
+      const taken = await Promise.all([
+        one.takeOver(byOne, 3, 'a'),
+        two.takeOver(byTwo, 3, 'b'),
+        old.renew(state),
+      ]);
+      const [won, ...others] = taken.filter((next) => next !== 'lost');
+      assert.deepEqual(others, [], 'one of them has it');
+      assert.deepEqual(
+        await two.readFresh('b'),
+        taken[2] === 'lost' ? won : { ...state, isFormer: true, counter: state.counter + 1 },
+      );
+      assert.equal(await two.takeOver({ ...state, isFormer: true }, 3, 'late'), 'lost');
+    }
+  });
+
+  it('open a store of release 0.1.0 one after the other', async (t) => {
+    const [onA, onB] = pair();
+    await putFormerStore(nodeFs, onA);
+    for (const [dir, epoch] of [
+      [onB, 3],
+      [onA, 4],
+    ] as const) {
+      const lease = new Lease(nodeFs, dir);
+      await lease.create('member');
+      assert.notEqual(await lease.takeOver(await lease.readFresh('member'), epoch, 'member'), 'lost');
+      const store = await open(t, dir, epoch, FORMER_CLUSTER_ID);
+      const found = store.recovered.logs.map(({ name, lastSequence }) => [name, lastSequence]);
+      assert.deepEqual(Object.fromEntries(found), FORMER_MESSAGES);
+    }
+    assert.deepEqual(fs.readdirSync(`${onB}/reign`), [MOVED]);
   });
 
   it('give a store one identity, also when both saw that there was none', async () => {
