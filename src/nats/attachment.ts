@@ -1,19 +1,15 @@
 import { type Clock, systemClock } from '../clock/clock.js';
-import { withTimeout } from '../link/dial-link.js';
 import type { Link } from '../link/link.js';
-import { DROP_ALL, type LinkDownReason } from '../link/link-handler.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { Logger } from '../log/logger.js';
-import { bugOf } from '../util/bug.js';
 import type { NatsAttachmentOptions } from './attachment-options.js';
 import { Backoff } from './backoff.js';
+import { Connections } from './connections.js';
 import type { ControlConnection } from './control-connection.js';
 import { messageOf, NatsConfigError } from './credentials.js';
-import { type Endpoint, NatsDialer } from './dialer.js';
-import { MovingLink } from './moving-link.js';
+import type { Endpoint } from './dialer.js';
+import type { MovingLink } from './moving-link.js';
 import { OutageLog } from './outage-log.js';
-import { endsConnection, type NatsRefusal, parseRefusal } from './refusal.js';
-import { RefusalLog } from './refusal-log.js';
 import { type Failure, RoundError, reasonOf } from './round-error.js';
 import { addressesOf, ServerList } from './server-list.js';
 
@@ -30,8 +26,6 @@ const MAX_LINK_TRIES_PER_SERVER = 4;
 const FIRST_MOVE_MS = 250;
 /** Limit between tries to find another server while this one is about to stop. */
 const MAX_MOVE_RETRY_MS = 2_000;
-/** How long a replaced control connection waits for answers to its requests. */
-const RETIRE_MS = 10_000;
 
 /**
  * The NATS transport of a broker: a control connection and a data link at the same server, with the same TLS options and
@@ -42,28 +36,16 @@ export class NatsAttachment {
   private readonly clock: Clock;
   private readonly random: () => number;
   private readonly logger: Logger;
-  private readonly dialer: NatsDialer;
   private readonly servers: ServerList;
   private readonly controlBackoff: Backoff;
   private readonly linkBackoff: Backoff;
   private readonly moveBackoff: Backoff;
   private readonly outage: OutageLog;
-  private readonly refusals: Readonly<Record<NatsRefusal['connection'], RefusalLog>>;
-  private currentControl: ControlConnection | undefined;
-  private currentLink: MovingLink | undefined;
-  private linkSinceMs = 0;
+  private readonly connections: Connections;
   /** Whether there was a link at this server, or a try: then the next try waits a moment. */
   private isLinkRetry = false;
-  /** The server of the control connection, or of the last one. */
-  private endpoint: Endpoint | undefined;
   /** Whether to leave the server: the next control connection goes to another one, if that can be reached. */
   private isLeaving = false;
-  private isRenewingControl = false;
-  private isClosed = false;
-  /** Aborts all dials when the transport is closed. */
-  private readonly dials = new AbortController();
-  /** Aborts the dial of the data link, also when the control connection is lost. */
-  private linkDial: AbortController | undefined;
   private onChange: (() => void) | undefined;
   private onFirstLink: (() => void) | undefined;
 
@@ -78,11 +60,16 @@ export class NatsAttachment {
     this.linkBackoff = new Backoff(this.clock, this.random, FIRST_RETRY_MS, MAX_LINK_RETRY_MS);
     this.moveBackoff = new Backoff(this.clock, this.random, FIRST_MOVE_MS, MAX_MOVE_RETRY_MS);
     this.outage = new OutageLog(this.logger, this.clock);
-    this.refusals = { control: new RefusalLog(this.logger), 'data link': new RefusalLog(this.logger) };
     if (config.servers.length === 0)
       throw new NatsConfigError('there is no NATS server to attach to: name one with --nats-server');
     this.servers = new ServerList(config.servers, config.inOrder, this.random);
-    this.dialer = new NatsDialer(options, this.clock);
+    this.connections = new Connections(options, this.clock, this.logger, {
+      onServerInfo: (info) => this.onServerInfo(info),
+      onLinkLost: (lastedMs) => {
+        if (lastedMs >= SETTLED_MS) this.linkBackoff.reset();
+      },
+      onChanged: () => this.changed(),
+    });
   }
 
   /**
@@ -102,7 +89,7 @@ export class NatsAttachment {
       if (this.options.waitOnFirstConnect) await this.connectControl();
       else await this.connectOnce();
       if (this.isClosed) return;
-      this.keep().catch((thrown: unknown) => this.broken(thrown));
+      this.keep().catch((thrown: unknown) => this.connections.broken(thrown));
       await firstLink;
     } finally {
       signal?.removeEventListener('abort', giveUp);
@@ -111,11 +98,7 @@ export class NatsAttachment {
 
   /** Closes both connections, and drops unsent messages: call `link.flush` first to keep them. Idempotent. */
   close(): Promise<void> {
-    this.isClosed = true;
-    this.dials.abort(new Error('the connection to NATS is closed'));
-    this.currentLink?.close();
-    this.currentLink = undefined;
-    this.currentControl?.close();
+    this.connections.close();
     this.onFirstLink?.();
     this.changed();
     return Promise.resolve();
@@ -127,84 +110,55 @@ export class NatsAttachment {
    * @throws Error before `start` has connected
    */
   get control(): ControlConnection {
-    if (!this.currentControl) throw new Error('not connected to NATS yet');
-    return this.currentControl;
+    const { control } = this.connections;
+    if (control === undefined) throw new Error('not connected to NATS yet');
+    return control;
   }
 
   /** Whether the control connection is up. */
   get isConnected(): boolean {
-    return this.currentControl?.isClosed() === false;
+    return this.connections.isConnected;
   }
 
   /** The data link, while it is up. */
   get link(): MovingLink | undefined {
-    return this.currentLink;
+    return this.connections.link;
   }
 
   /** `host:port` of the server of the control connection, or of the last one; '' before the first. */
   get server(): string {
-    return this.endpoint?.server.name ?? '';
+    return this.connections.server;
   }
 
   /** Closes both connections, since the server fails without closing them, and makes new ones, at another server if there is one. */
   abandonServer(why: string): void {
     if (!this.isConnected || this.isClosed) return;
     this.logger.warn({ server: this.server, why }, 'giving up the connections to the NATS server');
-    this.currentLink?.close();
-    this.linkIsDown(why);
+    this.connections.dropLink(why);
     this.isLeaving = true;
-    this.currentControl?.close();
+    this.connections.control?.close();
     this.changed();
   }
 
   /** Closes the data link alone. The next one is made at the same server, and subscribes to everything again. */
   renewLink(why: string): void {
-    if (!this.currentLink) return;
-    this.currentLink.close();
-    this.linkIsDown(why);
+    this.connections.dropLink(why);
   }
 
   /**
    * Replaces the control connection by a new one at the same server, which subscribes to everything again. If none can be made, the
    * old one stays.
    */
-  async renewControl(why: string): Promise<void> {
-    const { currentControl: old, currentLink, endpoint, server } = this;
-    if (!old || !endpoint || !this.isConnected || this.isClosed || this.isRenewingControl) return;
-    this.isRenewingControl = true;
-    this.logger.info({ server, why }, 'making a new control connection to the NATS server');
-    try {
-      const control = await this.dialControl(endpoint, currentLink?.serverInfo ?? old.serverInfo);
-      if (this.currentControl !== old || !this.isConnected || this.isClosed) {
-        control.close();
-        return;
-      }
-      this.useControl(control);
-      await control.flush().catch(() => {});
-      old.retire(RETIRE_MS).catch((thrown: unknown) => this.broken(thrown));
-    } catch (error) {
-      if (this.isClosed) return;
-      this.logger.warn(
-        { server, reason: messageOf(error) },
-        'no new control connection: keeping the old one',
-      );
-    } finally {
-      this.isRenewingControl = false;
-    }
-  }
-
-  private broken(thrown: unknown): void {
-    const { onBroken } = this.options;
-    if (onBroken !== undefined) onBroken(thrown);
-    else this.logger.error({ err: bugOf(thrown) }, 'a bug: the connections to NATS have failed');
+  renewControl(why: string): Promise<void> {
+    return this.connections.renewControl(why);
   }
 
   /** Makes whichever connection is missing, until the transport is closed. */
   private async keep(): Promise<void> {
     while (!this.isClosed) {
       if (!this.isConnected) await this.connectControl();
-      else if (!this.currentLink) await this.makeLink();
-      else if (this.isLameDuck) await this.moveAway();
+      else if (!this.link) await this.makeLink();
+      else if (this.connections.isLameDuck) await this.moveAway();
       else await this.untilChange();
     }
   }
@@ -224,7 +178,7 @@ export class NatsAttachment {
 
   /** Tries all servers again and again, until one accepts. */
   private async connectControl(): Promise<void> {
-    const wasConnected = this.endpoint !== undefined;
+    const wasConnected = this.connections.endpoint !== undefined;
     while (!this.isClosed) {
       try {
         await this.tryServers();
@@ -274,12 +228,12 @@ export class NatsAttachment {
 
   /** Dials the link first, since it can be given up and says why it fails. If it is up, the control connection follows. */
   private async tryServer(endpoint: Endpoint): Promise<void> {
-    const isThere = this.endpoint === endpoint && this.currentLink?.isUp === true;
-    const link = isThere ? undefined : await this.dialLink(endpoint, this.dials.signal);
-    const { serverInfo } = (link ?? this.currentLink) as Link | MovingLink;
+    const isThere = this.connections.endpoint === endpoint && this.link?.isUp === true;
+    const link = isThere ? undefined : await this.connections.dialLink(endpoint);
+    const { serverInfo } = (link ?? this.link) as Link | MovingLink;
     let control: ControlConnection | undefined;
     try {
-      control = await this.dialControl(endpoint, serverInfo);
+      control = await this.connections.dialControl(endpoint, serverInfo);
     } finally {
       if (control === undefined || this.isClosed) link?.close();
     }
@@ -289,96 +243,51 @@ export class NatsAttachment {
     }
     this.arrive(endpoint, control);
     if (link === undefined) return;
-    if (this.currentLink === undefined && link.isUp) this.useLink(link);
+    if (this.link === undefined && link.isUp) this.useLink(link);
     else link.close();
   }
 
   /** The servers to try: that of the data link if it is up, then the servers behind the last one. */
   private async *endpoints(): AsyncGenerator<Endpoint> {
-    const { endpoint } = this;
-    if (endpoint !== undefined && !this.isLeaving && (await this.isLinkAnswered())) yield endpoint;
+    const { endpoint } = this.connections;
+    if (endpoint !== undefined && !this.isLeaving && (await this.connections.isLinkAnswered()))
+      yield endpoint;
     for (const server of this.servers.round()) {
       for (const address of await addressesOf(server.host, this.random)) yield { server, address };
     }
   }
 
-  /** Whether the server still answers on the link, which may be about to end as the control connection did. */
-  private async isLinkAnswered(): Promise<boolean> {
-    const { currentLink: link } = this;
-    if (link === undefined) return false;
-    const timeoutMs = this.dialer.connectTimeoutMs;
-    try {
-      await withTimeout(this.clock, timeoutMs, () => {}, link.flush());
-    } catch {
-      return false;
-    }
-    return this.currentLink === link && link.isUp;
-  }
-
   private arrive(endpoint: Endpoint, control: ControlConnection): void {
-    this.endpoint = endpoint;
+    const { connections } = this;
+    connections.endpoint = endpoint;
     this.isLeaving = false;
     this.servers.take(endpoint.server);
     this.onServerInfo(control.serverInfo);
-    const link = this.currentLink;
-    if (link && link.serverInfo.serverId !== control.serverInfo.serverId) {
-      link.close();
-      this.linkIsDown(`following the control connection to ${this.server}`);
-    }
+    const { link } = connections;
+    if (link !== undefined && link.serverInfo.serverId !== control.serverInfo.serverId)
+      connections.dropLink(`following the control connection to ${this.server}`);
     this.isLinkRetry = false;
     this.moveBackoff.reset();
-    this.useControl(control);
-  }
-
-  private useControl(control: ControlConnection): void {
-    this.currentControl = control;
-    this.refusals.control.connected();
-    this.options.onControlUp?.(control);
-  }
-
-  /** @param info what the server has said on a link */
-  private async dialControl(endpoint: Endpoint, info: ServerInfo): Promise<ControlConnection> {
-    let control: ControlConnection | undefined;
-    control = await this.dialer.control(
-      endpoint,
-      info,
-      {
-        onDown: (reason) => this.controlIsDown(control, reason),
-        onBroken: (thrown) => this.broken(thrown),
-        onInfo: (newInfo) => this.onServerInfo(newInfo),
-        onServerError: (text) => this.wasRefused('control', text),
-      },
-      this.dials.signal,
-    );
-    if (control.isClosed()) throw new Error('the server closed the connection at once');
-    return control;
-  }
-
-  private controlIsDown(control: ControlConnection | undefined, reason: string): void {
-    if (control === undefined || control !== this.currentControl) return;
-    if (!this.isClosed) this.logger.warn({ server: this.server, reason }, 'NATS control connection lost');
-    this.linkDial?.abort(new Error('the control connection is lost'));
-    this.changed();
+    connections.useControl(control);
   }
 
   /** Tries once to make a link to the server of the control connection. */
   private async makeLink(): Promise<void> {
-    const { endpoint, currentControl: control } = this;
+    const { endpoint, control } = this.connections;
     if (endpoint === undefined) return;
     if (this.isLinkRetry) {
       await this.linkBackoff.wait();
-      if (this.isClosed || this.currentControl !== control || !this.isConnected) return;
+      if (this.isClosed || this.connections.control !== control || !this.isConnected) return;
     }
     this.isLinkRetry = true;
-    this.linkDial = new AbortController();
     try {
-      const link = await this.dialLink(endpoint, AbortSignal.any([this.dials.signal, this.linkDial.signal]));
-      if (this.isClosed || this.currentControl !== control || !link.isUp) link.close();
+      const link = await this.connections.dialLinkBesideControl(endpoint);
+      if (this.isClosed || this.connections.control !== control || !link.isUp) link.close();
       else this.useLink(link);
     } catch (error) {
       // The same cause often ends both connections, and the package takes a moment to report its own. Then it is logged once.
       await Promise.race([control?.flush().catch(() => {}), this.untilChange()]);
-      if (this.isClosed || this.currentControl !== control || !this.isConnected) return;
+      if (this.isClosed || this.connections.control !== control || !this.isConnected) return;
       this.linkFailed(messageOf(error));
     }
   }
@@ -390,53 +299,12 @@ export class NatsAttachment {
     }
   }
 
-  private async dialLink(endpoint: Endpoint, signal: AbortSignal): Promise<Link> {
-    let link: Link | undefined;
-    link = await this.dialer.link(
-      endpoint,
-      {
-        onDown: (reason) => this.socketIsDown(link, reason),
-        onBroken: (thrown) => this.broken(thrown),
-        onDrain: () => this.options.onDrain?.(),
-        onInfo: (info) => this.onServerInfo(info),
-        onServerError: (text) => this.wasRefused('data link', text),
-      },
-      signal,
-    );
-    return link;
-  }
-
-  private socketIsDown(link: Link | undefined, reason: string): void {
-    if (link !== undefined && this.currentLink?.lost(link) === true) this.linkIsDown(reason);
-  }
-
   private useLink(link: Link): void {
-    const { handler = DROP_ALL } = this.options;
-    const moving = new MovingLink(link, handler, this.clock, () => this.options.onDrain?.());
-    this.currentLink = moving;
-    this.linkSinceMs = this.clock.monotonicMs();
-    this.refusals['data link'].connected();
-    this.logger.info(
-      {
-        server: this.server,
-        serverName: link.serverInfo.serverName,
-        serverVersion: link.serverInfo.version,
-      },
-      'connected to NATS',
-    );
-    // A logger of the embedding program may have closed the transport.
-    if (this.isClosed) return;
-    this.options.onLinkUp(moving);
-    this.onFirstLink?.();
+    if (this.connections.useLink(link)) this.onFirstLink?.();
   }
 
-  private linkIsDown(reason: LinkDownReason): void {
-    if (!this.currentLink) return;
-    this.currentLink = undefined;
-    if (this.clock.monotonicMs() - this.linkSinceMs >= SETTLED_MS) this.linkBackoff.reset();
-    this.logger.warn({ reason }, 'NATS data link lost');
-    this.options.onLinkDown(reason);
-    this.changed();
+  private get isClosed(): boolean {
+    return this.connections.isClosed;
   }
 
   private onServerInfo({ connectUrls, lameDuck }: ServerInfo): void {
@@ -444,24 +312,19 @@ export class NatsAttachment {
     if (lameDuck) this.changed();
   }
 
-  /** Whether the server is about to stop: it keeps its connections for some seconds, and accepts no new ones. */
-  private get isLameDuck(): boolean {
-    const { currentControl: control, currentLink: link } = this;
-    return control?.serverInfo.lameDuck === true || link?.serverInfo.lameDuck === true;
-  }
-
   /**
    * Makes both connections at another server, and moves there before the server that is about to stop closes them. Without another
    * server the transport stays for as long as it can.
    */
   private async moveAway(): Promise<void> {
-    const { currentControl: old, currentLink: link, server } = this;
+    const { link, server } = this;
+    const { control: old } = this.connections;
     if (old === undefined || link === undefined) return;
     if (this.moveBackoff.count === 0)
       this.logger.info({ server }, 'the NATS server is in lame-duck mode: moving to another one');
     let reason = 'there is no other server';
     for await (const endpoint of this.endpoints()) {
-      if (this.isClosed || this.currentLink !== link || !this.isConnected) return;
+      if (this.isClosed || this.link !== link || !this.isConnected) return;
       const failure = await this.moveTo(endpoint, link, old);
       if (failure === undefined) {
         this.moveBackoff.reset();
@@ -469,7 +332,7 @@ export class NatsAttachment {
       }
       if (endpoint.server.name !== server) reason = `${endpoint.server.name}: ${failure}`;
     }
-    if (this.isClosed || this.currentLink !== link || !this.isConnected) return;
+    if (this.isClosed || this.link !== link || !this.isConnected) return;
     if (this.moveBackoff.count === 0)
       this.logger.warn({ server, reason }, 'staying at a NATS server that is about to stop: trying again');
     await this.moveBackoff.wait();
@@ -485,17 +348,17 @@ export class NatsAttachment {
     let control: ControlConnection | undefined;
     let isMoved = false;
     try {
-      next = await this.dialLink(endpoint, this.dials.signal);
+      next = await this.connections.dialLink(endpoint);
       const { serverId, lameDuck } = next.serverInfo;
       if (lameDuck || serverId === old.serverInfo.serverId) return 'it is about to stop too';
-      control = await this.dialControl(endpoint, next.serverInfo);
+      control = await this.connections.dialControl(endpoint, next.serverInfo);
       // An earlier move may have brought the link there, and lost the control connection.
       if (serverId !== link.serverInfo.serverId) {
         isMoved = true;
         const failure = await link.moveTo(next);
         if (failure !== undefined) return failure;
       }
-      if (this.isClosed || this.currentLink !== link || control.isClosed())
+      if (this.isClosed || this.link !== link || control.isClosed())
         return 'the connection there was lost at once';
       this.hasMoved(endpoint, control, old);
       control = undefined;
@@ -510,27 +373,13 @@ export class NatsAttachment {
 
   private hasMoved(endpoint: Endpoint, control: ControlConnection, old: ControlConnection): void {
     const from = this.server;
-    this.endpoint = endpoint;
+    this.connections.endpoint = endpoint;
     this.servers.take(endpoint.server);
     this.onServerInfo(control.serverInfo);
-    this.refusals['data link'].connected();
-    this.useControl(control);
-    // For a moment both control connections are subscribed, rather than none.
-    control
-      .flush()
-      .catch(() => {})
-      .then(() => old.retire(RETIRE_MS))
-      .catch((thrown: unknown) => this.broken(thrown));
+    this.connections.moved(control, old);
     const { server } = this;
     this.logger.info({ server, from }, 'moved to another NATS server');
     this.options.onMoved?.(server);
-  }
-
-  private wasRefused(connection: NatsRefusal['connection'], text: string): void {
-    if (this.isClosed || endsConnection(text)) return;
-    const refusal = parseRefusal(connection, text);
-    this.refusals[connection].note(refusal);
-    this.options.onRefused?.(refusal);
   }
 
   /** Leaves a server that fails: the control connection, and with it the link, goes to another one if there is one. */
@@ -538,7 +387,7 @@ export class NatsAttachment {
     if (!this.isConnected || this.isClosed || this.isLeaving || this.servers.round().length < 2) return;
     this.logger.info({ server: this.server, why }, 'leaving the NATS server for another one');
     this.isLeaving = true;
-    this.currentControl?.close();
+    this.connections.control?.close();
     this.changed();
   }
 }
