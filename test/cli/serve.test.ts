@@ -10,13 +10,19 @@ import { waitFor } from '../harness/wait.js';
 
 const PROGRAM = fileURLToPath(new URL('./fake-broker.ts', import.meta.url));
 
+/** A test that fails leaves its program running, which would keep this process. */
+const programs: ChildProcess[] = [];
+
 let folder: string;
 
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'stanchion-cli-'));
 });
 
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => {
+  for (const program of programs) program.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
 
 describe('stanchion', { concurrency: 2 }, () => {
   it('explains itself, with an example', async () => {
@@ -190,7 +196,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     const process = run(['serve']);
     await process.prints('Streaming Server is ready');
     process.signal('SIGUSR1');
-    await process.prints('the log is not in a file');
+    await process.prints('there is no log file to reopen');
     process.signal('SIGTERM');
     const { exitCode, stderr } = await process.ended;
     assert.equal(exitCode, 0);
@@ -206,7 +212,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     process.signal('SIGHUP');
     await process.prints('"logLevel":"debug","msg":"the configuration was read again"');
     await process.prints(
-      '"options":["max-msgs","channels"],"msg":"changed in the configuration, and without',
+      '"options":["max-msgs","channels"],"msg":"these options changed; they take effect after a restart',
     );
     await process.prints('files read again');
     // Off means what the file now says.
@@ -218,7 +224,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     process.signal('SIGTERM');
     const { exitCode, stdout } = await process.ended;
     assert.equal(exitCode, 0);
-    assert.doesNotMatch(stdout.slice(stdout.lastIndexOf('SIGHUP')), /without effect/);
+    assert.doesNotMatch(stdout.slice(stdout.lastIndexOf('SIGHUP')), /these options changed/);
   });
 
   it('stays as it is on SIGHUP if the configuration has become wrong, and says so', async () => {
@@ -228,7 +234,7 @@ describe('stanchion serve', { concurrency: 2 }, () => {
     await process.prints('Streaming Server is ready');
     writeFileSync(file, 'log-level: loud\n');
     process.signal('SIGHUP');
-    await process.prints('the configuration is wrong now');
+    await process.prints('the configuration has an error: nothing of it was applied');
     await process.prints('files read again');
     process.signal('SIGTERM');
     const { exitCode, stdout } = await process.ended;
@@ -283,24 +289,29 @@ function run(args: readonly string[], env: Record<string, string> = {}): Run {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
   });
+  programs.push(child);
   const out = gather(child, 'stdout');
   const err = gather(child, 'stderr');
+  let hasEnded = false;
   const ended = new Promise<Ended>((resolve) => {
-    child.on('close', (exitCode) => resolve({ exitCode, stdout: out.text, stderr: err.text }));
+    child.on('close', (exitCode) => {
+      hasEnded = true;
+      resolve({ exitCode, stdout: out.text, stderr: err.text });
+    });
   });
   return {
     pid: child.pid!,
     ended,
     signal: (signal) => child.kill(signal),
     prints: (text) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (out.text.includes(text)) resolve();
-        };
-        child.stdout!.on('data', look);
-        void ended.then(() => reject(new Error(`ended without "${text}": ${out.text}${err.text}`)));
-        look();
-      }),
+      waitFor(
+        () => {
+          if (out.text.includes(text)) return true;
+          if (hasEnded) throw new Error(`ended without "${text}": ${out.text}${err.text}`);
+          return false;
+        },
+        () => `it prints "${text}"; it printed:\n${out.text}${err.text}`,
+      ),
   };
 }
 

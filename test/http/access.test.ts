@@ -119,7 +119,7 @@ describe('HTTP with a token', () => {
 
   it('warns when secrets would go over a network in the clear', async () => {
     const open = ['--http-port', '-1', '--http-addr', '0.0.0.0', '--http-token', 't'];
-    assert.match((await rig.startBroker({ flags: open })).output, /secrets of HTTP can be read on the way/);
+    assert.match((await rig.startBroker({ flags: open })).output, /HTTP sends its secrets unencrypted/);
     const idle = await rig.startBroker({ flags: ['--http-token', 't'] });
     assert.match(idle.output, /--http-token has no effect without --http-port/);
   });

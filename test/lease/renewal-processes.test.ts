@@ -107,7 +107,6 @@ describe('an active whose process does not run as it should', () => {
     const before = await startTwo(HUNG_MS);
     members.a!.signal('SIGUSR2');
     await waitFor(() => /taking over in epoch 2/.test(members.b!.output), 'b takes over', SETTLE_MS);
-    assert.doesNotMatch(members.a!.output, /was busy for/);
     const now = await settled('b');
     assert.equal(now.epoch, before.epoch + 1);
     assert.match(members.a!.output, /the term of epoch 1 ends: .*taken over by b@/);
