@@ -1,6 +1,7 @@
 // Reads and writes of whole files, made of the calls in `StoreFs`.
 
 import type { StoreFile, StoreFs } from './fs.js';
+import { isMissing } from './store-error.js';
 
 /** Writes all of `buffer[start, end)`, with as many writes as it takes. */
 export async function writeAll(
@@ -108,7 +109,7 @@ export async function writeAtomically(
   try {
     const file = await fs.open(temporary, 'create');
     await writeAndClose(file, parts);
-    await fs.rename(temporary, `${directory}/${name}`);
+    await renameOwn(fs, temporary, `${directory}/${name}`);
   } catch (error) {
     // A half-written file may take the last free room.
     await removeIfThere(fs, temporary).catch(() => {});
@@ -127,7 +128,7 @@ export async function writeOver(
 ): Promise<void> {
   const file = await fs.open(path, 'write');
   await writeAndClose(file, parts);
-  await fs.rename(path, `${directory}/${name}`);
+  await renameOwn(fs, path, `${directory}/${name}`);
   await fs.syncDirectory(directory);
 }
 
@@ -145,11 +146,23 @@ async function writeAndClose(file: StoreFile, parts: readonly Buffer[]): Promise
   }
 }
 
+/**
+ * Renames a file that no other process renames or removes. A network file system may do that, lose the answer, and ask again: then the
+ * former name is missing, and the new one is there.
+ */
+export async function renameOwn(fs: StoreFs, from: string, to: string): Promise<void> {
+  try {
+    await fs.rename(from, to);
+  } catch (error) {
+    if (!isMissing(error) || (await fs.status(to)) === undefined) throw error;
+  }
+}
+
 /** Removes a file. It is no error if another process has removed it. */
 export async function removeIfThere(fs: StoreFs, path: string): Promise<void> {
   try {
     await fs.unlink(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isMissing(error)) throw error;
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../clock/clock.js';
+import { removeIfThere } from '../../files/file-io.js';
 import type { FileId } from '../../files/file-names.js';
 import { isNoSpace } from '../../files/store-error.js';
 import { bugOf } from '../../util/bug.js';
@@ -154,7 +155,7 @@ export class JournalSupply {
     const { fs, reserve } = this.#options;
     await file.file.close();
     if (file.isReserve) await reserve.give('log', file.path);
-    else await fs.unlink(file.path);
+    else await removeIfThere(fs, file.path);
   }
 
   readonly #onThrown = (thrown: unknown): void => this.#owner.onSupplyFailed(bugOf(thrown));

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../clock/clock.js';
-import { removeIfThere, writeZeros } from '../../files/file-io.js';
+import { removeIfThere, renameOwn, writeZeros } from '../../files/file-io.js';
 import { type Extension, type FileId, fileName, parseNames } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import { isMissing, isNoSpace } from '../../files/store-error.js';
@@ -127,7 +127,7 @@ export class Reserve {
     if (status === undefined) return;
     const id = this.#nextId();
     const own = this.#pathOf(kind, id);
-    await fs.rename(path, own);
+    await renameOwn(fs, path, own);
     this.#kept[kind].push({ id, path: own, bytes: status.bytes });
   }
 
@@ -144,7 +144,7 @@ export class Reserve {
     const id = this.#nextId();
     const own = this.#pathOf(kind, id);
     const temporary = `${own}.tmp`;
-    await fs.rename(path, temporary);
+    await renameOwn(fs, path, temporary);
     let { bytes } = status;
     if (kind === 'log') {
       bytes = Math.min(bytes, sizes.log.bytes);
@@ -156,7 +156,7 @@ export class Reserve {
         await file.close();
       }
     }
-    await fs.rename(temporary, own);
+    await renameOwn(fs, temporary, own);
     this.#kept[kind].push({ id, path: own, bytes });
     return true;
   }
@@ -291,7 +291,7 @@ export class Reserve {
       } finally {
         await file.close();
       }
-      await fs.rename(temporary, path);
+      await renameOwn(fs, temporary, path);
     } catch (error) {
       await removeIfThere(fs, temporary).catch(() => {});
       throw error;
@@ -310,13 +310,8 @@ export class Reserve {
 }
 
 /** Gives room that was taken out of a reserve its name. */
-export async function takeRoom(fs: StoreFs, room: Room, path: string): Promise<void> {
-  try {
-    await fs.rename(room.path, path);
-  } catch (error) {
-    // Done, its answer lost, and asked for again: nobody else makes this name.
-    if (!isMissing(error) || (await fs.status(path)) === undefined) throw error;
-  }
+export function takeRoom(fs: StoreFs, room: Room, path: string): Promise<void> {
+  return renameOwn(fs, room.path, path);
 }
 
 async function renameIfThere(fs: StoreFs, from: string, to: string): Promise<void> {
