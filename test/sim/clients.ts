@@ -13,9 +13,9 @@ import {
   StartPosition,
 } from '../../src/protocol/messages.js';
 import { stanSubjects } from '../../src/protocol/stan-subjects.js';
-import { CLUSTER_ID } from './cluster.js';
 import { DeliveryOrder } from './delivery-order.js';
 import type { Ledger } from './ledger.js';
+import { CLUSTER_ID } from './machine.js';
 import { SERVERS, SimConnection, type SimMessage, type SimNats } from './nats.js';
 import { SimProcess } from './process.js';
 import type { World } from './world.js';

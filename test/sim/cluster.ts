@@ -1,81 +1,48 @@
 import type { Broker } from '../../src/broker/broker.js';
-import type { ChannelLimits } from '../../src/config/channel-limits.js';
-import type { StoreFs } from '../../src/files/fs.js';
 import { testFileSystem } from '../../src/files/self-test.js';
-import { LOCKS_DIRECTORY } from '../../src/files/store-folder.js';
 import { type ActiveServiceOptions, activeService } from '../../src/group/roles/active-service.js';
 import { Member } from '../../src/group/roles/member.js';
 import type { OpenService } from '../../src/group/roles/service.js';
 import { GroupClocks } from '../../src/group/talk/group-clocks.js';
 import { decodeGroupMessage } from '../../src/group/talk/group-messages.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
-import { type CandidateLock, lockWherePossible } from '../../src/lease/candidate-lock.js';
-import { Lease } from '../../src/lease/lease.js';
-import { type StartRenewer, startRenewer } from '../../src/lease/lease-renewer.js';
-import type { StorePlace } from '../../src/lease/store-anchor.js';
-import type { Logger } from '../../src/log/logger.js';
+import { startRenewer } from '../../src/lease/lease-renewer.js';
 import { stanSubjects } from '../../src/protocol/stan-subjects.js';
 import { checkIdentity } from '../../src/store/file/identity.js';
-import { Disk } from './disk.js';
-import { Host, SimMount, type StorageKind } from './mount.js';
-import { SimNats } from './nats.js';
-import { SimProcess } from './process.js';
+import {
+  BROKER_OPTIONS,
+  CLUSTER_ID,
+  DIR,
+  Machine,
+  Machines,
+  type MachinesOptions,
+  SMALL_STORE,
+} from './machine.js';
+import type { Host } from './mount.js';
+import type { SimProcess } from './process.js';
 import { SimTransport } from './transport.js';
 import type { World } from './world.js';
 
-export const CLUSTER_ID = 'sim';
-export const DIR = '/store';
 const GROUP = 'g';
 
-/** How the real thing is made wrong on purpose, to see whether the checks notice. */
-export interface Mutation {
-  fs?(real: StoreFs, node: SimNode): StoreFs;
-  startRenewer?(real: StartRenewer, node: SimNode): StartRenewer;
-  lease?(real: Lease, node: SimNode): Lease;
-  /** Called for each broker that is about to serve. */
-  broker?(broker: Broker): void;
-  lock?(real: CandidateLock, node: SimNode): CandidateLock;
-  /** Where the path of the store leads, on this machine. */
-  placeOfStore?(node: SimNode): StorePlace;
-  /** It uses the global clock and timers. */
-  ownsTime?: boolean;
-}
-
-export interface ClusterOptions {
+export interface ClusterOptions extends MachinesOptions {
   nodes: number;
   leaseMs: number;
-  storage: StorageKind;
-  /** The NATS servers that a node connects to. Default: all. */
-  serversOf?(node: string): readonly number[];
-  limitsFor(channel: string): ChannelLimits;
   /** A member starts when it is connected, as the real one does, and so hears the others first. Default: it does not wait. */
   waitsForNats?: boolean;
-  mutation: Mutation;
 }
 
-/** The machines, the disk and the network of a run, with a member on each machine. */
-export class Cluster {
-  readonly world: World;
-  readonly options: ClusterOptions;
-  readonly disk = new Disk();
-  readonly nats: SimNats;
-  readonly nodes: SimNode[] = [];
-  /** Processes by the name they hold the lease under. */
-  readonly processes = new Map<string, SimProcess>();
-  /** What no fault explains. */
-  readonly problems: string[] = [];
-  takeovers = 0;
+/** A group: a member on each machine. */
+export class Cluster extends Machines {
+  declare readonly options: ClusterOptions;
+  readonly nodes: readonly SimNode[];
   /** Who has said that it is active, by epoch. */
   readonly #holders = new Map<number, string>();
 
   constructor(world: World, options: ClusterOptions) {
-    this.world = world;
-    this.options = options;
-    this.nats = new SimNats(world);
-    const shared = options.storage.isNetwork ? undefined : new Host(world, this.disk, options.storage);
-    for (let i = 0; i < options.nodes; i++) {
-      this.nodes.push(new SimNode(this, `n${i}`, shared ?? new Host(world, this.disk, options.storage)));
-    }
+    super(world, options);
+    const host = this.hosts();
+    this.nodes = Array.from({ length: options.nodes }, (_, i) => new SimNode(this, `n${i}`, host()));
   }
 
   get active(): SimNode | undefined {
@@ -91,72 +58,47 @@ export class Cluster {
     const { epoch, member } = message;
     const holder = this.#holders.get(epoch) ?? member;
     this.#holders.set(epoch, holder);
-    const problem = `${holder} and ${member} say that they are active in epoch ${epoch}`;
-    if (holder !== member && !this.problems.includes(problem)) this.problems.push(problem);
-  }
-
-  /** The one machine that all are on loses its power. */
-  powerLoss(): void {
-    const { world, disk, options } = this;
-    for (const node of this.nodes) node.process.kill();
-    this.nodes[0]!.host.crash();
-    disk.crash(() => world.chance(0.5));
-    const host = new Host(world, disk, options.storage);
-    for (const node of this.nodes) node.host = host;
+    if (holder !== member) this.problem(`${holder} and ${member} say that they are active in epoch ${epoch}`);
   }
 }
 
-/** A machine that runs a member: what dies on it is started again. */
-export class SimNode {
+/** A machine that runs a member. */
+export class SimNode extends Machine {
   readonly cluster: Cluster;
-  readonly name: string;
-  host: Host;
-  process!: SimProcess;
-  mount!: SimMount;
-  transport!: SimTransport;
   member!: Member;
-  /** It has begun and not ended by itself. */
-  isStarted = false;
-  isStopping = false;
-  /** The machine's wall clock is wrong by so much, also for processes to come. */
-  #wrongMs = 0;
-  #incarnation = 0;
 
   constructor(cluster: Cluster, name: string, host: Host) {
+    super(name, host);
     this.cluster = cluster;
-    this.name = name;
-    this.host = host;
+  }
+
+  get broker(): Broker | undefined {
+    return this.member.broker;
+  }
+
+  get state(): string {
+    const { name, member, process, transport } = this;
+    const role = process.isDead ? 'dead' : `${member.role}, epoch ${member.epoch}`;
+    return `${name}: ${role}${transport.link === undefined ? ', no NATS' : ''}${member.problem === undefined ? '' : `, ${member.problem}`}`;
   }
 
   start(): void {
     const { cluster } = this;
     const { world, options } = cluster;
-    const holder = `${this.name}@host-${this.name}@${++this.#incarnation}@boot`;
-    const process = new SimProcess(world, holder, {
-      rate: world.chance(0.5) ? 1 : world.between(0.98, 1.02),
-      wallSkewMs: world.chance(0.5) ? 0 : world.between(-60_000, 60_000),
-    });
-    process.wallSkewMs += this.#wrongMs;
-    this.process = process;
-    cluster.processes.set(holder, process);
-    this.mount = new SimMount(this.host, process);
-    const { mutation } = options;
-    const fs = mutation.fs?.(this.mount, this) ?? this.mount;
-    const subjects = groupSubjects(CLUSTER_ID, GROUP);
+    const { process, fs } = this.boot();
+    const holder = process.name;
     this.transport = new SimTransport({
       nats: cluster.nats,
       process,
-      subjects,
+      subjects: groupSubjects(CLUSTER_ID, GROUP),
       servers: options.serversOf?.(this.name),
       handler: () => this.member.handler,
       onHandOver: () => void this.member.handOver(),
       onSay: (payload) => cluster.said(payload),
     });
     const { clock } = process;
-    const log = this.#logger();
+    const log = this.logger();
     const clocks = new GroupClocks(clock, log);
-    const lease = new Lease(fs, DIR);
-    const lock = lockWherePossible(this.#lock(fs), fs, DIR, (message) => log.warn({}, message));
     this.member = new Member(
       {
         options: { name: GROUP, nodeName: this.name, leaseMs: options.leaseMs },
@@ -165,43 +107,27 @@ export class SimNode {
         clock,
         clocks,
         log,
-        lease: mutation.lease?.(lease, this) ?? lease,
-        lock: mutation.lock?.(lock, this) ?? lock,
-        startRenewer: mutation.startRenewer?.(startRenewer, this) ?? startRenewer,
-        isDead: async (other) => this.#isDeadHere(other),
-        lookAtPlace: async () => mutation.placeOfStore?.(this) ?? 'same',
+        lease: this.lease(fs),
+        lock: this.lock(fs, log),
+        startRenewer: this.renewer(startRenewer),
+        isDead: (other) => this.isDeadHere(other),
+        lookAtPlace: () => this.placeOfStore(),
         readIdentity: () => checkIdentity(fs, DIR, CLUSTER_ID),
-        testStore: (epoch) => testFileSystem(fs, DIR, epoch, this.#random(6).toString('hex')),
+        testStore: (epoch) => testFileSystem(fs, DIR, epoch, this.random(6).toString('hex')),
         transport: this.transport,
         openService: this.#opening({
           store: {
+            ...SMALL_STORE,
             fs,
             clock,
-            random: (size) => this.#random(size),
-            dir: DIR,
-            clusterId: CLUSTER_ID,
+            random: (size) => this.random(size),
             isTested: true,
             believed: clocks.believed,
             continued: () => clocks.continued(),
             warn: (message) => world.note(() => `${holder} warns: ${message}`),
-            journalBytes: 1024 * 1024,
-            blockBytes: 256 * 1024,
-            cacheBytes: 64 * 1024,
-            loadedBytes: 256 * 1024,
-            maxOpenSegments: 4,
           },
           broker: {
-            options: {
-              clusterId: CLUSTER_ID,
-              discoverPrefix: '_STAN.discover',
-              heartbeatIntervalMs: 5_000,
-              heartbeatTimeoutMs: 1_000,
-              heartbeatFailCount: 20,
-              maxChannels: 100,
-              limitsFor: (channel) => options.limitsFor(channel),
-              maxPendingBytes: 64 * 1024 * 1024,
-              replaceDurable: false,
-            },
+            options: { ...BROKER_OPTIONS, limitsFor: (channel) => options.limitsFor(channel) },
             clock,
             log,
             pinger: this.transport.pinger,
@@ -214,31 +140,27 @@ export class SimNode {
     );
     const { member } = this;
     process.origin = () => `${holder} in epoch ${member.epoch}`;
-    member.onFatal = (error) => this.#ended(process, error);
+    member.onFatal = (error) => this.ended(process, error);
     let role = member.role;
     member.onChanged = () => {
       world.note(() => `${holder} is ${member.role}, epoch ${member.epoch}`);
       if (member.role === 'active' && role !== 'active') cluster.takeovers++;
       role = member.role;
     };
-    this.isStarted = true;
-    this.isStopping = false;
     this.transport.start();
     const begin = (): void => {
-      member.start().catch((error: Error) => this.#ended(process, error));
+      member.start().catch((error: Error) => this.ended(process, error));
     };
     if (options.waitsForNats) this.#whenConnected(process, this.transport, begin);
     else begin();
   }
 
-  get isClockWrong(): boolean {
-    return this.#wrongMs !== 0;
+  override handOver(): void {
+    void this.member.handOver();
   }
 
-  /** Sets the machine's wall clock: off by so much from what it should be. */
-  setClockWrong(byMs: number): void {
-    this.process.wallSkewMs += byMs - this.#wrongMs;
-    this.#wrongMs = byMs;
+  protected stopInOrder(): Promise<void> {
+    return this.member.stop();
   }
 
   #whenConnected(process: SimProcess, transport: SimTransport, begin: () => void): void {
@@ -246,99 +168,13 @@ export class SimNode {
     else process.after(10, () => this.#whenConnected(process, transport, begin));
   }
 
-  /** SIGTERM. */
-  stop(): void {
-    if (this.isStopping || this.process.isDead) return;
-    this.isStopping = true;
-    const { process, member } = this;
-    process.deliver(() => {
-      member.stop().then(
-        () => this.#ended(process, undefined),
-        (error: Error) => this.#ended(process, error),
-      );
-    });
-  }
-
-  /** SIGKILL, or the machine with it. */
-  kill(isMachine: boolean): void {
-    if (this.process.isDead) return;
-    this.process.kill();
-    this.transport.isolate('reset');
-    if (!isMachine) {
-      this.host.writeBackLater();
-      return;
-    }
-    this.host.crash();
-    this.host = new Host(this.cluster.world, this.cluster.disk, this.cluster.options.storage);
-  }
-
-  /** It exits, as a program does that cannot go on. */
-  #ended(process: SimProcess, error: Error | undefined): void {
-    if (process.isDead) return;
-    this.cluster.world.note(() => `${process.name} ends: ${error?.message ?? 'stopped'}`);
-    process.kill();
-    this.transport.isolate('reset');
-    this.isStarted = false;
-    if (process === this.process) this.host.writeBackLater();
-  }
-
   #opening(options: ActiveServiceOptions): OpenService {
     const open = activeService(options);
     const { mutation } = this.cluster.options;
-    return async (lease) => {
-      const service = await open(lease);
+    return async (term) => {
+      const service = await open(term);
       mutation.broker?.(service.broker);
       return service;
     };
-  }
-
-  #isDeadHere(holder: string): boolean {
-    const process = this.cluster.processes.get(holder);
-    if (process === undefined) return false;
-    const isHere = !this.cluster.options.storage.isNetwork || holder.startsWith(`${this.name}@`);
-    return isHere && process.isDead;
-  }
-
-  /** As that of `candidateLock`, over the simulated file system. */
-  #lock(fs: StoreFs): CandidateLock {
-    const directory = `${DIR}/${LOCKS_DIRECTORY}`;
-    return async (epoch) => {
-      await fs.makeDirectory(directory);
-      const path = `${directory}/${epoch}`;
-      try {
-        await (await fs.open(path, 'create')).close();
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
-        throw error;
-      }
-      return { removeOlder: async () => {}, release: () => fs.unlink(path).catch(() => {}) };
-    };
-  }
-
-  #random(size: number): Buffer {
-    const bytes = Buffer.alloc(size);
-    for (let i = 0; i < size; i++) bytes[i] = this.cluster.world.random.below(256);
-    return bytes;
-  }
-
-  #logger(): Logger {
-    const { world } = this.cluster;
-    const { process } = this;
-    const say =
-      (level: string) =>
-      (fields: Record<string, unknown>, message: string): void => {
-        world.note(() => `${process.name} ${level}: ${message} ${JSON.stringify(fields)}`);
-        // What the code itself calls a bug.
-        if (message.startsWith('a bug'))
-          this.cluster.problems.push(`${process.name}: ${message} ${String(fields.err)}`);
-      };
-    const logger: Logger = {
-      debug: () => {},
-      info: say('info'),
-      warn: say('warn'),
-      error: say('error'),
-      child: () => logger,
-    };
-    return logger;
   }
 }

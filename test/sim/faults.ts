@@ -1,4 +1,4 @@
-import type { Cluster, SimNode } from './cluster.js';
+import type { Machine, Machines } from './machine.js';
 import { SERVERS } from './nats.js';
 import type { World } from './world.js';
 
@@ -40,11 +40,11 @@ const HOUR_MS = 3_600_000;
 export class Faults {
   isOver = false;
   readonly #world: World;
-  readonly #cluster: Cluster;
+  readonly #cluster: Machines;
   readonly #weights: FaultWeights;
   readonly #everyMs: number;
 
-  constructor(cluster: Cluster, weights: FaultWeights, everyMs: number) {
+  constructor(cluster: Machines, weights: FaultWeights, everyMs: number) {
     this.#world = cluster.world;
     this.#cluster = cluster;
     this.#weights = weights;
@@ -70,7 +70,7 @@ export class Faults {
   }
 
   /** Starts what has ended, as whoever runs the machines would. */
-  #keepAlive(node: SimNode): void {
+  #keepAlive(node: Machine): void {
     if (node.process.isDead) node.start();
     this.#world.after(1_000, () => this.#keepAlive(node));
   }
@@ -85,7 +85,7 @@ export class Faults {
   }
 
   /** The active more often than the others: there it hurts. */
-  #victim(): SimNode {
+  #victim(): Machine {
     const world = this.#world;
     const { nodes, active } = this.#cluster;
     if (active !== undefined && world.chance(0.7)) return active;
@@ -103,7 +103,7 @@ export class Faults {
   }
 
   /** Each says whether it did something. */
-  readonly #acts: Record<FaultKind, (node: SimNode) => boolean> = {
+  readonly #acts: Record<FaultKind, (node: Machine) => boolean> = {
     kill: (node) => this.#kill(node, false),
     'machine dies': (node) => this.#cluster.options.storage.isNetwork && this.#kill(node, true),
     pause: (node) => this.#pause(node, 'stopped'),
@@ -131,7 +131,7 @@ export class Faults {
     'hand over': () => {
       const active = this.#cluster.active;
       if (active === undefined) return false;
-      active.process.deliver(() => void active.member.handOver());
+      active.process.deliver(() => active.handOver());
       return true;
     },
     'nats reset': (node) => this.#isolate(node, 'reset'),
@@ -216,14 +216,14 @@ export class Faults {
     },
   };
 
-  #kill(node: SimNode, isMachine: boolean): boolean {
+  #kill(node: Machine, isMachine: boolean): boolean {
     if (node.process.isDead) return false;
     node.kill(isMachine);
     this.#restartLater(node);
     return true;
   }
 
-  #restartLater(node: SimNode): void {
+  #restartLater(node: Machine): void {
     const world = this.#world;
     const look = (): void => {
       if (node.process.isDead) node.start();
@@ -233,7 +233,7 @@ export class Faults {
     world.after(world.between(...RESTART_MS), look);
   }
 
-  #pause(node: SimNode, kind: 'stopped' | 'frozen'): boolean {
+  #pause(node: Machine, kind: 'stopped' | 'frozen'): boolean {
     const { process } = node;
     if (process.isDead || process.isPaused) return false;
     process.pauseNow(kind);
@@ -246,7 +246,7 @@ export class Faults {
     return this.#world.between(min, max);
   }
 
-  #isolate({ transport }: SimNode, kind: 'reset' | 'silent'): boolean {
+  #isolate({ transport }: Machine, kind: 'reset' | 'silent'): boolean {
     transport.isolate(kind);
     this.#undoLater([50, 5_000], () => transport.heal());
     return true;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StorePlace } from '../../src/lease/store-anchor.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
-import { Cluster, DIR, type SimNode } from './cluster.js';
+import { Cluster, type SimNode } from './cluster.js';
+import { DIR, type Machine } from './machine.js';
 import { World } from './world.js';
 
 const LEASE_MS = 600;
@@ -10,7 +11,7 @@ const LEASE_MS = 600;
 /** A group that serves. What one of its machines finds at the path of the store is up to the test. */
 class Group {
   readonly world = new World(1, true);
-  readonly places = new Map<SimNode, StorePlace>();
+  readonly places = new Map<Machine, StorePlace>();
   readonly cluster = new Cluster(this.world, {
     nodes: 3,
     leaseMs: LEASE_MS,

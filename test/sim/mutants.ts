@@ -1,14 +1,14 @@
 import type { StoreFile, StoreFs } from '../../src/files/fs.js';
 import type { LeaseRenewer, RenewerOptions } from '../../src/lease/lease-renewer.js';
-import type { Mutation, SimNode } from './cluster.js';
 import type { FaultWeights } from './faults.js';
+import type { Machine, Mutation } from './machine.js';
 import { oneJournal } from './one-journal.js';
 import { staleLockfile } from './stale-lockfile.js';
 
-type Fence = (real: LeaseRenewer, options: RenewerOptions, node: SimNode) => Promise<void>;
+type Fence = (real: LeaseRenewer, options: RenewerOptions, node: Machine) => Promise<void>;
 
 /** Changes the fence of every renewer, and leaves the rest. */
-function withFence(fence: Fence, onKept: (real: LeaseRenewer, node: SimNode) => void = () => {}): Mutation {
+function withFence(fence: Fence, onKept: (real: LeaseRenewer, node: Machine) => void = () => {}): Mutation {
   return {
     startRenewer: (startRenewer, node) => (options) => {
       const real = startRenewer(options);

@@ -1,7 +1,7 @@
 import type { OpenMode, StoreFile, StoreFs } from '../../src/files/fs.js';
 import { failure } from '../store/sim-fs.js';
-import type { Cluster, Mutation, SimNode } from './cluster.js';
 import { SECTOR_BYTES } from './disk.js';
+import type { Machine, Machines, Mutation } from './machine.js';
 
 interface Region {
   epoch: number;
@@ -17,7 +17,7 @@ const JOURNAL = /^(.*\/journal)\/(\d+)\.(\d+)\.log$/;
  * it found, in the same file. To the store it looks as if there were the files that it asks for.
  */
 export function oneJournal(): NonNullable<Mutation['fs']> {
-  const byCluster = new WeakMap<Cluster, Region[]>();
+  const byCluster = new WeakMap<Machines, Region[]>();
   return (real, node) => {
     const regions = byCluster.get(node.cluster) ?? [];
     byCluster.set(node.cluster, regions);
@@ -27,10 +27,10 @@ export function oneJournal(): NonNullable<Mutation['fs']> {
 
 class OneJournalFs {
   readonly #real: StoreFs;
-  readonly #node: SimNode;
+  readonly #node: Machine;
   readonly #regions: Region[];
 
-  constructor(real: StoreFs, node: SimNode, regions: Region[]) {
+  constructor(real: StoreFs, node: Machine, regions: Region[]) {
     this.#real = real;
     this.#node = node;
     this.#regions = regions;

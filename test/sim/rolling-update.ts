@@ -3,7 +3,7 @@ import { FORMER_LEASE_DIRECTORY, MOVED } from '../../src/lease/carry-over.js';
 import { parseLeaseFileName } from '../../src/lease/lease.js';
 import { must } from '../../src/util/assert.js';
 import { asFormerProgram } from '../store/former/former-store.js';
-import { type Cluster, DIR, type SimNode } from './cluster.js';
+import { DIR, type Machine, type Machines } from './machine.js';
 import type { SimProcess } from './process.js';
 import { type SimulationResult, simulate } from './simulation.js';
 
@@ -21,26 +21,26 @@ const STEPS = 50;
  * store over, the member that takes it is killed or stands still.
  */
 class RollingUpdate {
-  readonly #updated = new Set<SimNode>();
-  #cluster: Cluster | undefined;
+  readonly #updated = new Set<Machine>();
+  #cluster: Machines | undefined;
   #stepsLeft = 0;
   /** Those that have begun to carry the store over. */
   readonly #carrying = new Set<SimProcess>();
 
-  fsOf(real: SimNode['mount'], node: SimNode): ReturnType<typeof asFormerProgram> {
+  fsOf(real: Machine['mount'], node: Machine): ReturnType<typeof asFormerProgram> {
     if (!this.#updated.has(node)) return asFormerProgram(real, DIR);
     node.process.strike = (at) => this.#step(node, at);
     return real;
   }
 
-  begin(cluster: Cluster): void {
+  begin(cluster: Machines): void {
     const { world } = cluster;
     this.#cluster = cluster;
     this.#stepsLeft = world.random.below(STEPS);
     let atMs = world.between(...FIRST_UPDATE_MS);
     const waiting = [...cluster.nodes];
     while (waiting.length > 0) {
-      const [node] = waiting.splice(world.random.below(waiting.length), 1) as [SimNode];
+      const [node] = waiting.splice(world.random.below(waiting.length), 1) as [Machine];
       world.after(atMs, () => this.#update(node));
       atMs += world.between(...NEXT_UPDATE_MS);
     }
@@ -64,7 +64,7 @@ class RollingUpdate {
     return found;
   }
 
-  #update(node: SimNode): void {
+  #update(node: Machine): void {
     const { world } = must(this.#cluster, 'the run has begun');
     world.note(() => `UPDATE of ${node.name}`);
     this.#updated.add(node);
@@ -77,7 +77,7 @@ class RollingUpdate {
     world.after(50, look);
   }
 
-  #step(node: SimNode, at: string): void {
+  #step(node: Machine, at: string): void {
     const { process } = node;
     if (at.startsWith(MOVES)) this.#carrying.add(process);
     if (!this.#carrying.has(process) || this.#stepsLeft-- !== 0) return;
@@ -98,7 +98,7 @@ export async function simulateUpdate(seed: number, isTraced = false): Promise<Si
   const update = new RollingUpdate();
   const result = await simulate(seed, {
     isTraced,
-    mutation: { fs: (real, node) => update.fsOf(real as SimNode['mount'], node) },
+    mutation: { fs: (real, node) => update.fsOf(real as Machine['mount'], node) },
     begin: (cluster) => update.begin(cluster),
   });
   result.violations.push(...update.problems());

@@ -1,15 +1,15 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { runSeeds } from './crew.js';
+import { runSeeds, type Scenario } from './crew.js';
 import { digests } from './digests.js';
-import { simulateUpdate } from './rolling-update.js';
-import { simulate } from './simulation.js';
+import { SCENARIOS } from './scenarios.js';
 import { Tally } from './tally.js';
 
 const USAGE = `npm run sim -- [--seeds 200] [--first 1]   runs so many seeds, from the first on
 npm run sim -- --fresh [--seeds 200]       runs so many that were never run before, taken by chance
 npm run sim -- --digests [--seeds 40]      prints a digest of each seed's run, to compare two versions of the code
 npm run sim -- --update [--seeds 200]      the same with a group of release 0.1.0 that is updated meanwhile
+npm run sim -- --alone [--seeds 200]       the same with brokers without a group, on one store
 npm run sim -- --seed N                    replays one, and tells what happened, line by line`;
 
 /** Fresh seeds begin here: nobody counts from 1 up to it. The generator takes numbers of 32 bits. */
@@ -24,6 +24,7 @@ async function main(): Promise<number> {
       fresh: { type: 'boolean', default: false },
       digests: { type: 'boolean', default: false },
       update: { type: 'boolean', default: false },
+      alone: { type: 'boolean', default: false },
       seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -35,7 +36,13 @@ async function main(): Promise<number> {
   if (values.fresh && (values.seed ?? values.first) !== undefined) {
     throw new Error('--fresh takes seeds by chance: it goes with neither --seed nor --first');
   }
-  if (values.seed !== undefined) return replay(whole('seed', values.seed), values.update);
+  if (values.update && values.alone) throw new Error('--update is for a group: it does not go with --alone');
+  if (values.digests && (values.update || values.alone))
+    throw new Error(
+      '--digests is for groups that are not updated: it goes with neither --update nor --alone',
+    );
+  const scenario = values.update ? 'update' : values.alone ? 'alone' : 'group';
+  if (values.seed !== undefined) return replay(whole('seed', values.seed), scenario);
   const count = whole('seeds', values.seeds);
   const first = values.fresh
     ? randomInt(FIRST_FRESH, SEEDS_END - count)
@@ -46,7 +53,6 @@ async function main(): Promise<number> {
   }
   if (values.fresh)
     console.log(`seeds ${first} to ${first + count - 1}: again with --first ${first} --seeds ${count}`);
-  const scenario = values.update ? 'update' : 'group';
   const tally = new Tally(scenario);
   const begunMs = performance.now();
   await runSeeds(
@@ -64,10 +70,8 @@ async function main(): Promise<number> {
 }
 
 /** The same run again, with its story. */
-async function replay(seed: number, isUpdate: boolean): Promise<number> {
-  const { trace, violations } = await (isUpdate
-    ? simulateUpdate(seed, true)
-    : simulate(seed, { isTraced: true }));
+async function replay(seed: number, scenario: Scenario): Promise<number> {
+  const { trace, violations } = await SCENARIOS[scenario](seed, true);
   console.log(trace.join('\n'));
   console.log(violations.length === 0 ? 'No violations.' : `VIOLATIONS\n  ${violations.join('\n  ')}`);
   return violations.length === 0 ? 0 : 1;

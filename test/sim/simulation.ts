@@ -2,9 +2,11 @@ import type { ChannelLimits } from '../../src/config/channel-limits.js';
 import { storeVerify } from '../../src/store/tools/verify.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
 import { SimClient, SimPublisher, SimSubscriber } from './clients.js';
-import { Cluster, DIR, type Mutation } from './cluster.js';
+import { Cluster } from './cluster.js';
 import { type FaultKind, Faults, type FaultWeights } from './faults.js';
 import { Ledger, type StoredMessage } from './ledger.js';
+import { LoneBrokers } from './lone.js';
+import { DIR, type Machines, type MachinesOptions, type Mutation } from './machine.js';
 import { Host, SimMount, type StorageKind } from './mount.js';
 import { ownTime } from './own-time.js';
 import { SimProcess } from './process.js';
@@ -29,8 +31,8 @@ export interface SimulationOptions {
   /** How long faults come, milliseconds of simulated time: at least and at most. */
   faultsMs?: readonly [number, number];
   isTraced?: boolean;
-  /** Called before the members start. */
-  begin?: (cluster: Cluster) => void;
+  /** Called before the brokers start. */
+  begin?: (cluster: Machines) => void;
   /** The first violation is enough. */
   endsAtViolation?: boolean;
 }
@@ -46,18 +48,39 @@ const LIMITED = 'limited';
 const KEPT = 40;
 
 /** One run: a group, clients and faults, all by the seed; then what must be true of it. */
-export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
-  const world = new World(seed, options.isTraced);
-  const ledger = new Ledger(world);
-  if (options.endsAtViolation) world.isOver = () => ledger.violations.length > 0;
-  const cluster = new Cluster(world, {
-    nodes: world.chance(0.2) ? 2 : 3,
-    leaseMs: LEASE_MS,
+export function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
+  return simulateMachines(seed, options, WEIGHTS, (world) => {
+    const nodes = world.chance(0.2) ? 2 : 3;
+    return new Cluster(world, { nodes, leaseMs: LEASE_MS, ...machinesOptions(world, options) });
+  });
+}
+
+/** The same for brokers without a group: two, started again and again on one store, of which one has it at a time. */
+export function simulateAlone(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
+  const weights = { ...WEIGHTS, 'hand over': 0 };
+  const make = (world: World): Machines => new LoneBrokers(world, machinesOptions(world, options));
+  return simulateMachines(seed, options, weights, make);
+}
+
+function machinesOptions(world: World, { mutation = {} }: SimulationOptions): MachinesOptions {
+  return {
     storage: storageKind(world),
     limitsFor: (channel): ChannelLimits =>
       channel === LIMITED ? { ...NO_LIMITS, maxMessages: KEPT } : NO_LIMITS,
-    mutation: options.mutation ?? {},
-  });
+    mutation,
+  };
+}
+
+async function simulateMachines(
+  seed: number,
+  options: SimulationOptions,
+  weights: FaultWeights,
+  make: (world: World) => Machines,
+): Promise<SimulationResult> {
+  const world = new World(seed, options.isTraced);
+  const ledger = new Ledger(world);
+  if (options.endsAtViolation) world.isOver = () => ledger.violations.length > 0;
+  const cluster = make(world);
   const onRejection = (reason: unknown): void =>
     ledger.violation(
       `nobody handles a rejection: ${reason instanceof Error ? reason.stack : String(reason)}`,
@@ -65,7 +88,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   process.on('unhandledRejection', onRejection);
   const giveBackTime = options.mutation?.ownsTime ? ownTime(world) : () => {};
   try {
-    await run(world, cluster, ledger, options);
+    await run(world, cluster, ledger, options, weights);
   } finally {
     giveBackTime();
     process.off('unhandledRejection', onRejection);
@@ -85,16 +108,17 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 
 async function run(
   world: World,
-  cluster: Cluster,
+  cluster: Machines,
   ledger: Ledger,
   { faults: only, faultsMs = FAULTS_MS, begin }: SimulationOptions,
+  weights: FaultWeights,
 ): Promise<void> {
   begin?.(cluster);
   for (const node of cluster.nodes) world.after(world.between(0, STARTED_MS - 1), () => node.start());
   await world.run(STARTED_MS);
   await world.run(5_000, () => cluster.active !== undefined);
   const { publishers, subscribers } = startClients(world, cluster, ledger);
-  const faults = new Faults(cluster, faultWeights(world, only), world.between(200, 2_000));
+  const faults = new Faults(cluster, faultWeights(world, weights, only), world.between(200, 2_000));
   await world.run(world.nowMs + world.between(...faultsMs));
   faults.heal();
   await world.run(world.nowMs + CALM_MS);
@@ -152,8 +176,12 @@ const WEIGHTS: FaultWeights = {
 };
 
 /** Each run has some kinds of faults, and not others: so that rare meetings of two kinds come about. */
-function faultWeights(world: World, only: Partial<FaultWeights> | undefined): FaultWeights {
-  const weights = { ...WEIGHTS };
+function faultWeights(
+  world: World,
+  all: FaultWeights,
+  only: Partial<FaultWeights> | undefined,
+): FaultWeights {
+  const weights = { ...all };
   for (const kind of Object.keys(weights) as FaultKind[]) {
     if (only !== undefined) weights[kind] = only[kind] ?? 0;
     else if (weights[kind] > 0 && world.chance(0.4)) weights[kind] = 0;
@@ -164,7 +192,7 @@ function faultWeights(world: World, only: Partial<FaultWeights> | undefined): Fa
 
 function startClients(
   world: World,
-  cluster: Cluster,
+  cluster: Machines,
   ledger: Ledger,
 ): {
   publishers: SimPublisher[];
@@ -204,10 +232,10 @@ function startClients(
 }
 
 /** By channel, as the active has them. */
-async function lastSequences(world: World, cluster: Cluster, ledger: Ledger): Promise<Map<string, number>> {
+async function lastSequences(world: World, cluster: Machines, ledger: Ledger): Promise<Map<string, number>> {
   const last = new Map<string, number>();
-  await world.run(world.nowMs + SETTLE_MS, () => cluster.active?.member.broker !== undefined);
-  const broker = cluster.active?.member.broker;
+  await world.run(world.nowMs + SETTLE_MS, () => cluster.active?.broker !== undefined);
+  const broker = cluster.active?.broker;
   if (broker === undefined) ledger.violation(`nobody is active, and all is well: ${state(cluster)}`);
   for (const channel of broker?.channels.all() ?? []) last.set(channel.name, channel.log.lastSequence);
   return last;
@@ -241,7 +269,7 @@ async function checkReceived(
   }
 }
 
-async function restartAll(world: World, cluster: Cluster): Promise<void> {
+async function restartAll(world: World, cluster: Machines): Promise<void> {
   const isKilled = world.chance(0.5);
   for (const node of cluster.nodes) {
     if (isKilled) node.kill(false);
@@ -253,7 +281,7 @@ async function restartAll(world: World, cluster: Cluster): Promise<void> {
 }
 
 /** Reads everything that there is. */
-async function checkStored(world: World, cluster: Cluster, ledger: Ledger): Promise<void> {
+async function checkStored(world: World, cluster: Machines, ledger: Ledger): Promise<void> {
   const last = await lastSequences(world, cluster, ledger);
   for (const channel of new Set([...last.keys(), ...ledger.acked.keys()])) {
     const stored = new Map<number, StoredMessage>();
@@ -279,7 +307,7 @@ async function checkStored(world: World, cluster: Cluster, ledger: Ledger): Prom
 }
 
 /** Every CRC of every file. */
-async function checkFiles(world: World, cluster: Cluster, ledger: Ledger): Promise<void> {
+async function checkFiles(world: World, cluster: Machines, ledger: Ledger): Promise<void> {
   for (const node of cluster.nodes) node.kill(false);
   const host = cluster.options.storage.isNetwork
     ? new Host(world, cluster.disk, cluster.options.storage)
@@ -306,11 +334,6 @@ async function checkFiles(world: World, cluster: Cluster, ledger: Ledger): Promi
   if (!isDone) ledger.violation('verifying the store has no end');
 }
 
-function state(cluster: Cluster): string {
-  return cluster.nodes
-    .map(({ name, member, process, transport }) => {
-      const role = process.isDead ? 'dead' : `${member.role}, epoch ${member.epoch}`;
-      return `${name}: ${role}${transport.link === undefined ? ', no NATS' : ''}${member.problem === undefined ? '' : `, ${member.problem}`}`;
-    })
-    .join('; ');
+function state({ nodes }: Machines): string {
+  return nodes.map((node) => node.state).join('; ');
 }

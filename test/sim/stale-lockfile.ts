@@ -4,7 +4,7 @@ import type { StoreFs } from '../../src/files/fs.js';
 import { JOURNAL_DIRECTORY } from '../../src/files/store-folder.js';
 import { Lease, type LeaseState, RELEASED } from '../../src/lease/lease.js';
 import { failure } from '../store/sim-fs.js';
-import { DIR, type Mutation, type SimNode } from './cluster.js';
+import { DIR, type Machine, type Mutation } from './machine.js';
 
 const STALE_MS = 2_000;
 const UPDATE_MS = 1_000;
@@ -25,13 +25,13 @@ export function staleLockfile(): NonNullable<Mutation['lease']> {
 const locks = new WeakMap<object, { mtimeMs: number }>();
 
 class LockfileLease extends Lease {
-  readonly #node: SimNode;
+  readonly #node: Machine;
   readonly #fs: StoreFs;
   readonly #holder: string;
   #release: (() => Promise<void>) | undefined;
   #isCompromised = false;
 
-  constructor(node: SimNode) {
+  constructor(node: Machine) {
     super(node.mount, DIR);
     this.#node = node;
     this.#fs = node.mount;

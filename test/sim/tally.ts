@@ -14,7 +14,7 @@ export class Tally {
   readonly #faults = new Map<string, number>();
 
   constructor(scenario: Scenario = 'group') {
-    this.#flag = scenario === 'update' ? '--update ' : '';
+    this.#flag = scenario === 'group' ? '' : `--${scenario} `;
   }
 
   /** @returns what to say of it, if it failed */

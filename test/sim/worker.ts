@@ -1,8 +1,7 @@
-import type { SeedReport } from './crew.js';
-import { simulateUpdate } from './rolling-update.js';
-import { simulate } from './simulation.js';
+import type { Scenario, SeedReport } from './crew.js';
+import { SCENARIOS } from './scenarios.js';
 
-const run = process.argv[2] === 'update' ? simulateUpdate : simulate;
+const run = SCENARIOS[process.argv[2] as Scenario];
 
 /** Runs the seeds that it is given, one after the other. */
 process.on('message', (seed: number) => {

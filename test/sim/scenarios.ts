@@ -1,0 +1,10 @@
+import type { Scenario } from './crew.js';
+import { simulateUpdate } from './rolling-update.js';
+import { type SimulationResult, simulate, simulateAlone } from './simulation.js';
+
+/** How each scenario is run. */
+export const SCENARIOS: Record<Scenario, (seed: number, isTraced?: boolean) => Promise<SimulationResult>> = {
+  group: (seed, isTraced = false) => simulate(seed, { isTraced }),
+  update: simulateUpdate,
+  alone: (seed, isTraced = false) => simulateAlone(seed, { isTraced }),
+};
