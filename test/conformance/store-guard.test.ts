@@ -5,6 +5,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { createInbox } from 'nats';
+import { decodePubAck } from '../../src/protocol/messages.js';
 import { Broker } from '../harness/broker.js';
 import { FileCalls } from '../harness/file-calls.js';
 import { isOtherServer, Rig } from '../harness/rig.js';
@@ -40,6 +42,50 @@ describe('The folder of a file store', { skip: isOtherServer }, () => {
     const first = await rig.startBroker(settings);
     await first.kill('SIGKILL');
     const second = await rig.startBroker(settings);
+    assert.ok(!second.hasExited);
+  });
+
+  it('gets nothing more from a broker that was paused while another took it: that one acknowledges nothing, and ends', async () => {
+    const settings = rig.settings();
+    const first = await rig.startBroker(settings);
+    const client = await rig.raw(first);
+    const clientId = rig.name('client');
+    const channel = rig.name('channel');
+    await client.join(clientId);
+    const reader = await client.subscribe({ clientId, subject: channel });
+    await client.publish({ clientId, subject: channel, data: Buffer.from('before') });
+    await reader.got(1);
+
+    first.signal('SIGSTOP');
+    const second = await rig.startBroker(settings);
+    const acks: string[] = [];
+    const inbox = createInbox();
+    client.nats.subscribe(inbox, { callback: (_error, { data }) => acks.push(decodePubAck(data).guid) });
+    const guids = Array.from({ length: 20 }, (_, i) => `meanwhile-${i}`);
+    for (const guid of guids)
+      client.send({ clientId, guid, subject: channel, data: Buffer.from(guid) }, inbox);
+    await waitFor(
+      () => acks.length === guids.length,
+      () => `the second broker acknowledges them: ${acks.join()}`,
+    );
+
+    // It has heard them too, and goes on with them.
+    first.signal('SIGCONT');
+    assert.equal((await first.exit).code, 1);
+    assert.match(
+      first.output,
+      /The lease has been taken over by \S+ in epoch 2: this broker no longer has the store in .*must stop/,
+    );
+    await client.publish({ clientId, subject: channel, data: Buffer.from('after') });
+    assert.deepEqual(acks, guids);
+    const told = (): string[] => [
+      ...new Set(reader.messages.map(({ sequence, data }) => `${sequence} ${Buffer.from(data).toString()}`)),
+    ];
+    await waitFor(() => told().some((line) => line.endsWith(' after')), 'the last message');
+    assert.deepEqual(
+      told(),
+      ['before', ...guids, 'after'].map((data, i) => `${i + 1} ${data}`),
+    );
     assert.ok(!second.hasExited);
   });
 
