@@ -70,15 +70,15 @@ function aloneRow(node: MonitoredNode): MemberRow {
   };
 }
 
-function takeoverRow({ epoch, node, atWallMs, story }: KnownTakeover): TakeoverRow {
+function takeoverRow({ epoch, node, atWallMs, story: timeline }: KnownTakeover): TakeoverRow {
   return {
     epoch,
     node,
-    from: story?.from ?? null,
+    from: timeline?.from ?? null,
     atMs: atWallMs,
-    reason: story?.reason ?? null,
-    kind: story?.reasonKind ?? null,
-    outageMs: story?.outageMs ?? null,
-    recoveryMs: story?.recoveryMs ?? null,
+    reason: timeline?.reason ?? null,
+    kind: timeline?.reasonKind ?? null,
+    outageMs: timeline?.outageMs ?? null,
+    recoveryMs: timeline?.recoveryMs ?? null,
   };
 }

@@ -228,7 +228,7 @@ function takeoverOf(
   after: MemberStatus,
   outageMs: number,
 ): Takeover {
-  const story = after.lastTakeover;
+  const timeline = after.lastTakeover;
   return {
     fault: kind,
     atMs,
@@ -237,10 +237,10 @@ function takeoverOf(
     from: before.node,
     to: after.node,
     epoch: after.epoch,
-    reason: story?.reason ?? '',
-    tookMs: story?.tookMs ?? 0,
-    recoveryMs: story?.recoveryMs ?? 0,
-    servedAfterMs: story === null || after.host !== hostname() ? null : story.atWallMs - atMs,
+    reason: timeline?.reason ?? '',
+    tookMs: timeline?.tookMs ?? 0,
+    recoveryMs: timeline?.recoveryMs ?? 0,
+    servedAfterMs: timeline === null || after.host !== hostname() ? null : timeline.atWallMs - atMs,
     unexpectedEpochs: 0,
   };
 }

@@ -82,8 +82,8 @@ export function wholeGroup(members: readonly MemberStatus[], count: number): Mem
 
 function described(members: readonly MemberStatus[]): string {
   if (members.length === 0) return 'No member answers.';
-  const each = members.map(({ node, role, epoch, trouble }) => {
-    return `${node} ${role} (epoch ${epoch}${trouble === null ? '' : `, ${trouble}`})`;
+  const each = members.map(({ node, role, epoch, trouble: problem }) => {
+    return `${node} ${role} (epoch ${epoch}${problem === null ? '' : `, ${problem}`})`;
   });
   return `Members that answer: ${each.join(', ')}.`;
 }

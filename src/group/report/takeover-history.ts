@@ -11,12 +11,12 @@ export class TakeoverHistory {
   }
 
   /** The member that made it tells it. @returns it, if that is news */
-  add(story: TakeoverTimeline): KnownTakeover | undefined {
-    const { epoch, node, atWallMs } = story;
+  add(timeline: TakeoverTimeline): KnownTakeover | undefined {
+    const { epoch, node, atWallMs } = timeline;
     if (this.#isOld(epoch) || this.#known.some((known) => known.epoch === epoch && known.story !== null)) {
       return undefined;
     }
-    return this.#put({ epoch, node, atWallMs, story });
+    return this.#put({ epoch, node, atWallMs, story: timeline });
   }
 
   /** Somebody is seen to serve in an epoch. What was told of it stays. @returns it, if that is news */

@@ -19,8 +19,8 @@ export function logDecision(
 }
 
 /** How a takeover of this member went, one fact a line: what it found, where the time went, how long clients waited. @param nats the server it serves at */
-export function logTakeover(log: Logger, story: TakeoverTimeline, nats: string): void {
-  const { epoch, node, from, reason, outageMs, detectionMs, tookMs, recoveryMs, parts, found } = story;
+export function logTakeover(log: Logger, timeline: TakeoverTimeline, nats: string): void {
+  const { epoch, node, from, reason, outageMs, detectionMs, tookMs, recoveryMs, parts, found } = timeline;
   const { journalMessages, journalBytes, messages, channels, clients, subscriptions, heard } = found;
   log.info(
     { epoch, journalMessages, journalBytes, messages, channels, clients, subscriptions },
@@ -53,13 +53,16 @@ export function logTakeover(log: Logger, story: TakeoverTimeline, nats: string):
 }
 
 /** That another member serves now. */
-export function logOtherTakeover(log: Logger, { epoch, node, atWallMs, story }: KnownTakeover): void {
+export function logOtherTakeover(
+  log: Logger,
+  { epoch, node, atWallMs, story: timeline }: KnownTakeover,
+): void {
   const at = new Date(atWallMs).toISOString();
-  if (story === null) {
+  if (timeline === null) {
     log.info({ epoch, active: node, at }, `${node} serves in epoch ${epoch}`);
     return;
   }
-  const { from, reason, outageMs, tookMs } = story;
+  const { from, reason, outageMs, tookMs } = timeline;
   const outage = outageMs === null ? {} : { outageMs: Math.round(outageMs) };
   log.info(
     { epoch, active: node, at, from, reason, ...outage, tookMs: Math.round(tookMs) },

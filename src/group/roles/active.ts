@@ -143,19 +143,19 @@ export class Active {
       servedMs,
       atWallMs: Number(clock.wallNs() / 1_000_000n),
     };
-    const story = timelineOf(opening, course, service);
-    this.#keep(story);
+    const timeline = timelineOf(opening, course, service);
+    this.#keep(timeline);
     presence.become('active');
     problem.served(servedMs);
-    logTakeover(parts.log, story, transport.server);
+    logTakeover(parts.log, timeline, transport.server);
     return true;
   }
 
-  #keep(story: TakeoverTimeline): void {
+  #keep(timeline: TakeoverTimeline): void {
     this.takeovers++;
-    this.takeoversBy[story.reasonKind]++;
-    this.lastTakeover = story;
-    this.#options.history.add(story);
+    this.takeoversBy[timeline.reasonKind]++;
+    this.lastTakeover = timeline;
+    this.#options.history.add(timeline);
   }
 
   /** Waits for the end, and gives away or breaks off what it has. */

@@ -441,12 +441,12 @@ export class Member {
     if (mismatch !== undefined) term?.end({ kind: 'failed', why: mismatch });
     this.#watch.heard(heartbeat, clock.monotonicMs());
     clocks.heard(heartbeat);
-    const { role, epoch, node, forMs, story } = heartbeat;
+    const { role, epoch, node, forMs, story: timeline } = heartbeat;
     if (role !== 'active') return;
     const news =
-      story === undefined
+      timeline === undefined
         ? this.history.addSeen(epoch, node, Number(clock.wallNs() / 1_000_000n) - forMs)
-        : this.history.add(story);
+        : this.history.add(timeline);
     if (news !== undefined) logOtherTakeover(log, news);
   }
 }

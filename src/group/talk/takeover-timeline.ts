@@ -70,7 +70,7 @@ export interface TakeoverTimeline {
 export interface KnownTakeover {
   readonly epoch: number;
   readonly node: string;
-  /** When it began to serve: by its own clock if it told its story, else by the clock of who saw it. Since 1970. */
+  /** When it began to serve, milliseconds since 1970: by its own clock if it sent its timeline, else by the clock of the member that saw it. */
   readonly atWallMs: number;
   /** null if nobody told it. */
   readonly story: TakeoverTimeline | null;
