@@ -112,7 +112,7 @@ describe('the tools', () => {
         [['pub', 'foo', 'x', '-retrys', '3'], 2, /unknown flag -retrys: did you mean -retry\?/],
         [['pub', 'foo', 'x', '--', 'y'], 2, /unexpected argument "y"/],
         [
-          ['pub', 'foo', 'x', '--cluster-id', 'nobody', '--connect-timeout', '200ms'],
+          ['pub', 'foo', 'x', '--cluster-id', 'nobody', '--connect-timeout', '2s'],
           1,
           /no broker of cluster id "nobody"/,
         ],
