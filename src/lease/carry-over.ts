@@ -1,6 +1,6 @@
 /**
- * Carries over a store of release 0.1.0, whose lease lies in `reign/` and whose locks lie in `reign.locks/`. This file goes
- * when no such store is left; what calls it are three lines in lease.ts, one where a store is opened and one where it is repaired.
+ * Carries over a store of release 0.1.0, whose lease lies in `reign/` and whose locks lie in `reign.locks/`. All of it is
+ * here, and goes when no such store is left: `Lease` asks for a former lease, and the opening and the repair of a store call `carryOver`.
  *
  * Members of both versions may run side by side, so each step has to hold against a program that knows nothing of the others:
  *
@@ -21,6 +21,7 @@ import type { StoreFs } from '../files/fs.js';
 import { errorCode } from '../files/fs-error.js';
 import { isMissing, isNoSpace, StoreError } from '../files/store-error.js';
 import { IDENTITY_FILE, LEASE_DIRECTORY } from '../files/store-folder.js';
+import { must } from '../util/assert.js';
 import type { LeaseState } from './lease.js';
 import { askServer, newestState } from './lease-folder.js';
 
@@ -39,8 +40,13 @@ const ATTEMPTS = 50;
 function parseFormerName(name: string): LeaseState | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
-  const [, epoch, counter, holder] = match as unknown as [string, string, string, string];
-  return { epoch: Number(epoch), counter: Number(counter), holder, isFormer: true };
+  const [, epoch, counter, holder] = match;
+  return {
+    epoch: Number(epoch),
+    counter: Number(counter),
+    holder: must(holder, 'each group of the pattern has matched'),
+    isFormer: true,
+  };
 }
 
 /** The lease of a store that no newer program has taken yet. */

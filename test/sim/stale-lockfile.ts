@@ -8,7 +8,7 @@ import { DIR, type Machine, type Mutation } from './machine.js';
 
 const STALE_MS = 2_000;
 const UPDATE_MS = 1_000;
-const LOCK = `${DIR}/reign.lock`;
+const LOCK = `${DIR}/lease.lock`;
 const WALL_START_MS = 1_700_000_000_000;
 
 type Done<T = void> = (error: Error | null, value?: T) => void;
