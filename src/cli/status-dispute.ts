@@ -1,5 +1,6 @@
 import type { MemberStatus } from '../group/report/member-status.js';
 import { DISPUTE_REMEDY, type DisputeStatus, nameOf } from '../group/watch/dispute-status.js';
+import { must } from '../util/assert.js';
 
 /** A paragraph for each group whose lease is in dispute: which sides, since when, and what to do. */
 export function disputes(found: readonly MemberStatus[]): string[] {
@@ -12,7 +13,7 @@ export function disputes(found: readonly MemberStatus[]): string[] {
 }
 
 function paragraph(group: string, members: readonly MemberStatus[]): string {
-  const views = members.map(({ dispute }) => dispute!);
+  const views = members.map(({ dispute }) => must(dispute, 'only members with a dispute are collected'));
   const since = new Date(Math.min(...views.map(({ sinceWallMs }) => sinceWallMs))).toISOString();
   const last = views.reduce((one, other) => (other.epoch > one.epoch ? other : one));
   const rounds = Math.max(...views.map((view) => view.rounds));

@@ -208,7 +208,7 @@ function startAt(flags: Flags<SubFlag | ConnectionFlag>): StartAt {
     case 'start-sequence':
       return { sequence: flags.number('start-sequence', 1, 1, MAX_COUNT) };
     case 'start-time':
-      return { time: timeOf(flags.text('start-time')!) };
+      return { time: timeOf(flags.text('start-time') ?? '') };
     case 'since':
       return { timeAgo: flags.durationMs('since', 0, 0, MAX_MS) };
     default:

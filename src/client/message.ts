@@ -112,7 +112,7 @@ export class ReceivedMessage implements Message {
     const bytes = this.#bytes;
     const end = bytes.length;
     for (let pos = 0; pos < end; ) {
-      const tag = bytes[pos]!;
+      const tag = bytes[pos];
       let fieldNumber = tag >>> 3;
       let wireType = tag & 7;
       // The fast path: servers send tags of one byte, and mostly lengths of one byte.
@@ -123,7 +123,7 @@ export class ReceivedMessage implements Message {
         ({ fieldNumber, wireType } = wire);
       }
       if (wireType === LENGTH_DELIMITED) {
-        let length = pos < end ? bytes[pos]! : 0x80;
+        let length = pos < end ? bytes[pos] : 0x80;
         if (length < 0x80) pos++;
         else {
           pos = readVarint(bytes, pos, end);

@@ -220,7 +220,7 @@ export class Publisher {
       return;
     }
     const { data } = message;
-    const length = data[1]!;
+    const length = data[1];
     let guid: string;
     let serverText = '';
     if (data[0] === GUID_TAG && data.length === length + 2) {
@@ -365,7 +365,7 @@ export class Publisher {
     const end = Math.min(resend.length, this.#resendNext + RESEND_BATCH);
     const nowMs = performance.now();
     for (; this.#resendNext < end; this.#resendNext++) {
-      const pending = resend[this.#resendNext]!;
+      const pending = resend[this.#resendNext];
       if (this.#inFlight.has(pending.guid)) this.#transmitAgain(pending, nowMs);
     }
     if (this.#resendNext === resend.length) this.#flow();

@@ -1,7 +1,9 @@
+import { must } from '../util/assert.js';
 import type { ReceivedMessage } from './message.js';
 
 /** The front of the array is cut off when it has more empty slots than this. */
 const MAX_EMPTY = 1_024;
+const WAITS = 'from the head on, each slot has a message';
 
 /** Received messages that the program has not handled yet, oldest first. */
 export class WaitingMessages {
@@ -21,7 +23,7 @@ export class WaitingMessages {
 
   shift(): ReceivedMessage | undefined {
     if (this.#head === this.#messages.length) return undefined;
-    const message = this.#messages[this.#head]!;
+    const message = must(this.#messages[this.#head], WAITS);
     this.#messages[this.#head++] = undefined;
     this.#sequences?.delete(message.sequence);
     // A shift would move all other messages each time.
@@ -35,7 +37,9 @@ export class WaitingMessages {
 
   has(sequence: number): boolean {
     if (this.length === 0) return false;
-    this.#sequences ??= new Set(this.#messages.slice(this.#head).map((message) => message!.sequence));
+    this.#sequences ??= new Set(
+      this.#messages.slice(this.#head).map((message) => must(message, WAITS).sequence),
+    );
     return this.#sequences.has(sequence);
   }
 

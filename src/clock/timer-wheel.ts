@@ -37,14 +37,14 @@ export class TimerWheel {
     if (this.#count === 0) this.#doneTick = Math.floor(elapsedMs / this.#tickMs);
     const due = Math.max(Math.ceil((elapsedMs + Math.max(0, delayMs)) / this.#tickMs), this.#doneTick + 1);
     timer.dueTick = due;
-    this.#slots[due % SLOTS]!.add(timer);
+    this.#slots[due % SLOTS].add(timer);
     this.#count++;
     if (due < this.#realTick) this.#sleepUntil(due);
   }
 
   disarm(timer: WheelTimer): void {
     if (timer.dueTick < 0) return;
-    this.#slots[timer.dueTick % SLOTS]!.delete(timer);
+    this.#slots[timer.dueTick % SLOTS].delete(timer);
     timer.dueTick = -1;
     this.#count--;
   }
@@ -78,7 +78,7 @@ export class TimerWheel {
     const from = Math.max(this.#doneTick + 1, nowTick - SLOTS + 1);
     const due: WheelTimer[] = [];
     for (let tick = from; tick <= nowTick; tick++) {
-      for (const timer of this.#slots[tick % SLOTS]!) if (timer.dueTick <= nowTick) due.push(timer);
+      for (const timer of this.#slots[tick % SLOTS]) if (timer.dueTick <= nowTick) due.push(timer);
     }
     this.#doneTick = Math.max(this.#doneTick, nowTick);
     due.sort((a, b) => a.dueTick - b.dueTick);
@@ -95,7 +95,7 @@ export class TimerWheel {
     if (this.#count === 0) return;
     for (let ahead = 1; ahead <= SLOTS; ahead++) {
       const tick = this.#doneTick + ahead;
-      if (this.#slots[tick % SLOTS]!.size === 0) continue;
+      if (this.#slots[tick % SLOTS].size === 0) continue;
       if (tick < this.#realTick) this.#sleepUntil(tick);
       return;
     }

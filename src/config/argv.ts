@@ -42,7 +42,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
   let wantsVersion = false;
 
   for (let index = 0; index < argv.length; index++) {
-    const token = argv[index]!;
+    const token = argv[index];
     const { given, name, inline } = splitToken(token);
     const flag = FLAGS.get(name);
     if (!flag) throw new ConfigError(`unknown flag ${given}${didYouMean(given, dashed(given))}`);
@@ -94,13 +94,13 @@ export function checkGoFlag(flag: GoFlag, where: string, text: string): string |
 function splitToken(token: string): { given: string; name: string; inline: string | undefined } {
   const match = /^(--?)([^-=][^=]*)(?:=(.*))?$/s.exec(token);
   if (!match) throw new ConfigError(`unexpected argument "${token}": serve takes flags only, see --help`);
-  return { given: `${match[1]}${match[2]}`, name: match[2]!, inline: match[3] };
+  return { given: `${match[1]}${match[2]}`, name: match[2], inline: match[3] };
 }
 
 /** Whether a flag stands where a value was expected. A negative number is a value. */
 function isFlag(token: string): boolean {
   const match = /^--?([^-=][^=]*)/.exec(token);
-  return match !== null && FLAGS.has(match[1]!);
+  return match !== null && FLAGS.has(match[1]);
 }
 
 /** The flags to suggest for a mistyped one, with as many dashes as it has. */

@@ -93,7 +93,7 @@ function read(content: string): { value?: unknown; error?: string } {
   const document = parseDocument(content);
   const [problem] = document.errors;
   // The rest of the message is an excerpt of the file.
-  if (problem) return { error: problem.message.split('\n')[0]!.replace(/:$/, '') };
+  if (problem) return { error: problem.message.split('\n')[0].replace(/:$/, '') };
   try {
     return { value: document.toJS() };
   } catch (error) {
@@ -114,6 +114,6 @@ function explain(issue: z.core.$ZodIssue): string {
       .map((key) => `unknown key ${[...path, key].join('.')}${didYouMean(key, known)}`)
       .join('; ');
   }
-  const message = issue.code === 'invalid_key' ? issue.issues[0]!.message : issue.message;
+  const message = issue.code === 'invalid_key' ? issue.issues[0].message : issue.message;
   return [path.join('.'), message].filter(Boolean).join(': ');
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { must } from '../util/assert.js';
 import { checkGoFlag } from './argv.js';
 import type { ChannelLimits } from './channel-limits.js';
 import { ConfigError } from './config-error.js';
@@ -60,7 +61,10 @@ function optionShape(): Shape {
   addKeys(shape, FILE_SECTIONS, z.strictObject(fileOptionsShape()).optional());
   // Two keys have two meanings each in the Go servers' files.
   shape.tls = sectionOr(z.strictObject(sectionShape('tls')), optionValue('tls'));
-  const raft = GO_FLAGS.find((flag) => flag.names.includes('clustered'))!;
+  const raft = must(
+    GO_FLAGS.find((flag) => flag.names.includes('clustered')),
+    'the flags of the Go server have -clustered',
+  );
   shape.cluster = sectionOr(goValue(raft), optionValue('cluster'));
   return shape;
 }
@@ -112,9 +116,9 @@ function value<T>(kind: Kind<T>, make: (parsed: T, text: string) => unknown): z.
   return z
     .unknown()
     .transform((input, context) => {
-      const text = isOfFileType(input, kind) ? String(input) : undefined;
-      const parsed = text === undefined ? undefined : kind.parse(text);
-      if (parsed !== undefined) return make(parsed, text!);
+      const text = String(input);
+      const parsed = isOfFileType(input, kind) ? kind.parse(text) : undefined;
+      if (parsed !== undefined) return make(parsed, text);
       context.addIssue({ code: 'custom', message: `must be ${kind.expected}, not ${show(input)}` });
       return z.NEVER;
     })

@@ -40,7 +40,7 @@ export class ChannelLimitsTable {
     const root = newNode();
     this.#root = root;
     const entries = rules.map((rule) => insert(root, rule));
-    for (const entry of entries) this.#resolve(entry);
+    for (const entry of entries) this.#resolve(root, entry);
     this.#entries = entries;
   }
 
@@ -52,15 +52,15 @@ export class ChannelLimitsTable {
 
   /** Each pattern with its limits, also the inherited ones. */
   byPattern(): [pattern: string, limits: Readonly<ChannelLimits>][] {
-    return this.#entries.map(({ rule, effective }) => [rule.pattern, effective!]);
+    return this.#entries.map(({ rule, effective = this.global }) => [rule.pattern, effective]);
   }
 
-  #resolve(entry: Entry): Readonly<ChannelLimits> {
+  #resolve(root: Node, entry: Entry): Readonly<ChannelLimits> {
     if (entry.effective === undefined) {
       const covering: Entry[] = [];
-      collectCovering(this.#root!, entry.rule.pattern.split('.'), 0, covering);
+      collectCovering(root, entry.rule.pattern.split('.'), 0, covering);
       const wider = covering[covering.indexOf(entry) - 1];
-      const inherited = wider === undefined ? this.global : this.#resolve(wider);
+      const inherited = wider === undefined ? this.global : this.#resolve(root, wider);
       entry.effective = Object.freeze({ ...inherited, ...entry.rule.limits });
     }
     return entry.effective;
@@ -135,7 +135,7 @@ function collectCovering(node: Node, parts: readonly string[], depth: number, fo
     if (node.entry) found.push(node.entry);
     return;
   }
-  const part = parts[depth]!;
+  const part = parts[depth];
   if (node.rest) found.push(node.rest);
   if (part === '>') return;
   if (node.star) collectCovering(node.star, parts, depth + 1, found);

@@ -38,7 +38,7 @@ export function parseSize(text: string): number | undefined {
   for (const factor of text.split('*')) {
     const match = /^\s*(\d+)\s*([a-z]*)\s*$/i.exec(factor);
     if (!match) return undefined;
-    const unit = SIZE_UNITS.get(match[2]!.toLowerCase());
+    const unit = SIZE_UNITS.get(match[2].toLowerCase());
     if (unit === undefined) return undefined;
     product *= Number(match[1]) * unit;
   }
@@ -60,7 +60,7 @@ export function parseDurationMs(text: string): number | undefined {
   if (!/^(?:(?:\d+\.?\d*|\.\d+)[a-zµμ]+)+$/.test(text)) return undefined;
   let total = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)([a-zµμ]+)/g)) {
-    const unitMs = DURATION_UNITS_MS.get(unit!);
+    const unitMs = DURATION_UNITS_MS.get(unit ?? '');
     if (unitMs === undefined) return undefined;
     total += Number(amount) * unitMs;
   }

@@ -102,10 +102,10 @@ export function quantile(share: number, before: Buckets, after: Buckets): number
   const rank = share * count;
   let below = 0;
   for (let i = 0; i < after.bounds.length; i++) {
-    const inBucket = after.counts[i]! - (before.counts[i] ?? 0);
+    const inBucket = after.counts[i] - (before.counts[i] ?? 0);
     if (inBucket > 0 && below + inBucket >= rank) {
-      const lower = i === 0 ? 0 : after.bounds[i - 1]!;
-      return lower + (after.bounds[i]! - lower) * ((rank - below) / inBucket);
+      const lower = i === 0 ? 0 : after.bounds[i - 1];
+      return lower + (after.bounds[i] - lower) * ((rank - below) / inBucket);
     }
     below += inBucket;
   }

@@ -1,3 +1,4 @@
+import { must } from '../util/assert.js';
 /*
  * An entry for a guid, in a generation and in a checkpoint:
  *
@@ -79,7 +80,7 @@ export class GuidGeneration {
     const slots = this.#index();
     const mask = this.#mask;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const place = slots[slot * 2 + 1]!;
+      const place = slots[slot * 2 + 1];
       if (place === 0) {
         this.#freeSlot = slot;
         return false;
@@ -117,7 +118,7 @@ export class GuidGeneration {
   ): void {
     const offset = this.#used;
     this.add(session, channelId, source, start, end, ms);
-    const slots = this.#slots!;
+    const slots = must(this.#slots, 'the table is made by the search before this');
     const slot = this.#freeSlot;
     slots[slot * 2] = hash;
     slots[slot * 2 + 1] = offset + 1;
@@ -138,7 +139,7 @@ export class GuidGeneration {
     if (slots === undefined) return larger;
     const target = larger.#table();
     for (let i = 0; i < slots.length; i += SLOT_WORDS) {
-      if (slots[i + 1] !== 0) larger.#insert(target, slots[i]!, slots[i + 1]! - 1);
+      if (slots[i + 1] !== 0) larger.#insert(target, slots[i], slots[i + 1] - 1);
     }
     larger.#indexed = this.#indexed;
     return larger;
@@ -158,7 +159,7 @@ export class GuidGeneration {
     const runs: GuidRun[] = [];
     let end = this.#used;
     for (let i = this.#marks.length - 1; i >= 0; i--) {
-      const { ms, count, offset } = this.#marks[i]!;
+      const { ms, count, offset } = this.#marks[i];
       if (ms < sinceMs || this.count - count > atMost) break;
       runs.push({ ms, entries: this.#bytes.subarray(offset, end) });
       end = offset;

@@ -19,8 +19,8 @@ export class Bitmap {
     const at = index >>> 3;
     if (at >= this.#bytes.length) this.#grow(at + 1);
     const bit = 1 << (index & 7);
-    if ((this.#bytes[at]! & bit) !== 0) return false;
-    this.#bytes[at]! |= bit;
+    if ((this.#bytes[at] & bit) !== 0) return false;
+    this.#bytes[at] |= bit;
     this.#count++;
     return true;
   }

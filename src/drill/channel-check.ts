@@ -88,7 +88,7 @@ export class ChannelCheck {
     }
     if (sequence >= this.#codes.length) this.#grow(sequence + 1);
     const code = codeOf(view) >>> 0;
-    const known = this.#codes[sequence]!;
+    const known = this.#codes[sequence];
     if (known === 0) this.#codes[sequence] = code;
     else if (known !== code) this.twoMeanings++;
     return true;

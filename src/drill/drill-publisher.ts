@@ -101,8 +101,8 @@ export class Publisher {
     this.#settle();
     for (let index = this.#oldest; index < this.ledger.sent; index++) {
       const slot = index % window;
-      if (nowMs - this.#lastMs[slot]! < retryMs || this.#isDone(index)) continue;
-      if (nowMs - this.#firstMs[slot]! >= ackTimeoutMs) {
+      if (nowMs - this.#lastMs[slot] < retryMs || this.#isDone(index)) continue;
+      if (nowMs - this.#firstMs[slot] >= ackTimeoutMs) {
         this.#isGivenUp[slot] = 1;
         this.unacked++;
       } else if (client.isConnected) {
@@ -135,7 +135,7 @@ export class Publisher {
       return;
     }
     let index = 0;
-    for (let at = guidEnd - INDEX_DIGITS; at < guidEnd; at++) index = index * 10 + data[at]! - ZERO;
+    for (let at = guidEnd - INDEX_DIGITS; at < guidEnd; at++) index = index * 10 + data[at] - ZERO;
     if (!this.ledger.ack(index)) return;
     this.#settle();
     this.#options.onAck?.(performance.now());

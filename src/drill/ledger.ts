@@ -134,7 +134,7 @@ export class Ledger {
   #phaseOf(index: number): number {
     const starts = this.#phaseStarts;
     let phase = starts.length - 1;
-    while (phase > 0 && starts[phase]! > index) phase--;
+    while (phase > 0 && starts[phase] > index) phase--;
     return phase;
   }
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
+import { must } from '../util/assert.js';
 import { ChannelCheck } from './channel-check.js';
 import { DRILL_CHANNELS, markBeginning } from './drill-channels.js';
 import { Publisher } from './drill-publisher.js';
@@ -164,7 +165,10 @@ export class Load {
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
     await this.#idle();
     for (const channel of this.channels) {
-      const publisher = this.#publishers.find(({ ledger }) => channel.ledgers.includes(ledger))!;
+      const publisher = must(
+        this.#publishers.find(({ ledger }) => channel.ledgers.includes(ledger)),
+        'each channel of the load has a publisher',
+      );
       if (channel.ledgers.every(({ sent }) => sent === 0)) continue;
       // This message is behind all others, so that the reader knows when it has read them all.
       publisher.send(1, performance.now());
@@ -266,18 +270,20 @@ export class Load {
 
   async #idle(): Promise<void> {
     const untilMs = performance.now() + ACK_TIMEOUT_MS + STUCK_MS;
-    while (!this.#publishers.every(({ isIdle }) => isIdle)) {
-      if (performance.now() > untilMs) throw notTaken(this.#publishers.find(({ isIdle }) => !isIdle)!.ledger);
+    for (;;) {
+      const busy = this.#publishers.find(({ isIdle }) => !isIdle);
+      if (busy === undefined) return;
+      if (performance.now() > untilMs) throw notTaken(busy.ledger);
       await sleep(TICK_MS);
     }
   }
 
   /** Waits until the subscriptions have received all, or nothing for long. The report has what is missing. */
   async #subscriptionsHaveAll(): Promise<void> {
-    const [loaded] = this.channels;
+    const loaded = must(this.channels[0], 'the load has a channel');
     const received = (): number => this.subscriptions.reduce((sum, check) => sum + check.receivedCount, 0);
     let before = { received: received(), atMs: performance.now() };
-    while (this.subscriptions.some(({ receivedCount }) => receivedCount < loaded!.storedCount)) {
+    while (this.subscriptions.some(({ receivedCount }) => receivedCount < loaded.storedCount)) {
       const nowMs = performance.now();
       if (received() !== before.received) before = { received: received(), atMs: nowMs };
       else if (nowMs - before.atMs > STUCK_MS) return;

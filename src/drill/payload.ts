@@ -50,7 +50,7 @@ export function readPayload(
   if (end - start !== PAYLOAD_BYTES) return false;
   if (buffer.readUInt32BE(start + CRC_AT) !== crc32(buffer, start, start + CRC_AT)) return false;
   for (let i = 0; i < RUN_LENGTH; i++) if (buffer[start + i] !== run.charCodeAt(i)) return false;
-  view.publisher = buffer[start + PUBLISHER_AT]!;
+  view.publisher = buffer[start + PUBLISHER_AT];
   view.index = buffer.readUInt32BE(start + INDEX_AT);
   return view.publisher > 0 && view.publisher <= MAX_PUBLISHER && view.index <= MAX_INDEX;
 }

@@ -269,7 +269,7 @@ function remarks({ load, isChecked, takeovers }: DrillRecord, total: ReportRow):
 function percentiles(values: readonly number[]): Percentiles | undefined {
   if (values.length === 0) return undefined;
   const sorted = [...values].sort((a, b) => a - b);
-  const at = (share: number): number => rounded(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!);
+  const at = (share: number): number => rounded(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]);
   return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 

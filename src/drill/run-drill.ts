@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { MemberStatus } from '../group/report/member-status.js';
 import { reachNats } from '../nats/reach.js';
+import { must } from '../util/assert.js';
 import type { DrillGroup } from './drill-group.js';
 import type { DrillOptions, FaultKind } from './drill-options.js';
 import { Faults } from './faults.js';
@@ -135,13 +136,20 @@ class DrillRun {
     await this.#nats?.close();
   }
 
+  get #running(): Load {
+    return must(this.#load, 'faults are injected under load');
+  }
+
   async #injectAll(): Promise<void> {
     let active = await this.#whole();
     for (const { kind, takeovers } of this.#options.plan) {
       for (let i = 1; i <= takeovers; i++) {
         active = await this.#inject(kind, active);
-        const { from, to, outageMs } = this.#takeovers.at(-1)!;
-        const acked = this.#load!.ackedCount;
+        const { from, to, outageMs } = must(
+          this.#takeovers.at(-1),
+          'a fault has been followed by a takeover',
+        );
+        const acked = this.#running.ackedCount;
         this.#onProgress(
           `${kind} ${i} of ${takeovers}: ${from} to ${to}, ${Math.round(outageMs)} ms without an ack; ${acked} acked`,
         );
@@ -152,7 +160,7 @@ class DrillRun {
   /** Injects a fault, and waits until the group has worked without one for a while. @returns the new active */
   async #inject(kind: FaultKind, active: MemberStatus): Promise<MemberStatus> {
     const { pauseMs, timeoutMs, settleMs } = this.#options;
-    const load = this.#load!;
+    const load = this.#running;
     load.beginPhase();
     this.#phases.push(kind);
     const atMs = Date.now();
@@ -208,7 +216,7 @@ class DrillRun {
 
   /** Waits for an ack after `afterMs`. */
   async #acked(afterMs: number, timeoutMs: number): Promise<void> {
-    const { outage } = this.#load!;
+    const { outage } = this.#running;
     while (outage.lastAckMs < afterMs) {
       if (performance.now() - afterMs > timeoutMs)
         throw new GroupError(`there is an active, but no ack for ${timeoutMs / 1000} s`);

@@ -43,10 +43,10 @@ export class RunningDrillGroup implements DrillGroup {
     if (groups.length > 1)
       throw new ConfigError(`${where} has the groups ${groups.join(', ')}: choose one with --ft-group`);
     if (members.length === 1)
-      throw new Error(`${where} has only one member, ${members[0]!.node}: there is no standby to take over`);
+      throw new Error(`${where} has only one member, ${members[0].node}: there is no standby to take over`);
     const signals = plan.filter(({ kind }) => SIGNALS.has(kind));
-    if (signals.length > 0) await checkAllAreHere(members, signals[0]!.kind);
-    return new RunningDrillGroup(target, groups[0]!, members.length);
+    if (signals.length > 0) await checkAllAreHere(members, signals[0].kind);
+    return new RunningDrillGroup(target, groups[0], members.length);
   }
 
   /** Members come and go: the active may have joined after the beginning. */

@@ -219,10 +219,10 @@ export class StanClient {
 function isRedelivered(buffer: Buffer, dataEnd: number): boolean {
   let pos = dataEnd;
   while (pos < buffer.length) {
-    const tag = buffer[pos++]!;
+    const tag = buffer[pos++];
     if (tag === REDELIVERED_TAG) return buffer[pos] !== 0;
     // Only numbers follow the data; one ends with a byte below 0x80.
-    while (pos < buffer.length && buffer[pos]! >= 0x80) pos++;
+    while (pos < buffer.length && buffer[pos] >= 0x80) pos++;
     pos++;
   }
   return false;

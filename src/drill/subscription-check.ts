@@ -1,3 +1,4 @@
+import { must } from '../util/assert.js';
 import { Bitmap } from './bitmap.js';
 import { type ChannelCheck, MAX_SEQUENCE } from './channel-check.js';
 
@@ -52,12 +53,12 @@ export class SubscriptionCheck {
     this.#channel.delivered(sequence, buffer, start, end);
     // The channel's check has counted this as damage.
     if (!(sequence > 0 && sequence <= MAX_SEQUENCE)) return;
-    const counts = this.#phases.at(-1)!;
+    const counts = must(this.#phases.at(-1), 'there is a phase from the start');
     const isNew = this.#received.add(sequence);
     if (isRedelivered) this.redelivered++;
     else if (!isNew) counts.cameTwice++;
-    else if (sequence < this.#newest[member]!) counts.outOfOrder++;
-    this.#newest[member] = Math.max(this.#newest[member]!, sequence);
+    else if (sequence < this.#newest[member]) counts.outOfOrder++;
+    this.#newest[member] = Math.max(this.#newest[member], sequence);
   }
 
   /** How many stored messages were never delivered. Read it after all stored messages were read. */

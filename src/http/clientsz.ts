@@ -22,9 +22,9 @@ export async function clientsz(
     return;
   }
   const page = pageOf(query);
-  const ids = clients === undefined ? [] : Array.from(clients.all(), ({ id }) => id).sort();
-  const shown = cut(ids, page).map((id) => clients!.get(id)!);
-  const head = listHead(node, page, shown.length, ids.length);
+  const sorted = [...(clients?.all() ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const shown = cut(sorted, page);
+  const head = listHead(node, page, shown.length, sorted.length);
   const toJson = (client: ClientSession): object => clientz(client, withSubscriptions);
   await sendJsonPieces(response, jsonWithList(head, 'clients', shown, toJson));
 }

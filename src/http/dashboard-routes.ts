@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Dashboard } from '../dashboard/dashboard.js';
 import { ChannelTable } from '../monitor/channel-table.js';
@@ -14,10 +15,10 @@ const HEADERS = {
 };
 
 const TYPES: Record<string, string> = {
-  html: 'text/html; charset=utf-8',
-  js: 'text/javascript; charset=utf-8',
-  css: 'text/css; charset=utf-8',
-  svg: 'image/svg+xml',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
 };
 
 const NO_ANSWER = 'no active broker has answered';
@@ -89,7 +90,7 @@ function page(path: () => string, isGood = (): boolean => true): Handler {
   let content: Promise<string> | undefined;
   return async (_request, response) => {
     content ??= readFile(path(), 'utf8');
-    const type = TYPES[path().split('.').at(-1)!]!;
+    const type = TYPES[extname(path())];
     const text = await content;
     if (isGood()) send(response, 200, type, text, HEADERS);
     else send(response, 503, type, text, { ...HEADERS, ...RETRY_HEADERS });

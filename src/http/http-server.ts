@@ -96,8 +96,8 @@ export class HttpServer {
     }
     this.#server.on('connection', (socket: Socket) => {
       // The oldest connection is closed: refusing the new one could refuse a liveness probe, and so end the process.
-      if (this.#sockets.size >= MAX_CONNECTIONS) {
-        const oldest = this.#sockets.values().next().value!;
+      const [oldest] = this.#sockets;
+      if (oldest !== undefined && this.#sockets.size >= MAX_CONNECTIONS) {
         this.#sockets.delete(oldest);
         oldest.destroy();
       }

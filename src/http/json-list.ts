@@ -20,7 +20,7 @@ export async function* jsonWithList<T>(
   let piece = `${JSON.stringify(head, null, 2).slice(0, -'\n}'.length)},\n  ${JSON.stringify(key)}: [`;
   for (let i = 0; i < list.length; i++) {
     // JSON escapes a newline inside a string, so every newline here separates lines.
-    const element = JSON.stringify(toJson(list[i]!), null, 2).replaceAll('\n', '\n    ');
+    const element = JSON.stringify(toJson(list[i]), null, 2).replaceAll('\n', '\n    ');
     piece += `${i === 0 ? '' : ','}\n    ${element}`;
     if (piece.length >= PIECE_LENGTH) {
       yield piece;

@@ -42,7 +42,7 @@ export function leaseFileName({ epoch, counter, holder }: LeaseState): string {
 export function parseLeaseFileName(name: string): LeaseState | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
-  return { epoch: Number(match[1]), counter: Number(match[2]), holder: match[3]! };
+  return { epoch: Number(match[1]), counter: Number(match[2]), holder: match[3] };
 }
 
 /** What may stand in a holder's name. Other characters become `-`. */

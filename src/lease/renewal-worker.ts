@@ -6,6 +6,7 @@ import os from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { nodeFs } from '../files/fs.js';
 import { StoreError } from '../files/store-error.js';
+import { must } from '../util/assert.js';
 import { Lease } from './lease.js';
 import { type Assignment, STARTED, type WorkerReport, type WorkerSettings } from './renewal-messages.js';
 import { RENEWALS_PER_LEASE, STUCK_LEASES } from './renewal-rules.js';
@@ -93,7 +94,8 @@ function rise(): void {
 }
 
 rise();
+const port = must(parentPort, 'this file is run by a thread');
 const { dir } = workerData as WorkerSettings;
 const lease = new Lease(nodeFs, dir);
-parentPort!.on('message', (assignment: Assignment) => new Renewer(lease, assignment));
-parentPort!.postMessage(STARTED);
+port.on('message', (assignment: Assignment) => new Renewer(lease, assignment));
+port.postMessage(STARTED);

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
+import { must } from '../util/assert.js';
 import { bugOf } from '../util/bug.js';
 import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial-link.js';
 import type { LinkDownReason, LinkHandler } from './link-handler.js';
@@ -188,9 +189,13 @@ export class Link implements ControlHandler {
     return this.#congested;
   }
 
+  get #open(): Sender {
+    return must(this.#sender, 'a link sends once it has a socket');
+  }
+
   /** An empty buffer to fill and `send`. */
   takeBuffer(): OutBuffer {
-    return this.#sender!.take();
+    return this.#open.take();
   }
 
   /**
@@ -198,12 +203,12 @@ export class Link implements ControlHandler {
    * is down, or if the buffer is from another link.
    */
   send(out: OutBuffer): void {
-    this.#sender!.send(out);
+    this.#open.send(out);
   }
 
   /** Whether the buffer is from this link. */
   owns(out: OutBuffer): boolean {
-    return this.#sender!.owns(out);
+    return this.#open.owns(out);
   }
 
   /**
@@ -396,7 +401,7 @@ export class Link implements ControlHandler {
         );
         return;
       }
-      const { takenBytes } = this.#sender!;
+      const { takenBytes } = this.#open;
       // If it still reads the backlog, it has not come to our pings yet.
       if (takenBytes !== this.#takenBytes && this.backlogBytes > 0) this.#unansweredPings = 0;
       this.#takenBytes = takenBytes;
@@ -422,7 +427,7 @@ export class Link implements ControlHandler {
   }
 
   #onBacklogChanged(): void {
-    const backlogBytes = this.#sender!.backlogBytes;
+    const backlogBytes = this.#open.backlogBytes;
     if (this.#congested) {
       if (backlogBytes < this.#congestedBytes / 2) {
         this.#congested = false;

@@ -87,7 +87,7 @@ export class Parser {
     this.messageCount = 0;
     let at = start + this.#skip(end - start);
     while (at < end && !this.#stopped) {
-      const first = buffer[at]! | LOWER;
+      const first = buffer[at] | LOWER;
       const next =
         first === M
           ? this.#message(buffer, at, end, false)
@@ -104,35 +104,35 @@ export class Parser {
   #message(buffer: Buffer, at: number, end: number, withHeaders: boolean): number {
     let p = at + (withHeaders ? 5 : 4);
     if (p > end) return INCOMPLETE;
-    if (!isMessageWord(buffer, p - 4) || !isBlank(buffer[p - 1]!)) throw malformed(buffer, at, end);
+    if (!isMessageWord(buffer, p - 4) || !isBlank(buffer[p - 1])) throw malformed(buffer, at, end);
 
-    while (p < end && isBlank(buffer[p]!)) p++;
+    while (p < end && isBlank(buffer[p])) p++;
     const subjectStart = p;
-    while (p < end && (buffer[p]! > SPACE || isControlOfName(buffer[p]!))) p++;
+    while (p < end && (buffer[p] > SPACE || isControlOfName(buffer[p]))) p++;
     const subjectEnd = p;
 
-    while (p < end && isBlank(buffer[p]!)) p++;
+    while (p < end && isBlank(buffer[p])) p++;
     const sidStart = p;
-    while (p < end && buffer[p]! > SPACE) p++;
+    while (p < end && buffer[p] > SPACE) p++;
     const sidEnd = p;
 
-    while (p < end && isBlank(buffer[p]!)) p++;
+    while (p < end && isBlank(buffer[p])) p++;
     let replyStart = p;
-    while (p < end && (buffer[p]! > SPACE || isControlOfName(buffer[p]!))) p++;
+    while (p < end && (buffer[p] > SPACE || isControlOfName(buffer[p]))) p++;
     let replyEnd = p;
 
     // With one word less than the maximum there is no reply, and the last word is a size.
-    while (p < end && isBlank(buffer[p]!)) p++;
+    while (p < end && isBlank(buffer[p])) p++;
     let headerSizeStart = p;
-    while (p < end && buffer[p]! > SPACE) p++;
+    while (p < end && buffer[p] > SPACE) p++;
     let headerSizeEnd = p;
     let sizeStart = headerSizeStart;
     let sizeEnd = headerSizeEnd;
 
     if (withHeaders) {
-      while (p < end && isBlank(buffer[p]!)) p++;
+      while (p < end && isBlank(buffer[p])) p++;
       sizeStart = p;
-      while (p < end && buffer[p]! > SPACE) p++;
+      while (p < end && buffer[p] > SPACE) p++;
       sizeEnd = p;
       if (sizeStart === sizeEnd) {
         sizeStart = headerSizeStart;
@@ -148,7 +148,7 @@ export class Parser {
     }
     if (replyStart === replyEnd) replyStart = replyEnd = subjectEnd;
 
-    while (p < end && isBlank(buffer[p]!)) p++;
+    while (p < end && isBlank(buffer[p])) p++;
     if (p - at > MAX_CONTROL_LINE_BYTES) throw lineTooLong(buffer, at, end);
     if (p + 2 > end) {
       if (p < end && buffer[p] !== CR) throw malformed(buffer, at, end);
@@ -207,7 +207,7 @@ export class Parser {
     while (lineEnd < end && buffer[lineEnd] !== LF) lineEnd++;
     if (lineEnd - at > MAX_CONTROL_LINE_BYTES) throw lineTooLong(buffer, at, end);
     if (lineEnd === end) {
-      if (!isControlStart(buffer[at]!)) throw malformed(buffer, at, end);
+      if (!isControlStart(buffer[at])) throw malformed(buffer, at, end);
       return INCOMPLETE;
     }
     const line = buffer.toString('latin1', at, lineEnd).trimEnd();
@@ -246,7 +246,7 @@ function isControlOfName(byte: number): boolean {
 }
 
 function isMessageWord(buffer: Buffer, at: number): boolean {
-  return (buffer[at]! | LOWER) === M && (buffer[at + 1]! | LOWER) === S && (buffer[at + 2]! | LOWER) === G;
+  return (buffer[at] | LOWER) === M && (buffer[at + 1] | LOWER) === S && (buffer[at + 2] | LOWER) === G;
 }
 
 function isControlStart(byte: number): boolean {
@@ -259,7 +259,7 @@ function decimal(buffer: Buffer, start: number, end: number): number {
   if (start === end || end - start > MAX_DECIMAL_DIGITS) return -1;
   let value = 0;
   for (let p = start; p < end; p++) {
-    const digit = buffer[p]! - 0x30;
+    const digit = buffer[p] - 0x30;
     if (digit < 0 || digit > 9) return -1;
     value = value * 10 + digit;
   }

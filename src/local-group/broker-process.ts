@@ -58,13 +58,13 @@ export class BrokerProcess {
 
   #start(): void {
     const { node, argv, environment, onLine } = this.#options;
-    const serve = [process.execPath, ...NODE_FLAGS, MAIN, 'serve', ...argv];
+    const serve = [...NODE_FLAGS, MAIN, 'serve', ...argv];
     const setpriv =
       process.platform === 'linux' ? findExecutable('setpriv', searchPath(process.env.PATH)) : undefined;
     // If this process is killed, the kernel kills the broker too.
-    const [command, ...args] = setpriv === undefined ? serve : [setpriv, '--pdeathsig', 'KILL', ...serve];
+    const args = setpriv === undefined ? serve : ['--pdeathsig', 'KILL', process.execPath, ...serve];
     // It gets a process group of its own: Ctrl-C reaches only this process, which stops the brokers in order.
-    const child = spawn(command!, args, {
+    const child = spawn(setpriv ?? process.execPath, args, {
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

@@ -113,7 +113,7 @@ export class LocalGroup {
     const node = `stan-${i + 1}`;
     const urls = this.servers.map(({ url }) => url);
     // The broker's own server comes first, the others are its fallbacks.
-    const servers = isCuttable ? [urls[i]!] : [...urls.slice(i), ...urls.slice(0, i)];
+    const servers = isCuttable ? [urls[i]] : [...urls.slice(i), ...urls.slice(0, i)];
     const argv = [
       ...[
         '--cluster-id',

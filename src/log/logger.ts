@@ -86,7 +86,7 @@ class LeveledLogger implements RootLogger {
   }
 
   get level(): LogLevel {
-    return LOG_LEVELS[this.#shared.threshold]!;
+    return LOG_LEVELS[this.#shared.threshold];
   }
 
   set level(level: LogLevel) {

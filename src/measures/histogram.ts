@@ -20,8 +20,8 @@ export class Histogram {
     this.sum += value * times;
     const { bounds } = this;
     for (let i = 0; i < bounds.length; i++) {
-      if (value <= bounds[i]!) {
-        this.counts[i]! += times;
+      if (value <= bounds[i]) {
+        this.counts[i] += times;
         return;
       }
     }

@@ -41,7 +41,7 @@ const PIECE_LENGTH = 64 * 1024;
 /** The labels as `name="value",...`. Make this text once for all metrics that share the labels. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   let text = '';
-  for (const name in labels) text += `${text === '' ? '' : ','}${name}="${escapeValue(labels[name]!)}"`;
+  for (const name in labels) text += `${text === '' ? '' : ','}${name}="${escapeValue(labels[name])}"`;
   return text;
 }
 

@@ -88,7 +88,7 @@ function histogramText(name: string, help: string, histogram: Histogram): string
   let text = `# HELP ${name} ${help}\n# TYPE ${name} histogram\n`;
   let below = 0;
   for (let i = 0; i < bounds.length; i++) {
-    below += counts[i]!;
+    below += counts[i];
     text += `${name}_bucket{le="${bounds[i]}"} ${below}\n`;
   }
   return `${text}${name}_bucket{le="+Inf"} ${count}\n${name}_sum ${sum}\n${name}_count ${count}\n`;

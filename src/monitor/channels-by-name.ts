@@ -9,8 +9,7 @@ export class ChannelsByName {
   of(channels: Channels): readonly Channel[] {
     const before = this.#sorted.get(channels);
     if (before?.changes === channels.changes) return before.list;
-    const names = Array.from(channels.all(), (channel) => channel.name).sort();
-    const list = names.map((name) => channels.get(name)!);
+    const list = [...channels.all()].sort((a, b) => (a.name < b.name ? -1 : 1));
     this.#sorted.set(channels, { changes: channels.changes, list });
     return list;
   }

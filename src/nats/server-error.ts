@@ -58,7 +58,7 @@ export async function explainFailedStart(
   const { serverName, version } = holder.info;
   const ours = /^stanchion-(\d+)-/.exec(serverName);
   if (ours) {
-    const owner = ours[1]!;
+    const owner = ours[1];
     return new NatsServerError(
       `port ${port} is taken already, by nats-server ${serverName}, which the broker with process id ${owner} started: ` +
         `if that broker is gone, end its nats-server (${see}); if it runs, choose another port with --port`,

@@ -26,7 +26,7 @@ export class ServerLog {
 
   write(stream: ServerStream, chunk: string): void {
     const lines = (this.#rest[stream] + chunk).split('\n');
-    this.#rest[stream] = lines.pop()!.slice(0, MAX_LINE_CHARS);
+    this.#rest[stream] = (lines.pop() ?? '').slice(0, MAX_LINE_CHARS);
     for (const line of lines) this.#line(stream, line.trimEnd().slice(0, MAX_LINE_CHARS));
   }
 

@@ -304,8 +304,8 @@ export class SupervisedServer {
         `${configFile} has an operator, so that all clients log in with JWTs: give the broker --creds, not --user or --auth`,
       );
     }
-    const fields = token === undefined ? { user, password: pass ?? '' } : { token };
-    const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value!)}`);
+    const fields = token === undefined ? { user: user ?? '', password: pass ?? '' } : { token };
+    const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value)}`);
     return ['authorization {', ...entries, '}'];
   }
 }

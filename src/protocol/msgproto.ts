@@ -117,7 +117,7 @@ export function encodeMsgProto(
 
   if (timestampLength !== 0) {
     target[pos++] = TIMESTAMP_TAG;
-    for (let i = 0; i < timestampLength; i++) target[pos++] = timestamp[i]!;
+    for (let i = 0; i < timestampLength; i++) target[pos++] = timestamp[i];
   }
   return pos;
 }

@@ -66,7 +66,7 @@ export function decodePubMsg(buffer: Buffer, start: number, end: number, view: P
   let pos = start;
   while (pos < end) {
     let fieldNumber: number;
-    const tag = buffer[pos]!;
+    const tag = buffer[pos];
     // The fast path: every client sends a tag of one byte, length-delimited.
     if ((tag & 0x87) === LENGTH_DELIMITED && tag > 7) {
       fieldNumber = tag >>> 3;
@@ -84,7 +84,7 @@ export function decodePubMsg(buffer: Buffer, start: number, end: number, view: P
     }
 
     if (pos >= end) return false;
-    let length = buffer[pos]!;
+    let length = buffer[pos];
     if (length < 0x80) {
       pos++;
     } else {

@@ -45,7 +45,7 @@ const GREATER = 0x3e;
 export function isChannelNameValid(buffer: Uint8Array, start: number, end: number): boolean {
   let previous = DOT;
   for (let pos = start; pos < end; pos++) {
-    const byte = buffer[pos]!;
+    const byte = buffer[pos];
     // All characters with a meaning are at or below '>'.
     if (byte <= GREATER) {
       if (byte === DOT && previous === DOT) return false;

@@ -34,7 +34,7 @@ export function readVarint(buffer: Uint8Array, start: number, end: number): numb
   let unit = 1;
   for (let i = 0; i < MAX_VARINT_BYTES; i++) {
     if (pos >= end) return MALFORMED;
-    const byte = buffer[pos++]!;
+    const byte = buffer[pos++];
     // The tenth byte has room for bit 63 only.
     value += (i === MAX_VARINT_BYTES - 1 ? byte & 1 : byte & 0x7f) * unit;
     if (byte < 0x80) {
@@ -51,8 +51,8 @@ export function varintToBigInt(buffer: Uint8Array, start: number, end: number): 
   let value = 0n;
   let shift = 0n;
   for (let pos = start; pos < end; pos++) {
-    value |= BigInt(buffer[pos]! & 0x7f) << shift;
-    if (buffer[pos]! < 0x80) break;
+    value |= BigInt(buffer[pos] & 0x7f) << shift;
+    if (buffer[pos] < 0x80) break;
     shift += 7n;
   }
   return BigInt.asIntN(64, value);
@@ -70,8 +70,8 @@ function readRawTag(buffer: Uint8Array, start: number, end: number): number {
   if (pos === MALFORMED) return MALFORMED;
   // The Go decoder cuts the field number to 32 bits: bits 3 to 34 of the tag, in its first five bytes.
   let low = 0;
-  for (let i = 0; i < 4 && start + i < pos; i++) low |= (buffer[start + i]! & 0x7f) << (7 * i);
-  const high = pos - start > 4 ? buffer[start + 4]! & 0x7f : 0;
+  for (let i = 0; i < 4 && start + i < pos; i++) low |= (buffer[start + i] & 0x7f) << (7 * i);
+  const high = pos - start > 4 ? buffer[start + 4] & 0x7f : 0;
   wire.fieldNumber = (low >>> 3) | (high << 25);
   wire.wireType = low & 7;
   return pos;

@@ -13,6 +13,7 @@ import type { MovingLink } from '../nats/moving-link.js';
 import { stanSubjects } from '../protocol/stan-subjects.js';
 import type { Store } from '../store/types/store.js';
 import { newStoreId } from '../store/types/store-id.js';
+import { must } from '../util/assert.js';
 import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
 import { BrokerNode } from './broker-node.js';
@@ -163,7 +164,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   readonly #pinger: ClientPinger = {
     ping: async (heartbeatInbox, timeoutMs) => {
       try {
-        await this.#attachment!.control.request(heartbeatInbox, undefined, { timeout: timeoutMs });
+        await this.#attached.control.request(heartbeatInbox, undefined, { timeout: timeoutMs });
         return true;
       } catch {
         // Without an answer, a responder or a connection, the client has not shown that it lives.
@@ -172,19 +173,28 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     },
   };
 
+  get #attached(): NatsAttachment {
+    return must(this.#attachment, 'clients are served through a transport');
+  }
+
+  get #served(): Broker {
+    return must(this.#broker, 'a link is served by a broker');
+  }
+
   /** Refuses to start beside another broker of the cluster id: both would assign sequences. */
   async #refuseSecondBroker(): Promise<void> {
     const { clusterId, discoverPrefix } = this.config;
-    if (await isAnswered(this.#attachment!.control, stanSubjects(clusterId, discoverPrefix))) {
+    const { control, server } = this.#attached;
+    if (await isAnswered(control, stanSubjects(clusterId, discoverPrefix))) {
       throw new Error(
-        `another streaming server answers for cluster id "${clusterId}" at ${this.#attachment!.server}: stop it, or choose another --cluster-id`,
+        `another streaming server answers for cluster id "${clusterId}" at ${server}: stop it, or choose another --cluster-id`,
       );
     }
   }
 
   async #serve(link: MovingLink): Promise<void> {
     try {
-      await this.#broker!.linkUp(link);
+      await this.#served.linkUp(link);
     } catch {
       // The link went down again: the attachment reports it, and makes the next one.
       return;
@@ -202,7 +212,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     this.#isServing = true;
     this.node.serving();
     const { clusterId, nodeName } = this.config;
-    const { channels, clients, store } = this.#broker!;
+    const { channels, clients, store } = this.#served;
     const about = {
       clusterId,
       node: nodeName,

@@ -30,6 +30,7 @@ import type { NatsRefusal } from '../nats/refusal.js';
 import { stanSubjects } from '../protocol/stan-subjects.js';
 import { checkIdentity } from '../store/file/identity.js';
 import { newStoreId } from '../store/types/store-id.js';
+import { must } from '../util/assert.js';
 import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
 import { storeProblems } from './broker-node.js';
@@ -38,6 +39,7 @@ import { isAnswered } from './other-broker.js';
 
 /** How long the active may take to answer a dashboard. */
 const VIEW_MS = 1_000;
+const MADE = 'the member is made before its transport is started';
 
 /** The configuration of a member of a group. */
 export type MemberConfig = ServeConfig & {
@@ -80,6 +82,7 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#holder = holderOf(config.nodeName, await processes.self());
     // Member and transport need each other: the member uses the transport only after it is made.
     let member: Member | undefined;
+    const made = (): Member => must(member, MADE);
     const probe = new Probe(randomBytes);
     let selfCheck: SelfCheck | undefined;
     const transport = new AttachedTransport({
@@ -89,10 +92,10 @@ export class RunningMember extends Assembly<MemberNode> {
       logger: log,
       subjects: groupSubjects(config.clusterId, config.group.name),
       handler: {
-        onLinkUp: (link) => member!.handler.onLinkUp(link),
-        onLinkDown: (reason) => member!.handler.onLinkDown(reason),
-        onDrain: () => member!.handler.onDrain(),
-        onGroupMessage: (payload) => member!.handler.onGroupMessage(payload),
+        onLinkUp: (link) => made().handler.onLinkUp(link),
+        onLinkDown: (reason) => made().handler.onLinkDown(reason),
+        onDrain: () => made().handler.onDrain(),
+        onGroupMessage: (payload) => made().handler.onGroupMessage(payload),
       },
       status: (maxBytes) => encodeStatus(this.#status(), maxBytes),
       handOver: () => this.#handOver(),
@@ -239,7 +242,7 @@ export class RunningMember extends Assembly<MemberNode> {
 
   #status(): MemberStatus {
     const { clusterId, nodeName, group, store } = this.config;
-    const member = this.#member!;
+    const member = must(this.#member, MADE);
     const { broker, lastTakeover } = member;
     let messages = 0;
     for (const channel of broker?.channels.all() ?? []) messages += channel.log.messageCount;
@@ -256,7 +259,7 @@ export class RunningMember extends Assembly<MemberNode> {
       roleForMs: Math.round(member.roleForMs),
       leaseMs: group.leaseMs,
       leaseAgeMs: member.leaseAgeMs === undefined ? null : Math.round(member.leaseAgeMs),
-      natsServer: this.#transport!.server,
+      natsServer: must(this.#transport, MADE).server,
       store: { kind: 'file', dir: store.dir, storeId: member.storeId },
       clients: broker?.clients.size ?? 0,
       channels: broker?.channels.size ?? 0,
@@ -314,7 +317,7 @@ export class RunningMember extends Assembly<MemberNode> {
   }
 
   #handOver(): Uint8Array | undefined {
-    const member = this.#member!;
+    const member = must(this.#member, MADE);
     if (member.role !== 'active') return undefined;
     const { epoch } = member;
     const problem = member.handOver();

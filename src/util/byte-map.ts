@@ -50,11 +50,11 @@ export class ByteMap<V> {
     this.#size--;
     // Close the hole: entries that were probed past it move back, so that no tombstones are needed.
     for (let slot = (hole + 1) & this.#mask; this.#keys[slot] !== undefined; slot = (slot + 1) & this.#mask) {
-      const home = this.#hashes[slot]! & this.#mask;
+      const home = this.#hashes[slot] & this.#mask;
       if (((slot - home) & this.#mask) >= ((slot - hole) & this.#mask)) {
         this.#keys[hole] = this.#keys[slot];
         this.#values[hole] = this.#values[slot];
-        this.#hashes[hole] = this.#hashes[slot]!;
+        this.#hashes[hole] = this.#hashes[slot];
         hole = slot;
       }
     }
@@ -84,11 +84,11 @@ export class ByteMap<V> {
     this.#mask = slots - 1;
     for (let i = 0; i < keys.length; i++) {
       if (keys[i] === undefined) continue;
-      let slot = hashes[i]! & this.#mask;
+      let slot = hashes[i] & this.#mask;
       while (this.#keys[slot] !== undefined) slot = (slot + 1) & this.#mask;
       this.#keys[slot] = keys[i];
       this.#values[slot] = values[i];
-      this.#hashes[slot] = hashes[i]!;
+      this.#hashes[slot] = hashes[i];
     }
     this.#last = 0;
   }
@@ -99,7 +99,7 @@ const INITIAL_SLOTS = 64;
 /** FNV-1a with a final mix, since FNV's low bits are weak for keys that differ only in the last byte. */
 function hashOf(buffer: Buffer, start: number, end: number, seed: number): number {
   let hash = seed ^ 0x811c9dc5;
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ buffer[i]!, 0x01000193);
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ buffer[i], 0x01000193);
   hash ^= hash >>> 15;
   return Math.imul(hash, 0x2c1b3c6d) >>> 0;
 }

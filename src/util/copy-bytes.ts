@@ -15,7 +15,7 @@ let lastOffset = 0;
 export function copyBytes(target: Buffer, at: number, source: Buffer, start: number, end: number): number {
   const byteCount = end - start;
   if (byteCount < MAX_LOOP_BYTES) {
-    for (let i = 0; i < byteCount; i++) target[at + i] = source[start + i]!;
+    for (let i = 0; i < byteCount; i++) target[at + i] = source[start + i];
   } else {
     if (source !== lastSource) {
       lastSource = source;

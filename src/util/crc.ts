@@ -30,26 +30,26 @@ export function crc32(buffer: Buffer, start: number, end: number): number {
     const c = view.getInt32(i + 8, true);
     const d = view.getInt32(i + 12, true);
     crc =
-      t[3840 + (a & 255)]! ^
-      t[3584 + ((a >>> 8) & 255)]! ^
-      t[3328 + ((a >>> 16) & 255)]! ^
-      t[3072 + (a >>> 24)]! ^
-      t[2816 + (b & 255)]! ^
-      t[2560 + ((b >>> 8) & 255)]! ^
-      t[2304 + ((b >>> 16) & 255)]! ^
-      t[2048 + (b >>> 24)]! ^
-      t[1792 + (c & 255)]! ^
-      t[1536 + ((c >>> 8) & 255)]! ^
-      t[1280 + ((c >>> 16) & 255)]! ^
-      t[1024 + (c >>> 24)]! ^
-      t[768 + (d & 255)]! ^
-      t[512 + ((d >>> 8) & 255)]! ^
-      t[256 + ((d >>> 16) & 255)]! ^
-      t[d >>> 24]!;
+      t[3840 + (a & 255)] ^
+      t[3584 + ((a >>> 8) & 255)] ^
+      t[3328 + ((a >>> 16) & 255)] ^
+      t[3072 + (a >>> 24)] ^
+      t[2816 + (b & 255)] ^
+      t[2560 + ((b >>> 8) & 255)] ^
+      t[2304 + ((b >>> 16) & 255)] ^
+      t[2048 + (b >>> 24)] ^
+      t[1792 + (c & 255)] ^
+      t[1536 + ((c >>> 8) & 255)] ^
+      t[1280 + ((c >>> 16) & 255)] ^
+      t[1024 + (c >>> 24)] ^
+      t[768 + (d & 255)] ^
+      t[512 + ((d >>> 8) & 255)] ^
+      t[256 + ((d >>> 16) & 255)] ^
+      t[d >>> 24];
   }
   for (const wordsEnd = end - 3; i < wordsEnd; i += 4) {
     const a = crc ^ view.getInt32(i, true);
-    crc = t[768 + (a & 255)]! ^ t[512 + ((a >>> 8) & 255)]! ^ t[256 + ((a >>> 16) & 255)]! ^ t[a >>> 24]!;
+    crc = t[768 + (a & 255)] ^ t[512 + ((a >>> 8) & 255)] ^ t[256 + ((a >>> 16) & 255)] ^ t[a >>> 24];
   }
   return ~bytewise(crc, buffer, i, end) >>> 0;
 }
@@ -57,14 +57,14 @@ export function crc32(buffer: Buffer, start: number, end: number): number {
 function bytewise(crc: number, buffer: Buffer, start: number, end: number): number {
   const t = TABLES;
   let result = crc;
-  for (let i = start; i < end; i++) result = t[(result ^ buffer[i]!) & 255]! ^ (result >>> 8);
+  for (let i = start; i < end; i++) result = t[(result ^ buffer[i]) & 255] ^ (result >>> 8);
   return result;
 }
 
 /** The CRC-32 with one more byte. */
 export function nextCrc32(crc: number, byte: number): number {
   const before = ~crc;
-  return ~(TABLES[(before ^ byte) & 255]! ^ (before >>> 8)) >>> 0;
+  return ~(TABLES[(before ^ byte) & 255] ^ (before >>> 8)) >>> 0;
 }
 
 /** The CRC-32 of all parts, as if concatenated. */
@@ -85,9 +85,9 @@ function makeTables(): Int32Array {
     tables[n] = c;
   }
   for (let n = 0; n < 256; n++) {
-    let c = tables[n]!;
+    let c = tables[n];
     for (let k = 1; k < SLICES; k++) {
-      c = tables[c & 255]! ^ (c >>> 8);
+      c = tables[c & 255] ^ (c >>> 8);
       tables[k * 256 + n] = c;
     }
   }
@@ -98,8 +98,8 @@ function makeTables(): Int32Array {
 export function saltOf(buffer: Buffer, start: number, end: number, crc: number): number {
   let state = ~crc;
   for (let i = end - 1; i >= start; i--) {
-    const at = INDEX_OF_HIGH_BYTE[state >>> 24]!;
-    state = ((state ^ TABLES[at]!) << 8) | (at ^ buffer[i]!);
+    const at = INDEX_OF_HIGH_BYTE[state >>> 24];
+    state = ((state ^ TABLES[at]) << 8) | (at ^ buffer[i]);
   }
   return ~state >>> 0;
 }

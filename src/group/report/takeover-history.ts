@@ -27,13 +27,13 @@ export class TakeoverHistory {
 
   /** There is no room for it any more. */
   #isOld(epoch: number): boolean {
-    return this.#known.length === MAX_TAKEOVERS && epoch < this.#known[0]!.epoch;
+    return this.#known.length === MAX_TAKEOVERS && epoch < this.#known[0].epoch;
   }
 
   #put(takeover: KnownTakeover): KnownTakeover {
     const known = this.#known;
     let at = known.length;
-    while (at > 0 && known[at - 1]!.epoch >= takeover.epoch) at--;
+    while (at > 0 && known[at - 1].epoch >= takeover.epoch) at--;
     known.splice(at, known[at]?.epoch === takeover.epoch ? 1 : 0, takeover);
     if (known.length > MAX_TAKEOVERS) known.shift();
     return takeover;

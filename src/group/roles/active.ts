@@ -2,6 +2,7 @@ import type { Broker } from '../../broker/broker.js';
 import type { FsCalls } from '../../files/fs-calls.js';
 import { StoreError } from '../../files/store-error.js';
 import { DROP_ALL } from '../../link/link-handler.js';
+import { must } from '../../util/assert.js';
 import { bugOf, isBug } from '../../util/bug.js';
 import { countsOf } from '../../util/counts.js';
 import type { MemberProblem } from '../report/member-problem.js';
@@ -122,7 +123,7 @@ export class Active {
     if (opened === undefined) return false;
     const { recoveryMs, fenceMs } = opened;
     const recoveredMs = clock.monotonicMs();
-    const service = term.service!;
+    const service = must(term.service, 'a term that is open has a service');
     store.storeId = service.storeId;
     if (transport.link === undefined) term.linkDown('it was lost during the takeover');
     // Links may come and go meanwhile.

@@ -4,6 +4,7 @@ import { guardedClock } from '../../clock/guarded-clock.js';
 import { StoreError } from '../../files/store-error.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
+import { must } from '../../util/assert.js';
 import { bugOf, isBug } from '../../util/bug.js';
 import { countsOf } from '../../util/counts.js';
 import { MemberProblem } from '../report/member-problem.js';
@@ -308,11 +309,13 @@ export class Member {
         const opportunity = await this.#standby.look();
         const mismatch = await this.#store.confirm();
         if (mismatch !== undefined) return this.#leave(mismatch);
-        if (watch.isAstray(clock.monotonicMs()))
-          return this.#leave(new Error(this.#store.astray(watch.state!, watch.aheadOfStore!)));
+        const state = must(watch.state, 'a look has seen the lease');
+        if (watch.isAstray(clock.monotonicMs())) {
+          const ahead = must(watch.aheadOfStore, 'a store is astray by the term of another member');
+          return this.#leave(new Error(this.#store.astray(state, ahead)));
+        }
         const mayTakeOver = this.#active.mayTakeOver(clock.monotonicMs()) && !this.#presence.isStopping;
-        if (opportunity !== undefined && mayTakeOver)
-          await this.#candidate.contend(watch.state!, opportunity);
+        if (opportunity !== undefined && mayTakeOver) await this.#candidate.contend(state, opportunity);
       } catch (error) {
         if (isBug(error)) this.broken(error);
         else this.#problem.raise(`the store in ${dir} cannot be watched: ${(error as Error).message}`);

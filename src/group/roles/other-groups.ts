@@ -1,4 +1,5 @@
 import type { LeaseState } from '../../lease/lease.js';
+import { must } from '../../util/assert.js';
 import type { MemberStatus } from '../report/member-status.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
@@ -31,7 +32,7 @@ export async function otherGroup(parts: MemberParts, pause: Pause): Promise<Erro
     }
     if (stranger === undefined) return undefined;
   }
-  const { group, node, host, store } = stranger!;
+  const { group, node, host, store } = must(stranger, 'each round has found one');
   return new Error(
     `Group "${group}" (node ${node}, ${host}:${store.dir}) serves this cluster id already, and ${dir} is not its store: clients would hear two brokers. ` +
       `Stop it, or give this member the --ft-group and --dir of that group, or another --cluster-id and an empty --dir`,

@@ -96,7 +96,7 @@ export class StandbyBuffer implements LinkHandler {
   #forgetOld(): void {
     const before = this.#clock.monotonicMs() - MAX_AGE_MS;
     while (this.#first < this.#kept.length) {
-      const { atMs, bytes } = this.#kept[this.#first]!;
+      const { atMs, bytes } = this.#kept[this.#first];
       if (atMs >= before && this.#bytes <= MAX_BYTES) break;
       this.#bytes -= bytes.length;
       this.#first++;

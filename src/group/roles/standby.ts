@@ -2,6 +2,7 @@ import { ackSubject, publishSubject } from '../../broker/served-subjects.js';
 import { RELEASED } from '../../lease/lease.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
+import { must } from '../../util/assert.js';
 import type { MemberProblem } from '../report/member-problem.js';
 import { logDispute } from '../report/takeover-log.js';
 import type { TransportLink } from '../talk/nats-transport.js';
@@ -63,7 +64,7 @@ export class Standby {
     if (dispute !== undefined) logDispute(log, { ...dispute, group: options.name, nats: transport.server });
     await store.readStoreId();
     const ahead = watch.aheadOfStore;
-    problem.look = ahead && store.astray(watch.state!, ahead);
+    problem.look = ahead && store.astray(must(watch.state, 'a look has seen the lease'), ahead);
     if (watch.signMs !== undefined) problem.served(watch.signMs);
     const isOffered = this.#offeredEpoch > 0 && (watch.state?.epoch ?? 0) <= this.#offeredEpoch;
     if (isOffered || watch.isSuspicious(nowMs)) this.#listen();

@@ -28,5 +28,5 @@ export function groupSubjects(clusterId: string, group: string): GroupSubjects {
 
 /** Any text as one token of a subject. Different texts give different tokens. */
 function token(text: string): string {
-  return text.replace(/[^A-Za-z0-9_-]/gu, (character) => `%${character.codePointAt(0)!.toString(16)}%`);
+  return text.replace(/[^A-Za-z0-9_-]/gu, (character) => `%${character.codePointAt(0)?.toString(16)}%`);
 }

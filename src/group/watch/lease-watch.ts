@@ -1,5 +1,6 @@
 import { type LeaseState, RELEASED, sameLease } from '../../lease/lease.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
+import { must } from '../../util/assert.js';
 import type { Heartbeat } from '../talk/group-messages.js';
 import type { TakeoverReason } from '../talk/takeover-timeline.js';
 import { Dispute } from './dispute.js';
@@ -290,7 +291,7 @@ export class LeaseWatch {
 
   /** More than half of the members that there were lately, this one and the silent holder counted. */
   #hearsMost(nowMs: number): boolean {
-    const holder = this.#state!.holder;
+    const { holder } = must(this.#state, 'a lease that is judged has been seen');
     // This one is not among its peers: nobody tells it of itself.
     let all = this.peers.has(holder) ? 1 : 2;
     let heard = 1;
