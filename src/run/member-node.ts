@@ -3,6 +3,7 @@ import type { ServiceProblem } from '../broker/check/service-problem.js';
 import type { BelievedTime } from '../clock/believed-time.js';
 import type { Clock } from '../clock/clock.js';
 import type { ChannelLimitsTable } from '../config/limits-table.js';
+import type { ServeConfig } from '../config/serve-config.js';
 import type { Member } from '../group/roles/member.js';
 import { disputeReason } from '../group/watch/dispute-status.js';
 import { Measures } from '../measures/measures.js';
@@ -16,7 +17,12 @@ import type {
 import type { NatsRefusal } from '../nats/refusal.js';
 import { storeProblems } from './broker-node.js';
 import { NatsRecord, wallMs } from './nats-record.js';
-import type { MemberConfig } from './running-member.js';
+
+/** The configuration of a member of a group. */
+export type MemberConfig = ServeConfig & {
+  readonly group: NonNullable<ServeConfig['group']>;
+  readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
+};
 
 /** A member of a group, as HTTP and metrics see it. The same paths answer on an active and on a standby. */
 export class MemberNode implements MonitoredNode {

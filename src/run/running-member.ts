@@ -7,7 +7,6 @@ import { Probe } from '../broker/check/probe.js';
 import { SelfCheck } from '../broker/check/self-check.js';
 import { ackSubject } from '../broker/served-subjects.js';
 import { systemClock } from '../clock/clock.js';
-import type { ServeConfig } from '../config/serve-config.js';
 import { rehearseGuids } from '../dedup/rehearsal.js';
 import { nodeFs } from '../files/fs.js';
 import { testFileSystem } from '../files/self-test.js';
@@ -34,18 +33,12 @@ import { must } from '../util/assert.js';
 import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
 import { storeProblems } from './broker-node.js';
-import { MemberNode } from './member-node.js';
+import { type MemberConfig, MemberNode } from './member-node.js';
 import { isAnswered } from './other-broker.js';
 
 /** How long the active may take to answer a dashboard. */
 const VIEW_MS = 1_000;
 const MADE = 'the member is made before its transport is started';
-
-/** The configuration of a member of a group. */
-export type MemberConfig = ServeConfig & {
-  readonly group: NonNullable<ServeConfig['group']>;
-  readonly store: Extract<ServeConfig['store'], { kind: 'file' }>;
-};
 
 /** The members of this process, by node name and folder: two members with the same would each take the other's lease for their own. */
 const members = new Set<string>();

@@ -66,7 +66,7 @@ export const CLIENT_LINES: readonly ClientLine[] = [
 /** Of the messages per second of a broker alone. */
 const FENCE_SHARE_TARGET = 0.95;
 
-/** What the fence costs: a load on a broker alone, which has none, and on a group of one, which renews after each sync. */
+/** What a group costs: a load on a broker alone and on a group of one. Both renew the lease after each sync. */
 export const FENCE_LINES: readonly Line[] = LINES.filter(({ id }) =>
   ['file-one-in-flight', 'file-async-4'].includes(id),
 ).map((line) => ({

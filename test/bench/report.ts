@@ -271,7 +271,7 @@ function coresTable(lines: Summary[]): string {
 
 function fenceTable(lines: FenceSummary[]): string {
   const head = [
-    'what the fence costs',
+    'what a group costs',
     'alone msg/s',
     'group of one msg/s',
     'share',

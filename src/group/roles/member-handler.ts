@@ -1,12 +1,22 @@
+import type { Broker } from '../../broker/broker.js';
 import { Bug } from '../../util/bug.js';
 import type { TransportHandler, TransportLink } from '../talk/nats-transport.js';
-import type { Member } from './member.js';
+
+/** What of a member is told. */
+interface Listener {
+  readonly broker: Pick<Broker, 'linkDrained'> | undefined;
+  linkUp(link: TransportLink): void;
+  linkDown(reason: string): void;
+  said(payload: Uint8Array): void;
+  /** Something in it does not hold. */
+  broken(error: unknown): void;
+}
 
 /** Hands on what the NATS transport tells. Messages of clients do not pass here: see `TransportLink.handOverTo`. */
 export class MemberHandler implements TransportHandler {
-  readonly #member: Member;
+  readonly #member: Listener;
 
-  constructor(member: Member) {
+  constructor(member: Listener) {
     this.#member = member;
   }
 

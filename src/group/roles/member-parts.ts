@@ -7,10 +7,16 @@ import type { StorePlace } from '../../lease/store-anchor.js';
 import type { Logger } from '../../log/logger.js';
 import type { Measures } from '../../measures/measures.js';
 import type { StoreIdentity } from '../../store/file/identity.js';
+import type { MemberStatus } from '../report/member-status.js';
 import type { GroupClocks } from '../talk/group-clocks.js';
 import type { NatsTransport } from '../talk/nats-transport.js';
-import type { OtherActive } from './other-groups.js';
 import type { OpenService } from './service.js';
+
+/** What is needed of the status of a member that says it is active. */
+export type OtherActive = Pick<
+  MemberStatus,
+  'group' | 'node' | 'host' | 'member' | 'epoch' | 'leaseMs' | 'store'
+>;
 
 export interface GroupOptions {
   /** Of the group: with the cluster id, it names the subject on which members talk. */

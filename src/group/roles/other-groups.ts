@@ -1,14 +1,7 @@
 import type { LeaseState } from '../../lease/lease.js';
 import { must } from '../../util/assert.js';
-import type { MemberStatus } from '../report/member-status.js';
-import type { MemberParts } from './member-parts.js';
+import type { MemberParts, OtherActive } from './member-parts.js';
 import type { Pause } from './pause.js';
-
-/** What is needed of the status of a member that says it is active. */
-export type OtherActive = Pick<
-  MemberStatus,
-  'group' | 'node' | 'host' | 'member' | 'epoch' | 'leaseMs' | 'store'
->;
 
 /** A takeover between question and look gives a wrong answer, and not again and again. */
 const ROUNDS = 3;

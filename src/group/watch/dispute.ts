@@ -1,5 +1,5 @@
+import { parseHolder } from '../../lease/process-identity.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
-import { rivalOf } from './dispute-status.js';
 
 /** So many rounds are no chance: the two sides will not agree by themselves. */
 const DISPUTE_ROUNDS = 2;
@@ -149,5 +149,5 @@ export class Dispute {
 }
 
 function nodeOf(member: string): string {
-  return rivalOf(member).node;
+  return parseHolder(member)?.nodeName ?? member;
 }
