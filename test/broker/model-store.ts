@@ -78,7 +78,7 @@ export class ModelStore extends MemoryStore {
     });
   }
 
-  override gather(): void {
+  protected override gather(): void {
     this.hasGathered = true;
     super.gather();
   }

@@ -192,8 +192,8 @@ describe('a publish that comes again on the file store', () => {
   }
 
   async function checkpoint(store: FileStore): Promise<void> {
-    await until(() => !store.isCheckpointing, 'the checkpoint before');
-    store.checkpoint();
-    await until(() => !store.isCheckpointing, 'the checkpoint');
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint before');
+    store.upkeep.checkpoint();
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
   }
 });

@@ -165,8 +165,8 @@ describe('opening a store', () => {
       store.commit();
       await until(() => host.committed >= store.gathering - 1, 'the commit');
       if (round === 0) {
-        store.checkpoint();
-        await until(() => !store.isCheckpointing, 'the checkpoint');
+        store.upkeep.checkpoint();
+        await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
       }
       await store.close();
     }

@@ -80,7 +80,7 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
 /** Makes a checkpoint and waits until it is done. */
 export async function checkpointed(opened: OpenedStore): Promise<void> {
   const { store } = opened;
-  await until(() => !store.isCheckpointing, 'the checkpoint before');
-  store.checkpoint();
-  await until(() => !store.isCheckpointing, 'the checkpoint');
+  await until(() => !store.upkeep.isCheckpointing, 'the checkpoint before');
+  store.upkeep.checkpoint();
+  await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
 }

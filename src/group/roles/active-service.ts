@@ -45,19 +45,19 @@ class ActiveService implements Service {
     this.#options = options;
     this.#store = store;
     this.storeId = store.storeId;
-    this.report = store.report;
+    this.report = store.upkeep.report;
     this.broker = new Broker({ ...options.broker, store, onFailed });
   }
 
   get writingSinceMs(): number | undefined {
-    return this.#store.writingSinceMs;
+    return this.#store.upkeep.writingSinceMs;
   }
 
   async checkpoint(): Promise<void> {
     const { clock } = this.#options.store;
     const until = clock.monotonicMs() + CHECKPOINT_MS;
-    this.#store.checkpoint();
-    while (this.#store.isCheckpointing && clock.monotonicMs() < until) await this.#pass(LOOK_MS);
+    this.#store.upkeep.checkpoint();
+    while (this.#store.upkeep.isCheckpointing && clock.monotonicMs() < until) await this.#pass(LOOK_MS);
   }
 
   async drain(link: TransportLink | undefined): Promise<void> {

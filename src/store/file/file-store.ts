@@ -1,7 +1,6 @@
 import type { BelievedTime } from '../../clock/believed-time.js';
 import type { Clock } from '../../clock/clock.js';
 import { RecentGuids } from '../../dedup/recent-guids.js';
-import type { RecoveryReport } from '../../measures/recovery-report.js';
 import { assert } from '../../util/assert.js';
 import type { Gathering } from '../batch/gathering.js';
 import type { ByteWriter } from '../format/bytes.js';
@@ -9,7 +8,6 @@ import { SnapshotWriter } from '../format/checkpoint-format.js';
 import { RecordEncoder, sealRecord } from '../format/record.js';
 import { FileLog } from '../log/file-log.js';
 import type { LogParts } from '../log/log-parts.js';
-import type { Segment } from '../segments/segment.js';
 import type { Journal, JournalListener, JournalPosition } from '../types/journal.js';
 import { NotedProgress, type Progress, type WriteProgress, writeOne } from '../types/progress.js';
 import type {
@@ -29,7 +27,7 @@ import type { Unreadable } from '../types/unreadable.js';
 import { CommitCycle } from './commit-cycle.js';
 import type { FileStoreSettings } from './file-store-options.js';
 import { newLog, type StoreState } from './store-state.js';
-import { Upkeep, type UpkeepOptions } from './upkeep.js';
+import { type StoreUpkeep, Upkeep, type UpkeepOptions } from './upkeep.js';
 
 const BOUNDS_INTERVAL_MS = 1000;
 /** What a message's record has beyond what came in: its own header, the sequence, the time. */
@@ -38,9 +36,8 @@ const RECORD_MARGIN_BYTES = 128;
 /** What a store is made of when it is opened. */
 export interface FileStoreParts
   extends Pick<FileStoreSettings, 'clock' | 'random' | 'measures' | 'believed' | 'warn' | 'journalBytes'>,
-    Pick<UpkeepOptions, 'storeId' | 'parts' | 'checkpoints' | 'reserve' | 'recoveredBytes'> {
+    Pick<UpkeepOptions, 'storeId' | 'parts' | 'report' | 'checkpoints' | 'reserve' | 'recoveredBytes'> {
   readonly state: StoreState;
-  readonly report: RecoveryReport;
   readonly openJournal: (listener: JournalListener, gathering: Gathering) => Journal;
   /** Gives back what opening the store took. */
   readonly onClosed: (() => Promise<void>) | undefined;
@@ -51,8 +48,6 @@ export class FileStore implements Store {
   readonly kind = 'file';
   readonly storeId: string;
   readonly recovered: RecoveredState;
-  /** How it was opened. */
-  readonly report: RecoveryReport;
   readonly believed: BelievedTime;
   readonly #clock: Clock;
   readonly #parts: LogParts;
@@ -80,7 +75,6 @@ export class FileStore implements Store {
     this.#parts = parts;
     this.storeId = options.storeId;
     this.believed = options.believed;
-    this.report = options.report;
     this.#onClosed = options.onClosed;
     this.#logs = state.logs;
     this.#nextLogId = state.nextLogId;
@@ -135,11 +129,6 @@ export class FileStore implements Store {
 
   get pendingBytes(): number {
     return this.#journal.pendingBytes + this.#gathering.bytes;
-  }
-
-  /** Since when, by the monotonic clock, a write has not ended; undefined if none is under way. */
-  get writingSinceMs(): number | undefined {
-    return this.#journal.writingSinceMs;
   }
 
   admit(bytes: number): Admission {
@@ -253,25 +242,9 @@ export class FileStore implements Store {
     this.#cycle.commit();
   }
 
-  /** Makes a checkpoint soon, if none is being made: what comes next opens the store sooner. */
-  checkpoint(): void {
-    this.#upkeep.checkpoint();
-  }
-
-  /** A checkpoint is being made, or is about to be. */
-  get isCheckpointing(): boolean {
-    return this.#upkeep.isCheckpointing;
-  }
-
-  /** Neither a checkpoint nor a merge is being made. */
-  get isIdle(): boolean {
-    return this.#upkeep.isIdle;
-  }
-
-  /** What it holds beside messages, to be looked at. */
-  get holdings(): { readonly segments: ReadonlySet<Segment>; readonly spareBytes: number } {
-    const { segments, blocks } = this.#parts;
-    return { segments: segments.all, spareBytes: blocks.spareBytes };
+  /** What the opener of the store looks after, beside what the broker does with it. */
+  get upkeep(): StoreUpkeep {
+    return this.#upkeep;
   }
 
   fail(error: Error): void {

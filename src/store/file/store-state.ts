@@ -11,12 +11,12 @@ import {
   RecordType,
   readU32,
 } from '../format/record.js';
-import { RecoveredGuids } from '../journal/journal-guids.js';
 import { FileLog } from '../log/file-log.js';
 import type { LogParts } from '../log/log-parts.js';
 import { Extent, Segment } from '../segments/segment.js';
 import type { SavedTime } from '../types/store-time.js';
 import { ClientState } from './client-state.js';
+import { RecoveredGuids } from './recovered-guids.js';
 
 /** What is in a store, as recovery builds it: a checkpoint, then record after record of the journals behind it. */
 export class StoreState extends ClientState {

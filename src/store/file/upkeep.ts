@@ -1,7 +1,9 @@
 import type { Clock, Timer } from '../../clock/clock.js';
+import type { RecoveryReport } from '../../measures/recovery-report.js';
 import type { FileLog } from '../log/file-log.js';
 import type { LogParts } from '../log/log-parts.js';
 import type { Reserve } from '../room/reserve.js';
+import type { Segment } from '../segments/segment.js';
 import type { Journal } from '../types/journal.js';
 import type { CheckpointPoint } from './checkpoint-capture.js';
 import { Checkpointer, type CheckpointerParts, type CheckpointListener } from './checkpointer.js';
@@ -18,6 +20,8 @@ export interface UpkeepOptions extends Omit<CheckpointerParts, 'journal' | 'bloc
   readonly journalBytes: number;
   /** Bytes of older terms' journals whose messages are in no segment. */
   readonly recoveredBytes: number;
+  /** How the store was opened. */
+  readonly report: RecoveryReport;
   /** Asks for the place of a checkpoint: `begin` is called there. */
   readonly requestSnapshot: () => void;
   readonly isSnapshotWanted: () => boolean;
@@ -31,8 +35,25 @@ const NO_ROOM_RETRY_MS = 1000;
 /** Under load, checkpoints come more often than that, and each needs the blocks that the one before let go. */
 const SPARE_BLOCKS_MS = 5_000;
 
+/** What the opener of a store can see and do beside the broker that it was opened for. */
+export interface StoreUpkeep {
+  /** How it was opened. */
+  readonly report: RecoveryReport;
+  /** Since when, by the monotonic clock, a write has not ended; undefined if none is under way. */
+  readonly writingSinceMs: number | undefined;
+  /** A checkpoint is being made, or is about to be. */
+  readonly isCheckpointing: boolean;
+  /** Neither a checkpoint nor a merge is being made. */
+  readonly isIdle: boolean;
+  readonly segments: ReadonlySet<Segment>;
+  /** Bytes of memory that are kept for batches to come. */
+  readonly spareBytes: number;
+  /** Makes a checkpoint soon, if none is being made: the store is opened sooner after it. */
+  checkpoint(): void;
+}
+
 /** Decides when checkpoints and merges are made, and gives back what they free. */
-export class Upkeep implements CheckpointListener {
+export class Upkeep implements CheckpointListener, StoreUpkeep {
   readonly #options: UpkeepOptions;
   readonly #parts: LogParts;
   readonly #checkpointer: Checkpointer;
@@ -80,7 +101,22 @@ export class Upkeep implements CheckpointListener {
     });
   }
 
-  /** Makes a checkpoint soon, if none is being made. */
+  get report(): RecoveryReport {
+    return this.#options.report;
+  }
+
+  get writingSinceMs(): number | undefined {
+    return this.#options.journal.writingSinceMs;
+  }
+
+  get segments(): ReadonlySet<Segment> {
+    return this.#parts.segments.all;
+  }
+
+  get spareBytes(): number {
+    return this.#parts.blocks.spareBytes;
+  }
+
   checkpoint(): void {
     if (!this.#isStarted || this.#isStopped || this.isCheckpointing) return;
     this.#options.requestSnapshot();
@@ -91,12 +127,10 @@ export class Upkeep implements CheckpointListener {
     this.#options.clock.setTimer(0, () => this.checkpoint());
   }
 
-  /** A checkpoint is being made, or is about to be. */
   get isCheckpointing(): boolean {
     return this.#checkpointer.isBusy || this.#options.isSnapshotWanted();
   }
 
-  /** Neither a checkpoint nor a merge is being made. */
   get isIdle(): boolean {
     return !this.isCheckpointing && !this.#merger.isBusy;
   }

@@ -13,8 +13,8 @@ import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
 import type { StoreTime } from '../types/store-time.js';
 import { Chunk, type ChunkPool, chunkBytes } from './chunk.js';
 
-/** What a memory log needs of its store. */
-export interface MemoryLogOwner {
+/** What the logs of a memory store share. */
+export interface MemoryLogParts {
   readonly time: StoreTime;
   readonly ages: AgeQueue;
   readonly chunks: ChunkPool;
@@ -43,10 +43,10 @@ export class MemoryLog implements ChannelLog, Ageing {
   #firstChunk = 0;
   /** Where `find` found last. */
   #found: Chunk | undefined;
-  readonly #owner: MemoryLogOwner;
+  readonly #parts: MemoryLogParts;
 
-  constructor(owner: MemoryLogOwner, id: number, name: string, limits: LogLimits, nowMs: number) {
-    this.#owner = owner;
+  constructor(parts: MemoryLogParts, id: number, name: string, limits: LogLimits, nowMs: number) {
+    this.#parts = parts;
     this.id = id;
     this.name = name;
     this.lastActivityMs = nowMs;
@@ -62,18 +62,18 @@ export class MemoryLog implements ChannelLog, Ageing {
     this.#maxBytes = limits.maxBytes || Number.POSITIVE_INFINITY;
     this.#maxAgeMs = limits.maxAgeMs || Number.POSITIVE_INFINITY;
     this.#prune();
-    this.#owner.ages.remove(this);
-    this.#owner.ages.add(this);
+    this.#parts.ages.remove(this);
+    this.#parts.ages.add(this);
   }
 
   append(message: PubMsgView, _session: number): number {
-    this.#owner.gather();
-    const time = this.#owner.time;
+    this.#parts.gather();
+    const time = this.#parts.time;
     const sequence = this.lastSequence + 1;
     const size = maxMsgProtoSize(message);
     let chunk = this.#chunks[this.#chunks.length - 1];
     if (chunk === undefined || chunk.room < size) {
-      chunk = this.#owner.chunks.take(chunkBytes(this.byteCount, size), sequence);
+      chunk = this.#parts.chunks.take(chunkBytes(this.byteCount, size), sequence);
       this.#chunks.push(chunk);
     }
     let { varint, varintLength, shiftNs } = time;
@@ -92,7 +92,7 @@ export class MemoryLog implements ChannelLog, Ageing {
     this.byteCount += end - start;
     this.lastSequence = sequence;
     if (sequence - this.firstSequence >= this.#maxMessages || this.byteCount > this.#maxBytes) this.#prune();
-    if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) this.#owner.ages.add(this);
+    if (this.ageQueueIndex < 0 && this.#maxAgeMs !== Number.POSITIVE_INFINITY) this.#parts.ages.add(this);
     return sequence;
   }
 
@@ -117,7 +117,7 @@ export class MemoryLog implements ChannelLog, Ageing {
   }
 
   async sequenceAtTime(sinceNs: bigint): Promise<number> {
-    const timestampNs = this.#owner.time.storedNs(sinceNs);
+    const timestampNs = this.#parts.time.storedNs(sinceNs);
     let low = this.firstSequence;
     let high = this.lastSequence + 1;
     while (low < high) {
@@ -132,12 +132,12 @@ export class MemoryLog implements ChannelLog, Ageing {
     if (this.#maxAgeMs === Number.POSITIVE_INFINITY || this.messageCount === 0)
       return Number.POSITIVE_INFINITY;
     const storedMs = Number(this.#timestampNs(this.firstSequence) / 1_000_000n);
-    return this.#owner.time.sinceMs(storedMs) + this.#maxAgeMs;
+    return this.#parts.time.sinceMs(storedMs) + this.#maxAgeMs;
   }
 
   dropExpired(nowMs: number): void {
     while (this.headExpiresAtMs() <= nowMs) {
-      this.#owner.drops.age++;
+      this.#parts.drops.age++;
       this.#dropHead();
     }
   }
@@ -178,8 +178,8 @@ export class MemoryLog implements ChannelLog, Ageing {
       this.messageCount > 1 &&
       (this.messageCount > this.#maxMessages || this.byteCount > this.#maxBytes)
     ) {
-      if (this.messageCount > this.#maxMessages) this.#owner.drops.messages++;
-      else this.#owner.drops.bytes++;
+      if (this.messageCount > this.#maxMessages) this.#parts.drops.messages++;
+      else this.#parts.drops.bytes++;
       this.#dropHead();
     }
   }
@@ -191,7 +191,7 @@ export class MemoryLog implements ChannelLog, Ageing {
     this.firstSequence++;
     if (index + 1 < chunk.count) return;
     if (this.#found === chunk) this.#found = undefined;
-    this.#owner.chunks.give(chunk);
+    this.#parts.chunks.give(chunk);
     // Let go of the memory now, and of the slot when half of the slots are empty.
     this.#firstChunk++;
     if (this.#firstChunk * 2 >= this.#chunks.length) {

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../clock/clock.js';
 import { guarded, guardedClock } from '../../clock/guarded-clock.js';
 import { RecentGuids } from '../../dedup/recent-guids.js';
 import { Measures } from '../../measures/measures.js';
+import { assert } from '../../util/assert.js';
 import { bugOf } from '../../util/bug.js';
 import { AgeQueue } from '../log/age-queue.js';
 import { NotedProgress, type Progress, type WriteProgress, writeOne } from '../types/progress.js';
@@ -22,7 +23,7 @@ import { newStoreId, type RandomBytes, randomSeed } from '../types/store-id.js';
 import { StoreTime } from '../types/store-time.js';
 import { Unreadable } from '../types/unreadable.js';
 import { ChunkPool } from './chunk.js';
-import { MemoryLog, type MemoryLogOwner } from './memory-log.js';
+import { MemoryLog, type MemoryLogParts } from './memory-log.js';
 
 export interface MemoryStoreOptions {
   clock: Clock;
@@ -37,7 +38,7 @@ export interface MemoryStoreOptions {
  * The store without the disk: what is committed is 'durable' in the same turn of the event loop. Clients, subscriptions
  * and progress are the host's alone, since nothing survives the process.
  */
-export class MemoryStore implements Store, MemoryLogOwner {
+export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly unreadable = new Unreadable();
   readonly storeId: string;
@@ -45,13 +46,12 @@ export class MemoryStore implements Store, MemoryLogOwner {
   readonly fullReason = undefined;
   readonly pendingBytes = 0;
   readonly believed: BelievedTime;
-  readonly time: StoreTime;
-  readonly ages = new AgeQueue();
-  readonly chunks = new ChunkPool();
-  readonly drops;
   gathering: BatchId = 1;
   committed: BatchId = 0;
   readonly #clock: Clock;
+  readonly #time: StoreTime;
+  readonly #ages = new AgeQueue();
+  readonly #logParts: MemoryLogParts;
   #host: StoreHost | undefined;
   #nextLogId = 1;
   /** Something joined the gathering batch. */
@@ -66,7 +66,6 @@ export class MemoryStore implements Store, MemoryLogOwner {
   constructor(options: MemoryStoreOptions) {
     const clock = guardedClock(options.clock, this.#onThrown);
     this.#clock = clock;
-    this.drops = (options.measures ?? new Measures()).drops;
     this.storeId = newStoreId(options.random);
     this.recovered = {
       clients: [],
@@ -78,7 +77,15 @@ export class MemoryStore implements Store, MemoryLogOwner {
     };
     const { warn = () => {} } = options;
     this.believed = new BelievedTime({ clock, warn });
-    this.time = new StoreTime(clock, this.believed, warn);
+    const time = new StoreTime(clock, this.believed, warn);
+    this.#time = time;
+    this.#logParts = {
+      time,
+      ages: this.#ages,
+      chunks: new ChunkPool(),
+      drops: (options.measures ?? new Measures()).drops,
+      gather: () => this.gather(),
+    };
   }
 
   admit(): Admission {
@@ -94,39 +101,40 @@ export class MemoryStore implements Store, MemoryLogOwner {
   }
 
   get timeMs(): number {
-    return this.time.ms;
+    return this.#time.ms;
   }
 
   get timeLeadMs(): number {
-    return this.time.leadMs;
+    return this.#time.leadMs;
   }
 
   get timeProblem(): string | undefined {
-    return this.time.problem;
+    return this.#time.problem;
   }
 
   nowNs(): bigint {
-    this.time.look();
-    return this.time.nowNs;
+    this.#time.look();
+    return this.#time.nowNs;
   }
 
   createLog(name: string, limits: LogLimits): ChannelLog {
     this.gather();
-    return new MemoryLog(this, this.#nextLogId++, name, limits, this.time.stampMs);
+    return new MemoryLog(this.#logParts, this.#nextLogId++, name, limits, this.#time.stampMs);
   }
 
   deleteLog(log: ChannelLog): void {
+    assert(log instanceof MemoryLog, 'a log is given back to the store that made it');
     this.gather();
-    this.ages.remove(log as MemoryLog);
+    this.#ages.remove(log);
   }
 
   expire(): void {
-    this.time.look();
-    this.ages.dropExpired(this.time.nowMs);
+    this.#time.look();
+    this.#ages.dropExpired(this.#time.nowMs);
   }
 
   expireInMs(): number {
-    return Math.max(0, this.ages.nextMs() - this.time.nowMs);
+    return Math.max(0, this.#ages.nextMs() - this.#time.nowMs);
   }
 
   putClient(_record: ClientRecord): void {
@@ -172,10 +180,10 @@ export class MemoryStore implements Store, MemoryLogOwner {
   readonly #writeProgress: WriteProgress = (id, delivered, acked) => this.writeProgress(id, delivered, acked);
 
   /** Opens the batch, if this is the first thing in it. */
-  gather(): void {
+  protected gather(): void {
     if (this.#gathered) return;
     this.#gathered = true;
-    this.time.advance();
+    this.#time.advance();
   }
 
   commit(): void {

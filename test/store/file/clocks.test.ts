@@ -214,15 +214,15 @@ describe('the clocks of those who open a store one after the other', () => {
       await publish(first, first.store.createLog('a', ONE_HOUR));
       const made = when === 'at rest' ? 1 : 2;
       if (made === 2) {
-        first.store.checkpoint();
-        assert.ok(first.store.isCheckpointing);
+        first.store.upkeep.checkpoint();
+        assert.ok(first.store.upkeep.isCheckpointing);
       }
       clock.wallMs += 2 * HOUR_MS;
       first.store.expire();
       // A checkpoint keeps it: nobody has to wait for one.
       const name = `00000001.00000${made}.ckpt`;
       await until(() => fs.existsSync(`${terms.dir}/checkpoints/${name}`), name);
-      await until(() => !first.store.isCheckpointing, 'it is done');
+      await until(() => !first.store.upkeep.isCheckpointing, 'it is done');
       await first.store.close();
       for (const minutes of [0, 30, 31]) {
         clock.pass(minutes * MINUTE_MS);
@@ -358,7 +358,10 @@ describe('a file store whose clock is set back', () => {
     terms.clock.wallMs -= HOUR_MS;
     const { appended } = store;
     store.noteProgress(progressOf(7, [1, 1], []));
-    await until(() => host.committed > appended && !store.isCheckpointing, 'the batch and the checkpoint');
+    await until(
+      () => host.committed > appended && !store.upkeep.isCheckpointing,
+      'the batch and the checkpoint',
+    );
     await publish({ host }, log);
     await store.close();
     assert.equal(host.failed, undefined);

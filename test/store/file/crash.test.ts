@@ -128,8 +128,8 @@ async function run(fs: SimFs, history: History): Promise<void> {
   history.acked.push({ sequence: 2, batch: store.gathering }, { sequence: 3, batch: store.gathering });
   for (let i = 0; i < 15; i++) append(limited, 10);
   const checkpoint = async (): Promise<void> => {
-    store.checkpoint();
-    await until(() => fs.isStopped || !store.isCheckpointing, 'the checkpoint');
+    store.upkeep.checkpoint();
+    await until(() => fs.isStopped || !store.upkeep.isCheckpointing, 'the checkpoint');
   };
   await host.commit();
   await checkpoint();
@@ -147,7 +147,7 @@ async function run(fs: SimFs, history: History): Promise<void> {
   for (let i = 0; i < 30; i++) append(limited, 10);
   await host.commit();
   await checkpoint();
-  await until(() => fs.isStopped || store.isIdle, 'the merge, and the checkpoint after it');
+  await until(() => fs.isStopped || store.upkeep.isIdle, 'the merge, and the checkpoint after it');
   await store.close();
   if (fs.isStopped) return;
   base = history.committed;

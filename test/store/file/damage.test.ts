@@ -195,8 +195,8 @@ describe('damage', () => {
     const { fs } = await threeBatches();
     const { store, host } = await open(fs, 2);
     const path = `${DIR}/journal/00000002.000001.log`;
-    store.checkpoint();
-    await until(() => !store.isCheckpointing, 'the checkpoint');
+    store.upkeep.checkpoint();
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     const position = end(fs.content(path));
     store.recovered.logs[0]!.append(pubMsg('foo', 'behind the checkpoint'), 1);
     await host.commit();
@@ -231,8 +231,8 @@ describe('damage', () => {
   async function checkpointedStore(): Promise<{ fs: SimFs; segment: string; checkpoint: string }> {
     const { fs } = await threeBatches();
     const { store } = await open(fs, 2);
-    store.checkpoint();
-    await until(() => !store.isCheckpointing, 'the checkpoint');
+    store.upkeep.checkpoint();
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     const after = fs.restarted('synced');
     return {
       fs: after,
@@ -250,8 +250,8 @@ describe('damage', () => {
   it('of a checkpoint that is gone is refused, and its segments stay', async () => {
     const { fs } = await checkpointedStore();
     const third = await open(fs, 3);
-    third.store.checkpoint();
-    await until(() => !third.store.isCheckpointing, 'the checkpoint');
+    third.store.upkeep.checkpoint();
+    await until(() => !third.store.upkeep.isCheckpointing, 'the checkpoint');
     await third.store.close();
     // The fourth accepts what the third has left of journals, which is whole, and holds no message.
     const fourth = await open(fs, 4);
@@ -297,15 +297,15 @@ describe('damage', () => {
     const { fs } = await threeBatches();
     const { store, host } = await open(fs, 2);
     const [log] = store.recovered.logs;
-    store.checkpoint();
-    await until(() => !store.isCheckpointing, 'the checkpoint');
+    store.upkeep.checkpoint();
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     log!.append(pubMsg('foo', 'behind the first checkpoint'), 1);
     await host.commit();
     // The second one is stopped before it removes what it makes needless.
     fs.onOperation = (operation, path) => {
       if (operation === 'unlink' && !path.endsWith('.tmp')) fs.stopAt = fs.operations;
     };
-    store.checkpoint();
+    store.upkeep.checkpoint();
     await until(() => fs.isStopped, 'the first removal');
     const after = fs.restarted('synced');
     const checkpoints = after.paths().filter((path) => path.includes('/checkpoints/'));

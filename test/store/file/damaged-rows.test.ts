@@ -37,8 +37,8 @@ describe('damaged rows of a segment', () => {
       log.append(pubMsg('foo', `message ${i}.`), 1);
       await host.commit();
     }
-    store.checkpoint();
-    await until(() => !store.isCheckpointing, 'the checkpoint');
+    store.upkeep.checkpoint();
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     await store.close();
     const content = fs.content(fs.paths().find((path) => path.endsWith('.seg'))!);
     const rows = content.length - 24 - 32 - MESSAGES * ROW_BYTES;
@@ -90,8 +90,8 @@ describe('a damaged message that is not asked for', () => {
       const log = store.recovered.logs[0] ?? store.createLog('foo', NO_LIMITS);
       for (let i = 0; i < 3; i++) log.append(pubMsg('foo', `message ${epoch}-${i}.`), 1);
       await host.commit();
-      store.checkpoint();
-      await until(() => store.isIdle, 'the checkpoint, and a merge');
+      store.upkeep.checkpoint();
+      await until(() => store.upkeep.isIdle, 'the checkpoint, and a merge');
       if (epoch === 1) {
         const content = fs.content(fs.paths().find((path) => path.endsWith('.seg'))!);
         content[content.indexOf('message 1-1.')]! ^= 1;

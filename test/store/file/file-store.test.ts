@@ -237,11 +237,11 @@ describe('a file store under load', () => {
     const log = store.createLog('foo', NO_LIMITS);
     log.append(pubMsg('foo', 'x'), 1);
     await host.commit();
-    store.checkpoint();
+    store.upkeep.checkpoint();
     await until(() => warnings.length > 0, 'the warning');
     assert.match(warnings[0]!, /A checkpoint has not ended for 30 s.*Look at the mount/);
     goOn();
-    await until(() => !store.isCheckpointing, 'the checkpoint');
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     assert.equal(host.failed, undefined);
     assert.equal(warnings.length, 1);
   });
@@ -254,9 +254,9 @@ describe('a file store under load', () => {
     for (let i = 0; i < 200; i++) log.append(pubMsg('foo', 'x'.repeat(1_000)), 1);
     await host.commit();
     await checkpointed(opened);
-    assert.ok(store.holdings.spareBytes > 0, 'a checkpoint keeps blocks that it lets go');
+    assert.ok(store.upkeep.spareBytes > 0, 'a checkpoint keeps blocks that it lets go');
     clock.end();
-    assert.equal(store.holdings.spareBytes, 0, 'they are given back');
+    assert.equal(store.upkeep.spareBytes, 0, 'they are given back');
   });
 
   it('goes through rolls, checkpoints and merges with many channels, and loses nothing', async (t) => {
@@ -271,7 +271,7 @@ describe('a file store under load', () => {
       if (round % 10 === 0) await host.commit();
     }
     await host.commit();
-    await until(() => store.isIdle, 'checkpoints and merges');
+    await until(() => store.upkeep.isIdle, 'checkpoints and merges');
     const check = async (all: readonly ChannelLog[]): Promise<void> => {
       for (const log of all) {
         assert.equal(log.lastSequence, 400);
@@ -583,13 +583,13 @@ describe('the fence', () => {
     checkpoints = 1;
     log.append(pubMsg('foo', 'b'), 1);
     await host.commit();
-    store.checkpoint();
+    store.upkeep.checkpoint();
     await until(() => held.length > 0, 'the checkpoint is there, and waits for the fence');
     assert.equal(files('checkpoints').length, 2);
     assert.equal(files('checkpoints')[0], former);
     checkpoints = Number.POSITIVE_INFINITY;
     for (const pass of held) pass();
-    await until(() => !store.isCheckpointing, 'it is done');
+    await until(() => !store.upkeep.isCheckpointing, 'it is done');
     assert.equal(files('checkpoints').length, 1);
     assert.notEqual(files('checkpoints')[0], former);
     await store.close();

@@ -95,8 +95,8 @@ describe('a file store on a full disk', () => {
     const log = store.createLog('foo', { ...NO_LIMITS, maxAgeMs: 10_000 });
     for (let i = 0; i < 10; i++) log.append(pubMsg('foo', MESSAGE), 1);
     await host.commit();
-    store.checkpoint();
-    await until(() => !store.isCheckpointing, 'the first try');
+    store.upkeep.checkpoint();
+    await until(() => !store.upkeep.isCheckpointing, 'the first try');
     assert.deepEqual(disk.names('checkpoints'), []);
     terms.clock.wallMs += 60_000;
     store.expire();

@@ -32,8 +32,8 @@ describe('a log with messages that a repair could not save', () => {
       log.append(pubMsg('foo', `message ${i}.`), 1);
       await host.commit();
     }
-    store.checkpoint();
-    await until(() => !store.isCheckpointing, 'the checkpoint');
+    store.upkeep.checkpoint();
+    await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     await store.close();
     const segment = fs.paths().find((path) => path.endsWith('.seg'))!;
     for (const i of [4, 5, 8]) fs.content(segment)[fs.content(segment).indexOf(`message ${i}.`)]! ^= 1;
@@ -108,8 +108,8 @@ describe('a log with messages that a repair could not save', () => {
       const { store, host } = await open(fs, epoch);
       store.recovered.logs[0]!.append(pubMsg('foo', `message ${epoch + 8}.`), 1);
       await host.commit();
-      store.checkpoint();
-      await until(() => store.isIdle, 'the checkpoint, and a merge');
+      store.upkeep.checkpoint();
+      await until(() => store.upkeep.isIdle, 'the checkpoint, and a merge');
       await store.close();
     }
     const segments = fs.paths().filter((path) => path.endsWith('.seg'));

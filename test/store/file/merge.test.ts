@@ -21,9 +21,9 @@ describe('a merge', () => {
       await host.commit();
       await checkpointed(opened);
     }
-    assert.equal(store.holdings.segments.size, rounds, 'the first merge is held up, and segments gather');
+    assert.equal(store.upkeep.segments.size, rounds, 'the first merge is held up, and segments gather');
     release();
-    await until(() => store.isIdle && store.holdings.segments.size < 8, 'all merges');
+    await until(() => store.upkeep.isIdle && store.upkeep.segments.size < 8, 'all merges');
     // One read takes in a segment of this size whole.
     assert.deepEqual(
       [...reads].filter(([, count]) => count > 1),
@@ -64,12 +64,13 @@ describe('a merge', () => {
     await host.commit();
     // The checkpoint's own, and none for the merge behind it.
     allowed = 1;
-    store.checkpoint();
-    await until(() => refused === 1 && !store.isCheckpointing, 'a merge without room');
+    store.upkeep.checkpoint();
+    await until(() => refused === 1 && !store.upkeep.isCheckpointing, 'a merge without room');
     allowed = Number.POSITIVE_INFINITY;
     await until(
       () =>
-        store.isIdle && [...store.holdings.segments].every(({ bytes, liveBytes }) => liveBytes * 2 >= bytes),
+        store.upkeep.isIdle &&
+        [...store.upkeep.segments].every(({ bytes, liveBytes }) => liveBytes * 2 >= bytes),
       'a merge',
     );
     assert.deepEqual(await readAll(long), ['a', 'b']);

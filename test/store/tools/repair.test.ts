@@ -50,8 +50,8 @@ class Builder {
       },
       commit: () => host.commit(),
       checkpoint: async () => {
-        store.checkpoint();
-        await until(() => !store.isCheckpointing, 'the checkpoint');
+        store.upkeep.checkpoint();
+        await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
       },
     });
     await store.close();
