@@ -3,16 +3,16 @@ import { groupSubjects } from '../talk/group-subjects.js';
 import type { MemberStatus } from './member-status.js';
 
 /**
- * Members answer within this time, or are not there. All of it is waited for: nobody knows how many there are, and one whose
- * event loop is busy answers long after the others.
+ * How long members may take to answer. The whole time is waited for, since the number of members is unknown, and a member with a busy
+ * event loop answers long after the others.
  */
 const ANSWER_MS = 500;
 const MAX_MEMBERS = 1_000;
 
 /**
- * Asks all members of a group how they are, over NATS.
+ * Asks all members of a group for their status, over NATS.
  *
- * @param group undefined: all groups of the cluster id
+ * @param group undefined for all groups of the cluster id
  */
 export async function askStatus(
   nats: Pick<Requester, 'requestMany'>,
@@ -30,13 +30,13 @@ export async function askStatus(
       if (found.length === MAX_MEMBERS) break;
     }
   } catch (error) {
-    // Nobody listens: there is no member.
+    // Without a responder there is no member.
     if (!isNobody(error)) throw error;
   }
   return found.sort((a, b) => a.group.localeCompare(b.group) || a.node.localeCompare(b.node));
 }
 
-/** In the words of the control connection, and of nats.js: it wraps it at times, and had a code for it before version 3. */
+/** Whether the error is that of a missing responder: from the control connection, or from nats.js, which may wrap it, and had a code for it before version 3. */
 function isNobody(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { name, code, cause } = error as Error & { code?: unknown };

@@ -2,12 +2,12 @@ import type { Clock } from '../../clock/clock.js';
 import type { LogFields, Logger } from '../../log/logger.js';
 import type { Bug } from '../../util/bug.js';
 
-/** Problems are logged once in this time. */
+/** Least time between two log entries. */
 const LOG_EVERY_MS = 10_000;
 
-/** What keeps a member from doing its part, for people. What a look at the store finds does not hide what a takeover has failed for. */
+/** The problem that keeps a member from doing its part, for people. A later look at the store does not hide why a takeover has failed. */
 export class MemberProblem {
-  /** What the last look has found. */
+  /** The problem that the last look at the store has found. */
   look: string | undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -23,30 +23,30 @@ export class MemberProblem {
     return this.#takeover?.text ?? this.look;
   }
 
-  /** The last look has failed. */
+  /** Reports that the last look at the store has failed. */
   raise(text: string): void {
     this.look = text;
-    this.#tell(text);
+    this.#logNow(text);
   }
 
-  /** Something has happened that only a mistake of the program leads to. */
+  /** Reports a bug of this program. */
   found(bug: Bug): void {
     this.look = bug.message;
-    this.#tell('a bug: something that the member does beside its broker has failed', { err: bug });
+    this.#logNow('a bug: something that the member does beside its broker has failed', { err: bug });
   }
 
-  /** This member cannot take over, or has failed to. That stays until somebody serves. */
+  /** Reports that this member cannot take over, or has failed to. This stays until a member serves. */
   cannotTakeOver(text: string): void {
     this.#takeover = { text, sinceMs: this.#clock.monotonicMs() };
-    this.#tell(text);
+    this.#logNow(text);
   }
 
-  /** Somebody was seen to serve at `signMs`, monotonic milliseconds. */
+  /** Notes a sign that a member serves. @param signMs its time, in monotonic milliseconds */
   served(signMs: number): void {
     if (this.#takeover !== undefined && signMs > this.#takeover.sinceMs) this.#takeover = undefined;
   }
 
-  #tell(text: string, fields: LogFields = {}): void {
+  #logNow(text: string, fields: LogFields = {}): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#loggedMs < LOG_EVERY_MS) return;
     this.#loggedMs = nowMs;

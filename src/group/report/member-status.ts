@@ -3,7 +3,7 @@ import type { KnownTakeover, TakeoverTimeline } from '../talk/takeover-timeline.
 import type { DisputeStatus } from '../watch/dispute-status.js';
 import type { PeerStatus } from './peer-status.js';
 
-/** What a member answers when it is asked how it is. JSON. */
+/** The status of a member, which it sends as JSON. */
 export interface MemberStatus {
   readonly version: string;
   readonly clusterId: string;
@@ -14,12 +14,12 @@ export interface MemberStatus {
   readonly host: string;
   readonly pid: number;
   readonly role: MemberRole;
-  /** Of its term, else the newest that it knows of. */
+  /** The epoch of its term, else the newest that it knows. */
   readonly epoch: number;
   /** How long it has had its role. */
   readonly roleForMs: number;
   readonly leaseMs: number;
-  /** Since the lease was renewed; null if it has none. */
+  /** Time since the last renewal of its lease; null if it has none. */
   readonly leaseAgeMs: number | null;
   /** `host:port` */
   readonly natsServer: string;
@@ -27,23 +27,23 @@ export interface MemberStatus {
   readonly clients: number;
   readonly channels: number;
   readonly messages: number;
-  /** Since the process started. */
+  /** How many takeovers it has made since its process started. */
   readonly takeovers: number;
-  /** Its own. */
+  /** Its own last takeover. */
   readonly lastTakeover: TakeoverTimeline | null;
-  /** The last 20 of the group that this member knows of, its own among them, oldest first. */
+  /** The last 20 takeovers of the group that this member knows, oldest first, with its own. */
   readonly takeoverHistory: readonly KnownTakeover[];
-  /** What keeps it from doing its part. */
+  /** The problem that keeps it from doing its part. */
   readonly trouble: string | null;
-  /** What is to be looked after though it does its part: a store without room, messages that cannot be read, clocks that are apart. Older members tell of none. */
+  /** Problems despite which it does its part: a full store, messages that cannot be read, clocks that differ. Older members do not report them. */
   readonly warnings?: readonly string[];
-  /** Two sides of the group take the lease from each other; null if not. */
+  /** The dispute of the lease between two sides of the group; null if there is none. */
   readonly dispute: DisputeStatus | null;
-  /** Other members, as this one heard them last: those that are there, and for some minutes those that fell silent without a goodbye. */
+  /** The other members, as this one has heard them last: also, for some minutes, those that fell silent without a goodbye. */
   readonly peers: readonly PeerStatus[];
 }
 
-/** As JSON, within so many bytes: the oldest takeovers are left out first, then the members that were heard longest ago. */
+/** Encodes a status as JSON within `maxBytes`: it leaves out the oldest takeovers first, then the members that were heard longest ago. */
 export function encodeStatus(status: MemberStatus, maxBytes: number): Uint8Array {
   const takeoverHistory = [...status.takeoverHistory];
   const peers = [...status.peers];

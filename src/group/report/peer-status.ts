@@ -2,30 +2,30 @@ import type { MemberRole } from '../talk/group-messages.js';
 import { rivalOf } from '../watch/dispute-status.js';
 import type { Lately } from '../watch/lease-watch.js';
 
-/** Another member, as the one that tells it has heard it last. JSON. */
+/** Another member, as the reporting one has heard it last. It is sent as JSON. */
 export interface PeerStatus {
   /** Of the process: unique for ever, as the lease's holder names it. */
   readonly member: string;
   readonly node: string;
-  /** '' if its name does not tell. */
+  /** '' if its name does not have it. */
   readonly host: string;
-  /** 0 if its name does not tell. */
+  /** 0 if its name does not have it. */
   readonly pid: number;
-  /** What it was at. */
+  /** Its last known role. */
   readonly role: MemberRole;
   readonly epoch: number;
-  /** How long it had been that. */
+  /** How long it had that role. */
   readonly roleForMs: number;
   /** `host:port` */
   readonly natsServer: string;
   readonly store: { readonly kind: 'file'; readonly dir: string; readonly storeId: string };
-  /** Since its last heartbeat. */
+  /** Time since its last heartbeat. */
   readonly silentMs: number;
-  /** That is short enough for it to be there. */
+  /** Whether that time is so short that it counts as present. */
   readonly isHeard: boolean;
 }
 
-/** @param heardMs who is silent for longer is not there */
+/** @param heardMs a member that is silent for longer does not count as present */
 export function peerStatus({ heartbeat, silentMs }: Lately, heardMs: number): PeerStatus {
   const { member, node, role, epoch, forMs, server, storeDir, storeId } = heartbeat;
   const { host, pid } = rivalOf(member);
@@ -40,8 +40,8 @@ export function peerStatus({ heartbeat, silentMs }: Lately, heardMs: number): Pe
 }
 
 /**
- * Members of one group that have not answered, as those that have answered heard them last. Who has been started again since,
- * under the name of its node, is not one of them.
+ * The members of one group that have not answered, as those that have answered heard them last. A process whose node has been started
+ * again since is not one of them.
  */
 export function unanswered(
   answers: readonly {
@@ -54,7 +54,7 @@ export function unanswered(
   const nodes = new Set(answers.map(({ node }) => node));
   const last = new Map<string, PeerStatus>();
   for (const peer of answers.flatMap(({ peers = [] }) => peers)) {
-    // Of a node whose present process has answered it is a former one.
+    // If the present process of the node has answered, this one is a former process.
     if (answered.has(peer.member) || nodes.has(peer.node)) continue;
     const known = last.get(peer.member);
     if (known === undefined || peer.silentMs < known.silentMs) last.set(peer.member, peer);

@@ -2,7 +2,7 @@ import type { KnownTakeover, TakeoverTimeline } from '../talk/takeover-timeline.
 
 const MAX_TAKEOVERS = 20;
 
-/** The last takeovers of a group that one member knows of, oldest first: one for each epoch. */
+/** The last takeovers of a group that one member knows, oldest first, one per epoch. */
 export class TakeoverHistory {
   readonly #known: KnownTakeover[] = [];
 
@@ -10,7 +10,7 @@ export class TakeoverHistory {
     return this.#known;
   }
 
-  /** The member that made it tells it. @returns it, if that is news */
+  /** Adds the timeline of a takeover, from the member that made it. @returns the takeover, if this is news */
   add(timeline: TakeoverTimeline): KnownTakeover | undefined {
     const { epoch, node, atWallMs } = timeline;
     if (this.#isOld(epoch) || this.#known.some((known) => known.epoch === epoch && known.story !== null)) {
@@ -19,13 +19,13 @@ export class TakeoverHistory {
     return this.#put({ epoch, node, atWallMs, story: timeline });
   }
 
-  /** Somebody is seen to serve in an epoch. What was told of it stays. @returns it, if that is news */
+  /** Adds a takeover that was only seen, by a member that serves in an epoch. A known timeline stays. @returns the takeover, if this is news */
   addSeen(epoch: number, node: string, atWallMs: number): KnownTakeover | undefined {
     if (this.#isOld(epoch) || this.#known.some((known) => known.epoch === epoch)) return undefined;
     return this.#put({ epoch, node, atWallMs, story: null });
   }
 
-  /** There is no room for it any more. */
+  /** Whether the epoch is too old for the history. */
   #isOld(epoch: number): boolean {
     return this.#known.length === MAX_TAKEOVERS && epoch < this.#known[0].epoch;
   }

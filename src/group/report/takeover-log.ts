@@ -3,7 +3,7 @@ import type { KnownTakeover, TakeoverTimeline } from '../talk/takeover-timeline.
 import type { DisputeNews } from '../watch/dispute.js';
 import { DISPUTE_REMEDY, nameOf, rivalOf } from '../watch/dispute-status.js';
 
-/** What was decided: before anything is done, so that it is there whatever comes of it. @param silentMs since the last sign of `from` */
+/** Logs the decision to take over, before anything is done. @param silentMs time since the last sign of `from` */
 export function logDecision(
   log: Logger,
   {
@@ -18,7 +18,7 @@ export function logDecision(
   log.warn({ epoch, from, reason, ...since }, `taking over in epoch ${epoch}${former}: ${reason}`);
 }
 
-/** How a takeover of this member went, one fact a line: what it found, where the time went, how long clients waited. @param nats the server it serves at */
+/** Logs a takeover of this member, one fact per line: what it found, how long each part took, how long clients waited. @param nats its NATS server */
 export function logTakeover(log: Logger, timeline: TakeoverTimeline, nats: string): void {
   const { epoch, node, from, reason, outageMs, detectionMs, tookMs, recoveryMs, parts, found } = timeline;
   const { journalMessages, journalBytes, messages, channels, clients, subscriptions, heard } = found;
@@ -52,7 +52,7 @@ export function logTakeover(log: Logger, timeline: TakeoverTimeline, nats: strin
   );
 }
 
-/** That another member serves now. */
+/** Logs that another member serves now. */
 export function logOtherTakeover(
   log: Logger,
   { epoch, node, atWallMs, story: timeline }: KnownTakeover,
@@ -70,7 +70,7 @@ export function logOtherTakeover(
   );
 }
 
-/** That two sides of the group take the lease from each other. @param nats the server of this member */
+/** Logs that two sides of the group take the lease from each other. @param nats the NATS server of this member */
 export function logDispute(
   log: Logger,
   { group, nats, rounds, rival, epoch, waitMs }: DisputeNews & { group: string; nats: string },

@@ -8,26 +8,26 @@ import type { TransportLink } from '../talk/nats-transport.js';
 import type { OpenService, Service, ServiceOptions } from './service.js';
 
 export interface ActiveServiceOptions {
-  /** Of the store, but for what belongs to a term. */
+  /** Options of the store, except those of a term. */
   store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'calls'>;
-  /** Of the broker, but for what belongs to a term. */
+  /** Options of the broker, except those of a term. */
   broker: Omit<BrokerParts, 'store' | 'onFailed'>;
 }
 
-/** For the last answers to reach NATS. */
+/** How long the last answers may take to reach NATS. */
 const LAST_FLUSH_MS = 1_000;
-/** For a checkpoint before a handover: it makes it quicker, and is not worth waiting for longer. */
+/** Limit for the checkpoint before a handover: it makes the takeover quicker, and is not worth a longer wait. */
 const CHECKPOINT_MS = 1_000;
 const LOOK_MS = 5;
 
-/** Opens the real thing: the file store, recovered, with a broker on it. */
+/** Opens the real service: it recovers the file store, and puts a broker on it. */
 export function activeService(options: ActiveServiceOptions): OpenService {
   return async ({ epoch, fence, calls, onFailed }) => {
     const store = await openFileStore({ ...options.store, epoch, fence, calls });
     try {
       return new ActiveService(options, store, onFailed);
     } catch (error) {
-      // The broker has ended the store already: its files are left.
+      // The broker has ended the store already: only its files are left to close.
       await store.close();
       throw error;
     }

@@ -19,18 +19,18 @@ import type { StoreCheck } from './store-check.js';
 import { type Opening, timelineOf } from './takeover-course.js';
 import type { Term } from './term.js';
 
-/** After a handover: the successor has so long to take what was given. In leases. */
+/** How many leases the successor has to take the lease after a handover. */
 const HANDOVER_LEASES = 3;
-/** After a term that failed by itself, before the next try: it doubles up to the longest. */
+/** Time before the next try after a failed term; it doubles up to the maximum. */
 const FIRST_PENALTY_MS = 2_000;
 const MAX_PENALTY_MS = 60_000;
-/** Room comes back at any moment, and nothing else is wrong. */
+/** Time before the next try without room: room may return at any moment, and nothing else is wrong. */
 const NO_ROOM_PENALTY_MS = 2_000;
-/** Standbys have so long to say that they listen, or so many leases if that is longer. The active serves meanwhile. */
+/** How long standbys have to report that their buffers are subscribed, or this many leases if that is longer. The active serves meanwhile. */
 const READY_MS = 250;
 const READY_LEASES = 0.4;
 
-/** How a term ends: given away, lost to another, or broken off since it could not go on. */
+/** How a term ends: handed over, lost to another member, or broken off because it could not go on. */
 export const TERM_ENDS = ['handover', 'lost', 'failed'] as const;
 
 export interface ActiveOptions {
@@ -42,22 +42,22 @@ export interface ActiveOptions {
   store: StoreCheck;
   problem: MemberProblem;
   history: TakeoverHistory;
-  /** Gets what something that nothing waits for has thrown, and nothing expects. */
+  /** Receives an unexpected exception of work that nothing waits for. */
   onBroken: (thrown: unknown) => void;
 }
 
-/** What a member does with the lease: recovers the store, serves, and steps down or hands over. */
+/** A member with the lease: it recovers the store, serves, and steps down or hands over. */
 export class Active {
-  /** Terms that it began to serve in. */
+  /** How many terms it has served in. */
   takeovers = 0;
   readonly takeoversBy = countsOf(TAKEOVER_REASONS);
   readonly termsEnded = countsOf(TERM_ENDS);
   lastTakeover: TakeoverTimeline | undefined;
   readonly #options: ActiveOptions;
   #term: Term | undefined;
-  /** Of the last term's recovery. The lease itself is not kept: its store and broker are all that it was made of. */
+  /** The calls of the last term's recovery. The term itself is not kept in memory, with its store and broker. */
   #formerCalls: FsCalls | undefined;
-  /** The link that the broker is on. */
+  /** The link of the broker. */
   #servedLink: TransportLink | undefined;
   #notBeforeMs = 0;
   #penaltyMs = FIRST_PENALTY_MS;
@@ -67,20 +67,20 @@ export class Active {
     this.#options = options;
   }
 
-  /** The lease that it has, from the rename that won it. */
+  /** The present term, from the rename that won it. */
   get term(): Term | undefined {
     return this.#term;
   }
 
   /**
-   * Others may try first, after a handover or a term that failed. Who has left a recovery behind that hangs would hang again, and
-   * each time there would be a thread less that files are read and written by.
+   * Whether it may take over. After a handover or a failed term it lets others try first. A member whose last recovery still hangs would
+   * hang again, and each time one thread less would be left for reading and writing files.
    */
   mayTakeOver(nowMs: number): boolean {
     return nowMs >= this.#notBeforeMs && this.#formerCalls?.oldest === undefined;
   }
 
-  /** Why it cannot be active: what its last recovery asked of the file system has still not ended. */
+  /** Why it cannot be active: a call of its last recovery to the file system has still not ended. */
   get hang(): string | undefined {
     const call = this.#formerCalls?.oldest;
     if (call === undefined || call.silentMs < this.#options.parts.options.leaseMs) return undefined;
@@ -88,15 +88,15 @@ export class Active {
     return `recovering the store hung: ${operation} of ${path} has not ended for ${Math.round(silentMs)} ms, and no term is taken before it has`;
   }
 
-  /** From the rename that won it to its end. */
-  async lease(term: Term, opening: Opening): Promise<void> {
+  /** Runs a term, from the rename that won it to its end. */
+  async run(term: Term, opening: Opening): Promise<void> {
     const { parts, watch, presence } = this.#options;
     const { holder, clock } = parts;
     this.#term = term;
     let hasServed = false;
     try {
       if (presence.isStopping) {
-        // It was asked to stop while it took the lease: there was nothing to end yet, and nobody else would.
+        // It was asked to stop while it took the lease. There was no term to end yet, so it ends it here.
         await this.#give(term);
         return;
       }
@@ -159,7 +159,7 @@ export class Active {
     this.#options.history.add(timeline);
   }
 
-  /** Waits for the end, and gives away or breaks off what it has. */
+  /** Waits for the end of the term, and hands over or breaks off. */
   async #end(term: Term): Promise<void> {
     const { kind, why } = await term.ended;
     this.termsEnded[kind === 'cut off' ? 'failed' : kind]++;
@@ -184,7 +184,7 @@ export class Active {
     else this.#punish();
   }
 
-  /** Lets the standbys listen first, any of which may be next, then gives everything: clients notice nothing but a short wait. */
+  /** Lets the standbys fill their buffers, then hands over: clients notice nothing but a short wait. */
   async #give(term: Term): Promise<void> {
     const { parts, watch, presence, pause } = this.#options;
     const { clock, transport, holder, log, options } = parts;
@@ -209,7 +209,7 @@ export class Active {
     log.info({ epoch, tookMs: Math.round(clock.monotonicMs() - begunMs) }, 'the lease has been given back');
   }
 
-  /** A standby listens, as it was offered. */
+  /** Notes that a standby fills its buffer. */
   standbyIsReady(standby: string, epoch: number): void {
     if (epoch === this.#term?.epoch) this.#onReady?.(standby);
   }
@@ -219,7 +219,7 @@ export class Active {
     this.#penaltyMs = Math.min(MAX_PENALTY_MS, this.#penaltyMs * 2);
   }
 
-  /** Others may try meanwhile. */
+  /** Lets others try for a while. */
   #pauseFor(ms: number): void {
     this.#notBeforeMs = this.#options.parts.clock.monotonicMs() + ms;
   }
@@ -242,7 +242,7 @@ export class Active {
     this.#term?.linkDown(reason);
   }
 
-  /** The broker serves on this link; what was heard before goes to it first. @returns how many messages that were */
+  /** Puts the broker on a link, and gives it the kept messages first. @returns how many these were */
   async #serve(link: TransportLink): Promise<number> {
     const term = this.#term;
     const broker = term?.service?.broker;
@@ -252,7 +252,7 @@ export class Active {
     link.handOverTo(broker);
     const up = broker.linkUp(link, buffer?.sids);
     const count = buffer?.replay(broker) ?? 0;
-    // If it goes down meanwhile, the next link brings the next try.
+    // If the link goes down meanwhile, the next link makes the next try.
     await up.catch(() => {});
     return count;
   }

@@ -9,7 +9,7 @@ import type { Presence } from './presence.js';
 import type { Opening } from './takeover-course.js';
 import { Term } from './term.js';
 
-/** How long a candidate waits for another one that has the lock of an epoch, before it goes one epoch on. In leases. */
+/** How many leases a candidate waits for another one that has the lock of an epoch, before it tries the next epoch. */
 const LOCK_LEASES = 0.5;
 
 export interface CandidateOptions {
@@ -17,11 +17,11 @@ export interface CandidateOptions {
   watch: LeaseWatch;
   presence: Presence;
   pause: Pause;
-  /** The lease is this member's: it ends before the promise does. */
-  lease: (term: Term, opening: Opening) => Promise<void>;
+  /** Called when this member has won the lease. The term ends before the promise resolves. */
+  onWon: (term: Term, opening: Opening) => Promise<void>;
 }
 
-/** Contends for the lease: the lock of the next epoch first, then the rename that one of all wins. */
+/** Contends for the lease: it takes the lock of the next epoch, and then renames the lease, which succeeds for one candidate only. */
 export class Candidate {
   readonly #options: CandidateOptions;
   #epoch = 0;
@@ -30,7 +30,7 @@ export class Candidate {
     this.#options = options;
   }
 
-  /** The newest that it has left to another candidate, or was active in. */
+  /** The newest epoch that it has left to another candidate, or was active in. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -48,7 +48,7 @@ export class Candidate {
       isGivenUp: () => presence.isStopping,
     });
     if (taken === 'locked') {
-      // Another candidate is at it. Should it have died there, the next epoch has a lock of its own.
+      // Another candidate is taking this epoch. If it has died there, the next epoch has a lock of its own.
       this.#epoch = epoch;
       if (!presence.isStopping) await pause.pass(options.leaseMs * LOCK_LEASES);
       return;
@@ -58,11 +58,11 @@ export class Candidate {
         { epoch, reason: opportunity.why },
         'no takeover: the lease has changed since it was decided',
       );
-    // The epoch is still to be had, and its lock free again.
+    // The epoch is still free, and its lock is released.
     if (typeof taken === 'string') return;
     try {
       this.#epoch = epoch;
-      // Nobody waits for it.
+      // Nothing waits for this.
       void taken.lock.removeOlder();
       watch.took(epoch, taken.takenMs);
       const { kind: reasonKind, why: reason } = opportunity;
@@ -71,7 +71,7 @@ export class Candidate {
       logDecision(log, { epoch, from, reason, silentMs });
       term = new Term(parts, taken.state, taken.takenMs);
       const opening = { reason, reasonKind, from, signMs, decidedMs, takenMs: clock.monotonicMs() };
-      await this.#options.lease(term, opening);
+      await this.#options.onWon(term, opening);
     } finally {
       await taken.lock.release();
     }

@@ -12,7 +12,7 @@ interface Listener {
   broken(error: unknown): void;
 }
 
-/** Hands on what the NATS transport tells. Messages of clients do not pass here: see `TransportLink.handOverTo`. */
+/** Passes the events of the NATS transport to the parts of a member. Messages of clients do not pass here: see `TransportLink.handOverTo`. */
 export class MemberHandler implements TransportHandler {
   readonly #member: Listener;
 
@@ -44,7 +44,7 @@ export class MemberHandler implements TransportHandler {
     try {
       this.#member.said(payload);
     } catch (error) {
-      // What others say may not end a term, unless it has shown that something in here is broken.
+      // A message of another member must not end a term, unless it has revealed a bug in here.
       if (!(error instanceof Bug)) throw error;
       this.#member.broken(error);
     }

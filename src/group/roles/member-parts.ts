@@ -19,43 +19,43 @@ export type OtherActive = Pick<
 >;
 
 export interface GroupOptions {
-  /** Of the group: with the cluster id, it names the subject on which members talk. */
+  /** Name of the group: with the cluster id it determines the subject on which members talk. */
   name: string;
   nodeName: string;
-  /** How long an active may be silent before it is replaced. Default 600. */
+  /** How long an active may be silent before a standby takes over [600]. */
   leaseMs: number;
 }
 
-/** What a member is made of. All that it does to the world goes through these, so that a simulator can own the world. */
+/** The parts of a member. It acts on the world only through these, so that a simulator can provide the world. */
 export interface MemberParts {
   options: GroupOptions;
   /** Unique for ever: node@host@pid@start, see process-identity.ts. */
   holder: string;
-  /** Of the store, for people. */
+  /** Folder of the store, for people. */
   dir: string;
   clock: Clock;
-  /** What is known of other members' clocks. */
+  /** The clocks of the members. */
   clocks: GroupClocks;
   log: Logger;
-  /** Where renewals are noted. Default: nowhere. */
+  /** Measurements of renewals. */
   measures?: Measures;
   lease: Lease;
   lock: CandidateLock;
   startRenewer: StartRenewer;
-  /** Whether the process of a holder is certainly gone. False when in doubt. */
+  /** Whether the process of a holder is certainly gone; false in doubt. */
   isDead: (holder: string) => Promise<boolean>;
-  /** Whether `dir` leads to the files that it led to when this member first saw a store there. Default: it always does. */
+  /** Whether `dir` still leads to the files to which it led when this member first saw a store there. Without it, it always does. */
   lookAtPlace?: () => Promise<StorePlace>;
-  /** Whose store it is; undefined while it is empty. @throws StoreError if it is none, or another cluster's */
+  /** Reads the identity of the store; undefined while it is empty. @throws StoreError if it is no store, or another cluster's */
   readIdentity: () => Promise<StoreIdentity | undefined>;
-  /** Tries whether the file system can do what a takeover needs. @throws StoreError if not */
+  /** Tests that the file system can do what a takeover needs. @throws StoreError if not */
   testStore: (epoch: number) => Promise<void>;
   transport: NatsTransport;
-  /** Why clients cannot be served through this transport, as `SelfCheck` has it. Default: nothing is known of that. */
+  /** Why clients cannot be served through this transport, from `SelfCheck`. Without it there is never a reason. */
   serviceProblem?: () => ServiceProblem | undefined;
-  /** Whether any streaming server answers for the cluster id. Default: none is looked for. */
+  /** Whether any streaming server answers for the cluster id. Without it, the member does not ask. */
   findServer?: () => Promise<boolean>;
-  /** Asks who is active, in all groups of the cluster id. Default: nobody is asked. */
+  /** Finds the actives of all groups of the cluster id. Without it, the member does not ask. */
   findActives?: () => Promise<readonly OtherActive[]>;
   openService: OpenService;
 }

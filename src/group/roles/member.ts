@@ -98,7 +98,7 @@ export class Member {
       watch,
       presence,
       pause,
-      lease: (term, opening) => active.lease(term, opening),
+      onWon: (term, opening) => active.run(term, opening),
     });
     this.#watch = watch;
     this.#pause = pause;
@@ -373,14 +373,14 @@ export class Member {
     const isActive = this.role === 'active';
     clocks.look();
     const store = isActive ? this.broker?.store : undefined;
-    if (store !== undefined) clocks.terms(this.epoch, store.nowNs());
+    if (store !== undefined) clocks.serves(this.epoch, store.nowNs());
     return {
       epoch: this.epoch,
       counter: isActive ? this.#active.term?.renewer.counter : undefined,
       storeId: this.storeId,
       cannotServe: this.#cannotServe?.slice(0, MAX_TOLD_LENGTH),
       story: isActive ? this.lastTakeover : undefined,
-      ...clocks.told(),
+      ...clocks.times(),
     };
   }
 

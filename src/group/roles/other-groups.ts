@@ -3,16 +3,16 @@ import { must } from '../../util/assert.js';
 import type { MemberParts, OtherActive } from './member-parts.js';
 import type { Pause } from './pause.js';
 
-/** A takeover between question and look gives a wrong answer, and not again and again. */
+/** Number of tries: a takeover between question and look gives a wrong answer, but not each time. */
 const ROUNDS = 3;
 
 /**
- * Whether a group of another name serves the same cluster id from another store: a copy of this one that was started under
- * another name, most often. Clients hear both, and each gives out sequences.
+ * Checks whether a group of another name serves the same cluster id from another store: most often a copy of this one, started under
+ * another name. Clients would be served by both, and each would assign sequences.
  *
- * From the same store they take turns, as two sides do; a group that is renamed in a rolling update does so for a while.
+ * Two groups on the same store take turns, as in a dispute; a group that is renamed in a rolling update does so for a while.
  *
- * @returns why this member cannot be
+ * @returns why this member must not start
  */
 export async function otherGroup(parts: MemberParts, pause: Pause): Promise<Error | undefined> {
   const { options, dir, findActives } = parts;
@@ -32,13 +32,13 @@ export async function otherGroup(parts: MemberParts, pause: Pause): Promise<Erro
   );
 }
 
-/** A copy shows the lease as it was; in the store itself it is renewed. */
+/** Whether the lease is renewed: in the store itself it is, in a copy it stays as it was. */
 async function termsHere(
   { member, epoch, leaseMs }: OtherActive,
   { lease }: MemberParts,
   pause: Pause,
 ): Promise<boolean> {
-  // There may be nothing there yet.
+  // There may be no store yet.
   const look = (): Promise<LeaseState | undefined> => lease.read().catch(() => undefined);
   const first = await look();
   if (first?.holder !== member || first.epoch !== epoch) return false;

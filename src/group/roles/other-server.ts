@@ -2,23 +2,23 @@ import { type LeaseState, RELEASED } from '../../lease/lease.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
 
-/** A takeover between the two questions gives a wrong answer, and not again and again. */
+/** Number of tries: a takeover between the two questions gives a wrong answer, but not each time. */
 const ROUNDS = 3;
 
 /**
- * Whether a streaming server that is no member of a group answers for the cluster id: a broker without a group, or the Go server that this
- * group is to replace. Clients would hear both, and both would store what is published.
+ * Checks whether a streaming server that is no member of a group answers for the cluster id: a lone broker, or the Go server that this
+ * group shall replace. Clients would be served by both, and both would store what is published.
  *
- * A broker without a group that has this very store is waited for, as any member is.
+ * The member waits for a lone broker on this very store, as it does for an active.
  *
- * @returns why this member cannot be
+ * @returns why this member must not start
  */
 export async function otherServer(parts: MemberParts, pause: Pause): Promise<Error | undefined> {
   const { options, findServer, findActives } = parts;
   if (findServer === undefined) return undefined;
   for (let round = 1; round <= ROUNDS; round++) {
     if (!(await findServer())) return undefined;
-    // Actives of groups answer too: those have been looked at.
+    // Actives of groups answer too; they were checked before.
     if (((await findActives?.()) ?? []).length > 0) return undefined;
     if (await isHeldHere(parts, pause)) return undefined;
   }
@@ -28,9 +28,9 @@ export async function otherServer(parts: MemberParts, pause: Pause): Promise<Err
   );
 }
 
-/** Somebody renews the lease of this store. */
+/** Whether the lease of this store is renewed. */
 async function isHeldHere({ lease, options }: MemberParts, pause: Pause): Promise<boolean> {
-  // There may be nothing there yet.
+  // There may be no store yet.
   const look = (): Promise<LeaseState | undefined> => lease.read().catch(() => undefined);
   const first = await look();
   if (first === undefined || first.holder === RELEASED) return false;

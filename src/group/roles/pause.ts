@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 
-/** Where a member waits for time to pass, or for news. It waits for one thing at a time. */
+/** Lets a member wait for a time, or for news. Only one wait is possible at a time. */
 export class Pause {
   readonly #clock: Clock;
   #wake: (() => void) | undefined;
@@ -9,7 +9,7 @@ export class Pause {
     this.#clock = clock;
   }
 
-  /** Ends early when there is news. */
+  /** Waits, and ends early when there is news. */
   pass(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#clock.setTimer(ms, resolve);
@@ -20,7 +20,7 @@ export class Pause {
     });
   }
 
-  /** There is news. */
+  /** Ends the wait, since there is news. */
   wake(): void {
     this.#wake?.();
   }

@@ -8,34 +8,33 @@ import {
 } from '../talk/group-messages.js';
 import type { MemberParts } from './member-parts.js';
 
-/** Of the lease. */
 const HEARTBEATS_PER_LEASE = 3;
-/** In heartbeats that were refused. */
+/** The connection for talk is replaced after this number of refused heartbeats; the number grows up to the maximum. */
 const FIRST_RENEWAL_BEATS = 15;
 const MAX_RENEWAL_BEATS = 300;
 
 export interface PresenceOptions {
   parts: MemberParts;
-  /** What heartbeats tell beside the role. */
+  /** The fields of heartbeats besides the role. */
   about: () => Partial<Heartbeat> & Pick<Heartbeat, 'epoch' | 'storeId'>;
   onBeat: () => void;
-  /** NATS carries nothing, though the connection looks well: another server will be looked for. */
+  /** NATS carries no messages, though the connection looks well: the transport looks for another server. */
   onUnheard: (why: string) => void;
   onChanged: () => void;
 }
 
-/** What a member is to the others: its role, and the heartbeats that tell it. */
+/** The role of a member, and the heartbeats by which the others learn of it. */
 export class Presence {
-  /** It is to end: nothing new is begun. */
+  /** Whether the member is stopping, so that it begins nothing new. */
   isStopping = false;
   readonly #options: PresenceOptions;
   #role: MemberRole = 'starting';
   #sinceMs: number;
   #timer: Timer | undefined;
-  /** Its own, since the last one that came back. */
+  /** How many own heartbeats were sent since the last one came back. */
   #unheard = 0;
   #talkRefusal: string | undefined;
-  /** Its connection for talk is made anew after so many heartbeats that were refused. */
+  /** After this number of refused heartbeats the connection for talk is replaced. */
   #renewalBeats = FIRST_RENEWAL_BEATS;
 
   constructor(options: PresenceOptions) {
@@ -59,7 +58,7 @@ export class Presence {
     this.#role = role;
     this.#sinceMs = clock.monotonicMs();
     if (role === 'standby') log.info({ group: options.name, store: dir }, 'Standby: watching');
-    // Others should know at once.
+    // The others learn of the change at once.
     if (!wasStarting && role !== 'stopping') {
       this.silence();
       this.beat();
@@ -67,7 +66,7 @@ export class Presence {
     this.#options.onChanged();
   }
 
-  /** Heartbeats begin. */
+  /** Begins to send heartbeats. */
   beat(): void {
     const { parts, about, onBeat } = this.#options;
     const { options, holder, dir, transport, clock } = parts;
@@ -86,7 +85,7 @@ export class Presence {
     this.#checkEcho();
   }
 
-  /** Heartbeats end. */
+  /** Stops sending heartbeats. */
   silence(): void {
     this.#timer?.cancel();
   }
@@ -95,19 +94,19 @@ export class Presence {
     this.#options.parts.transport.say(encodeGroupMessage(message));
   }
 
-  /** A heartbeat has time again to come back. What was refused on the connection for talk is refused still. */
+  /** Notes a new link: heartbeats have time again to come back. A refusal on the connection for talk stays. */
   linkUp(): void {
     this.#unheard = 0;
   }
 
-  /** A heartbeat of its own came back. */
+  /** Notes that an own heartbeat came back. */
   heardItself(): void {
     this.#unheard = 0;
     this.#talkRefusal = undefined;
     this.#renewalBeats = FIRST_RENEWAL_BEATS;
   }
 
-  /** NATS lets this member not speak to the others, or not hear them. */
+  /** Notes that NATS does not let this member send to the others, or receive from them. */
   talkRefused({ operation, subject, text }: NatsRefusal): void {
     const { server } = this.#options.parts.transport;
     const isNew = this.#talkRefusal === undefined;
@@ -123,12 +122,12 @@ export class Presence {
     return this.#talkRefusal;
   }
 
-  /** A connection that looks well and carries nothing. */
+  /** Handles a connection that looks well and carries no messages. */
   #checkEcho(): void {
     const { transport } = this.#options.parts;
     if (transport.link === undefined) return;
     if (this.#talkRefusal !== undefined) {
-      // Another server of the cluster would refuse it as well. What was permitted since counts for new subscriptions only.
+      // Another server of the cluster would refuse it as well. A new permission counts only for new subscriptions.
       if (++this.#unheard < this.#renewalBeats) return;
       this.#unheard = 0;
       this.#renewalBeats = Math.min(MAX_RENEWAL_BEATS, this.#renewalBeats * 2);

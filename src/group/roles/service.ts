@@ -7,26 +7,26 @@ export interface ServiceOptions {
   epoch: number;
   /** See `LeaseRenewer.fence`. */
   fence: () => Promise<void>;
-  /** What opening the store asks of the file system goes through these. */
+  /** The calls to the file system that opening the store makes. */
   calls: FsCalls;
-  /** The store cannot go on, or the lease is lost: nothing is said any more. Called once. */
+  /** The store cannot go on, or the lease is lost: no more answers are sent. Called once. */
   onFailed(error: Error): void;
 }
 
-/** What an active runs: the store under its epoch, and the broker on it. */
+/** The service that an active runs: the store in its epoch, and the broker on it. */
 export interface Service {
   readonly storeId: string;
   readonly report: RecoveryReport;
   readonly broker: Broker;
-  /** Since when, by the monotonic clock, a write to the store has not ended; undefined if none is under way. */
+  /** The begin of the oldest write to the store under way, in monotonic milliseconds; undefined if there is none. */
   readonly writingSinceMs: number | undefined;
-  /** Makes the next recovery short. Resolves when that is done, or cannot be. */
+  /** Writes a checkpoint, to make the next recovery short. Resolves when it is done, or impossible. */
   checkpoint(): Promise<void>;
-  /** Takes nothing more, answers what was taken, closes the store. The link stays. */
+  /** Takes no more requests, answers those that were taken, and closes the store. The link stays. */
   drain(link: TransportLink | undefined): Promise<void>;
-  /** Says nothing more, from this moment. Resolves when files are closed, which a hung store may keep from happening. */
+  /** Sends no more answers from this moment. Resolves when files are closed, which may never happen with a hung store. */
   abandon(): Promise<void>;
 }
 
-/** Opens the store in a term: recovers it. @throws StoreError saying why that cannot be */
+/** Opens and recovers the store in a term. @throws StoreError saying why that is impossible */
 export type OpenService = (options: ServiceOptions) => Promise<Service>;

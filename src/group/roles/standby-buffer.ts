@@ -4,7 +4,7 @@ import type { TransportLink } from '../talk/nats-transport.js';
 
 interface Kept {
   sid: number;
-  /** From the subject to the end of the payload, as they came. */
+  /** The bytes from the subject to the end of the payload. */
   bytes: Buffer;
   subjectLength: number;
   replyStart: number;
@@ -13,19 +13,19 @@ interface Kept {
   atMs: number;
 }
 
-/** Older is of no use: what was sent so long ago has been sent again, or given up. */
+/** Older messages are useless: their senders have sent them again, or given up. */
 const MAX_AGE_MS = 10_000;
 const MAX_BYTES = 32 * 1024 * 1024;
 
 /**
- * A standby that may be next hears what clients say from before the change to after it, and keeps it: the broker that it
- * becomes then begins with what was said while nobody was there. What its predecessor took in all the same is recognised,
- * publishes by their guid; an acknowledgement can be taken twice.
+ * The standby buffer: a standby that may be next subscribes to what clients send before the takeover, and keeps it. Its broker then
+ * begins with what was sent while there was no active. Publishes that its predecessor has stored are recognized by their guid; an
+ * acknowledgement can be handled twice.
  */
 export class StandbyBuffer implements LinkHandler {
   /** Subscription ids by subject, for the broker to take over. */
   readonly sids: ReadonlyMap<string, number>;
-  /** When the NATS server knows of it. Rejects if the link goes down. */
+  /** Resolves when the NATS server has the subscriptions. Rejects if the link goes down. */
   readonly begun: Promise<void>;
   readonly link: TransportLink;
   readonly #clock: Clock;
@@ -74,7 +74,7 @@ export class StandbyBuffer implements LinkHandler {
 
   onBatchEnd(): void {}
 
-  /** Hands over what was kept, in order. Nothing is kept then. */
+  /** Hands over the kept messages in order, and keeps none. */
   replay(to: LinkHandler): number {
     this.#forgetOld();
     const kept = this.#kept.splice(0).slice(this.#first);
@@ -86,7 +86,7 @@ export class StandbyBuffer implements LinkHandler {
     return kept.length;
   }
 
-  /** Not needed after all. */
+  /** Drops the kept messages and the subscriptions, which are not needed. */
   end(): void {
     this.link.handOverTo(DROP_ALL);
     for (const sid of this.sids.values()) this.link.unsubscribe(sid);

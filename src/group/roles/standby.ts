@@ -21,21 +21,21 @@ export interface StandbyOptions {
   problem: MemberProblem;
 }
 
-/** What a standby does while it waits: it looks at the lease, and listens to publishers when it may be next. */
+/** A standby while it waits: it looks at the lease, and fills its buffer when it may be next. */
 export class Standby {
   readonly #options: StandbyOptions;
   #buffer: StandbyBuffer | undefined;
-  /** Whoever terms in this epoch has said that it leaves, and does: in its own time, and with the lease in its name meanwhile. */
+  /** The active of this epoch has said that it leaves. It holds the lease until it has. */
   #offeredEpoch = 0;
   #looksFresh = false;
-  /** Begin of the look at the store that has not ended. */
+  /** The beginning of a look at the store that has not ended. */
   #lookingSinceMs: number | undefined;
 
   constructor(options: StandbyOptions) {
     this.#options = options;
   }
 
-  /** Why it cannot look: a mount that hangs throws nothing. */
+  /** Why it cannot look at the store: a mount that hangs throws nothing. */
   get hang(): string | undefined {
     const { clock, options, dir } = this.#options.parts;
     const silentMs = clock.monotonicMs() - (this.#lookingSinceMs ?? Number.POSITIVE_INFINITY);
@@ -43,7 +43,7 @@ export class Standby {
     return `the store in ${dir} has not answered for ${Math.round(silentMs)} ms`;
   }
 
-  /** @returns why the lease may be taken, if it may */
+  /** Looks at the lease. @returns why the lease may be taken, if it may */
   async look(): Promise<Opportunity | undefined> {
     const { parts, watch, store, problem } = this.#options;
     const { clock, log, lease, holder, isDead, transport, options } = parts;
@@ -69,13 +69,13 @@ export class Standby {
     const isOffered = this.#offeredEpoch > 0 && (watch.state?.epoch ?? 0) <= this.#offeredEpoch;
     if (isOffered || watch.isSuspicious(nowMs)) this.#listen();
     else this.dropBuffer();
-    // Who cannot serve lets others try.
+    // A member that cannot serve lets others try.
     if (transport.link === undefined) {
       problem.look = 'no connection to NATS';
       return undefined;
     }
     const inTheWay = parts.serviceProblem?.();
-    // What was not heard in a former term may be heard by now: only another one can show it.
+    // An active that was not heard in a former term may be heard by now: only another term can show it.
     if (inTheWay?.isOwn === true && inTheWay.kind !== 'not heard') return undefined;
     const opportunity = watch.judge(nowMs);
     if (opportunity === undefined) return undefined;
@@ -88,12 +88,12 @@ export class Standby {
     return store.replaced === undefined ? opportunity : undefined;
   }
 
-  /** The lease is free: the next look asks the file server. */
+  /** Notes that the lease is free: the next look asks the file server. */
   lookFresh(): void {
     this.#looksFresh = true;
   }
 
-  /** The active is about to leave: says that it listens, once it does. */
+  /** Notes that the active is about to leave, and reports when the buffer has its subscriptions. */
   async answerOffer(epoch: number): Promise<void> {
     const { parts, presence, watch } = this.#options;
     if (presence.role !== 'standby' || presence.isStopping || watch.aheadOfStore !== undefined) return;
@@ -109,7 +109,7 @@ export class Standby {
     const { parts, subjects, store } = this.#options;
     const { transport, clock } = parts;
     if (transport.link === undefined || this.#buffer?.link === transport.link || store.storeId === '') return;
-    // All of these can be taken twice: publishes and connections are recognised, an acknowledgement does no harm.
+    // All of these can be handled twice: publishes and connections are recognized, and an acknowledgement does no harm.
     const heard = [publishSubject(subjects), ackSubject(store.storeId), subjects.discover];
     this.#buffer = new StandbyBuffer(transport.link, heard, clock);
   }
@@ -119,7 +119,7 @@ export class Standby {
     this.#buffer = undefined;
   }
 
-  /** What it has heard on this link belongs to the broker now. */
+  /** Gives the kept messages of this link to the broker. */
   takeBuffer(link: TransportLink): StandbyBuffer | undefined {
     const buffer = this.#buffer?.link === link ? this.#buffer : undefined;
     this.#buffer = undefined;

@@ -5,18 +5,18 @@ import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
 import type { Presence } from './presence.js';
 
-/** A store that another member has just made shows itself on every mount within this time. */
+/** A store that another member has just made is visible on every mount within this time. */
 const NEW_STORE_MS = 2_000;
 const NEW_STORE_LOOK_MS = 50;
 
-/** Whether a member looks at the store of its group: a forgotten mount, or a copy, would make it serve from another one. */
+/** Checks that a member sees the store of its group: with a forgotten mount, or on a copy, it would serve from another one. */
 export class StoreCheck {
-  /** Of the store that this member sees; '' while there is none. */
+  /** Id of the store that this member sees; '' while there is none. */
   storeId = '';
   readonly #parts: MemberParts;
   readonly #presence: Presence;
   readonly #pause: Pause;
-  /** Who has another store than this member. */
+  /** A member that has another store than this one. */
   #stranger: Heartbeat | undefined;
   #isReplaced = false;
 
@@ -31,14 +31,14 @@ export class StoreCheck {
     this.storeId = (await this.#parts.readIdentity())?.storeId ?? '';
   }
 
-  /** @param isActive this member holds the lease. @returns why that cannot go on: the other one has another store */
+  /** Compares the store of another member. @param isActive whether this member holds the lease. @returns why its term cannot go on */
   heard(other: Heartbeat, isActive: boolean): string | undefined {
     if (other.storeId === '' || other.storeId === this.storeId) return undefined;
     const { role, roleForMs } = this.#presence;
     const otherTerms = other.role === 'active' || other.role === 'recovering';
-    // Whoever has been admitted goes by what the active has; who has not, by anybody.
+    // A member that has joined goes by the store of the active; one that has not, by that of any member.
     if (role !== 'starting' && !otherTerms) return undefined;
-    // Nothing there yet, and the active may just have made it.
+    // There is no store yet, and the active may have made it just now.
     if (this.storeId === '' && role !== 'starting') return undefined;
     if (isActive) {
       const isOlder =
@@ -49,7 +49,7 @@ export class StoreCheck {
     return this.#mismatch(other);
   }
 
-  /** Looks again: the store may have been made a moment ago, and a mount may not show it at once. @returns what is wrong */
+  /** Looks again, since the store may have been made a moment ago, and a mount may not show it at once. @returns the problem */
   async confirm(): Promise<Error | undefined> {
     const { clock } = this.#parts;
     const other = this.#stranger;
@@ -66,9 +66,9 @@ export class StoreCheck {
   }
 
   /**
-   * Looks whether the store is where it was. A file system that cannot say is asked again the next time.
+   * Checks that the store is where it was. If the file system cannot answer, it is asked again the next time.
    *
-   * @returns whether what is open by now is still what names lead to
+   * @returns whether names still lead to the files that are open
    */
   async look(): Promise<boolean> {
     if (this.#isReplaced) return false;
@@ -78,8 +78,8 @@ export class StoreCheck {
   }
 
   /**
-   * What is wrong if the last look has found another folder in the place of the store. It may be as new as the store to the
-   * name of the lease, which is renewed there then, while batches go to files that no successor finds.
+   * The problem, if the last look has found another folder in the place of the store. That folder may be as new as the store up to the
+   * name of the lease, which is then renewed there, while batches go to files that no successor finds.
    */
   get replaced(): string | undefined {
     if (!this.#isReplaced) return undefined;
@@ -101,10 +101,10 @@ export class StoreCheck {
   }
 
   /**
-   * A copy has the store's identity, and no part in what becomes of it.
+   * The problem of a copy: it has the store's identity, but does not follow its changes.
    *
-   * @param state as this member sees it
-   * @param ahead who told of more, or what this member itself has seen
+   * @param state the lease as this member sees it
+   * @param ahead the later renewal that another member has reported, or that this member itself has seen
    */
   astray({ epoch, counter }: LeaseState, ahead: Ahead): string {
     const { options, dir } = this.#parts;

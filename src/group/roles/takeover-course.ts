@@ -1,32 +1,32 @@
 import type { TakeoverReason, TakeoverTimeline } from '../talk/takeover-timeline.js';
 import type { Service } from './service.js';
 
-/** What a member knows when it has just taken the lease. Monotonic milliseconds. */
+/** What a member knows when it has just taken the lease. Times are in monotonic milliseconds. */
 export interface Opening {
   readonly reason: string;
   readonly reasonKind: TakeoverReason;
   /** Node of the former active. */
   readonly from: string | null;
-  /** Its last sign. */
+  /** Time of its last sign. */
   readonly signMs: number | undefined;
   readonly decidedMs: number;
   readonly takenMs: number;
 }
 
-/** How it went on from there, up to serving. Monotonic milliseconds. */
+/** The rest of the takeover, up to serving. Times are in monotonic milliseconds. */
 export interface Course {
   readonly epoch: number;
   readonly node: string;
-  /** How long opening the store took, with the fence behind it. */
+  /** Time to open the store, with the fence behind it. */
   readonly recoveryMs: number;
-  /** Of that: the fence. */
+  /** The part of that for the fence. */
   readonly fenceMs: number;
-  /** How long it took from then on. */
+  /** Time from then on to serving. */
   readonly servingMs: number;
-  /** Messages of the protocol that were kept for the broker. */
+  /** How many messages of the protocol were kept for the broker. */
   readonly heard: number;
   readonly servedMs: number;
-  /** The same moment, milliseconds since 1970. */
+  /** The same moment, in milliseconds since 1970. */
   readonly atWallMs: number;
 }
 

@@ -9,27 +9,27 @@ import type { TransportLink } from '../talk/nats-transport.js';
 import type { MemberParts } from './member-parts.js';
 import type { Service } from './service.js';
 
-/** How a term ends: given away, lost to another, cut off from NATS, or failed by itself. */
+/** How a term ends: handed over, lost to another member, cut off from NATS, or failed by itself. */
 export interface TermEnd {
   kind: 'handover' | 'lost' | 'cut off' | 'failed';
   /** For people. */
   why: string;
 }
 
-/** How long recovering the store took with the fence behind it, and that fence. Milliseconds. */
+/** The time for recovering the store with the fence behind it, and for that fence. In milliseconds. */
 export interface Opened {
   recoveryMs: number;
   fenceMs: number;
 }
 
-/** In a row, until the store counts as lost. */
+/** Number of failures in a row after which the store counts as lost. */
 const STALE_LOOKS = 3;
 /**
- * A write that has not ended for so long, and for as many leases as a renewal, ends the lease; so does a recovery in which no call
- * to the file system has. A disk that is merely slow is so for a successor too, so it has more time than a renewal.
+ * The term ends when a write has not ended for this time, and for as many leases as a renewal may take; or when a recovery had no call
+ * to the file system end for that time. Writes have more time than renewals, since a slow disk would be slow for a successor too.
  */
 const STUCK_DATA_MS = 10_000;
-/** Files that a hung store does not close are not waited for. */
+/** Limit of the wait for closing files, which a hung store never does. */
 const CLOSE_MS = 1_000;
 
 /** One term of this member: from the rename that won it to its end. */
@@ -37,13 +37,13 @@ export class Term {
   readonly epoch: number;
   readonly renewer: LeaseRenewer;
   readonly ended: Promise<TermEnd>;
-  /** Of the recovery. They may be under way when the term has ended: one that hangs cannot be taken back. */
+  /** The calls of the recovery to the file system. They may outlive the term: a hung call cannot be taken back. */
   readonly calls: FsCalls;
   service: Service | undefined;
   readonly #parts: MemberParts;
   #end!: (end: TermEnd) => void;
   #isEnded = false;
-  /** Nothing is said any more; the lease's name is asked what became of it. */
+  /** Whether no more answers are sent while a renewal finds out what became of the lease. */
   #isLooking = false;
   #cutTimer: Timer | undefined;
   #staleLooks = 0;
@@ -79,7 +79,7 @@ export class Term {
   /** Recovers the store. @returns undefined if the term has ended before that was done. @throws StoreError */
   open(): Promise<Opened | undefined> {
     const opening = this.#open();
-    // If it hangs, it fails at some time after the end.
+    // If the recovery hangs, it fails at some time after the end.
     opening.catch(() => {});
     return Promise.race([opening, this.ended.then(() => undefined)]);
   }
@@ -94,19 +94,19 @@ export class Term {
       onFailed: (error) => this.end({ kind: 'failed', why: error.message }),
     });
     if (this.#isEnded) {
-      // Nobody else knows of it.
+      // Nothing else has a reference to it.
       await service.abandon();
       return undefined;
     }
     this.service = service;
-    // What was accepted is on record before anything of it is said: a successor will accept the same.
+    // The fence makes sure that a successor accepts the same journals, before anything is said of them.
     const openedMs = clock.monotonicMs();
     await this.renewer.fence();
     const endedMs = clock.monotonicMs();
     return { recoveryMs: endedMs - begunMs, fenceMs: endedMs - openedMs };
   }
 
-  /** The first end counts. From this moment nothing is said, but for a handover. */
+  /** Ends the term. Only the first call counts. From this moment no answers are sent, except in a handover. */
   end(end: TermEnd): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
@@ -116,14 +116,14 @@ export class Term {
     this.#end(end);
   }
 
-  /** What is still being recovered is needed by nobody, and nothing more is written for it. */
+  /** Stops a recovery that is under way: nothing needs it any more, and it must not write. */
   #refuseRecovery(): void {
     if (this.service === undefined) this.calls.refuse();
   }
 
   /**
-   * The lock of its epoch is no longer its own: it steps down, at once. Most often a successor has removed it, since this
-   * process stood still, and the lock was looked at before the lease was. So a renewal says what to tell.
+   * Steps down at once when the lock of its epoch is no longer its own. Most often a successor has removed it, since this process was
+   * paused, and the lock was checked before the lease. So a renewal finds out what to report.
    */
   lockLost(error: Error): void {
     if (this.#isEnded) return;
@@ -150,7 +150,7 @@ export class Term {
     this.#cutTimer = undefined;
   }
 
-  /** A server may be gone for a moment; a successor with another one may do better after that. */
+  /** Ends the term after a lease without a link: a server may be gone for a moment, but then a successor with another one may do better. */
   linkDown(reason: string): void {
     if (this.#isEnded || this.#cutTimer !== undefined) return;
     const { clock, options } = this.#parts;
@@ -160,8 +160,8 @@ export class Term {
   }
 
   /**
-   * A store that hangs answers nothing, not even that the lease is lost. To be called now and then: one look is not enough,
-   * since whoever was paused finds old times and a store that is quite well.
+   * Ends the term if renewals hang: a hung store answers nothing, not even that the lease is lost. Call it now and then. One look is not
+   * enough, since a process that was paused finds old times with a healthy store.
    */
   checkRenewals(): void {
     const { clock, options, dir } = this.#parts;
@@ -181,8 +181,8 @@ export class Term {
   }
 
   /**
-   * Data may hang where names do not: then renewals and heartbeats go on, for a term in which nothing is ever acknowledged. To be
-   * called now and then, as `checkRenewals`.
+   * Ends the term if a write hangs. Data may hang where names do not: then renewals and heartbeats would go on, for a term in which
+   * nothing is ever acknowledged. Call it now and then, as `checkRenewals`.
    */
   checkWrites(): void {
     const { clock, dir } = this.#parts;
@@ -200,8 +200,8 @@ export class Term {
   }
 
   /**
-   * The same for a recovery: a file that hangs, alone or with all others, and for this machine alone, perhaps. As long as calls
-   * end, or none is under way, it may take as long as it likes. To be called now and then, as `checkRenewals`.
+   * Ends the term if its recovery hangs: on one file or on all, and perhaps only on this machine. As long as calls end, or none is under
+   * way, a recovery may take any time. Call it now and then, as `checkRenewals`.
    */
   checkRecovery(): void {
     const { log, dir, options } = this.#parts;
@@ -223,12 +223,12 @@ export class Term {
     this.end({ kind: 'failed', why: `recovering the store hangs: ${what}` });
   }
 
-  /** A write, or any call of a recovery, has so long to end. */
+  /** How long a write, or a call of a recovery, may take. */
   get #dataMs(): number {
     return Math.max(STUCK_DATA_MS, this.#parts.options.leaseMs * STUCK_LEASES);
   }
 
-  /** Answers what was taken, closes the store, gives the lease back. @returns false if it was lost before */
+  /** Answers the requests that were taken, closes the store, and gives the lease back. @returns false if the lease was lost before */
   async handOver(link: TransportLink | undefined): Promise<boolean> {
     const { clock, log, dir } = this.#parts;
     const patienceMs = this.#dataMs;
@@ -239,7 +239,7 @@ export class Term {
       );
     });
     try {
-      // What hangs was not told to anybody: a successor need not wait for it, and clients should not.
+      // A hung write was not acknowledged: neither a successor nor clients need to wait for it.
       await Promise.race([this.service?.drain(link), impatience]);
     } catch (error) {
       log.error({ reason: (error as Error).message }, 'the store could not be closed in order');
@@ -252,7 +252,7 @@ export class Term {
     return isGiven;
   }
 
-  /** Says nothing more. @param isOurs whether there is a term to give back */
+  /** Sends no more answers. @param isOurs whether there is a lease to give back */
   async breakOff(isOurs: boolean): Promise<void> {
     this.#isEnded = true;
     this.#cutTimer?.cancel();

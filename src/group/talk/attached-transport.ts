@@ -12,30 +12,30 @@ import type { NatsTransport, TransportHandler } from './nats-transport.js';
 
 export interface AttachedTransportOptions {
   config: NatsConfig;
-  /** Of the connections, as nats-server's monitoring shows it. */
+  /** Name of the connections in the monitoring of nats-server. */
   name: string;
   version: string;
   logger: Logger;
   subjects: GroupSubjects;
   handler: TransportHandler;
-  /** Answers requests for the member's status, within so many bytes. JSON. */
+  /** Answers requests for the member's status with JSON of at most `maxBytes`. */
   status: (maxBytes: number) => Uint8Array;
-  /** Answers requests to hand over; undefined if another member is to answer. JSON. */
+  /** Answers requests to hand over with JSON; undefined if another member has to answer. */
   handOver: () => Uint8Array | undefined;
-  /** Answers a dashboard, within so many bytes; undefined if another member is to answer. JSON. */
+  /** Answers a dashboard with JSON of at most `maxBytes`; undefined if another member has to answer. */
   view: (request: Uint8Array, maxBytes: number) => Promise<Uint8Array> | undefined;
-  /** Beside what the handler is told. */
+  /** Called besides the handler. */
   onLinkUp(server: string): void;
   onLinkDown(reason: string): void;
-  /** A server refused something on one of the connections. */
+  /** A server has refused something on one of the connections. */
   onRefused?(refusal: NatsRefusal): void;
   /** As `NatsAttachmentOptions.onBroken`. */
   onBroken?(thrown: unknown): void;
-  /** Default: that of the machine. */
+  /** By default the clock of the machine. */
   clock?: Clock;
 }
 
-/** A member's place on real NATS servers: talk of the group on the control connection, clients on the data link. */
+/** The NATS transport of a member on real NATS servers: the group talks on the control connection, clients on the data link. */
 export class AttachedTransport implements NatsTransport {
   readonly pinger: ClientPinger;
   readonly #options: AttachedTransportOptions;
@@ -72,7 +72,7 @@ export class AttachedTransport implements NatsTransport {
           await this.#attachment.control.request(heartbeatInbox, undefined, { timeout: timeoutMs });
           return true;
         } catch {
-          // No answer, nobody listening, or no connection: it has not shown that it is there.
+          // Without an answer, a responder or a connection, the client has not shown that it lives.
           return false;
         }
       },
@@ -92,14 +92,14 @@ export class AttachedTransport implements NatsTransport {
     return this.#attachment.start(signal);
   }
 
-  /** What was said so far still leaves. */
+  /** Closes the connections, after sending what was published. */
   async close(): Promise<void> {
     if (this.#attachment.isConnected) await this.#attachment.control.flush().catch(() => {});
     await this.#attachment.close();
   }
 
   say(payload: Uint8Array): void {
-    // The package would keep it while it reconnects, and send it when it is no longer true.
+    // The package would keep the message while it is down, and send it when it is no longer true.
     if (!this.#attachment.isConnected || this.#talkingOn?.isClosed() !== false) return;
     this.#talkingOn.publish(this.#options.subjects.talk, payload);
   }
@@ -123,11 +123,11 @@ export class AttachedTransport implements NatsTransport {
     return this.#attachment.isConnected ? this.#attachment.control : undefined;
   }
 
-  /** Called for each control connection: subscriptions live as long as it does. */
+  /** Subscribes on a new control connection: the subscriptions end with it. */
   #talk(control: ControlConnection): void {
     this.#talkingOn = control;
     const { subjects, handler, status, handOver, view, logger, clock = systemClock } = this.#options;
-    // Whoever may publish in NATS may ask. No question may cost the process.
+    // Anyone who may publish in NATS can send requests. None of them may end the process.
     const failed = new RateLimitedLog(logger, clock);
     const listen = (subject: string, take: (message: ControlMessage) => void | Promise<void>): void => {
       control.subscribe(subject, {

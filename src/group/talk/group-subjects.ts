@@ -1,10 +1,10 @@
-/** Where the members of a group talk, and answer. */
+/** The subjects on which the members of a group talk and answer. */
 export interface GroupSubjects {
-  /** What members tell each other. */
+  /** Messages of members to each other. */
   readonly talk: string;
   /** Requests for the status: each member answers. */
   readonly status: string;
-  /** The same, of all groups of the cluster id. */
+  /** Requests for the status, to all groups of the cluster id. */
   readonly statusOfAll: string;
   /** Requests to hand over: the active answers. */
   readonly handover: string;
@@ -26,7 +26,7 @@ export function groupSubjects(clusterId: string, group: string): GroupSubjects {
   };
 }
 
-/** Any text as one token of a subject. Different texts give different tokens. */
+/** Encodes any text as one token of a subject. Different texts give different tokens. */
 function token(text: string): string {
   return text.replace(/[^A-Za-z0-9_-]/gu, (character) => `%${character.codePointAt(0)?.toString(16)}%`);
 }

@@ -2,39 +2,39 @@ import type { ClientPinger } from '../../broker/handlers/client-pinger.js';
 import type { BrokerLink } from '../../broker/state/broker-link.js';
 import type { LinkHandler } from '../../link/link-handler.js';
 
-/** A data link as a member uses it: it listens before it serves, and may stop listening. */
+/** A data link as a member uses it. A member may subscribe before it serves, and unsubscribe again. */
 export interface TransportLink extends BrokerLink {
-  /** From now on this handler gets what comes in. Before the first call, it is dropped. */
+  /** Gives messages to this handler from now on. Before the first call they are dropped. */
   handOverTo(handler: LinkHandler): void;
   unsubscribe(sid: number): void;
 }
 
-/** What a member is told of its place. What comes in on a link goes to the link's own handler. */
+/** The events of a transport. Messages on a link go to the link's own handler. */
 export interface TransportHandler {
-  /** There is a link, with no subscriptions yet. */
+  /** There is a new link, without subscriptions. */
   onLinkUp(link: TransportLink): void;
-  /** It is gone, with what waited to be sent. */
+  /** The link is lost, with unsent bytes. */
   onLinkDown(reason: string): void;
   /** The link's backlog has drained. */
   onDrain(): void;
-  /** Something said on the group's subject, by whomever: also what this member said itself. */
+  /** A message on the group's subject, from any member, also from this one. */
   onGroupMessage(payload: Uint8Array): void;
 }
 
 /**
- * A member's place in NATS: the data link that brokers serve on, and the subject on which the members of the group talk, on
- * a connection of its own. Both find a new server for ever.
+ * The NATS transport of a member: the data link for a broker, and a connection of its own for the talk of the group. Both find a new
+ * server each time one is lost.
  */
 export interface NatsTransport {
   /** The data link, while it is up. */
   readonly link: TransportLink | undefined;
-  /** `host:port`, '' if there was none yet. */
+  /** `host:port` of the server, or of the last one; '' before the first. */
   readonly server: string;
   readonly pinger: ClientPinger;
-  /** Says something to the group; dropped when there is no connection, never sent later. */
+  /** Sends a message to the group. Without a connection it is dropped, and never sent later. */
   say(payload: Uint8Array): void;
-  /** The server is there and does not do its part: find another one, if there is one. */
+  /** Leaves a server that fails without closing its connections, for another one if there is one. */
   leaveServer(why: string): void;
-  /** The connection that carries the group's talk is made anew, and subscribes again. */
+  /** Replaces the connection for the group's talk by a new one, which subscribes again. */
   renewControl(why: string): void;
 }

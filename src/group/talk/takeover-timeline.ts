@@ -1,68 +1,68 @@
 export const TAKEOVER_REASONS = ['first', 'handover', 'process_died', 'lease_expired', 'cut_off'] as const;
 
 /**
- * Why a term was taken: nobody ever had it; it was given back; the process that had it is gone; it was not renewed; its
- * holder renewed it and was heard by few.
+ * Why the lease was taken: it was never held; it was given back; the process that held it is gone; it was not renewed; its holder
+ * renewed it, but was heard by few members.
  */
 export type TakeoverReason = (typeof TAKEOVER_REASONS)[number];
 
-/** What a takeover's time went into, milliseconds, one after the other: from the decision to serving. */
+/** The durations of a takeover's parts, in milliseconds and in order: from the decision to serving. */
 export interface TakeoverParts {
-  /** The lock of the epoch, a last look at the lease, and its new name. */
+  /** Taking the lock of the epoch, a last look at the lease, and renaming it. */
   readonly claimMs: number;
-  /** Directories of the store were listed. */
+  /** Listing the folders of the store. */
   readonly listMs: number;
-  /** The newest checkpoint was read. */
+  /** Reading the newest checkpoint. */
   readonly checkpointMs: number;
-  /** Journals behind it were read. */
+  /** Reading the journals behind it. */
   readonly journalMs: number;
-  /** The rest of opening the store and the broker on it. */
+  /** The rest of opening the store, and the broker on it. */
   readonly openMs: number;
-  /** The lease was renewed before anything was said. */
+  /** Renewing the lease before any answer. */
   readonly fenceMs: number;
-  /** The broker went on the link, and what clients had said meanwhile was taken in. */
+  /** Connecting the broker to the link, and handling what clients had sent meanwhile. */
   readonly servingMs: number;
 }
 
-/** What a takeover found in the store. */
+/** The content of the store at a takeover. */
 export interface TakeoverFind {
-  /** Bytes of journals that were read. */
+  /** Bytes read from journals. */
   readonly journalBytes: number;
-  /** Messages that those hold. */
+  /** Messages in these journals. */
   readonly journalMessages: number;
   /** Messages of all channels. */
   readonly messages: number;
   readonly channels: number;
   readonly clients: number;
   readonly subscriptions: number;
-  /** What clients said during the takeover, and was kept for the broker: messages of the protocol. */
+  /** Messages of the protocol that clients sent during the takeover, and that were kept for the broker. */
   readonly heard: number;
 }
 
-/** One change that brought a member to be active, as that member tells it. Wall clock and monotonic times are its own. */
+/** The timeline of one takeover, from the member that made it, by its own clocks. */
 export interface TakeoverTimeline {
-  /** For people. */
+  /** The reason for people. */
   readonly reason: string;
   readonly reasonKind: TakeoverReason;
   readonly epoch: number;
-  /** Of the member that took over. */
+  /** Node of the member that took over. */
   readonly node: string;
-  /** Of the member that was active before; null if this one does not know. */
+  /** Node of the former active; null if the member does not know it. */
   readonly from: string | null;
   /**
-   * From the last sign of the former active that this member saw (a heartbeat, a renewal) to the first moment at which clients
-   * were served; null if it never saw one, as after a start.
+   * Time from the last sign of the former active that the member saw (a heartbeat, a renewal) to serving; null if it never saw one, as
+   * after a start.
    */
   readonly outageMs: number | null;
-  /** From that sign to the decision; null if there was none. */
+  /** Time from that sign to the decision; null if there was none. */
   readonly detectionMs: number | null;
-  /** From the decision to the first moment at which clients were served. */
+  /** Time from the decision to serving. */
   readonly tookMs: number;
-  /** Of that: reading the store, up to the fence behind it. */
+  /** The part of `tookMs` for reading the store, up to the fence behind it. */
   readonly recoveryMs: number;
   readonly parts: TakeoverParts;
   readonly found: TakeoverFind;
-  /** When it began to serve, milliseconds since 1970. */
+  /** Time at which it began to serve, in milliseconds since 1970. */
   readonly atWallMs: number;
 }
 
@@ -72,7 +72,7 @@ export interface KnownTakeover {
   readonly node: string;
   /** When it began to serve, milliseconds since 1970: by its own clock if it sent its timeline, else by the clock of the member that saw it. */
   readonly atWallMs: number;
-  /** null if nobody told it. */
+  /** null if no member has sent it. */
   readonly story: TakeoverTimeline | null;
 }
 
@@ -88,7 +88,7 @@ const FIND_NUMBERS = [
   'heard',
 ];
 
-/** Whether what another member sent is one: versions may differ. */
+/** Whether a value from another member is a timeline: its version may differ. */
 export function isTakeoverTimeline(value: unknown): value is TakeoverTimeline {
   if (!hasNumbers(value, TIMELINE_NUMBERS)) return false;
   const { reason, reasonKind, node, from, outageMs, detectionMs, parts, found } = value;

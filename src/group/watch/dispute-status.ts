@@ -1,35 +1,35 @@
 import { parseHolder } from '../../lease/process-identity.js';
 import type { DisputeStanding } from './dispute.js';
 
-/** A member that is not heard: all that is known of it is what it calls itself in the store. */
+/** A member that is not heard, and known only by its name in the lease. */
 export interface RivalStatus {
-  /** As the lease names it. */
+  /** Its name in the lease. */
   readonly member: string;
   readonly node: string;
-  /** null if its name does not tell. */
+  /** null if its name does not have it. */
   readonly host: string | null;
   readonly pid: number | null;
 }
 
-/** Two sides of the group, which do not hear each other, take the lease from each other, as a member of one side sees it. */
+/** A dispute, as a member of one side sees it: two sides of the group do not hear each other, and take the lease from each other. */
 export interface DisputeStatus {
-  /** When it began, milliseconds since 1970, by this member's clock. */
+  /** Time at which it began, in milliseconds since 1970, by this member's clock. */
   readonly sinceWallMs: number;
   /** Members of the other side that have taken the lease back, the last one last. */
   readonly rivals: readonly RivalStatus[];
-  /** So often. */
+  /** How often the other side has taken the lease back. */
   readonly rounds: number;
-  /** The last time, in this epoch. */
+  /** The epoch of the last time. */
   readonly epoch: number;
-  /** How long this side lets an active of the other one be, from now on. */
+  /** How long this side now waits before it replaces an active of the other side. */
   readonly waitMs: number;
 }
 
-/** What to do about it. */
+/** What to do about a dispute. */
 export const DISPUTE_REMEDY =
   "Attach all members to one NATS cluster: compare --nats-server, --ft-group, the account and the servers' routes";
 
-/** @param nowMs and the same moment by the wall clock, milliseconds since 1970 */
+/** @param nowMs monotonic milliseconds. @param nowWallMs the same moment in milliseconds since 1970 */
 export function disputeStatus(standing: DisputeStanding, nowMs: number, nowWallMs: number): DisputeStatus {
   const { rivals, rounds, epoch, sinceMs, waitMs } = standing;
   return {
@@ -53,7 +53,7 @@ export function nameOf({ node, host, pid }: RivalStatus): string {
   return host === null ? node : `${node} (host ${host}, process ${pid})`;
 }
 
-/** In one line, for people. */
+/** The dispute in one line, for people. */
 export function disputeReason({ sinceWallMs, rivals }: DisputeStatus): string {
   const since = new Date(sinceWallMs).toISOString();
   return `the lease has been in dispute since ${since} with ${rivals.map(nameOf).join(', ')}, not heard over NATS. ${DISPUTE_REMEDY}`;

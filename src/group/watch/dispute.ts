@@ -1,34 +1,34 @@
 import { parseHolder } from '../../lease/process-identity.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 
-/** So many rounds are no chance: the two sides will not agree by themselves. */
+/** From this number of rounds on it is no coincidence: the two sides will not agree by themselves. */
 const DISPUTE_ROUNDS = 2;
-/** The longest that a holder which is not heard is left in peace. */
+/** Limit of the time for which a holder of the other side may be silent. */
 const MAX_WAIT_MS = 5 * 60_000;
-/** Of the other side that are told by name, the last ones. */
+/** Limit of members of the other side that are shown, the last ones. */
 const MAX_RIVALS = 8;
-/** Each side waits in each round. After twice that, what comes is another matter. */
+/** Each side waits in each round. A takeover after more than this multiple of the wait is not part of the dispute. */
 const FORGOTTEN_WAITS = 4;
 
-/** How a dispute stands. */
+/** News of a dispute: another round. */
 export interface DisputeNews {
-  /** So often members that are not heard have taken the lease back. */
+  /** How often members that are not heard have taken the lease back. */
   readonly rounds: number;
-  /** Who has done so now, and in which epoch. */
+  /** The last of them, and its epoch. */
   readonly rival: string;
   readonly epoch: number;
-  /** How long it may be silent before it is replaced. */
+  /** How long that member may be silent before it is replaced. */
   readonly waitMs: number;
 }
 
-/** A dispute that goes on, whichever side terms at the moment. */
+/** A dispute that goes on, whichever side is active at the moment. */
 export interface DisputeStanding {
   readonly rounds: number;
   /** Members that are not heard and have taken the lease back: the last one last. */
   readonly rivals: readonly string[];
-  /** In which the last one did. */
+  /** The epoch of the last one. */
   readonly epoch: number;
-  /** When the first one did, monotonic milliseconds. */
+  /** Time of the first one, in monotonic milliseconds. */
   readonly sinceMs: number;
   /** How long an active of the other side may be silent before it is replaced. */
   readonly waitMs: number;
@@ -37,27 +37,27 @@ export interface DisputeStanding {
 interface Rival {
   readonly member: string;
   readonly sinceMs: number;
-  /** It took the lease from members that are heard, which had taken it from one that is not. That is not counted yet. */
+  /** Whether it took the lease from members that are heard, which had taken it from one that is not. This is not counted yet. */
   takesBack: boolean;
 }
 
 /**
- * Two sides of one group that share the store and do not hear each other, each with a majority of those that it knows: as
- * when they are attached to two NATS clusters. To either one the other's active looks cut off, and the lease would go back
- * and forth every few leases for ever. This notices it, and makes the turns longer.
+ * Notices a dispute: two sides of one group share the store and do not hear each other, as when they are attached to two NATS
+ * clusters, and each has a majority of the members that it knows. To each side the other's active looks cut off, and the lease would
+ * change sides every few leases for ever. So this makes the turns longer.
  */
 export class Dispute {
   readonly #leaseMs: number;
   readonly #waitMs: number;
   readonly #maxWaitMs: number;
   #epoch = 0;
-  /** Who terms, if it is not heard. */
+  /** The active, if it is not heard. */
   #rival: Rival | undefined;
-  /** Members that are heard have the lease from one that is not. */
+  /** Whether members that are heard have taken the lease from one that is not. */
   #hasTaken = false;
   #rounds = 0;
   #roundMs = 0;
-  /** Of the rounds: who, since when, and the epoch of the last. */
+  /** The rounds so far: the members, the beginning, and the epoch of the last. */
   #rivals: readonly string[] = [];
   #sinceMs = 0;
   #roundEpoch = 0;
@@ -68,9 +68,9 @@ export class Dispute {
     this.#maxWaitMs = Math.max(this.#waitMs, MAX_WAIT_MS);
   }
 
-  /** The lease has a new holder. @param isHeard it is this member, or one that was heard lately */
+  /** Notes a new holder of the lease. @param isHeard whether it is this member, or was heard lately */
   passed(epoch: number, holder: string, isHeard: boolean, nowMs: number): void {
-    // A mount may remember what is over.
+    // A mount may show an old state.
     if (epoch <= this.#epoch) return;
     this.#epoch = epoch;
     if (isHeard) {
@@ -84,10 +84,10 @@ export class Dispute {
   }
 
   /**
-   * There is no dispute with whoever is heard.
+   * Notes a member that is heard, with which there is no dispute.
    *
-   * @param isNew it was not heard before: a node of the other side may have been started again, on this one. A node that is
-   *   heard all the time is not one of them, whatever its name
+   * @param isNew whether it was not heard before: a node of the other side may have been restarted on this one. A node that was heard
+   *   all the time is not of the other side, whatever its name
    */
   heard(member: string, isNew: boolean): void {
     const terms = member === this.#rival?.member;
@@ -97,10 +97,10 @@ export class Dispute {
     if (terms || this.#rivals.some(isRival)) this.#rounds = 0;
   }
 
-  /** To be called at each look. @returns how it stands, when there was another round and that is no chance */
+  /** Call this at each look. @returns the state of the dispute, after another round that is no coincidence */
   news(nowMs: number): DisputeNews | undefined {
     const rival = this.#rival;
-    // Who has just begun may not have been heard yet.
+    // A holder that has just begun may not have been heard yet.
     if (!rival?.takesBack || nowMs - rival.sinceMs < this.#leaseMs) return undefined;
     rival.takesBack = false;
     const { member } = rival;
@@ -120,7 +120,7 @@ export class Dispute {
     };
   }
 
-  /** @returns undefined if there is none */
+  /** The state of the dispute. @returns undefined if there is none */
   standing(nowMs: number): DisputeStanding | undefined {
     const rounds = this.#roundsBy(nowMs);
     if (rounds < DISPUTE_ROUNDS) return undefined;

@@ -5,20 +5,22 @@ import type { Heartbeat } from '../talk/group-messages.js';
 import type { TakeoverReason } from '../talk/takeover-timeline.js';
 import { Dispute } from './dispute.js';
 
+// The watch of a standby on the lease and on the other members.
+
 /** Why the lease may be taken. */
 export interface Opportunity {
   kind: TakeoverReason;
-  /** For people. */
+  /** The reason for people. */
   why: string;
 }
 
-/** A term at one of its renewals. */
-interface Active_ {
+/** A renewal of a term. */
+interface Renewal {
   readonly epoch: number;
   readonly counter?: number | undefined;
 }
 
-/** What the store must have come to: as its active has said, or as this member itself has found or left it. */
+/** A renewal that the store must have reached: an active has reported it, or this member has found or made it. */
 export type Ahead = Heartbeat | LeaseState;
 
 interface Peer {
@@ -26,24 +28,24 @@ interface Peer {
   heardMs: number;
 }
 
-/** Another member, and how long ago it said this. */
+/** The last heartbeat of another member, and its age. */
 export interface Lately {
   readonly heartbeat: Heartbeat;
   readonly silentMs: number;
 }
 
-/** Of the lease: how long a holder is not heard before a standby gets ready, just in case. */
+/** After this part of the lease without a word of the holder, a standby gets ready. */
 const SUSPICION = 0.55;
-/** How long a member that is not heard counts as a member. */
+/** How long a silent member counts as a member. */
 const MEMBER_MS = 10 * 60_000;
-/** So many at most are told of to who asks for them. */
+/** Limit of members in a status. */
 const MAX_LATELY = 32;
-/** Leases without a word of anybody after which this member itself was cut off. Fewer than make a holder count as cut off. */
+/** Leases without a word of any member after which this member itself counts as cut off: fewer than those after which a holder does. */
 const DEAF_LEASES = 3;
 
 /**
- * What a standby knows of the lease and of the other members, and what it makes of it. Nothing here is a matter of safety: a
- * wrong conclusion makes an innocent active a standby, no more. All times are the clock's monotonic milliseconds.
+ * What a standby knows of the lease and of the other members, and what it concludes. Safety does not depend on it: a wrong conclusion
+ * only makes an innocent active a standby. All times are the clock's monotonic milliseconds.
  */
 export class LeaseWatch {
   readonly peers = new Map<string, Peer>();
@@ -51,24 +53,24 @@ export class LeaseWatch {
   readonly #self: string;
   readonly #leaseMs: number;
   #state: LeaseState | undefined;
-  /** End of the first look that saw this state. */
+  /** The end of the first look that saw this state. */
   #sinceMs = 0;
-  /** Begin of the last look that saw it. */
+  /** The beginning of the last look that saw it. */
   #untilMs = 0;
-  /** The holder of the state, as it was heard. */
+  /** The last word of the holder of the state. */
   #heardMs: number;
-  /** The last word of any other member, and since when there was no long silence. */
+  /** The time of the last word of any other member, and the end of the last long silence. */
   #anyHeardMs: number;
   #hearsSinceMs: number;
   #signMs: number | undefined;
   #active: string | undefined;
   #isDead = false;
-  /** What an active member has said of its term, last, and when the present look began. */
+  /** The last renewal that an active has reported, and that at the beginning of the present look. */
   #saidLast: Heartbeat | undefined;
   #saidBefore: Heartbeat | undefined;
-  /** The newest that was found in the store, or that this member has made of it. */
+  /** The newest renewal that was found in the store, or that this member has made. */
   #known: LeaseState | undefined;
-  /** Begin of the first look that found less than all that. */
+  /** The beginning of the first look that found less than that. */
   #behindMs: number | undefined;
 
   constructor(self: string, leaseMs: number, nowMs: number) {
@@ -82,7 +84,7 @@ export class LeaseWatch {
     return this.#state;
   }
 
-  /** When somebody was last seen to serve, by a heartbeat or a renewal; undefined if nobody ever was. */
+  /** The time of the last sign that a member serves: a heartbeat or a renewal; undefined if there was none. */
   get signMs(): number | undefined {
     return this.#signMs;
   }
@@ -92,7 +94,7 @@ export class LeaseWatch {
     return this.#active;
   }
 
-  /** What is known to have been made of the store, of which this member sees less, and no look explains it yet. */
+  /** The renewal that the store must have reached, if this member sees less and no look has explained it yet. */
   get aheadOfStore(): Ahead | undefined {
     const state = this.#state;
     if (this.#behindMs === undefined || state === undefined) return undefined;
@@ -100,32 +102,32 @@ export class LeaseWatch {
     return said !== undefined && isOlder(state, said) ? said : this.#known;
   }
 
-  /** That has been so for longer than a mount remembers things: what this one sees is not the store of its group. */
+  /** The same, for longer than a mount caches anything: then this member does not see the store of its group. */
   isAstray(nowMs: number): boolean {
     return this.#behindMs !== undefined && nowMs - this.#behindMs >= this.#leaseMs * STUCK_LEASES;
   }
 
-  /** A sign that a member serves. This one is told of its own term too. */
+  /** Notes a sign that a member serves, also from this member. */
   sawServe(member: string, nowMs: number): void {
     this.#active = member;
     this.#signMs = nowMs;
   }
 
-  /** A look begins: whatever was said before it must be in what it finds. */
+  /** Notes the beginning of a look, which must find everything that was reported before. */
   looks(): void {
-    // What was not found stays the question until it is: the active says more every moment.
+    // A report that was not found stays until it is found: the active reports more every moment.
     if (this.#behindMs === undefined) this.#saidBefore = this.#saidLast;
   }
 
-  /** The lease as a look that took from `begunMs` to `endedMs` found it. @param isDead the holder's process is gone */
+  /** Notes the lease that a look from `begunMs` to `endedMs` has found. @param isDead whether the holder's process is gone */
   saw(state: LeaseState, isDead: boolean, begunMs: number, endedMs: number): void {
     if (this.#state === undefined || !sameLease(this.#state, state)) {
-      // The holder of another term has not been heard yet: it has the lease to show itself.
+      // The holder of a new term has not been heard yet: it has the length of the lease for that.
       if (this.#state?.epoch !== state.epoch || this.#state.holder !== state.holder)
         this.#heardMs = Math.max(this.#heardMs, begunMs);
       if (state.holder !== RELEASED)
         this.dispute.passed(state.epoch, state.holder, this.#isKnown(state.holder, endedMs), endedMs);
-      // The first look may find what is years old.
+      // The first look may find a state that is years old.
       if (state.holder !== RELEASED && this.#mayServe(state.holder)) {
         if (this.#state === undefined) this.#active ??= state.holder;
         else this.sawServe(state.holder, begunMs);
@@ -143,8 +145,8 @@ export class LeaseWatch {
   }
 
   /**
-   * This member has held the lease, and left it like this or later. Nobody tells it of its own terms, and whoever put an old
-   * copy in the place of the store has ended the last one: its name is gone.
+   * Notes the last renewal of this member's own term. If an old copy has replaced the store, that has ended the term, since the
+   * lease's name is gone, and no other member would report it.
    */
   held(state: LeaseState): void {
     this.#know(state);
@@ -154,7 +156,7 @@ export class LeaseWatch {
     if (this.#known === undefined || isOlder(this.#known, state)) this.#known = state;
   }
 
-  /** This member has taken the lease. */
+  /** Notes that this member has taken the lease. */
   took(epoch: number, nowMs: number): void {
     this.dispute.passed(epoch, this.#self, true, nowMs);
   }
@@ -175,7 +177,7 @@ export class LeaseWatch {
     if (terms && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
   }
 
-  /** What other members were heard to do within the last `withinMs`. */
+  /** The heartbeats of other members within the last `withinMs`. */
   *heardWithin(withinMs: number, nowMs: number): IterableIterator<Heartbeat> {
     for (const { heartbeat, heardMs } of this.peers.values()) {
       if (nowMs - heardMs <= withinMs) yield heartbeat;
@@ -183,8 +185,8 @@ export class LeaseWatch {
   }
 
   /**
-   * Other members of the last minutes, also those that fell silent, the last one heard first. Who said goodbye, or was started
-   * again since, is not among them.
+   * The other members of the last minutes, also silent ones, the last heard first. Those that said goodbye, or were restarted since,
+   * are left out.
    */
   lately(nowMs: number): Lately[] {
     return [...this.peers.values()]
@@ -194,17 +196,17 @@ export class LeaseWatch {
       .slice(0, MAX_LATELY);
   }
 
-  /** It has said goodbye, for its node. */
+  /** Notes a goodbye of a member, for its node. */
   left(member: string): void {
     const gone = this.peers.get(member);
     if (gone === undefined) return;
-    // A former process of the node, which was killed, would count as missing again.
+    // Otherwise a former process of the node, which was killed, would count as missing again.
     for (const [other, { heartbeat, heardMs }] of this.peers) {
       if (heartbeat.node === gone.heartbeat.node && heardMs <= gone.heardMs) this.peers.delete(other);
     }
   }
 
-  /** The standbys that are there, and could take over and serve. */
+  /** The present standbys that could take over and serve. */
   standbys(nowMs: number): string[] {
     return [...this.peers.values()]
       .filter(
@@ -217,7 +219,7 @@ export class LeaseWatch {
       .map(({ heartbeat }) => heartbeat.member);
   }
 
-  /** It is time to listen to publishers, and to look at the store past its mount's memory. */
+  /** Whether to subscribe to what clients publish, and to look at the store past the cache of its mount. */
   isSuspicious(nowMs: number): boolean {
     const state = this.#state;
     if (state === undefined || state.holder === this.#self) return false;
@@ -229,11 +231,11 @@ export class LeaseWatch {
     );
   }
 
-  /** Whether the last look found something that may be taken. */
+  /** Why the lease may be taken, according to the last look. */
   judge(nowMs: number): Opportunity | undefined {
     const state = this.#state;
     if (state === undefined) return undefined;
-    // A copy of the store, perhaps: its term is nobody's to take while another one's is alive.
+    // This may be a copy of the store: its lease must not be taken while another one's holder lives.
     if (this.#behindMs !== undefined) return undefined;
     if (state.holder === RELEASED) {
       return state.epoch === 0
@@ -258,7 +260,7 @@ export class LeaseWatch {
         why: `not renewed for ${Math.round(sameMs)} ms, though its holder is heard`,
       };
     }
-    // Who comes back from its own side of a cut hears one member before the other.
+    // A member that was cut off itself hears one member before the others.
     const missedMs = Math.min(silentMs, nowMs - this.#hearsSinceMs);
     if (missedMs >= this.dispute.patienceMs(state.holder, nowMs) && this.#hearsMost(nowMs)) {
       return {
@@ -269,30 +271,30 @@ export class LeaseWatch {
     return undefined;
   }
 
-  /** It is this member, or counts as one. */
+  /** Whether it is this member, or counts as a member. */
   #isKnown(member: string, nowMs: number): boolean {
     const peer = this.peers.get(member);
     return member === this.#self || (peer !== undefined && nowMs - peer.heardMs <= MEMBER_MS);
   }
 
-  /** It has not said that it does something else. Of its own terms this member is told. */
+  /** Whether it has not reported another role. This member also notes its own terms. */
   #mayServe(holder: string): boolean {
     if (holder === this.#self) return false;
     const role = this.peers.get(holder)?.heartbeat.role;
     return role === undefined || role === 'active';
   }
 
-  /** Processes that died without a word, long ago. Each start of one is another member: else they would pile up. */
+  /** Forgets processes that died long ago without a goodbye. They would pile up, since each start is another member. */
   #forgetFormer(nowMs: number): void {
     for (const [member, { heardMs }] of this.peers) {
       if (nowMs - heardMs > MEMBER_MS && member !== this.#state?.holder) this.peers.delete(member);
     }
   }
 
-  /** More than half of the members that there were lately, this one and the silent holder counted. */
+  /** More than half of the recent members, including this one and the silent holder. */
   #hearsMost(nowMs: number): boolean {
     const { holder } = must(this.#state, 'a lease that is judged has been seen');
-    // This one is not among its peers: nobody tells it of itself.
+    // This member is not among its own peers, so it is added.
     let all = this.peers.has(holder) ? 1 : 2;
     let heard = 1;
     for (const [member, peer] of this.peers) {
@@ -308,7 +310,7 @@ export class LeaseWatch {
     return heard * 2 > all;
   }
 
-  /** A process that was killed said no goodbye. Its node runs another one since: that one counts, and not both. */
+  /** Forgets a killed process whose node has been restarted: only the new process counts. */
   #hasComeBack({ heartbeat: { member, node }, heardMs }: Peer): boolean {
     for (const { heartbeat, heardMs: laterMs } of this.peers.values()) {
       if (heartbeat.node === node && heartbeat.member !== member && laterMs > heardMs) return true;
@@ -317,8 +319,8 @@ export class LeaseWatch {
   }
 }
 
-/** Of one store: earlier than. */
-function isOlder(one: Active_, other: Active_): boolean {
+/** Whether one renewal of a store is earlier than another. */
+function isOlder(one: Renewal, other: Renewal): boolean {
   if (one.epoch !== other.epoch) return one.epoch < other.epoch;
   return (one.counter ?? 0) < (other.counter ?? 0);
 }

@@ -2,7 +2,7 @@ import { saltedCrc32 } from '../../util/crc.js';
 import { checkRecord, RecordType, readU32, writeU32 } from './record.js';
 
 /*
- * A batch in a journal: this header, then its records. The header is a record of type 16 whose CRC begins with the
+ * A batch in a journal is this header, then its records. The header is a record of type 16, whose CRC begins with the
  * file's salt.
  *
  *   0  u32  24 (length of what follows the first 8 bytes)
@@ -44,7 +44,7 @@ export interface BatchHeader {
   timestampNs: bigint;
 }
 
-/** @returns undefined if there is no right header at `start`. The content may reach beyond the buffer. */
+/** Reads a batch header. The content of the batch may reach beyond the buffer. @returns undefined if there is no valid header at `start` */
 export function readBatchHeader(buffer: Buffer, start: number, salt: number): BatchHeader | undefined {
   if (buffer.length - start < BATCH_HEADER_BYTES) return undefined;
   if (readU32(buffer, start) !== BATCH_HEADER_BYTES - 8 || readU32(buffer, start + MAGIC_AT) !== MAGIC) {
@@ -62,7 +62,7 @@ export function readBatchHeader(buffer: Buffer, start: number, salt: number): Ba
   };
 }
 
-/** Where the next right batch header of this file lies, from `from` on; -1 if there is none. */
+/** The offset of the next valid batch header of this file, from `from` on; -1 if there is none. */
 export function findBatchHeader(buffer: Buffer, from: number, salt: number): number {
   let at = from + MAGIC_AT;
   for (;;) {
@@ -74,17 +74,17 @@ export function findBatchHeader(buffer: Buffer, from: number, salt: number): num
   }
 }
 
-/** Whether what stands at `start` looks like the header of a batch, whatever its salt. */
+/** Whether there seems to be a batch header at `start`, with any salt. */
 export function isBatchMagicAt(buffer: Buffer, start: number): boolean {
   return buffer.length - start >= BATCH_HEADER_BYTES && readU32(buffer, start + MAGIC_AT) === MAGIC;
 }
 
-/** Whether anything in the buffer looks like a batch, whatever its salt. */
+/** Whether there seems to be a batch header anywhere in the buffer, with any salt. */
 export function hasBatchMagic(buffer: Buffer): boolean {
   return buffer.includes(MAGIC_BYTES);
 }
 
-/** The first record of a batch that is not whole, or `contentEnd` if all are. */
+/** The offset of the first damaged record of a batch; `contentEnd` if there is none. */
 export function checkRecords(buffer: Buffer, header: BatchHeader): number {
   const limit = Math.min(header.contentEnd, buffer.length);
   let pos = header.contentStart;

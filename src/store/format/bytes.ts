@@ -1,7 +1,9 @@
+// Writes and reads fields, for rare records. Messages have code of their own.
+
 /** A buffer that has grown beyond this is not kept for the next use. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 
-/** Writes little-endian fields into a buffer that grows. For what is rare; messages have code of their own. */
+/** Writes little-endian fields into a buffer that grows. */
 export class ByteWriter {
   buffer: Buffer;
   length = 0;
@@ -13,13 +15,13 @@ export class ByteWriter {
     this.buffer = Buffer.allocUnsafe(bytes);
   }
 
-  /** Empties it for its next use. */
+  /** Empties the buffer for its next use. */
   reset(): void {
     this.length = 0;
     if (this.buffer.length > MAX_KEPT_BYTES) this.buffer = Buffer.allocUnsafe(this.#firstBytes);
   }
 
-  /** What has been written, as it is until the next `reset`. */
+  /** The written bytes, valid until the next `reset`. */
   written(): Buffer {
     return this.buffer.subarray(0, this.length);
   }
@@ -44,7 +46,7 @@ export class ByteWriter {
     this.length = this.buffer.writeDoubleLE(value, this.length);
   }
 
-  /** A whole number from 0 to 2^53. */
+  /** Writes a whole number from 0 to 2^53. */
   varint(value: number): void {
     this.#room(8);
     let rest = value;
@@ -78,7 +80,7 @@ export class ByteWriter {
   }
 }
 
-/** Reads what `ByteWriter` wrote. Throws `RangeError` beyond the end. */
+/** Reads the fields that `ByteWriter` writes. It throws a `RangeError` beyond the end. */
 export class ByteReader {
   readonly buffer: Buffer;
   readonly end: number;

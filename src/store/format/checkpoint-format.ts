@@ -17,7 +17,8 @@ import {
 } from './record.js';
 
 /*
- * A checkpoint: file header, body, CRC-32 of the body (u32). The body, with numbers as varints unless said otherwise:
+ * A checkpoint is a file header, a body, and the CRC-32 of the body (u32). The body has these fields; numbers are varints unless
+ * another type is given:
  *
  *   journal position: epoch, file number, offset, number of the next batch
  *   newest timestamp (u64, ns since 1970), next channel id, next session, next subscription id
@@ -28,11 +29,11 @@ import {
  *   clients: count; each as in its record
  *   subscriptions: count; each as in its record, then the ranges of pending sequences
  *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), bytes, entries (see guid-generation.ts)
- *   only where the store's own time is not the clock's: its lead (f64, ms); gaps: count; each: from, to (f64, ms since 1970)
+ *   only if the store's own time is not the clock's: its lead (f64, ms); gaps: count; each: from, to (f64, ms since 1970)
  */
 
 export interface CheckpointExtent {
-  /** Index in `segments`; of a gap, which has 0 bytes of records, it means nothing. */
+  /** Index in `segments`. It has no meaning for a gap, which has 0 bytes of records. */
   segment: number;
   count: number;
   offset: number;
@@ -55,7 +56,7 @@ export interface CheckpointIds {
   nextLogId: number;
   nextSession: number;
   nextSubscriptionId: number;
-  /** Undefined as long as the store's own time is that of the clock. */
+  /** Undefined if the store's own time is that of the clock. */
   time: SavedTime | undefined;
 }
 
@@ -66,11 +67,11 @@ export interface Checkpoint extends CheckpointIds {
   clients: ClientRecord[];
   subscriptions: { record: SubscriptionRecord; pending: number[] }[];
   recentGuids: GuidRun[];
-  /** Bytes behind its end: somebody has appended them. */
+  /** How many bytes are behind its end, which something else has appended. */
   foreignBytes: number;
 }
 
-/** Collects clients, subscriptions and recent guids, encoded as they come. For one checkpoint after the other. */
+/** Collects clients, subscriptions and recent guids, and encodes them at once. It is reused for each checkpoint. */
 export class SnapshotWriter implements SnapshotSink {
   readonly #clients = new ByteWriter(16 * 1024);
   readonly #subscriptions = new ByteWriter(16 * 1024);
@@ -122,7 +123,7 @@ function count(value: number): Buffer {
 
 const CRC_BYTES = 4;
 
-/** Writes all but what the snapshot holds. For one checkpoint after the other. */
+/** Writes the parts of a checkpoint that are not in the snapshot. It is reused for each checkpoint. */
 export class CheckpointWriter {
   readonly #w = new ByteWriter(64 * 1024);
   #time: SavedTime | undefined;
@@ -166,9 +167,9 @@ export class CheckpointWriter {
   }
 
   /**
-   * The whole file, in pieces. Valid until the next `begin`.
+   * The whole file, in pieces, valid until the next `begin`.
    *
-   * @param fileBytes what it is to have at least: zeros fill it up, behind what is read
+   * @param fileBytes least size of the file: zeros behind the checkpoint fill it up
    */
   finish(id: FileId, storeId: string, snapshot: SnapshotWriter, fileBytes = 0): Buffer[] {
     const body = this.#body(snapshot);
@@ -179,7 +180,7 @@ export class CheckpointWriter {
     return [encodeFileHeader(Magic.checkpoint, { ...id, storeId, salt: 0 }), ...body, crc];
   }
 
-  /** How many bytes it has without zeros. */
+  /** The size without the zeros. */
   bytes(snapshot: SnapshotWriter): number {
     const bodyBytes = this.#body(snapshot).reduce((sum, { length }) => sum + length, 0);
     return FILE_HEADER_BYTES + bodyBytes + CRC_BYTES;
@@ -192,7 +193,7 @@ export class CheckpointWriter {
   }
 }
 
-/** @throws StoreError if it is not whole, of another store, or of a newer version */
+/** @throws StoreError if the checkpoint is damaged, of another store, or of a newer version */
 export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string): Checkpoint {
   if (decodeFileHeader(Magic.checkpoint, buffer, path, storeId) === undefined) {
     throw damaged(path, 0, 'the header of the checkpoint is not whole');
@@ -206,7 +207,7 @@ export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string):
   return checkpoint;
 }
 
-/** Something was appended: the checkpoint ends where its CRC is right, and the body comes to its end just there. */
+/** Finds the end of a checkpoint with appended bytes: its CRC is right there, and its body ends just there. */
 function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
   let crc = 0;
   for (let end = FILE_HEADER_BYTES; end + 4 < buffer.length; end++) {
@@ -214,7 +215,7 @@ function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
       const r = new ByteReader(buffer, FILE_HEADER_BYTES, end);
       try {
         const body = decodeBody(r);
-        // One that was written over what was set aside may end in zeros.
+        // A checkpoint that was written over reserved room may end in zeros.
         if (buffer.subarray(r.pos, end).every((byte) => byte === 0))
           return { ...body, foreignBytes: buffer.length - end - 4 };
       } catch (error) {
@@ -241,7 +242,7 @@ function decodeBody(r: ByteReader): Omit<Checkpoint, 'foreignBytes'> {
     const record = readSubscription(r);
     return { record, pending: expandRanges(readRanges(r)) };
   });
-  // Stores made before there were any are still about.
+  // Older checkpoints have no recent guids.
   const recentGuids = r.done ? [] : times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
   const time = r.done ? undefined : readTime(r);
   return { position, ...ids, time, segments, channels, clients, subscriptions, recentGuids };
@@ -258,7 +259,7 @@ function encodeTime({ leadMs, gaps }: SavedTime): Buffer {
   return w.written();
 }
 
-/** @returns undefined if there is none: what fills up the file reads as zeros */
+/** @returns undefined if there is none: then zeros follow, which fill up the file */
 function readTime(r: ByteReader): SavedTime | undefined {
   const time = { leadMs: r.f64(), gaps: times(r.varint(), () => ({ fromMs: r.f64(), toMs: r.f64() })) };
   return time.leadMs === 0 && time.gaps.length === 0 ? undefined : time;

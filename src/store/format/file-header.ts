@@ -2,7 +2,7 @@ import type { FileId } from '../../files/file-names.js';
 import { StoreError } from '../../files/store-error.js';
 import { crc32 } from '../../util/crc.js';
 
-/** One more with every change that an older program would misread. */
+/** The version grows with each change that an older program would misread. */
 export const FORMAT_VERSION = 1;
 
 /*
@@ -29,7 +29,7 @@ export type MagicText = (typeof Magic)[keyof typeof Magic];
 
 export interface FileHeader extends FileId {
   storeId: string;
-  /** Random; what makes a batch header of this file hard to forge. */
+  /** A random number, which makes batch headers of this file hard to forge. */
   salt: number;
 }
 
@@ -46,7 +46,9 @@ export function encodeFileHeader(magic: MagicText, header: FileHeader): Buffer {
 }
 
 /**
- * @returns undefined if it is not a whole header of this kind
+ * Reads a file header.
+ *
+ * @returns undefined if the header is damaged, or of another kind
  * @throws StoreError if the file is of a newer version, or of another store
  */
 export function decodeFileHeader(
@@ -68,7 +70,7 @@ export function decodeFileHeader(
   if (found !== storeId) {
     throw new StoreError(
       'foreign',
-      `${path} belongs to the store ${found}, not to ${storeId}. Move it back to where it came from`,
+      `${path} belongs to the store ${found}, not to ${storeId}. Move it back to its own store`,
     );
   }
   return {
@@ -79,7 +81,7 @@ export function decodeFileHeader(
   };
 }
 
-/** Of a whole header. */
+/** The fields of a header that is not damaged. */
 export function storeIdOf(header: Buffer): string {
   return header.toString('latin1', 24, 24 + STORE_ID_BYTES);
 }

@@ -3,7 +3,7 @@ import type { ClientRecord, SequenceRanges, SubscriptionRecord } from '../types/
 import { type ByteReader, ByteWriter } from './bytes.js';
 
 /*
- * A record, the same bytes in journal and segment:
+ * A record has the same bytes in journals and segments:
  *
  *   0  u32  length of what follows the first 8 bytes
  *   4  u32  CRC-32 of it
@@ -50,13 +50,13 @@ export function writeU32(buffer: Buffer, at: number, value: number): void {
   buffer[at + 3] = value >>> 24;
 }
 
-/** Completes a record whose type and body are in place. */
+/** Completes a record whose type and body are in place: it fills in the length and the CRC. */
 export function sealRecord(buffer: Buffer, start: number, end: number): void {
   writeU32(buffer, start, end - start - CHECKED_FROM);
   writeU32(buffer, start + 4, crc32(buffer, start + CHECKED_FROM, end));
 }
 
-/** @returns where the record ends; -1 if there is no whole record with a right CRC before `limit` */
+/** @returns the end of the record; -1 if there is no complete record with a right CRC before `limit` */
 export function checkRecord(buffer: Buffer, start: number, limit: number): number {
   if (limit - start < RECORD_HEADER_BYTES) return -1;
   const length = readU32(buffer, start);
@@ -65,12 +65,12 @@ export function checkRecord(buffer: Buffer, start: number, limit: number): numbe
   return crc32(buffer, start + CHECKED_FROM, end) === readU32(buffer, start + 4) ? end : -1;
 }
 
-/** Of a record whose header is in place. */
+/** Reads a field of a record whose header is in place. */
 export function recordEnd(buffer: Buffer, start: number): number {
   return start + CHECKED_FROM + readU32(buffer, start);
 }
 
-/** Where the MsgProto of a message record begins. It ends with the record. */
+/** The offset of the MsgProto in a message record. It ends with the record. */
 export function msgProtoStart(buffer: Buffer, start: number): number {
   return start + MESSAGE_HEADER_BYTES + buffer[start + 17]!;
 }
@@ -79,7 +79,7 @@ export function messageChannelId(buffer: Buffer, start: number): number {
   return readU32(buffer, start + 9);
 }
 
-/** Encodes the rare records. The bytes are in `writer` until the next call; `sealRecord` is the caller's, in place. */
+/** Encodes the rare records. The bytes are in `writer` until the next call; the caller completes them by `sealRecord`. */
 export class RecordEncoder {
   readonly writer = new ByteWriter(512);
 
@@ -139,7 +139,7 @@ export class RecordEncoder {
   #begin(type: number): ByteWriter {
     const w = this.writer;
     w.reset();
-    // Length and CRC are filled in by `sealRecord`.
+    // `sealRecord` fills in length and CRC.
     w.u32(0);
     w.u32(0);
     w.u8(type);
@@ -210,7 +210,7 @@ export function readSubscription(r: ByteReader): SubscriptionRecord {
   return record;
 }
 
-/** Ranges as distances: count, then for each the gap to the one before and its length less one. Zigzag, as they may fall back. */
+/** Writes ranges as distances: their count, then for each the gap to the one before, in zigzag since it may be negative, and its length - 1. */
 export function writeRanges(w: ByteWriter, ranges: SequenceRanges): void {
   w.varint(ranges.length / 2);
   let last = 0;

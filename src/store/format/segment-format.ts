@@ -2,7 +2,7 @@ import { crc32 } from '../../util/crc.js';
 import { writeU32 } from './record.js';
 
 /*
- * A segment: file header, then extents, then the directory, then the footer.
+ * A segment is a file header, then extents, then the directory, then the footer.
  *
  * An extent is a run of one channel's records, and behind them a row per message:
  *
@@ -36,7 +36,7 @@ export const DIRECTORY_ENTRY_BYTES = 32;
 export const FOOTER_BYTES = 24;
 export const FOOTER_MAGIC = 'STANCHE\n';
 
-/** An extent is never longer, so that offsets in it fit and it can be rewritten piece by piece. */
+/** Limit of an extent, so that offsets in it fit, and it can be rewritten piece by piece. */
 export const MAX_EXTENT_BYTES = 64 * 1024 * 1024;
 
 export function writeRow(
@@ -112,7 +112,7 @@ export function encodeFooter(extents: number, directoryOffset: number): Buffer {
   return buffer;
 }
 
-/** @returns undefined if it is not whole */
+/** @returns undefined if it is damaged */
 export function decodeFooter(buffer: Buffer): { extents: number; directoryOffset: number } | undefined {
   if (buffer.length !== FOOTER_BYTES || buffer.toString('latin1', 12, 20) !== FOOTER_MAGIC) return undefined;
   if (crc32(buffer, 0, 20) !== buffer.readUInt32LE(20)) return undefined;

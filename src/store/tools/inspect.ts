@@ -22,15 +22,15 @@ export interface ChannelInfo {
   firstSequence: number;
   lastSequence: number;
   messages: number;
-  /** Of their MsgProtos. */
+  /** Bytes of their MsgProtos. */
   bytes: number;
-  /** Runs in segments; what is not in one is in the journal. */
+  /** How many runs are in segments. The other messages are in the journal. */
   extents: number;
-  /** Messages among them that a repair could not save. */
+  /** How many of the messages a repair could not save. */
   lost: { first: number; last: number }[];
 }
 
-/** What is in a store, as a broker would find it that opened it now. */
+/** The content of a store, as a broker would recover it now. */
 export interface StoreInfo {
   identity: StoreIdentity;
   lease: LeaseState | undefined;
@@ -42,9 +42,9 @@ export interface StoreInfo {
   channels: ChannelInfo[];
   clients: number;
   subscriptions: number;
-  /** What recovery would tell: torn tails, a checkpoint passed over. */
+  /** The warnings of a recovery: torn tails, a skipped checkpoint. */
   warnings: string[];
-  /** Why a broker could not open it. */
+  /** Why a broker could not open the store. */
   damage: DamageError | undefined;
 }
 
@@ -55,13 +55,13 @@ export interface InspectOptions {
 }
 
 const MIB = 1024 * 1024;
-/** A broker at work removes files now and then, between a look at the directory and a read. */
+/** Limit of tries: a running broker removes files now and then, between the listing of a folder and a read. */
 const ATTEMPTS = 5;
 
 /**
- * Reads a store without changing it, also while a broker has it.
+ * Reads a store without changing it, also while a broker uses it.
  *
- * @throws StoreError if there is none, or it is of a newer version
+ * @throws StoreError if there is no store, or it is of a newer version
  */
 export async function storeInfo(options: InspectOptions): Promise<StoreInfo> {
   const { fs, dir } = options;
@@ -100,7 +100,7 @@ export async function requireIdentity({ fs, dir }: InspectOptions): Promise<Stor
   );
 }
 
-/** What a broker would recover. Nothing is written. */
+/** Recovers the state as a broker would, and writes nothing. */
 export async function recoverReadOnly(
   { fs, clock, dir }: InspectOptions,
   { storeId }: StoreIdentity,

@@ -11,7 +11,7 @@ import { salvage } from './salvage.js';
 import { salvageIdentity } from './salvage-identity.js';
 import { storeVerify } from './verify.js';
 
-/** The lease of the store that is repaired, as `takeLoneLease` gives it. */
+/** The lease of the store under repair, from `takeLoneLease`. */
 export interface RepairLease {
   readonly epoch: number;
   fence(): Promise<void>;
@@ -20,31 +20,31 @@ export interface RepairLease {
 
 export interface RepairStoreOptions extends InspectOptions {
   random: RandomBytes;
-  /** For where the store does not tell it any more. */
+  /** The cluster id, in case the store has lost it. */
   clusterId: string | undefined;
-  /** Only looks. */
+  /** Whether to report only, and change nothing. */
   isDryRun: boolean;
-  /** Whether the store may be changed. Nothing has been when this is called. */
+  /** Asks whether to change the store. Nothing was changed before this call. */
   ask: (report: RepairReport) => Promise<boolean>;
-  /** Takes the store, as a lone broker would. @throws StoreError `held` */
+  /** Takes the lease of the store, as a lone broker does. @throws StoreError `held` */
   takeLease: () => Promise<RepairLease>;
 }
 
 export interface RepairOutcome {
-  /** `possible`: it was only looked at. */
+  /** `possible` is the result of a dry run. */
   result: 'well' | 'possible' | 'refused' | 'repaired';
   report: RepairReport;
   notes: string[];
-  /** The folder with the former files; undefined if nothing was changed. */
+  /** The folder of the former files; undefined if nothing was changed. */
   keptIn: string | undefined;
 }
 
 const NOTHING: RepairReport = { damages: [], lost: [], doubtful: [], also: [], files: [] };
 
 /**
- * Finds what is damaged in a store, and takes it out: everything that can be read stays, what cannot is told.
+ * Repairs a store: everything that can be read stays, and the rest is removed and reported.
  *
- * @throws StoreError if it cannot be repaired, or somebody has it
+ * @throws StoreError if the store cannot be repaired, or a broker holds it
  */
 export async function repairStore(options: RepairStoreOptions): Promise<RepairOutcome> {
   const { fs, dir, isDryRun, clusterId } = options;
@@ -71,10 +71,10 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
     return { report, found };
   };
   const { report: preview, found: before } = await look();
-  const told = [...new Set([...notes, ...before.notes])];
-  if (isDryRun) return { result: 'possible', report: preview, notes: told, keptIn: undefined };
+  const allNotes = [...new Set([...notes, ...before.notes])];
+  if (isDryRun) return { result: 'possible', report: preview, notes: allNotes, keptIn: undefined };
   if (!(await options.ask(preview)))
-    return { result: 'refused', report: preview, notes: told, keptIn: undefined };
+    return { result: 'refused', report: preview, notes: allNotes, keptIn: undefined };
 
   if (leaseProblem !== undefined) await setLeaseAside(options);
   const lease = await options.takeLease();
@@ -94,7 +94,7 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
     }
     if (identity.formatVersion < STORE_VERSION) {
       const unique = Buffer.from(options.random(6)).toString('hex');
-      await carryOver({ fs, dir, epoch, unique, warn: (message) => told.push(message) });
+      await carryOver({ fs, dir, epoch, unique, warn: (message) => allNotes.push(message) });
     }
     const keptIn = await repair({ ...options, storeId, epoch, fence }, found);
     const after = await storeVerify(options);
@@ -105,13 +105,13 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
         `The store in ${dir} is still damaged: ${path}, byte ${offset}: ${what}. The former files are in ${keptIn}. Look after the disk first, then run the command again`,
       );
     }
-    return { result: 'repaired', report, notes: told, keptIn };
+    return { result: 'repaired', report, notes: allNotes, keptIn };
   } finally {
     await lease.release();
   }
 }
 
-/** A folder of the lease that says nothing keeps brokers from starting; one that is gone is made anew by any of them. */
+/** The problem of the lease's folder. A folder without a lease keeps brokers from starting; a missing folder they make again. */
 async function problemOfLease({ fs, dir }: InspectOptions): Promise<StoreError | undefined> {
   try {
     await new Lease(fs, dir).read();

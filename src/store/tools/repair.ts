@@ -22,28 +22,28 @@ import type { InspectOptions } from './inspect.js';
 import type { Salvage } from './salvage.js';
 import type { LostMessages, Piece, SalvagedChannel, SalvageState } from './salvage-state.js';
 
-/** Former files lie in it, each repair's in a folder of its own. Nothing in it is ever removed. */
+/** The folder for former files, with a folder for each repair. Nothing in it is ever removed. */
 export const DAMAGED_DIRECTORY = 'damaged';
 
 export interface RepairOptions extends InspectOptions {
   random: RandomBytes;
   storeId: string;
-  /** Of this repair: higher than any before. Whoever calls holds the lease. */
+  /** The epoch of this repair, higher than any before. The caller holds its lease. */
   epoch: number;
-  /** Ends when the lease is known to be held still. */
+  /** Resolves when it is known that the lease is still held. */
   fence: () => Promise<void>;
 }
 
-/** What a repair has done, or would do. */
+/** The result of a repair, or of a dry run. */
 export interface RepairReport {
   damages: { path: string; offset: number; what: string }[];
-  /** Messages that are lost. Nobody gets them, and their sequences are given to no others. */
+  /** Lost messages. Their sequences are not used again. */
   lost: LostMessages[];
-  /** Messages that may have been the newest of their channel: how many there were, if any, cannot be known. */
+  /** Messages that may have been the newest of their channel. How many there were, if any, is unknown. */
   doubtful: LostMessages[];
-  /** What else is lost, for people. */
+  /** Other losses, for people. */
   also: string[];
-  /** Files that are taken out of the store, and kept. */
+  /** Files that are set aside, and kept. */
   files: string[];
 }
 
@@ -58,7 +58,7 @@ export function reportOf(salvage: Salvage): RepairReport {
   };
 }
 
-/** Of journals and checkpoints all, if one is damaged: they are few, and belong together. */
+/** The files to set aside. If one journal or checkpoint is damaged, all are: they are few, and belong together. */
 function filesToKeep({ segments, journals, checkpoints, damagedPaths }: Salvage): string[] {
   const state = [...journals, ...checkpoints].map(({ path }) => path);
   return [
@@ -69,9 +69,9 @@ function filesToKeep({ segments, journals, checkpoints, damagedPaths }: Salvage)
 
 /**
  * Writes what was saved: messages of damaged segments and of journals into a new segment, everything else into a checkpoint. Until
- * that is durable the store is as it was; each former file with damage in it is kept in `damaged/`.
+ * the checkpoint is durable, the store stays as it was. Former files with damage are kept in `damaged/`.
  *
- * @returns the folder that the former files are kept in
+ * @returns the folder of the former files
  */
 export async function repair(options: RepairOptions, salvage: Salvage): Promise<string> {
   const { fs, dir, epoch, fence, storeId, random } = options;
@@ -96,7 +96,7 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   const parts = writer.finish(id, storeId, snapshotOf(salvage.state));
   await writeAtomically(fs, `${dir}/${CHECKPOINT_DIRECTORY}`, checkpointName(id), parts);
   await fence();
-  // What the checkpoint makes needless, as after any other.
+  // As after any checkpoint, files that it replaces are removed.
   for (const { path } of [...salvage.journals, ...salvage.checkpoints]) await removeIfThere(fs, path);
   for (const { path, isWhole } of salvage.segments) if (!isWhole) await removeIfThere(fs, path);
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
@@ -104,7 +104,7 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   return kept;
 }
 
-/** Gives the files a second name there: no room is needed for it, and what a crash leaves of a repair misses nothing. */
+/** Gives the files a second name in `damaged/`. That needs no room, and after a crash in a repair no file is missing. */
 export async function keepAside(
   fs: StoreFs,
   dir: string,
@@ -136,7 +136,7 @@ interface Rewritten {
   segments: FileId[];
 }
 
-/** Everything that cannot stay where it is goes into one new segment. */
+/** Writes all messages that cannot stay where they are into one new segment. */
 async function rewrite(options: RepairOptions, salvage: Salvage): Promise<Rewritten> {
   const { fs, dir, epoch, storeId } = options;
   const segments: FileId[] = [];
@@ -223,7 +223,7 @@ async function rewriteExtent(
   }
 }
 
-/** The extents of one channel: those that stay, those that are written anew, and gaps between them. */
+/** The extents of one channel: those that stay, those that are written again, and the gaps between them. */
 class RunWriter {
   readonly extents: CheckpointExtent[] = [];
   extentsFirst = 0;
@@ -232,11 +232,11 @@ class RunWriter {
   readonly #writer: SegmentWriter;
   readonly #channel: SalvagedChannel;
   readonly #indexOf: (id: FileId) => number;
-  /** Behind the extents so far. */
+  /** The sequence behind the extents so far. */
   #next = 0;
-  /** Where the extent that is being written began in the list of the writer; undefined if none is. */
+  /** The index of the current extent in the list of the writer; undefined if none is being written. */
   #begun: number | undefined;
-  /** Behind what has been written of it. */
+  /** The sequence behind the last written message of the current extent. */
   #written = 0;
 
   constructor(writer: SegmentWriter, channel: SalvagedChannel, indexOf: (id: FileId) => number) {
@@ -251,7 +251,7 @@ class RunWriter {
     this.#push(first, last - first + 1, this.#indexOf(segment), offset, recordBytes);
   }
 
-  /** A message of an extent that stays. */
+  /** Notes a message of an extent that stays. */
   count(sequence: number, bytes: number): void {
     if (sequence < this.#channel.firstSequence) return;
     if (sequence < this.firstSequence) this.firstSequence = sequence;
@@ -278,7 +278,7 @@ class RunWriter {
     if (this.#writer.isFull) await this.#writer.drain();
   }
 
-  /** What is behind the last message is a gap too. */
+  /** Ends the channel. Sequences behind the last message are a gap too. */
   finish(): void {
     this.#end();
     if (this.extents.length > 0 && this.#next <= this.#channel.lastSequence)
@@ -308,7 +308,7 @@ class RunWriter {
   }
 }
 
-/** Ids that only lost records knew must not be used again: each term has a range of its own where that cannot be told. */
+/** Ids in lost records must not be used again. Where they are unknown, each term gets a range of its own. */
 function idsOf(state: SalvageState, epoch: number): CheckpointIds {
   const { newestNs, time, nextLogId, nextSession } = state;
   const floor = state.isCheckpointLost ? (epoch % MAX_RANGES) * IDS_PER_RANGE : 0;

@@ -11,18 +11,18 @@ import { type InspectOptions, listFiles, requireIdentity } from './inspect.js';
 
 export interface SalvagedIdentity {
   identity: StoreIdentity;
-  /** The file says otherwise, or nothing that can be read. */
+  /** Whether the identity file is damaged: unreadable, or with another id. */
   isDamaged: boolean;
 }
 
-/** So many characters of a store id may have changed: more of them are another store's. */
+/** Limit of changed characters of a damaged store id: with more, it is another store's. */
 const MAX_CHANGED = 4;
 
 /**
- * Whose store it is: what `stanchion.json` says, unless that cannot be read, or all other files say that it is damaged.
+ * The identity of a store, from `stanchion.json`, unless that cannot be read, or all other files show that it is damaged.
  *
- * @param clusterId for where the file does not tell it any more
- * @throws StoreError if there is no store, its files are another's, or its cluster id is not known
+ * @param clusterId the cluster id, in case the file has lost it
+ * @throws StoreError if there is no store, its files are another's, or its cluster id is unknown
  */
 export async function salvageIdentity(
   options: InspectOptions,
@@ -31,13 +31,13 @@ export async function salvageIdentity(
   const { fs, dir } = options;
   const path = `${dir}/${IDENTITY_FILE}`;
   const storeId = await storeIdOfFiles(options);
-  // Where no other file tells anything, this one is all there is.
+  // Without other files, this file alone counts.
   if (storeId === undefined) return { identity: await requireIdentity(options), isDamaged: false };
   let found: StoreIdentity | undefined;
   try {
     found = await readIdentity(fs, dir);
   } catch (error) {
-    // A newer program's store is not damaged: it is not understood.
+    // The store of a newer program is not damaged, but unknown.
     if (!(error instanceof StoreError) || error.code === 'newer-version') throw error;
   }
   if (found?.storeId === storeId) {
@@ -69,7 +69,7 @@ export async function salvageIdentity(
   };
 }
 
-/** As the headers of the other files have it, most of them. */
+/** The store id that most headers of the other files have. */
 async function storeIdOfFiles({ fs, dir }: InspectOptions): Promise<string | undefined> {
   const votes = new Map<string, number>();
   for (const { path } of (await listFiles(fs, dir)).flat()) {
@@ -86,7 +86,7 @@ async function storeIdOfFiles({ fs, dir }: InspectOptions): Promise<string | und
   return [...votes].sort(([, a], [, b]) => b - a)[0]?.[0];
 }
 
-/** As the store's lease shows it. */
+/** The format version of the store. A store of the former version has its lease in another folder. */
 async function versionOf(fs: StoreFs, dir: string): Promise<number> {
   return (await new FormerLease(fs, dir).isThere()) ? FORMER_VERSION : STORE_VERSION;
 }

@@ -18,31 +18,31 @@ export interface LostStretch {
   offset: number;
   bytes: number;
   what: string;
-  /** That may have been in it, at most. */
+  /** Limit of the messages that may have been in it. */
   maxMessages: number;
   maxRecords: number;
-  /** As they are now, if that may tell what it was. */
+  /** The bytes as they are now, if they may show what the record was. */
   record: Buffer | undefined;
 }
 
-/** Gets what can be read, in order, and what cannot. */
+/** Receives what can be read, in order, and what cannot. */
 export interface SalvageSink {
-  /** A whole record, and the time of its batch if that is known. */
+  /** A complete record, with the time of its batch if that is known. */
   record(buffer: Buffer, start: number, end: number, timestampNs: bigint | undefined): void;
   lost(stretch: LostStretch): void;
-  /** Damage that cost nothing. */
+  /** Damage that lost nothing. */
   mended(path: string, offset: number, what: string): void;
 }
 
-/** A message of no bytes in a channel of one character, without guid, has more than that. */
+/** Least size of a message record: one without data and guid, in a channel of one character, is larger. */
 const MIN_MESSAGE_BYTES = MESSAGE_HEADER_BYTES + 14;
-/** No record of another kind has less. */
+/** Least size of any other record. */
 const MIN_RECORD_BYTES = 10;
 
 /**
- * A journal whose header may be damaged: only its salt is needed, and any batch header tells that.
+ * Opens a journal whose header may be damaged. Only its salt is needed, which follows from any batch header.
  *
- * @returns undefined if nothing was ever written, or nothing can be made of it
+ * @returns undefined if nothing was ever written, or the salt cannot be found
  */
 export function openDamagedJournal(
   path: string,
@@ -72,19 +72,19 @@ export function openDamagedJournal(
 }
 
 export interface JournalSalvage {
-  /** Behind what counts. */
+  /** The end of the part that counts. */
   end: number;
-  /** Bytes of a last batch that a crash may have torn: as in recovery they do not count. */
+  /** Size of a last batch that a crash may have torn. As in recovery, it does not count. */
   tornBytes: number;
   isEmpty: boolean;
 }
 
 /**
- * Reads a journal past whatever is damaged in it. What follows a damaged batch was written after that one had become durable, so all
- * of it counted, and every whole record of it is kept.
+ * Reads a journal past all damage. A batch behind a damaged one was written only after the damaged one had become durable. So all of the
+ * damaged batch counted, and every complete record of it is kept.
  *
- * @param acceptedEnd where a later term has said that the file ends; undefined if none has
- * @param isFollowed the lease went on in another file, so that there was no torn batch at the end of this one
+ * @param acceptedEnd the end of the file that a later term has accepted; undefined if none has
+ * @param isFollowed whether the term went on in another file, so that this one has no torn batch at its end
  */
 export function salvageJournal(
   { path, buffer, salt }: JournalContent,
@@ -119,7 +119,7 @@ export function salvageJournal(
     if (isTail) {
       end = usedEnd(buffer, pos);
       if (!isFollowed || end === pos) return { end: pos, tornBytes: end - pos, isEmpty: pos === begin };
-      // A record may end in zeros; whichever it is, its own length tells.
+      // A record may end in zeros; its own length shows where it ends.
       end = Math.min(buffer.length, end + MESSAGE_HEADER_BYTES);
     }
     end = Math.min(end, limit);
@@ -140,7 +140,7 @@ export function salvageJournal(
   return { end: acceptedEnd ?? pos, tornBytes: 0, isEmpty: pos === begin };
 }
 
-/** All whole records of a stretch; where one is not, its length may still tell where the next one begins. */
+/** Reads all complete records of a stretch. The length of a damaged record may still show where the next one begins. */
 function salvageRecords(
   path: string,
   buffer: Buffer,
@@ -164,11 +164,11 @@ function salvageRecords(
       supposed > pos + 8 && (supposed === end || (supposed < end && checkRecord(buffer, supposed, end) > 0));
     const next = isSupposedRight ? supposed : nextChain(buffer, pos + 1, end);
     const isOne = isSupposedRight;
-    // Without a time it is a stretch that begins with a batch, whatever its header looks like.
+    // Without a time, the stretch begins with a batch whose header is damaged.
     const isHeaderDue = timestampNs === undefined && pos === start;
     const isHeader = (isHeaderDue || isBatchMagicAt(buffer, pos)) && next - pos === BATCH_HEADER_BYTES;
     if (isSumRight(buffer, pos, next)) {
-      // It is all there but for its length.
+      // The record is complete except for its length.
       writeU32(buffer, pos, next - pos - 8);
       sink.mended(path, pos, 'the length of a record is wrong; the record is whole');
       sink.record(buffer, pos, next, timestampNs);
@@ -188,7 +188,7 @@ function salvageRecords(
   }
 }
 
-/** Where whole records begin that lead, one behind the other, to the very end. What a publisher made up, inside a message, does not. */
+/** The offset from which complete records follow each other to the very end. Records that a publisher has made up inside a message do not. */
 function nextChain(buffer: Buffer, from: number, end: number): number {
   for (let start = from; start < end; start++) {
     if (!isRecordType(buffer[start + 8])) continue;
@@ -199,7 +199,7 @@ function nextChain(buffer: Buffer, from: number, end: number): number {
   return end;
 }
 
-/** Whether the CRC that stands at `start` is that of everything up to `end`. */
+/** Whether the CRC at `start` is that of all bytes up to `end`. */
 function isSumRight(buffer: Buffer, start: number, end: number): boolean {
   return end - start > 9 && crc32(buffer, start + 8, end) === readU32(buffer, start + 4);
 }
@@ -225,7 +225,7 @@ function isAllZero(buffer: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-/** Behind the last byte that is not 0. */
+/** The offset behind the last byte that is not 0. */
 export function usedEnd(buffer: Buffer, from: number): number {
   let end = buffer.length;
   while (end > from && buffer[end - 1] === 0) end--;

@@ -13,24 +13,23 @@ import { type Piece, type SalvageState, subjectOf } from './salvage-state.js';
 
 type ExtentPiece = Extract<Piece, { kind: 'extent' }>;
 
-/** A segment file, as it was found. */
+/** A segment file in the store. */
 export interface SalvagedSegment {
   id: FileId;
   path: string;
-  /** It is there, and everything in it is as it should be. */
+  /** Whether the file exists and is not damaged. */
   isWhole: boolean;
   isThere: boolean;
 }
 
 interface SegmentSalvage {
   segments: readonly SalvagedSegment[];
-  /** Reads every message that the state refers to, and tells it what is lost. To be called when the state is complete. */
+  /** Reads every message that the state refers to, and notes in it what is lost. Call it when the state is complete. */
   check(): Promise<void>;
 }
 
 /**
- * The segments of a store. Without a checkpoint they also tell which channels there are, and what is in them: that goes into the state
- * at once.
+ * Finds the segments of a store. Without a checkpoint the channels and their messages are read from the segments, into the state.
  */
 export async function salvageSegments(
   fs: StoreFs,
@@ -105,7 +104,7 @@ async function checkSegment(
 ): Promise<void> {
   const directory = await readSegmentDirectory(file, bytes);
   if (!(await isHeaderWhole(file, path, storeId)) || directory === undefined) {
-    // One that nobody refers to was being written when a crash came.
+    // A segment without references was being written at a crash.
     if (pieces.length === 0) return;
     state.mended(path, directory === undefined ? bytes : 0, 'its header or footer is not whole');
   } else if (directory.damagedAt !== undefined) {
@@ -135,7 +134,7 @@ async function checkSegment(
     }
     for (const { offset, what } of badRows) state.mended(path, offset, what);
   }
-  // Nobody is to get these any more, but a file with damage in it is not left where it is.
+  // These messages are no longer needed, but a damaged file does not stay in the store.
   for (const entry of directory?.entries ?? []) {
     if (isLive(entry)) continue;
     const { damages, badRows } = await scanExtent(file, entry);
@@ -174,7 +173,7 @@ function lose(
   state.lose({ channel: channel.name, first: from, last, path, offset, bytes, what });
 }
 
-/** Channels with what segments hold of them. Two segments may have the same messages: one of them was merged from the other. */
+/** The messages of each channel in segments. Two segments may have the same messages, if one was merged from the other. */
 async function channelsFrom(
   fs: StoreFs,
   files: readonly FileInfo[],
@@ -187,7 +186,7 @@ async function channelsFrom(
     try {
       const directory = await readSegmentDirectory(file, bytes);
       const isWhole = directory !== undefined && directory.damagedAt === undefined;
-      // What an earlier term did not finish counted for nobody.
+      // An unfinished segment of an earlier term never counted.
       if (directory === undefined && !(await isHeaderWhole(file, path, storeId))) continue;
       const entries = isWhole ? directory.entries : await walkExtents(file, bytes);
       if (!isWhole) {
@@ -214,7 +213,7 @@ async function channelsFrom(
           ...{ kind: 'extent', first, last, segment: { epoch, number }, offset },
           recordBytes: entry.bytes,
         };
-        // The newer one was merged from it; what it does not have was dropped by a limit.
+        // The newer segment was merged from this one; the messages that it lacks were removed by a limit.
         if (channel.pieces.some((newer) => newer.last >= first && newer.first <= last)) continue;
         channel.pieces.push(piece);
       }
@@ -237,7 +236,7 @@ async function channelsFrom(
   }
 }
 
-/** The first message that can be read tells the channel's name. */
+/** The name of the channel, from the first readable message. */
 async function nameIn(file: StoreFile, entry: DirectoryEntry): Promise<string | undefined> {
   let name: string | undefined;
   await scanExtent(file, entry, (buffer, start, end) => {
@@ -246,7 +245,7 @@ async function nameIn(file: StoreFile, entry: DirectoryEntry): Promise<string | 
   return name;
 }
 
-/** The extents of a segment whose directory is damaged: records of one channel, one behind the other, then a row for each. */
+/** Finds the extents of a segment whose directory is damaged: records of one channel, one behind the other, then a row for each. */
 async function walkExtents(file: StoreFile, fileBytes: number): Promise<DirectoryEntry[]> {
   const buffer = await readWhatCanBeRead(file, 0, fileBytes);
   const entries: DirectoryEntry[] = [];

@@ -26,11 +26,11 @@ export interface JournalMessage {
   start: number;
   end: number;
   timestampMs: number;
-  /** Of the term that wrote it. */
+  /** The epoch of the term that wrote it. */
   epoch: number;
 }
 
-/** Consecutive messages of a channel: in a segment, or from journals, or lost. */
+/** Consecutive messages of a channel: in a segment, from journals, or lost. */
 export type Piece =
   | { kind: 'extent'; first: number; last: number; segment: FileId; offset: number; recordBytes: number }
   | { kind: 'messages'; first: number; last: number; messages: JournalMessage[] }
@@ -42,9 +42,9 @@ export interface SalvagedChannel {
   firstSequence: number;
   lastSequence: number;
   lastActivityMs: number;
-  /** In order, without gaps but for those that are pieces. */
+  /** The pieces in order. A gap is a piece too. */
   pieces: Piece[];
-  /** Where messages behind `lastSequence` may have been lost, and how many at most. */
+  /** Messages that may have been lost behind `lastSequence`, and how many at most. */
   doubt: { stretch: LostStretch; messages: number } | undefined;
 }
 
@@ -55,18 +55,18 @@ export interface LostMessages {
   last: number;
   path: string;
   offset: number;
-  /** Of the damaged stretch. */
+  /** The damaged stretch. */
   bytes: number;
   what: string;
 }
 
-/** Messages that may have been the newest of their channel, and lost: nobody can tell how many. Their sequences are not given again. */
+/** Messages that may have been the newest of their channel, and lost. Their number is unknown; their sequences are not used again. */
 export interface DoubtfulMessages extends LostMessages {}
 
-/** Of the journals: as many as a checkpoint has. */
+/** Limit of recent guids from journals, as in a checkpoint. */
 const MAX_GUIDS = 65_536;
 
-/** What can be saved of a store. */
+/** The state of a store, as far as it can be saved. */
 export class SalvageState extends ClientState implements SalvageSink {
   readonly channels = new Map<number, SalvagedChannel>();
   readonly guidRuns: GuidRun[] = [];
@@ -75,12 +75,12 @@ export class SalvageState extends ClientState implements SalvageSink {
   time: SavedTime | undefined;
   readonly lostMessages: LostMessages[] = [];
   readonly doubtful: DoubtfulMessages[] = [];
-  /** Damage, wherever it is: that which cost nothing too. */
+  /** All damage, also that which lost nothing. */
   readonly damages: { path: string; offset: number; what: string }[] = [];
-  /** What else was lost, for people. */
+  /** Other losses, for people. */
   readonly also: string[] = [];
   isCheckpointLost = false;
-  /** Of the journal that is being read. */
+  /** The epoch of the current journal. */
   epoch = 0;
   readonly #deleted = new Set<number>();
   #isStateLost = false;
@@ -136,14 +136,14 @@ export class SalvageState extends ClientState implements SalvageSink {
     }
     this.#isStateLost = true;
     const type = stretch.record?.[RECORD_HEADER_BYTES - 1] ?? 0;
-    // What it was else is as good as known: nothing in it looks like a message, and its type says that it was none.
+    // It was almost certainly no message: nothing in it looks like one, and its type is another.
     if (type > RecordType.message && type <= RecordType.term) return;
     for (const channel of this.channels.values()) {
       channel.doubt = { stretch, messages: (channel.doubt?.messages ?? 0) + maxMessages };
     }
   }
 
-  /** All journals are read. */
+  /** Ends the reading of journals. */
   finish(): void {
     let room = MAX_GUIDS;
     const runs: GuidRun[] = [];
@@ -169,7 +169,7 @@ export class SalvageState extends ClientState implements SalvageSink {
       } else known.set(record.channelId, Math.max(known.get(record.channelId) ?? 0, record.lastSent));
     }
     for (const channel of this.channels.values()) {
-      // What was delivered was there.
+      // A delivered message was in the channel.
       const delivered = known.get(channel.id) ?? 0;
       if (delivered > channel.lastSequence) this.#addGap(channel, channel.lastSequence + 1, delivered);
       if (channel.doubt === undefined) continue;
@@ -183,8 +183,8 @@ export class SalvageState extends ClientState implements SalvageSink {
   }
 
   /**
-   * Which message a damaged record was: two of what it says of it (channel id, sequence, channel name) agree, with each other and with what
-   * comes next.
+   * Identifies the message of a damaged record: two of channel id, sequence and channel name must agree with each other and with the
+   * next expected message.
    */
   #channelOf(record: Buffer | undefined): { channel: SalvagedChannel; sequence: number } | undefined {
     if (record === undefined || record.length <= MESSAGE_HEADER_BYTES) return undefined;
@@ -197,7 +197,7 @@ export class SalvageState extends ClientState implements SalvageSink {
     const bySubject = [...this.channels.values()].find(({ name }) => name === subject);
     if (byId !== undefined && byId === bySubject) {
       if (isNext(byId)) return { channel: byId, sequence: said };
-      // Its sequence is what is damaged.
+      // The damage is in the sequence.
       return byId.doubt === undefined ? { channel: byId, sequence: byId.lastSequence + 1 } : undefined;
     }
     const next = [byId, bySubject].filter((channel) => channel !== undefined && isNext(channel));
@@ -214,10 +214,10 @@ export class SalvageState extends ClientState implements SalvageSink {
     if (timestampNs !== undefined && timestampNs > this.newestNs) this.newestNs = timestampNs;
     const session = readU32(buffer, start + 13);
     this.sawSession(session);
-    // Of a term that was replaced: what its successor wrote counts. Anything else is known already.
+    // The message is from a replaced term, whose successor's message counts, or it is known already.
     if (sequence <= channel.lastSequence && !this.#withdraw(channel, sequence)) return;
     if (sequence > channel.lastSequence + 1) this.#addGap(channel, channel.lastSequence + 1, sequence - 1);
-    // Where the header of its batch is lost, the one before was not much earlier.
+    // If the header of its batch is lost, the time of the batch before is close enough.
     const timestampMs = Number((timestampNs ?? (this.newestNs || stampNs)) / 1_000_000n);
     const message = { buffer, start, end, timestampMs, epoch: this.epoch };
     this.#addGuid(message, protoStart, session);
@@ -231,7 +231,7 @@ export class SalvageState extends ClientState implements SalvageSink {
     channel.doubt = undefined;
   }
 
-  /** As a checkpoint has them: a run for each time. */
+  /** Adds the guid of a message to the recent guids, which have a run for each time, as in a checkpoint. */
   #addGuid({ buffer, start, timestampMs }: JournalMessage, guidEnd: number, session: number): void {
     const guidStart = start + MESSAGE_HEADER_BYTES;
     if (guidStart === guidEnd) return;
@@ -245,7 +245,7 @@ export class SalvageState extends ClientState implements SalvageSink {
     else this.#guids.push({ ms: timestampMs, entries: [entry] });
   }
 
-  /** The record of its creation is lost; its name is in the message. */
+  /** Makes a channel whose record of creation is lost, with the name in the message. */
   #unknownChannel(
     id: number,
     buffer: Buffer,
@@ -261,7 +261,7 @@ export class SalvageState extends ClientState implements SalvageSink {
   addChannel(id: number, name: string, firstSequence: number, createdMs: number): SalvagedChannel {
     for (const other of this.channels.values()) {
       if (other.name !== name || other.id === id) continue;
-      // The record of its deletion is lost.
+      // The record of the channel's deletion is lost.
       this.channels.delete(other.id);
       this.#deleted.add(other.id);
     }
@@ -274,7 +274,7 @@ export class SalvageState extends ClientState implements SalvageSink {
     return channel;
   }
 
-  /** @returns whether the channel ends before `sequence` now */
+  /** Withdraws messages of replaced terms, from `sequence` on. @returns whether the channel now ends before `sequence` */
   #withdraw(channel: SalvagedChannel, sequence: number): boolean {
     while (channel.lastSequence >= sequence) {
       const newest = channel.pieces.at(-1);
@@ -296,7 +296,7 @@ export class SalvageState extends ClientState implements SalvageSink {
     this.lose(lostOf(channel, first, last, this.#newest));
   }
 
-  /** A message of a segment, where no checkpoint tells of it. */
+  /** Adds a message of a segment that is in no checkpoint. */
   seen(channelId: number, timestampMs: number, stampNs: bigint, session: number): void {
     const channel = this.channels.get(channelId);
     const timestampNs = BigInt(timestampMs) * 1_000_000n;

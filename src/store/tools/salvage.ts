@@ -13,22 +13,22 @@ import { lostStretch, openDamagedJournal, salvageJournal, usedEnd } from './salv
 import { type SalvagedSegment, salvageSegments } from './salvage-segments.js';
 import { SalvageState } from './salvage-state.js';
 
-/** What can be saved of a store, and what cannot. */
+/** What can be saved of a store, and what is lost. */
 export interface Salvage {
   state: SalvageState;
   journals: readonly FileInfo[];
   checkpoints: readonly FileInfo[];
   segments: readonly SalvagedSegment[];
-  /** What was read of journals, oldest first. */
+  /** The journals that were read, oldest first. */
   accepted: AcceptedJournal[];
-  /** Files with damage in them, or with a batch that a crash may have torn. */
+  /** Files with damage, or with a batch that a crash may have torn. */
   damagedPaths: Set<string>;
   notes: string[];
 }
 
 interface DamagedJournal extends FileInfo {
   content: (JournalContent & { isHeaderWhole: boolean }) | undefined;
-  /** Behind which there are only zeros. */
+  /** The offset behind which there are only zeros. */
   usedBytes: number;
 }
 
@@ -38,12 +38,12 @@ interface PlannedJournal extends FileId {
   isFollowed: boolean;
 }
 
-/** Its header, and some twenty journals that were accepted. */
+/** Limit of a first record: its header, and some twenty accepted journals. */
 const MAX_FIRST_BATCH_BYTES = 256;
-/** A journal that is gone may have been as large as they are made. */
+/** Assumed size of a missing journal: the size with which journals are made. */
 const JOURNAL_BYTES = 8 * 1024 * 1024;
 
-/** Reads a store past all damage. Changes nothing; nobody may write to it meanwhile. */
+/** Reads a store past all damage, and changes nothing. No broker may write to the store meanwhile. */
 export async function salvage({ fs, dir }: InspectOptions, storeId: string): Promise<Salvage> {
   const [journals, segments, checkpoints] = await listFiles(fs, dir);
   const state = new SalvageState();
@@ -55,7 +55,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
   const found = await salvageSegments(fs, dir, segments, storeId, checkpoint, state);
   if (checkpoint !== undefined) state.load(checkpoint);
   else if (checkpoints.length > 0 || isCheckpointMissing(journals, segments))
-    tellLostCheckpoint(dir, state, checkpoints);
+    noteLostCheckpoint(dir, state, checkpoints);
   const accepted: AcceptedJournal[] = [];
   const position = checkpoint?.position;
   const plan = planDamagedJournals(journals, contents, checkpoint, state);
@@ -65,7 +65,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
     const path = `${dir}/journal/${journalName(planned)}`;
     const { content, bytes } = contents.get(journalName(planned)) ?? { content: undefined, bytes: 0 };
     if (content === undefined || content.buffer.length < planned.from) {
-      // Empty may be only what nobody counts on.
+      // Only a journal that never counted may be empty.
       if (planned.acceptedEnd === undefined && !planned.isFollowed && !isBase) continue;
       const end = planned.acceptedEnd ?? Math.max(bytes, JOURNAL_BYTES);
       if (planned.acceptedEnd !== undefined)
@@ -85,7 +85,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
       notes.push(`${path}: a batch of ${tornBytes} bytes at byte ${end} was torn by a crash and is not read`);
     }
   }
-  // A term that a crash kept from serving has left its first record at most.
+  // A term that crashed before it served has left at most its first record.
   const served = plan.at(-1)?.epoch ?? position?.epoch ?? 0;
   for (const { epoch, path, usedBytes } of contents.values()) {
     if (epoch <= served || usedBytes <= FILE_HEADER_BYTES + MAX_FIRST_BATCH_BYTES) continue;
@@ -94,7 +94,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
   }
   state.finish();
   await found.check();
-  // What cannot be told from damage is not thrown away either.
+  // A file that may be damaged is kept too.
   const damagedPaths = new Set([...state.damages.map(({ path }) => path), ...torn]);
   return { state, journals, checkpoints, segments: found.segments, accepted, damagedPaths, notes };
 }
@@ -105,7 +105,7 @@ async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Pro
   return { ...journal, content, usedBytes: usedEnd(buffer, 0) };
 }
 
-/** The newest that is whole; an older one only if the journals that follow it are there. */
+/** The newest checkpoint that is not damaged; an older one only if the journals behind it exist. */
 async function readCheckpoint(
   fs: StoreFs,
   checkpoints: readonly FileInfo[],
@@ -128,13 +128,13 @@ async function readCheckpoint(
   return found;
 }
 
-/** Journals are removed only when a checkpoint stands for them. */
+/** Whether there was a checkpoint: journals are removed only after a checkpoint has replaced them. */
 function isCheckpointMissing(journals: readonly FileInfo[], segments: readonly FileInfo[]): boolean {
   const [oldest] = journals;
   return segments.some(({ epoch }) => oldest === undefined || epoch < oldest.epoch);
 }
 
-function tellLostCheckpoint(dir: string, state: SalvageState, checkpoints: readonly FileInfo[]): void {
+function noteLostCheckpoint(dir: string, state: SalvageState, checkpoints: readonly FileInfo[]): void {
   state.isCheckpointLost = true;
   if (checkpoints.length === 0) state.mended(`${dir}/checkpoints`, 0, 'there is no checkpoint any more');
   state.also.push(
@@ -144,8 +144,8 @@ function tellLostCheckpoint(dir: string, state: SalvageState, checkpoints: reado
 }
 
 /**
- * Which journals lead to the newest state, as recovery would plan it, with what there is. The newest term that has left a batch decides
- * what counts of older ones; if its record of that is damaged, all of theirs counts that does not contradict it.
+ * Plans which journals lead to the newest state, as recovery does, with the files that exist. The newest term with a batch decides how
+ * much of the older journals counts. If its record of that is damaged, everything in them counts that does not contradict it.
  */
 function planDamagedJournals(
   journals: readonly FileInfo[],
@@ -165,7 +165,7 @@ function planDamagedJournals(
   const ownOf = (epoch: number, firstNumber: number): PlannedJournal[] => {
     const last = journals.filter((id) => id.epoch === epoch && batchesOf(id)).at(-1)?.number ?? firstNumber;
     const own: PlannedJournal[] = [];
-    // A later term makes its journal when it has read all of this one: then what looks torn need not be.
+    // A later term makes its journal only after it has read all of this one: then a seemingly torn batch need not be torn.
     const isOpenedLater = journals.some((id) => id.epoch > epoch);
     for (let number = firstNumber; number <= last; number++) {
       own.push(planned({ epoch, number }, undefined, number < last || isOpenedLater));
@@ -197,7 +197,7 @@ function planDamagedJournals(
     }
     const all = [...older, ...ownOf(epoch, 1)];
     if (position !== undefined) return all;
-    // The checkpoint that is lost stood for those that are gone.
+    // The lost checkpoint had replaced the missing journals.
     const first = all.findIndex((id) => batchesOf(id));
     return first < 0 ? [] : all.slice(first);
   }
@@ -208,7 +208,7 @@ function hasBatch(content: JournalContent | undefined): boolean {
   return content !== undefined && findBatchHeader(content.buffer, FILE_HEADER_BYTES, content.salt) >= 0;
 }
 
-/** What the first batch of a term says. @returns undefined if it is damaged; 'torn' if nothing else was ever written */
+/** Reads the first batch of a term. @returns undefined if it is damaged; 'torn' if nothing else was ever written */
 function acceptedBy(content: JournalContent | undefined): AcceptedJournal[] | 'torn' | undefined {
   if (content === undefined) return undefined;
   const { buffer, salt } = content;
@@ -216,6 +216,6 @@ function acceptedBy(content: JournalContent | undefined): AcceptedJournal[] | 't
   const end = checkRecord(buffer, start, buffer.length);
   const isHeaderWhole = readBatchHeader(buffer, FILE_HEADER_BYTES, salt) !== undefined;
   if ((end < 0 || !isHeaderWhole) && findBatchHeader(buffer, FILE_HEADER_BYTES + 1, salt) < 0) return 'torn';
-  // Its own CRC is right, whatever the header of the batch.
+  // The record's own CRC is right, even if the header of the batch is damaged.
   return end < 0 ? undefined : readTermRecord(buffer, start, end);
 }

@@ -17,17 +17,17 @@ type PathAndBytes = { path: string; bytes: number };
 export interface StoreVerification {
   files: number;
   bytes: number;
-  /** Messages in segments whose CRC was checked. */
+  /** How many messages in segments were checked. */
   messages: number;
-  /** Empty if all is well. A path that is empty: of no single file. */
+  /** All damage. The path is empty if the damage is not in a single file. */
   damages: { path: string; offset: number; what: string }[];
-  /** What is no damage: torn tails, files that a crash left half written. */
+  /** Findings that are no damage: torn tails, files that were half written at a crash. */
   notes: string[];
 }
 
 /**
- * Checks every CRC of every file, and that what the newest state refers to is there. Changes nothing; a broker may have
- * the store meanwhile: what it removes during the check is left out.
+ * Checks every CRC of every file, and that everything in the newest state exists. It changes nothing. A broker may use the store
+ * meanwhile; files that it removes during the check are left out.
  *
  * @throws StoreError if there is no store, or it is of a newer version
  */
@@ -51,7 +51,7 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
       return undefined;
     },
   );
-  // A term that is gone altogether is made anew; one without its file keeps brokers from starting.
+  // Brokers make a missing folder of the lease again, but a folder without a lease keeps them from starting.
   await new Lease(fs, dir).read().catch((error: unknown) => {
     if (error instanceof StoreError && error.code === 'newer-version') throw error;
     if (!isGone(error)) note(result, error);
@@ -83,7 +83,7 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
   if (recovery === undefined) return result;
   const missing = await crossCheck(fs, recovery, directories, result);
   if (missing.size === 0) return result;
-  // A broker at work may have merged them away since the state was read.
+  // A running broker may have merged the segments away since the state was read.
   const { state } = await recoverReadOnly(options, await requireIdentity(options), []);
   for (const { path } of state.segments) {
     if (missing.has(path)) note(result, damaged(path, 0, 'the file is missing'));
@@ -107,7 +107,7 @@ function note(result: StoreVerification, error: unknown): void {
   result.damages.push({ path, offset, what });
 }
 
-/** Its messages are checked even if what it says of itself is damaged: the newest state knows where they are. */
+/** Checks a segment. Its messages are checked even if its directory is damaged: the newest state knows where they are. */
 async function checkSegment(
   file: StoreFile,
   { path, bytes }: PathAndBytes,
@@ -154,7 +154,7 @@ async function checkSegment(
   return entries;
 }
 
-/** The extents of a segment that the newest state refers to. */
+/** The extents of a segment in the newest state. */
 function entriesOf(path: string, state: StoreState | undefined): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   for (const log of state?.logs.values() ?? []) {
@@ -167,7 +167,7 @@ function entriesOf(path: string, state: StoreState | undefined): DirectoryEntry[
   return entries;
 }
 
-/** What the channels refer to is in the segments, and leaves no gap. @returns segments that are not there */
+/** Checks that the messages of all channels are in segments, without gaps. @returns the missing segments */
 async function crossCheck(
   fs: StoreFs,
   { state }: Recovery,

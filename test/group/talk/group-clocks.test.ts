@@ -105,7 +105,7 @@ describe('what a member knows of the clocks of its group', () => {
 
   it("carries the store's own time on, from the active if it was heard, and passes it to a member that has just come", () => {
     assert.equal(clocks.continued(), undefined);
-    assert.deepEqual(clocks.told(), { wallMs: START_MS, storeMs: undefined, storeLeadMs: undefined });
+    assert.deepEqual(clocks.times(), { wallMs: START_MS, storeMs: undefined, storeLeadMs: undefined });
     clocks.heard(heartbeat('b', { storeMs: START_MS - 5_000, storeLeadMs: 0 }));
     assert.equal(clocks.continued()?.ns, BigInt(START_MS - 5_000) * 1_000_000n);
     clocks.heard(heartbeat('a', { role: 'active', storeMs: START_MS + 7_000, storeLeadMs: 7_000 }));
@@ -113,7 +113,7 @@ describe('what a member knows of the clocks of its group', () => {
     clocks.heard(heartbeat('b', { storeMs: 1, storeLeadMs: 0 }));
     assert.deepEqual(clocks.continued(), { ns: BigInt(START_MS + 8_000) * 1_000_000n, leadMs: 7_000 });
     clocks.look();
-    assert.deepEqual(clocks.told(), {
+    assert.deepEqual(clocks.times(), {
       wallMs: START_MS + 1_000,
       storeMs: START_MS + 8_000,
       storeLeadMs: 7_000,
