@@ -1,3 +1,4 @@
+import { assert } from '../util/assert.js';
 import { GUID_HEADER_BYTES, GuidGeneration, type GuidRun, hashOf, viewOf } from './guid-generation.js';
 import { NewestGuid } from './newest-guid.js';
 
@@ -33,6 +34,8 @@ export class RecentGuids {
   #lastNewest: NewestGuid | undefined;
   /** The hash of the guid of the last `has`; undefined if the guid was new without a search. */
   #hash: number | undefined;
+  /** `has` has found a guid to be new, and it has not been added since. */
+  #isDenied = false;
   /** The last buffer. Its view is kept, since reading words through a view takes a third of the time of reading bytes. */
   #source = EMPTY;
   #view = viewOf(EMPTY);
@@ -67,11 +70,15 @@ export class RecentGuids {
       this.#lastNewest = this.#newest.get(session);
     }
     this.#hash = undefined;
+    this.#isDenied = true;
     if (this.#lastNewest?.isBefore(view, start, end)) return false;
     const hash = hashOf(this.#seed, session, view, start, end);
     this.#hash = hash;
-    if (this.#present.has(hash, session, channelId, view, start, end)) return true;
-    return this.#before?.has(hash, session, channelId, view, start, end) ?? false;
+    const isKnown =
+      this.#present.has(hash, session, channelId, view, start, end) ||
+      this.#before?.has(hash, session, channelId, view, start, end) === true;
+    this.#isDenied = !isKnown;
+    return isKnown;
   }
 
   /**
@@ -80,6 +87,11 @@ export class RecentGuids {
    * @param ms timestamp of its message, in milliseconds since 1970; it never goes back
    */
   add(session: number, channelId: number, start: number, end: number, ms: number): void {
+    assert(
+      this.#isDenied && session === this.#lastSession,
+      'a guid is remembered once, when it was found to be new',
+    );
+    this.#isDenied = false;
     const size = end - start;
     if (size > MAX_GUID_BYTES) return;
     const view = this.#view;

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { NO_CHANNEL } from '../../src/dedup/guid-generation.js';
 import { GUID_MEMORY_MS, MAX_CHECKPOINT_GUIDS, RecentGuids } from '../../src/dedup/recent-guids.js';
+import { BrokenInvariant } from '../../src/util/assert.js';
 
 const START_MS = 1_700_000_000_000;
 
@@ -30,6 +31,18 @@ describe('recent guids', () => {
     assert.equal(has(guids, 2, 'a', 7), false);
     assert.equal(has(guids, 1, 'aa'), false);
     assert.equal(has(guids, 1, ''), false);
+  });
+
+  it('a guid is added only after it was found to be new, and once', () => {
+    const guids = new RecentGuids(1);
+    assert.throws(() => guids.add(1, 1, 0, 1, START_MS), BrokenInvariant);
+    assert.equal(has(guids, 1, 'a'), false);
+    assert.throws(() => guids.add(2, 1, 0, 1, START_MS), BrokenInvariant);
+    guids.add(1, 1, 0, 1, START_MS);
+    assert.throws(() => guids.add(1, 1, 0, 1, START_MS), BrokenInvariant);
+    assert.equal(has(guids, 1, 'a'), true);
+    assert.throws(() => guids.add(1, 1, 0, 1, START_MS), BrokenInvariant);
+    assert.equal(guids.size, 1);
   });
 
   it('a guid of more than 255 bytes is not kept', () => {

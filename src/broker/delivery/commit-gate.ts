@@ -2,6 +2,7 @@ import type { Clock } from '../../clock/clock.js';
 import type { OutBuffer } from '../../link/writer.js';
 import type { Histogram } from '../../measures/histogram.js';
 import type { BatchId } from '../../store/types/store.js';
+import { assert } from '../../util/assert.js';
 import type { BrokerLink } from '../state/broker-link.js';
 import type { Channel } from '../state/channel.js';
 
@@ -40,6 +41,10 @@ export class CommitGate {
   hold(batch: BatchId): HeldBatch {
     const newest = this.#newest;
     if (newest !== undefined && newest.batch === batch) return newest;
+    assert(
+      newest === undefined || newest.batch < batch,
+      'what waits for a batch waits behind all older ones',
+    );
     const held = this.#free.pop() ?? new HeldBatch();
     held.batch = batch;
     held.begunMs = this.#clock.monotonicMs();
@@ -65,13 +70,10 @@ export class CommitGate {
    * publishes what it subscribes to has each message when the ack comes, and some ask no further then: the Go server's order.
    */
   release(batch: BatchId, output: GateOutput): void {
-    while (this.#held.length > 0 && this.#held[0]!.batch <= batch) {
-      const held = this.#held.shift()!;
-      const { channels, lastSequences, answers, messages, actions } = held;
-      for (let i = 0; i < channels.length; i++) {
-        channels[i]!.visible = lastSequences[i]!;
-        output.deliver(channels[i]!);
-      }
+    for (let held = this.#held[0]; held !== undefined && held.batch <= batch; held = this.#held[0]) {
+      this.#held.shift();
+      const { answers, messages, actions } = held;
+      held.show(output);
       if (answers !== undefined) {
         output.answer(answers, actions.length > 0);
         if (messages > 0) {
@@ -122,6 +124,22 @@ export class HeldBatch {
     gate.index = this.channels.length;
     this.channels.push(channel);
     this.lastSequences.push(sequence);
+  }
+
+  /** The batch is durable: its messages may be seen. */
+  show(output: GateOutput): void {
+    const { channels, lastSequences } = this;
+    for (let i = 0; i < channels.length; i++) {
+      const channel = channels[i];
+      const last = lastSequences[i];
+      assert(
+        channel !== undefined && last !== undefined,
+        'each channel of a batch has a last sequence in it',
+      );
+      assert(last > channel.visible, 'each batch shows newer messages than the one before');
+      channel.visible = last;
+      output.deliver(channel);
+    }
   }
 
   clear(): void {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock/clock.js';
 import type { TimerWheel } from '../../clock/timer-wheel.js';
 import type { MessageRef, Store } from '../../store/types/store.js';
+import { assert } from '../../util/assert.js';
 import { isBug } from '../../util/bug.js';
 import type { BrokerLink } from '../state/broker-link.js';
 import type { Channel } from '../state/channel.js';
@@ -285,6 +286,7 @@ export class Delivery {
   }
 
   #nowInFlight(member: Subscription, sequence: number, redeliveries: number): void {
+    assert(!member.isStalled, 'a member of a queue group gets no more than its MaxInflight');
     if (sequence > member.lastSent) member.lastSent = sequence;
     member.inFlight.add(sequence, this.#turn.nowMs + member.ackWaitMs, redeliveries);
     member.progress.addDelivered(sequence);

@@ -44,6 +44,11 @@ export class Turn {
     return this.#link;
   }
 
+  /** Largest payload that may be written, in bytes. Without a link nothing is written, so that there is no limit. */
+  get maxPayload(): number {
+    return this.#link?.maxPayload ?? Number.POSITIVE_INFINITY;
+  }
+
   /** When the turn began, on the monotonic clock. A turn within it counts from its own beginning, and so does what follows. */
   get nowMs(): number {
     return this.#nowMs;

@@ -31,7 +31,7 @@ export interface PublishNeeds {
   readonly store: Pick<Store, 'admit' | 'gathering' | 'timeMs'>;
   readonly gate: Pick<CommitGate, 'hold'>;
   readonly answers: Pick<Answers, 'behindAppended'>;
-  readonly turn: Pick<Turn, 'out' | 'link'>;
+  readonly turn: Pick<Turn, 'out' | 'maxPayload'>;
   readonly probes: Pick<ProbeAnswerer, 'answer'>;
   readonly counters: Counters;
   readonly badInput: BadInput;
@@ -126,7 +126,7 @@ export class PublishHandler {
       this.#refuse(buffer, replyStart, replyEnd, OVERLOADED, 'too much waits for the disk');
       return true;
     }
-    if (payloadEnd - payloadStart + SIZE_MARGIN > turn.link!.maxPayload && this.#isTooLarge()) {
+    if (payloadEnd - payloadStart + SIZE_MARGIN > turn.maxPayload && this.#isTooLarge()) {
       this.#refuse(buffer, replyStart, replyEnd, TOO_LARGE, 'message too large to be delivered');
       return true;
     }
@@ -188,7 +188,7 @@ export class PublishHandler {
   }
 
   #isTooLarge(): boolean {
-    return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#needs.turn.link!.maxPayload;
+    return maxMsgProtoSize(this.#view) + MAX_REDELIVERED_BYTES > this.#needs.turn.maxPayload;
   }
 
   /** @param out where it is written: at once, unless it follows from what is not durable yet */
@@ -209,7 +209,7 @@ export class PublishHandler {
       answer: error,
     }));
     if (out === undefined || replyStart === replyEnd) return;
-    if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > turn.link!.maxPayload) {
+    if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > turn.maxPayload) {
       // The answer would cost the connection. Nobody can have meant such a guid.
       view.guidStart = view.guidEnd;
     }

@@ -1,3 +1,4 @@
+import { assert } from '../../util/assert.js';
 import { ByteMap } from '../../util/byte-map.js';
 import type { Channel } from './channel.js';
 
@@ -43,6 +44,7 @@ export class Channels {
   }
 
   remove(channel: Channel): void {
+    assert(this.#byName.get(channel.name) === channel, 'a channel that is removed is the one of its name');
     this.changes++;
     this.#byName.delete(channel.name);
     this.#byLowerCase.delete(channel.name.toLowerCase());

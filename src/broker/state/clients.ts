@@ -1,3 +1,4 @@
+import { assert } from '../../util/assert.js';
 import { ByteMap } from '../../util/byte-map.js';
 import type { ClientSession } from './client-session.js';
 
@@ -53,6 +54,7 @@ export class Clients {
   }
 
   remove(client: ClientSession): void {
+    assert(this.#byId.get(client.id) === client, 'a session that ends is the one of its client id');
     this.#byId.delete(client.id);
     const id = Buffer.from(client.id);
     this.#byIdBytes.delete(id, 0, id.length);

@@ -54,7 +54,7 @@ export class InFlight {
     return slot < 0 ? 0 : this.#deliveries[slot]!;
   }
 
-  /** Adds a sequence at the tail; one that is in flight moves there. */
+  /** Adds a sequence at the tail. One that is in flight moves there: after a crash two members of a group may have one message. */
   add(sequence: number, deadlineMs: number, redeliveries: number): void {
     if (this.#free === NONE) this.#grow();
     const at = this.#find(sequence);

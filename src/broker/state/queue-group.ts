@@ -1,5 +1,6 @@
 import { Progress } from '../../store/types/progress.js';
 import type { SubscriptionRecord } from '../../store/types/store.js';
+import { assert } from '../../util/assert.js';
 import type { Channel } from './channel.js';
 import { InFlight } from './in-flight.js';
 import { DeliverySlot } from './slots.js';
@@ -52,8 +53,8 @@ export class QueueGroup {
     let isAnyResponsive = false;
     for (let i = 0; i < count; i++) {
       const at = (this.#turn + i) % count;
-      const member = members[at]!;
-      if (!member.isStarted) continue;
+      const member = members[at];
+      if (member === undefined || !member.isStarted) continue;
       const isSilent = member.client?.isSilent ?? false;
       if (!isSilent) isAnyResponsive = true;
       if (member === except || member.isStalled) continue;
@@ -80,7 +81,8 @@ export class QueueGroup {
 
   remove(member: Subscription): void {
     const at = this.members.indexOf(member);
-    if (at >= 0) this.members.splice(at, 1);
+    assert(at >= 0, 'a member that leaves a queue group is one of its members');
+    this.members.splice(at, 1);
   }
 
   /**
@@ -89,9 +91,9 @@ export class QueueGroup {
    */
   showLastSent(): void {
     const { members, lastSent } = this;
-    if (members.length > 0 && members.every((member) => member.lastSent < lastSent)) {
-      members[0]!.lastSent = lastSent;
-    }
+    const [first] = members;
+    if (first !== undefined && members.every((member) => member.lastSent < lastSent))
+      first.lastSent = lastSent;
   }
 
   record(): SubscriptionRecord {
