@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** As in package.json. */
+/** The version in package.json. */
 export const VERSION = readVersion();
 
 function readVersion(): string {

@@ -94,7 +94,7 @@ class CountedFs implements StoreFs {
     try {
       calls.check(path);
     } catch (error) {
-      // Nobody else will.
+      // Nothing else would close the file.
       counted.close().catch(() => {});
       throw error;
     }

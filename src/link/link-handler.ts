@@ -22,7 +22,7 @@ export interface LinkHandler {
   onBatchEnd(): void;
 }
 
-/** Drops everything: for a link whose messages nobody takes at present. */
+/** Drops all messages of a link that has no other handler at present. */
 export const DROP_ALL: LinkHandler = { onMessage() {}, onBatchEnd() {} };
 
 /** Why the link to the NATS server went down, for people. */

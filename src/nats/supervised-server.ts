@@ -123,7 +123,7 @@ export class SupervisedServer {
   reload(): void {
     // A starting server reads the file anyway, and a signal that it does not handle yet would end it.
     if (this.#options.config.configFile === undefined || this.#pages.kind === 'starting') return;
-    this.#logger.info({}, 'nats-server is told to read its configuration file again');
+    this.#logger.info({}, 'nats-server is asked to read its configuration file again');
     this.#child?.kill('SIGHUP');
   }
 

@@ -19,9 +19,9 @@ const BIT32 = 5;
 export const wire = {
   /** Unsigned. Above 2^53 it is rounded. */
   value: 0,
-  /** Of the last tag. */
+  /** The field number of the last tag. */
   fieldNumber: 0,
-  /** Of the last tag. */
+  /** The wire type of the last tag. */
   wireType: 0,
 };
 

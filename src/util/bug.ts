@@ -1,7 +1,6 @@
 /**
- * Bugs: exceptions that nothing in this program expects. Whatever threw one is in a state that nobody has thought of, so it must
- * not go on. Where code is called from outside (sockets, timers, files), guards turn what comes out into a bug and end the part that it
- * came from.
+ * Bugs: exceptions that nothing in this program expects. The part that threw one is in an unforeseen state, so it must not go on. Where
+ * code is called from outside (sockets, timers, files), guards turn an exception into a bug, and end the part that it came from.
  */
 
 /** A mistake of this program, with what to do for the person who reads it. */
@@ -14,7 +13,7 @@ export class Bug extends Error {
   }
 }
 
-/** @returns what a guard has caught, as a bug: the exception itself is its cause */
+/** Makes a bug of an exception that a guard has caught, which becomes its cause. */
 export function bugOf(thrown: unknown): Bug {
   if (thrown instanceof Bug) return thrown;
   const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
@@ -22,8 +21,7 @@ export function bugOf(thrown: unknown): Bug {
 }
 
 /**
- * Whether an error, or what it was caused by, is one that only a mistake of the program leads to. A RangeError is not: damaged bytes
- * lead to it too.
+ * Whether an error, or one of its causes, can only come from a mistake of the program. A RangeError can also come from damaged bytes.
  */
 export function isBug(error: unknown): boolean {
   let cause = error;

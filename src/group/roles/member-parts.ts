@@ -12,7 +12,7 @@ import type { GroupClocks } from '../talk/group-clocks.js';
 import type { NatsTransport } from '../talk/nats-transport.js';
 import type { OpenService } from './service.js';
 
-/** What is needed of the status of a member that says it is active. */
+/** The needed fields of the status of an active. */
 export type OtherActive = Pick<
   MemberStatus,
   'group' | 'node' | 'host' | 'member' | 'epoch' | 'leaseMs' | 'store'

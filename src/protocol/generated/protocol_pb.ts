@@ -216,7 +216,7 @@ export type ConnectRequest = Message<"stanchion.protocol.ConnectRequest"> & {
   connId: Uint8Array;
 
   /**
-   * What the client would like. In seconds.
+   * The interval that the client asks for, in seconds.
    *
    * @generated from field: int32 ping_interval = 5;
    */
@@ -228,7 +228,7 @@ export type ConnectRequest = Message<"stanchion.protocol.ConnectRequest"> & {
   pingMaxOut: number;
 
   /**
-   * Of this project, not of the public protocol: the client asks whether a guid is stored once. Others skip it.
+   * A field of this project, which other brokers skip: the client asks whether a guid is stored once.
    *
    * @generated from field: bool wants_guid_memory = 1001;
    */
@@ -282,7 +282,7 @@ export type ConnectResponse = Message<"stanchion.protocol.ConnectResponse"> & {
   pingRequests: string;
 
   /**
-   * What the client shall do. In seconds.
+   * The interval that the client has to use, in seconds.
    *
    * @generated from field: int32 ping_interval = 8;
    */
@@ -306,8 +306,8 @@ export type ConnectResponse = Message<"stanchion.protocol.ConnectResponse"> & {
   publicKey: string;
 
   /**
-   * Of this project, for a client that asked: a message that comes again under its guid is acked and not stored again. 1:
-   * this connection is new; 2: it is known, and so are the guids that it has used.
+   * A field of this project, for a client that asked: a message that comes again under its guid is acked and not stored again. 1 is for
+   * a new connection; 2 for a known one, with the guids that it has used.
    *
    * @generated from field: int32 guid_memory = 1001;
    */
@@ -450,7 +450,7 @@ export const SubscriptionResponseSchema: GenMessage<SubscriptionResponse> = /*@_
   messageDesc(file_protocol, 9);
 
 /**
- * Sent to the unsubscribe subject, or to the subscription-close subject: the subject tells which one is meant.
+ * Sent to the unsubscribe subject, or to the subscription-close subject, which decides between the two.
  *
  * @generated from message stanchion.protocol.UnsubscribeRequest
  */
@@ -497,7 +497,7 @@ export type CloseRequest = Message<"stanchion.protocol.CloseRequest"> & {
   clientId: string;
 
   /**
-   * Of this project, from a client that may say it twice: the connection that closes, and not one that has its id since.
+   * A field of this project, which makes the request idempotent: the connection to close, and not a later one with the same id.
    *
    * @generated from field: bytes conn_id = 1001;
    */
