@@ -19,7 +19,7 @@ export interface LeaseState {
   epoch: number;
   /** Grows with every renewal. */
   counter: number;
-  /** Who terms; `RELEASED` for nobody. */
+  /** The holder; `RELEASED` if there is none. */
   holder: string;
   /** It is where release 0.1.0 has it, see carry-over.ts. */
   isFormer?: true;

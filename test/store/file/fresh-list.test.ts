@@ -58,7 +58,7 @@ describe('a listing for a new term', () => {
     for (let epoch = 1; epoch <= 3; epoch++) {
       const { store, host } = await terms.open();
       const log = store.recovered.logs[0] ?? store.createLog('orders', NO_LIMITS);
-      log.append(pubMsg('orders', `of lease ${epoch}`), 1);
+      log.append(pubMsg('orders', `of term ${epoch}`), 1);
       await host.commit();
     }
     const hidesTheNewest: StoreFs = {
@@ -66,7 +66,7 @@ describe('a listing for a new term', () => {
       list: async (dir) => (await nodeFs.list(dir)).filter((name) => !name.startsWith('00000003.')),
     };
     const { store } = await terms.open({ fs: hidesTheNewest });
-    assert.deepEqual(await readAll(store.recovered.logs[0]!), ['of lease 1', 'of lease 2', 'of lease 3']);
+    assert.deepEqual(await readAll(store.recovered.logs[0]!), ['of term 1', 'of term 2', 'of term 3']);
   });
 });
 
