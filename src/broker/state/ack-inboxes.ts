@@ -26,7 +26,7 @@ export class AckInboxes {
     let activation = -1;
     let pos = end - 1;
     for (; pos >= start && buffer[pos] !== DOT; pos--) {
-      const byte = buffer[pos]!;
+      const byte = buffer[pos];
       if (byte === DASH) {
         if (activation >= 0 || unit === 1) return false;
         activation = value;

@@ -34,7 +34,7 @@ export class AckLine {
     let at = out.length;
     buf.set(prefix, at);
     at += prefix.length;
-    for (let i = guidStart; i < guidEnd; i++) buf[at++] = source[i]!;
+    for (let i = guidStart; i < guidEnd; i++) buf[at++] = source[i];
     buf[at] = CR;
     buf[at + 1] = LF;
     out.length = at + 2;

@@ -36,12 +36,12 @@ export class InFlight {
 
   /** The sequence whose ack wait ends first, or 0. */
   get headSequence(): number {
-    return this.#head === NONE ? 0 : this.#sequences[this.#head]!;
+    return this.#head === NONE ? 0 : this.#sequences[this.#head];
   }
 
   /** When the first ack wait ends, on the monotonic clock; Infinity if nothing is in flight. */
   get headDeadlineMs(): number {
-    return this.#head === NONE ? Number.POSITIVE_INFINITY : this.#deadlinesMs[this.#head]!;
+    return this.#head === NONE ? Number.POSITIVE_INFINITY : this.#deadlinesMs[this.#head];
   }
 
   has(sequence: number): boolean {
@@ -50,8 +50,8 @@ export class InFlight {
 
   /** How often it was delivered again, 0 for a first delivery or an unknown sequence. */
   redeliveries(sequence: number): number {
-    const slot = this.#table[this.#find(sequence)]! - 1;
-    return slot < 0 ? 0 : this.#deliveries[slot]!;
+    const slot = this.#table[this.#find(sequence)] - 1;
+    return slot < 0 ? 0 : this.#deliveries[slot];
   }
 
   /** Adds a sequence at the tail. One that is in flight moves there: after a crash two members of a group may have one message. */
@@ -63,7 +63,7 @@ export class InFlight {
       return;
     }
     const slot = this.#free;
-    this.#free = this.#next[slot]!;
+    this.#free = this.#next[slot];
     this.#sequences[slot] = sequence;
     this.#deadlinesMs[slot] = deadlineMs;
     this.#deliveries[slot] = redeliveries;
@@ -74,7 +74,7 @@ export class InFlight {
 
   /** Starts a new ack wait for a sequence in flight: it moves to the tail. */
   renew(sequence: number, deadlineMs: number, redeliveries: number): void {
-    const slot = this.#table[this.#find(sequence)]! - 1;
+    const slot = this.#table[this.#find(sequence)] - 1;
     if (slot < 0) return;
     this.#unlink(slot);
     this.#deadlinesMs[slot] = deadlineMs;
@@ -85,7 +85,7 @@ export class InFlight {
   /** @returns false if it was not in flight */
   remove(sequence: number): boolean {
     const at = this.#find(sequence);
-    const slot = this.#table[at]! - 1;
+    const slot = this.#table[at] - 1;
     if (slot < 0) return false;
     this.#closeHole(at);
     this.#unlink(slot);
@@ -98,7 +98,7 @@ export class InFlight {
   /** All sequences, ascending. */
   sorted(): number[] {
     const all: number[] = [];
-    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]!) all.push(this.#sequences[slot]!);
+    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]) all.push(this.#sequences[slot]);
     return all.sort((a, b) => a - b);
   }
 
@@ -117,8 +117,8 @@ export class InFlight {
   }
 
   #unlink(slot: number): void {
-    const before = this.#previous[slot]!;
-    const after = this.#next[slot]!;
+    const before = this.#previous[slot];
+    const after = this.#next[slot];
     if (before === NONE) this.#head = after;
     else this.#next[before] = after;
     if (after === NONE) this.#tail = before;
@@ -129,7 +129,7 @@ export class InFlight {
   #find(sequence: number): number {
     let at = homeOf(sequence, this.#mask);
     for (;;) {
-      const slot = this.#table[at]! - 1;
+      const slot = this.#table[at] - 1;
       if (slot < 0 || this.#sequences[slot] === sequence) return at;
       at = (at + 1) & this.#mask;
     }
@@ -138,9 +138,9 @@ export class InFlight {
   #closeHole(start: number): void {
     let hole = start;
     for (let at = (hole + 1) & this.#mask; this.#table[at] !== 0; at = (at + 1) & this.#mask) {
-      const home = homeOf(this.#sequences[this.#table[at]! - 1]!, this.#mask);
+      const home = homeOf(this.#sequences[this.#table[at] - 1], this.#mask);
       if (((at - home) & this.#mask) < ((at - hole) & this.#mask)) continue;
-      this.#table[hole] = this.#table[at]!;
+      this.#table[hole] = this.#table[at];
       hole = at;
     }
     this.#table[hole] = 0;
@@ -155,8 +155,8 @@ export class InFlight {
     this.#previous = grown(this.#previous, new Int32Array(slots * 2));
     this.#table = new Int32Array(slots * 4);
     this.#mask = slots * 4 - 1;
-    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]!) {
-      this.#table[this.#find(this.#sequences[slot]!)] = slot + 1;
+    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]) {
+      this.#table[this.#find(this.#sequences[slot])] = slot + 1;
     }
     this.#addFreeSlots(slots, slots * 2);
   }

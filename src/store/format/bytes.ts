@@ -97,7 +97,7 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.buffer[this.#take(1)]!;
+    return this.buffer[this.#take(1)];
   }
 
   u32(): number {
@@ -116,7 +116,7 @@ export class ByteReader {
     let value = 0;
     let unit = 1;
     for (;;) {
-      const byte = this.buffer[this.#take(1)]!;
+      const byte = this.buffer[this.#take(1)];
       value += (byte & 127) * unit;
       if (byte < 128) return value;
       unit *= 128;

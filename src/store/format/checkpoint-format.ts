@@ -222,7 +222,7 @@ function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
         if (!(error instanceof RangeError)) throw error;
       }
     }
-    crc = nextCrc32(crc, buffer[end]!);
+    crc = nextCrc32(crc, buffer[end]);
   }
   return undefined;
 }
@@ -298,7 +298,7 @@ function times<T>(count: number, make: () => T): T[] {
 export function expandRanges(ranges: SequenceRanges): number[] {
   const sequences: number[] = [];
   for (let i = 0; i < ranges.length; i += 2) {
-    for (let sequence = ranges[i]!; sequence <= ranges[i + 1]!; sequence++) sequences.push(sequence);
+    for (let sequence = ranges[i]; sequence <= ranges[i + 1]; sequence++) sequences.push(sequence);
   }
   return sequences;
 }

@@ -40,7 +40,7 @@ export const RecordType = {
 } as const;
 
 export function readU32(buffer: Buffer, at: number): number {
-  return (buffer[at]! | (buffer[at + 1]! << 8) | (buffer[at + 2]! << 16) | (buffer[at + 3]! << 24)) >>> 0;
+  return (buffer[at] | (buffer[at + 1] << 8) | (buffer[at + 2] << 16) | (buffer[at + 3] << 24)) >>> 0;
 }
 
 export function writeU32(buffer: Buffer, at: number, value: number): void {
@@ -72,7 +72,7 @@ export function recordEnd(buffer: Buffer, start: number): number {
 
 /** The offset of the MsgProto in a message record. It ends with the record. */
 export function msgProtoStart(buffer: Buffer, start: number): number {
-  return start + MESSAGE_HEADER_BYTES + buffer[start + 17]!;
+  return start + MESSAGE_HEADER_BYTES + buffer[start + 17];
 }
 
 export function messageChannelId(buffer: Buffer, start: number): number {
@@ -215,10 +215,10 @@ export function writeRanges(w: ByteWriter, ranges: SequenceRanges): void {
   w.varint(ranges.length / 2);
   let last = 0;
   for (let i = 0; i < ranges.length; i += 2) {
-    const gap = ranges[i]! - last;
+    const gap = ranges[i] - last;
     w.varint(gap < 0 ? -2 * gap - 1 : 2 * gap);
-    w.varint(ranges[i + 1]! - ranges[i]!);
-    last = ranges[i + 1]!;
+    w.varint(ranges[i + 1] - ranges[i]);
+    last = ranges[i + 1];
   }
 }
 

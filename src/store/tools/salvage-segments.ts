@@ -223,7 +223,7 @@ async function channelsFrom(
   }
   for (const [id, { name, pieces }] of [...found].sort(([a], [b]) => a - b)) {
     pieces.sort((a, b) => a.first - b.first);
-    const channel = state.addChannel(id, name, pieces[0]!.first, 0);
+    const channel = state.addChannel(id, name, pieces[0].first, 0);
     for (const piece of pieces) {
       if (piece.first > channel.lastSequence + 1) {
         const gap = { first: channel.lastSequence + 1, last: piece.first - 1 };

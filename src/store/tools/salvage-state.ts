@@ -6,6 +6,7 @@ import {
   readMsgProtoSequence,
   readMsgProtoTimestampNs,
 } from '../../protocol/msgproto.js';
+import { must } from '../../util/assert.js';
 import { ClientState } from '../file/client-state.js';
 import { ByteReader } from '../format/bytes.js';
 import type { Checkpoint } from '../format/checkpoint-format.js';
@@ -99,7 +100,7 @@ export class SalvageState extends ClientState implements SalvageSink {
         const piece: Piece =
           recordBytes === 0
             ? { kind: 'gap', first, last }
-            : { kind: 'extent', first, last, segment: checkpoint.segments[segment]!, offset, recordBytes };
+            : { kind: 'extent', first, last, segment: checkpoint.segments[segment], offset, recordBytes };
         first = last + 1;
         return piece;
       });
@@ -118,7 +119,7 @@ export class SalvageState extends ClientState implements SalvageSink {
       return;
     }
     if (timestampNs !== undefined && timestampNs > this.newestNs) this.newestNs = timestampNs;
-    this.#other(buffer[start + 8]!, new ByteReader(buffer, start + RECORD_HEADER_BYTES, end));
+    this.#other(buffer[start + 8], new ByteReader(buffer, start + RECORD_HEADER_BYTES, end));
   }
 
   lost(stretch: LostStretch): void {
@@ -200,8 +201,8 @@ export class SalvageState extends ClientState implements SalvageSink {
       // The damage is in the sequence.
       return byId.doubt === undefined ? { channel: byId, sequence: byId.lastSequence + 1 } : undefined;
     }
-    const next = [byId, bySubject].filter((channel) => channel !== undefined && isNext(channel));
-    return next.length === 1 ? { channel: next[0]!, sequence: said } : undefined;
+    const [channel, ...others] = [byId, bySubject].filter((one) => one !== undefined && isNext(one));
+    return channel === undefined || others.length > 0 ? undefined : { channel, sequence: said };
   }
 
   #message(buffer: Buffer, start: number, end: number, timestampNs: bigint | undefined): void {
@@ -278,7 +279,11 @@ export class SalvageState extends ClientState implements SalvageSink {
   #withdraw(channel: SalvagedChannel, sequence: number): boolean {
     while (channel.lastSequence >= sequence) {
       const newest = channel.pieces.at(-1);
-      if (newest?.kind !== 'messages' || newest.messages.at(-1)!.epoch >= this.epoch) return false;
+      if (
+        newest?.kind !== 'messages' ||
+        must(newest.messages.at(-1), 'a piece of messages is not empty').epoch >= this.epoch
+      )
+        return false;
       newest.messages.pop();
       newest.last--;
       if (newest.messages.length === 0) channel.pieces.pop();

@@ -3,7 +3,7 @@ export type RandomBytes = (size: number) => Uint8Array;
 
 /** For hash tables: u32. */
 export function randomSeed(random: RandomBytes): number {
-  return new Uint32Array(Uint8Array.from(random(4)).buffer)[0]!;
+  return new Uint32Array(Uint8Array.from(random(4)).buffer)[0];
 }
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

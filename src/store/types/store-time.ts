@@ -235,7 +235,7 @@ export class StoreTime {
   storedNs(ns: bigint): bigint {
     let storedNs = ns;
     for (let i = this.#gaps.length - 1; i >= 0; i--) {
-      const { fromMs, toMs } = this.#gaps[i]!;
+      const { fromMs, toMs } = this.#gaps[i];
       if (storedNs <= BigInt(toMs) * 1_000_000n) storedNs -= BigInt(toMs - fromMs) * 1_000_000n;
     }
     return storedNs;
