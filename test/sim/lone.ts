@@ -202,7 +202,7 @@ export class LoneNode extends Machine implements TransportHandler {
     this.#broker?.stop();
   }
 
-  // What the transport tells.
+  // What the transport calls.
 
   onLinkUp(link: TransportLink): void {
     const broker = this.#broker;

@@ -114,7 +114,7 @@ export abstract class Machine {
   /** Ends when the broker has been stopped in order. */
   protected abstract stopInOrder(): Promise<void>;
 
-  /** Somebody asks it to give the lease to another one. */
+  /** A request to give the lease to another member. */
   handOver(): void {}
 
   /** The next process, with the file system as it sees it. */

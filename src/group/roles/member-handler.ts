@@ -2,7 +2,7 @@ import type { Broker } from '../../broker/broker.js';
 import { Bug } from '../../util/bug.js';
 import type { TransportHandler, TransportLink } from '../talk/nats-transport.js';
 
-/** What of a member is told. */
+/** The part of a member that the transport calls. */
 interface Listener {
   readonly broker: Pick<Broker, 'linkDrained'> | undefined;
   linkUp(link: TransportLink): void;
