@@ -1,11 +1,11 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import type { Logger } from '../../log/logger.js';
-import type { ControlConnection, ControlSubscription } from '../../nats/control-connection.js';
+import type { ControlSubscription } from '../../nats/control-connection.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
-import type { Store } from '../../store/types/store.js';
-import type { BrokerLink } from '../state/broker-link.js';
+import type { CheckedBroker, CheckedConnections, CheckedControl, CheckedLink } from './checked.js';
 import type { Probe, ProbedSubject } from './probe.js';
+import { ServicePermissions } from './service-permissions.js';
 import {
   notHeard,
   otherServerProblem,
@@ -13,38 +13,6 @@ import {
   type ServiceProblem,
   wrongAccount,
 } from './service-problem.js';
-
-/** The broker's connections to NATS, as far as they are checked. */
-export interface CheckedConnections {
-  /** Undefined while it is not connected. */
-  readonly control: CheckedControl | undefined;
-  readonly link: CheckedLink | undefined;
-  /** `host:port` */
-  readonly server: string;
-  /** Makes a new data link at the same server, with all subscriptions. */
-  renewLink(why: string): void;
-  /** The same for the control connection. */
-  renewControl(why: string): void;
-}
-
-export type CheckedControl = Pick<
-  ControlConnection,
-  'flush' | 'isClosed' | 'publish' | 'request' | 'subscribe'
->;
-
-/** A broker that serves, as far as it is checked. */
-export interface CheckedBroker {
-  readonly isDraining: boolean;
-  readonly store: Pick<Store, 'committed' | 'touch'>;
-}
-
-export interface CheckedLink extends BrokerLink {
-  /** What waits for the server to take it. */
-  readonly backlogBytes: number;
-  /** All that has come in. */
-  readonly receivedBytes: number;
-  unsubscribe(sid: number): void;
-}
 
 export interface SelfCheckOptions {
   clock: Clock;
@@ -79,19 +47,11 @@ const OTHER_SERVER_ROUNDS = 3;
 /** From one renewal to the next: links that are made anew in vain become rarer. */
 const FIRST_RENEWAL_ROUNDS = 5;
 const MAX_RENEWAL_ROUNDS = 60;
-/** What a standby could subscribe to is tried so often, in rounds; and what was refused, so often. */
-const TRIAL_ROUNDS = 10;
-const RETRIAL_ROUNDS = 2;
 /** A store that has not written for so many rounds is written to. */
 const IDLE_ROUNDS = 5;
 const SYSTEM_ANSWER_MS = 500;
 /** Only who is logged in to the system account gets an answer. (`$SYS.REQ.SERVER.PING` alone is imported by other accounts, too.) */
 const SYSTEM_PING = '$SYS.REQ.SERVER.PING.VARZ';
-/** Under the subjects that are refused: there are too many subscriptions already. */
-const LIMIT = '';
-/** Where answers to the broker come, to subjects of many names. */
-const INBOXES = '_INBOX.>';
-
 /** Probes that are under way, on these connections. */
 interface Round {
   readonly link: CheckedLink;
@@ -117,9 +77,8 @@ interface Round {
 export class SelfCheck {
   readonly #options: SelfCheckOptions;
   readonly #inbox: string;
+  readonly #permissions: ServicePermissions;
   #probed: readonly ProbedSubject[] = [];
-  /** What is published to for trial: where acks of publishes go, and inboxes of clients. */
-  readonly #said: readonly string[];
   #timer: Timer | undefined;
   #rounds = 0;
   #round: Round | undefined;
@@ -136,17 +95,8 @@ export class SelfCheck {
   #memoryRounds = FIRST_MEMORY_ROUNDS;
   #renewalRounds = FIRST_RENEWAL_ROUNDS;
   #renewAtRound = 0;
-  /** By subject: what NATS has refused of what must be. */
-  #refused = new Map<string, NatsRefusal>();
-  /** In the trial under way. */
-  #refusedAgain: Map<string, NatsRefusal> | undefined;
-  /** Connections on which a subscription is missing, since it was refused. */
-  #lackingLink: CheckedLink | undefined;
-  #lackingControl: CheckedControl | undefined;
   /** It may not publish there, so that there is no echo. */
   readonly #unprobed = new Set<string>();
-  #trialAtRound = 0;
-  #trying: Promise<void> | undefined;
   #isSystemAccount = false;
   #committed = 0;
   #idleRounds = 0;
@@ -157,7 +107,14 @@ export class SelfCheck {
     this.#options = options;
     const { name } = options.probe;
     this.#inbox = `_INBOX.stanchion-${name}`;
-    this.#said = [`_STAN.acks.${name}`, `${this.#inbox}.trial`];
+    this.#permissions = new ServicePermissions({
+      connections: options.connections,
+      probed: () => this.#probed,
+      isServing: () => options.serving() !== undefined,
+      inbox: this.#inbox,
+      probeName: name,
+      onTried: () => this.#judge(),
+    });
   }
 
   /** Undefined while clients can be served, as far as is known. */
@@ -170,12 +127,13 @@ export class SelfCheck {
     this.#probed = this.#options.probe.subjects(this.#options.subjects, this.#options.ackSubject());
     this.#schedule();
     this.#enterControl(this.#options.connections.control);
-    await this.#try();
+    await this.#permissions.try();
   }
 
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#permissions.stop();
     this.#leaveControl();
   }
 
@@ -187,34 +145,15 @@ export class SelfCheck {
       this.#unprobed.add(probed.subscribed);
       return;
     }
-    const key = this.#keyOf(refusal);
-    if (key === undefined) return;
-    const named = key === INBOXES ? { ...refusal, subject: INBOXES } : refusal;
-    this.#refused.set(key, named);
-    this.#refusedAgain?.set(key, named);
-    if (operation !== 'publish') {
-      const { connections } = this.#options;
-      if (refusal.connection === 'control') this.#lackingControl = connections.control;
-      else this.#lackingLink = connections.link;
-    }
-    this.#trialAtRound = this.#rounds + RETRIAL_ROUNDS;
+    if (!this.#permissions.refused(refusal)) return;
     // A trial judges at its end.
-    if (this.#isJudging || this.#trying !== undefined) return;
+    if (this.#isJudging || this.#permissions.isTrying) return;
     // Refusals come many at once.
     this.#isJudging = true;
     queueMicrotask(() => {
       this.#isJudging = false;
       if (this.#timer !== undefined) this.#judge();
     });
-  }
-
-  /** By which it is kept, if it is in the way of clients. */
-  #keyOf({ connection, operation, subject }: NatsRefusal): string | undefined {
-    if (operation === 'subscription limit') return LIMIT;
-    if (operation === 'publish') return this.#said.find((said) => said === subject);
-    if (operation !== 'subscribe') return undefined;
-    if (connection === 'control') return subject?.startsWith('_INBOX.') === true ? INBOXES : undefined;
-    return this.#probed.find(({ subscribed }) => subscribed === subject)?.subscribed;
   }
 
   #schedule(): void {
@@ -236,10 +175,11 @@ export class SelfCheck {
     const { link, control } = connections;
     const broker = this.#serving;
     this.#rounds++;
+    this.#permissions.nextRound();
     if (control !== this.#control) this.#enterControl(control);
     if (link !== this.#link) {
       this.#link = link;
-      this.#trialAtRound = Math.min(this.#trialAtRound, this.#rounds + 1);
+      this.#permissions.linkChanged();
     }
     const round = this.#round;
     const isSame = round?.link === link && round?.control === control && round?.broker === broker;
@@ -258,7 +198,8 @@ export class SelfCheck {
       }
     }
     if (broker !== undefined) this.#touch(broker);
-    if (link !== undefined && this.#rounds >= this.#trialAtRound) this.#try().catch(this.#options.onBroken);
+    if (link !== undefined && this.#permissions.isTrialDue)
+      this.#permissions.try().catch(this.#options.onBroken);
     this.#judge();
   }
 
@@ -278,7 +219,7 @@ export class SelfCheck {
 
   /** What the round that is over has brought. */
   #count(): void {
-    if (this.#refused.size > 0) {
+    if (this.#permissions.refusals.size > 0) {
       // It is known why.
       this.#missed.length = this.#otherRounds = 0;
       return;
@@ -331,7 +272,7 @@ export class SelfCheck {
       ...{ receivedBytes: link.receivedBytes, stuckRounds: 0 },
     };
     this.#round = round;
-    this.#say(link);
+    this.#permissions.say(link);
     for (const [index, { subscribed, publishTo, payload }] of this.#probed.entries()) {
       if (this.#unprobed.has(subscribed)) continue;
       control.publish(publishTo, payload, { reply: `${this.#inbox}.${index}` });
@@ -339,17 +280,6 @@ export class SelfCheck {
     follow(round).catch(() => {
       round.hasFailed = true;
     });
-  }
-
-  /** What it may not publish to, NATS says. */
-  #say(link: CheckedLink): void {
-    const out = link.takeBuffer();
-    for (const subject of this.#said) {
-      const name = Buffer.from(subject);
-      out.pub(name, 0, name.length, 0);
-      out.crlf();
-    }
-    link.send(out);
   }
 
   #touch({ store }: CheckedBroker): void {
@@ -398,50 +328,8 @@ export class SelfCheck {
     this.#judge();
   }
 
-  /** Whether it may subscribe and publish where it must: what was refused may be permitted by now. */
-  #try(): Promise<void> {
-    const { link, control } = this.#options.connections;
-    this.#trying ??= this.#tryOn(link, control).finally(() => {
-      this.#trying = undefined;
-    });
-    return this.#trying;
-  }
-
-  async #tryOn(link: CheckedLink | undefined, control: CheckedControl | undefined): Promise<void> {
-    const { serving, connections } = this.#options;
-    this.#trialAtRound = this.#rounds + TRIAL_ROUNDS;
-    const wasRefused = this.#refused.size > 0;
-    // A serving broker that was refused nothing has its subscriptions, and hears itself on them.
-    if (link === undefined || control === undefined || (serving() !== undefined && !wasRefused)) return;
-    const refusedAgain = new Map<string, NatsRefusal>();
-    this.#refusedAgain = refusedAgain;
-    // Given up at once: what it is to hear it has been told already, and there may be no room for all of them twice.
-    for (const { subscribed } of this.#probed) link.unsubscribe(link.subscribe(subscribed));
-    control.subscribe(`${this.#inbox}.*`, { callback: () => {} }).unsubscribe();
-    this.#say(link);
-    try {
-      await Promise.all([link.flush(), control.flush()]);
-    } catch {
-      // A connection is down: nothing is known to be better.
-      return;
-    } finally {
-      this.#refusedAgain = undefined;
-    }
-    if (this.#timer === undefined) return;
-    this.#refused = refusedAgain;
-    if (this.#refused.size > 0) this.#trialAtRound = this.#rounds + RETRIAL_ROUNDS;
-    else {
-      // The subscriptions that were refused are missing still, unless there is another connection since.
-      const why = 'NATS permits again what it had refused';
-      if (this.#lackingControl === control) connections.renewControl(why);
-      if (this.#lackingLink === link && serving() !== undefined) connections.renewLink(why);
-      this.#lackingControl = this.#lackingLink = undefined;
-    }
-    this.#judge();
-  }
-
   #renewLink(why: string): void {
-    if (this.#rounds < this.#renewAtRound || this.#refused.size > 0) return;
+    if (this.#rounds < this.#renewAtRound || this.#permissions.refusals.size > 0) return;
     this.#renewAtRound = this.#rounds + this.#renewalRounds;
     this.#renewalRounds = Math.min(MAX_RENEWAL_ROUNDS, this.#renewalRounds * 4);
     this.#options.connections.renewLink(why);
@@ -467,7 +355,8 @@ export class SelfCheck {
     const { connections, clusterId, serving } = this.#options;
     const { server } = connections;
     if (this.#isSystemAccount) return wrongAccount(server);
-    if (this.#refused.size > 0) return refusedProblem(this.#refused.values(), server);
+    if (this.#permissions.refusals.size > 0)
+      return refusedProblem(this.#permissions.refusals.values(), server);
     const deaf = this.#probed.filter((_, index) => (this.#missed[index] ?? 0) >= DEAF_ROUNDS);
     if (deaf.length > 0) {
       const subjects = deaf.map(({ subscribed }) => subscribed);

@@ -2,13 +2,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
+import type { CheckedBroker, CheckedControl, CheckedLink } from '../../../src/broker/check/checked.js';
 import { Probe } from '../../../src/broker/check/probe.js';
-import {
-  type CheckedBroker,
-  type CheckedControl,
-  type CheckedLink,
-  SelfCheck,
-} from '../../../src/broker/check/self-check.js';
+import { SelfCheck } from '../../../src/broker/check/self-check.js';
 import { OutBuffer } from '../../../src/link/writer.js';
 import { stanSubjects } from '../../../src/protocol/stan-subjects.js';
 import { ManualClock } from '../../clock/manual-clock.js';

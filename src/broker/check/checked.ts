@@ -1,0 +1,35 @@
+import type { ControlConnection } from '../../nats/control-connection.js';
+import type { Store } from '../../store/types/store.js';
+import type { BrokerLink } from '../state/broker-link.js';
+
+/** The broker's connections to NATS, as far as they are checked. */
+export interface CheckedConnections {
+  /** Undefined while it is not connected. */
+  readonly control: CheckedControl | undefined;
+  readonly link: CheckedLink | undefined;
+  /** `host:port` */
+  readonly server: string;
+  /** Makes a new data link at the same server, with all subscriptions. */
+  renewLink(why: string): void;
+  /** The same for the control connection. */
+  renewControl(why: string): void;
+}
+
+export type CheckedControl = Pick<
+  ControlConnection,
+  'flush' | 'isClosed' | 'publish' | 'request' | 'subscribe'
+>;
+
+/** A broker that serves, as far as it is checked. */
+export interface CheckedBroker {
+  readonly isDraining: boolean;
+  readonly store: Pick<Store, 'committed' | 'touch'>;
+}
+
+export interface CheckedLink extends BrokerLink {
+  /** What waits for the server to take it. */
+  readonly backlogBytes: number;
+  /** All that has come in. */
+  readonly receivedBytes: number;
+  unsubscribe(sid: number): void;
+}
