@@ -12,7 +12,7 @@ export interface BlobFolderOptions {
   fs: StoreFs;
   /** The store's. */
   dir: string;
-  /** Of this term, which writes and removes. */
+  /** The epoch of this term, which writes and removes. */
   epoch: number;
   kind: 'seg' | 'ckpt';
   /** Open for reading at once. */
@@ -28,7 +28,7 @@ export class BlobFolder implements Blobs {
   readonly #options: BlobFolderOptions;
   readonly #directory: string;
   readonly #open: OpenBlobs;
-  /** Of this term's newest. */
+  /** The number of this term's newest blob. */
   #number = 0;
 
   constructor(options: BlobFolderOptions) {

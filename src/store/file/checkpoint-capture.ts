@@ -12,7 +12,7 @@ export interface CheckpointPoint {
   /** The block in memory that the next batch goes into. */
   blockId: number;
   ids: CheckpointIds;
-  /** Of the broker. */
+  /** The broker's state. */
   snapshot: SnapshotWriter;
 }
 

@@ -15,7 +15,7 @@ export interface FileStoreOptions {
   /** Made if it is not there. */
   dir: string;
   clusterId: string;
-  /** Of this term: higher than any before. */
+  /** The epoch of this term: higher than any before. */
   epoch: number;
   /** Ends when this term has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. */
   fence?: () => Promise<void>;
@@ -27,7 +27,7 @@ export interface FileStoreOptions {
   isTested?: boolean;
   /** What this machine's clock says, as far as it is believed. Default: one of the store's own. */
   believed?: BelievedTime;
-  /** The store's own time now, as the broker that had the store until a moment ago told of it. Default: nobody has. */
+  /** The store's own time now, as announced by the broker that had the store until a moment ago. Default: not announced. */
   continued?: () => ContinuedTime | undefined;
   /** Called at the end of `close`: gives back what opening the store took. */
   onClosed?: () => Promise<void>;

@@ -33,7 +33,7 @@ export interface FirstJournalOptions {
 
 /**
  * The first file of a term: small, so that a takeover does not wait for zeros to be written. Where there is no room for it, one that was
- * set aside; and in a store that has none, what is left when all that nobody needs any more is removed.
+ * set aside; and in a store that has none, what is left when everything that is not needed any more is removed.
  *
  * @throws StoreError `no-space`
  */
@@ -70,7 +70,7 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
  * What older terms have left and no recovery would read: journals before the checkpoint's position and those with nothing in them, older
  * checkpoints, segments that the newest does not name, also if they were set aside before. The first checkpoint would remove them, and may
  * need their room. A predecessor
- * that still writes to one of them has lost its lease, and tells of nothing any more.
+ * that still writes to one of them has lost its lease, and acknowledges nothing any more.
  */
 export async function removeNeedless(options: FirstJournalOptions): Promise<void> {
   const { fs, dir, epoch, recovery } = options;

@@ -71,7 +71,7 @@ async function touch(
   }
 }
 
-/** Of processes that died while they looked. */
+/** Removes what processes have left that died while they looked. */
 async function removeOldLooks(
   fs: StoreFs,
   directory: string,

@@ -78,7 +78,7 @@ export class MergeCopy {
       while (until + ROW_BYTES < rows.length && rowOffset(rows, until + ROW_BYTES) - start <= READ_BYTES) {
         until += ROW_BYTES;
       }
-      // Where the last row's record ends, only its own header tells; the next row's offset does if there is one.
+      // The next row's offset shows where a record ends. The last one's end stands in its own header only.
       let end = until > row ? rowOffset(rows, until) : 0;
       if (until === row) {
         const isLast = first + row / ROW_BYTES === extent.last;

@@ -139,7 +139,7 @@ function roomSizes(journalBytes: number): Readonly<Record<Extension, RoomSize>> 
   return {
     log: { count: 4, leastCount: 2, bytes: MIN_JOURNAL_BYTES, leastBytes: MIN_JOURNAL_BYTES },
     ckpt: { count: 2, leastCount: 1, bytes: MIB, leastBytes: MIB },
-    // Of two journals, the most that is in no segment.
+    // It holds two journals: no more than that is ever in no segment.
     seg: {
       count: 1,
       leastCount: 1,

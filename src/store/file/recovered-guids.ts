@@ -19,7 +19,7 @@ export interface ReadBatch {
 
 /**
  * The guids that recovery has come by, to be entered when they are needed: it takes some 10 ms for 100,000 of them, more
- * in a process that has just begun, and nobody publishes before the store is open.
+ * in a process that has just begun, and no client publishes before the store is open.
  */
 export class RecoveredGuids {
   readonly #runs: GuidRun[] = [];

@@ -22,7 +22,7 @@ export interface RecoveryOptions {
   parts: LogParts;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
-  /** The lease that recovers. Without it somebody only looks, and what a mount remembers of directories will do. */
+  /** The lease that recovers. Without it the store is only looked at, and what a mount remembers of directories will do. */
   lease?: RecoveringTerm;
 }
 
@@ -98,7 +98,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
       return { ...recovery, highestEpoch, checkpoint: id, report: { ...report, listMs, checkpointMs } };
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'damaged') throw error;
-      // The newest damage is the one to tell: older checkpoints have lost their journals in the course of things.
+      // The newest damage is the one to report: older checkpoints have lost their journals in the course of things.
       firstError ??= error;
     }
   }
@@ -117,7 +117,7 @@ function foreignBytesText(path: string, bytes: number): string {
   return `${path}: ${bytes} bytes behind its end are not the store's: somebody has appended them. They are not read`;
 }
 
-/** Whoever opens a store has made its folders. One that is not there for somebody who only looks is empty. */
+/** Opening a store makes its folders. Where it is only looked at, one that is not there counts as empty. */
 async function listIfThere(fs: StoreFs, directory: string): Promise<string[]> {
   return await fs.list(directory).catch((error: unknown) => {
     if (isMissing(error)) return [];
@@ -127,7 +127,7 @@ async function listIfThere(fs: StoreFs, directory: string): Promise<string[]> {
 
 /**
  * Without a checkpoint the journals must be all there ever were: they are removed only when one stands for them. Else what is left
- * would read as an empty store, and its segments be removed, since nobody names them.
+ * would read as an empty store, and its segments be removed, since nothing names them.
  *
  * @throws StoreError if a segment says that there was a checkpoint
  */

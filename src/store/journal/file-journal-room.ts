@@ -8,7 +8,7 @@ import { MIN_JOURNAL_BYTES } from './journal-file.js';
 import type { JournalSupply } from './journal-supply.js';
 import type { JournalTail, Place } from './journal-tail.js';
 
-/** Of the last file that is there, what messages may fill. The rest is for everything else. */
+/** Messages may fill this share of the last file that is there. The rest is for everything else. */
 const MESSAGE_SHARE = 0.75;
 /** Less room than that is none: a publisher of small messages would be served, and all others refused. */
 const MIN_MESSAGE_BYTES = 64 * 1024;
@@ -197,7 +197,7 @@ function messageLimit(place: Place): number {
   return next === undefined || next.isReserve ? messageShare(place) : bytes;
 }
 
-/** Of a file that may be the last one. */
+/** Up to where messages may go in a file that may be the last one. */
 function messageShare({ bytes, isReserve }: { bytes: number; isReserve: boolean }): number {
   return isReserve ? 0 : bytes * MESSAGE_SHARE;
 }

@@ -17,7 +17,7 @@ import { JournalTail } from './journal-tail.js';
 
 export interface FileJournalOptions extends JournalSupplyOptions {
   epoch: number;
-  /** Ends when all that was synced before the call may be told. Fails when the lease is lost. */
+  /** Ends when everything that was synced before the call may be acknowledged. Fails when the lease is lost. */
   fence: (() => Promise<void>) | undefined;
   measures: Measures;
   /** What older terms left in journals that no checkpoint stands for. */
@@ -38,7 +38,7 @@ export class FileJournal implements Journal {
   /** No other file may be begun before the checkpoint at the mark is made. */
   #isHeld = false;
   #isWriting = false;
-  /** Of the batch that is being written. */
+  /** Bytes of the present batch that are written. */
   #written = 0;
   #writeBegunMs = 0;
   #onIdle: (() => void) | undefined;

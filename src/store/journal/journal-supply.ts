@@ -15,12 +15,12 @@ import {
 
 export interface JournalSupplyOptions extends JournalFileOptions {
   clock: Clock;
-  /** Of the files to make. */
+  /** The size of the files to make. */
   journalBytes: number;
   reserve: Reserve;
 }
 
-/** What the supply tells the journal. */
+/** What the supply reports to the journal. */
 export interface JournalSupplyOwner {
   /** A file is ready, or there is problem, or no more. */
   onSupplyChanged(): void;

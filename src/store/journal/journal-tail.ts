@@ -7,7 +7,7 @@ import { type JournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
 /** Where something that waits will stand. */
 export interface Place {
   offset: number;
-  /** Of the file. */
+  /** The size of that file. */
   bytes: number;
   /** The file behind that one, if it is there. */
   next: JournalFile | undefined;

@@ -23,19 +23,9 @@ import { type Extent, extentIndex } from '../segments/segment.js';
 import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
 import type { Ageing } from './age-queue.js';
 import { LoadedMessages, type LoadingLog } from './loaded-messages.js';
-import type { LogParts } from './log-parts.js';
+import type { LogParts, LogState } from './log-parts.js';
 import { MessageTable } from './message-table.js';
 import { firstAt, type TimedLog } from './time-search.js';
-
-/** A log as it is recorded in a checkpoint. */
-export interface LogState {
-  id: number;
-  name: string;
-  firstSequence: number;
-  lastSequence: number;
-  byteCount: number;
-  lastActivityMs: number;
-}
 
 /**
  * A channel's messages: the newest in the journal's blocks, older ones in extents of segments. Extents end where
@@ -276,7 +266,7 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
     return extent?.isGap ? extent.first - 1 : sequence;
   }
 
-  /** Of the message that `messageUpTo` finds: `undefined` if a limit has dropped it meanwhile. */
+  /** The time of the message that `messageUpTo` finds; `undefined` if a limit has dropped it meanwhile. */
   async timestampMs(middle: number): Promise<number | undefined> {
     for (let attempt = 1; ; attempt++) {
       const sequence = this.messageUpTo(middle);

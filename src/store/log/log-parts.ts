@@ -43,3 +43,13 @@ export class LogParts {
     this.runs = new LoadedRuns(settings.loadedBytes);
   }
 }
+
+/** A log as it is recorded in a checkpoint. */
+export interface LogState {
+  id: number;
+  name: string;
+  firstSequence: number;
+  lastSequence: number;
+  byteCount: number;
+  lastActivityMs: number;
+}

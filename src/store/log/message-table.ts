@@ -21,7 +21,7 @@ export class MessageTable {
     return this.count * 2 === this.#slots.length;
   }
 
-  /** Of the entry `index` from the oldest. */
+  /** The block of the entry `index`, counted from the oldest. */
   blockId(index: number): number {
     return must(this.#slots[this.#at(index)], 'the ring has all its slots');
   }

@@ -18,7 +18,7 @@ const SCRATCH: MessageRef = { buffer: Buffer.alloc(0), start: 0, end: 0 };
 
 /**
  * The first sequence that was stored at `timestampNs` or later, by the store's own time. First by milliseconds, which the rows of
- * segments have; what is left is within one, and the messages themselves tell it apart.
+ * segments have; what is left is within one, and the times in the messages themselves settle it.
  */
 export async function firstAt(log: TimedLog, timestampNs: bigint): Promise<number> {
   const ms = Number(timestampNs / 1_000_000n);

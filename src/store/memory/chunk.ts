@@ -2,7 +2,7 @@ import { must } from '../../util/assert.js';
 
 const MIN_BYTES = 1024;
 const MAX_BYTES = 256 * 1024;
-/** Of a MsgProto, for the first size of the table of ends. It grows. */
+/** The typical size of a MsgProto, for the first size of the table of ends. The table grows. */
 const TYPICAL_MESSAGE_BYTES = 128;
 
 /** A run of consecutive messages of one channel in memory: their MsgProto bytes back to back, and where each ends. */

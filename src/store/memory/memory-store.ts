@@ -30,7 +30,7 @@ export interface MemoryStoreOptions {
   random: RandomBytes;
   /** Where what limits drop is noted. Default: nowhere. */
   measures?: Measures;
-  /** Tells of a clock that jumps. Default: nobody. */
+  /** Gets a sentence when a clock jumps. Default: it is dropped. */
   warn?: (message: string) => void;
 }
 

@@ -7,7 +7,7 @@ import { RESERVE_DIRECTORY } from '../../files/store-folder.js';
 import { bugOf } from '../../util/bug.js';
 import { noRoom, SPACE_RETRY_MS } from './no-room.js';
 
-/** A file that is set aside: it has its blocks and its inode, and is nobody's yet. */
+/** A file that is set aside: it has its blocks and its inode, and no broker uses it yet. */
 export interface Room {
   readonly path: string;
   readonly bytes: number;
@@ -38,12 +38,12 @@ interface Kept extends Room {
 const KINDS = ['log', 'ckpt', 'seg'] as const;
 /** How often it is tried to have more than the least. */
 const MORE_RETRY_MS = 10_000;
-/** Of what is free, what is set aside: a small volume is there for messages. */
+/** One part in so many of what is free may be set aside: a small volume is there for messages. */
 const SHARE_OF_FREE = 4;
 
 /**
- * Room to get out: files made while there is room, so that a takeover, a restart, and a checkpoint that gives room back need none. Whoever
- * uses one renames it, which one of all can do: no new inode, no new block. A file is nobody's before that. One that the reserve of an
+ * Room to get out: files made while there is room, so that a takeover, a restart, and a checkpoint that gives room back need none. A broker
+ * uses one by renaming it, in which only one can succeed: no new inode, no new block. Before that, a file belongs to none. One that the reserve of an
  * older term has is adopted by a rename too, so that a predecessor that has not noticed yet finds it gone.
  */
 export class Reserve {
@@ -73,7 +73,7 @@ export class Reserve {
     this.#checkpointBytes = options.sizes.ckpt.bytes;
   }
 
-  /** Of the largest segment that can be written in any case; undefined while it is not known what can be set aside. */
+  /** The size of the largest segment that can be written in any case; undefined while it is not known what can be set aside. */
   get segmentBytes(): number | undefined {
     return this.#isKnown ? (this.#kept.seg[0]?.bytes ?? 0) : undefined;
   }
@@ -132,7 +132,7 @@ export class Reserve {
   }
 
   /**
-   * Keeps a file of this term that would be removed, if there is too little of its kind. Nobody may have it open.
+   * Keeps a file of this term that would be removed, if there is too little of its kind. It must not be open.
    *
    * @returns false if it is not needed
    */
@@ -212,7 +212,7 @@ export class Reserve {
         const own = id.epoch === epoch ? id : this.#nextId();
         if (id.epoch === epoch) this.#number = Math.max(this.#number, id.number);
         else await renameIfThere(fs, this.#pathOf(kind, id), this.#pathOf(kind, own));
-        // A rename whose answer was lost says that it was not there: what is there now tells.
+        // A rename whose answer was lost says that it was not there. What is there now counts.
         const status = await fs.status(this.#pathOf(kind, own));
         if (status !== undefined)
           this.#kept[kind].push({ id: own, path: this.#pathOf(kind, own), bytes: status.bytes });

@@ -4,7 +4,7 @@ export interface LoadedRun {
   readonly first: number;
   readonly last: number;
   readonly buffer: Buffer;
-  /** Of each record. */
+  /** Where each record begins. */
   readonly starts: Uint32Array;
 }
 

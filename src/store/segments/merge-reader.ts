@@ -3,7 +3,7 @@ import type { Blob, BlobReader } from '../types/blobs.js';
 const WINDOW_BYTES = 256 * 1024;
 /** Larger reads gain nothing from a window. */
 const MAX_WINDOWED_BYTES = 32 * 1024;
-/** Of one merge: each has a window, and that is all the memory that a merge reads into. */
+/** One merge takes no more: each segment has a window, and that is all the memory that a merge reads into. */
 export const MAX_MERGED_SEGMENTS = 16;
 
 interface Window {
@@ -20,7 +20,7 @@ interface Window {
 export class MergeReader implements BlobReader {
   readonly #blobs: BlobReader;
   readonly #windows = new Map<Blob, Window>();
-  /** Of the merges before. */
+  /** Buffers of the merges before. */
   readonly #spare: Buffer[] = [];
 
   constructor(blobs: BlobReader) {

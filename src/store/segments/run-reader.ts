@@ -18,8 +18,8 @@ export interface RunReaderLog extends LoadedRunOwner {
 }
 
 /**
- * Where a record lies in its extent. If its row is damaged, the records before it lead there; whether they do, its own CRC and sequence
- * tell.
+ * Where a record lies in its extent. If its row is damaged, the records before it lead there. Its own CRC and sequence
+ * confirm that they do.
  */
 async function offsetOf(blobs: Blobs, extent: Extent, sequence: number): Promise<number> {
   let offset: number | undefined;
@@ -72,7 +72,7 @@ export async function readRun(
   while (pos < bytes) {
     const end = checkRecord(buffer, pos, bytes);
     if (end < 0) {
-      // Cut by the end of the read, or damaged: then whoever asks for that very message is told.
+      // Cut by the end of the read, or damaged: then a read of that very message reports it.
       if (count > 0) break;
       throw damaged(segment.path, position + pos, `message ${sequence + count} is not whole`);
     }

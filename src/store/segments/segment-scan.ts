@@ -63,7 +63,7 @@ export async function scanExtent(
   const rowsAt = entry.offset + entry.bytes;
   const rows = await readWhatCanBeRead(file, rowsAt, entry.count * ROW_BYTES);
   let timestampMs: number | undefined;
-  /** Where the next record is due; -1 if nothing tells. */
+  /** Where the next record is due; -1 if nothing shows it. */
   let due = 0;
   for (let i = 0; i < entry.count; i++) {
     const sequence = entry.firstSequence + i;
@@ -89,7 +89,7 @@ export async function scanExtent(
         ? `message ${sequence} of channel ${entry.channelId} is due here`
         : `message ${sequence} is not whole`;
       extend(scan.damages, sequence, offset, what);
-      // If its length is right, the next one lies behind it; whether it does, that one's own record tells.
+      // If its length is right, the next one lies behind it; whether it does shows in that one's own record.
       due = at < 0 ? -1 : await records.supposedEnd(at);
       continue;
     }
@@ -189,9 +189,9 @@ export async function readFileLeniently(fs: StoreFs, path: string): Promise<Buff
 export interface SegmentDirectory {
   /** Those that are whole. */
   entries: DirectoryEntry[];
-  /** Of the first entry that is not whole, in the file; undefined if all are. */
+  /** The offset in the file of the first entry that is not whole; undefined if all are. */
   damagedAt: number | undefined;
-  /** Bytes behind the footer: somebody has appended them. */
+  /** Bytes behind the footer: something else has appended them. */
   foreignBytes: number;
 }
 

@@ -6,9 +6,9 @@ import { ROW_BYTES } from '../format/segment-format.js';
 export class Segment {
   readonly id: FileId;
   readonly path: string;
-  /** Of all its extents, with their rows. */
+  /** The size of all its extents, with their rows. */
   bytes = 0;
-  /** Of those that a log still refers to. */
+  /** The size of those that a log still refers to. */
   liveBytes = 0;
   extentCount = 0;
   /** A merge found damage in it: it is left as it is. */
@@ -30,7 +30,7 @@ export class Extent {
   readonly last: number;
   /** In the file. */
   readonly offset: number;
-  /** Of the records. The rows follow. */
+  /** The size of the records. The rows follow. */
   readonly recordBytes: number;
 
   constructor(segment: Segment, first: number, last: number, offset: number, recordBytes: number) {

@@ -43,7 +43,7 @@ export interface Blobs extends BlobReader {
   put<T>(size: BlobSize, write: (writer: BlobWriter) => Promise<T>): Promise<T>;
   /** The same at once, for the rare case that an append needs what is only in a blob. */
   readNow(blob: Blob, buffer: Buffer, position: number): number;
-  /** Of all terms, oldest first. */
+  /** The blobs of all terms, oldest first. */
   list(): Promise<Blob[]>;
   /** Removes one, also if it was removed already. */
   remove(blob: Blob): Promise<void>;

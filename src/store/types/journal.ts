@@ -80,7 +80,7 @@ export interface Journal {
   close(): Promise<void>;
 }
 
-/** What a journal tells the store. Called from the event loop when a write, a fence or a file has come to its end. */
+/** What a journal reports to the store. Called from the event loop when a write, a fence or a file has come to its end. */
 export interface JournalListener {
   /** The next batch can be written. */
   onFree(): void;

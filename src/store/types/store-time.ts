@@ -18,27 +18,27 @@ export interface SavedTime {
   gaps: TimeGap[];
 }
 
-/** A store's own time, carried on since it was told. */
+/** A store's own time, carried on since another broker announced it. */
 export interface ContinuedTime {
   ns: bigint;
-  /** How far it is ahead of the clock of the broker that told. */
+  /** How far it is ahead of the clock of the broker that announced it. */
   leadMs: number;
 }
 
 /** What is known of the time when a store is opened. Nanoseconds since 1970. */
 export interface OpeningTime {
-  /** Of the newest batch. */
+  /** The time of the newest batch. */
   newestNs: bigint;
   saved: SavedTime | undefined;
-  /** The store's time now, as the broker that had the store until a moment ago told of it. */
+  /** The store's time now, as announced by the broker that had the store until a moment ago. */
   continued: ContinuedTime | undefined;
-  /** Of a file that was written just now: by the clock of the file server, where the file system has one. */
+  /** The time of a file that was written just now: by the clock of the file server, where the file system has one. */
   fileNs: bigint | undefined;
 }
 
 /** More than this are made one: messages are kept for too long then, never for too short a time. */
 const MAX_GAPS = 16;
-/** For so long health tells that the store held messages of a time to come when it was opened. */
+/** For so long health reports that the store held messages of a time to come when it was opened. */
 const TOLD_MS = 3_600_000;
 
 /**
@@ -62,14 +62,14 @@ export class StoreTime {
   shiftNs = 0n;
   /** Some channel has messages that bear a later time than those of the present batch. */
   isBehind = false;
-  /** Called when it parts from the clock's, or the other way round: a checkpoint should tell of it. */
+  /** Called when it parts from the clock's, or the other way round: a checkpoint should save it. */
   onParted: (() => void) | undefined;
   /** Called when messages have become older. */
   onOlder: (() => void) | undefined;
   readonly #clock: Clock;
   readonly #believed: BelievedTime;
   readonly #warn: (message: string) => void;
-  /** Of the present batch. */
+  /** The time of the present batch. */
   #ns = 0n;
   /** As of the last look. */
   #nowNs: bigint;
@@ -142,7 +142,7 @@ export class StoreTime {
     this.#gaps = saved?.gaps.slice() ?? [];
     let nowNs = clockNs;
     if (continued !== undefined) {
-      // Whoever can say anything on NATS can say this too: it makes messages younger, not older.
+      // Anyone who can publish on NATS can forge this: so it may make messages younger, but not older.
       if (savedLeadNs > 0n) nowNs += savedLeadNs;
       if (continued.ns < nowNs) nowNs = continued.ns;
     } else {
@@ -221,7 +221,7 @@ export class StoreTime {
     this.hasStamps(stampNs);
   }
 
-  /** Of what is stored under `ms`: since when it is there, for its age. */
+  /** Since when a message that is stored under `ms` is there, for its age. */
   sinceMs(ms: number): number {
     let sinceMs = ms;
     for (const { fromMs, toMs } of this.#gaps) {

@@ -51,7 +51,7 @@ export interface ChannelLog {
 
   /**
    * Gives the message the next sequence and the batch's timestamp, encodes it as MsgProto, adds it to the gathering
-   * batch. It is durable when the host is told that the batch is. A guid longer than 255 bytes is not kept.
+   * batch. It is durable when `StoreHost.onCommitted` reports the batch. A guid longer than 255 bytes is not kept.
    *
    * @param session the numeric id of the publishing client's connection, kept with the guid in the record
    * @returns the sequence
@@ -131,7 +131,7 @@ export interface RecoveredState {
   nextSession: number;
   /** Higher than any subscription id ever used. */
   nextSubscriptionId: number;
-  /** Of the messages stored last. The owner's from then on: it adds to them and writes them into checkpoints. */
+  /** The guids of the messages stored last. They are the owner's from then on: it adds to them and writes them into checkpoints. */
   recentGuids: RecentGuids;
 }
 

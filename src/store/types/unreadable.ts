@@ -1,6 +1,6 @@
 import { DamageError } from '../../files/store-error.js';
 
-/** Messages that could not be read when somebody asked for them. */
+/** Messages that could not be read when they were needed. */
 export interface UnreadableMessages {
   readonly channel: string;
   readonly first: number;
@@ -28,7 +28,7 @@ export function namesOf({
   return `${first === last ? `message ${first}` : `messages ${first} to ${last}`} of channel ${channel}`;
 }
 
-/** Of all logs. What is beyond is not noted: a store in that state is to be verified, not listed. */
+/** The limit for all logs together. What is beyond it is not noted: a store in that state is to be verified, not listed. */
 const MAX_PLACES = 1000;
 
 interface Place extends UnreadableMessages {
@@ -36,7 +36,7 @@ interface Place extends UnreadableMessages {
 }
 
 /**
- * The messages that cannot be read, as far as anybody has tried. It is what health and metrics tell: a subscriber stands
+ * The messages that cannot be read, as far as reading them was tried. Health and metrics report them: a subscriber stands
  * still there. What is read after all, or dropped by a limit, or gone with its channel, is taken out.
  */
 export class Unreadable {
