@@ -62,7 +62,7 @@ export async function embeddedConfig(given: BrokerOptions): Promise<ServeConfig>
   });
   if (channels === undefined) return resolveServeConfig(argv, {}, () => NO_CONFIG_FILE);
   checkObject('channels', channels);
-  // What reads files is loaded only where it is needed.
+  // The parser of config files is loaded only if it is needed.
   const { parseConfigFile } = await import('./config-file.js');
   const limits = Object.entries(channels).map(([name, limitsOf]) => [name, limitsAsInFile(name, limitsOf)]);
   const content = JSON.stringify({ channels: Object.fromEntries(limits) });

@@ -9,7 +9,7 @@ import { channelLimit, type Kind } from './kinds.js';
 import { type ChannelRule, isPatternValid } from './limits-table.js';
 import { kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
-// A checked file consists of these. They are classes so that a walk over the file can tell them from sections.
+// A checked file consists of these. They are classes so that a walk over the file can distinguish them from sections.
 
 export class FileOption {
   constructor(

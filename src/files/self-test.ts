@@ -78,7 +78,7 @@ async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void
   const renamed = await fs.open(b, 'read');
   try {
     await renamed.read(read, 0, read.length, 0);
-    if ((await renamed.size()) !== read.length) throw cannot(dir, 'tell the size of what was written');
+    if ((await renamed.size()) !== read.length) throw cannot(dir, 'report the size of what was written');
   } finally {
     await renamed.close();
   }

@@ -21,7 +21,7 @@ export interface LinkEvents {
   onDrain?(): void;
   /** The server has sent a new INFO: it is in lame-duck mode (`info.lameDuck`), or its cluster has changed. */
   onInfo?(info: ServerInfo): void;
-  /** What came in has led to an exception that nothing expects. The link is down: `onDown` has been called, if it was up. */
+  /** A message has led to an unexpected exception. The link is down: `onDown` has been called, if it was up. */
   onBroken?(thrown: unknown): void;
   /** The server has refused something, such as a subscription without permission, and keeps the connection. */
   onServerError?(text: string): void;

@@ -121,7 +121,7 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
 
   protected fail(error: Error): void {
     if (this.isStopping) {
-      // What was to be answered at the end may not have been.
+      // Answers that were due at the end may be missing.
       if (isBug(error)) this.#bug ??= error;
       return;
     }

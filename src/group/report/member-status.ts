@@ -9,7 +9,7 @@ export interface MemberStatus {
   readonly clusterId: string;
   readonly group: string;
   readonly node: string;
-  /** Of the process: unique for ever, as the lease's holder names it. */
+  /** The name of the process in the lease, which is unique for ever. */
   readonly member: string;
   readonly host: string;
   readonly pid: number;

@@ -4,7 +4,7 @@ import type { Lately } from '../watch/lease-watch.js';
 
 /** Another member, as the reporting one has heard it last. It is sent as JSON. */
 export interface PeerStatus {
-  /** Of the process: unique for ever, as the lease's holder names it. */
+  /** The name of the process in the lease, which is unique for ever. */
   readonly member: string;
   readonly node: string;
   /** '' if its name does not have it. */

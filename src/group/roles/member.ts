@@ -28,15 +28,14 @@ import { Presence } from './presence.js';
 import { Standby } from './standby.js';
 import { StoreCheck } from './store-check.js';
 
-/** Of the lease. */
 const LOOKS_PER_LEASE = 12;
 const MIN_LOOK_MS = 20;
 const MAX_LOOK_MS = 250;
-/** Longer than any takeover takes, by far. */
+/** Much longer than a takeover takes. */
 const UNSERVED_MS = 10_000;
-/** Of another's problem, as it is told to others. */
-const MAX_TOLD_LENGTH = 500;
-/** Who is not heard for so many leases is not counted as there. */
+/** Limit of the text of a problem in heartbeats. */
+const MAX_PROBLEM_LENGTH = 500;
+/** A member that is silent for this number of leases does not count as present. */
 const HEARD_LEASES = 3;
 
 /**
@@ -118,7 +117,7 @@ export class Member {
     return this.#presence.roleForMs;
   }
 
-  /** Of its own term, else the newest that it knows of. */
+  /** The epoch of its own term, else the newest that it knows. */
   get epoch(): number {
     return Math.max(this.#active.term?.epoch ?? 0, this.#watch.state?.epoch ?? 0, this.#candidate.epoch);
   }
@@ -189,7 +188,7 @@ export class Member {
     return found;
   }
 
-  /** Nobody serves, and this member has not taken over: whatever keeps it, it is not as it should be. */
+  /** The problem that no member serves and that this one has not taken over, for whatever reason. */
   get #unserved(): string | undefined {
     const { clock } = this.#parts;
     if (this.role !== 'standby') return undefined;
@@ -287,7 +286,7 @@ export class Member {
     return undefined;
   }
 
-  /** Why there is nobody to hand over to. */
+  /** Why there is no standby to hand over to. */
   get #whyNoStandby(): string {
     const { clock, options } = this.#parts;
     const unable = [...this.#watch.heardWithin(options.leaseMs, clock.monotonicMs())]
@@ -378,20 +377,20 @@ export class Member {
       epoch: this.epoch,
       counter: isActive ? this.#active.term?.renewer.counter : undefined,
       storeId: this.storeId,
-      cannotServe: this.#cannotServe?.slice(0, MAX_TOLD_LENGTH),
+      cannotServe: this.#cannotServe?.slice(0, MAX_PROBLEM_LENGTH),
       story: isActive ? this.lastTakeover : undefined,
       ...clocks.times(),
     };
   }
 
-  /** As others are told: not what is everybody's, as that nobody serves. */
+  /** The problem for heartbeats, without those of all members, such as that no member serves. */
   get #cannotServe(): string | undefined {
     const problem = this.serviceProblem;
     const own = problem?.isOwn === true ? problem.text : undefined;
     return own ?? this.#standby.hang ?? this.#active.hang ?? this.#problem.text;
   }
 
-  // What the transport tells.
+  // The events of the transport.
 
   /** NATS has refused something on the connection that carries the group's talk. */
   talkRefused(refusal: NatsRefusal): void {

@@ -8,7 +8,7 @@ export type MemberRole = (typeof MEMBER_ROLES)[number];
 /** A heartbeat: members send it to each other on one subject, many times a second. It is small, and useless when it is old. */
 export interface Heartbeat {
   readonly kind: 'heartbeat';
-  /** Of the process: unique for ever, as the lease's holder names it. */
+  /** The name of the process in the lease, which is unique for ever. */
   readonly member: string;
   readonly node: string;
   readonly role: MemberRole;

@@ -60,7 +60,7 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
     const report = reportOf(found);
     const identityPath = `${dir}/${IDENTITY_FILE}`;
     if (isDamaged) {
-      const what = `it does not tell whose store this is; the other files do: ${storeId} of cluster "${identity.clusterId}"`;
+      const what = `it does not show whose store this is; the other files do: ${storeId} of cluster "${identity.clusterId}"`;
       report.damages = [{ path: identityPath, offset: 0, what }, ...report.damages];
       report.files = [identityPath, ...report.files];
     }

@@ -57,10 +57,7 @@ export async function salvageIdentity(
   const text = await readText(fs, path);
   const name = clusterId ?? /"clusterId": "([^"\\\n]+)",\n/.exec(text)?.[1];
   if (name === undefined) {
-    throw new StoreError(
-      'damaged',
-      `${path} does not tell the cluster id any more. Give it: --cluster-id ID`,
-    );
+    throw new StoreError('damaged', `${path} has lost the cluster id. Give it: --cluster-id ID`);
   }
   const createdAt = /"createdAt": "([^"\\\n]+)"\n/.exec(text)?.[1] ?? new Date(0).toISOString();
   return {

@@ -191,7 +191,7 @@ async function channelsFrom(
       const entries = isWhole ? directory.entries : await walkExtents(file, bytes);
       if (!isWhole) {
         state.also.push(
-          `what of ${path} cannot be found: with the checkpoint and its directory damaged, nothing tells which messages were in it`,
+          `an unknown part of ${path}: with the checkpoint and its directory damaged, nothing shows which messages were in it`,
         );
       }
       for (const entry of entries) {
@@ -201,7 +201,7 @@ async function channelsFrom(
           const name = await nameIn(file, entry);
           if (name === undefined) {
             state.also.push(
-              `${count} messages from ${first} on of channel id ${channelId}, of which ${path} gives none: nothing tells the channel's name`,
+              `${count} messages from ${first} on of channel id ${channelId}, of which none in ${path} can be read: nothing shows the channel's name`,
             );
             continue;
           }

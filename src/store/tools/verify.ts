@@ -131,7 +131,7 @@ async function checkSegment(
   }
   if (directory !== undefined && directory.foreignBytes > 0) {
     result.notes.push(
-      `${path}: ${directory.foreignBytes} bytes behind its footer are not the store's: somebody has appended them. They are not read, ` +
+      `${path}: ${directory.foreignBytes} bytes behind its footer are not the store's: something else has appended them. They are not read, ` +
         'and all messages before them are as they were',
     );
   }
