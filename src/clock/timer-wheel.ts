@@ -1,3 +1,4 @@
+import { assert } from '../util/assert.js';
 import type { Clock, Timer } from './clock.js';
 
 /** A timer of the wheel. Its owner arms the same object again and again, so that arming allocates nothing. */
@@ -44,7 +45,8 @@ export class TimerWheel {
 
   disarm(timer: WheelTimer): void {
     if (timer.dueTick < 0) return;
-    this.#slots[timer.dueTick % SLOTS].delete(timer);
+    const wasHere = this.#slots[timer.dueTick % SLOTS].delete(timer);
+    assert(wasHere, 'a timer that is armed is in its slot of this wheel');
     timer.dueTick = -1;
     this.#count--;
   }

@@ -1,4 +1,4 @@
-import { must } from '../util/assert.js';
+import { assert, must } from '../util/assert.js';
 /*
  * An entry for a guid, in a generation and in a checkpoint:
  *
@@ -93,6 +93,8 @@ export class GuidGeneration {
   /** Adds a guid that is not here. There must be room. */
   add(session: number, channelId: number, source: DataView, start: number, end: number, ms: number): void {
     const offset = this.#used;
+    // A table without a free slot would be searched for ever.
+    assert(this.count < this.capacity, 'a generation has room for each guid that is added');
     if (this.count === this.#nextMarkCount || ms >= this.#nextMarkMs) this.#mark(ms, offset);
     const view = this.#view;
     view.setInt32(offset, channelId, true);
@@ -183,12 +185,14 @@ export class GuidGeneration {
   #index(): Int32Array {
     const slots = this.#table();
     const view = this.#view;
-    for (let at = this.#indexed; at < this.#used; ) {
+    let at = this.#indexed;
+    while (at < this.#used) {
       const start = at + GUID_HEADER_BYTES;
       const end = start + view.getUint8(at + 8);
       this.#insert(slots, hashOf(this.#seed, view.getInt32(at + 4, true), view, start, end), at);
       at = end;
     }
+    assert(at === this.#used, 'the entries end where the last one does');
     this.#indexed = this.#used;
     return slots;
   }

@@ -9,6 +9,7 @@ import {
   LEASE_DIRECTORY,
   SEGMENT_DIRECTORY,
 } from '../files/store-folder.js';
+import { assert } from '../util/assert.js';
 import { FormerLease, NOT_YET } from './carry-over.js';
 import { askServer, newestState } from './lease-folder.js';
 
@@ -257,6 +258,10 @@ export class Lease {
   }
 
   async #change(from: LeaseState, to: LeaseState): Promise<LeaseState | 'lost'> {
+    assert(
+      to.epoch > from.epoch || (to.epoch === from.epoch && to.counter > from.counter),
+      'each change of a lease leads to a higher epoch or counter',
+    );
     try {
       await this.#fs.rename(this.#pathOf(from), this.#pathOf(to));
       return to;
