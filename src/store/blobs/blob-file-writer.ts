@@ -1,4 +1,4 @@
-import { removeIfThere, writeAll } from '../../files/file-io.js';
+import { removeIfThere, renameOwn, writeAll } from '../../files/file-io.js';
 import type { FileId } from '../../files/file-names.js';
 import type { StoreFile, StoreFs } from '../../files/fs.js';
 import { type Reserve, type Room, takeRoom } from '../room/reserve.js';
@@ -70,7 +70,7 @@ export class BlobFileWriter implements BlobWriter {
     await this.#file.sync();
     this.#isClosed = true;
     await this.#file.close();
-    if (temporary !== path) await this.#fs.rename(temporary, path);
+    if (temporary !== path) await renameOwn(this.#fs, temporary, path);
     await this.#fs.syncDirectory(directory);
   }
 
