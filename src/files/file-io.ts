@@ -118,20 +118,6 @@ export async function writeAtomically(
   await fs.syncDirectory(directory);
 }
 
-/** Does the same through an existing file of at least that size, which needs no free room. */
-export async function writeOver(
-  fs: StoreFs,
-  path: string,
-  directory: string,
-  name: string,
-  parts: readonly Buffer[],
-): Promise<void> {
-  const file = await fs.open(path, 'write');
-  await writeAndClose(file, parts);
-  await renameOwn(fs, path, `${directory}/${name}`);
-  await fs.syncDirectory(directory);
-}
-
 /** Overwrites a file from its beginning, durably. */
 async function writeAndClose(file: StoreFile, parts: readonly Buffer[]): Promise<void> {
   try {
