@@ -6,9 +6,9 @@ import type { Assignment, WorkerSettings } from './renewal-messages.js';
 import { SharedLease } from './shared-lease.js';
 import { clockOffsetMs, ThreadedRenewer } from './threaded-renewer.js';
 
-/** One that waits for a hung store does not end. */
+/** Limit of the wait for its end: a thread that waits for a hung store does not end. */
 const CLOSE_MS = 1_000;
-/** What it leaves behind are messages: room for more would be memory for nothing. Sources take more than the build. */
+/** Limits of the thread's heap: it makes little but its reports. The old generation has room for uncompiled sources, as in tests. */
 const YOUNG_MB = 2;
 const OLD_MB = 64;
 const NS_PER_MS = 1e6;

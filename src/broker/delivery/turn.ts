@@ -16,7 +16,7 @@ export interface TurnOptions {
 
 /**
  * A turn is a stretch of the broker's work that waits for nothing: all messages of one read, a batch that became durable, a
- * timer. It owns the output buffer of the broker: what its work writes leaves by one write when it ends.
+ * timer. It owns the output buffer of the broker: what its work writes leaves by one write when it ends, a large output before that.
  *
  * A handler that has waited, for a ping or for the disk, goes on in a turn of its own. A turn that is run within another
  * one is a part of that one: a commit may end at once, and then what it led to joins the turn that asked for it.

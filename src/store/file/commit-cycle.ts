@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../clock/clock.js';
 import type { Gathering } from '../batch/gathering.js';
 import type { Journal, JournalPosition } from '../types/journal.js';
 
-/** What goes into a batch right before it closes, and what is made of a place where everything ends. */
+/** What the cycle closes, and whom it asks and tells at that moment. */
 export interface CommitCycleOptions {
   clock: Clock;
   gathering: Gathering;

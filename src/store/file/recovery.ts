@@ -22,7 +22,7 @@ export interface RecoveryOptions {
   parts: LogParts;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
-  /** The lease that recovers. Without it the store is only looked at, and what a mount remembers of directories will do. */
+  /** The term that recovers. Without it the store is only looked at, and what a mount remembers of directories will do. */
   lease?: RecoveringTerm;
 }
 

@@ -12,7 +12,7 @@ import { checkRecord, RecordType, readU32, writeU32 } from './record.js';
  *  12  u32  magic
  *  16  u32  number of the batch in its term, from 1
  *  20  u32  bytes of its records
- *  24  u64  timestamp of its messages, ns since 1970
+ *  24  u64  the store's own time, ns since 1970
  */
 export const BATCH_HEADER_BYTES = 32;
 const MAGIC = 0x31a77ba7;

@@ -8,7 +8,7 @@ import { writeU32 } from './record.js';
  *
  *   0  u32      offset of the record in the extent
  *   4  u32      bytes of its MsgProto
- *   8  6 bytes  timestamp, ms since 1970
+ *   8  6 bytes  the store's own time, ms since 1970
  *  14  u16      low half of the CRC-32 of the 14 bytes before
  */
 export const ROW_BYTES = 16;

@@ -22,7 +22,7 @@ export interface JournalSupplyOptions extends JournalFileOptions {
 
 /** What the supply reports to the journal. */
 export interface JournalSupplyOwner {
-  /** A file is ready, or there is problem, or no more. */
+  /** A file is ready, or `problem` has changed. */
   onSupplyChanged(): void;
   onSupplyFailed(error: Error): void;
 }

@@ -12,7 +12,7 @@ export interface AcceptedJournal extends FileId {
 
 /**
  * The first batch of a term, number 1: one record with the journals that were read, oldest first, and up to where. Until
- * it is durable the lease has not served, and whatever it left behind does not count.
+ * it is durable the term has not served, and whatever it left behind does not count.
  */
 export async function writeTermBatch(
   journal: JournalFile,

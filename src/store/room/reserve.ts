@@ -49,7 +49,7 @@ const SHARE_OF_FREE = 4;
 export class Reserve {
   /** Why there is no room to set aside, for people. */
   problem: string | undefined;
-  /** Called when there is more, or problem, or no more. */
+  /** Called when more is set aside, and when `problem` has changed. */
   onChanged: () => void = () => {};
   /** Whether there may be more than the least: not while the journal itself has no room. */
   mayHaveMore: () => boolean = () => true;

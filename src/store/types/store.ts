@@ -219,7 +219,7 @@ export interface Store {
   removeSubscription(id: number): void;
   /**
    * This subscription has made progress since the last batch. Whatever it has by then goes into the batch that closes next, which is
-   * within some 10 ms. Cheap to call again and again.
+   * within 15 ms. Cheap to call again and again.
    */
   noteProgress(progress: Progress): void;
   /** Adds to the gathering batch what this subscription has, and empties it: what it acknowledged last belongs before its end. */
@@ -235,7 +235,7 @@ export interface Store {
    */
   commit(): void;
   /**
-   * No client waits for what is gathered, or for progress that is noted: a commit within some 10 ms is enough. Cheap to
+   * No client waits for what is gathered, or for progress that is noted: a commit within 15 ms is enough. Cheap to
    * call again and again.
    */
   commitLater(): void;
