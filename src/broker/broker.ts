@@ -169,6 +169,8 @@ export class Broker implements LinkHandler, StoreHost {
    * @param adopted subscriptions that the link has already, by subject: their messages are this broker's from now on
    */
   async linkUp(link: BrokerLink, adopted?: ReadonlyMap<string, number>): Promise<void> {
+    // A link may come while its owner is closing what it has.
+    if (this.#isStopped) return;
     try {
       this.#listenOn(link, adopted);
     } catch (error) {
@@ -203,7 +205,7 @@ export class Broker implements LinkHandler, StoreHost {
     };
     onRequest(subjects.discover, (request) => this.#parts.connect.handle(request));
     this.#pingSid = onRequest(subjects.pings, (request) => this.#parts.ping.handle(request));
-    onRequest(subjects.subscribe, (request) => this.#onSubscribe(request));
+    onRequest(subjects.subscribe, (request) => this.#parts.subscribe.handle(request));
     onRequest(subjects.subscriptionClose, (request) => this.#parts.unsubscribe.handle(request, 'close'));
     onRequest(subjects.unsubscribe, (request) => this.#parts.unsubscribe.handle(request, 'unsubscribe'));
     onRequest(subjects.close, (request) => this.#parts.close.handle(request));
@@ -392,10 +394,6 @@ export class Broker implements LinkHandler, StoreHost {
     },
     answer: (answers, isMoreToCome) => this.#turn.answer(answers, isMoreToCome),
   };
-
-  #onSubscribe(request: Request): void {
-    this.#turn.follow(this.#parts.subscribe.handle(request));
-  }
 
   readonly #commit = (): void => this.#store.commit();
 }

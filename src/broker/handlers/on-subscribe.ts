@@ -36,7 +36,7 @@ export interface SubscribeNeeds {
   readonly starter: SubscriptionStarter;
   readonly ender: Pick<SubscriptionEnder, 'end'>;
   readonly inactivity: Pick<Inactivity, 'watch'>;
-  readonly turn: Pick<Turn, 'resume'>;
+  readonly turn: Pick<Turn, 'resume' | 'follow'>;
   readonly answers: Pick<Answers, 'now' | 'afterCommit' | 'refuse'>;
   readonly store: Pick<Store, 'expire' | 'nowNs' | 'putSubscription' | 'commit'>;
   readonly badInput: BadInput;
@@ -53,8 +53,8 @@ export class SubscribeHandler {
     this.#needs = needs;
   }
 
-  async handle(request: Request): Promise<void> {
-    const { clients, opener, store } = this.#needs;
+  handle(request: Request): void {
+    const { clients, opener, turn, store } = this.#needs;
     // Limits by age are exact when somebody looks.
     store.expire();
     const wanted = decode(request.payload);
@@ -71,7 +71,7 @@ export class SubscribeHandler {
     const channel = opener.open(name, 0, name.length);
     if (typeof channel === 'string') this.#refuse(request, wanted, 'subscription refused', channel);
     else if (wanted.startPosition === StartPosition.TIME_DELTA_START) {
-      await this.#subscribeFromTime(request, wanted, channel);
+      turn.follow(this.#subscribeFromTime(request, wanted, channel));
     } else {
       this.#subscribe(request, wanted, channel, sequenceBefore(channel.log, wanted));
     }
