@@ -101,6 +101,8 @@ export class Merger {
       try {
         segments.all.add(writer.segment);
         replace(runs, writer.extents);
+        // All that was copied may be gone by now: then no log will ever let go of it.
+        if (writer.segment.liveBytes === 0) segments.died(writer.segment);
         onMerged();
       } catch (thrown) {
         throw bugOf(thrown);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { nodeFs, type StoreFile, type StoreFs } from '../../../src/files/fs.js';
 import { chooseSegments } from '../../../src/store/file/merge-choice.js';
@@ -32,6 +33,26 @@ describe('a merge', () => {
     assert.equal(reads.size, rounds);
     const all = Array.from({ length: rounds }, (_, i) => String(i + 1));
     for (const log of logs) assert.deepEqual(await readAll(log), all);
+  });
+
+  it('leaves no segment behind if all that it has copied is gone by its end', async (t) => {
+    const { fs, release } = segmentReads(t);
+    const terms = new Terms(t, fs);
+    const opened = await terms.open(SMALL);
+    const { store, host } = opened;
+    const log = store.createLog('foo', NO_LIMITS);
+    for (let round = 1; round <= 8; round++) {
+      log.append(pubMsg('foo', String(round)), 1);
+      await host.commit();
+      await checkpointed(opened);
+    }
+    assert.equal(store.upkeep.isIdle, false, 'the merge is held up');
+    store.deleteLog(log);
+    await host.commit();
+    release();
+    await until(() => store.upkeep.isIdle, 'the merge and the checkpoint behind it');
+    assert.deepEqual(readdirSync(`${terms.dir}/segments`), []);
+    assert.equal(store.upkeep.segments.size, 0);
   });
 
   it('takes no more segments than it can read side by side, small or sparse', () => {
