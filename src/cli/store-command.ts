@@ -90,7 +90,9 @@ async function repair(args: Readonly<Record<string, unknown>>): Promise<number> 
 
 async function info({ dir, json }: StoreOptions): Promise<number> {
   const found = await storeInfo({ fs: nodeFs, clock: systemClock, dir });
-  process.stdout.write(json ? `${JSON.stringify(found, undefined, 2)}\n` : infoText(dir, found));
+  // Scripts know the lease as `reign`, as release 0.1.0 called it.
+  const forScripts = { ...found, reign: found.lease };
+  process.stdout.write(json ? `${JSON.stringify(forScripts, undefined, 2)}\n` : infoText(dir, found));
   return found.damage === undefined ? 0 : 1;
 }
 

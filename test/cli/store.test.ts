@@ -42,6 +42,7 @@ describe('stanchion store', () => {
     assert.match(stdout, /^orders +1 +7 +7 /m);
     const json = JSON.parse(stanchion('store', 'info', '--dir', dir, '--json').stdout);
     assert.equal(json.channels[0].lastSequence, 7);
+    assert.deepEqual([json.lease.epoch, json.reign], [1, json.lease]);
     await client.publishMany('orders', 1);
   });
 

@@ -19,7 +19,7 @@ export interface TurnOptions {
  * timer. It owns the output buffer of the broker: what its work writes leaves by one write when it ends, a large output before that.
  *
  * A handler that has waited, for a ping or for the disk, goes on in a turn of its own. A turn that is run within another
- * one is a part of that one: a commit may end at once, and then what it led to joins the turn that asked for it.
+ * one is a part of that one: its output leaves with the outer one's.
  */
 export class Turn {
   readonly #clock: Clock;

@@ -72,9 +72,9 @@ export class StoreCheck {
    */
   async look(): Promise<boolean> {
     if (this.#isReplaced) return false;
-    const transport = (await this.#parts.lookAtPlace?.().catch(() => undefined)) ?? 'same';
-    this.#isReplaced = transport === 'replaced';
-    return transport === 'same';
+    const place = (await this.#parts.lookAtPlace?.().catch(() => undefined)) ?? 'same';
+    this.#isReplaced = place === 'replaced';
+    return place === 'same';
   }
 
   /**

@@ -89,7 +89,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     storeId,
     parts,
     warn,
-    lease: { epoch, unique, reserve },
+    term: { epoch, unique, reserve },
   });
   if (recovery.highestEpoch >= epoch) {
     throw new StoreError(

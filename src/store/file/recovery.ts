@@ -23,7 +23,7 @@ export interface RecoveryOptions {
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
   /** The term that recovers. Without it the store is only looked at, and what a mount remembers of directories will do. */
-  lease?: RecoveringTerm;
+  term?: RecoveringTerm;
 }
 
 export interface RecoveringTerm {
@@ -71,14 +71,14 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
 
 /** @throws Error with ENOENT if a file is gone that was there to be listed */
 async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
-  const { fs, clock, dir, warn, lease } = options;
+  const { fs, clock, dir, warn, term } = options;
   const begunMs = clock.monotonicMs();
   const list = (name: string): Promise<string[]> =>
-    lease === undefined
+    term === undefined
       ? listIfThere(fs, `${dir}/${name}`)
-      : listFresh(fs, `${dir}/${name}`, lease.epoch, lease.unique, lease.reserve);
+      : listFresh(fs, `${dir}/${name}`, term.epoch, term.unique, term.reserve);
   const listed = parseNames(await list(JOURNAL_DIRECTORY), 'log');
-  const journals = lease === undefined ? listed : await withUnlisted(fs, dir, listed, lease.epoch);
+  const journals = term === undefined ? listed : await withUnlisted(fs, dir, listed, term.epoch);
   const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();
   // Nothing is read from this listing but the epochs.
   const segments = parseNames(await listIfThere(fs, `${dir}/${SEGMENT_DIRECTORY}`), 'seg');

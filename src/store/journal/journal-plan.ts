@@ -73,7 +73,7 @@ async function readLease(
   }
   const accepted = readTermRecord(buffer, header.contentStart, header.contentEnd);
   if (accepted === undefined)
-    throw damaged(path, FILE_HEADER_BYTES, 'the first record of the lease is due here');
+    throw damaged(path, FILE_HEADER_BYTES, 'the first record of the term is due here');
   return accepted;
 }
 

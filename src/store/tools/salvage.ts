@@ -192,7 +192,7 @@ function planDamagedJournals(
       state.mended(
         `${contents.get(journalName({ epoch, number: 1 }))?.path ?? journalName({ epoch, number: 1 })}`,
         FILE_HEADER_BYTES,
-        'the first record of the lease, which says how far older journals counted, is not whole',
+        'the first record of the term, which says how far older journals counted, is not whole',
       );
     }
     const all = [...older, ...ownOf(epoch, 1)];

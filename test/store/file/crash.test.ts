@@ -89,7 +89,7 @@ function subscription(id: number, channelId: number): SubscriptionRecord {
   };
 }
 
-/** Goes once through everything that a store writes: batches, rolls, checkpoints, merges, drops, a second lease. */
+/** Goes once through everything that a store writes: batches, rolls, checkpoints, merges, drops, a second term. */
 async function run(fs: SimFs, history: History): Promise<void> {
   let { store, host } = await open(fs, 1);
   const append = (log: ChannelLog, bytes: number): void => {
