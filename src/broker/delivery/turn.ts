@@ -100,6 +100,8 @@ export class Turn {
       this.#isRunning = this.#isRead = false;
     }
     this.send();
+    // By the next turn the link may have moved to another server, and drops a buffer of the connection before.
+    this.#out = undefined;
   }
 
   /** A handler that has waited goes on, unless the broker takes nothing more by now: then what it wanted to do is dropped. */

@@ -52,6 +52,13 @@ describe('a turn of the broker', () => {
     assert.deepEqual(link.writes, ['a b end']);
   });
 
+  it('keeps no buffer beyond its end, though nothing was written', () => {
+    const taken: (OutBuffer | undefined)[] = [];
+    for (let i = 0; i < 2; i++) turn.run(() => taken.push(turn.out));
+    assert.notEqual(taken[0], taken[1]);
+    assert.deepEqual(link.writes, []);
+  });
+
   it('sends what the messages of a read led to when the read ends', () => {
     turn.read();
     write('a');
