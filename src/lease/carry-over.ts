@@ -152,7 +152,8 @@ async function retire(fs: StoreFs, dir: string, unique: string): Promise<number>
     }
     const states = names.map(parseFormerName).filter((state) => state !== undefined);
     if (states.length === 0) {
-      if (!names.includes(MOVED)) await note(fs, folder);
+      // An old program can still make its lease of a folder that is empty: with the note in it, one more look is the last.
+      if (!names.includes(MOVED) && (await note(fs, folder))) continue;
       await fs.syncDirectory(folder);
       await fs.syncDirectory(dir);
       return highest;
@@ -185,12 +186,15 @@ async function makeRetired(fs: StoreFs, folder: string, unique: string): Promise
   }
 }
 
-/** It is for people. Where there is no room for it, the folder does without. */
-async function note(fs: StoreFs, folder: string): Promise<void> {
+/** Puts the note into the folder. @returns false if there is no room for it: the folder does without */
+async function note(fs: StoreFs, folder: string): Promise<boolean> {
   try {
     await (await fs.open(`${folder}/${MOVED}`, 'create')).close();
+    return true;
   } catch (error) {
-    if (errorCode(error) !== 'EEXIST' && !isNoSpace(error)) throw error;
+    if (errorCode(error) === 'EEXIST') return true;
+    if (isNoSpace(error)) return false;
+    throw error;
   }
 }
 
