@@ -79,9 +79,7 @@ export class Lease {
     await this.#fs.makeDirectory(this.#parent);
     const prepared = `${this.#parent}/${LEASE_DIRECTORY}.${holderName(unique)}`;
     const epoch = await this.#newestEpoch();
-    const isFormer =
-      (await this.#former.isThere()) &&
-      (epoch > 0 || (await this.#former.read(holderName(unique))) !== undefined);
+    const isFormer = epoch > 0 && (await this.#former.isThere());
     const first = `${prepared}/${isFormer ? NOT_YET : leaseFileName({ epoch, counter: 0, holder: RELEASED })}`;
     const prepare = async (): Promise<void> => {
       await this.#fs.makeDirectory(prepared);
