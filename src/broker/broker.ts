@@ -158,7 +158,7 @@ export class Broker implements LinkHandler, StoreHost {
     return this.#isDraining;
   }
 
-  /** The subscriptions that it made on its newest link: whoever keeps the link beyond the broker ends them. */
+  /** The subscriptions that it made on its newest link. An owner that keeps the link beyond the broker ends them. */
   get sids(): readonly number[] {
     return this.#sids;
   }
@@ -235,16 +235,16 @@ export class Broker implements LinkHandler, StoreHost {
   }
 
   /**
-   * Takes nothing more, and delivers nothing more. What was taken before is still answered as it becomes durable; whoever comes next
+   * Takes nothing more, and delivers nothing more. What was taken before is still answered as it becomes durable; the successor
    * delivers it, and knows of all that went out before.
    */
   drain(): void {
     if (this.#isDraining) return;
     try {
-      // What would have to wait is refused: nobody would be there for it afterwards.
+      // Messages that would have to wait are refused: no broker would be there for them afterwards.
       this.#goOn(false);
       this.#parts.delivery.freeze();
-      // What the store has been told by now goes with its last batch.
+      // Progress that was noted with the store by now goes with its last batch.
       this.#store.recordNotedProgress();
       this.#isDraining = true;
       this.#turn.close();

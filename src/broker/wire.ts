@@ -42,7 +42,7 @@ import { EndedSubscriptions } from './state/ended-subscriptions.js';
 import { Ids } from './state/ids.js';
 import type { AckWaitHandler, Subscription } from './state/subscription.js';
 
-/** What a broker is made of, and what it tells its owner. */
+/** What a broker is made of, and what it reports to its owner. */
 export interface BrokerParts {
   options: BrokerOptions;
   store: Store;

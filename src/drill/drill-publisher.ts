@@ -25,7 +25,7 @@ const GUID_TAG = 0x0a;
 
 /**
  * Publishes with acks over the public protocol. A message without an ack is sent again under its guid, which the broker stores once.
- * Of a message only its number and times are kept; its bytes are made again.
+ * Only the number and times of a message are kept; its bytes are made again.
  */
 export class Publisher {
   readonly ledger: Ledger;

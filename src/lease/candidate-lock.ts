@@ -15,10 +15,10 @@ export interface HeldLock {
 }
 
 /**
- * The lock of one epoch that candidates contend for: it keeps them from stampeding, and shows who is at it. Safety does
+ * The lock of one epoch that candidates contend for: it keeps them from stampeding, and shows which one is trying. Safety does
  * not rest on it.
  *
- * @param onLost somebody removed or replaced it while it was held. Why is for the term's own name to tell
+ * @param onLost it was removed or replaced while it was held. The name of the lease says whether the term is over
  * @returns undefined if another has it
  */
 export type CandidateLock = (epoch: number, onLost?: (error: Error) => void) => Promise<HeldLock | undefined>;
@@ -28,13 +28,13 @@ const STALE_MS = 1_000_000_000;
 /** How often it is looked at while it is held. */
 const UPDATE_MS = 10_000;
 
-/** A folder per epoch, held by `proper-lockfile`. @param warn told once if there can be no locks */
+/** A folder per epoch, held by `proper-lockfile`. @param warn called once if there can be no locks */
 export function candidateLock(fs: StoreFs, dir: string, warn: (message: string) => void): CandidateLock {
   return lockWherePossible(folderLock(fs, dir), fs, dir, warn);
 }
 
 /**
- * The same, and no lock at all where it cannot be made, as on a disk without room: nothing rests on it, so nobody may have to wait for it.
+ * The same, and no lock at all where it cannot be made, as on a disk without room: nothing rests on it, so no candidate may have to wait for it.
  * The locks of older epochs go all the same when the lease is won: that gives room for the next one.
  */
 export function lockWherePossible(

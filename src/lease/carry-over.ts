@@ -102,9 +102,9 @@ function isNotThere(error: unknown): boolean {
 
 export interface CarryOverOptions {
   fs: StoreFs;
-  /** Of the store. Its version is the former one. */
+  /** The store's directory. Its version is the former one. */
   dir: string;
-  /** Of the term that opens it: its state is in `lease/`. */
+  /** Epoch of the term that opens the store: its state is in `lease/`. */
   epoch: number;
   /** The caller's own, for names of files. */
   unique: string;

@@ -32,9 +32,9 @@ export interface LeaseRenewer {
   readonly renewedMs: number;
   /** How long that one took. */
   readonly renewalMs: number;
-  /** Of the lease's name, as that one left it or later. */
+  /** The counter in the lease's name, as the newest renewal left it or later. */
   readonly counter: number;
-  /** Gives the lease to whoever wants it. @returns false if it was lost already */
+  /** Gives the lease back, so that any member may take it. @returns false if it was lost already */
   release(): Promise<boolean>;
   /** Renews no more, and gives nothing back: the lease has to end. */
   stop(): void;

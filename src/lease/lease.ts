@@ -14,7 +14,7 @@ import { FormerLease, NOT_YET } from './carry-over.js';
 import { askServer, newestState } from './lease-folder.js';
 
 /**
- * The state of the lease: the name of the one file in `lease/`. Whoever knows the exact name can change it, once.
+ * The state of the lease: the name of the one file in `lease/`. A process that knows the exact name can change it, once.
  */
 export interface LeaseState {
   epoch: number;
@@ -51,7 +51,7 @@ export function holderName(text: string): string {
   return text.replace(/[^A-Za-z0-9._@-]/g, '-').slice(0, MAX_HOLDER_LENGTH);
 }
 
-/** The lease of a store directory. Every change is one rename: it succeeds for one, and tells all others that they lost. */
+/** The lease of a store directory. Every change is one rename: it succeeds for one process, and all others find that they lost. */
 export class Lease {
   readonly #fs: StoreFs;
   readonly #parent: string;
@@ -69,7 +69,7 @@ export class Lease {
   }
 
   /**
-   * Makes the folder, if there is none: released at epoch 0, or at the newest that has left files, if somebody has removed the folder.
+   * Makes the folder, if there is none: released at epoch 0, or at the newest that has left files, if the folder was removed.
    * In a store of release 0.1.0, which has left files, it holds no state yet.
    *
    * @param unique makes the name of the prepared folder this process's own
@@ -226,10 +226,10 @@ export class Lease {
   }
 
   /**
-   * Removes what is left of earlier terms, durably, for whoever has just begun this one. It is nothing, but where somebody has put a
-   * name here that nobody made: the lease was taken from that one then, and a holder of the other would go on renewing its own.
+   * Removes what is left of earlier terms, durably, for the term that has just begun. Nothing is left, unless a name was put here by
+   * hand: the lease was taken from one of the two names then, and a holder of the other would go on renewing its own.
    *
-   * @throws StoreError if somebody renews faster than that
+   * @throws StoreError if another process renews faster than that
    */
   async settle({ epoch }: LeaseState): Promise<void> {
     let seen = '';

@@ -1,6 +1,6 @@
 import type { StoreFs } from '../files/fs.js';
 
-/** A process, told apart from all others of its host, also from later ones with its pid. */
+/** Identifies a process among all others of its host, also among later ones with its pid. */
 export interface ProcessIdentity {
   host: string;
   pid: number;
@@ -15,7 +15,7 @@ export interface Processes {
   isDead(identity: ProcessIdentity): Promise<boolean>;
 }
 
-/** The machine's processes, as /proc shows them. Where there is none, nobody is known to be dead. */
+/** The machine's processes, as /proc shows them. Where there is no /proc, no process is known to be dead. */
 export function machineProcesses(fs: StoreFs, host: string, pid: number): Processes {
   const world = worldOf(fs);
   const startOf = async (other: number): Promise<string | undefined> => {

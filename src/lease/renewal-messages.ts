@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 /** What the worker is started with. */
 export interface WorkerSettings {
-  /** Of the store. */
+  /** The store's directory. */
   dir: string;
 }
 
@@ -21,7 +21,7 @@ export const RENEW = 'renew';
 /** From the worker. */
 export type WorkerReport =
   | { kind: 'renewed' }
-  /** Renewed because it was time: whoever has asked still waits for an answer. */
+  /** Renewed because it was time. A request that is under way still waits for its own answer. */
   | { kind: 'kept'; tookMs: number }
   /** @param isTaken by another holder; else the store cannot be reached */
   | { kind: 'lost'; why: string; isTaken: boolean }

@@ -1,4 +1,4 @@
-/** One at a time: whoever asks gets a round that begins after the asking, together with all that ask before it begins. */
+/** Runs rounds one at a time: each caller gets a round that begins after its request, together with all others that ask before it begins. */
 export class RenewalRounds {
   readonly #round: () => Promise<void>;
   #running: Promise<void> | undefined;

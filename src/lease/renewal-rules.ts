@@ -1,7 +1,7 @@
 import { StoreError } from '../files/store-error.js';
 import { type Lease, type LeaseState, sameLease } from './lease.js';
 
-/** Of the lease: how often the lease is renewed when nothing is written. */
+/** How many times the lease is renewed in its own length when nothing is written. */
 export const RENEWALS_PER_LEASE = 3;
 /**
  * Leases after which one sign of life alone no longer counts: a store that answers nothing, or an event loop that does not
@@ -47,7 +47,7 @@ function lookNow(lease: Lease): LeaseState | undefined {
 }
 
 /**
- * The known name was not there. A network file system may have renamed it, lost the answer, and asked again: nobody else
+ * The known name was not there. A network file system may have renamed it, lost the answer, and asked again: no other process
  * makes the next name, since only one thread of the holder renews at a time.
  *
  * @param found by a look after that

@@ -14,17 +14,17 @@ const BEGUN_NS = 1;
 const TOOK_NS = 2;
 const BYTES = WORDS_BYTES + 3 * 8;
 
-// What the lock says. Nobody renews any more from CLOSED and LOST on.
+// States of the lock. From CLOSED and LOST on, neither thread renews.
 const FREE = 0;
 const MAIN = 1;
 const WORKER = 2;
-/** The worker renews, and nobody after it. */
+/** The worker renews for the last time. */
 const WORKER_LAST = 3;
 const CLOSED = 4;
 const LOST = 5;
 const LOCKED_BY: Record<RenewingThread, number> = { main: MAIN, worker: WORKER };
 
-/** One term as two threads share it, in memory that both see: whoever has the lock may renew. Each term has its own. */
+/** One term as two threads share it, in memory that both see: the thread that has the lock may renew. Each term has its own. */
 export class SharedLease {
   readonly memory: SharedArrayBuffer;
   readonly epoch: number;
@@ -50,7 +50,7 @@ export class SharedLease {
     return shared;
   }
 
-  /** What is known of the lease. Exact only while nobody renews. */
+  /** What is known of the lease. Exact only while neither thread renews. */
   get state(): LeaseState {
     const counter = Number(Atomics.load(this.#numbers, COUNTER));
     return { epoch: this.epoch, counter, holder: this.holder };
@@ -79,7 +79,7 @@ export class SharedLease {
     return Atomics.load(this.#words, LOCK) === LOST;
   }
 
-  /** Nobody will renew again. */
+  /** No thread will renew again. */
   get isOver(): boolean {
     return Atomics.load(this.#words, LOCK) >= CLOSED;
   }
@@ -87,7 +87,7 @@ export class SharedLease {
   /**
    * Renews in the calling thread, if no other is at it.
    *
-   * @param onLost told before other threads can see it
+   * @param onLost called before other threads can see it
    * @returns whether it was renewed
    */
   renew(by: RenewingThread, onLost: (error: Error) => void): boolean {
@@ -105,6 +105,7 @@ export class SharedLease {
     }
     Atomics.store(this.#numbers, BEGUN_NS, begunNs);
     Atomics.store(this.#numbers, TOOK_NS, process.hrtime.bigint() - begunNs);
+    // Only `close` changes the lock while this thread has it: then this renewal was the last.
     if (Atomics.compareExchange(words, LOCK, mine, FREE) !== mine) Atomics.store(words, LOCK, CLOSED);
     return true;
   }

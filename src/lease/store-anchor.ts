@@ -35,7 +35,7 @@ export class StoreAnchor {
    * Looks again, unless a look is under way. What the first look finds is what later ones are compared with; after `remounted` it is
    * what that one has found.
    *
-   * @returns `same` also while there is nothing to be seen: a path that leads nowhere is noticed by whoever needs it
+   * @returns `same` also while there is nothing to be seen: a path that leads nowhere is noticed where it is used
    * @throws Error if the file system cannot say
    */
   look(): Promise<StorePlace> {

@@ -6,7 +6,7 @@ export interface TakeLeaseOptions {
   clock: Clock;
   lease: Lease;
   lock: CandidateLock;
-  /** Who takes it: see process-identity.ts. */
+  /** The name that the lease gets: see process-identity.ts. */
   holder: string;
   /** What the lease was when it was found free to take. */
   known: LeaseState;

@@ -40,7 +40,7 @@ export class ThreadedRenewer implements LeaseRenewer {
         this.#lose(new Error('The thread that renews the term has ended'));
       }
     });
-    // It keeps the process alive only while somebody waits for an answer.
+    // It keeps the process alive only while a caller waits for an answer.
     port.unref();
     this.#tick();
   }

@@ -9,13 +9,13 @@ export interface ProbedSubject {
   readonly payload: Buffer;
 }
 
-/** Tag of a field that no message of the protocol can begin with: whoever does not know it takes it for malformed. */
+/** Tag of a field that no message of the protocol can begin with: a program that does not know it takes the message for malformed. */
 const NO_FIELD = 0x07;
 const NONCE_BYTES = 16;
 
 /**
  * A message that a broker sends to itself through NATS, on each subject that clients use, to see whether clients are heard. Only the
- * broker that made it answers: it echoes the payload. On the subject of pings it is a Ping of a client that nobody knows, since every
+ * broker that made it answers: it echoes the payload. On the subject of pings it is a Ping of a client that no broker knows, since every
  * streaming server answers that one: an answer that is no echo comes from another server.
  */
 export class Probe {

@@ -23,7 +23,7 @@ export interface SelfCheckOptions {
   probe: Probe;
   /** Where subscribers acknowledge. */
   ackSubject: () => string;
-  /** The broker that serves on the link now; undefined on a standby, and while nobody does. */
+  /** The broker that serves on the link now; undefined on a standby, and while none does. */
   serving: () => CheckedBroker | undefined;
   /** Called when `problem` has changed. */
   onChanged?: () => void;
@@ -42,7 +42,7 @@ const STUCK_ROUNDS = 4;
 /** What was not heard while it served counts against a standby for so many rounds; each time twice as long, up to the longest. */
 const FIRST_MEMORY_ROUNDS = 30;
 const MAX_MEMORY_ROUNDS = 600;
-/** Rounds with the answer of another server before it is told: a predecessor may answer a last time. */
+/** Rounds with the answer of another server before it is reported: a predecessor may answer a last time. */
 const OTHER_SERVER_ROUNDS = 3;
 /** From one renewal to the next: links that are made anew in vain become rarer. */
 const FIRST_RENEWAL_ROUNDS = 5;
@@ -50,7 +50,7 @@ const MAX_RENEWAL_ROUNDS = 60;
 /** A store that has not written for so many rounds is written to. */
 const IDLE_ROUNDS = 5;
 const SYSTEM_ANSWER_MS = 500;
-/** Only who is logged in to the system account gets an answer. (`$SYS.REQ.SERVER.PING` alone is imported by other accounts, too.) */
+/** Only a connection of the system account gets an answer. (`$SYS.REQ.SERVER.PING` alone is imported by other accounts, too.) */
 const SYSTEM_PING = '$SYS.REQ.SERVER.PING.VARZ';
 /** Probes that are under way, on these connections. */
 interface Round {
@@ -163,7 +163,7 @@ export class SelfCheck {
     });
   }
 
-  /** One that is about to end hears nobody any more. */
+  /** A broker that is about to end hears no client any more. */
   get #serving(): CheckedBroker | undefined {
     const broker = this.#options.serving();
     return broker?.isDraining === true ? undefined : broker;
@@ -239,7 +239,7 @@ export class SelfCheck {
   }
 
   /**
-   * The round takes long. That says nothing while the server answers nobody, or while there is much under way on the link: only if
+   * The round takes long. That says nothing while the server does not answer at all, or while there is much under way on the link: only if
    * the link alone stands still is it stuck.
    */
   #wait(round: Round): void {
@@ -294,7 +294,7 @@ export class SelfCheck {
     const index = Number(subject.slice(this.#inbox.length + 1));
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
     if (this.#options.probe.isIn(bytes, 0, bytes.length)) this.#isHeard[index] = true;
-    // No answer comes with an empty payload: nobody listens.
+    // No answer comes with an empty payload: no broker listens.
     else if (bytes.length > 0) this.#isOtherHeard = true;
   }
 

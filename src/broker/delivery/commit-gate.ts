@@ -106,7 +106,7 @@ export class HeldBatch {
   begunMs = 0;
   /** From publishers. */
   messages = 0;
-  /** Where answers that must wait are written. Undefined without a link: nobody is there to hear them. */
+  /** Where answers that must wait are written. Undefined without a link: no client would hear them. */
   answers: OutBuffer | undefined;
   readonly channels: Channel[] = [];
   readonly lastSequences: number[] = [];

@@ -5,7 +5,7 @@ import { readMsgProtoTimestampNs } from '../../protocol/msgproto.js';
 import type { MessageRef } from '../../store/types/store.js';
 import type { Channel } from '../state/channel.js';
 
-/** Of so many first deliveries one is measured, for all messages that went out by it. */
+/** One in so many first deliveries is measured, and stands for all messages that went out by it. */
 const MEASURED_ONE_IN = 8;
 
 /** What the measure needs. */

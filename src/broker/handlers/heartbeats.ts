@@ -98,7 +98,7 @@ export class Heartbeats {
     } else if (client.failedHeartbeats === 1) this.#wakeSubscriptions(client);
   }
 
-  /** Whether it answers has changed, and with it who gets what. */
+  /** Whether the client answers has changed, and with it which members of queue groups get messages. */
   #wakeSubscriptions(client: ClientSession): void {
     for (const sub of client.subscriptions) this.#needs.delivery.wake(sub);
   }

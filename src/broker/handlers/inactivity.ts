@@ -16,13 +16,13 @@ export interface InactivityNeeds {
   readonly log: Logger;
 }
 
-/** The wait of one channel that nobody subscribes to. */
+/** The wait of one channel without subscriptions. */
 interface Wait extends WheelTimer {
   /** When the channel was last used, on the monotonic clock: a message, or the end of its last subscription. */
   usedAtMs: number;
 }
 
-/** Deletes channels that nobody has used for as long as their limit says. A wall clock that is set forward deletes nothing. */
+/** Deletes channels that were not used for as long as their limit says. A wall clock that is set forward deletes nothing. */
 export class Inactivity {
   readonly #needs: InactivityNeeds;
   /** Those that may be deleted when their time comes: without an active subscription, and with a limit. */

@@ -70,7 +70,7 @@ export class AckHandler {
     if (wasStalled && !sub.isStalled) delivery.makeReady(sub.group ?? sub);
   }
 
-  /** The message has been given to another member meanwhile, or this one has left: whoever processed it, it is done. */
+  /** The message has been given to another member meanwhile, or this one has left. It was processed, so it is done. */
   #ackElsewhere(group: QueueGroup, from: Subscription, sequence: number): void {
     // The group may have ended with the last that left it.
     if (group.channel.groups.get(group.key) !== group) return;

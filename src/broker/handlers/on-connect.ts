@@ -19,7 +19,7 @@ import type { Request } from './request.js';
 const OWNER_ANSWER_MS = 500;
 const PROTOCOL_LEVEL = 1;
 
-/** What a client that asks is told of its guids: each is stored once, and those that it used before are known or not. */
+/** The answer to a client that asks about its guids: each is stored once, and those that it used before are known or not. */
 const GuidMemory = { newConnection: 1, sameConnection: 2 } as const;
 
 /** What a connect needs. */
@@ -86,7 +86,7 @@ export class ConnectHandler {
     const asked = pinger.ping(owner.record.heartbeatInbox, OWNER_ANSWER_MS).then((isAlive) => {
       this.#checking.delete(clientId);
       turn.resume(() => {
-        // Without NATS nobody can answer: that says nothing of the owner.
+        // Without NATS no client can answer, so silence says nothing about the owner.
         if (isAlive || turn.link !== link) {
           log.debug({ clientId }, 'connect refused: the client id is in use and its owner answers');
           this.#refuse(request, STAN_ERROR.clientIdRegistered);
@@ -104,7 +104,7 @@ export class ConnectHandler {
     const { clients, closer, log } = this.#needs;
     const present = clients.get(connect.clientId);
     if (present !== undefined && present !== owner) {
-      // The owner left while it was being asked, and who has its id now was not asked.
+      // The owner left while it was being asked, and the client that has its id now was not asked.
       if (isSameConnection(present.record, connect)) this.#confirm(request, connect, present);
       else this.#refuse(request, STAN_ERROR.clientIdRegistered);
       return;

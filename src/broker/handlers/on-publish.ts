@@ -82,7 +82,7 @@ export class PublishHandler {
     const view = this.#view;
     if (!decodePubMsg(buffer, payloadStart, payloadEnd, view)) {
       if (probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd)) {
-        // It is nobody's message.
+        // It is the broker's own message, not a client's.
         counters.messagesIn--;
         counters.bytesIn -= payloadEnd - payloadStart;
         return true;
@@ -210,7 +210,7 @@ export class PublishHandler {
     }));
     if (out === undefined || replyStart === replyEnd) return;
     if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > turn.maxPayload) {
-      // The answer would cost the connection. Nobody can have meant such a guid.
+      // The answer would cost the connection. No client means such a guid.
       view.guidStart = view.guidEnd;
     }
     // Encoded behind the line whose length depends on it: measured first, in a scratch buffer.

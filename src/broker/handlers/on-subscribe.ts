@@ -55,7 +55,7 @@ export class SubscribeHandler {
 
   handle(request: Request): void {
     const { clients, opener, turn, store } = this.#needs;
-    // Limits by age are exact when somebody looks.
+    // A subscription sees limits by age exactly.
     store.expire();
     const wanted = decode(request.payload);
     if (wanted === undefined) {

@@ -36,7 +36,7 @@ export class ChannelOpener {
     if (end - start > MAX_NAME_BYTES || !isChannelNameValid(buffer, start, end))
       return STAN_ERROR.invalidSubject;
     const name = buffer.toString('utf8', start, end);
-    // A name that is not UTF-8 could not be told from another one in logs, in monitoring and in requests.
+    // Two names that are not UTF-8 could look the same in logs, in monitoring and in requests.
     if (!Buffer.from(name).equals(buffer.subarray(start, end))) return STAN_ERROR.invalidSubject;
     const clash = channels.findInAnyCase(name);
     if (clash !== undefined) return channelCaseClash(name, clash.name);

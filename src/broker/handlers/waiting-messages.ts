@@ -86,7 +86,7 @@ export class WaitingMessages {
     this.#first = 0;
   }
 
-  /** Nobody waits for them any more. */
+  /** Their senders do not wait for them any more. */
   clear(): void {
     this.#waiting.length = this.#first = this.#bytes = 0;
     this.#chunk = undefined;

@@ -1,15 +1,15 @@
 /** Where a subscription's acks come, and what the subject of one says. */
 export class AckInboxes {
-  /** Of the ack inbox that was read last: the subscription. */
+  /** The subscription of the ack inbox that was read last. */
   id = 0;
-  /** Of the ack inbox that was read last: which of the subscription's lives. */
+  /** Which of the subscription's lives the ack inbox that was read last belongs to. */
   activation = 0;
 
   /** @param prefix the store's, with the dot at its end: acks come on one wildcard subscription, over restarts and takeovers */
   constructor(readonly prefix: string) {}
 
   /**
-   * A durable that comes back has another ack inbox than before: who still holds the old one (a client that was replaced, or
+   * A durable that comes back has another ack inbox than before: a client that still holds the old one (a client that was replaced, or
    * the subscription that was replaced) has no say in the new life.
    */
   nameOf(id: number, activation: number): string {
@@ -18,7 +18,7 @@ export class AckInboxes {
 
   /**
    * Reads the last token of a subject into `id` and `activation`.
-   * @returns false if it names no ack inbox: whoever knows the prefix can send to it
+   * @returns false if it names no ack inbox: any client that knows the prefix can send to it
    */
   read(buffer: Buffer, start: number, end: number): boolean {
     let value = 0;
@@ -46,7 +46,7 @@ export class AckInboxes {
   }
 }
 
-/** Of which life of its subscription an ack inbox is. */
+/** Which life of its subscription an ack inbox belongs to. */
 export function activationOf(ackInbox: string): number {
   return Number(ACTIVATION.exec(ackInbox)?.[1] ?? 0);
 }

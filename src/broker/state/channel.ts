@@ -4,7 +4,7 @@ import type { QueueGroup } from './queue-group.js';
 import { GateSlot, WaitSlot } from './slots.js';
 import type { Subscription } from './subscription.js';
 
-/** A channel: its log, and who listens to it. */
+/** A channel: its log and its subscriptions. */
 export class Channel {
   /** Regular subscriptions, and durables that are online. */
   readonly subscriptions: Subscription[] = [];

@@ -7,7 +7,7 @@ export class Channels {
   readonly #byName = new Map<string, Channel>();
   readonly #byBytes: ByteMap<Channel>;
   readonly #byLowerCase = new Map<string, Channel>();
-  /** Grows when one is added or removed: whoever keeps a list of them knows whether it still holds. */
+  /** Grows when one is added or removed, so that a kept list of them can be checked. */
   changes = 0;
 
   constructor(hashSeed: number) {

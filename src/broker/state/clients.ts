@@ -2,7 +2,7 @@ import { assert } from '../../util/assert.js';
 import { ByteMap } from '../../util/byte-map.js';
 import type { ClientSession } from './client-session.js';
 
-/** Who is connected: by client id, and by connection id as clients of protocol level 1 send it. */
+/** The connected clients: by client id, and by connection id as clients of protocol level 1 send it. */
 export class Clients {
   readonly #byId = new Map<string, ClientSession>();
   readonly #byIdBytes: ByteMap<ClientSession>;

@@ -1,4 +1,4 @@
-/** Totals since start. Plain numbers on the hot path; whoever publishes metrics reads them. */
+/** Totals since start. Plain numbers on the hot path; the metrics read them. */
 export class Counters {
   messagesIn = 0;
   bytesIn = 0;

@@ -36,7 +36,7 @@ export class EndedSubscriptions {
     this.#byId.set(durable.id, durable);
   }
 
-  /** A member has left its queue group. Its timer tells when to remove it. */
+  /** A member has left its queue group. Its timer says when to remove it. */
   addMember(member: Subscription): void {
     this.#byId.set(member.id, member);
     this.#wheel.arm(member, LEAVE_GRACE_MS);

@@ -16,7 +16,7 @@ import type { Subscription } from './subscription.js';
 export class QueueGroup {
   readonly members: Subscription[] = [];
   readonly orphans = new InFlight();
-  /** What the store is told of it with each batch. */
+  /** What each batch stores of it. */
   readonly progress: Progress;
   readonly delivery = new DeliverySlot();
   /** Where the search for the next member begins, so that equals take turns. */

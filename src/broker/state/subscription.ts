@@ -26,7 +26,7 @@ export class Subscription implements WheelTimer {
   readonly group: QueueGroup | undefined;
   readonly durableName: string;
   readonly inFlight = new InFlight();
-  /** What the store is told of it with each batch. */
+  /** What each batch stores of it. */
   readonly progress: Progress;
 
   clientId: string;

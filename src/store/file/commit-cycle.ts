@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../clock/clock.js';
 import type { Gathering } from '../batch/gathering.js';
 import type { Journal, JournalPosition } from '../types/journal.js';
 
-/** What the cycle closes, and whom it asks and tells at that moment. */
+/** What the cycle closes, and what it calls at that moment. */
 export interface CommitCycleOptions {
   clock: Clock;
   gathering: Gathering;

@@ -8,7 +8,7 @@ import { FORMER_LEASE_DIRECTORY } from '../../lease/carry-over.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
 
 /**
- * Of the store as a whole: what lies where. Since 2, the lease lies in `lease/`; a store of 1, as release 0.1.0 made it, is carried over
+ * Version of the store as a whole: what lies where. Since 2, the lease lies in `lease/`; a store of 1, as release 0.1.0 made it, is carried over
  * by the first term that opens it (carry-over.ts). The binary files in it have versions of their own.
  */
 export const STORE_VERSION = 2;
@@ -34,7 +34,7 @@ export interface IdentityOptions {
 const HARMLESS = new Set(['lost+found', LEASE_DIRECTORY, FORMER_LEASE_DIRECTORY]);
 
 /**
- * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses. Whoever is
+ * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses. A caller that is
  * second finds what the first one made, whatever it saw before: a mount may remember that there was nothing.
  *
  * @throws StoreError `wrong-cluster`, `newer-version` or `foreign`
@@ -90,7 +90,7 @@ export async function checkIdentity(
   if (status === undefined) return undefined;
   if (!status.isDirectory) throw new StoreError('foreign', `${dir} is not a directory. Give another --dir`);
   const names = await fs.list(dir);
-  // It was made a moment ago, and this mount remembers that there was none. Whoever makes one now finds it by its link.
+  // It was made a moment ago, and this mount remembers that there was none. A process that makes one now finds it by its link.
   if (names.includes(IDENTITY_FILE)) return undefined;
   const foreign = names.filter((name) => !isHarmless(name));
   if (foreign.length === 0) return undefined;

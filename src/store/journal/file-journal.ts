@@ -229,7 +229,7 @@ export class FileJournal implements Journal {
     const { room } = this;
     if (room.hasWriteProblem) room.setWriteProblem(undefined);
     if (room.problem !== undefined || room.fullReason !== undefined) room.update();
-    // The disk gets its next work first, then those who waited get theirs.
+    // The disk gets its next work first, then the callers that waited get their answer.
     this.#listener.onFree();
     this.#commits.announce();
   }

@@ -89,7 +89,7 @@ export class Reserve {
     return this.#adopting;
   }
 
-  /** Takes one out, for who renames it at once. @param least bytes that it must have */
+  /** Takes one out, for a caller that renames it at once. @param least bytes that it must have */
   async take(kind: Extension, least = 0): Promise<Room | undefined> {
     await this.adopt();
     const kept = this.#kept[kind];

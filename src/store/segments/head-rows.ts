@@ -143,7 +143,7 @@ export class HeadRows {
         this.#nextFirst = sequence;
       },
       () => {
-        // Who needs the rows reads them himself, and finds the same problem if it is still there.
+        // A caller that needs the rows reads them itself, and finds the same problem if it is still there.
         this.#isReading = false;
       },
     );
