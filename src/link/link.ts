@@ -4,58 +4,19 @@ import type { Socket } from 'node:net';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import { must } from '../util/assert.js';
 import { bugOf } from '../util/bug.js';
+import { connectLine } from './connect-line.js';
 import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial-link.js';
-import type { LinkDownReason, LinkHandler } from './link-handler.js';
+import type { LinkHandler } from './link-handler.js';
+import { LinkDownError, type LinkEvents, type LinkOptions, LinkRefusedError } from './link-options.js';
 import { type ControlHandler, LinkProtocolError, Parser } from './parser.js';
+import { PingWatch } from './ping-watch.js';
 import { plainWord } from './plain-word.js';
 import { ReadBuffer } from './read-buffer.js';
 import { Sender } from './sender.js';
 import { parseServerInfo, type ServerInfo } from './server-info.js';
 import type { OutBuffer } from './writer.js';
 
-/** The events of a link besides messages. */
-export interface LinkEvents {
-  /** The connection is lost, and unsent bytes are dropped. Called once, and not after `close`. */
-  onDown(reason: LinkDownReason): void;
-  /** The backlog had reached `congestedBytes`, and has fallen below half of it. */
-  onDrain?(): void;
-  /** The server has sent a new INFO: it is in lame-duck mode (`info.lameDuck`), or its cluster has changed. */
-  onInfo?(info: ServerInfo): void;
-  /** A message has led to an unexpected exception. The link is down: `onDown` has been called, if it was up. */
-  onBroken?(thrown: unknown): void;
-  /** The server has refused something, such as a subscription without permission, and keeps the connection. */
-  onServerError?(text: string): void;
-}
-
-export interface LinkOptions {
-  clock?: Clock;
-  /**
-   * Time between pings. The server counts as dead after two of these without any bytes, or after six in which it sends, but neither
-   * answers a ping nor reads.
-   */
-  pingIntervalMs?: number;
-  /** Backlog from which `isCongested` is true. */
-  congestedBytes?: number;
-  /** Backlog at which the link goes down, since the server no longer reads. */
-  maxBacklogBytes?: number;
-  /** Gives up connecting. For a connected link there is `close`. */
-  signal?: AbortSignal;
-}
-
-/** A request to the link failed, since the connection is lost or closed. */
-export class LinkDownError extends Error {
-  override name = 'LinkDownError';
-}
-
-/** The server has accepted the connection and refused the login. The message has the server's words. */
-export class LinkRefusedError extends Error {
-  override name = 'LinkRefusedError';
-}
-
 const DEFAULT_PING_INTERVAL_MS = 5_000;
-const MAX_MISSED_PINGS = 2;
-/** The answer may be behind megabytes of messages, for which the server itself gives a client 10 s. */
-const MAX_UNANSWERED_PINGS = 6;
 const DEFAULT_CONGESTED_BYTES = 8 * 1024 * 1024;
 const DEFAULT_MAX_BACKLOG_BYTES = 256 * 1024 * 1024;
 /** Limit of flushes that wait for their PONG. */
@@ -90,12 +51,8 @@ export class Link implements ControlHandler {
   /** The waiters for each PONG, in the order of the PINGs; undefined for the link's own pings. */
   readonly #pongs: (PongWaiter | undefined)[] = [];
   #pingTimer: Timer | undefined;
-  /** Pings since the last bytes arrived. */
-  #missedPings = 0;
+  readonly #watch = new PingWatch();
   #receivedBytes = 0;
-  /** Pings since the last PONG, or since the server has last read a part of the backlog. */
-  #unansweredPings = 0;
-  #takenBytes = 0;
   #lastServerError = '';
   #onFirstInfo: ((info: ServerInfo) => void) | undefined;
   #onFailed: ((error: Error) => void) | undefined;
@@ -253,7 +210,7 @@ export class Link implements ControlHandler {
   }
 
   onPong(): void {
-    this.#unansweredPings = 0;
+    this.#watch.answered();
     this.#pongs.shift()?.resolve();
   }
 
@@ -307,7 +264,7 @@ export class Link implements ControlHandler {
   }
 
   #take(byteCount: number): void {
-    this.#missedPings = 0;
+    this.#watch.received();
     this.#receivedBytes += byteCount;
     const read = this.#read;
     read.filled(byteCount);
@@ -353,19 +310,7 @@ export class Link implements ControlHandler {
   }
 
   async #logIn(info: ServerInfo, target: LinkTarget): Promise<void> {
-    const connect = {
-      verbose: false,
-      pedantic: false,
-      lang: 'node',
-      version: '0',
-      protocol: 1,
-      headers: info.headers,
-      no_responders: false,
-      echo: true,
-      tls_required: target.tls !== undefined,
-      ...target.connectFields?.(info),
-    };
-    this.#sendLine(`CONNECT ${JSON.stringify(connect)}\r\n`);
+    this.#sendLine(connectLine(info, target));
     await new Promise<void>((resolve, reject) => {
       // An -ERR may have come in the same read as the INFO.
       if (this.#failure) {
@@ -395,23 +340,11 @@ export class Link implements ControlHandler {
   #schedulePing(): void {
     if (this.#state !== 'up') return;
     this.#pingTimer = this.#clock.setTimer(this.#pingIntervalMs, () => {
-      if (this.#missedPings >= MAX_MISSED_PINGS) {
-        this.#fail(
-          new Error(`the server has been silent for ${this.#pingIntervalMs * MAX_MISSED_PINGS} ms and more`),
-        );
+      const dead = this.#watch.next(this.#pingIntervalMs, this.#open.takenBytes, this.backlogBytes);
+      if (dead !== undefined) {
+        this.#fail(new Error(dead));
         return;
       }
-      const { takenBytes } = this.#open;
-      // If it still reads the backlog, it has not come to our pings yet.
-      if (takenBytes !== this.#takenBytes && this.backlogBytes > 0) this.#unansweredPings = 0;
-      this.#takenBytes = takenBytes;
-      if (this.#unansweredPings >= MAX_UNANSWERED_PINGS) {
-        const forMs = this.#pingIntervalMs * MAX_UNANSWERED_PINGS;
-        this.#fail(new Error(`the server sends messages, but has answered no ping for ${forMs} ms and more`));
-        return;
-      }
-      this.#missedPings++;
-      this.#unansweredPings++;
       this.#pongs.push(undefined);
       this.#sendLine('PING\r\n');
       this.#schedulePing();

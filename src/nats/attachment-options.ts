@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import type { NatsConfig } from '../config/serve-config.js';
-import type { LinkOptions } from '../link/link.js';
 import type { LinkDownReason, LinkHandler } from '../link/link-handler.js';
+import type { LinkOptions } from '../link/link-options.js';
 import type { Logger } from '../log/logger.js';
 import type { ControlConnection } from './control-connection.js';
 import type { MovingLink } from './moving-link.js';

@@ -9,7 +9,7 @@ import {
   type Status,
   type Subscription,
 } from 'nats';
-import { LinkRefusedError } from '../link/link.js';
+import { LinkRefusedError } from '../link/link-options.js';
 import { type ServerInfo, serverInfoOf } from '../link/server-info.js';
 import { messageOf } from './credentials.js';
 

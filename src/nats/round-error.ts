@@ -1,4 +1,4 @@
-import { LinkRefusedError } from '../link/link.js';
+import { LinkRefusedError } from '../link/link-options.js';
 
 /** Why one server could not be used. */
 export interface Failure {

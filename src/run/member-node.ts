@@ -74,7 +74,7 @@ export class MemberNode implements MonitoredNode {
   }
 
   get serviceProblem(): ServiceProblem | undefined {
-    return this.member?.serviceProblem;
+    return this.member?.health.serviceProblem;
   }
 
   get state(): ServerState {
@@ -100,8 +100,8 @@ export class MemberNode implements MonitoredNode {
     const dispute = this.member?.dispute;
     // In a dispute the member still does its part, in turns.
     if (dispute !== undefined) reasons.push(disputeReason(dispute));
-    reasons.push(...(this.member?.impairments ?? []));
-    const problem = this.#nats.isConnected ? this.member?.problem : this.#nats.problem;
+    reasons.push(...(this.member?.health.impairments ?? []));
+    const problem = this.#nats.isConnected ? this.member?.health.problem : this.#nats.problem;
     if (problem !== undefined) return { isHealthy: false, isReady: false, reasons: [problem, ...reasons] };
     if (role === 'starting')
       return { isHealthy: true, isReady: false, reasons: ['starting: joining the group'] };

@@ -260,7 +260,7 @@ export class RunningMember extends Assembly<MemberNode> {
       takeovers: member.takeovers,
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
-      trouble: member.complaint ?? null,
+      trouble: member.health.complaint ?? null,
       warnings: [...storeProblems(broker), ...member.clocks.problems],
       dispute: member.dispute ?? null,
       peers: member.peers,

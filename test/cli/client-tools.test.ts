@@ -112,9 +112,9 @@ describe('the tools', () => {
         [['pub', 'foo', 'x', '-retrys', '3'], 2, /unknown flag -retrys: did you mean -retry\?/],
         [['pub', 'foo', 'x', '--', 'y'], 2, /unexpected argument "y"/],
         [
-          ['pub', 'foo', 'x', '--cluster-id', 'nobody', '--connect-timeout', '2s'],
+          ['pub', 'foo', 'x', '--cluster-id', 'no-such-cluster', '--connect-timeout', '2s'],
           1,
-          /no broker of cluster id "nobody"/,
+          /no broker of cluster id "no-such-cluster"/,
         ],
         [['pub', 'foo', 'x', '--file', 'y'], 2, /the message or --file/],
         [['pub', 'foo', '--file', '/no/such/file'], 2, /cannot read \/no\/such\/file/],

@@ -1,6 +1,7 @@
 import type { LinkTarget } from '../../src/link/dial-link.js';
-import { Link, type LinkEvents, type LinkOptions } from '../../src/link/link.js';
+import { Link } from '../../src/link/link.js';
 import type { LinkHandler } from '../../src/link/link-handler.js';
+import type { LinkEvents, LinkOptions } from '../../src/link/link-options.js';
 import { within } from '../harness/wait.js';
 
 /** Notes what a link hands over, and lets a test wait for it. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { afterEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Clock, Timer } from '../../src/clock/clock.js';
-import { LinkDownError } from '../../src/link/link.js';
+import { LinkDownError } from '../../src/link/link-options.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import { waitFor } from '../harness/wait.js';
 import { Inbox, publish } from './inbox.js';

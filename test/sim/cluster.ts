@@ -79,7 +79,7 @@ export class SimNode extends Machine {
   get state(): string {
     const { name, member, process, transport } = this;
     const role = process.isDead ? 'dead' : `${member.role}, epoch ${member.epoch}`;
-    return `${name}: ${role}${transport.link === undefined ? ', no NATS' : ''}${member.problem === undefined ? '' : `, ${member.problem}`}`;
+    return `${name}: ${role}${transport.link === undefined ? ', no NATS' : ''}${member.health.problem === undefined ? '' : `, ${member.health.problem}`}`;
   }
 
   start(): void {

@@ -45,7 +45,10 @@ describe('a successor whose data hang, while names do not', () => {
     const successor = cluster.active!;
     assert.notEqual(successor, hung);
     assert.deepEqual([successor.member.epoch, hung.member.role], [3, 'standby']);
-    assert.match(hung.member.problem ?? '', /recovering the store hung: \w+ of \/store\/\S+ has not ended/);
+    assert.match(
+      hung.member.health.problem ?? '',
+      /recovering the store hung: \w+ of \/store\/\S+ has not ended/,
+    );
     assert.ok(
       world.trace.some((line) =>
         / error: recovering the store in \/store hangs: .*Look at the mount/.test(line),
@@ -61,7 +64,7 @@ describe('a successor whose data hang, while names do not', () => {
     const healedMs = await until(() => cluster.active === hung);
     assert.ok(healedMs < 1_000, `${healedMs} ms`);
     assert.deepEqual([made(), cluster.problems], [[], []]);
-    assert.equal(hung.member.problem, undefined);
+    assert.equal(hung.member.health.problem, undefined);
   });
 
   it('loses nothing, though other members take over and die meanwhile', {

@@ -82,7 +82,7 @@ describe('an active whose lock is gone', () => {
     await group.until(() => group.cluster.active !== undefined);
     assert.match(
       group.ends(active)[0] ?? 'nothing',
-      /ends: the lock of epoch 1 is no longer its own, though nobody has taken the lease: ENOENT.* Is somebody else changing what is in \/store\/lease\.locks\?/,
+      /ends: the lock of epoch 1 is no longer its own, though no member has taken the lease: ENOENT.* Another program seems to change what is in \/store\/lease\.locks:/,
     );
     assert.deepEqual(active.member.termsEnded, { handover: 0, lost: 0, failed: 1 });
     assert.notEqual(group.cluster.active, active);

@@ -1,5 +1,4 @@
 import type { Broker } from '../../broker/broker.js';
-import type { ServiceProblem } from '../../broker/check/service-problem.js';
 import { guardedClock } from '../../clock/guarded-clock.js';
 import { StoreError } from '../../files/store-error.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
@@ -20,6 +19,7 @@ import { LeaseWatch } from '../watch/lease-watch.js';
 import { Active } from './active.js';
 import { Candidate } from './candidate.js';
 import { MemberHandler } from './member-handler.js';
+import { MemberHealth } from './member-health.js';
 import type { MemberParts } from './member-parts.js';
 import { otherGroup } from './other-groups.js';
 import { otherServer } from './other-server.js';
@@ -31,8 +31,6 @@ import { StoreCheck } from './store-check.js';
 const LOOKS_PER_LEASE = 12;
 const MIN_LOOK_MS = 20;
 const MAX_LOOK_MS = 250;
-/** Much longer than a takeover takes. */
-const UNSERVED_MS = 10_000;
 /** Limit of the text of a problem in heartbeats. */
 const MAX_PROBLEM_LENGTH = 500;
 /** A member that is silent for this number of leases does not count as present. */
@@ -49,6 +47,8 @@ export class Member {
   /** Why it cannot be part of the group, if that turns out after the start. Called once; the member has stopped. */
   onFatal: ((error: Error) => void) | undefined;
   readonly history = new TakeoverHistory();
+  /** What keeps it from doing its part, and what is not as it should be. */
+  readonly health: MemberHealth;
 
   readonly #parts: MemberParts;
   readonly #watch: LeaseWatch;
@@ -60,8 +60,6 @@ export class Member {
   readonly #candidate: Candidate;
   readonly #active: Active;
   #running: Promise<void> | undefined;
-  /** Since when it has watched at all. */
-  #standbySinceMs = 0;
 
   constructor(given: MemberParts, subjects: StanSubjects) {
     const clock = guardedClock(given.clock, (thrown) => this.broken(thrown));
@@ -99,6 +97,7 @@ export class Member {
       pause,
       onWon: (term, opening) => active.run(term, opening),
     });
+    this.health = new MemberHealth({ parts, watch, presence, standby, active, problem });
     this.#watch = watch;
     this.#pause = pause;
     this.#problem = problem;
@@ -163,44 +162,6 @@ export class Member {
     return this.#active.servingBroker;
   }
 
-  /** What keeps it from doing its part, for people. */
-  get problem(): string | undefined {
-    return this.#cannotServe ?? this.#unserved;
-  }
-
-  /** Why clients cannot be served through this member's transport in NATS, or not as they should be. */
-  get serviceProblem(): ServiceProblem | undefined {
-    return this.#parts.serviceProblem?.();
-  }
-
-  /** What keeps it from doing its part, or clients from being served as they should be. */
-  get complaint(): string | undefined {
-    return this.problem ?? this.serviceProblem?.text;
-  }
-
-  /** What is not as it should be, though it does its part as well as it can. */
-  get impairments(): string[] {
-    const problem = this.serviceProblem;
-    const found = problem?.isOwn === false ? [problem.text] : [];
-    found.push(...this.clocks.problems);
-    const { talkRefusal } = this.#presence;
-    if (talkRefusal !== undefined) found.push(talkRefusal);
-    return found;
-  }
-
-  /** The problem that no member serves and that this one has not taken over, for whatever reason. */
-  get #unserved(): string | undefined {
-    const { clock } = this.#parts;
-    if (this.role !== 'standby') return undefined;
-    const nowMs = clock.monotonicMs();
-    const silentMs = nowMs - Math.max(this.#watch.signMs ?? 0, this.#standbySinceMs);
-    if (silentMs < UNSERVED_MS) return undefined;
-    const why = [...this.#watch.heardWithin(UNSERVED_MS, nowMs)]
-      .filter(({ cannotServe }) => cannotServe !== undefined)
-      .map(({ node, cannotServe }) => `${node} says: ${cannotServe}`);
-    return [`no member of the group has served for ${Math.round(silentMs / 1_000)} s`, ...why].join('. ');
-  }
-
   /** Two sides of the group, which do not hear each other, take the lease from each other. */
   get dispute(): DisputeStatus | undefined {
     const { clock } = this.#parts;
@@ -260,7 +221,7 @@ export class Member {
       this.#problem.cannotTakeOver(error.message);
     });
     signal?.throwIfAborted();
-    this.#standbySinceMs = this.#parts.clock.monotonicMs();
+    this.health.watchesSince(this.#parts.clock.monotonicMs());
     this.#presence.become('standby');
     this.#presence.beat();
     this.#running = this.#run();
@@ -281,20 +242,9 @@ export class Member {
   handOver(): string | undefined {
     const { term } = this.#active;
     if (term === undefined || this.role !== 'active') return 'this member is not active';
-    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return this.#whyNoStandby;
-    term.end({ kind: 'handover', why: 'somebody asked for it' });
+    if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return this.health.whyNoStandby;
+    term.end({ kind: 'handover', why: 'it was asked to hand over' });
     return undefined;
-  }
-
-  /** Why there is no standby to hand over to. */
-  get #whyNoStandby(): string {
-    const { clock, options } = this.#parts;
-    const unable = [...this.#watch.heardWithin(options.leaseMs, clock.monotonicMs())]
-      .filter(({ role, cannotServe }) => role === 'standby' && cannotServe !== undefined)
-      .map(({ node, cannotServe }) => `${node} says: ${cannotServe}`);
-    return unable.length === 0
-      ? 'there is no standby'
-      : `there is no standby that could serve. ${unable.join('. ')}`;
   }
 
   async #run(): Promise<void> {
@@ -361,7 +311,7 @@ export class Member {
 
   /** Clients are not heard here, and may be where a standby is. To be called now and then. */
   #yieldToAbler(): void {
-    const problem = this.serviceProblem;
+    const problem = this.health.serviceProblem;
     if (problem?.isOwn !== true || this.role !== 'active') return;
     if (this.#watch.standbys(this.#parts.clock.monotonicMs()).length === 0) return;
     this.#active.term?.end({ kind: 'handover', why: problem.text });
@@ -377,17 +327,10 @@ export class Member {
       epoch: this.epoch,
       counter: isActive ? this.#active.term?.renewer.counter : undefined,
       storeId: this.storeId,
-      cannotServe: this.#cannotServe?.slice(0, MAX_PROBLEM_LENGTH),
+      cannotServe: this.health.cannotServe?.slice(0, MAX_PROBLEM_LENGTH),
       story: isActive ? this.lastTakeover : undefined,
       ...clocks.times(),
     };
-  }
-
-  /** The problem for heartbeats, without those of all members, such as that no member serves. */
-  get #cannotServe(): string | undefined {
-    const problem = this.serviceProblem;
-    const own = problem?.isOwn === true ? problem.text : undefined;
-    return own ?? this.#standby.hang ?? this.#active.hang ?? this.#problem.text;
   }
 
   // The events of the transport.

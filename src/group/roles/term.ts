@@ -138,8 +138,8 @@ export class Term {
         this.#end({
           kind: 'failed',
           why:
-            `the lock of epoch ${epoch} is no longer its own, though nobody has taken the lease: ${error.message}. ` +
-            `Is somebody else changing what is in ${locks}? Leave that to the members`,
+            `the lock of epoch ${epoch} is no longer its own, though no member has taken the lease: ${error.message}. ` +
+            `Another program seems to change what is in ${locks}: leave that folder to the members`,
         }),
       (lost: Error) => this.#end({ kind: 'lost', why: lost.message }),
     );

@@ -139,7 +139,7 @@ export class LoadedMessages implements LoadedRunOwner {
     const place = unreadable.note(log, first, last, extent.segment.path, error);
     if (place === undefined) return;
     warn(
-      `${namesOf(place)} cannot be read: ${place.why}. Whoever is to get it stands still there, and the read is tried again and again. ` +
+      `${namesOf(place)} cannot be read: ${place.why}. Subscriptions that are to get it wait there, and the read is tried again every few seconds. ` +
         'Other channels go on. `stanchion store verify` names everything that is damaged; docs/damage.md says what to do',
     );
   }

@@ -112,7 +112,7 @@ describe('a term whose lock is no longer its own', () => {
     assert.equal(held.end?.kind, 'failed');
     assert.match(
       held.end.why,
-      /lock of epoch 1 is no longer its own, though nobody has taken the lease: ENOENT/,
+      /lock of epoch 1 is no longer its own, though no member has taken the lease: ENOENT/,
     );
     assert.match(held.end.why, /\/store\/lease\.locks/);
   });
