@@ -127,6 +127,8 @@ describe('the package, as npm installs it', () => {
   for (const [name, file, head] of [
     ['an ES module', 'esm.mjs', "import { connect } from 'stanchion';"],
     ['CommonJS', 'cjs.cjs', "const { connect } = require('stanchion');"],
+    ['an ES module that names the client', 'client.mjs', "import { connect } from 'stanchion/client';"],
+    ['CommonJS that names the client', 'client.cjs', "const { connect } = require('stanchion/client');"],
   ] as const) {
     it(`works from ${name}`, () => {
       const body = file.endsWith('.cjs') ? `(async () => {${BODY}})();` : BODY;
@@ -144,7 +146,8 @@ describe('the package, as npm installs it', () => {
   ] as const) {
     it(`carries types, for either kind of module: ${module}`, () => {
       const head = [
-        "import { connect, type Message, type StanConnection } from 'stanchion';",
+        "import { connect, type Message } from 'stanchion';",
+        "import type { StanConnection } from 'stanchion/client';",
         "import { type BrokerOptions, type Logger, type RunningBroker, startBroker } from 'stanchion/server';",
       ].join('\n');
       for (const file of files) writeFileSync(join(folder, file), `${head}\n${TYPED}`);
@@ -184,7 +187,7 @@ describe('the package, as npm installs it', () => {
       const place = join('node_modules', name);
       cpSync(join(folder, place), join(bare, place), { recursive: true });
     }
-    writeFileSync(join(bare, 'esm.mjs'), `import { connect } from 'stanchion';\n${BODY}`);
+    writeFileSync(join(bare, 'esm.mjs'), `import { connect } from 'stanchion/client';\n${BODY}`);
     const args = ['esm.mjs', rig.nats.url, rig.broker.clusterId, rig.name('client')];
     assert.equal(execFileSync(process.execPath, args, { cwd: bare }).toString(), '22 1\n');
   });
