@@ -122,9 +122,10 @@ export class LeaseWatch {
   /** Notes the lease that a look from `begunMs` to `endedMs` has found. @param isDead whether the holder's process is gone */
   saw(state: LeaseState, isDead: boolean, begunMs: number, endedMs: number): void {
     if (this.#state === undefined || !sameLease(this.#state, state)) {
-      // The holder of a new term has not been heard yet: it has the length of the lease for that.
+      // The holder of a new term has not been heard yet: it has the length of the lease for that, from when this member knew of it. A look
+      // may have hung for a minute in between, as after the file server's restart.
       if (this.#state?.epoch !== state.epoch || this.#state.holder !== state.holder)
-        this.#heardMs = Math.max(this.#heardMs, begunMs);
+        this.#heardMs = Math.max(this.#heardMs, endedMs);
       if (state.holder !== RELEASED)
         this.dispute.passed(state.epoch, state.holder, this.#isKnown(state.holder, endedMs), endedMs);
       // The first look may find a state that is years old.

@@ -48,6 +48,17 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.active, OTHER);
   });
 
+  it('is nothing where a look hung for a minute and found a new holder, which has had no chance to be heard as such', () => {
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 10, 11);
+    // While the file server restarted, another member took over and was heard.
+    watch.heard(heartbeat('third@host@3@z', 'active', 4, 9), 39_900);
+    watch.saw({ epoch: 4, counter: 9, holder: 'third@host@3@z' }, false, 60, 40_000);
+    assert.equal(watch.judge(40_001), undefined);
+    watch.saw({ epoch: 4, counter: 10, holder: 'third@host@3@z' }, false, 40_050, 40_051);
+    assert.equal(watch.judge(40_052), undefined);
+  });
+
   it('is that it looks at a copy where the active has reported more, even if the lease of the copy was released', () => {
     for (const state of [
       held(5),
