@@ -51,7 +51,8 @@ describe('what a standby makes of what it sees', () => {
   it('is nothing where a look hung for a minute and found a new holder, which has had no chance to be heard as such', () => {
     const watch = new LeaseWatch(SELF, LEASE_MS, 0);
     watch.saw(held(1), false, 10, 11);
-    // While the file server restarted, another member took over and was heard.
+    // While the file server restarted, all members were heard, and one of them took over.
+    for (let at = 200; at < 39_900; at += 200) watch.heard(heartbeat('third@host@3@z', 'standby', 3), at);
     watch.heard(heartbeat('third@host@3@z', 'active', 4, 9), 39_900);
     watch.saw({ epoch: 4, counter: 9, holder: 'third@host@3@z' }, false, 60, 40_000);
     assert.equal(watch.judge(40_001), undefined);
