@@ -4,7 +4,7 @@ import type { Argv, Options } from 'yargs';
 import { systemClock } from '../clock/clock.js';
 import { ConfigError } from '../config/config-error.js';
 import { nodeFs } from '../files/fs.js';
-import { RELEASED } from '../lease/lease.js';
+import { RELEASED } from '../lease/lease-state.js';
 import { parseHolder } from '../lease/process-identity.js';
 import { type StoreInfo, storeInfo } from '../store/tools/inspect.js';
 import { type StoreVerification, storeVerify } from '../store/tools/verify.js';

@@ -22,8 +22,8 @@ import { errorCode } from '../files/fs-error.js';
 import { isMissing, isNoSpace, StoreError } from '../files/store-error.js';
 import { IDENTITY_FILE, LEASE_DIRECTORY } from '../files/store-folder.js';
 import { must } from '../util/assert.js';
-import type { LeaseState } from './lease.js';
 import { askServer, newestState } from './lease-folder.js';
+import { type LeaseState, NO_LENGTH } from './lease-state.js';
 
 /** In `stanchion.json`. */
 export const FORMER_VERSION = 1;
@@ -44,6 +44,8 @@ function parseFormerName(name: string): LeaseState | undefined {
   return {
     epoch: Number(epoch),
     counter: Number(counter),
+    servedEpoch: 0,
+    ...NO_LENGTH,
     holder: must(holder, 'each group of the pattern has matched'),
     isFormer: true,
   };

@@ -3,7 +3,7 @@
 import { removeIfThere } from '../files/file-io.js';
 import type { StoreFs } from '../files/fs.js';
 import { isNoSpace } from '../files/store-error.js';
-import type { LeaseState } from './lease.js';
+import type { LeaseState } from './lease-state.js';
 
 /** The newest state among the names, as `parse` reads them; undefined if there is none. */
 export function newestState(

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { StoreError } from '../files/store-error.js';
-import type { Lease, LeaseState } from './lease.js';
+import type { Lease } from './lease.js';
+import type { LeaseState } from './lease-state.js';
 import { RenewalPace } from './renewal-pace.js';
 import { RenewalRounds } from './renewal-rounds.js';
 import { RENEWALS_PER_LEASE, renew, renewNow } from './renewal-rules.js';
@@ -28,6 +29,12 @@ export interface LeaseRenewer {
    * @throws StoreError `lost`
    */
   fence(): Promise<void>;
+  /**
+   * The first record of this term is durable: the lease says so from the next renewal on. Ends as `fence` does.
+   *
+   * @throws StoreError `lost`
+   */
+  markServed(): Promise<void>;
   /** Clock's monotonic milliseconds at which the newest renewal that succeeded began. */
   readonly renewedMs: number;
   /** How long that one took. */
@@ -56,6 +63,7 @@ class LoopRenewer implements LeaseRenewer {
   readonly #pace: RenewalPace | undefined;
   readonly #rounds = new RenewalRounds(() => this.#renew());
   #state: LeaseState;
+  #servedEpoch: number;
   #timer: Timer | undefined;
   #lost: Error | undefined;
   #isEnded = false;
@@ -64,6 +72,7 @@ class LoopRenewer implements LeaseRenewer {
     this.#options = options;
     if (options.lease.canRenewNow) this.#pace = pace;
     this.#state = options.state;
+    this.#servedEpoch = options.state.servedEpoch;
     this.renewedMs = options.takenMs;
     this.#arm();
   }
@@ -74,6 +83,11 @@ class LoopRenewer implements LeaseRenewer {
 
   fence(): Promise<void> {
     return this.#rounds.ask();
+  }
+
+  markServed(): Promise<void> {
+    this.#servedEpoch = this.#state.epoch;
+    return this.fence();
   }
 
   async release(): Promise<boolean> {
@@ -95,7 +109,8 @@ class LoopRenewer implements LeaseRenewer {
     const begunMs = clock.monotonicMs();
     const isNow = this.#pace?.mayWait(begunMs) === true;
     try {
-      this.#state = isNow ? renewNow(lease, this.#state) : await renew(lease, this.#state);
+      const served = this.#servedEpoch;
+      this.#state = isNow ? renewNow(lease, this.#state, served) : await renew(lease, this.#state, served);
     } catch (error) {
       throw this.#lose(error as Error);
     }

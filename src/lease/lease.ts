@@ -12,44 +12,22 @@ import {
 import { assert } from '../util/assert.js';
 import { FormerLease, NOT_YET } from './carry-over.js';
 import { askServer, newestState } from './lease-folder.js';
+import {
+  begun,
+  holderName,
+  LEASE_FORMAT_VERSION,
+  type LeaseState,
+  leaseFileName,
+  leaseFileVersion,
+  type NewTerm,
+  parseLeaseFileName,
+  RELEASED,
+  renewed,
+  unheld,
+} from './lease-state.js';
 
-/**
- * The state of the lease: the name of the one file in `lease/`. A process that knows the exact name can change it, once.
- */
-export interface LeaseState {
-  epoch: number;
-  /** Grows with every renewal. */
-  counter: number;
-  /** The holder; `RELEASED` if there is none. */
-  holder: string;
-  /** It is where release 0.1.0 has it, see carry-over.ts. */
-  isFormer?: true;
-}
-
-export const RELEASED = 'released';
-/** Each name begins with the version of its format, so that a program knows what it looks at whatever else it has read before. */
-const FORMAT_VERSION = 1;
-const NAME = /^v1\.(\d{8,10})\.(\d{6,16})\.([A-Za-z0-9._@-]+)$/;
-const ANY_VERSION = /^v(\d+)\./;
-const MAX_HOLDER_LENGTH = 200;
 /** A listing while a file is being renamed may show no name, or both. */
 const LIST_ATTEMPTS = 10;
-
-export function leaseFileName({ epoch, counter, holder }: LeaseState): string {
-  return `v${FORMAT_VERSION}.${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}.${holder}`;
-}
-
-/** @returns undefined if it is not the name of a state */
-export function parseLeaseFileName(name: string): LeaseState | undefined {
-  const match = NAME.exec(name);
-  if (match === null) return undefined;
-  return { epoch: Number(match[1]), counter: Number(match[2]), holder: match[3] };
-}
-
-/** What may stand in a holder's name. Other characters become `-`. */
-export function holderName(text: string): string {
-  return text.replace(/[^A-Za-z0-9._@-]/g, '-').slice(0, MAX_HOLDER_LENGTH);
-}
 
 /** The lease of a store directory. Every change is one rename: it succeeds for one process, and all others find that they lost. */
 export class Lease {
@@ -80,7 +58,7 @@ export class Lease {
     const prepared = `${this.#parent}/${LEASE_DIRECTORY}.${holderName(unique)}`;
     const epoch = await this.#newestEpoch();
     const isFormer = epoch > 0 && (await this.#former.isThere());
-    const first = `${prepared}/${isFormer ? NOT_YET : leaseFileName({ epoch, counter: 0, holder: RELEASED })}`;
+    const first = `${prepared}/${isFormer ? NOT_YET : leaseFileName(unheld(epoch))}`;
     const prepare = async (): Promise<void> => {
       await this.#fs.makeDirectory(prepared);
       const file = await this.#fs.open(first, 'create');
@@ -158,11 +136,11 @@ export class Lease {
   /** @throws StoreError if a newer program has been here */
   #newest(names: readonly string[]): LeaseState | undefined {
     for (const name of names) {
-      const version = Number(ANY_VERSION.exec(name)?.[1] ?? 0);
-      if (version > FORMAT_VERSION) {
+      const version = leaseFileVersion(name) ?? 0;
+      if (version > LEASE_FORMAT_VERSION) {
         throw new StoreError(
           'newer-version',
-          `${this.#dir}/${name} is a lease of format version ${version}; this program knows versions up to ${FORMAT_VERSION}. Use a newer stanchion`,
+          `${this.#dir}/${name} is a lease of format version ${version}; this program knows versions up to ${LEASE_FORMAT_VERSION}. Use a newer stanchion`,
         );
       }
     }
@@ -175,7 +153,7 @@ export class Lease {
       'damaged',
       `${this.#dir} should hold one file whose name is the state of the lease, and holds ${
         names.length === 0 ? 'nothing' : names.join(', ')
-      }. ${isMoving ? 'Another broker has just moved the lease here, and this mount will show it in a moment. If it goes on: with' : 'With'} no broker running, put an empty file named ${leaseFileName({ epoch: 0, counter: 0, holder: RELEASED })} there, with the epoch raised to the highest in the store's file names`,
+      }. ${isMoving ? 'Another broker has just moved the lease here, and this mount will show it in a moment. If it goes on: with' : 'With'} no broker running, put an empty file named ${leaseFileName(unheld(0))} there, with the epoch raised to the highest in the store's file names`,
     );
   }
 
@@ -190,9 +168,12 @@ export class Lease {
     return this.#read(name);
   }
 
-  /** @returns the next state, or 'lost' if `known` is no longer the state */
-  renew(known: LeaseState): Promise<LeaseState | 'lost'> {
-    return this.#change(known, { ...known, counter: known.counter + 1 });
+  /**
+   * @param servedEpoch what the name says from now on
+   * @returns the next state, or 'lost' if `known` is no longer the state
+   */
+  renew(known: LeaseState, servedEpoch = known.servedEpoch): Promise<LeaseState | 'lost'> {
+    return this.#change(known, renewed(known, servedEpoch));
   }
 
   /** Whether the file system can rename without waiting. */
@@ -201,9 +182,9 @@ export class Lease {
   }
 
   /** The same without waiting. @returns undefined if the file system cannot */
-  renewNow(known: LeaseState): LeaseState | 'lost' | undefined {
+  renewNow(known: LeaseState, servedEpoch = known.servedEpoch): LeaseState | 'lost' | undefined {
     if (this.#fs.renameSync === undefined) return undefined;
-    const next = { ...known, counter: known.counter + 1 };
+    const next = renewed(known, servedEpoch);
     try {
       this.#fs.renameSync(this.#pathOf(known), this.#pathOf(next));
       return next;
@@ -216,11 +197,11 @@ export class Lease {
   /**
    * Begins the lease of `epoch`, durably.
    *
-   * @param epoch higher than that of `known`
+   * @param term its epoch is higher than that of `known`
    */
-  async takeOver(known: LeaseState, epoch: number, holder: string): Promise<LeaseState | 'lost'> {
-    if (known.isFormer) await this.create(holder);
-    const next = await this.#change(known, { epoch, counter: 0, holder: holderName(holder) });
+  async takeOver(known: LeaseState, term: NewTerm): Promise<LeaseState | 'lost'> {
+    if (known.isFormer) await this.create(term.holder);
+    const next = await this.#change(known, begun(known, term));
     if (next !== 'lost') await this.settle(next);
     return next;
   }
@@ -270,8 +251,4 @@ export class Lease {
       throw error;
     }
   }
-}
-
-export function sameLease(a: LeaseState, b: LeaseState): boolean {
-  return a.epoch === b.epoch && a.counter === b.counter && a.holder === b.holder;
 }

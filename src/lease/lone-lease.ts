@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { StoreError } from '../files/store-error.js';
 import type { CandidateLock, HeldLock } from './candidate-lock.js';
-import { type Lease, type LeaseState, RELEASED, sameLease } from './lease.js';
+import type { Lease } from './lease.js';
 import type { LeaseRenewer, StartRenewer } from './lease-renewer.js';
+import { type LeaseState, RELEASED, sameLease } from './lease-state.js';
 import { holderOf, isHolderDead, type Processes, parseHolder } from './process-identity.js';
 import { RENEWALS_PER_LEASE } from './renewal-rules.js';
 import type { StorePlace } from './store-anchor.js';
@@ -40,7 +41,7 @@ const SHORTEST_LEASE_MS = 450;
  * @throws StoreError `held`, saying by whom; the signal's reason
  */
 export async function takeLoneLease(options: LoneLeaseOptions): Promise<LoneLease> {
-  const { clock, lease, lock, dir, processes, signal } = options;
+  const { clock, lease, lock, dir, processes, signal, leaseMs = DEFAULT_LEASE_MS } = options;
   const holder = holderOf(options.nodeName, await processes.self());
   await lease.create(holder);
   let known = await lease.readFresh(holder);
@@ -56,6 +57,7 @@ export async function takeLoneLease(options: LoneLeaseOptions): Promise<LoneLeas
     let loneLease: LoneLease | undefined;
     const taken = await takeLease({
       ...{ clock, lease, lock, holder, known, epoch },
+      length: { kind: 'alone', leaseMs },
       onLockLost: () => loneLease?.lockLost(),
       isGivenUp: () => signal?.aborted === true,
     });
@@ -111,6 +113,8 @@ function held(dir: string, state: LeaseState): StoreError {
 /** The lease of a broker that has no standbys, renewed until it is released or lost. */
 export class LoneLease {
   readonly epoch: number;
+  /** The newest epoch that had served when this one began; 0 if none is known. */
+  readonly servedEpoch: number;
   readonly #options: LoneLeaseOptions;
   readonly #renewer: LeaseRenewer;
   readonly #lock: HeldLock;
@@ -124,6 +128,7 @@ export class LoneLease {
     this.#options = options;
     this.#lock = lock;
     this.epoch = state.epoch;
+    this.servedEpoch = state.servedEpoch;
     // It is renewed as often as the shortest of leases has it, however long it may be silent itself.
     const shortestMs = Math.min(SHORTEST_LEASE_MS, leaseMs);
     this.#lookMs = shortestMs / RENEWALS_PER_LEASE;
@@ -136,8 +141,17 @@ export class LoneLease {
 
   /** As `LeaseRenewer.fence`. @throws StoreError `lost` */
   fence(): Promise<void> {
+    return this.#renewed(() => this.#renewer.fence());
+  }
+
+  /** As `LeaseRenewer.markServed`. @throws StoreError `lost` */
+  markServed(): Promise<void> {
+    return this.#renewed(() => this.#renewer.markServed());
+  }
+
+  #renewed(renew: () => Promise<void>): Promise<void> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    return this.#renewer.fence().catch((error: Error) => {
+    return renew().catch((error: Error) => {
       throw this.#lost ?? this.#explained(error);
     });
   }

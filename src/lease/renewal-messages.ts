@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { NewTerm } from './lease-state.js';
 
 /** What the worker is started with. */
 export interface WorkerSettings {
@@ -10,8 +11,8 @@ export interface WorkerSettings {
 export interface Assignment {
   port: MessagePort;
   memory: SharedArrayBuffer;
-  epoch: number;
-  holder: string;
+  term: NewTerm;
+  /** How long the process that has the lease may be silent: at most as long as the lease's name says. */
   leaseMs: number;
 }
 

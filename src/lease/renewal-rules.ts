@@ -1,5 +1,6 @@
 import { StoreError } from '../files/store-error.js';
-import { type Lease, type LeaseState, sameLease } from './lease.js';
+import type { Lease } from './lease.js';
+import { type LeaseState, renewed, sameLease } from './lease-state.js';
 
 /** How many times the lease is renewed in its own length when nothing is written. */
 export const RENEWALS_PER_LEASE = 3;
@@ -13,29 +14,31 @@ export const STUCK_LEASES = 5;
 /**
  * Renews once, by the file system's own waiting.
  *
+ * @param servedEpoch what the lease's name says from now on
  * @returns the new state
  * @throws Error once the term is over: another has it (StoreError `lost`), or the store cannot be reached
  */
-export async function renew(lease: Lease, known: LeaseState): Promise<LeaseState> {
+export async function renew(lease: Lease, known: LeaseState, servedEpoch: number): Promise<LeaseState> {
   let next: LeaseState | 'lost';
   try {
-    next = await lease.renew(known);
+    next = await lease.renew(known, servedEpoch);
   } catch (error) {
     throw unreachable(error);
   }
-  return next === 'lost' ? resolveLost(known, await lease.read().catch(() => undefined)) : next;
+  if (next !== 'lost') return next;
+  return resolveLost(renewed(known, servedEpoch), await lease.read().catch(() => undefined));
 }
 
 /** The same in this thread, which waits. The file system must be able to. */
-export function renewNow(lease: Lease, known: LeaseState): LeaseState {
+export function renewNow(lease: Lease, known: LeaseState, servedEpoch: number): LeaseState {
   let next: LeaseState | 'lost' | undefined;
   try {
-    next = lease.renewNow(known);
+    next = lease.renewNow(known, servedEpoch);
   } catch (error) {
     throw unreachable(error);
   }
   if (next === undefined) throw new Error('This file system cannot rename without waiting');
-  return next === 'lost' ? resolveLost(known, lookNow(lease)) : next;
+  return next === 'lost' ? resolveLost(renewed(known, servedEpoch), lookNow(lease)) : next;
 }
 
 function lookNow(lease: Lease): LeaseState | undefined {
@@ -50,10 +53,10 @@ function lookNow(lease: Lease): LeaseState | undefined {
  * The known name was not there. A network file system may have renamed it, lost the answer, and asked again: no other process
  * makes the next name, since only one thread of the holder renews at a time.
  *
+ * @param wanted what the renewal makes of the state
  * @param found by a look after that
  */
-function resolveLost(known: LeaseState, found: LeaseState | undefined): LeaseState {
-  const wanted = { ...known, counter: known.counter + 1 };
+function resolveLost(wanted: LeaseState, found: LeaseState | undefined): LeaseState {
   if (found !== undefined && sameLease(found, wanted)) return wanted;
   const by = found === undefined ? 'somebody' : `${found.holder} in epoch ${found.epoch}`;
   throw new StoreError('lost', `The lease has been taken over by ${by}`);

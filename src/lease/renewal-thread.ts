@@ -42,8 +42,8 @@ export class RenewalThread {
     const takenNs = BigInt(Math.round((takenMs - clockOffsetMs(options)) * NS_PER_MS));
     const shared = SharedLease.begin(lease, state, takenNs);
     const { port1, port2 } = new MessageChannel();
-    const { memory, epoch, holder } = shared;
-    const assignment: Assignment = { port: port2, memory, epoch, holder, leaseMs };
+    const { memory, term } = shared;
+    const assignment: Assignment = { port: port2, memory, term, leaseMs };
     (this.#worker ?? this.#begin()).postMessage(assignment, [port2]);
     return new ThreadedRenewer(options, shared, port1);
   };

@@ -26,9 +26,9 @@ class Renewer {
   #ticks: number;
   #aliveNs = process.hrtime.bigint();
 
-  constructor(lease: Lease, { port, memory, epoch, holder, leaseMs }: Assignment) {
+  constructor(lease: Lease, { port, memory, term, leaseMs }: Assignment) {
     this.#port = port;
-    this.#shared = new SharedLease(lease, memory, epoch, holder);
+    this.#shared = new SharedLease(lease, memory, term);
     this.#leaseMs = leaseMs;
     this.#restMs = leaseMs / RENEWALS_PER_LEASE;
     this.#ticks = this.#shared.ticks;

@@ -1,4 +1,5 @@
-import type { Lease, LeaseState } from './lease.js';
+import type { Lease } from './lease.js';
+import type { LeaseState, NewTerm } from './lease-state.js';
 import { renewNow } from './renewal-rules.js';
 
 /** The two threads of a member that renew its lease: the one with the event loop, and the one that does only that. */
@@ -12,7 +13,10 @@ const WORDS_BYTES = 8;
 const COUNTER = 0;
 const BEGUN_NS = 1;
 const TOOK_NS = 2;
-const BYTES = WORDS_BYTES + 3 * 8;
+/** What the lease's name says, and what it is to say from the next renewal on. */
+const SERVED_EPOCH = 3;
+const SERVED_NEXT = 4;
+const BYTES = WORDS_BYTES + 5 * 8;
 
 // States of the lock. From CLOSED and LOST on, neither thread renews.
 const FREE = 0;
@@ -27,25 +31,25 @@ const LOCKED_BY: Record<RenewingThread, number> = { main: MAIN, worker: WORKER }
 /** One term as two threads share it, in memory that both see: the thread that has the lock may renew. Each term has its own. */
 export class SharedLease {
   readonly memory: SharedArrayBuffer;
-  readonly epoch: number;
-  readonly holder: string;
+  readonly term: NewTerm;
   readonly #lease: Lease;
   readonly #words: Int32Array;
   readonly #numbers: BigInt64Array;
 
-  constructor(lease: Lease, memory: SharedArrayBuffer, epoch: number, holder: string) {
+  constructor(lease: Lease, memory: SharedArrayBuffer, term: NewTerm) {
     this.#lease = lease;
     this.memory = memory;
-    this.epoch = epoch;
-    this.holder = holder;
+    this.term = term;
     this.#words = new Int32Array(memory, 0, 2);
     this.#numbers = new BigInt64Array(memory, WORDS_BYTES);
   }
 
   /** @param takenNs when the taking over began, by `process.hrtime.bigint()` */
-  static begin(lease: Lease, { epoch, counter, holder }: LeaseState, takenNs: bigint): SharedLease {
-    const shared = new SharedLease(lease, new SharedArrayBuffer(BYTES), epoch, holder);
+  static begin(lease: Lease, state: LeaseState, takenNs: bigint): SharedLease {
+    const { epoch, counter, servedEpoch, kind, leaseMs, holder } = state;
+    const shared = new SharedLease(lease, new SharedArrayBuffer(BYTES), { epoch, kind, leaseMs, holder });
     shared.#numbers[COUNTER] = BigInt(counter);
+    shared.#numbers[SERVED_EPOCH] = shared.#numbers[SERVED_NEXT] = BigInt(servedEpoch);
     shared.#numbers[BEGUN_NS] = takenNs;
     return shared;
   }
@@ -53,7 +57,8 @@ export class SharedLease {
   /** What is known of the lease. Exact only while neither thread renews. */
   get state(): LeaseState {
     const counter = Number(Atomics.load(this.#numbers, COUNTER));
-    return { epoch: this.epoch, counter, holder: this.holder };
+    const servedEpoch = Number(Atomics.load(this.#numbers, SERVED_EPOCH));
+    return { ...this.term, counter, servedEpoch };
   }
 
   /** When the newest renewal that succeeded began, by `process.hrtime.bigint()`, which all threads of a process share. */
@@ -73,6 +78,11 @@ export class SharedLease {
 
   tick(): void {
     Atomics.add(this.#words, TICKS, 1);
+  }
+
+  /** Each renewal that begins after this call says that the term has served, in whichever thread. */
+  markServed(): void {
+    Atomics.store(this.#numbers, SERVED_NEXT, BigInt(this.term.epoch));
   }
 
   get isLost(): boolean {
@@ -96,8 +106,10 @@ export class SharedLease {
     if (Atomics.compareExchange(words, LOCK, FREE, mine) !== FREE) return false;
     const begunNs = process.hrtime.bigint();
     try {
-      const { counter } = renewNow(this.#lease, this.state);
+      const servedNext = Number(Atomics.load(this.#numbers, SERVED_NEXT));
+      const { counter, servedEpoch } = renewNow(this.#lease, this.state, servedNext);
       Atomics.store(this.#numbers, COUNTER, BigInt(counter));
+      Atomics.store(this.#numbers, SERVED_EPOCH, BigInt(servedEpoch));
     } catch (error) {
       onLost(error as Error);
       Atomics.store(words, LOCK, LOST);

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import type { CandidateLock, HeldLock } from './candidate-lock.js';
-import { type Lease, type LeaseState, sameLease } from './lease.js';
+import type { Lease } from './lease.js';
+import { begun, type LeaseLength, type LeaseState, type NewTerm, sameLease } from './lease-state.js';
 
 export interface TakeLeaseOptions {
   clock: Clock;
@@ -8,6 +9,7 @@ export interface TakeLeaseOptions {
   lock: CandidateLock;
   /** The name that the lease gets: see process-identity.ts. */
   holder: string;
+  length: LeaseLength;
   /** What the lease was when it was found free to take. */
   known: LeaseState;
   /** The epoch to begin: higher than that of `known`. */
@@ -48,15 +50,16 @@ export async function takeLease(options: TakeLeaseOptions): Promise<TakenLease |
 }
 
 async function rename(options: TakeLeaseOptions): Promise<Omit<TakenLease, 'lock'> | NotTaken> {
-  const { clock, lease, holder, known, epoch, isGivenUp } = options;
+  const { clock, lease, holder, length, known, epoch, isGivenUp } = options;
   const now = await lease.readFresh(holder);
   if (isGivenUp?.()) return 'given up';
   if (!sameLease(now, known)) return 'changed';
   const takenMs = clock.monotonicMs();
-  const state = await lease.takeOver(known, epoch, holder);
+  const term: NewTerm = { epoch, holder, ...length };
+  const state = await lease.takeOver(known, term);
   if (state !== 'lost') return { state, takenMs };
   // A network file system may have done it, lost the answer, and asked again. No other process makes this name.
-  const wanted = { epoch, counter: 0, holder };
+  const wanted = begun(known, term);
   if (!sameLease(await lease.readFresh(holder), wanted)) return 'changed';
   await lease.settle(wanted);
   return { state: wanted, takenMs };

@@ -77,6 +77,11 @@ export class ThreadedRenewer implements LeaseRenewer {
     return this.#rounds.ask();
   }
 
+  markServed(): Promise<void> {
+    this.#shared.markServed();
+    return this.fence();
+  }
+
   async release(): Promise<boolean> {
     this.#end();
     if (this.#rounds.isBusy) await this.#rounds.ended();

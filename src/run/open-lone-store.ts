@@ -8,7 +8,7 @@ import { openFileStore } from '../store/file/open-file-store.js';
 export interface LoneStoreOptions {
   clock: Clock;
   /** Options for opening the store, except those that the lease decides. */
-  store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'clock'>;
+  store: Omit<FileStoreOptions, 'epoch' | 'servedEpoch' | 'fence' | 'clock'>;
   lease: Omit<LoneLeaseOptions, 'clock' | 'dir'>;
 }
 
@@ -32,10 +32,14 @@ export async function openLoneStore({ clock, store, lease }: LoneStoreOptions): 
   }
 }
 
-async function open(held: LoneLease, options: Omit<FileStoreOptions, 'epoch' | 'fence'>): Promise<FileStore> {
+async function open(
+  held: LoneLease,
+  options: Omit<FileStoreOptions, 'epoch' | 'servedEpoch' | 'fence'>,
+): Promise<FileStore> {
   const store = await openFileStore({
     ...options,
     epoch: held.epoch,
+    servedEpoch: held.servedEpoch,
     fence: () => held.fence(),
     onClosed: async () => {
       await options.onClosed?.();
@@ -44,7 +48,7 @@ async function open(held: LoneLease, options: Omit<FileStoreOptions, 'epoch' | '
   });
   try {
     // The fence makes sure that a successor accepts the same journals, before anything is said of them.
-    await held.fence();
+    await held.markServed();
   } catch (error) {
     await store.close().catch(() => {});
     throw error;

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseLeaseFileName } from '../../src/lease/lease.js';
+import { parseLeaseFileName } from '../../src/lease/lease-state.js';
 import { freePort } from '../harness/free-ports.js';
 import { Child } from './child.js';
 import { channelNames } from './lines.js';

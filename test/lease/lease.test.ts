@@ -7,12 +7,20 @@ import { describe, it, type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock/clock.js';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
 import { candidateLock } from '../../src/lease/candidate-lock.js';
-import { Lease, leaseFileName, parseLeaseFileName, RELEASED } from '../../src/lease/lease.js';
+import { Lease } from '../../src/lease/lease.js';
 import { startRenewer } from '../../src/lease/lease-renewer.js';
+import {
+  type LeaseState,
+  leaseFileName,
+  NO_LENGTH,
+  parseLeaseFileName,
+  RELEASED,
+} from '../../src/lease/lease-state.js';
 import { type LoneLease, type LoneLeaseOptions, takeLoneLease } from '../../src/lease/lone-lease.js';
 import { holderOf, machineProcesses, type Processes } from '../../src/lease/process-identity.js';
 import { StoreAnchor } from '../../src/lease/store-anchor.js';
 import { ManualClock } from '../clock/manual-clock.js';
+import { leaseState, newTerm } from '../harness/lease-states.js';
 import { waitFor } from '../harness/wait.js';
 
 function directory(t: TestContext): string {
@@ -32,8 +40,11 @@ describe('the lease', () => {
     const dir = directory(t);
     const lease = new Lease(nodeFs, dir);
     await lease.create('one');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.released']);
-    assert.deepEqual(await lease.read(), { epoch: 0, counter: 0, holder: RELEASED });
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.served-0.none-0.released']);
+    assert.deepEqual(
+      await lease.read(),
+      leaseState({ epoch: 0, counter: 0, holder: RELEASED, ...NO_LENGTH }),
+    );
     assert.deepEqual(fs.readdirSync(dir), ['lease'], 'nothing else is left');
   });
 
@@ -45,7 +56,10 @@ describe('the lease', () => {
     }
     const lease = new Lease(nodeFs, dir);
     await lease.create('one');
-    assert.deepEqual(await lease.read(), { epoch: 9, counter: 0, holder: RELEASED });
+    assert.deepEqual(
+      await lease.read(),
+      leaseState({ epoch: 9, counter: 0, holder: RELEASED, ...NO_LENGTH }),
+    );
   });
 
   it('is made apart from files made later, if it is to be renamed often, and nothing else is left', async (t) => {
@@ -61,7 +75,7 @@ describe('the lease', () => {
     await new Lease(counting, dir, true).create('one');
     assert.ok(made > 32, `${made} files were made`);
     assert.deepEqual(fs.readdirSync(dir), ['lease']);
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.released']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.served-0.none-0.released']);
   });
 
   it('is made once by many at the same time', async (t) => {
@@ -76,45 +90,82 @@ describe('the lease', () => {
     const dir = directory(t);
     const lease = new Lease(nodeFs, dir);
     await lease.create('one');
-    const first = await lease.takeOver(await lease.read(), 1, 'one');
+    const first = await lease.takeOver(await lease.read(), newTerm(1, 'one'));
     assert.ok(first !== 'lost');
     const second = await lease.renew(first);
     assert.ok(second !== 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000001.000001.one']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000001.000001.served-0.group-600.one']);
     assert.equal(await lease.renew(first), 'lost');
-    assert.equal(await lease.takeOver(first, 2, 'two'), 'lost');
+    assert.equal(await lease.takeOver(first, newTerm(2, 'two')), 'lost');
     assert.equal(await lease.release(first), 'lost');
-    const third = await lease.takeOver(second, 2, 'two');
+    const third = await lease.takeOver(second, newTerm(2, 'two'));
     assert.ok(third !== 'lost');
     assert.equal(await lease.renew(second), 'lost');
     assert.ok((await lease.release(third)) !== 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000002.000001.released']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000002.000001.served-0.group-600.released']);
+  });
+
+  it('says which term has served last, and says so in the next terms until one of them serves', async (t) => {
+    const dir = directory(t);
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('one');
+    let state = await lease.read();
+    const step = async (next: Promise<LeaseState | 'lost'>): Promise<string[]> => {
+      const changed = await next;
+      assert.ok(changed !== 'lost');
+      state = changed;
+      assert.deepEqual(await lease.read(), state);
+      return fs.readdirSync(`${dir}/lease`);
+    };
+    const alone = { epoch: 2, holder: 'two', kind: 'alone', leaseMs: 3000 } as const;
+    assert.deepEqual(await step(lease.takeOver(state, newTerm(1, 'one'))), [
+      'v1.00000001.000000.served-0.group-600.one',
+    ]);
+    assert.deepEqual(await step(lease.renew(state, 1)), ['v1.00000001.000001.served-1.group-600.one']);
+    assert.deepEqual(await step(lease.renew(state)), ['v1.00000001.000002.served-1.group-600.one']);
+    assert.deepEqual(await step(lease.takeOver(state, alone)), [
+      'v1.00000002.000000.served-1.alone-3000.two',
+    ]);
+    assert.deepEqual(await step(lease.renew(state)), ['v1.00000002.000001.served-1.alone-3000.two']);
+    assert.deepEqual(await step(lease.release(state)), ['v1.00000002.000002.served-1.alone-3000.released']);
+  });
+
+  it('is no state where it says that a later term has served than the newest', () => {
+    assert.equal(parseLeaseFileName('v1.00000002.000000.served-3.group-600.one'), undefined);
+    assert.equal(parseLeaseFileName('v1.00000002.000000.served-2.group-600.one')?.servedEpoch, 2);
   });
 
   it('ends for its holder when it is taken over from a name that no member made', async (t) => {
     const dir = directory(t);
     const lease = new Lease(nodeFs, dir);
     await lease.create('one');
-    const first = await lease.takeOver(await lease.read(), 1, 'one');
+    const first = await lease.takeOver(await lease.read(), newTerm(1, 'one'));
     assert.ok(first !== 'lost');
-    for (const name of ['v1.00000050.000000.foreign', 'v1.00000000.000007.old', 'README'])
+    for (const name of [
+      'v1.00000050.000000.served-0.group-600.foreign',
+      'v1.00000000.000007.served-0.group-600.old',
+      'README',
+    ])
       fs.writeFileSync(`${dir}/lease/${name}`, '');
     const found = await lease.read();
     assert.equal(found.epoch, 50);
-    assert.ok((await lease.takeOver(found, 51, 'two')) !== 'lost');
+    assert.ok((await lease.takeOver(found, newTerm(51, 'two'))) !== 'lost');
     assert.equal(await lease.renew(first), 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`).sort(), ['README', 'v1.00000051.000000.two']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`).sort(), [
+      'README',
+      'v1.00000051.000000.served-0.group-600.two',
+    ]);
   });
 
   it('is taken from a holder that goes on renewing another name meanwhile, and where a mount remembers an old one', async (t) => {
     const dir = directory(t);
     let lists = 0;
-    let one = { epoch: 1, counter: 0, holder: 'one' };
+    let one = leaseState({ epoch: 1, counter: 0, holder: 'one' });
     const busy: StoreFs = {
       ...nodeFs,
       list: async (folder) => {
         const names = await nodeFs.list(folder);
-        if (++lists > 3) return [...names, 'v1.00000001.000009.remembered'];
+        if (++lists > 3) return [...names, 'v1.00000001.000009.served-0.group-600.remembered'];
         // It renews between the listing and what follows.
         const next = await new Lease(nodeFs, dir).renew(one);
         if (next !== 'lost') one = next;
@@ -123,19 +174,24 @@ describe('the lease', () => {
     };
     await new Lease(nodeFs, dir).create('one');
     assert.ok(
-      (await new Lease(nodeFs, dir).takeOver({ epoch: 0, counter: 0, holder: RELEASED }, 1, 'one')) !==
-        'lost',
+      (await new Lease(nodeFs, dir).takeOver(
+        { ...one, epoch: 0, kind: 'none', leaseMs: 0, holder: RELEASED },
+        newTerm(1, 'one'),
+      )) !== 'lost',
     );
-    fs.writeFileSync(`${dir}/lease/v1.00000050.000000.foreign`, '');
-    const next = await new Lease(busy, dir).takeOver({ epoch: 50, counter: 0, holder: 'foreign' }, 51, 'two');
+    fs.writeFileSync(`${dir}/lease/v1.00000050.000000.served-0.group-600.foreign`, '');
+    const next = await new Lease(busy, dir).takeOver(
+      { ...one, epoch: 50, counter: 0, holder: 'foreign' },
+      newTerm(51, 'two'),
+    );
     assert.ok(next !== 'lost');
     assert.equal(one.counter, 3);
     assert.equal(await new Lease(nodeFs, dir).renew(one), 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000051.000000.two']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000051.000000.served-0.group-600.two']);
   });
 
   it('takes any text as a holder and gives the name back', () => {
-    const state = { epoch: 12, counter: 3456789, holder: 'a.b@c-d@1@' };
+    const state = leaseState({ epoch: 12, counter: 3456789, servedEpoch: 12, holder: 'a.b@c-d@1@' });
     assert.deepEqual(parseLeaseFileName(leaseFileName(state)), state);
     assert.equal(parseLeaseFileName('lost+found'), undefined);
     assert.match(holderOf('a/b c', { host: 'h@1', pid: 5, start: 'x' }), /^a-b-c@h-1@5@x$/);
@@ -300,7 +356,7 @@ describe('the lease of a broker alone', () => {
     // It had the number of this one, in this boot and container, and began at another time.
     const identity = await here.self();
     const dead = holderOf('stan-1', { ...identity, start: `${identity.start}0` });
-    await lease.takeOver(await lease.read(), 7, dead);
+    await lease.takeOver(await lease.read(), newTerm(7, dead));
     const silenceMs = 60_000;
     const begunMs = performance.now();
     const taken = await take(t, dir, { leaseMs: silenceMs });
@@ -314,8 +370,7 @@ describe('the lease of a broker alone', () => {
     await lease.create('x');
     await lease.takeOver(
       await lease.read(),
-      3,
-      holderOf('stan-1', { host: 'elsewhere', pid: 1, start: 'boot' }),
+      newTerm(3, holderOf('stan-1', { host: 'elsewhere', pid: 1, start: 'boot' })),
     );
     const started = performance.now();
     const taken = await take(t, dir);
@@ -333,7 +388,7 @@ describe('the lease of a broker alone', () => {
     });
     await held.fence();
     const lease = new Lease(nodeFs, dir);
-    while ((await lease.takeOver(await lease.read(), 9, 'usurper')) === 'lost');
+    while ((await lease.takeOver(await lease.read(), newTerm(9, 'usurper'))) === 'lost');
     await waitFor(() => lost !== undefined, 'its holder hears of it');
     assert.match(lost!.message, /usurper/);
     await assert.rejects(held.fence(), { code: 'lost' });
@@ -359,7 +414,7 @@ describe('the lease of a broker alone', () => {
     await held.fence();
     assert.deepEqual(lost, []);
     const lease = new Lease(nodeFs, dir);
-    assert.notEqual(await lease.takeOver(await lease.read(), 9, 'usurper'), 'lost');
+    assert.notEqual(await lease.takeOver(await lease.read(), newTerm(9, 'usurper')), 'lost');
     loseLock();
     await assert.rejects(held.fence(), { code: 'lost' });
     clock.advance(1_000);
@@ -397,7 +452,7 @@ describe('the lease of a broker alone', () => {
     assert.match(lost[0]!.message, /store has been replaced by a copy .* This broker must stop/);
     await assert.rejects(held.fence(), { code: 'lost' });
     await held.release();
-    assert.match(fs.readdirSync(`${store}/lease`).join(), /^v1\.00000001\.\d+\.node-1@/);
+    assert.match(fs.readdirSync(`${store}/lease`).join(), /^v1\.00000001\.\d+\.served-0\.alone-200\.node-1@/);
     assert.equal(lost.length, 1);
   });
 

@@ -8,19 +8,20 @@ import { setImmediate } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { systemClock } from '../../src/clock/clock.js';
 import { nodeFs, type StoreFs } from '../../src/files/fs.js';
+import { Lease } from '../../src/lease/lease.js';
+import { type LeaseRenewer, startRenewer } from '../../src/lease/lease-renewer.js';
 import {
-  Lease,
   type LeaseState,
   leaseFileName,
   parseLeaseFileName,
   RELEASED,
   sameLease,
-} from '../../src/lease/lease.js';
-import { type LeaseRenewer, startRenewer } from '../../src/lease/lease-renewer.js';
+} from '../../src/lease/lease-state.js';
 import { RenewalThread } from '../../src/lease/renewal-thread.js';
 import { SharedLease } from '../../src/lease/shared-lease.js';
 import { ThreadedRenewer } from '../../src/lease/threaded-renewer.js';
 import type { LogFields, Logger } from '../../src/log/logger.js';
+import { leaseState, newTerm } from '../harness/lease-states.js';
 import { holdsFor, waitFor } from '../harness/wait.js';
 
 const LEASE_MS = 300;
@@ -75,7 +76,7 @@ describe('a term kept by two threads', () => {
   async function keep(leaseMs: number): Promise<LeaseRenewer> {
     const known = await lease.read();
     const takenMs = systemClock.monotonicMs();
-    const state = await lease.takeOver(known, known.epoch + 1, 'me');
+    const state = await lease.takeOver(known, newTerm(known.epoch + 1, 'me', leaseMs));
     assert.notEqual(state, 'lost');
     kept = thread.keep({
       clock: systemClock,
@@ -126,7 +127,7 @@ describe('a term kept by two threads', () => {
   function takeNow(): LeaseState {
     for (;;) {
       const known = stateNow();
-      const next = { epoch: known.epoch + 1, counter: 0, holder: 'other' };
+      const next = { ...known, epoch: known.epoch + 1, counter: 0, holder: 'other' };
       try {
         renameSync(join(dir, 'lease', leaseFileName(known)), join(dir, 'lease', leaseFileName(next)));
         return next;
@@ -152,6 +153,23 @@ describe('a term kept by two threads', () => {
     const gaps = changes.slice(1).map(({ atMs }, i) => atMs - changes[i]!.atMs);
     assert.ok(Math.max(...gaps) < LEASE_MS, `not renewed for ${Math.max(...gaps)} ms`);
     await renewer.fence();
+    assert.deepEqual(lost, []);
+  });
+
+  it('is marked as served with the next renewal, and stays so, whichever thread renews', async () => {
+    const renewer = await keepQuickly(LEASE_MS);
+    const { servedEpoch, epoch } = stateNow();
+    assert.ok(servedEpoch < epoch);
+    await renewer.markServed();
+    const marked = stateNow();
+    assert.equal(marked.servedEpoch, epoch);
+    await waitFor(() => stateNow().counter >= marked.counter + 3, 'the other thread renews');
+    await renewer.fence();
+    assert.equal(stateNow().servedEpoch, epoch);
+    assert.ok(await renewer.release());
+    assert.deepEqual([stateNow().servedEpoch, stateNow().holder], [epoch, RELEASED]);
+    await keep(LEASE_MS);
+    assert.equal(stateNow().servedEpoch, epoch, 'the next term has not served yet');
     assert.deepEqual(lost, []);
   });
 
@@ -240,15 +258,15 @@ describe('a term kept by two threads', () => {
   it('fails the next fence, before the loop turns, once the worker has found it taken', async () => {
     const renewer = await keep(LEASE_MS);
     await renewer.fence();
-    const { epoch } = takeNow();
+    const taken = takeNow();
     keepBusy(LEASE_MS);
     const fenced = renewer.fence();
     fenced.catch(() => {});
     assert.ok(await isSettled(fenced), 'it waits');
-    await assert.rejects(fenced, { code: 'lost', message: new RegExp(`by other in epoch ${epoch}$`) });
+    await assert.rejects(fenced, { code: 'lost', message: new RegExp(`by other in epoch ${taken.epoch}$`) });
     assert.equal(lost.length, 1);
     assert.equal(await renewer.release(), false);
-    assert.deepEqual(stateNow(), { epoch, counter: 0, holder: 'other' });
+    assert.deepEqual(stateNow(), taken);
   });
 
   it('fails a fence that finds it taken itself', async () => {
@@ -294,7 +312,7 @@ describe('a fence while the other thread is renewing', () => {
     dir = await mkdtemp(join(tmpdir(), 'stanchion-renewal-'));
     lease = new Lease(nodeFs, dir);
     await lease.create('test');
-    state = (await lease.takeOver(await lease.read(), 1, 'me')) as LeaseState;
+    state = (await lease.takeOver(await lease.read(), newTerm(1, 'me'))) as LeaseState;
     shared = SharedLease.begin(lease, state, process.hrtime.bigint());
     const { port1, port2 } = new MessageChannel();
     worker = port2;
@@ -328,7 +346,7 @@ describe('a fence while the other thread is renewing', () => {
         renameSync(from, to);
       },
     };
-    return new SharedLease(new Lease(fs, dir), shared.memory, state.epoch, state.holder);
+    return new SharedLease(new Lease(fs, dir), shared.memory, shared.term);
   }
 
   it('does not wait in this thread, and ends with a renewal that begins after it', async () => {
@@ -356,7 +374,7 @@ describe('a fence while the other thread is renewing', () => {
     await holdsFor(20, async () => (await lease.read()).holder === 'me', 'nothing is released before');
     worker.postMessage({ kind: 'closed' });
     assert.equal(await released, true);
-    assert.deepEqual(await lease.read(), { epoch: 1, counter: HANDED + 2, holder: RELEASED });
+    assert.deepEqual(await lease.read(), leaseState({ epoch: 1, counter: HANDED + 2, holder: RELEASED }));
   });
 });
 
@@ -368,7 +386,7 @@ describe('a renewal whose answer was lost on the way', () => {
     dir = await mkdtemp(join(tmpdir(), 'stanchion-renewal-'));
     const lease = new Lease(nodeFs, dir);
     await lease.create('test');
-    state = (await lease.takeOver(await lease.read(), 1, 'me')) as LeaseState;
+    state = (await lease.takeOver(await lease.read(), newTerm(1, 'me'))) as LeaseState;
   });
   afterEach(() => rm(dir, { recursive: true }));
 
@@ -393,6 +411,14 @@ describe('a renewal whose answer was lost on the way', () => {
     assert.equal(shared.state.counter, 2);
   });
 
+  it('is recognised where it was the one that says that the term has served', async () => {
+    const shared = SharedLease.begin(new Lease(forgetful, dir), state, 0n);
+    shared.markServed();
+    assert.ok(shared.renew('worker', (error) => assert.fail(error)));
+    assert.equal(shared.state.servedEpoch, 1);
+    assert.deepEqual(await new Lease(nodeFs, dir).read(), shared.state);
+  });
+
   it('is recognised by the one that may not', async () => {
     const lease = new Lease(forgetful, dir);
     const onLost = (error: Error) => assert.fail(error);
@@ -400,6 +426,6 @@ describe('a renewal whose answer was lost on the way', () => {
     await renewer.fence();
     await renewer.fence();
     renewer.stop();
-    assert.deepEqual(await lease.read(), { epoch: 1, counter: 2, holder: 'me' });
+    assert.deepEqual(await lease.read(), leaseState({ epoch: 1, counter: 2, holder: 'me' }));
   });
 });

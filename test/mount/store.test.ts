@@ -4,11 +4,13 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { nodeFs } from '../../src/files/fs.js';
 import { testFileSystem } from '../../src/files/self-test.js';
 import { MOVED } from '../../src/lease/carry-over.js';
-import { Lease, type LeaseState } from '../../src/lease/lease.js';
+import { Lease } from '../../src/lease/lease.js';
+import type { LeaseState } from '../../src/lease/lease-state.js';
 import { StoreAnchor } from '../../src/lease/store-anchor.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { checkIdentity, openIdentity } from '../../src/store/file/identity.js';
 import { openFileStore } from '../../src/store/file/open-file-store.js';
+import { newTerm } from '../harness/lease-states.js';
 import { waitFor } from '../harness/wait.js';
 import {
   asFormerProgram,
@@ -87,11 +89,11 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
     for (let epoch = 1; epoch <= 100; epoch++) {
       assert.deepEqual(await two.readFresh('b'), state);
       const [byA, byB] = await Promise.all([
-        one.takeOver(state, epoch, 'a'),
-        two.takeOver(state, epoch, 'b'),
+        one.takeOver(state, newTerm(epoch, 'a')),
+        two.takeOver(state, newTerm(epoch, 'b')),
       ]);
       assert.ok((byA === 'lost') !== (byB === 'lost'), `epoch ${epoch} has one winner`);
-      assert.equal(await (byA === 'lost' ? two : one).takeOver(state, epoch, 'late'), 'lost');
+      assert.equal(await (byA === 'lost' ? two : one).takeOver(state, newTerm(epoch, 'late')), 'lost');
       state = byA === 'lost' ? (byB as LeaseState) : byA;
     }
     assert.equal(fs.readdirSync(`${onA}/lease`).length, 1);
@@ -107,8 +109,8 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
       const state = await old.read();
       const [byOne, byTwo] = [await one.readFresh('a'), await two.readFresh('b')];
       const taken = await Promise.all([
-        one.takeOver(byOne, 3, 'a'),
-        two.takeOver(byTwo, 3, 'b'),
+        one.takeOver(byOne, newTerm(3, 'a')),
+        two.takeOver(byTwo, newTerm(3, 'b')),
         old.renew(state),
       ]);
       const [won, ...others] = taken.filter((next) => next !== 'lost');
@@ -117,7 +119,7 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
         await two.readFresh('b'),
         taken[2] === 'lost' ? won : { ...state, isFormer: true, counter: state.counter + 1 },
       );
-      assert.equal(await two.takeOver({ ...state, isFormer: true }, 3, 'late'), 'lost');
+      assert.equal(await two.takeOver({ ...state, isFormer: true }, newTerm(3, 'late')), 'lost');
     }
   });
 
@@ -130,7 +132,10 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
     ] as const) {
       const lease = new Lease(nodeFs, dir);
       await lease.create('member');
-      assert.notEqual(await lease.takeOver(await lease.readFresh('member'), epoch, 'member'), 'lost');
+      assert.notEqual(
+        await lease.takeOver(await lease.readFresh('member'), newTerm(epoch, 'member')),
+        'lost',
+      );
       const store = await open(t, dir, epoch, FORMER_CLUSTER_ID);
       const found = store.recovered.logs.map(({ name, lastSequence }) => [name, lastSequence]);
       assert.deepEqual(Object.fromEntries(found), FORMER_MESSAGES);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Lease, type LeaseState, sameLease } from '../../src/lease/lease.js';
+import { Lease } from '../../src/lease/lease.js';
+import { type LeaseState, sameLease } from '../../src/lease/lease-state.js';
 import { NO_LIMITS } from '../broker/in-memory.js';
 import { SimClient, SimPublisher } from './clients.js';
 import { runSeeds } from './crew.js';
@@ -93,8 +94,8 @@ const takesLostAnswersForLost: Mutation = {
 class UnresolvingLease extends Lease {
   #unanswered: LeaseState | undefined;
 
-  override async renew(known: LeaseState): Promise<LeaseState | 'lost'> {
-    const next = await super.renew(known);
+  override async renew(known: LeaseState, servedEpoch: number): Promise<LeaseState | 'lost'> {
+    const next = await super.renew(known, servedEpoch);
     if (next === 'lost') this.#unanswered = { ...known, counter: known.counter + 1 };
     return next;
   }

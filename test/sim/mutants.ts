@@ -15,6 +15,7 @@ function withFence(fence: Fence, onKept: (real: LeaseRenewer, node: Machine) => 
       onKept(real, node);
       return {
         fence: () => fence(real, options, node),
+        markServed: () => fence(real, options, node),
         release: () => real.release(),
         stop: () => real.stop(),
         get counter() {

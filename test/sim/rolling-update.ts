@@ -1,6 +1,6 @@
 import { LEASE_DIRECTORY } from '../../src/files/store-folder.js';
 import { FORMER_LEASE_DIRECTORY, MOVED } from '../../src/lease/carry-over.js';
-import { parseLeaseFileName } from '../../src/lease/lease.js';
+import { parseLeaseFileName } from '../../src/lease/lease-state.js';
 import { must } from '../../src/util/assert.js';
 import { asFormerProgram } from '../store/former/former-store.js';
 import { DIR, type Machine, type Machines } from './machine.js';

@@ -2,7 +2,8 @@ import lockfile from 'proper-lockfile';
 import { parseNames } from '../../src/files/file-names.js';
 import type { StoreFs } from '../../src/files/fs.js';
 import { JOURNAL_DIRECTORY } from '../../src/files/store-folder.js';
-import { Lease, type LeaseState, RELEASED } from '../../src/lease/lease.js';
+import { Lease } from '../../src/lease/lease.js';
+import { type LeaseState, type NewTerm, NO_LENGTH, RELEASED } from '../../src/lease/lease-state.js';
 import { failure } from '../store/sim-fs.js';
 import { DIR, type Machine, type Mutation } from './machine.js';
 
@@ -46,14 +47,20 @@ class LockfileLease extends Lease {
     const names = await this.#fs.list(`${DIR}/${JOURNAL_DIRECTORY}`).catch(() => []);
     const epoch = Math.max(0, ...parseNames(names, 'log').map((id) => id.epoch));
     const lock = await this.#ask('stat', () => locks.get(this.#node.cluster)?.mtimeMs);
-    return { epoch, counter: lock ?? 0, holder: lock === undefined ? RELEASED : 'somebody' };
+    return {
+      ...NO_LENGTH,
+      epoch,
+      counter: lock ?? 0,
+      servedEpoch: 0,
+      holder: lock === undefined ? RELEASED : 'somebody',
+    };
   }
 
   override readFresh(): Promise<LeaseState> {
     return this.read();
   }
 
-  override async takeOver(_: LeaseState, epoch: number): Promise<LeaseState | 'lost'> {
+  override async takeOver(_: LeaseState, { epoch, kind, leaseMs }: NewTerm): Promise<LeaseState | 'lost'> {
     try {
       this.#release = await lockfile.lock(`/${this.#holder}.${epoch}`, {
         lockfilePath: LOCK,
@@ -71,12 +78,12 @@ class LockfileLease extends Lease {
       throw error;
     }
     this.#isCompromised = false;
-    return { epoch, counter: 0, holder: this.#holder };
+    return { epoch, counter: 0, servedEpoch: 0, kind, leaseMs, holder: this.#holder };
   }
 
   /** There is nothing to be confirmed: who has not been told otherwise has the lock. */
-  override async renew(known: LeaseState): Promise<LeaseState | 'lost'> {
-    return this.#isCompromised ? 'lost' : { ...known, counter: known.counter + 1 };
+  override async renew(known: LeaseState, servedEpoch: number): Promise<LeaseState | 'lost'> {
+    return this.#isCompromised ? 'lost' : { ...known, counter: known.counter + 1, servedEpoch };
   }
 
   override renewNow(): undefined {

@@ -9,7 +9,7 @@ import type { OpenService, Service, ServiceOptions } from './service.js';
 
 export interface ActiveServiceOptions {
   /** Options of the store, except those of a term. */
-  store: Omit<FileStoreOptions, 'epoch' | 'fence' | 'calls'>;
+  store: Omit<FileStoreOptions, 'epoch' | 'servedEpoch' | 'fence' | 'calls'>;
   /** Options of the broker, except those of a term. */
   broker: Omit<BrokerParts, 'store' | 'onFailed'>;
 }
@@ -22,8 +22,8 @@ const LOOK_MS = 5;
 
 /** Opens the real service: it recovers the file store, and puts a broker on it. */
 export function activeService(options: ActiveServiceOptions): OpenService {
-  return async ({ epoch, fence, calls, onFailed }) => {
-    const store = await openFileStore({ ...options.store, epoch, fence, calls });
+  return async ({ epoch, servedEpoch, fence, calls, onFailed }) => {
+    const store = await openFileStore({ ...options.store, epoch, servedEpoch, fence, calls });
     try {
       return new ActiveService(options, store, onFailed);
     } catch (error) {

@@ -109,7 +109,7 @@ export class Active {
       this.#leaveLink(term);
       this.#term = undefined;
       this.#formerCalls = term.calls;
-      watch.held({ epoch: term.epoch, counter: term.renewer.counter, holder });
+      watch.held({ epoch: term.epoch, counter: term.renewer.counter });
       if (hasServed) watch.sawServe(holder, clock.monotonicMs());
       if (!presence.isStopping) presence.become('standby');
     }

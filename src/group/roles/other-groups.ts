@@ -1,4 +1,4 @@
-import type { LeaseState } from '../../lease/lease.js';
+import type { LeaseState } from '../../lease/lease-state.js';
 import { must } from '../../util/assert.js';
 import type { MemberParts, OtherActive } from './member-parts.js';
 import type { Pause } from './pause.js';

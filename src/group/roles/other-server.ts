@@ -1,4 +1,4 @@
-import { type LeaseState, RELEASED } from '../../lease/lease.js';
+import { type LeaseState, RELEASED } from '../../lease/lease-state.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
 

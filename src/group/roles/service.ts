@@ -5,6 +5,8 @@ import type { TransportLink } from '../talk/nats-transport.js';
 
 export interface ServiceOptions {
   epoch: number;
+  /** The newest epoch that had served when this term took the lease; 0 if none is known. */
+  servedEpoch: number;
   /** See `LeaseRenewer.fence`. */
   fence: () => Promise<void>;
   /** The calls to the file system that opening the store makes. */

@@ -1,5 +1,5 @@
 import { ackSubject, publishSubject } from '../../broker/served-subjects.js';
-import { RELEASED } from '../../lease/lease.js';
+import { RELEASED } from '../../lease/lease-state.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
 import { must } from '../../util/assert.js';

@@ -1,4 +1,4 @@
-import type { LeaseState } from '../../lease/lease.js';
+import type { LeaseState } from '../../lease/lease-state.js';
 import type { Heartbeat } from '../talk/group-messages.js';
 import type { Ahead } from '../watch/lease-watch.js';
 import type { MemberParts } from './member-parts.js';

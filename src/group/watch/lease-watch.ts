@@ -1,4 +1,4 @@
-import { type LeaseState, RELEASED, sameLease } from '../../lease/lease.js';
+import { type LeaseState, RELEASED, sameLease } from '../../lease/lease-state.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import { must } from '../../util/assert.js';
 import type { Heartbeat } from '../talk/group-messages.js';
@@ -21,7 +21,7 @@ interface Renewal {
 }
 
 /** A renewal that the store must have reached: an active has reported it, or this member has found or made it. */
-export type Ahead = Heartbeat | LeaseState;
+export type Ahead = Heartbeat | Renewal;
 
 interface Peer {
   heartbeat: Heartbeat;
@@ -69,7 +69,7 @@ export class LeaseWatch {
   #saidLast: Heartbeat | undefined;
   #saidBefore: Heartbeat | undefined;
   /** The newest renewal that was found in the store, or that this member has made. */
-  #known: LeaseState | undefined;
+  #known: Renewal | undefined;
   /** The beginning of the first look that found less than that. */
   #behindMs: number | undefined;
 
@@ -149,11 +149,11 @@ export class LeaseWatch {
    * Notes the last renewal of this member's own term. If an old copy has replaced the store, that has ended the term, since the
    * lease's name is gone, and no other member would report it.
    */
-  held(state: LeaseState): void {
+  held(state: Renewal): void {
     this.#know(state);
   }
 
-  #know(state: LeaseState): void {
+  #know(state: Renewal): void {
     if (this.#known === undefined || isOlder(this.#known, state)) this.#known = state;
   }
 

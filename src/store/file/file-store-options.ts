@@ -17,6 +17,11 @@ export interface FileStoreOptions {
   clusterId: string;
   /** The epoch of this term: higher than any before. */
   epoch: number;
+  /**
+   * The newest epoch that had served when this term took the lease, as the lease's name says: its first record was durable. 0 if none is
+   * known. Default 0.
+   */
+  servedEpoch?: number;
   /** Ends when this term has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. */
   fence?: () => Promise<void>;
   /** false: nothing is synced; a crash of the machine may lose or damage what was acknowledged. Default true. */

@@ -89,6 +89,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     storeId,
     parts,
     warn,
+    servedEpoch: options.servedEpoch ?? 0,
     term: { epoch, unique, reserve },
   });
   if (recovery.highestEpoch >= epoch) {

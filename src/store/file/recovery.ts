@@ -22,6 +22,8 @@ export interface RecoveryOptions {
   parts: LogParts;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
+  /** The newest epoch whose first record was durable, as the lease says; 0 if none is known. */
+  servedEpoch: number;
   /** The term that recovers. Without it the store is only looked at, and what a mount remembers of directories will do. */
   term?: RecoveringTerm;
 }

@@ -4,7 +4,8 @@ import { checkpointName, type FileId, journalName, parseNames, segmentName } fro
 import type { StoreFs } from '../../files/fs.js';
 import { type DamageError, isGone, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
-import { Lease, type LeaseState } from '../../lease/lease.js';
+import { Lease } from '../../lease/lease.js';
+import type { LeaseState } from '../../lease/lease-state.js';
 import { BlobFolder } from '../blobs/blob-folder.js';
 import { readIdentity, type StoreIdentity } from '../file/identity.js';
 import { type Recovery, recover } from '../file/recovery.js';
@@ -122,7 +123,8 @@ export async function recoverReadOnly(
     };
     const parts = new LogParts(settings, new SegmentTable(segments));
     try {
-      const recovery = await recover({ fs, clock, dir, storeId, parts, warn });
+      const servedEpoch = await servedEpochOf({ fs, dir });
+      const recovery = await recover({ fs, clock, dir, storeId, parts, warn, servedEpoch });
       warnings.push(...found);
       return recovery;
     } catch (error) {
@@ -132,6 +134,12 @@ export async function recoverReadOnly(
       segments.close();
     }
   }
+}
+
+/** As the lease says. It is read before anything else is: what has served later is not asked for. */
+async function servedEpochOf({ fs, dir }: Pick<InspectOptions, 'fs' | 'dir'>): Promise<number> {
+  const lease = await new Lease(fs, dir).read().catch(() => undefined);
+  return lease?.servedEpoch ?? 0;
 }
 
 export async function listFiles(fs: StoreFs, dir: string): Promise<[FileInfo[], FileInfo[], FileInfo[]]> {

@@ -15,6 +15,8 @@ import { storeVerify } from './verify.js';
 export interface RepairLease {
   readonly epoch: number;
   fence(): Promise<void>;
+  /** The first record of its term is durable. Ends as `fence` does. */
+  markServed(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -96,7 +98,8 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
       const unique = Buffer.from(options.random(6)).toString('hex');
       await carryOver({ fs, dir, epoch, unique, warn: (message) => allNotes.push(message) });
     }
-    const keptIn = await repair({ ...options, storeId, epoch, fence }, found);
+    const markServed = (): Promise<void> => lease.markServed();
+    const keptIn = await repair({ ...options, storeId, epoch, fence, markServed }, found);
     const after = await storeVerify(options);
     if (after.damages.length > 0) {
       const [{ path, offset, what }] = after.damages as [(typeof after.damages)[number]];

@@ -32,6 +32,8 @@ export interface RepairOptions extends InspectOptions {
   epoch: number;
   /** Resolves when it is known that the lease is still held. */
   fence: () => Promise<void>;
+  /** The same, and the lease says that the term of the repair has made its first record durable. */
+  markServed: () => Promise<void>;
 }
 
 /** The result of a repair, or of a dry run. */
@@ -74,7 +76,7 @@ function filesToKeep({ segments, journals, checkpoints, damagedPaths }: Salvage)
  * @returns the folder of the former files
  */
 export async function repair(options: RepairOptions, salvage: Salvage): Promise<string> {
-  const { fs, dir, epoch, fence, storeId, random } = options;
+  const { fs, dir, epoch, fence, markServed, storeId, random } = options;
   const kept = await keepAside(fs, dir, epoch, filesToKeep(salvage));
   await fence();
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
@@ -88,7 +90,7 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   } finally {
     await journal.file.close();
   }
-  await fence();
+  await markServed();
   const position = { ...id, offset: journal.offset, nextIndex: 2 };
   const writer = new CheckpointWriter();
   writer.begin(position, idsOf(salvage.state, epoch), segments, channels.length);

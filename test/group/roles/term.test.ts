@@ -7,6 +7,7 @@ import { Term, type TermEnd } from '../../../src/group/roles/term.js';
 import type { LeaseRenewer, RenewerOptions } from '../../../src/lease/lease-renewer.js';
 import type { LogFields } from '../../../src/log/logger.js';
 import { ManualClock } from '../../clock/manual-clock.js';
+import { leaseState } from '../../harness/lease-states.js';
 
 const LEASE_MS = 600;
 const GONE = new Error('ENOENT');
@@ -18,6 +19,7 @@ class Held implements LeaseRenewer {
   readonly renewalMs = 0;
   readonly counter = 1;
   hasStopped = false;
+  hasServed = false;
   hasReleased = false;
   end: TermEnd | undefined;
   readonly term: Term;
@@ -45,7 +47,11 @@ class Held implements LeaseRenewer {
         return this;
       },
     };
-    this.term = new Term(parts as unknown as MemberParts, { epoch: 1, counter: 0, holder: 'a' }, 0);
+    this.term = new Term(
+      parts as unknown as MemberParts,
+      leaseState({ epoch: 1, counter: 0, holder: 'a' }),
+      0,
+    );
     const stop = (): void => {
       this.hasStopped = true;
     };
@@ -58,6 +64,11 @@ class Held implements LeaseRenewer {
     void this.term.ended.then((end) => {
       this.end = end;
     });
+  }
+
+  markServed(): Promise<void> {
+    this.hasServed = true;
+    return this.fence();
   }
 
   fence(): Promise<void> {
@@ -272,6 +283,11 @@ describe('a term whose recovery hangs', () => {
       await pass(9_000);
       await callEnds();
     }
+    assert.equal(
+      held.hasServed,
+      true,
+      'its first record is durable, and the lease says so before anyone is served',
+    );
     held.renewed();
     assert.deepEqual(await opening, { recoveryMs: held.clock.monotonicMs(), fenceMs: 0 });
     await pass(60_000);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Heartbeat, MemberRole } from '../../../src/group/talk/group-messages.js';
 import { LeaseWatch } from '../../../src/group/watch/lease-watch.js';
-import { RELEASED } from '../../../src/lease/lease.js';
+import { type LeaseState, RELEASED } from '../../../src/lease/lease-state.js';
+import { leaseState } from '../../harness/lease-states.js';
 
 const LEASE_MS = 600;
 const SELF = 'me@host@1@x';
@@ -15,15 +16,11 @@ function heartbeat(member: string, role: MemberRole, epoch: number, counter?: nu
 }
 
 describe('what a standby makes of what it sees', () => {
-  const held = (counter: number): { epoch: number; counter: number; holder: string } => ({
-    epoch: 3,
-    counter,
-    holder: OTHER,
-  });
+  const held = (counter: number): LeaseState => leaseState({ epoch: 3, counter, holder: OTHER });
 
   it('is a first term where the lease was never held', () => {
     const watch = new LeaseWatch(SELF, LEASE_MS, 0);
-    watch.saw({ epoch: 0, counter: 0, holder: RELEASED }, false, 1, 2);
+    watch.saw(leaseState({ epoch: 0, counter: 0, holder: RELEASED }), false, 1, 2);
     assert.equal(watch.judge(3)?.kind, 'first');
     assert.equal(watch.signMs, undefined);
     assert.equal(watch.active, undefined);
@@ -36,7 +33,7 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.signMs, undefined);
     watch.saw(held(2), false, 60, 61);
     assert.equal(watch.signMs, 60);
-    watch.saw({ epoch: 3, counter: 3, holder: RELEASED }, false, 110, 111);
+    watch.saw(leaseState({ epoch: 3, counter: 3, holder: RELEASED }), false, 110, 111);
     assert.deepEqual(watch.judge(112), { kind: 'handover', why: 'it was given back' });
     assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
   });
@@ -54,9 +51,9 @@ describe('what a standby makes of what it sees', () => {
     // While the file server restarted, all members were heard, and one of them took over.
     for (let at = 200; at < 39_900; at += 200) watch.heard(heartbeat('third@host@3@z', 'standby', 3), at);
     watch.heard(heartbeat('third@host@3@z', 'active', 4, 9), 39_900);
-    watch.saw({ epoch: 4, counter: 9, holder: 'third@host@3@z' }, false, 60, 40_000);
+    watch.saw(leaseState({ epoch: 4, counter: 9, holder: 'third@host@3@z' }), false, 60, 40_000);
     assert.equal(watch.judge(40_001), undefined);
-    watch.saw({ epoch: 4, counter: 10, holder: 'third@host@3@z' }, false, 40_050, 40_051);
+    watch.saw(leaseState({ epoch: 4, counter: 10, holder: 'third@host@3@z' }), false, 40_050, 40_051);
     assert.equal(watch.judge(40_052), undefined);
   });
 
@@ -64,7 +61,7 @@ describe('what a standby makes of what it sees', () => {
     for (const state of [
       held(5),
       { ...held(5), holder: RELEASED },
-      { epoch: 2, counter: 90, holder: 'dead' },
+      leaseState({ epoch: 2, counter: 90, holder: 'dead' }),
     ]) {
       const watch = new LeaseWatch(SELF, LEASE_MS, 0);
       watch.heard(heartbeat(OTHER, 'active', 3, 6), 100);
@@ -87,12 +84,12 @@ describe('what a standby makes of what it sees', () => {
     const seen = new LeaseWatch(SELF, LEASE_MS, 0);
     seen.saw(held(6), false, 10, 11);
     const made = new LeaseWatch(SELF, LEASE_MS, 0);
-    made.held({ epoch: 3, counter: 6, holder: SELF });
+    made.held({ epoch: 3, counter: 6 });
     for (const watch of [seen, made]) {
       for (const state of [
         held(5),
         { ...held(5), holder: SELF },
-        { epoch: 2, counter: 90, holder: RELEASED },
+        leaseState({ epoch: 2, counter: 90, holder: RELEASED }),
       ]) {
         watch.looks();
         watch.saw(state, true, 60, 61);
@@ -209,9 +206,9 @@ describe('what a standby makes of what it sees', () => {
     watch.saw(held(2), false, 60, 61);
     const next = 'third@host@3@z';
     watch.heard(heartbeat(next, 'standby', 3), 70);
-    watch.saw({ epoch: 4, counter: 0, holder: next }, false, 80, 81);
+    watch.saw(leaseState({ epoch: 4, counter: 0, holder: next }), false, 80, 81);
     watch.heard(heartbeat(next, 'recovering', 4), 90);
-    watch.saw({ epoch: 4, counter: 1, holder: next }, false, 100, 101);
+    watch.saw(leaseState({ epoch: 4, counter: 1, holder: next }), false, 100, 101);
     assert.deepEqual([watch.active, watch.signMs], [OTHER, 60]);
     watch.heard(heartbeat(next, 'active', 4), 110);
     assert.deepEqual([watch.active, watch.signMs], [next, 110]);

@@ -37,7 +37,7 @@ describe('a log with messages that a repair could not save', () => {
     await store.close();
     const segment = fs.paths().find((path) => path.endsWith('.seg'))!;
     for (const i of [4, 5, 8]) fs.content(segment)[fs.content(segment).indexOf(`message ${i}.`)]! ^= 1;
-    const lease = { epoch: 2, fence: async () => {}, release: async () => {} };
+    const lease = { epoch: 2, fence: async () => {}, markServed: async () => {}, release: async () => {} };
     await repairStore({
       ...{ fs, clock, dir: DIR, random, clusterId: undefined, isDryRun: false },
       ask: async () => true,

@@ -4,7 +4,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
 import { StoreError } from '../../../src/files/store-error.js';
 import { MOVED, NOT_YET } from '../../../src/lease/carry-over.js';
-import { Lease, type LeaseState, RELEASED } from '../../../src/lease/lease.js';
+import { Lease } from '../../../src/lease/lease.js';
+import { type LeaseState, RELEASED } from '../../../src/lease/lease-state.js';
 import { StoreAnchor } from '../../../src/lease/store-anchor.js';
 import type { FileStore } from '../../../src/store/file/file-store.js';
 import { checkIdentity } from '../../../src/store/file/identity.js';
@@ -14,6 +15,7 @@ import { type RepairOutcome, repairStore } from '../../../src/store/tools/repair
 import { storeVerify } from '../../../src/store/tools/verify.js';
 import type { ChannelLog } from '../../../src/store/types/store.js';
 import { must } from '../../../src/util/assert.js';
+import { newTerm } from '../../harness/lease-states.js';
 import { temporaryDirectory } from '../file-support.js';
 import { SimFs } from '../sim-fs.js';
 import { NO_LIMITS, pubMsg, random, read, TestClock, TestHost } from '../support.js';
@@ -48,7 +50,7 @@ class OpenTerm {
     const lease = new Lease(storeFs, dir);
     await lease.create(holder);
     const known = await lease.readFresh(holder);
-    const state = await lease.takeOver(known, known.epoch + 1, holder);
+    const state = await lease.takeOver(known, newTerm(known.epoch + 1, holder));
     assert.ok(state !== 'lost', 'nobody else is at it');
     const term = new OpenTerm(lease, state);
     const store = await openFileStore({
@@ -152,7 +154,9 @@ describe('a store of release 0.1.0', () => {
     assert.equal(term.carriedOver, 1);
     assert.equal(await term.publish('orders', 'order 31'), 31);
     await term.end();
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), [`v1.00000003.${counterOf(term)}.${RELEASED}`]);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), [
+      `v1.00000003.${counterOf(term)}.served-0.group-600.${RELEASED}`,
+    ]);
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), [MOVED]);
     assert.equal(fs.existsSync(`${dir}/reign.locks`), false);
     assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '2');
@@ -186,7 +190,11 @@ describe('a store of release 0.1.0', () => {
     assert.deepEqual([seen.epoch, seen.holder], [3, 'old']);
     assert.equal(await old.publish('orders', 'order 31'), 31);
     assert.ok((await watching.readFresh('new')).counter > seen.counter, 'its renewals are seen');
-    assert.equal(await watching.takeOver(seen, 4, 'new'), 'lost', 'what it has changed since is not taken');
+    assert.equal(
+      await watching.takeOver(seen, newTerm(4, 'new')),
+      'lost',
+      'what it has changed since is not taken',
+    );
     assert.deepEqual(fs.readdirSync(`${dir}/lease`), [NOT_YET]);
     const other = new Lease(asFormerProgram(nodeFs, dir), dir);
     assert.equal((await other.read()).holder, 'old');
@@ -215,7 +223,7 @@ describe('a store of release 0.1.0', () => {
     await Promise.all(leases.map((lease, index) => lease.create(`n${index}`)));
     const known = await Promise.all(leases.map((lease) => lease.read()));
     const taken = await Promise.all(
-      leases.map((lease, index) => lease.takeOver(known[index]!, 3, `n${index}`)),
+      leases.map((lease, index) => lease.takeOver(known[index]!, newTerm(3, `n${index}`))),
     );
     const won = taken.filter((state) => state !== 'lost');
     assert.equal(won.length, 1);
@@ -270,7 +278,7 @@ describe('a store of release 0.1.0', () => {
     await old.host.commit();
     // The newer one had found nothing, and makes the lease of a new store.
     fs.mkdirSync(`${dir}/lease`);
-    fs.writeFileSync(`${dir}/lease/v1.00000000.000000.${RELEASED}`, '');
+    fs.writeFileSync(`${dir}/lease/v1.00000000.000000.served-0.none-0.${RELEASED}`, '');
     await assert.rejects(OpenTerm.begin(nodeFs, dir, 'new'), { code: 'lost' });
     await assert.rejects(old.renew(), { code: 'lost' });
     const term = await OpenTerm.begin(nodeFs, dir, 'new');
@@ -380,10 +388,10 @@ async function repair(dir: string): Promise<RepairOutcome> {
       const lease = new Lease(nodeFs, dir);
       await lease.create('repair');
       const known = await lease.read();
-      const state = await lease.takeOver(known, known.epoch + 1, 'repair');
+      const state = await lease.takeOver(known, newTerm(known.epoch + 1, 'repair'));
       assert.ok(state !== 'lost');
       const release = async (): Promise<void> => void (await lease.release(state));
-      return { epoch: state.epoch, fence: async () => {}, release };
+      return { epoch: state.epoch, fence: async () => {}, markServed: async () => {}, release };
     },
   });
 }

@@ -31,7 +31,8 @@ export async function putFormerStore(storeFs: StoreFs, dir: string): Promise<voi
   for (const folder of folders) await storeFs.syncDirectory(folder);
 }
 
-const FORMER_STATE = /^\d{8,10}\.\d{6,16}\./;
+const FORMER_STATE = /^(\d{8,10}\.\d{6,16}\.)/;
+const STATE = /^v1\.(\d{8,10}\.\d{6,16}\.)served-\d+\.[a-z]+-\d+\./;
 const VERSION = /"formatVersion": (\d)/;
 
 /**
@@ -45,7 +46,7 @@ export function asFormerProgram(real: StoreFs, dir: string): StoreFs {
     // It knows of no lease before its own.
     if (/^reign(\.|$)/.test(top)) return `${dir}/unknown.${top}`;
     if (!/^lease(\.|$)/.test(top)) return path;
-    return [dir, top.replace('lease', 'reign'), ...rest.map((name) => name.replace(/^v1\./, ''))].join('/');
+    return [dir, top.replace('lease', 'reign'), ...rest.map((name) => name.replace(STATE, '$1'))].join('/');
   };
   const shown = (path: string, names: readonly string[]): string[] => {
     if (path === dir) {
@@ -53,7 +54,7 @@ export function asFormerProgram(real: StoreFs, dir: string): StoreFs {
       return unknown.map((name) => name.replace(/^reign(?=\.|$)/, 'lease'));
     }
     if (path !== `${dir}/lease`) return [...names];
-    return names.map((name) => (FORMER_STATE.test(name) ? `v1.${name}` : name));
+    return names.map((name) => name.replace(FORMER_STATE, 'v1.$1served-0.none-0.'));
   };
   const { renameSync, listSync, freeBytes } = real;
   return {

@@ -128,7 +128,7 @@ async function repaired(
   epoch: number,
   options: Partial<Parameters<typeof repairStore>[0]> = {},
 ): Promise<RepairOutcome> {
-  const lease = { epoch, fence: async () => {}, release: async () => {} };
+  const lease = { epoch, fence: async () => {}, markServed: async () => {}, release: async () => {} };
   return repairStore({
     ...{ fs, clock, dir: DIR, random, clusterId: undefined, isDryRun: false },
     ask: async () => true,

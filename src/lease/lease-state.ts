@@ -1,0 +1,105 @@
+// The state of a lease, and the name of the file that says it.
+
+import { assert, must } from '../util/assert.js';
+
+/**
+ * The state of the lease: the name of the one file in `lease/`. A process that knows the exact name can change it, once.
+ */
+export interface LeaseState extends LeaseLength {
+  epoch: number;
+  /** Grows with every renewal. */
+  counter: number;
+  /**
+   * The newest epoch whose term has made its first record durable: from then on it has a journal, or a checkpoint stands for it. 0 if none
+   * is known.
+   */
+  servedEpoch: number;
+  /** The holder; `RELEASED` if there is none. */
+  holder: string;
+  /** It is where release 0.1.0 has it, see carry-over.ts. */
+  isFormer?: true;
+}
+
+/** Who has the lease, and for how long it may be silent. The holder decides, and everyone who watches goes by it. */
+export interface LeaseLength {
+  kind: LeaseKind;
+  /** A watcher may take the lease when it has not been renewed for so long; or for longer, if it goes by a longer lease itself. 0 if unknown. */
+  leaseMs: number;
+}
+
+/** A member of a group, or a broker or a repair that has the store for itself; `none` before the first term, and in a lease of release 0.1.0. */
+export type LeaseKind = 'group' | 'alone' | 'none';
+
+export const NO_LENGTH: LeaseLength = { kind: 'none', leaseMs: 0 };
+export const RELEASED = 'released';
+/** Each name begins with the version of its format, so that a program knows what it looks at whatever else it has read before. */
+export const LEASE_FORMAT_VERSION = 1;
+const ANY_VERSION = /^v(\d+)\./;
+const NAME =
+  /^v1\.(\d{8,10})\.(\d{6,16})\.served-(\d{1,10})\.(group|alone|none)-(\d{1,10})\.([A-Za-z0-9._@-]+)$/;
+/** With everything before it, a name is not longer than a file system takes. */
+const MAX_HOLDER_LENGTH = 180;
+
+export function leaseFileName(state: LeaseState): string {
+  const { epoch, counter, servedEpoch, kind, leaseMs, holder } = state;
+  const numbers = `${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}`;
+  return `v${LEASE_FORMAT_VERSION}.${numbers}.served-${servedEpoch}.${kind}-${leaseMs}.${holder}`;
+}
+
+/** @returns undefined if it is not the name of a state */
+export function parseLeaseFileName(name: string): LeaseState | undefined {
+  const match = NAME.exec(name);
+  if (match === null) return undefined;
+  const [, epoch, counter, servedEpoch, kind, leaseMs, holder] = match;
+  // No later term has served than the newest that had the lease.
+  if (Number(servedEpoch) > Number(epoch)) return undefined;
+  return {
+    epoch: Number(epoch),
+    counter: Number(counter),
+    servedEpoch: Number(servedEpoch),
+    kind: kind as LeaseKind,
+    leaseMs: Number(leaseMs),
+    holder: must(holder, 'each group of the pattern has matched'),
+  };
+}
+
+/** The first state of a folder, and of one that was lost. */
+export function unheld(epoch: number): LeaseState {
+  return { epoch, counter: 0, servedEpoch: 0, ...NO_LENGTH, holder: RELEASED };
+}
+
+/** The version of the format of a file name; undefined if it is no name of a state. */
+export function leaseFileVersion(name: string): number | undefined {
+  const version = ANY_VERSION.exec(name)?.[1];
+  return version === undefined ? undefined : Number(version);
+}
+
+/** What may stand in a holder's name. Other characters become `-`. */
+export function holderName(text: string): string {
+  return text.replace(/[^A-Za-z0-9._@-]/g, '-').slice(0, MAX_HOLDER_LENGTH);
+}
+
+/** A term that is to begin. */
+export interface NewTerm extends LeaseLength {
+  epoch: number;
+  holder: string;
+}
+
+/** The state in which a term begins. */
+export function begun({ servedEpoch }: LeaseState, { epoch, kind, leaseMs, holder }: NewTerm): LeaseState {
+  return { epoch, counter: 0, servedEpoch, kind, leaseMs: Math.ceil(leaseMs), holder: holderName(holder) };
+}
+
+/** The state after the next renewal. */
+export function renewed(known: LeaseState, servedEpoch: number): LeaseState {
+  assert(
+    servedEpoch >= known.servedEpoch && servedEpoch <= known.epoch,
+    'a term says of itself that it has served, and of no later one',
+  );
+  return { ...known, counter: known.counter + 1, servedEpoch };
+}
+
+/** Whether they are one state: whatever changes in a name, the counter or the epoch grows with it. */
+export function sameLease(a: LeaseState, b: LeaseState): boolean {
+  return a.epoch === b.epoch && a.counter === b.counter && a.holder === b.holder;
+}
