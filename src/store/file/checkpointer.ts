@@ -130,7 +130,7 @@ export class Checkpointer {
         indexOf.set(segment, indexOf.size);
       }
     }
-    const names = [...indexOf.keys()].map(({ id }) => id);
+    const names = [...indexOf.keys()].map(({ id, file }) => ({ ...id, file }));
     const writer = this.#writer;
     writer.begin(capture.position, capture.ids, names, capture.logs.length);
     for (const { log, firstSequence, lastSequence, byteCount, lastActivityMs, extents } of capture.logs) {

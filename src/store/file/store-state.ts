@@ -39,9 +39,11 @@ export class StoreState extends ClientState {
     this.loadClients(checkpoint);
     this.newestNs = checkpoint.newestNs;
     this.time = checkpoint.time;
-    const segments = checkpoint.segments.map(
-      (id) => new Segment(id, `${dir}/${SEGMENT_DIRECTORY}/${segmentName(id)}`),
-    );
+    const segments = checkpoint.segments.map(({ file, ...id }) => {
+      const segment = new Segment(id, `${dir}/${SEGMENT_DIRECTORY}/${segmentName(id)}`);
+      segment.file = file;
+      return segment;
+    });
     for (const segment of segments) this.segments.add(segment);
     for (const channel of checkpoint.channels) {
       const log = new FileLog(this.#parts, channel);
@@ -62,9 +64,8 @@ export class StoreState extends ClientState {
         const extent = new Extent(segment, first, first + count - 1, offset, recordBytes);
         first += count;
         log.extents.push(extent);
-        segment.bytes += extent.totalBytes;
+        segment.has(extent);
         segment.liveBytes += extent.totalBytes;
-        segment.extentCount++;
       }
       this.logs.set(log.id, log);
     }

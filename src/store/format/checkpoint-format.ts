@@ -15,6 +15,7 @@ import {
   writeRanges,
   writeSubscription,
 } from './record.js';
+import type { SegmentFile } from './segment-format.js';
 
 /*
  * A checkpoint is a file header, a body, and the CRC-32 of the body (u32). The body has these fields; numbers are varints unless
@@ -22,7 +23,8 @@ import {
  *
  *   journal position: epoch, file number, offset, number of the next batch
  *   newest timestamp (u64, ns since 1970), next channel id, next session, next subscription id
- *   segments: count; each: epoch, number
+ *   segments: count; each: epoch, number, length of the file in bytes, CRC of its footer (u32); both 0 if they are not known. In version 1:
+ *     epoch, number
  *   channels: count; each: id, name, first and last sequence, bytes, last activity (f64, ms since 1970);
  *     extents: count; each: segment (index in the list above), messages, offset, bytes of records. The first extent's
  *     first sequence stands before them; the others follow. One of 0 bytes is a gap: messages that are lost
@@ -51,6 +53,12 @@ export interface CheckpointChannel {
   extents: CheckpointExtent[];
 }
 
+/** A segment as a checkpoint names it. */
+export interface NamedSegment extends FileId {
+  /** Undefined if it is not known: the segment was written by release 0.1.0, whose checkpoints do not say it. */
+  file: SegmentFile | undefined;
+}
+
 export interface CheckpointIds {
   newestNs: bigint;
   nextLogId: number;
@@ -62,7 +70,7 @@ export interface CheckpointIds {
 
 export interface Checkpoint extends CheckpointIds {
   position: JournalPosition;
-  segments: FileId[];
+  segments: NamedSegment[];
   channels: CheckpointChannel[];
   clients: ClientRecord[];
   subscriptions: { record: SubscriptionRecord; pending: number[] }[];
@@ -128,7 +136,12 @@ export class CheckpointWriter {
   readonly #w = new ByteWriter(64 * 1024);
   #time: SavedTime | undefined;
 
-  begin(position: JournalPosition, ids: CheckpointIds, segments: readonly FileId[], channels: number): void {
+  begin(
+    position: JournalPosition,
+    ids: CheckpointIds,
+    segments: readonly NamedSegment[],
+    channels: number,
+  ): void {
     const w = this.#w;
     w.reset();
     w.varint(position.epoch);
@@ -141,9 +154,11 @@ export class CheckpointWriter {
     w.varint(ids.nextSession);
     w.varint(ids.nextSubscriptionId);
     w.varint(segments.length);
-    for (const id of segments) {
-      w.varint(id.epoch);
-      w.varint(id.number);
+    for (const { epoch, number, file } of segments) {
+      w.varint(epoch);
+      w.varint(number);
+      w.varint(file?.bytes ?? 0);
+      w.u32(file?.footerCrc ?? 0);
     }
     w.varint(channels);
   }
@@ -195,26 +210,26 @@ export class CheckpointWriter {
 
 /** @throws StoreError if the checkpoint is damaged, of another store, or of a newer version */
 export function decodeCheckpoint(path: string, buffer: Buffer, storeId: string): Checkpoint {
-  if (decodeFileHeader(Magic.checkpoint, buffer, path, storeId) === undefined) {
-    throw damaged(path, 0, 'the header of the checkpoint is not whole');
-  }
+  const header = decodeFileHeader(Magic.checkpoint, buffer, path, storeId);
+  if (header === undefined) throw damaged(path, 0, 'the header of the checkpoint is not whole');
+  const { version } = header;
   const end = buffer.length - 4;
   if (end >= FILE_HEADER_BYTES && crc32(buffer, FILE_HEADER_BYTES, end) === buffer.readUInt32LE(end)) {
-    return { ...decodeBody(new ByteReader(buffer, FILE_HEADER_BYTES, end)), foreignBytes: 0 };
+    return { ...decodeBody(new ByteReader(buffer, FILE_HEADER_BYTES, end), version), foreignBytes: 0 };
   }
-  const checkpoint = decodeBeforeForeign(buffer);
+  const checkpoint = decodeBeforeForeign(buffer, version);
   if (checkpoint === undefined) throw damaged(path, FILE_HEADER_BYTES, 'the CRC of the checkpoint is wrong');
   return checkpoint;
 }
 
 /** Finds the end of a checkpoint with appended bytes: its CRC is right there, and its body ends just there. */
-function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
+function decodeBeforeForeign(buffer: Buffer, version: number): Checkpoint | undefined {
   let crc = 0;
   for (let end = FILE_HEADER_BYTES; end + 4 < buffer.length; end++) {
     if (end > FILE_HEADER_BYTES && crc === buffer.readUInt32LE(end)) {
       const r = new ByteReader(buffer, FILE_HEADER_BYTES, end);
       try {
-        const body = decodeBody(r);
+        const body = decodeBody(r, version);
         // A checkpoint that was written over reserved room may end in zeros.
         if (buffer.subarray(r.pos, end).every((byte) => byte === 0))
           return { ...body, foreignBytes: buffer.length - end - 4 };
@@ -227,7 +242,7 @@ function decodeBeforeForeign(buffer: Buffer): Checkpoint | undefined {
   return undefined;
 }
 
-function decodeBody(r: ByteReader): Omit<Checkpoint, 'foreignBytes'> {
+function decodeBody(r: ByteReader, version: number): Omit<Checkpoint, 'foreignBytes'> {
   const position = { epoch: r.varint(), number: r.varint(), offset: r.varint(), nextIndex: r.varint() };
   const ids = {
     newestNs: r.u64(),
@@ -235,7 +250,7 @@ function decodeBody(r: ByteReader): Omit<Checkpoint, 'foreignBytes'> {
     nextSession: r.varint(),
     nextSubscriptionId: r.varint(),
   };
-  const segments = times(r.varint(), () => ({ epoch: r.varint(), number: r.varint() }));
+  const segments = times(r.varint(), () => readNamedSegment(r, version));
   const channels = times(r.varint(), () => readChannel(r));
   const clients = times(r.varint(), () => readClient(r));
   const subscriptions = times(r.varint(), () => {
@@ -246,6 +261,13 @@ function decodeBody(r: ByteReader): Omit<Checkpoint, 'foreignBytes'> {
   const recentGuids = r.done ? [] : times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
   const time = r.done ? undefined : readTime(r);
   return { position, ...ids, time, segments, channels, clients, subscriptions, recentGuids };
+}
+
+function readNamedSegment(r: ByteReader, version: number): NamedSegment {
+  const id = { epoch: r.varint(), number: r.varint() };
+  if (version === 1) return { ...id, file: undefined };
+  const file = { bytes: r.varint(), footerCrc: r.u32() };
+  return { ...id, file: file.bytes === 0 ? undefined : file };
 }
 
 function encodeTime({ leadMs, gaps }: SavedTime): Buffer {

@@ -2,9 +2,6 @@ import type { FileId } from '../../files/file-names.js';
 import { StoreError } from '../../files/store-error.js';
 import { crc32 } from '../../util/crc.js';
 
-/** The version grows with each change that an older program would misread. */
-export const FORMAT_VERSION = 1;
-
 /*
  * Every binary file begins with:
  *
@@ -27,16 +24,28 @@ export const Magic = {
 } as const;
 export type MagicText = (typeof Magic)[keyof typeof Magic];
 
+/** The version of each kind of file grows with each change that an older program would misread. Release 0.1.0 has 1 for all of them. */
+const VERSIONS: Readonly<Record<MagicText, number>> = {
+  [Magic.journal]: 1,
+  [Magic.segment]: 1,
+  [Magic.checkpoint]: 2,
+};
+
 export interface FileHeader extends FileId {
   storeId: string;
   /** A random number, which makes batch headers of this file hard to forge. */
   salt: number;
 }
 
+/** A header as it was read, with the version of the format that follows it. */
+export interface DecodedHeader extends FileHeader {
+  version: number;
+}
+
 export function encodeFileHeader(magic: MagicText, header: FileHeader): Buffer {
   const buffer = Buffer.alloc(FILE_HEADER_BYTES);
   buffer.write(magic, 0, 'latin1');
-  buffer.writeUInt32LE(FORMAT_VERSION, 8);
+  buffer.writeUInt32LE(VERSIONS[magic], 8);
   buffer.writeUInt32LE(header.epoch, 12);
   buffer.writeUInt32LE(header.number, 16);
   buffer.writeUInt32LE(header.salt, 20);
@@ -56,14 +65,14 @@ export function decodeFileHeader(
   buffer: Buffer,
   path: string,
   storeId: string,
-): FileHeader | undefined {
+): DecodedHeader | undefined {
   if (buffer.length < FILE_HEADER_BYTES || buffer.toString('latin1', 0, 8) !== magic) return undefined;
   if (crc32(buffer, 0, 60) !== buffer.readUInt32LE(60)) return undefined;
   const version = buffer.readUInt32LE(8);
-  if (version > FORMAT_VERSION) {
+  if (version > VERSIONS[magic]) {
     throw new StoreError(
       'newer-version',
-      `${path} has format version ${version}; this program knows versions up to ${FORMAT_VERSION}. Use a newer stanchion`,
+      `${path} has format version ${version}; this program knows versions up to ${VERSIONS[magic]}. Use a newer stanchion`,
     );
   }
   const found = storeIdOf(buffer);
@@ -74,6 +83,7 @@ export function decodeFileHeader(
     );
   }
   return {
+    version,
     epoch: buffer.readUInt32LE(12),
     number: buffer.readUInt32LE(16),
     salt: buffer.readUInt32LE(20),

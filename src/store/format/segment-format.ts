@@ -36,6 +36,13 @@ export const DIRECTORY_ENTRY_BYTES = 32;
 export const FOOTER_BYTES = 24;
 export const FOOTER_MAGIC = 'STANCHE\n';
 
+/** What the file of a whole segment is recognised by, from outside. */
+export interface SegmentFile {
+  readonly bytes: number;
+  /** The CRC that its footer ends with. */
+  readonly footerCrc: number;
+}
+
 /** Limit of an extent, so that offsets in it fit, and it can be rewritten piece by piece. */
 export const MAX_EXTENT_BYTES = 64 * 1024 * 1024;
 
@@ -110,6 +117,10 @@ export function encodeFooter(extents: number, directoryOffset: number): Buffer {
   buffer.write(FOOTER_MAGIC, 12, 'latin1');
   buffer.writeUInt32LE(crc32(buffer, 0, 20), 20);
   return buffer;
+}
+
+export function footerCrcOf(footer: Buffer): number {
+  return footer.readUInt32LE(FOOTER_BYTES - 4);
 }
 
 /** @returns undefined if it is damaged */

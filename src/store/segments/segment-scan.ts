@@ -8,12 +8,14 @@ import {
   decodeFooter,
   FOOTER_BYTES,
   FOOTER_MAGIC,
+  footerCrcOf,
   isRowWhole,
   ROW_BYTES,
   readDirectoryEntry,
   rowOffset,
   rowSize,
   rowTimestampMs,
+  type SegmentFile,
 } from '../format/segment-format.js';
 
 const READ_BYTES = 1024 * 1024;
@@ -193,6 +195,8 @@ export interface SegmentDirectory {
   damagedAt: number | undefined;
   /** Bytes behind the footer: something else has appended them. */
   foreignBytes: number;
+  /** The file without them. */
+  file: SegmentFile;
 }
 
 /** @returns undefined if there is no whole footer */
@@ -202,7 +206,7 @@ export async function readSegmentDirectory(
 ): Promise<SegmentDirectory | undefined> {
   const found = await findFooter(file, fileBytes);
   if (found === undefined) return undefined;
-  const { at, extents, directoryOffset } = found;
+  const { at, extents, directoryOffset, footerCrc } = found;
   const directory = await readWhatCanBeRead(file, directoryOffset, extents * DIRECTORY_ENTRY_BYTES);
   const entries: DirectoryEntry[] = [];
   let damagedAt: number | undefined;
@@ -213,13 +217,15 @@ export async function readSegmentDirectory(
     if (entry === undefined) damagedAt ??= directoryOffset + start;
     else entries.push(entry);
   }
-  return { entries, damagedAt, foreignBytes: fileBytes - at - FOOTER_BYTES };
+  const bytes = at + FOOTER_BYTES;
+  return { entries, damagedAt, foreignBytes: fileBytes - bytes, file: { bytes, footerCrc } };
 }
 
 interface FoundFooter {
   at: number;
   extents: number;
   directoryOffset: number;
+  footerCrc: number;
 }
 
 /** It is at the end, unless something was appended: then it is the last one whose directory lies right before it. */
@@ -230,10 +236,11 @@ async function findFooter(file: StoreFile, fileBytes: number): Promise<FoundFoot
     let magic = piece.lastIndexOf(FOOTER_MAGIC, undefined, 'latin1');
     while (magic >= 0) {
       const from = magic - FOOTER_MAGIC_AT;
-      const footer = from < 0 ? undefined : decodeFooter(piece.subarray(from, from + FOOTER_BYTES));
+      const bytes = piece.subarray(Math.max(0, from), from + FOOTER_BYTES);
+      const footer = from < 0 ? undefined : decodeFooter(bytes);
       const at = start + from;
       if (footer !== undefined && footer.directoryOffset + footer.extents * DIRECTORY_ENTRY_BYTES === at) {
-        return { at, ...footer };
+        return { at, ...footer, footerCrc: footerCrcOf(bytes) };
       }
       magic = magic === 0 ? -1 : piece.lastIndexOf(FOOTER_MAGIC, magic - 1, 'latin1');
     }

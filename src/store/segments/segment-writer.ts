@@ -3,6 +3,7 @@ import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-heade
 import {
   DIRECTORY_ENTRY_BYTES,
   encodeFooter,
+  footerCrcOf,
   MAX_EXTENT_BYTES,
   ROW_BYTES,
   writeDirectoryEntry,
@@ -104,8 +105,7 @@ export class SegmentWriter {
     const last = this.#first + this.#rowCount - 1;
     const extent = new Extent(this.segment, this.#first, last, this.#extentStart, this.#extentBytes);
     this.extents.push({ channelId: this.#channelId, extent });
-    this.segment.bytes += extent.totalBytes;
-    this.segment.extentCount++;
+    this.segment.has(extent);
   }
 
   async drain(): Promise<void> {
@@ -135,6 +135,7 @@ export class SegmentWriter {
     this.#put(entries, 0, entries.length);
     const footer = encodeFooter(this.extents.length, directoryOffset);
     this.#put(footer, 0, footer.length);
+    this.segment.file = { bytes: this.#position, footerCrc: footerCrcOf(footer) };
     await this.drain();
     await this.#blob.append(this.#out, 0, this.#outUsed);
     giveBuffer(this.#out);

@@ -1,6 +1,11 @@
 import type { FileId } from '../../files/file-names.js';
 import { must } from '../../util/assert.js';
-import { ROW_BYTES } from '../format/segment-format.js';
+import {
+  DIRECTORY_ENTRY_BYTES,
+  FOOTER_BYTES,
+  ROW_BYTES,
+  type SegmentFile,
+} from '../format/segment-format.js';
 
 /** An immutable file of messages of many channels. */
 export class Segment {
@@ -11,12 +16,28 @@ export class Segment {
   /** The size of those that a log still refers to. */
   liveBytes = 0;
   extentCount = 0;
-  /** A merge found damage in it: it is left as it is. */
+  /** What its file is to be; undefined if the checkpoint of a release 0.1.0 does not say it. */
+  file: SegmentFile | undefined;
+  /** The end of the last of its extents that a log has referred to. */
+  extentsEnd = 0;
+  /** It is missing, short, or a merge found damage in it: it is left as it is. */
   isDamaged = false;
 
   constructor(id: FileId, path: string) {
     this.id = id;
     this.path = path;
+  }
+
+  /** An extent lies in it. */
+  has(extent: Extent): void {
+    this.bytes += extent.totalBytes;
+    this.extentCount++;
+    this.extentsEnd = Math.max(this.extentsEnd, extent.offset + extent.totalBytes);
+  }
+
+  /** The bytes that its file has at least. */
+  get leastBytes(): number {
+    return this.file?.bytes ?? this.extentsEnd + this.extentCount * DIRECTORY_ENTRY_BYTES + FOOTER_BYTES;
   }
 }
 

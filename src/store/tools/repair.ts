@@ -10,6 +10,7 @@ import {
   type CheckpointExtent,
   type CheckpointIds,
   CheckpointWriter,
+  type NamedSegment,
   SnapshotWriter,
 } from '../format/checkpoint-format.js';
 import { msgProtoStart } from '../format/record.js';
@@ -135,16 +136,16 @@ interface WrittenChannel extends Omit<SalvagedChannel, 'pieces' | 'doubt'> {
 
 interface Rewritten {
   channels: WrittenChannel[];
-  segments: FileId[];
+  segments: NamedSegment[];
 }
 
 /** Writes all messages that cannot stay where they are into one new segment. */
 async function rewrite(options: RepairOptions, salvage: Salvage): Promise<Rewritten> {
   const { fs, dir, epoch, storeId } = options;
-  const segments: FileId[] = [];
+  const ids: FileId[] = [];
   const indexOf = (id: FileId): number => {
-    const at = segments.findIndex((known) => sameId(known, id));
-    return at >= 0 ? at : segments.push(id) - 1;
+    const at = ids.findIndex((known) => sameId(known, id));
+    return at >= 0 ? at : ids.push(id) - 1;
   };
   const blobs = new BlobFolder({ fs, dir, epoch, kind: 'seg', maxOpen: 1, reserve: undefined });
   const channels: WrittenChannel[] = [];
@@ -156,7 +157,12 @@ async function rewrite(options: RepairOptions, salvage: Salvage): Promise<Rewrit
     await segmentWriter.finish();
     return segmentWriter;
   });
-  if (writer.extents.length === 0) await removeIfThere(fs, writer.segment.path);
+  const { segment: written } = writer;
+  if (writer.extents.length === 0) await removeIfThere(fs, written.path);
+  const segments = ids.map((id) => {
+    const { file } = salvage.segments.find((known) => sameId(known.id, id)) ?? written;
+    return { ...id, file };
+  });
   return { channels, segments };
 }
 

@@ -6,7 +6,7 @@ import { readMsgProtoSequence, readMsgProtoTimestampNs } from '../../protocol/ms
 import type { Checkpoint } from '../format/checkpoint-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
-import { type DirectoryEntry, ROW_BYTES } from '../format/segment-format.js';
+import { type DirectoryEntry, ROW_BYTES, type SegmentFile } from '../format/segment-format.js';
 import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
 import type { FileInfo } from './inspect.js';
 import { type Piece, type SalvageState, subjectOf } from './salvage-state.js';
@@ -20,6 +20,8 @@ export interface SalvagedSegment {
   /** Whether the file exists and is not damaged. */
   isWhole: boolean;
   isThere: boolean;
+  /** What a checkpoint says of it; undefined before the check, and if its footer is gone. */
+  file: SegmentFile | undefined;
 }
 
 interface SegmentSalvage {
@@ -41,7 +43,7 @@ export async function salvageSegments(
 ): Promise<SegmentSalvage> {
   const segments = new Map<string, SalvagedSegment>();
   for (const { epoch, number, path } of files)
-    segments.set(path, { id: { epoch, number }, path, isWhole: true, isThere: true });
+    segments.set(path, { id: { epoch, number }, path, isWhole: true, isThere: true, file: undefined });
   if (checkpoint === undefined) await channelsFrom(fs, files, storeId, state);
   return {
     get segments() {
@@ -69,7 +71,7 @@ async function check(
       if (list === undefined) live.set(path, [{ channelId: channel.id, piece }]);
       else list.push({ channelId: channel.id, piece });
       if (!segments.has(path))
-        segments.set(path, { id: piece.segment, path, isWhole: false, isThere: false });
+        segments.set(path, { id: piece.segment, path, isWhole: false, isThere: false, file: undefined });
     }
   }
   const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
@@ -86,7 +88,7 @@ async function check(
     const damagesBefore = state.damages.length;
     const file = await fs.open(path, 'read');
     try {
-      await checkSegment(file, path, bytes, storeId, pieces, state);
+      segment.file = await checkSegment(file, path, bytes, storeId, pieces, state);
     } finally {
       await file.close();
     }
@@ -101,11 +103,11 @@ async function checkSegment(
   storeId: string,
   pieces: readonly { channelId: number; piece: ExtentPiece }[],
   state: SalvageState,
-): Promise<void> {
+): Promise<SegmentFile | undefined> {
   const directory = await readSegmentDirectory(file, bytes);
   if (!(await isHeaderWhole(file, path, storeId)) || directory === undefined) {
     // A segment without references was being written at a crash.
-    if (pieces.length === 0) return;
+    if (pieces.length === 0) return undefined;
     state.mended(path, directory === undefined ? bytes : 0, 'its header or footer is not whole');
   } else if (directory.damagedAt !== undefined) {
     state.mended(path, directory.damagedAt, 'an entry of the directory is not whole');
@@ -140,6 +142,7 @@ async function checkSegment(
     const { damages, badRows } = await scanExtent(file, entry);
     for (const { offset, what } of [...damages, ...badRows]) state.mended(path, offset, what);
   }
+  return directory?.file;
 }
 
 async function isHeaderWhole(file: StoreFile, path: string, storeId: string): Promise<boolean> {
