@@ -1,6 +1,8 @@
 import { parseFlags } from '../config/argv.js';
 import { ConfigError } from '../config/config-error.js';
 import type { StartBroker } from '../run/running-broker.js';
+import { printableLines } from '../util/printable.js';
+import { withoutSecrets } from '../util/secrets.js';
 import { errorText } from './error-text.js';
 
 const HELP_AND_VERSION = new Set(['--help', '-h', '--version', '-v']);
@@ -19,7 +21,7 @@ export async function runCli(args: readonly string[], programs: Programs): Promi
   try {
     return await dispatch(withCommand(args), programs);
   } catch (error) {
-    console.error(`stanchion: ${errorText(error)}`);
+    console.error(`stanchion: ${printableLines(withoutSecrets(errorText(error)))}`);
     return error instanceof ConfigError ? error.exitCode : 1;
   }
 }

@@ -2,6 +2,7 @@
 
 import yargs, { type Argv, type Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
+import { brokenSecret, secretFlagBefore } from '../config/secret-flags.js';
 import { VERSION } from '../version.js';
 import { addBenchCommand, BENCH_FLAGS } from './bench-command.js';
 import { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
@@ -103,6 +104,8 @@ function explained(message: string, args: readonly string[]): string {
   const [, unknown] = /^Unknown arguments?: ([^,]*)/.exec(message) ?? [];
   if (unknown === undefined) return message;
   if (args.includes(`-${unknown}`)) return `unknown flag -${unknown}`;
+  const secretFlag = secretFlagBefore(args, args.indexOf(unknown));
+  if (secretFlag !== undefined) return brokenSecret(secretFlag);
   if (args[0] === unknown) return `there is no command "${unknown}". \`stanchion --help\` lists them`;
   return `unexpected argument "${unknown}": see stanchion ${args[0]} --help`;
 }

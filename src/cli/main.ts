@@ -11,5 +11,7 @@ const startBroker: StartBroker = async (config, options) => {
 // This must come first: loading code makes the young generation grow. (Flags alone are for `serve`.)
 if (/^(serve$|-)/.test(process.argv[2] ?? '')) keepYoungGenerationSmall();
 const { runCli } = await import('./cli.js');
+const { hideSecretsInTitle } = await import('./process-title.js');
+hideSecretsInTitle();
 // `exitCode` alone would not do: a pending timer or socket would keep a stopped broker alive. The log is written already.
 process.exit(await runCli(process.argv.slice(2), { startBroker }));

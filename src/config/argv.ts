@@ -5,6 +5,7 @@ import { ConfigError } from './config-error.js';
 import { asksForNothing, GO_FLAGS, type GoFlag } from './go-flags.js';
 import { boolean, isBooleanWord } from './kinds.js';
 import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
+import { brokenSecret, secretFlagBefore } from './secret-flags.js';
 
 /** A value as the user wrote it, not yet parsed. */
 export interface RawValue {
@@ -43,7 +44,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
 
   for (let index = 0; index < argv.length; index++) {
     const token = argv[index];
-    const { given, name, inline } = splitToken(token);
+    const { given, name, inline } = splitToken(token, argv, index);
     const flag = FLAGS.get(name);
     if (!flag) throw new ConfigError(`unknown flag ${given}${didYouMean(given, dashed(given))}`);
     let text = inline;
@@ -91,9 +92,17 @@ export function checkGoFlag(flag: GoFlag, where: string, text: string): string |
   throw new ConfigError(`${where} is not supported: ${flag.why}`);
 }
 
-function splitToken(token: string): { given: string; name: string; inline: string | undefined } {
+function splitToken(
+  token: string,
+  argv: readonly string[],
+  index: number,
+): { given: string; name: string; inline: string | undefined } {
   const match = /^(--?)([^-=][^=]*)(?:=(.*))?$/s.exec(token);
-  if (!match) throw new ConfigError(`unexpected argument "${token}": serve takes flags only, see --help`);
+  if (!match) {
+    const flag = secretFlagBefore(argv, index);
+    if (flag !== undefined) throw new ConfigError(brokenSecret(flag));
+    throw new ConfigError(`unexpected argument "${token}": serve takes flags only, see --help`);
+  }
   return { given: `${match[1]}${match[2]}`, name: match[2], inline: match[3] };
 }
 

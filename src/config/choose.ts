@@ -1,5 +1,7 @@
+import { addSecret } from '../util/secrets.js';
 import type { RawValue } from './argv.js';
 import { ConfigError } from './config-error.js';
+import { shownValue } from './kinds.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
 
 /** The chosen values of options. */
@@ -30,6 +32,8 @@ export function chooseAmong<Name extends OptionName>(
     const { default: text } = optionOf(name);
     if (text !== undefined) values[name] = parseValue({ name, text, where: 'default' });
   }
+  // A secret is hidden in each text before anything can go wrong.
+  for (const { name, text } of raws) if (optionOf(name).kind.secret === 'whole') addSecret(text);
   for (const raw of raws) {
     values[raw.name] = parseValue(raw);
     where.set(raw.name, raw.where);
@@ -41,6 +45,7 @@ export function chooseAmong<Name extends OptionName>(
 function parseValue(raw: RawValue): unknown {
   const { kind } = optionOf(raw.name);
   const value = kind.parse(raw.text);
-  if (value === undefined) throw new ConfigError(`${raw.where}: "${raw.text}" is not ${kind.expected}`);
+  if (value === undefined)
+    throw new ConfigError(`${raw.where}: ${shownValue(kind, raw.text)} is not ${kind.expected}`);
   return value;
 }

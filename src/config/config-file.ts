@@ -91,14 +91,24 @@ export function parseYaml(path: string, content: string): object {
 
 function read(content: string): { value?: unknown; error?: string } {
   const document = parseDocument(content);
-  const [problem] = document.errors;
-  // The rest of the message is an excerpt of the file.
-  if (problem) return { error: problem.message.split('\n')[0].replace(/:$/, '') };
+  // A warning is about a tag: a value that begins with `!` would lose its first word.
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem) return { error: `${withoutExcerpt(problem.message)}${placeOf(problem.linePos?.[0])}` };
   try {
     return { value: document.toJS() };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: withoutExcerpt(error instanceof Error ? error.message : String(error)) };
   }
+}
+
+/** What is wrong, without what stands in the file: it may be a password that lacks its quotes. */
+function withoutExcerpt(message: string): string {
+  const [what = ''] = message.split(/[:\n\\]| at line /);
+  return what.trimEnd();
+}
+
+function placeOf(position: { line: number; col: number } | undefined): string {
+  return position === undefined ? '' : ` at line ${position.line}, column ${position.col}`;
 }
 
 /** Finds `streaming {`, `port = 4222`, and maps that span lines without commas, which are not YAML. */

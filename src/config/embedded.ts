@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import type { Logger } from '../log/logger.js';
+import { withoutSecrets } from '../util/secrets.js';
 import { didYouMean } from '../util/suggest.js';
 import { ConfigError } from './config-error.js';
 import { duration, positiveDuration } from './kinds.js';
@@ -84,7 +85,7 @@ function limitsAsInFile(channel: string, limits: ChannelOptions): Record<string,
 function textOf(name: OptionName, key: string, value: unknown): string {
   if (![value].flat().every((part) => ['string', 'number', 'boolean'].includes(typeof part)))
     throw new ConfigError(
-      `${key}: ${inspect(value)} is not a text, a number, true or false, or a list of them`,
+      `${key}: ${optionOf(name).kind.secret === 'whole' ? 'the value' : withoutSecrets(inspect(value))} is not a text, a number, true or false, or a list of them`,
     );
   const { kind } = optionOf(name);
   const isDuration = kind === duration || kind === positiveDuration;

@@ -5,7 +5,7 @@ import type { ChannelLimits } from './channel-limits.js';
 import { ConfigError } from './config-error.js';
 import { CHANNELS_KEYS, FILE_SECTIONS, keysOf, LIMITS_SECTIONS } from './file-keys.js';
 import { GO_FLAGS, type GoFlag } from './go-flags.js';
-import { channelLimit, type Kind } from './kinds.js';
+import { channelLimit, type Kind, shownValue } from './kinds.js';
 import { type ChannelRule, isPatternValid } from './limits-table.js';
 import { kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
@@ -119,7 +119,7 @@ function value<T>(kind: Kind<T>, make: (parsed: T, text: string) => unknown): z.
       const text = String(input);
       const parsed = isOfFileType(input, kind) ? kind.parse(text) : undefined;
       if (parsed !== undefined) return make(parsed, text);
-      context.addIssue({ code: 'custom', message: `must be ${kind.expected}, not ${show(input)}` });
+      context.addIssue({ code: 'custom', message: `must be ${kind.expected}, not ${show(input, kind)}` });
       return z.NEVER;
     })
     .optional();
@@ -185,8 +185,8 @@ function isOfFileType(input: unknown, kind: Kind<unknown>): boolean {
 }
 
 /** A wrong value, for the error message. A value of another type is not shown: it may be a password that lacks its quotes. */
-function show(input: unknown): string {
-  if (typeof input === 'string') return `"${input.slice(0, MAX_SHOWN)}"`;
+function show(input: unknown, kind: Kind<unknown>): string {
+  if (typeof input === 'string') return shownValue(kind, input.slice(0, MAX_SHOWN));
   if (input === null) return 'nothing';
   return Array.isArray(input) ? 'a list' : `a ${typeof input === 'object' ? 'map' : typeof input}`;
 }

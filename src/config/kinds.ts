@@ -1,5 +1,6 @@
 // The kinds of values that options have: how each is written, parsed and explained.
 
+import { shownUrls } from './server-url.js';
 import { parseDurationMs, parseSize, upToSafe } from './units.js';
 
 /** The types in YAML that a value may have before it is read as text. */
@@ -14,11 +15,16 @@ export interface Kind<T> {
   readonly fileTypes: readonly FileType[];
   /** A flag of this kind needs no value: without one it means `true`. */
   readonly isSwitch?: boolean;
+  /** What of a value holds a secret: all of it, or the credentials in its URLs. It is never shown, not even if it is wrong. */
+  readonly secret?: 'whole' | 'in-urls';
   /** @returns undefined if the text is not of this kind */
   parse(text: string): T | undefined;
 }
 
 export type ValueOf<K> = K extends Kind<infer T> ? T : never;
+
+/** PEM, several lines, the seed of an nkey, or a JWT. */
+const SECRET_CONTENT = /-----BEGIN|[\n\r]|^S[A-Z2-7]{57}$|^eyJ[\w-]+\./;
 
 const TRUE_WORDS = ['true', 't', '1', 'yes', 'on'];
 const FALSE_WORDS = ['false', 'f', '0', 'no', 'off'];
@@ -44,6 +50,9 @@ export const text: Kind<string> = {
   fileTypes: ['string'],
   parse: (value) => value,
 };
+
+/** A password or a token. */
+export const secret: Kind<string> = { ...text, secret: 'whole' };
 
 export const path: Kind<string> = {
   expected: 'a path',
@@ -136,6 +145,25 @@ export const list: Kind<readonly string[]> = {
     return items.includes('') ? undefined : items;
   },
 };
+
+/** A URL that may hold credentials. */
+export const url: Kind<string> = { ...text, secret: 'in-urls' };
+
+/** URLs that may hold credentials. */
+export const urls: Kind<readonly string[]> = { ...list, secret: 'in-urls' };
+
+/** The path of a file with a secret. Its content, given by mistake, is not shown. */
+export const secretPath: Kind<string> = {
+  ...path,
+  expected: 'the path of a file: give the path, not the content',
+  parse: (value) => (SECRET_CONTENT.test(value) ? undefined : path.parse(value)),
+};
+
+/** A value of a kind, for error messages. */
+export function shownValue(kind: Kind<unknown>, value: string): string {
+  if (kind.secret === 'whole' || SECRET_CONTENT.test(value)) return 'the value, which is not shown,';
+  return `"${kind.secret === 'in-urls' ? shownUrls(value) : value}"`;
+}
 
 /** The kind of a limit of one channel: it also takes negative numbers for unlimited, which becomes 0. */
 export function channelLimit(kind: Kind<number>): Kind<number> {

@@ -1,9 +1,11 @@
 // How to connect to NATS, for a broker and for the tools: credentials, URLs and TLS from the options of the same names.
 
+import { addSecret } from '../util/secrets.js';
 import type { Choices } from './choose.js';
 import { ConfigError } from './config-error.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf, snake } from './options.js';
 import type { NatsConfig, NatsServerConfig, NatsTlsConfig } from './serve-config.js';
+import { parseServerUrl, type ServerUrl, shownUrls } from './server-url.js';
 
 /** User and password, or a token, or none of them. */
 export interface Credentials {
@@ -75,38 +77,44 @@ export function startsTls(values: OptionValues): boolean {
   return values['nats-server'] === undefined && (values.tls === true || values.tlsverify === true);
 }
 
-const DEFAULT_PORT = '4222';
-
-/** Parses a URL. Older tools and examples write `tcp://` for `nats://`. */
-function parseServerUrl(text: string, where: string): URL {
-  const address = text.includes('://') ? text.replace(/^tcp:/i, 'nats:') : `nats://${text}`;
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url === undefined || !['nats:', 'tls:'].includes(url.protocol) || url.hostname === '') {
-    throw new ConfigError(`${where}: "${text}" is not a URL like nats://host:4222 or tls://host:4222`);
-  }
-  return url;
-}
-
 /**
  * Splits URLs like `nats://user:pass@host` and `nats://token@host` into servers and credentials.
  *
  * @param where where the URLs were given, for error messages
- * @throws ConfigError if one is not the URL of a NATS server, or if their credentials differ
+ * @throws ConfigError if one is not the URL of a NATS server, or if their credentials differ. No error shows any credentials
  */
 export function parseServers(
   texts: readonly string[],
   where: string,
 ): { servers: string[]; inUrls: Credentials | undefined } {
-  const urls = texts.map((text) => parseServerUrl(text, where));
-  const [first, ...others] = urls.filter((url) => url.username !== '').map(credentialsInUrl);
+  const urls = texts.map((text, i) => parsedUrl(text, texts.slice(0, i), where));
+  const [first, ...others] = urls.filter((url) => url.user !== undefined).map(credentialsInUrl);
   if (
     first !== undefined &&
     others.some((each) => each.user !== first.user || each.pass !== first.pass || each.token !== first.token)
   ) {
-    throw new ConfigError('--nats-server: all URLs must have the same user and password');
+    throw new ConfigError(`${where}: all URLs must have the same user and password`);
   }
-  const servers = urls.map((url) => `${url.protocol}//${url.hostname}:${url.port || DEFAULT_PORT}`);
+  addSecret(first?.pass);
+  addSecret(first?.token);
+  const servers = urls.map(({ scheme, host, port }) => `${scheme}://${host}:${port}`);
   return { servers, inUrls: first };
+}
+
+function parsedUrl(text: string, before: readonly string[], where: string): ServerUrl {
+  const found = parseServerUrl(text);
+  // The first part of such a password looks like a port.
+  const isSplit = text.includes('@') && !text.includes('://') && /:\/\/[^@]*$/.test(before.at(-1) ?? '');
+  const wrong = isSplit ? 'a comma ends a URL' : found;
+  if (typeof wrong !== 'string') return wrong;
+  const shown = shownUrls(text);
+  const hint =
+    shown === text
+      ? ''
+      : '. In a password write % as %25, and a comma as %2C; better, give it by STANCHION_PASS or the config file';
+  throw new ConfigError(
+    `${where}: "${shown}" is not a URL like nats://host:4222 or tls://host:4222: ${wrong}${hint}`,
+  );
 }
 
 /** The credentials from the options, else from the URLs. */
@@ -124,19 +132,9 @@ function credentialsOf(choices: Choices<NatsOption>, inUrls: Credentials | undef
   return inUrls;
 }
 
-function credentialsInUrl(url: URL): Credentials {
-  const name = decode(url.username);
-  if (url.password === '') return { user: undefined, pass: undefined, token: name };
-  return { user: name, pass: decode(url.password), token: undefined };
-}
-
-/** Decodes percent escapes. Text with a `%` that escapes nothing stays as it is. */
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+function credentialsInUrl({ user, pass }: ServerUrl): Credentials {
+  if (pass === undefined) return { user: undefined, pass: undefined, token: user };
+  return { user, pass, token: undefined };
 }
 
 function tlsOf(choices: Choices<NatsOption>, isOwnTls: boolean): NatsTlsConfig | undefined {

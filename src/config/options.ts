@@ -167,7 +167,7 @@ export const OPTIONS = {
   },
 
   'nats-server': {
-    kind: kinds.list,
+    kind: kinds.urls,
     section: 'nats',
     describe: 'URLs, separated by commas: nats://host:4222 or tls://host:4222',
     aliases: ['ns'],
@@ -186,25 +186,25 @@ export const OPTIONS = {
     fileKeys: ['username'],
   },
   pass: {
-    kind: kinds.text,
+    kind: kinds.secret,
     section: 'nats',
     describe: 'Password of --user',
     fileKeys: ['password'],
   },
   auth: {
-    kind: kinds.text,
+    kind: kinds.secret,
     section: 'nats',
     describe: 'Token; for a nats-server that is started, the token that clients must have',
     fileKeys: ['token'],
   },
   creds: {
-    kind: kinds.path,
+    kind: kinds.secretPath,
     section: 'nats',
     describe: 'Credentials file (JWT and nkey)',
     fileKeys: ['credentials'],
   },
   nkey: {
-    kind: kinds.path,
+    kind: kinds.secretPath,
     section: 'nats',
     describe: 'File with the seed of an nkey',
     aliases: ['nkey_seed_file'],
@@ -224,7 +224,7 @@ export const OPTIONS = {
     fileKeys: ['tls.client_cert', 'tls.cert'],
   },
   'tls-key': {
-    kind: kinds.path,
+    kind: kinds.secretPath,
     section: 'nats',
     describe: "Private key of the broker's certificate",
     aliases: ['tls_client_key'],
@@ -261,7 +261,7 @@ export const OPTIONS = {
     aliases: ['p'],
   },
   cluster: {
-    kind: kinds.text,
+    kind: kinds.url,
     section: 'natsServer',
     describe: 'URL to listen on for routes of other nats-servers',
     aliases: ['cluster_listen'],
@@ -272,7 +272,7 @@ export const OPTIONS = {
     describe: 'Name of the cluster of nats-servers',
   },
   routes: {
-    kind: kinds.list,
+    kind: kinds.urls,
     section: 'natsServer',
     describe: 'URLs of other nats-servers to connect to, separated by commas',
   },
@@ -300,7 +300,7 @@ export const OPTIONS = {
     isHandedOn: true,
   },
   tlskey: {
-    kind: kinds.path,
+    kind: kinds.secretPath,
     section: 'natsServer',
     describe: 'Private key of the nats-server',
     isHandedOn: true,
@@ -373,7 +373,7 @@ export const OPTIONS = {
     describe: 'Certificate for HTTPS instead of HTTP; read again when it changes',
   },
   'http-tls-key': {
-    kind: kinds.path,
+    kind: kinds.secretPath,
     section: 'process',
     describe: 'Private key of the HTTPS certificate',
   },
@@ -383,12 +383,12 @@ export const OPTIONS = {
     describe: 'User that HTTP requests must have; /livez, /healthz and /readyz stay open',
   },
   'http-pass': {
-    kind: kinds.text,
+    kind: kinds.secret,
     section: 'process',
     describe: 'Password of --http-user; better in STANCHION_HTTP_PASS or the config file',
   },
   'http-token': {
-    kind: kinds.text,
+    kind: kinds.secret,
     section: 'process',
     describe:
       'Bearer token that HTTP accepts, also beside --http-user; better in STANCHION_HTTP_TOKEN or the config file',

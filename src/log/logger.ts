@@ -1,6 +1,7 @@
 // The logger, on top of pino.
 
 import { pino } from 'pino';
+import { withoutSecrets } from '../util/secrets.js';
 import type { LogOutput } from './output.js';
 import { prettyDestination } from './pretty.js';
 
@@ -41,10 +42,11 @@ export interface LoggerOptions {
 
 export function createLogger(options: LoggerOptions): RootLogger {
   const withTime = options.withTime ?? true;
-  const destination =
-    options.format === 'pretty'
-      ? prettyDestination(options.output, options.withColor ?? false)
-      : options.output;
+  const isPretty = options.format === 'pretty';
+  const { output } = isPretty
+    ? { output: prettyDestination(options.output, options.withColor ?? false) }
+    : options;
+  const destination: LogOutput = { write: (line) => output.write(clearedLine(line)) };
   const root = pino(
     {
       // LeveledLogger checks the level, since a child of pino keeps the level with which it was made.
@@ -56,6 +58,24 @@ export function createLogger(options: LoggerOptions): RootLogger {
     destination,
   );
   return new LeveledLogger(root, { threshold: LOG_LEVELS.indexOf(options.level) });
+}
+
+/** What JSON leaves as it is, though a terminal obeys it or shows it in another direction. (It escapes other control characters.) */
+const UNSAFE_IN_JSON = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** An entry in JSON without secrets, wherever they came from, and safe to look at. */
+function clearedLine(line: string): string {
+  // A secret of digits may be a part of a number, which stays.
+  const shown =
+    withoutSecrets(line) === line ? line : `${JSON.stringify(JSON.parse(line, withoutSecretsIn))}\n`;
+  return shown.replace(
+    UNSAFE_IN_JSON,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function withoutSecretsIn(_name: string, value: unknown): unknown {
+  return typeof value === 'string' ? withoutSecrets(value) : value;
 }
 
 /** A logger that drops everything. */

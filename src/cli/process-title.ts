@@ -1,0 +1,35 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { argsWithoutSecrets } from '../config/secret-flags.js';
+
+/**
+ * Takes secrets out of the command line that `ps` shows to every user of the machine. They have been there for a moment: an environment
+ * variable or a config file is the better place.
+ */
+export function hideSecretsInTitle(): void {
+  const hidden = argsWithoutSecrets(process.argv.slice(2));
+  if (hidden === undefined) return;
+  const command = [process.argv0, ...process.execArgv, process.argv[1] ?? '', ...hidden];
+  const name = processName();
+  process.title = command.join(' ');
+  // Node gives the process this name too, by which it is found.
+  if (name !== undefined) setProcessName(name);
+}
+
+const NAME_FILE = '/proc/self/comm';
+
+function processName(): string | undefined {
+  try {
+    return readFileSync(NAME_FILE, 'utf8').trimEnd();
+  } catch {
+    // Not on Linux.
+    return undefined;
+  }
+}
+
+function setProcessName(name: string): void {
+  try {
+    writeFileSync(NAME_FILE, name);
+  } catch {
+    // Only the name is another one.
+  }
+}
