@@ -1,3 +1,5 @@
+import { printable } from '../util/printable.js';
+
 /** Shows the progress of a command on standard error: on a terminal one line that changes, elsewhere a line each time. */
 export class Progress {
   readonly #out: NodeJS.WriteStream;
@@ -7,7 +9,8 @@ export class Progress {
     this.#out = out;
   }
 
-  show(text: string): void {
+  show(line: string): void {
+    const text = printable(line);
     if (!this.#out.isTTY) {
       this.#out.write(`${text}\n`);
       return;

@@ -1,6 +1,7 @@
 import type { MemberStatus } from '../group/report/member-status.js';
 import { DISPUTE_REMEDY, type DisputeStatus, nameOf } from '../group/watch/dispute-status.js';
 import { must } from '../util/assert.js';
+import { printable } from '../util/printable.js';
 
 /** A paragraph for each group whose lease is in dispute: which sides, since when, and what to do. */
 export function disputes(found: readonly MemberStatus[]): string[] {
@@ -27,7 +28,9 @@ function paragraph(group: string, members: readonly MemberStatus[]): string {
     `  effect:     nothing acknowledged is lost. Clients of one side at a time are served: a turn takes some ${seconds(last)} s now, and longer each time, up to minutes`,
     `  what to do: ${DISPUTE_REMEDY}.`,
     `              The log of ${isOne ? 'the one' : 'those'} not heard has the NATS server it is at, in "Streaming Server is ready"`,
-  ].join('\n');
+  ]
+    .map(printable)
+    .join('\n');
 }
 
 function rivalsOf(views: readonly DisputeStatus[]): DisputeStatus['rivals'] {

@@ -8,6 +8,7 @@ import { RELEASED } from '../lease/lease-state.js';
 import { parseHolder } from '../lease/process-identity.js';
 import { type StoreInfo, storeInfo } from '../store/tools/inspect.js';
 import { type StoreVerification, storeVerify } from '../store/tools/verify.js';
+import { printable } from '../util/printable.js';
 import { table } from '../util/table.js';
 import { CONFIG_FLAG, flag, flagSwitch } from './client-flags.js';
 import { flagsOf } from './flags.js';
@@ -110,8 +111,10 @@ function infoText(dir: string, found: StoreInfo): string {
     return [what, `${list.length}`, size(bytes), epochs];
   };
   const lines = [
-    `Store ${identity.storeId} of cluster "${identity.clusterId}" in ${dir}, format version ${identity.formatVersion}`,
-    `Held by ${holderText(lease)}; newest epoch ${Math.max(found.highestEpoch, lease?.epoch ?? 0)}`,
+    printable(
+      `Store ${identity.storeId} of cluster "${identity.clusterId}" in ${dir}, format version ${identity.formatVersion}`,
+    ),
+    `Held by ${printable(holderText(lease))}; newest epoch ${Math.max(found.highestEpoch, lease?.epoch ?? 0)}`,
     `Clients ${found.clients}, subscriptions ${found.subscriptions}, channels ${found.channels.length}`,
     '',
     table(
@@ -134,9 +137,9 @@ function infoText(dir: string, found: StoreInfo): string {
         `${channel.extents}`,
       ]),
     ),
-    ...found.warnings.map((warning) => `\nNote: ${warning}`),
+    ...found.warnings.map((warning) => `\nNote: ${printable(warning)}`),
   ];
-  if (damage !== undefined) lines.push(`\nDAMAGED: ${damage.message}`);
+  if (damage !== undefined) lines.push(`\nDAMAGED: ${printable(damage.message)}`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -150,7 +153,7 @@ function verifyText(dir: string, found: StoreVerification): string {
       ? `All is well in ${dir}: ${checked}`
       : `${found.damages.length} damaged ${found.damages.length === 1 ? 'place' : 'places'} in ${dir}: ${checked}. Nothing was changed. Restore the store from a backup, or see what \`stanchion store repair --dry-run\` can do: docs/damage.md`,
   );
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(printable).join('\n')}\n`;
 }
 
 function holderText(lease: StoreInfo['lease']): string {

@@ -12,6 +12,7 @@ import { machineProcesses } from '../lease/process-identity.js';
 import type { RepairReport } from '../store/tools/repair.js';
 import { type RepairOutcome, repairStore } from '../store/tools/repair-store.js';
 import type { LostMessages } from '../store/tools/salvage-state.js';
+import { printable } from '../util/printable.js';
 
 export interface RepairFlags {
   dir: string;
@@ -42,7 +43,7 @@ async function takeStore(dir: string): Promise<LoneLease> {
   );
   // The clock's timers do not keep a process alive, and watching a holder uses nothing else.
   const keepAlive = setInterval(() => {}, 1000);
-  const warn = (message: string): void => void process.stderr.write(`${message}\n`);
+  const warn = (message: string): void => void process.stderr.write(`${printable(message)}\n`);
   return takeLoneLease({
     ...{ clock: systemClock, dir, nodeName: 'store-repair', leaseMs: HOLDER_MS },
     lease: new Lease(nodeFs, dir, true),
@@ -61,7 +62,7 @@ async function ask({ dir, yes, json }: RepairFlags, report: RepairReport): Promi
       `The store in ${dir} is damaged, and there is no terminal to ask at: look first with --dry-run, then give --yes`,
     );
   }
-  if (!json) process.stdout.write(`${reportLines(report).join('\n')}\n\n`);
+  if (!json) process.stdout.write(`${reportLines(report).map(printable).join('\n')}\n\n`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await terminal.question(
@@ -96,7 +97,7 @@ function repairText({ dir, yes }: RepairFlags, { result, report, notes, keptIn }
         `Repaired, and verified: all is well in ${dir}. ${report.files.length === 0 ? 'No file was set aside' : `The former files are in ${keptIn}; nothing removes them but you`}`,
       );
   }
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(printable).join('\n')}\n`;
 }
 
 function reportLines({ damages, lost, doubtful, also, files }: RepairReport): string[] {

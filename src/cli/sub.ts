@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Argv, Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { connect, type Message, type StartAt, type Subscription } from '../index.js';
+import { printableLines } from '../util/printable.js';
 import {
   addClientFlags,
   type ConnectionFlag,
@@ -227,7 +228,7 @@ const FORMATS: Record<Output, (message: Message) => string | Uint8Array> = {
   raw: ({ data }) => data,
   text: (message) => {
     const again = message.redelivered ? `, redelivered ${message.redeliveryCount}` : '';
-    return `[#${message.sequence} ${message.timestamp.toISOString()}${again}] ${message.string()}\n`;
+    return `[#${message.sequence} ${message.timestamp.toISOString()}${again}] ${payloadText(message)}\n`;
   },
   json: (message) => {
     const { subject, sequence, timestampNanos, redelivered, redeliveryCount } = message;
@@ -238,6 +239,12 @@ const FORMATS: Record<Output, (message: Message) => string | Uint8Array> = {
     return `${JSON.stringify({ subject, sequence, timestamp, redelivered, redeliveryCount, ...data })}\n`;
   },
 };
+
+/** A terminal obeys what stands in a message; a file, or the next program, gets it as it is. */
+function payloadText(message: Message): string {
+  const text = message.string();
+  return process.stdout.isTTY ? printableLines(text) : text;
+}
 
 /** The time in RFC 3339, to the nanosecond as in Go. */
 function timeText(nanos: bigint): string {

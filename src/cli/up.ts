@@ -6,6 +6,7 @@ import { checkStore } from '../local-group/check-store.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
+import { printable } from '../util/printable.js';
 import { flagsOf } from './flags.js';
 import { onStopSignal } from './signals.js';
 import { UP_FLAGS, type UpFlag } from './up-flags.js';
@@ -71,7 +72,7 @@ async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
       if (now !== undefined && now.epoch !== epoch) {
         ({ epoch } = now);
         active = now.node;
-        say(`Active: ${now.node} (pid ${now.pid}), epoch ${epoch}. Try: kill -9 ${now.pid}`);
+        say(`Active: ${printable(now.node)} (pid ${now.pid}), epoch ${epoch}. Try: kill -9 ${now.pid}`);
       }
       await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, ASK_MS))]);
     }

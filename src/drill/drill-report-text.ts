@@ -1,3 +1,4 @@
+import { printable } from '../util/printable.js';
 import { table } from '../util/table.js';
 import type { DrillReport, Percentiles, ReportRow } from './report.js';
 
@@ -40,7 +41,7 @@ export function reportText(report: DrillReport): string {
       isChecked ? String(missing) : '?',
     ]),
   );
-  return [faults, subscribed, [...remarks, verdict(report, total)].join('\n')].join('\n\n');
+  return [faults, subscribed, [...remarks, verdict(report, total)].map(printable).join('\n')].join('\n\n');
 }
 
 function percentileCells(of: Percentiles | undefined): string[] {

@@ -5,7 +5,8 @@
  * characters.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-const UNSAFE_BUT_NEWLINE = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** In a text of several lines newlines and tabs are no harm, nor is what joins the parts of an emoji. */
+const UNSAFE_IN_LINES = /(?![\n\t])[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 const SHORT: Readonly<Record<string, string | undefined>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** A name as one line that shows all of it: an escape sequence becomes `\u001b[2J`, a newline `\n`. */
@@ -13,9 +14,9 @@ export function printable(text: string): string {
   return text.replace(UNSAFE, escaped);
 }
 
-/** A text of several lines, in which only the newlines stay as they are. */
+/** A text of several lines, in which newlines and tabs stay as they are. */
 export function printableLines(text: string): string {
-  return text.replace(UNSAFE_BUT_NEWLINE, escaped);
+  return text.replace(UNSAFE_IN_LINES, escaped);
 }
 
 function escaped(character: string): string {

@@ -1,5 +1,8 @@
-/** A table as text. The first column is aligned left, for names, the others right, for numbers. */
-export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+import { printable } from './printable.js';
+
+/** A table as text. The first column is aligned left, for names, the others right, for numbers. A cell may come from outside. */
+export function table(headings: readonly string[], given: readonly (readonly string[])[]): string {
+  const rows = given.map((row) => row.map(printable));
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => row[column].length)),
   );

@@ -46,6 +46,17 @@ describe('stanchion store', () => {
     await client.publishMany('orders', 1);
   });
 
+  it('info shows each name in a line, and none moves the cursor of the terminal', async () => {
+    const broker = await rig.startBroker();
+    const client = await rig.connect(undefined, { broker });
+    await client.publish('a\x1b[2J\x07b', '1');
+    await client.publish('orders', '1');
+    const { stdout } = stanchion('store', 'info', '--dir', broker.settings.dir!);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+    assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f]/);
+    assert.match(stdout, /^a\\u001b\[2J\\u0007b +1 +1 +1 /m);
+  });
+
   it('verify checks what is there; of damage it names file and byte, with exit code 1', async () => {
     const broker = await rig.startBroker();
     const client = await rig.connect(undefined, { broker });
