@@ -5,6 +5,7 @@ import { RateLimitedLog } from '../log/rate-limited.js';
 import { Measures } from '../measures/measures.js';
 import { stanSubjects } from '../protocol/stan-subjects.js';
 import type { SnapshotSink, Store } from '../store/types/store.js';
+import type { RandomBytes } from '../store/types/store-id.js';
 import type { Probe } from './check/probe.js';
 import { Answers } from './delivery/answers.js';
 import { CommitGate } from './delivery/commit-gate.js';
@@ -55,6 +56,8 @@ export interface BrokerParts {
   probe?: Probe | undefined;
   /** Any number, hard to guess. */
   hashSeed: number;
+  /** For names that only their owners may know: hard to guess. */
+  random: RandomBytes;
   /** Runs a callback soon, after I/O that is due. */
   defer: (callback: () => void) => void;
   /** It cannot go on: nothing more is said to clients. Called once. */
@@ -76,7 +79,7 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
   const subscriptions = new Map<number, Subscription>();
   const channels = new Channels(parts.hashSeed);
   const clients = new Clients(parts.hashSeed);
-  const ackInboxes = new AckInboxes(ackInboxPrefix(store.storeId));
+  const ackInboxes = new AckInboxes(ackInboxPrefix(store.storeId), parts.random);
   const badInput = new RateLimitedLog<BadInputKind>(log, clock);
   const wheel = new TimerWheel(clock);
   const ended = new EndedSubscriptions(wheel);

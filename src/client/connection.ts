@@ -150,6 +150,7 @@ export class Connection implements StanConnection {
     return {
       nats: this.natsConnection,
       clientId: this.clientId,
+      connId: session.connId,
       events: this.#events,
       requestTimeoutMs: this.#options.connectTimeout,
       get subjects() {

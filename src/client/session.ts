@@ -1,4 +1,4 @@
-import { nuid } from '@nats-io/transport-node';
+import { randomBytes } from 'node:crypto';
 import { STAN_ERROR } from '../protocol/error-texts.js';
 import {
   type ConnectResponse,
@@ -18,6 +18,7 @@ import { PubEncoder } from './pub-encoder.js';
 import { publishIfOpen } from './publish-if-open.js';
 
 const PROTOCOL_LEVEL = 1;
+const CONN_ID_BYTES = 16;
 const NO_DATA = new Uint8Array();
 const REPEAT_MS = 500;
 /** The value of `ConnectResponse.guidMemory` if the broker still knew the connection. */
@@ -34,7 +35,8 @@ export class Session {
   readonly #nats: NatsConnection;
   readonly #options: ResolvedOptions;
   readonly #onLost: OnLost;
-  readonly #connId = Buffer.from(nuid.next());
+  /** It proves that requests are this client's, so it cannot be guessed. */
+  readonly #connId = Buffer.from(randomBytes(CONN_ID_BYTES).toString('base64url'));
   readonly #heartbeatInbox: string;
   readonly #heartbeats: NatsSubscription;
   #response!: ConnectResponse;
@@ -69,6 +71,11 @@ export class Session {
     return this.#response.guidMemory === SAME_SESSION;
   }
 
+  /** What proves to the broker that a request is this connection's. */
+  get connId(): Uint8Array {
+    return this.#connId;
+  }
+
   newEncoder(): PubEncoder {
     return new PubEncoder(this.#response.pubPrefix, this.#options.clientId, this.#connId);
   }
@@ -86,6 +93,7 @@ export class Session {
       pingInterval: pingIntervalSeconds,
       pingMaxOut,
       wantsGuidMemory: true,
+      sendsConnId: true,
     });
     const answer = await ask(this.#nats, subject, payload, { timeout: connectTimeout, repeatMs: REPEAT_MS });
     if (answer === undefined) {

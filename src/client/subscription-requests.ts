@@ -15,6 +15,7 @@ export const REPEAT_MS = 500;
 export interface RequestHost {
   readonly nats: NatsConnection;
   readonly clientId: string;
+  readonly connId: Uint8Array;
   /** How long to wait for the answer to a request, in milliseconds. */
   readonly requestTimeoutMs: number;
   /** NATS subjects. `subscriptionClose` is '' if the server does not have it. */
@@ -31,11 +32,11 @@ export interface RequestHost {
  */
 export async function requestSubscription(
   host: RequestHost,
-  request: Omit<SubscriptionRequest, 'clientId'>,
+  request: Omit<SubscriptionRequest, 'clientId' | 'connId'>,
 ): Promise<string> {
-  const { clientId, requestTimeoutMs, subjects } = host;
+  const { clientId, connId, requestTimeoutMs, subjects } = host;
   const { subject, inbox } = request;
-  const payload = encodeSubscriptionRequest({ ...request, clientId });
+  const payload = encodeSubscriptionRequest({ ...request, clientId, connId });
   const answer = await askFor(host, subjects.subscribe, payload);
   const problem = answerProblem(answer, `the subscription to "${subject}"`, requestTimeoutMs);
   if (answer === undefined) takeBack(host, subject, inbox);
@@ -47,7 +48,7 @@ export async function requestSubscription(
  * Asks the broker to end a subscription.
  *
  * @param to NATS subject of the request: `subjects.subscriptionClose` keeps a durable, `subjects.unsubscribe` removes it
- * @param inbox its ack inbox; brokers also find a subscription by the inbox for its messages
+ * @param inbox its ack inbox; Stanchion also finds a subscription by the inbox for its messages
  * @returns the encoded answer; undefined if there was none in time
  */
 export function requestEnd(
@@ -56,7 +57,8 @@ export function requestEnd(
   subject: string,
   inbox: string,
 ): Promise<Uint8Array | undefined> {
-  return askFor(host, to, encodeUnsubscribeRequest({ clientId: host.clientId, subject, inbox }));
+  const { clientId, connId } = host;
+  return askFor(host, to, encodeUnsubscribeRequest({ clientId, subject, inbox, connId }));
 }
 
 /** The request may still be granted, without a reader of the answer: a durable would be in use until the connection is closed. */

@@ -2,9 +2,13 @@ import type { Channel } from '../broker/state/channel.js';
 import type { QueueGroup } from '../broker/state/queue-group.js';
 import type { Subscription } from '../broker/state/subscription.js';
 
+/** How much of the last token of an inbox is shown. */
+const SHOWN_LENGTH = 8;
+
 /** A subscription, in the fields of the Go server. */
 export interface Subscriptionz {
   client_id: string;
+  /** Cut, as the other one: with the whole name a client could act for the owner of the subscription. */
   inbox: string;
   ack_inbox: string;
   durable_name?: string;
@@ -24,8 +28,8 @@ export interface Subscriptionz {
 export function subscriptionz(sub: Subscription): Subscriptionz {
   return {
     client_id: sub.clientId,
-    inbox: sub.inbox,
-    ack_inbox: sub.ackInbox,
+    inbox: cut(sub.inbox),
+    ack_inbox: cut(sub.ackInbox),
     ...(sub.durableName !== '' && { durable_name: sub.durableName }),
     ...(sub.group !== undefined && { queue_name: sub.group.name }),
     is_durable: sub.isDurable,
@@ -64,4 +68,9 @@ function offlineGroup(group: QueueGroup): Subscriptionz {
     pending_count: group.orphans.size,
     is_stalled: false,
   };
+}
+
+function cut(inbox: string): string {
+  const shown = inbox.lastIndexOf('.') + 1 + SHOWN_LENGTH;
+  return inbox.length <= shown ? inbox : `${inbox.slice(0, shown)}...`;
 }

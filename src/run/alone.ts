@@ -156,6 +156,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       pinger: this.#pinger,
       probe,
       hashSeed: randomBytes(4).readUInt32LE(),
+      random: randomBytes,
       defer: setImmediate,
       onFailed: (error) => this.fail(error),
     });

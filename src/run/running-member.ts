@@ -225,6 +225,7 @@ export class RunningMember extends Assembly<MemberNode> {
             pinger: transport.pinger,
             probe,
             hashSeed: randomBytes(4).readUInt32LE(),
+            random: randomBytes,
             defer: setImmediate,
           },
         }),

@@ -83,7 +83,7 @@ export class FuzzedBroker {
     options?: ConstructorParameters<typeof InMemoryBroker>[0],
     link = new StrictLink(),
   ): Promise<FuzzedBroker> {
-    const base = new InMemoryBroker(options);
+    const base = new InMemoryBroker(options, undefined, (size) => Buffer.alloc(size));
     await base.broker.linkUp(link);
     return new FuzzedBroker(base, link);
   }

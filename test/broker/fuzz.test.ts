@@ -84,9 +84,10 @@ const number = fc.oneof(
 const sequence = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.maxSafeNat());
 const connId = fc.oneof(fc.constantFrom('conn-a', 'conn-b', ''), name).map((text) => Buffer.from(text));
 
-// The store's id is made of the test's "random" bytes: all ack inboxes are known.
+// The store's id and the secrets are made of the test's "random" bytes: all ack inboxes are known.
 const ackInboxPrefix = ackSubject(new InMemoryBroker().broker.store.storeId).slice(0, -1);
-const ackInbox = fc.integer({ min: 0, max: 30 }).map((id) => `${ackInboxPrefix}${id}`);
+const ackInboxOf = (id: number): string => `${ackInboxPrefix}${id}-${'A'.repeat(22)}`;
+const ackInbox = fc.integer({ min: 0, max: 30 }).map(ackInboxOf);
 
 const messages: fc.Arbitrary<Uint8Array>[] = [
   fc
@@ -175,7 +176,7 @@ async function handAll(fuzzed: FuzzedBroker, all: readonly Handed[]): Promise<vo
   for (const { subject, bytes, ackId, withReply, endsRead } of all) {
     const reply = withReply ? `_R.fuzz.${++replies}` : '';
     if (subject === 'ack') {
-      fuzzed.hand(fuzzed.ackSubject, bytes, reply, `${ackInboxPrefix}${ackId}`);
+      fuzzed.hand(fuzzed.ackSubject, bytes, reply, ackInboxOf(ackId));
     } else fuzzed.hand(subject, bytes, reply);
     if (endsRead) await fuzzed.settle();
   }

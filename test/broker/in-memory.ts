@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Broker } from '../../src/broker/broker.js';
 import type { BrokerOptions } from '../../src/broker/handlers/broker-options.js';
 import type { BrokerLink } from '../../src/broker/state/broker-link.js';
@@ -21,6 +22,7 @@ import {
 } from '../../src/protocol/messages.js';
 import { MemoryStore } from '../../src/store/memory/memory-store.js';
 import type { Store } from '../../src/store/types/store.js';
+import type { RandomBytes } from '../../src/store/types/store-id.js';
 import { ManualClock } from '../clock/manual-clock.js';
 
 export const NO_LIMITS: ChannelLimits = {
@@ -93,8 +95,15 @@ export class InMemoryBroker {
   #guid = 0;
   #reply = 0;
 
-  /** @param store to be served instead of an empty one in memory */
-  constructor(options: Partial<BrokerOptions> & { limits?: Partial<ChannelLimits> } = {}, store?: Store) {
+  /**
+   * @param store to be served instead of an empty one in memory
+   * @param random for the names of ack inboxes
+   */
+  constructor(
+    options: Partial<BrokerOptions> & { limits?: Partial<ChannelLimits> } = {},
+    store?: Store,
+    random: RandomBytes = randomBytes,
+  ) {
     const limits = { ...NO_LIMITS, ...options.limits };
     this.broker = new Broker({
       options: {
@@ -114,6 +123,7 @@ export class InMemoryBroker {
       log: silentLogger,
       pinger: { ping: (inbox) => Promise.resolve(this.alive.has(inbox)) },
       hashSeed: 1,
+      random,
       defer: (callback) => void setImmediate(callback),
       onFailed: (error) => {
         throw error;

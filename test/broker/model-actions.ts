@@ -244,7 +244,8 @@ function isHeard(world: ModelWorld, sub: ModelSubscription): boolean {
   if (world.receivers.get(receiver.key) !== receiver) return false;
   // A durable that came back has another ack inbox than it had: acks to that one are nobody's.
   if (!receiver.kind.isGroup) return receiver.newest === sub;
-  const isKept = world.broker.ended.get(Number(sub.ackInbox.split('.').at(-1))) !== undefined;
+  const isKept =
+    world.broker.ended.get(Number.parseInt(sub.ackInbox.split('.').at(-1) ?? '', 10)) !== undefined;
   // If the broker ended it by itself, when is not known to the millisecond.
   if (sub.endedAtMs !== undefined) {
     const isDue = world.clock.monotonicMs() < sub.endedAtMs + LEAVE_GRACE_MS;

@@ -96,6 +96,7 @@ export class ModelWorld {
       log: silentLogger,
       pinger: { ping: (inbox, timeoutMs) => this.#ping(inbox, timeoutMs) },
       hashSeed: 1,
+      random: (size) => Buffer.alloc(size, this.name('secret ')),
       defer: (callback) => this.#deferred.push(callback),
       onFailed: (error) => {
         throw error;

@@ -55,6 +55,16 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       );
     });
 
+    it('is opened again, also after a client has connected with numbers below zero', async () => {
+      const client = await rig.raw();
+      const clientId = rig.name('client');
+      const numbers = { protocol: -5, pingInterval: -7, pingMaxOut: -9 };
+      await client.connect({ clientId, connId: Buffer.from(clientId), ...numbers });
+      await restart();
+      const subject = rig.name('channel');
+      assert.equal((await client.publish({ clientId, subject, data: Buffer.from('x') })).error, '');
+    });
+
     // The Go server stores it again.
     it('stores a message once that is published again under its guid', { skip: isOtherServer }, async () => {
       const subject = rig.name('channel');

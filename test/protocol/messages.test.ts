@@ -24,6 +24,7 @@ describe('what node-nats-streaming sends is decoded:', () => {
       pingInterval: 5,
       pingMaxOut: 3,
       wantsGuidMemory: false,
+      sendsConnId: false,
     });
   });
 
@@ -51,6 +52,7 @@ describe('what node-nats-streaming sends is decoded:', () => {
       startPosition: messages.StartPosition.SEQUENCE_START,
       startSequence: 9_007_199_254_740_991,
       startTimeDelta: 5_000_000_000n,
+      connId: new Uint8Array(),
     });
   });
 
@@ -65,6 +67,7 @@ describe('what node-nats-streaming sends is decoded:', () => {
       subject: 'foo',
       inbox: 'ack-inbox',
       durableName: '',
+      connId: new Uint8Array(),
     });
     assert.deepEqual(messages.decodeCloseRequest(serialize('CloseRequest', { ClientId: 'me' })), {
       clientId: 'me',

@@ -132,6 +132,7 @@ export class SimNode extends Machine {
             log,
             pinger: this.transport.pinger,
             hashSeed: world.random.below(2 ** 32),
+            random: (size) => world.nameBytes(size),
             defer: (callback) => process.after(0, callback),
           },
         }),

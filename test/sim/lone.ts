@@ -156,6 +156,7 @@ export class LoneNode extends Machine implements TransportHandler {
         log,
         pinger: transport.pinger,
         hashSeed,
+        random: (size) => world.nameBytes(size),
         defer: (callback) => process.after(0, callback),
         onFailed: (error) => this.#fail(process, error),
       });

@@ -27,6 +27,7 @@ export class World {
   /** Nothing happens any more. */
   isOver: () => boolean = () => false;
   #order = 0;
+  #names = 0;
   /** A heap, earliest first. */
   readonly #events: Event[] = [];
 
@@ -42,6 +43,13 @@ export class World {
 
   chance(probability: number): boolean {
     return this.random.below(1_000_000) < probability * 1_000_000;
+  }
+
+  /** Bytes for a name that is given once: they take nothing from the run's chance. */
+  nameBytes(size: number): Buffer {
+    const bytes = Buffer.alloc(size);
+    bytes.writeUInt32BE(++this.#names, 0);
+    return bytes;
   }
 
   /** A fault has happened. */

@@ -51,8 +51,14 @@ export class AckHandler {
         ? this.#last
         : (this.#needs.subscriptions.get(id) ?? this.#needs.ended.get(id));
     this.#last = sub;
-    // It is not known any more, or came back with another ack inbox: last acks come late.
-    if (sub === undefined || sub.activation !== ackInboxes.activation) return;
+    // It is not known any more: last acks come late.
+    if (sub === undefined) return;
+    if (!ackInboxes.isOf(sub.ackToken)) {
+      // It came back with another ack inbox, and an ack was late; or another client tries to find its name.
+      const { clientId, channel } = sub;
+      this.#needs.badInput.note('ack to a wrong ack inbox', () => ({ clientId, channel: channel.name }));
+      return;
+    }
     if (!decodeAck(buffer, payloadStart, payloadEnd, this.#view)) {
       const { clientId, channel } = sub;
       this.#needs.badInput.note('malformed Ack', () => ({ clientId, channel: channel.name }));

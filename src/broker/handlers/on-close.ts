@@ -2,7 +2,6 @@ import { ProtocolError, STAN_ERROR } from '../../protocol/error-texts.js';
 import { type CloseRequest, decodeCloseRequest, encodeCloseResponse } from '../../protocol/messages.js';
 import type { Answers } from '../delivery/answers.js';
 import type { BadInput } from '../state/bad-input.js';
-import type { ClientSession } from '../state/client-session.js';
 import type { Clients } from '../state/clients.js';
 import type { ClientCloser } from './close-client.js';
 import type { Request } from './request.js';
@@ -35,7 +34,8 @@ export class CloseHandler {
       return;
     }
     const client = clients.get(close.clientId);
-    if (client === undefined || !isOwn(close, client)) {
+    // A close that comes again may find another connection under the id.
+    if (client === undefined || !client.mayHaveSent(close.connId)) {
       badInput.note('close of an unknown client', () => ({ clientId: close.clientId.slice(0, 100) }));
       answers.refuse(request.reply, encodeCloseResponse({ error: STAN_ERROR.unknownClient }));
       return;
@@ -43,9 +43,4 @@ export class CloseHandler {
     closer.close(client);
     answers.afterCommit(request.reply, encodeCloseResponse({}));
   }
-}
-
-/** A close that comes again may find another connection under the id. */
-function isOwn({ connId }: CloseRequest, { record }: ClientSession): boolean {
-  return connId.length === 0 || Buffer.compare(connId, record.connId) === 0;
 }

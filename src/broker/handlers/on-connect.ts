@@ -6,7 +6,7 @@ import type { Store } from '../../store/types/store.js';
 import type { Answers } from '../delivery/answers.js';
 import type { Turn } from '../delivery/turn.js';
 import type { BadInput } from '../state/bad-input.js';
-import type { ClientSession } from '../state/client-session.js';
+import { type ClientSession, PROTOCOL_LEVEL, PROVING_LEVEL } from '../state/client-session.js';
 import type { Clients } from '../state/clients.js';
 import type { Ids } from '../state/ids.js';
 import type { ClientPinger } from './client-pinger.js';
@@ -17,7 +17,6 @@ import type { Request } from './request.js';
 
 /** How long the owner of a client id has to show that it is alive, when another one wants the id. The Go server's figure. */
 const OWNER_ANSWER_MS = 500;
-const PROTOCOL_LEVEL = 1;
 
 /** The answer to a client that asks about its guids: each is stored once, and those that it used before are known or not. */
 const GuidMemory = { newConnection: 1, sameConnection: 2 } as const;
@@ -130,9 +129,10 @@ export class ConnectHandler {
       clientId: connect.clientId,
       heartbeatInbox: connect.heartbeatInbox,
       connId: connect.connId,
-      protocol: connect.protocol,
-      pingIntervalSeconds: connect.pingInterval,
-      pingMaxOut: connect.pingMaxOut,
+      protocol: levelOf(connect),
+      // The store has room for whole numbers that are not negative.
+      pingIntervalSeconds: Math.max(0, connect.pingInterval),
+      pingMaxOut: Math.max(0, connect.pingMaxOut),
       session: ids.session(),
     });
     clients.add(client);
@@ -163,6 +163,10 @@ export class ConnectHandler {
   #refuse(request: Request, error: string): void {
     this.#needs.answers.refuse(request.reply, encodeConnectResponse({ error }));
   }
+}
+
+function levelOf({ protocol, connId, sendsConnId }: ConnectRequest): number {
+  return sendsConnId && connId.length > 0 ? PROVING_LEVEL : Math.min(Math.max(0, protocol), PROTOCOL_LEVEL);
 }
 
 function decode(payload: Uint8Array): ConnectRequest | undefined {

@@ -201,7 +201,7 @@ function whatIsWrong(
   }
   if (!isChannelNameStringValid(wanted.subject)) return STAN_ERROR.invalidSubject;
   if (!isAsSent(wanted.subject, payload)) return STAN_ERROR.invalidSubject;
-  if (clients.get(wanted.clientId) === undefined) return STAN_ERROR.unknownClient;
+  if (clients.get(wanted.clientId)?.mayHaveSent(wanted.connId) !== true) return STAN_ERROR.unknownClient;
   if (wanted.queueGroup !== '' && wanted.durableName.includes(':')) return STAN_ERROR.invalidDurableName;
   // What the Go server does not check comes last.
   if (!isInboxValid(wanted.inbox)) return STAN_ERROR.invalidSubscribeRequest;

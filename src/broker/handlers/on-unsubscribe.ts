@@ -39,10 +39,11 @@ export class UnsubscribeHandler {
       refuse(STAN_ERROR.invalidUnsubscribeRequest);
       return;
     }
-    const { subject, inbox, clientId } = wanted;
+    const { subject, inbox, clientId, connId } = wanted;
     const channel = channels.get(subject);
+    // A client that has not seen the answer to its subscription request knows no ack inbox.
     const sub = channel?.byAckInbox.get(inbox) ?? channel?.byInbox.get(inbox);
-    if (sub !== undefined && sub.client?.id === clientId) {
+    if (sub?.client?.id === clientId && sub.client.mayHaveSent(connId)) {
       ender.end(sub, how);
       answers.afterCommit(request.reply, encodeSubscriptionResponse({}));
       return;

@@ -14,7 +14,7 @@ import type { Inactivity } from './inactivity.js';
 /** What the start of a subscription needs. */
 export interface StartSubscriptionNeeds {
   readonly ids: Pick<Ids, 'subscription'>;
-  readonly ackInboxes: Pick<AckInboxes, 'nameOf'>;
+  readonly ackInboxes: Pick<AckInboxes, 'newName'>;
   readonly ackWait: AckWaitHandler;
   /** All that are online, by id. */
   readonly subscriptions: Map<number, Subscription>;
@@ -57,7 +57,7 @@ export class SubscriptionStarter {
       channelId: channel.log.id,
       clientId: wanted.clientId,
       inbox: wanted.inbox,
-      ackInbox: ackInboxes.nameOf(id, 0),
+      ackInbox: ackInboxes.newName(id),
       queueGroup: groupName,
       durableName: groupName === '' ? wanted.durableName : '',
       isDurable,
@@ -76,7 +76,7 @@ export class SubscriptionStarter {
   resume(durable: Subscription, wanted: SubscriptionRequest, client: ClientSession): void {
     durable.resume(
       wanted.inbox,
-      this.#needs.ackInboxes.nameOf(durable.id, durable.activation + 1),
+      this.#needs.ackInboxes.newName(durable.id),
       wanted.maxInFlight,
       wanted.ackWaitSeconds * 1000,
     );

@@ -13,6 +13,7 @@ export const BAD_INPUT_KINDS = [
   'too much waits for the disk',
   'message too large to be delivered',
   'malformed Ack',
+  'ack to a wrong ack inbox',
   'malformed ConnectRequest',
   'invalid client id',
   'malformed CloseRequest',

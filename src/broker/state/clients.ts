@@ -36,9 +36,9 @@ export class Clients {
     connIdStart: number,
     connIdEnd: number,
   ): ClientSession | undefined {
-    return connIdEnd > connIdStart
-      ? this.#byConnId.get(buffer, connIdStart, connIdEnd)
-      : this.#byIdBytes.get(buffer, clientIdStart, clientIdEnd);
+    if (connIdEnd > connIdStart) return this.#byConnId.get(buffer, connIdStart, connIdEnd);
+    const client = this.#byIdBytes.get(buffer, clientIdStart, clientIdEnd);
+    return client?.provesRequests === true ? undefined : client;
   }
 
   byConnId(connId: Uint8Array): ClientSession | undefined {

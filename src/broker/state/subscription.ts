@@ -2,7 +2,7 @@ import type { WheelTimer } from '../../clock/timer-wheel.js';
 import { pubPrefix } from '../../link/writer.js';
 import { Progress } from '../../store/types/progress.js';
 import type { SubscriptionRecord } from '../../store/types/store.js';
-import { activationOf } from './ack-inboxes.js';
+import { ackToken } from './ack-inboxes.js';
 import type { Channel } from './channel.js';
 import type { ClientSession } from './client-session.js';
 import { InFlight } from './in-flight.js';
@@ -34,6 +34,8 @@ export class Subscription implements WheelTimer {
   client: ClientSession | undefined;
   inbox: string;
   ackInbox: string;
+  /** As `AckInboxes.isOf` compares it. */
+  ackToken: Buffer;
   maxInFlight: number;
   ackWaitMs: number;
   /** Highest sequence delivered, or the one before the start. Of a member: the group's counts, this is not used. */
@@ -41,7 +43,7 @@ export class Subscription implements WheelTimer {
   /** Messages may go out: the answer to the subscription request is on its way before them. */
   isStarted = false;
   /** Which of its lives this is: a durable has a new one each time it comes back. */
-  activation: number;
+  activation = 0;
   readonly delivery = new DeliverySlot();
   /** `PUB inbox `, ready to be copied. */
   deliverTo: Buffer;
@@ -62,7 +64,7 @@ export class Subscription implements WheelTimer {
     this.clientId = record.clientId;
     this.inbox = record.inbox;
     this.ackInbox = record.ackInbox;
-    this.activation = activationOf(record.ackInbox);
+    this.ackToken = ackToken(record.ackInbox);
     this.maxInFlight = record.maxInFlight;
     this.ackWaitMs = record.ackWaitSeconds * 1000;
     this.lastSent = record.lastSent;
@@ -92,6 +94,7 @@ export class Subscription implements WheelTimer {
   resume(inbox: string, ackInbox: string, maxInFlight: number, ackWaitMs: number): void {
     this.inbox = inbox;
     this.ackInbox = ackInbox;
+    this.ackToken = ackToken(ackInbox);
     this.maxInFlight = maxInFlight;
     this.ackWaitMs = ackWaitMs;
     this.activation++;

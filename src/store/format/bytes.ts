@@ -1,5 +1,7 @@
 // Writes and reads fields, for rare records. Messages have code of their own.
 
+import { assert } from '../../util/assert.js';
+
 /** A buffer that has grown beyond this is not kept for the next use. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 
@@ -48,6 +50,8 @@ export class ByteWriter {
 
   /** Writes a whole number from 0 to 2^53. */
   varint(value: number): void {
+    // A negative one would make the record, and with it the store, unreadable.
+    assert(value >= 0, 'a varint is not negative');
     this.#room(8);
     let rest = value;
     while (rest > 0x7f) {
