@@ -45,7 +45,7 @@ export interface NatsServer {
 export async function startNatsServer(): Promise<NatsServer> {
   const child = new Child('nats-server', 'nats-server', ['-a', '127.0.0.1', '-p', '-1']);
   const match = await child.matching(
-    /StandbyBuffer for client connections on 127\.0\.0\.1:(\d+)[\s\S]*Server is ready/,
+    /Listening for client connections on 127\.0\.0\.1:(\d+)[\s\S]*Server is ready/,
     START_MS,
   );
   return { child, port: Number(match[1]) };
