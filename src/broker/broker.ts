@@ -5,6 +5,7 @@ import type { Logger } from '../log/logger.js';
 import type { RateLimitedLog } from '../log/rate-limited.js';
 import type { BatchId, SnapshotSink, Store, StoreHost } from '../store/types/store.js';
 import { bugOf, isBug } from '../util/bug.js';
+import { inSlices } from '../util/turns.js';
 import type { GateOutput } from './delivery/commit-gate.js';
 import type { Delivery } from './delivery/delivery.js';
 import type { Turn } from './delivery/turn.js';
@@ -60,6 +61,7 @@ export class Broker implements LinkHandler, StoreHost {
   readonly #ack: AckHandler;
   readonly #onFailed: (error: Error) => void;
   readonly #defer: (callback: () => void) => void;
+  readonly #nowMs: () => number;
 
   readonly #requests = new Map<number, (request: Request) => void>();
   readonly #sids: number[] = [];
@@ -94,6 +96,7 @@ export class Broker implements LinkHandler, StoreHost {
     this.#ack = wired.ack;
     this.#onFailed = parts.onFailed;
     this.#defer = defer;
+    this.#nowMs = () => clock.monotonicMs();
     parts.store.attach(this);
     wired.expiry.start();
   }
@@ -178,11 +181,20 @@ export class Broker implements LinkHandler, StoreHost {
       return;
     }
     await link.flush();
-    if (this.#turn.link !== link) return;
-    this.#turn.run(() => {
-      for (const channel of this.channels.all()) this.#parts.delivery.deliverChannel(channel);
-      for (const sub of this.#parts.subscriptions.values()) this.#parts.delivery.wake(sub);
-    });
+    this.#deliverAll(link);
+  }
+
+  /** What came while there was no link, and what is overdue. There may be work for each of many thousand subscriptions. */
+  #deliverAll(link: BrokerLink): void {
+    const { delivery, subscriptions } = this.#parts;
+    const slices = {
+      nowMs: this.#nowMs,
+      defer: this.#defer,
+      run: (body: () => void) => this.#turn.run(body),
+      goesOn: () => this.#turn.link === link && !this.#isDraining,
+    };
+    inSlices(this.channels.all(), (channel) => delivery.deliverChannel(channel), slices);
+    inSlices(subscriptions.values(), (sub) => delivery.wake(sub), slices);
   }
 
   #listenOn(link: BrokerLink, adopted: ReadonlyMap<string, number> | undefined): void {

@@ -1,4 +1,5 @@
-import { assert } from '../util/assert.js';
+import { assert, must } from '../util/assert.js';
+import { SLICE_MS } from '../util/turns.js';
 import type { Clock, Timer } from './clock.js';
 
 /** A timer of the wheel. Its owner arms the same object again and again, so that arming allocates nothing. */
@@ -11,7 +12,8 @@ export interface WheelTimer {
 
 /**
  * Runs all timers of the broker on one real timer: ack waits, heartbeats, inactivity. It is coarse on purpose: a timer fires at its
- * time or up to one tick (`tickMs`) later, never earlier.
+ * time or up to one tick (`tickMs`) later, never earlier. If so many are due at once that they take longer than a slice, messages have
+ * their turn in between, and the rest fires later.
  */
 export class TimerWheel {
   readonly #slots: Set<WheelTimer>[] = Array.from({ length: SLOTS }, () => new Set());
@@ -20,6 +22,10 @@ export class TimerWheel {
   readonly #originMs: number;
   #doneTick = 0;
   #count = 0;
+  /** Timers that are due and have not had their turn, in their order. Some may have been disarmed or moved since. */
+  #due: WheelTimer[] = [];
+  /** Where the next one is in that list. */
+  #nextDue = 0;
   #real: Timer | undefined;
   #realTick = Number.POSITIVE_INFINITY;
   #isStopped = false;
@@ -59,6 +65,7 @@ export class TimerWheel {
       slot.clear();
     }
     this.#count = 0;
+    this.#due.length = this.#nextDue = 0;
     this.#real?.cancel();
     this.#real = undefined;
     this.#realTick = Number.POSITIVE_INFINITY;
@@ -76,6 +83,24 @@ export class TimerWheel {
     this.#realTick = Number.POSITIVE_INFINITY;
     const nowMs = this.#clock.monotonicMs();
     const nowTick = Math.floor((nowMs - this.#originMs) / this.#tickMs);
+    this.#collectDue(nowTick);
+    const sliceEndMs = nowMs + SLICE_MS;
+    while (this.#nextDue < this.#due.length) {
+      const timer = must(this.#due[this.#nextDue++], 'the list of due timers has no holes');
+      // It may have been disarmed or moved since it became due.
+      if (timer.dueTick < 0 || timer.dueTick > nowTick) continue;
+      this.disarm(timer);
+      timer.onTimer(nowMs);
+      if (this.#clock.monotonicMs() >= sliceEndMs) break;
+    }
+    if (this.#nextDue < this.#due.length) this.#sleepUntil(nowTick);
+    else {
+      this.#due.length = this.#nextDue = 0;
+      this.#sleepUntilNext();
+    }
+  }
+
+  #collectDue(nowTick: number): void {
     // After a long pause each slot is visited only once, however many ticks were missed.
     const from = Math.max(this.#doneTick + 1, nowTick - SLOTS + 1);
     const due: WheelTimer[] = [];
@@ -84,13 +109,8 @@ export class TimerWheel {
     }
     this.#doneTick = Math.max(this.#doneTick, nowTick);
     due.sort((a, b) => a.dueTick - b.dueTick);
-    for (const timer of due) {
-      // An earlier callback may have disarmed or moved this timer.
-      if (timer.dueTick < 0 || timer.dueTick > nowTick) continue;
-      this.disarm(timer);
-      timer.onTimer(nowMs);
-    }
-    this.#sleepUntilNext();
+    if (this.#due.length === 0) this.#due = due;
+    else for (const timer of due) this.#due.push(timer);
   }
 
   #sleepUntilNext(): void {

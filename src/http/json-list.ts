@@ -16,7 +16,7 @@ export async function* jsonWithList<T>(
   list: readonly T[],
   toJson: (element: T) => object,
 ): AsyncGenerator<string> {
-  const turns = new Turns();
+  const turns = await Turns.begin();
   let piece = `${JSON.stringify(head, null, 2).slice(0, -'\n}'.length)},\n  ${JSON.stringify(key)}: [`;
   for (let i = 0; i < list.length; i++) {
     // JSON escapes a newline inside a string, so every newline here separates lines.

@@ -60,7 +60,7 @@ export class Sender {
     }
     this.backlogBytes += out.length;
     if (this.#hasWrittenInTurn) {
-      this.#queue.push(out);
+      if (!this.#addToLast(out)) this.#queue.push(out);
     } else {
       this.#hasWrittenInTurn = true;
       process.nextTick(this.#endTurn);
@@ -93,6 +93,18 @@ export class Sender {
     this.#queue.length = 0;
     this.#socket.uncork();
   };
+
+  /**
+   * Copies a small buffer behind the last one that waits. Many thousand timers may be due at once, each with a line or two to send: a
+   * buffer for each would take gigabytes.
+   */
+  #addToLast(out: PooledBuffer): boolean {
+    const last = this.#queue.at(-1);
+    if (last === undefined || last.length + out.length > last.buf.length) return false;
+    last.bytes(out.buf, 0, out.length);
+    this.#recycle(out);
+    return true;
+  }
 
   #write(out: PooledBuffer): void {
     this.#socket.write(out.buf.subarray(0, out.length), out.onWritten);

@@ -71,7 +71,7 @@ export class ChannelSeries {
   static async of(nodeName: string, byName: readonly Channel[], maxChannels: number): Promise<ChannelSeries> {
     const series = new ChannelSeries(nodeName, maxChannels);
     const { shown, leftOut } = shownChannels(byName, maxChannels);
-    const turns = new Turns();
+    const turns = await Turns.begin();
     for (const channel of shown) {
       series.#addChannel(channel);
       if (turns.isOver) await turns.giveWay();

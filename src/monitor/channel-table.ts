@@ -92,7 +92,7 @@ export class ChannelTable {
     if (broker === this.#broker?.deref() && ageMs <= MAX_AGE_MS)
       for (const { name, last } of this.#rows) before.set(name, last);
     const rows: ChannelRow[] = [];
-    const turns = new Turns();
+    const turns = await Turns.begin();
     for (const channel of broker.channels.all()) {
       rows.push(rowOf(channel, before.get(channel.name), ageMs));
       if (turns.isOver) await turns.giveWay();

@@ -16,7 +16,7 @@ export class Survey {
   static async of(broker: Broker | undefined): Promise<Survey> {
     const survey = new Survey();
     if (broker === undefined) return survey;
-    const turns = new Turns();
+    const turns = await Turns.begin();
     for (const channel of broker.channels.all()) {
       const { log } = channel;
       survey.messages += log.messageCount;

@@ -87,7 +87,7 @@ export class RecordingLink implements BrokerLink {
  * the real thing takes seconds to show.
  */
 export class InMemoryBroker {
-  readonly clock = new ManualClock();
+  readonly clock: ManualClock;
   readonly link = new RecordingLink();
   readonly broker: Broker;
   /** Heartbeat inboxes that answer. */
@@ -98,12 +98,15 @@ export class InMemoryBroker {
   /**
    * @param store to be served instead of an empty one in memory
    * @param random for the names of ack inboxes
+   * @param around a clock, and how clients answer heartbeats, if they are not to be its own
    */
   constructor(
     options: Partial<BrokerOptions> & { limits?: Partial<ChannelLimits> } = {},
     store?: Store,
     random: RandomBytes = randomBytes,
+    around: { clock?: ManualClock; ping?: (inbox: string) => Promise<boolean> } = {},
   ) {
+    this.clock = around.clock ?? new ManualClock();
     const limits = { ...NO_LIMITS, ...options.limits };
     this.broker = new Broker({
       options: {
@@ -121,7 +124,7 @@ export class InMemoryBroker {
       store: store ?? new MemoryStore({ clock: this.clock, random: (size) => Buffer.alloc(size, 7) }),
       clock: this.clock,
       log: silentLogger,
-      pinger: { ping: (inbox) => Promise.resolve(this.alive.has(inbox)) },
+      pinger: { ping: around.ping ?? ((inbox) => Promise.resolve(this.alive.has(inbox))) },
       hashSeed: 1,
       random,
       defer: (callback) => void setImmediate(callback),

@@ -211,6 +211,10 @@ export class ColdLog implements ChannelLog {
     this.inner.setLimits(limits);
   }
 
+  expire(): void {
+    this.inner.expire();
+  }
+
   append(message: PubMsgView, session: number): number {
     return this.inner.append(message, session);
   }

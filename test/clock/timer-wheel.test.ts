@@ -90,4 +90,50 @@ describe('the timer wheel', () => {
     assert.equal(fired, 3);
     assert.deepEqual(other.firedAtMs, []);
   });
+
+  it('gives way after some milliseconds when thousands are due at once, and fires them all in their order', () => {
+    const clock = new ManualClock();
+    const wheel = new TimerWheel(clock);
+    const order: number[] = [];
+    const count = 2_000;
+    for (let i = 0; i < count; i++) {
+      const timer: WheelTimer = {
+        dueTick: -1,
+        onTimer() {
+          // Each takes a millisecond.
+          clock.freeze(1);
+          order.push(i);
+        },
+      };
+      wheel.arm(timer, 100);
+    }
+    const seen: number[] = [];
+    const look = (): void => {
+      seen.push(order.length);
+      clock.setTimer(1, look);
+    };
+    clock.setTimer(1, look);
+    clock.advance(10_000);
+    assert.deepEqual(order, [...order.keys()]);
+    assert.equal(order.length, count);
+    const atOnce = seen.map((fired, i) => fired - (seen[i - 1] ?? 0));
+    assert.ok(Math.max(...atOnce) <= 6, `${Math.max(...atOnce)} fired without a look at what else was due`);
+  });
+
+  it('does not fire a timer that is disarmed or moved while it waits for its slice', () => {
+    const clock = new ManualClock();
+    const wheel = new TimerWheel(clock);
+    const slow: WheelTimer = { dueTick: -1, onTimer: () => clock.freeze(50) };
+    const gone = new Probe();
+    const moved = new Probe();
+    for (const timer of [slow, gone, moved]) wheel.arm(timer, 10);
+    clock.setTimer(11, () => {
+      wheel.disarm(gone);
+      wheel.arm(moved, 1_000);
+    });
+    clock.advance(2_000);
+    assert.deepEqual(gone.firedAtMs, []);
+    assert.equal(moved.firedAtMs.length, 1);
+    assert.ok((moved.firedAtMs[0] ?? 0) >= 1_000);
+  });
 });

@@ -38,6 +38,19 @@ export class Heartbeats {
     return client;
   }
 
+  /**
+   * The sessions of clients that the store has kept. Their first heartbeats are spread evenly over an interval: all at once they would
+   * delay messages, then and in each later interval.
+   */
+  *resume(records: readonly ClientRecord[]): IterableIterator<ClientSession> {
+    const { wheel, options } = this.#needs;
+    for (const [i, record] of records.entries()) {
+      const client = new ClientSession(record, this.#onDue);
+      wheel.arm(client, (options.heartbeatIntervalMs * (i + 1)) / records.length);
+      yield client;
+    }
+  }
+
   /** A silent client has said something: asks it at once, beside its regular heartbeats, so that its subscriptions go on. */
   confirmAlive(client: ClientSession): void {
     if (client.isBeingConfirmed) return;

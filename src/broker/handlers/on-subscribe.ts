@@ -55,7 +55,6 @@ export class SubscribeHandler {
 
   handle(request: Request): void {
     const { clients, opener, turn, store } = this.#needs;
-    // A subscription sees limits by age exactly.
     store.expire();
     const wanted = decode(request.payload);
     if (wanted === undefined) {
@@ -69,8 +68,13 @@ export class SubscribeHandler {
     }
     const name = Buffer.from(wanted.subject);
     const channel = opener.open(name, 0, name.length);
-    if (typeof channel === 'string') this.#refuse(request, wanted, 'subscription refused', channel);
-    else if (wanted.startPosition === StartPosition.TIME_DELTA_START) {
+    if (typeof channel === 'string') {
+      this.#refuse(request, wanted, 'subscription refused', channel);
+      return;
+    }
+    // A subscription sees limits by age exactly.
+    channel.log.expire();
+    if (wanted.startPosition === StartPosition.TIME_DELTA_START) {
       turn.follow(this.#subscribeFromTime(request, wanted, channel));
     } else {
       this.#subscribe(request, wanted, channel, sequenceBefore(channel.log, wanted));

@@ -20,7 +20,7 @@ export interface RecoverNeeds {
   /** All that are online, by id. */
   readonly subscriptions: Map<number, Subscription>;
   readonly ended: Pick<EndedSubscriptions, 'addDurable'>;
-  readonly heartbeats: Pick<Heartbeats, 'begin'>;
+  readonly heartbeats: Pick<Heartbeats, 'resume'>;
   readonly inactivity: Pick<Inactivity, 'watch'>;
   readonly ackWait: AckWaitHandler;
   readonly clock: Clock;
@@ -43,7 +43,7 @@ export function recover(needs: RecoverNeeds): void {
     needs.channels.add(channel);
     byChannelId.set(log.id, channel);
   }
-  for (const record of clients) needs.clients.add(needs.heartbeats.begin(record));
+  for (const client of needs.heartbeats.resume(clients)) needs.clients.add(client);
   // Groups before their members.
   for (const recovered of subscriptions) {
     if (isGroupRecord(recovered)) recoverGroup(byChannelId, recovered);

@@ -2,6 +2,7 @@ import type { BelievedTime } from '../../clock/believed-time.js';
 import type { Clock } from '../../clock/clock.js';
 import { RecentGuids } from '../../dedup/recent-guids.js';
 import { assert } from '../../util/assert.js';
+import { SLICE_MS } from '../../util/turns.js';
 import type { Gathering } from '../batch/gathering.js';
 import type { ByteWriter } from '../format/bytes.js';
 import { SnapshotWriter } from '../format/checkpoint-format.js';
@@ -179,7 +180,8 @@ export class FileStore implements Store {
   expire(): void {
     const { time, ages, movedHeads } = this.#parts;
     time.look();
-    ages.dropExpired(time.nowMs);
+    const endMs = this.#clock.monotonicMs() + SLICE_MS;
+    ages.dropExpired(time.nowMs, () => this.#clock.monotonicMs() >= endMs);
     if (!movedHeads.isEmpty) this.#cycle.commitLater();
     this.#upkeep.makeRoom();
   }

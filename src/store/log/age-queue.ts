@@ -1,11 +1,14 @@
 import { assert, must } from '../../util/assert.js';
 
+/** How many messages are dropped between two looks at the time. */
+const DROPPED_AT_ONCE = 256;
+
 /** Something whose oldest message expires at some time. */
 export interface Ageing {
   /** When its oldest message expires, ms since 1970; Infinity if it has none or no limit. */
   headExpiresAtMs(): number;
-  /** Drops every message that has expired at `nowMs`. */
-  dropExpired(nowMs: number): void;
+  /** Drops the oldest messages that have expired at `nowMs`, at most `max`. */
+  dropExpired(nowMs: number, max: number): void;
   /** The queue's own: where the log stands in it, -1 if it does not. */
   ageQueueIndex: number;
   /** The queue's own: what it is sorted by. At or before the true time. */
@@ -60,13 +63,20 @@ export class AgeQueue {
     }
   }
 
-  dropExpired(nowMs: number): void {
-    for (;;) {
+  /** Drops what has expired at `nowMs`, until `isOver` is true: there may be millions of messages, and the rest can wait. */
+  dropExpired(nowMs: number, isOver: () => boolean): void {
+    do {
       const top = this.#heap[0];
       if (top === undefined || top.ageQueueKeyMs > nowMs) return;
-      top.dropExpired(nowMs);
+      top.dropExpired(nowMs, DROPPED_AT_ONCE);
       this.#correct(top, top.headExpiresAtMs());
-    }
+    } while (!isOver());
+  }
+
+  /** Drops all of one log that has expired. */
+  dropExpiredOf(log: Ageing, nowMs: number): void {
+    log.dropExpired(nowMs, Number.POSITIVE_INFINITY);
+    if (log.ageQueueIndex >= 0) this.#correct(log, log.headExpiresAtMs());
   }
 
   #correct(log: Ageing, expiresAtMs: number): void {

@@ -193,11 +193,16 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
     return this.#parts.time.sinceMs(this.#headTimestampMs()) + this.#maxAgeMs;
   }
 
-  dropExpired(nowMs: number): void {
-    while (this.headExpiresAtMs() <= nowMs) {
+  dropExpired(nowMs: number, max: number): void {
+    for (let left = max; left > 0 && this.headExpiresAtMs() <= nowMs; left--) {
       this.#parts.drops.age++;
       this.#dropHead();
     }
+  }
+
+  expire(): void {
+    const { ages, time } = this.#parts;
+    ages.dropExpiredOf(this, time.nowMs);
   }
 
   /** Recovery found that this is the oldest. */

@@ -135,11 +135,16 @@ export class MemoryLog implements ChannelLog, Ageing {
     return this.#parts.time.sinceMs(storedMs) + this.#maxAgeMs;
   }
 
-  dropExpired(nowMs: number): void {
-    while (this.headExpiresAtMs() <= nowMs) {
+  dropExpired(nowMs: number, max: number): void {
+    for (let left = max; left > 0 && this.headExpiresAtMs() <= nowMs; left--) {
       this.#parts.drops.age++;
       this.#dropHead();
     }
+  }
+
+  expire(): void {
+    const { ages, time } = this.#parts;
+    ages.dropExpiredOf(this, time.nowMs);
   }
 
   #chunkOf(sequence: number): Chunk | undefined {

@@ -5,6 +5,7 @@ import { RecentGuids } from '../../dedup/recent-guids.js';
 import { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
 import { bugOf } from '../../util/bug.js';
+import { SLICE_MS } from '../../util/turns.js';
 import { AgeQueue } from '../log/age-queue.js';
 import { NotedProgress, type Progress, type WriteProgress, writeOne } from '../types/progress.js';
 import type {
@@ -130,7 +131,8 @@ export class MemoryStore implements Store {
 
   expire(): void {
     this.#time.look();
-    this.#ages.dropExpired(this.#time.nowMs);
+    const endMs = this.#clock.monotonicMs() + SLICE_MS;
+    this.#ages.dropExpired(this.#time.nowMs, () => this.#clock.monotonicMs() >= endMs);
   }
 
   expireInMs(): number {

@@ -49,6 +49,9 @@ export interface ChannelLog {
   /** From now on. What exceeds them goes at once. A recovered log has no limits until this is called. */
   setLimits(limits: LogLimits): void;
 
+  /** Drops all that is older than `maxAgeMs` as of the last look at the time. */
+  expire(): void;
+
   /**
    * Gives the message the next sequence and the batch's timestamp, encodes it as MsgProto, adds it to the gathering
    * batch. It is durable when `StoreHost.onCommitted` reports the batch. A guid longer than 255 bytes is not kept.
@@ -207,7 +210,10 @@ export interface Store {
   createLog(name: string, limits: LogLimits): ChannelLog;
   /** Its messages are gone once the batch is durable; files go later. Its subscriptions are the caller's to remove. */
   deleteLog(log: ChannelLog): void;
-  /** Drops what is older than `maxAgeMs`, of all logs. Cheap when there is nothing to drop. */
+  /**
+   * Drops what is older than `maxAgeMs`, of all logs, for one slice at most: call it again for the rest. Cheap when there is nothing to
+   * drop.
+   */
   expire(): void;
   /** Milliseconds until `expire` has something to do; Infinity if never as things stand. */
   expireInMs(): number;
