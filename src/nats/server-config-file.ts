@@ -53,6 +53,14 @@ export function setsMonitoring(configFile: string): boolean {
   return false;
 }
 
+/** Whether a configuration file of a nats-server, with its includes, has a block about routes. */
+export function setsCluster(configFile: string): boolean {
+  for (const { place, name } of settingsOf(configFile)) {
+    if (name === 'cluster' && place.every((block) => block === '')) return true;
+  }
+  return false;
+}
+
 /** Whether a block has the users for clients. A file in JSON has a block without a name around everything. */
 function isForClients(place: readonly string[], aliases: ReadonlyMap<string, string>): boolean {
   const [first = '', ...inner] = place.filter((name) => name !== '');

@@ -1,8 +1,7 @@
 // The nats-server that a broker starts, watches and stops.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import type { NatsConfig, NatsServerConfig } from '../config/serve-config.js';
@@ -11,10 +10,12 @@ import { Backoff } from './backoff.js';
 import { messageOf } from './credentials.js';
 import { findExecutable, searchPath } from './executable.js';
 import { MONITORING_ON_LOOPBACK, monitoringAt, type NatsMonitoring } from './monitoring.js';
-import { hasClientUsers, isInOperatorMode, setsMonitoring } from './server-config-file.js';
+import { hasClientUsers, isInOperatorMode, setsCluster, setsMonitoring } from './server-config-file.js';
 import { explainFailedStart, missingBinary, NatsServerError, newServerName } from './server-error.js';
+import { makeServerFolder } from './server-folder.js';
 import { ServerLog } from './server-log.js';
 import { probe } from './server-probe.js';
+import { clusterLines, hasCredentials, quoted, ServerSecrets } from './server-secrets.js';
 
 export interface SupervisedServerOptions {
   config: NatsServerConfig;
@@ -58,8 +59,10 @@ export class SupervisedServer {
   readonly #backoff: Backoff;
   readonly #binary: string;
   readonly #deathSignalWrapper: string | undefined;
-  /** A temporary folder, in which the server announces its ports. */
+  /** A temporary folder with its configuration, in which it announces its ports. */
   readonly #dir: string;
+  /** Its configuration, which refers to secrets, and has none. */
+  #config = '';
   #listenPort: number;
   #pages: NatsMonitoring = { kind: 'starting' };
   #child: ChildProcess | undefined;
@@ -79,7 +82,7 @@ export class SupervisedServer {
     if (binary === undefined) throw missingBinary(options.config.binary);
     this.#binary = binary;
     this.#deathSignalWrapper = process.platform === 'linux' ? findExecutable('setpriv', path) : undefined;
-    this.#dir = mkdtempSync(join(tmpdir(), 'stanchion-nats-'));
+    this.#dir = makeServerFolder();
     process.on('exit', this.#onProcessExit);
   }
 
@@ -124,6 +127,7 @@ export class SupervisedServer {
     // A starting server reads the file anyway, and a signal that it does not handle yet would end it.
     if (this.#options.config.configFile === undefined || this.#pages.kind === 'starting') return;
     this.#logger.info({}, 'nats-server is asked to read its configuration file again');
+    this.#writeConfig();
     this.#child?.kill('SIGHUP');
   }
 
@@ -152,13 +156,16 @@ export class SupervisedServer {
 
   /** Starts the process, and waits until it is ready. From then on it is restarted when it ends. */
   async #launch(): Promise<void> {
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
     for (const file of readdirSync(this.#dir)) rmSync(join(this.#dir, file));
-    const args = this.#args();
+    const secrets = new ServerSecrets();
+    const args = this.#args(secrets);
     const [command, allArgs] = this.#deathSignalWrapper
       ? [this.#deathSignalWrapper, ['--pdeathsig', 'KILL', this.#binary, ...args]]
       : [this.#binary, args];
     // It gets a process group of its own: after Ctrl-C the broker still needs it, to answer and to hand over, and then stops it.
-    const child = spawn(command, allArgs, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const env = { ...process.env, ...secrets.environment };
+    const child = spawn(command, allArgs, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const log = new ServerLog(this.#logger);
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.write('stdout', chunk));
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.write('stderr', chunk));
@@ -254,8 +261,9 @@ export class SupervisedServer {
     }
   }
 
-  #args(): string[] {
+  #args(secrets: ServerSecrets): string[] {
     const { config } = this.#options;
+    const hasClusterInFile = this.#hasClusterInFile;
     return [
       '--addr',
       config.host,
@@ -265,25 +273,33 @@ export class SupervisedServer {
       this.#dir,
       // A configuration file may set a name that others know.
       ...(config.configFile === undefined ? ['--name', newServerName()] : []),
-      ...this.#configArgs(),
-      ...(config.clusterUrl === undefined ? [] : ['--cluster', config.clusterUrl]),
+      ...this.#configArgs(secrets, hasClusterInFile),
+      ...(config.clusterUrl === undefined || hasClusterInFile ? [] : ['--cluster', config.clusterUrl]),
       ...(config.clusterName === undefined ? [] : ['--cluster_name', config.clusterName]),
-      ...(config.routes.length === 0 ? [] : ['--routes', config.routes.join(',')]),
+      ...(config.routes.length === 0 || hasClusterInFile ? [] : ['--routes', config.routes.join(',')]),
       ...config.flags,
     ];
   }
 
-  /** Puts passwords into a file that only this user can read, since any user of the machine can read arguments. */
-  #configArgs(): string[] {
-    const { configFile } = this.#options.config;
-    const lines = [...this.#monitoringLines(), ...this.#authorizationLines()];
+  /** Keeps passwords out of the arguments, which any user of the machine can read. */
+  #configArgs(secrets: ServerSecrets, hasClusterInFile: boolean): string[] {
+    const { configFile, clusterUrl, routes } = this.#options.config;
+    const lines = [...this.#monitoringLines(), ...this.#authorizationLines(secrets)];
+    if (hasClusterInFile) lines.push(...clusterLines(clusterUrl, routes, secrets));
     if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
     // A nats-server takes the path of an include as relative to the file's folder. The last `authorization` replaces those before it.
     if (configFile !== undefined)
       lines.unshift(`include ${quoted(relative(this.#dir, resolve(configFile)))}`);
+    this.#config = `${lines.join('\n')}\n`;
+    return ['--config', this.#writeConfig()];
+  }
+
+  /** @returns the path. A clean-up job may have removed an old folder */
+  #writeConfig(): string {
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
     const file = join(this.#dir, 'nats.conf');
-    writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
-    return ['--config', file];
+    writeFileSync(file, this.#config, { mode: 0o600 });
+    return file;
   }
 
   #monitoringLines(): string[] {
@@ -292,8 +308,21 @@ export class SupervisedServer {
     return [MONITORING_ON_LOOPBACK];
   }
 
+  /** Whether the routes are in the file, since their URLs have a password. */
+  get #hasClusterInFile(): boolean {
+    const { clusterUrl, routes, configFile } = this.#options.config;
+    if (![clusterUrl ?? '', ...routes].some(hasCredentials)) return false;
+    if (configFile === undefined || !setsCluster(configFile)) return true;
+    this.#logger.warn(
+      {},
+      `--cluster or --routes has a password, and every user of this machine can see it in the list of processes: write it into ${configFile}, ` +
+        'which has a block "cluster" that would be lost otherwise',
+    );
+    return false;
+  }
+
   /** @throws NatsServerError if the server would ignore the credentials */
-  #authorizationLines(): string[] {
+  #authorizationLines(secrets: ServerSecrets): string[] {
     const { user, pass, token } = this.#options.credentials;
     if (user === undefined && token === undefined) return [];
     // Two lists of users contradict each other. As in the Go server the file's list stays, and must have our user.
@@ -305,12 +334,7 @@ export class SupervisedServer {
       );
     }
     const fields = token === undefined ? { user: user ?? '', password: pass ?? '' } : { token };
-    const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${quoted(value)}`);
+    const entries = Object.entries(fields).map(([key, value]) => `  ${key}: ${secrets.reference(value)}`);
     return ['authorization {', ...entries, '}'];
   }
-}
-
-/** A string in the syntax of nats-server's configuration. */
-function quoted(text: string): string {
-  return `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t')}"`;
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,6 +106,28 @@ describe('a supervised nats-server', () => {
     assert.equal((await probe('127.0.0.1', server.port, 1_000, systemClock)).kind, 'none');
   });
 
+  it('has a folder that only its user can enter; that of a broker that was killed is removed by the next one', async () => {
+    const dead = spawn(process.execPath, ['-e', '0']);
+    await once(dead, 'exit');
+    const left = join(tmpdir(), `stanchion-nats-${dead.pid}-Ab3dEf`);
+    const other = join(tmpdir(), `stanchion-nats-${process.pid}-Ab3dEf`);
+    await Promise.all([mkdir(left), mkdir(other)]);
+    await writeFile(join(left, 'nats.conf'), 'authorization { token: "t" }');
+    try {
+      const server = await start();
+      assert.equal(existsSync(left), false);
+      assert.equal(existsSync(other), true);
+      const [own] = (await readdir(tmpdir())).filter(
+        (name) => name.startsWith(`stanchion-nats-${process.pid}-`) && !other.endsWith(name),
+      );
+      assert.equal(statSync(join(tmpdir(), own!)).mode & 0o777, 0o700);
+      await server.stop();
+    } finally {
+      await rm(other, { recursive: true });
+      await rm(left, { recursive: true, force: true });
+    }
+  });
+
   it('leaves nothing behind in the folder for temporary files', async () => {
     const before = new Set(await readdir(tmpdir()));
     const server = await start();
@@ -116,9 +139,12 @@ describe('a supervised nats-server', () => {
     assert.ok((await readdir(tmpdir())).filter((name) => mine.includes(name)).length < mine.length);
   });
 
-  it('asks clients for the password or token, which no argument shows', async () => {
-    const server = await start({}, { credentials: { user: 'u', pass: 'p"$\\ä' } });
-    const nc = await connect({ servers: server.url, user: 'u', pass: 'p"$\\ä' });
+  it('asks clients for the password or token, which no argument and no file shows', async () => {
+    const pass = 'kanari#en"$\\ä\n,}%';
+    const server = await start({}, { credentials: { user: 'u', pass } });
+    for (const shown of [argumentsOf(server.pid!), ...filesOf('stanchion-nats-')])
+      assert.ok(!shown.includes('kanari'), shown);
+    const nc = await connect({ servers: server.url, user: 'u', pass });
     await nc.close();
     await assert.rejects(connect({ servers: server.url }));
     await server.stop();
@@ -233,6 +259,25 @@ describe('a supervised nats-server', () => {
     assert.equal((await answer(server)).tlsRequired, true);
     await server.stop();
     await certificates.remove();
+  });
+
+  it('forms a cluster with a password of its routes, which no argument and no file shows', async () => {
+    const [one, two] = [await freePort(), await freePort()];
+    const routes = [one, two].map((port) => `nats://route:kanari%23%2Fen%25@127.0.0.1:${port}`);
+    const [a, b] = [
+      await start({ clusterName: 'c', clusterUrl: routes[0], routes }),
+      await start({ clusterName: 'c', clusterUrl: routes[1]?.replace('%23', '#'), routes }),
+    ];
+    for (const shown of [argumentsOf(a.pid!), argumentsOf(b.pid!), ...filesOf('stanchion-nats-')])
+      assert.ok(!shown.includes('kanari'), shown);
+    const [here, there] = [await connect({ servers: a.url }), await connect({ servers: b.url })];
+    const heard = there.subscribe('x', { max: 1 })[Symbol.asyncIterator]().next();
+    await there.flush();
+    const timer = setInterval(() => here.publish('x'), 20);
+    await heard;
+    clearInterval(timer);
+    await here.close();
+    await there.close();
   });
 
   it('forms a cluster', async () => {
@@ -386,4 +431,17 @@ async function answer(server: SupervisedServer) {
   const found = await probe('127.0.0.1', server.port, 1_000, systemClock);
   assert.equal(found.kind, 'nats-server');
   return (found as Extract<typeof found, { kind: 'nats-server' }>).info;
+}
+
+/** The arguments of a process, as every user of the machine can see them. */
+function argumentsOf(pid: number): string {
+  return process.platform === 'linux' ? readFileSync(`/proc/${pid}/cmdline`, 'latin1') : '';
+}
+
+/** The content of every file in the temporary folders with a prefix. */
+function filesOf(prefix: string): string[] {
+  const folders = readdirSync(tmpdir()).filter((name) => name.startsWith(`${prefix}${process.pid}-`));
+  return folders.flatMap((folder) =>
+    readdirSync(join(tmpdir(), folder)).map((name) => readFileSync(join(tmpdir(), folder, name), 'latin1')),
+  );
 }
