@@ -11,7 +11,8 @@
  * 3. Before its term reads or writes anything, it makes sure of that: `reign/` is there, holds no state by a listing that came
  *    from the server, and holds a note whose name an old program prints. Whatever lease was there is taken out, and its holder
  *    has lost it. (There is one only if the power failed in step 2, or if both versions made the store at the same time.)
- * 4. It raises the version in `stanchion.json`, by one byte: an old program that starts refuses the store, and says why.
+ * 4. It makes the key file (store/file/group-key.ts), and raises the version in `stanchion.json`, by one byte: an old program that starts refuses
+ *    the store, and says why.
  *
  * A crash leaves the store before or after one of these steps, and the next term goes through 3 and 4 again.
  */
@@ -111,6 +112,8 @@ export interface CarryOverOptions {
   /** The caller's own, for names of files. */
   unique: string;
   warn: (message: string) => void;
+  /** Makes the key file that a store of the new version has, unless it is there. */
+  makeKey: () => Promise<void>;
 }
 
 /**
@@ -118,7 +121,8 @@ export interface CarryOverOptions {
  *
  * @throws StoreError `lost` if a lease of this epoch or a later one was in `reign/`: it is out, and the next term goes on
  */
-export async function carryOver({ fs, dir, epoch, unique, warn }: CarryOverOptions): Promise<void> {
+export async function carryOver(options: CarryOverOptions): Promise<void> {
+  const { fs, dir, epoch, unique, warn, makeKey } = options;
   const highest = await retire(fs, dir, unique);
   if (highest >= epoch) {
     throw new StoreError(
@@ -128,10 +132,11 @@ export async function carryOver({ fs, dir, epoch, unique, warn }: CarryOverOptio
   }
   await removeIfThere(fs, `${dir}/${LEASE_DIRECTORY}/${NOT_YET}`);
   await removeLocks(fs, dir);
+  await makeKey();
   const isRaised = await raiseVersion(fs, `${dir}/${IDENTITY_FILE}`);
   if (!isRaised) return;
   warn(
-    `The store in ${dir} has been carried over from format version 1 to 2: its lease is in ${LEASE_DIRECTORY}/ now. ` +
+    `The store in ${dir} has been carried over from format version 1 to 3: its lease is in ${LEASE_DIRECTORY}/ now. ` +
       'Programs of release 0.1.0 refuse it from here on; the way back is a backup (docs/upgrade.md)',
   );
 }
@@ -213,7 +218,7 @@ async function raiseVersion(fs: StoreFs, path: string): Promise<boolean> {
   const text = (await readWhole(fs, path)).toString('latin1');
   const before = /"formatVersion"\s*:\s*(?=1[\s,}])/.exec(text);
   if (before === null) {
-    if (/"formatVersion"\s*:\s*2[\s,}]/.test(text)) return false;
+    if (/"formatVersion"\s*:\s*3[\s,}]/.test(text)) return false;
     throw new StoreError(
       'foreign',
       `${path} does not say "formatVersion": 1, as this program writes it. Put it right`,
@@ -221,7 +226,7 @@ async function raiseVersion(fs: StoreFs, path: string): Promise<boolean> {
   }
   const file = await fs.open(path, 'durable');
   try {
-    await writeAll(file, Buffer.from('2'), 0, 1, before.index + before[0].length);
+    await writeAll(file, Buffer.from('3'), 0, 1, before.index + before[0].length);
   } finally {
     await file.close();
   }

@@ -2,16 +2,23 @@ import { readWhole, removeIfThere, writeFile } from '../../files/file-io.js';
 import type { StoreFs } from '../../files/fs.js';
 import { errorCode } from '../../files/fs-error.js';
 import { isSelfTestFile } from '../../files/self-test.js';
-import { isMissing, StoreError } from '../../files/store-error.js';
-import { IDENTITY_FILE, LEASE_DIRECTORY } from '../../files/store-folder.js';
-import { FORMER_LEASE_DIRECTORY } from '../../lease/carry-over.js';
+import { type DamageError, damaged, isMissing, StoreError } from '../../files/store-error.js';
+import {
+  CHECKPOINT_DIRECTORY,
+  IDENTITY_FILE,
+  JOURNAL_DIRECTORY,
+  LEASE_DIRECTORY,
+  SEGMENT_DIRECTORY,
+} from '../../files/store-folder.js';
+import { FORMER_LEASE_DIRECTORY, FORMER_VERSION } from '../../lease/carry-over.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
+import { isKeyFile, keyFileName, makeKeyFile, readGroupKey } from './group-key.js';
 
 /**
- * Version of the store as a whole: what lies where. Since 2, the lease lies in `lease/`; a store of 1, as release 0.1.0 made it, is carried over
- * by the first term that opens it (carry-over.ts). The binary files in it have versions of their own.
+ * Version of the store as a whole: what lies where. Since 3, the lease lies in `lease/`, and the identity has a key file beside it; a store of 1,
+ * as release 0.1.0 made it, is carried over by the first term that opens it (carry-over.ts). The binary files in it have versions of their own.
  */
-export const STORE_VERSION = 2;
+export const STORE_VERSION = 3;
 
 /** What `stanchion.json` says: whose store this is. Written once; only the version is raised. */
 export interface StoreIdentity {
@@ -22,12 +29,20 @@ export interface StoreIdentity {
   createdAt: string;
 }
 
+/** The identity, and what lies in the key file beside it. */
+export interface OpenedIdentity extends StoreIdentity {
+  /** Known to those alone who can read the store. undefined as long as the store is of the former version. */
+  groupKey: Buffer | undefined;
+}
+
 export interface IdentityOptions {
   fs: StoreFs;
   dir: string;
   clusterId: string;
   clock: { wallNs(): bigint };
   random: RandomBytes;
+  /** What `checkIdentity` has found a moment before. */
+  found?: OpenedIdentity | undefined;
 }
 
 /** What may lie in a directory that is to become a store: a mount point's own, and what claiming the lease leaves. */
@@ -37,22 +52,22 @@ const HARMLESS = new Set(['lost+found', LEASE_DIRECTORY, FORMER_LEASE_DIRECTORY]
  * Reads the identity, or makes a new store of an empty or missing directory. Changes nothing if it refuses. A caller that is
  * second finds what the first one made, whatever it saw before: a mount may remember that there was nothing.
  *
- * @throws StoreError `wrong-cluster`, `newer-version` or `foreign`
+ * @throws StoreError `wrong-cluster`, `newer-version`, `foreign` or `damaged`
  */
-export async function openIdentity(options: IdentityOptions): Promise<StoreIdentity> {
-  const { fs, dir, clusterId } = options;
-  const found = await checkIdentity(fs, dir, clusterId);
+export async function openIdentity(options: IdentityOptions): Promise<OpenedIdentity> {
+  const { fs, dir, clusterId, random } = options;
+  const found = options.found ?? (await checkIdentity(fs, dir, clusterId));
   if (found !== undefined) return found;
   await fs.makeDirectory(dir);
   const identity: StoreIdentity = {
     formatVersion: STORE_VERSION,
     clusterId,
-    storeId: newStoreId(options.random),
+    storeId: newStoreId(random),
     createdAt: new Date(Number(options.clock.wallNs() / 1_000_000n)).toISOString(),
   };
-  const text = Buffer.from(`${JSON.stringify(identity, null, 2)}\n`);
+  await makeKeyFile(fs, dir, identity, random);
   const temporary = `${dir}/${IDENTITY_FILE}.${identity.storeId}.tmp`;
-  await writeFile(fs, temporary, text);
+  await writeFile(fs, temporary, encodeIdentity(identity));
   try {
     // A rename would replace what another one has made meanwhile.
     await fs.link(temporary, `${dir}/${IDENTITY_FILE}`);
@@ -64,20 +79,25 @@ export async function openIdentity(options: IdentityOptions): Promise<StoreIdent
   await fs.syncDirectory(dir);
   const made = await checkIdentity(fs, dir, clusterId);
   if (made === undefined) throw notAnIdentity(`${dir}/${IDENTITY_FILE}`);
+  if (made.storeId !== identity.storeId) await removeIfThere(fs, `${dir}/${keyFileName(identity.storeId)}`);
   return made;
+}
+
+export function encodeIdentity({ formatVersion, clusterId, storeId, createdAt }: StoreIdentity): Buffer {
+  return Buffer.from(`${JSON.stringify({ formatVersion, clusterId, storeId, createdAt }, null, 2)}\n`);
 }
 
 /**
  * Looks whether a directory is this cluster's store, or can become one. Changes nothing.
  *
  * @returns undefined if it can become one
- * @throws StoreError `wrong-cluster`, `newer-version` or `foreign`
+ * @throws StoreError `wrong-cluster`, `newer-version`, `foreign` or `damaged`
  */
 export async function checkIdentity(
   fs: StoreFs,
   dir: string,
   clusterId: string,
-): Promise<StoreIdentity | undefined> {
+): Promise<OpenedIdentity | undefined> {
   const found = await readIdentity(fs, dir);
   if (found !== undefined) {
     if (found.clusterId === clusterId) return found;
@@ -92,6 +112,8 @@ export async function checkIdentity(
   const names = await fs.list(dir);
   // It was made a moment ago, and this mount remembers that there was none. A process that makes one now finds it by its link.
   if (names.includes(IDENTITY_FILE)) return undefined;
+  const gone = goneIdentity(dir, names);
+  if (gone !== undefined) throw gone;
   const foreign = names.filter((name) => !isHarmless(name));
   if (foreign.length === 0) return undefined;
   throw new StoreError(
@@ -103,11 +125,39 @@ export async function checkIdentity(
 function isHarmless(name: string): boolean {
   if (HARMLESS.has(name) || isSelfTestFile(name)) return true;
   if (name.startsWith(`${LEASE_DIRECTORY}.`) || name.startsWith(`${FORMER_LEASE_DIRECTORY}.`)) return true;
-  return name.startsWith(`${IDENTITY_FILE}.`) && name.endsWith('.tmp');
+  return (name.startsWith(`${IDENTITY_FILE}.`) && name.endsWith('.tmp')) || isKeyFile(name);
 }
 
-/** @returns undefined if there is none. @throws StoreError if it cannot be read, or is of a newer version */
-export async function readIdentity(fs: StoreFs, dir: string): Promise<StoreIdentity | undefined> {
+/** @returns undefined if there is none. @throws StoreError if it or its key cannot be read or is damaged, or it is of a newer version */
+export async function readIdentity(fs: StoreFs, dir: string): Promise<OpenedIdentity | undefined> {
+  const identity = await readIdentityFile(fs, dir);
+  if (identity === undefined) return undefined;
+  // Only the last step of carrying a store over says that the key counts. Before that, a mount would remember that there is none.
+  if (identity.formatVersion === FORMER_VERSION) {
+    const problem = await formerProblem(fs, dir, identity);
+    if (problem !== undefined) throw problem;
+    return { ...identity, groupKey: undefined };
+  }
+  return { ...identity, groupKey: await readGroupKey(fs, dir, identity) };
+}
+
+/** A store of the former version has the folder of the former lease, also when the key is made. @returns the damage of one that has not */
+export async function formerProblem(
+  fs: StoreFs,
+  dir: string,
+  { storeId }: StoreIdentity,
+): Promise<DamageError | undefined> {
+  if ((await fs.status(`${dir}/${FORMER_LEASE_DIRECTORY}`)) !== undefined) return undefined;
+  if ((await fs.status(`${dir}/${keyFileName(storeId)}`)) === undefined) return undefined;
+  return damaged(
+    `${dir}/${IDENTITY_FILE}`,
+    0,
+    `it says version ${FORMER_VERSION}, and the files beside it are of version ${STORE_VERSION}`,
+  );
+}
+
+/** As `readIdentity`, without the key: what the file says may be wrong. */
+export async function readIdentityFile(fs: StoreFs, dir: string): Promise<StoreIdentity | undefined> {
   const path = `${dir}/${IDENTITY_FILE}`;
   let value: unknown;
   try {
@@ -125,6 +175,8 @@ export async function readIdentity(fs: StoreFs, dir: string): Promise<StoreIdent
       `${path} has format version ${identity.formatVersion}; this program knows versions up to ${STORE_VERSION}. Use a newer stanchion`,
     );
   }
+  if (identity.formatVersion !== STORE_VERSION && identity.formatVersion !== FORMER_VERSION)
+    throw notAnIdentity(path);
   const { formatVersion, clusterId, storeId, createdAt } = identity;
   if (typeof clusterId !== 'string' || typeof createdAt !== 'string') throw notAnIdentity(path);
   if (typeof storeId !== 'string' || !/^[0-9A-Za-z]{22}$/.test(storeId)) throw notAnIdentity(path);
@@ -132,8 +184,17 @@ export async function readIdentity(fs: StoreFs, dir: string): Promise<StoreIdent
 }
 
 function notAnIdentity(path: string): StoreError {
-  return new StoreError(
-    'foreign',
-    `${path} is not the identity of a stanchion store, or it is damaged. Restore it from a copy, or give another --dir`,
-  );
+  return damaged(path, 0, 'it is not the identity of a stanchion store');
 }
+
+/** The damage of a folder without an identity that is a store all the same, and not one of another program that has names like these. */
+export function goneIdentity(dir: string, names: readonly string[]): StoreError | undefined {
+  const hasContent = CONTENT.some((name) => names.includes(name));
+  const isStore = hasContent && names.some((name) => isKeyFile(name) || LEASES.includes(name));
+  return isStore ? damaged(`${dir}/${IDENTITY_FILE}`, 0, GONE) : undefined;
+}
+
+/** Every store that was opened once has these. */
+const CONTENT = [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY];
+const LEASES = [LEASE_DIRECTORY, FORMER_LEASE_DIRECTORY];
+const GONE = 'the file is missing, and there is a store beside it';

@@ -20,6 +20,7 @@ import { SegmentTable } from '../segments/segment-table.js';
 import { FileStore } from './file-store.js';
 import type { FileStoreOptions, FileStoreSettings } from './file-store-options.js';
 import { createFirstJournalFile, removeNeedless } from './first-journal.js';
+import { makeKeyFile, readGroupKey } from './group-key.js';
 import { checkIdentity, openIdentity, STORE_VERSION } from './identity.js';
 import { recover } from './recovery.js';
 
@@ -53,11 +54,6 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
       warn(`There is no room to try the file system of ${dir}. It was tried when the store was made`);
     });
   }
-  const { storeId, formatVersion } = await openIdentity({ ...options, fs });
-  if (formatVersion < STORE_VERSION) await carryOver({ fs, dir, epoch, unique, warn });
-  for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
-    await fs.makeDirectory(`${dir}/${name}`);
-  await fs.syncDirectory(dir);
   const journalBytes = Math.max(MIN_JOURNAL_BYTES, options.journalBytes ?? 8 * MIB);
   const settings: FileStoreSettings = {
     fs: storeFs,
@@ -76,12 +72,22 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     loadedBytes: options.loadedBytes ?? 16 * MIB,
     maxOpenSegments: options.maxOpenSegments ?? 64,
   };
+  // What opening the store asks of the file system is counted, and can be put an end to.
+  const reserve = new Reserve({ ...settings, fs });
+  const identity = await openIdentity({ ...options, fs, found });
+  const { storeId, formatVersion } = identity;
+  if (formatVersion < STORE_VERSION) {
+    const makeKey = (): Promise<void> => makeKeyFile(fs, dir, identity, random, reserve);
+    await carryOver({ fs, dir, epoch, unique, warn, makeKey });
+    await readGroupKey(fs, dir, identity);
+  }
+  for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
+    await fs.makeDirectory(`${dir}/${name}`);
+  await fs.syncDirectory(dir);
   const room = new Reserve(settings);
   const blobs = { ...settings, reserve: room };
   const segments = new BlobFolder({ ...blobs, kind: 'seg', maxOpen: settings.maxOpenSegments });
   const parts = new LogParts(settings, new SegmentTable(segments));
-  // What opening the store asks of the file system is counted, and can be put an end to.
-  const reserve = new Reserve({ ...settings, fs });
   const recovery = await recover({
     fs,
     clock,

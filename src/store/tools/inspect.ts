@@ -7,7 +7,14 @@ import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../.
 import { Lease } from '../../lease/lease.js';
 import type { LeaseState } from '../../lease/lease-state.js';
 import { BlobFolder } from '../blobs/blob-folder.js';
-import { readIdentity, type StoreIdentity } from '../file/identity.js';
+import { groupKeyProblem, keyFileName } from '../file/group-key.js';
+import {
+  formerProblem,
+  goneIdentity,
+  readIdentityFile,
+  STORE_VERSION,
+  type StoreIdentity,
+} from '../file/identity.js';
 import { type Recovery, recover } from '../file/recovery.js';
 import { LogParts } from '../log/log-parts.js';
 import { SegmentTable } from '../segments/segment-table.js';
@@ -68,13 +75,13 @@ export async function storeInfo(options: InspectOptions): Promise<StoreInfo> {
   const { fs, dir } = options;
   const identity = await requireIdentity(options);
   const warnings: string[] = [];
-  let damage: DamageError | undefined;
+  let damage = await problemOfIdentity(options, identity);
   let recovery: Recovery | undefined;
   try {
     recovery = await recoverReadOnly(options, identity, warnings);
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'damaged') throw error;
-    damage = error as DamageError;
+    damage ??= error as DamageError;
   }
   const [journals, segments, checkpoints] = await listFiles(fs, dir);
   return {
@@ -92,13 +99,29 @@ export async function storeInfo(options: InspectOptions): Promise<StoreInfo> {
   };
 }
 
+/** What the identity file says, whether its checksum is right or not. */
 export async function requireIdentity({ fs, dir }: InspectOptions): Promise<StoreIdentity> {
-  const identity = await readIdentity(fs, dir);
+  const identity = await readIdentityFile(fs, dir);
   if (identity !== undefined) return identity;
+  const gone = goneIdentity(dir, await fs.list(dir).catch(() => []));
+  if (gone !== undefined) throw gone;
   throw new StoreError(
     'foreign',
     `There is no store in ${dir}. Give the --dir of a broker with --store file`,
   );
+}
+
+/** The damage of the identity or of its key, which keeps brokers from opening the store. */
+export async function problemOfIdentity(
+  { fs, dir }: InspectOptions,
+  identity: StoreIdentity,
+): Promise<DamageError | undefined> {
+  if (identity.formatVersion === STORE_VERSION) return await groupKeyProblem(fs, dir, identity);
+  const problem = await formerProblem(fs, dir, identity);
+  if (problem !== undefined) return problem;
+  // A store of the former version has no key, unless carrying it over was interrupted.
+  const isKeyThere = (await fs.status(`${dir}/${keyFileName(identity.storeId)}`)) !== undefined;
+  return isKeyThere ? await groupKeyProblem(fs, dir, identity) : undefined;
 }
 
 /** Recovers the state as a broker would, and writes nothing. */

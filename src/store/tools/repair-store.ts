@@ -3,7 +3,8 @@ import { isGone, StoreError } from '../../files/store-error.js';
 import { IDENTITY_FILE, LEASE_DIRECTORY } from '../../files/store-folder.js';
 import { carryOver, FORMER_LEASE_DIRECTORY, FormerLease } from '../../lease/carry-over.js';
 import { Lease } from '../../lease/lease.js';
-import { STORE_VERSION } from '../file/identity.js';
+import { encodeKeyFile, GROUP_KEY_BYTES, identityCrc, keyFileName, makeKeyFile } from '../file/group-key.js';
+import { encodeIdentity, STORE_VERSION, type StoreIdentity } from '../file/identity.js';
 import type { RandomBytes } from '../types/store-id.js';
 import type { InspectOptions } from './inspect.js';
 import { DAMAGED_DIRECTORY, keepAside, type RepairReport, repair, reportOf } from './repair.js';
@@ -43,6 +44,10 @@ export interface RepairOutcome {
 
 const NOTHING: RepairReport = { damages: [], lost: [], doubtful: [], also: [], files: [] };
 
+const NEW_KEY =
+  'the group key, with which the members of a group prove to each other that they have this store. It gets a new one. Members that still run ' +
+  'know the former one only: stop all of them';
+
 /**
  * Repairs a store: everything that can be read stays, and the rest is removed and reported.
  *
@@ -50,7 +55,7 @@ const NOTHING: RepairReport = { damages: [], lost: [], doubtful: [], also: [], f
  */
 export async function repairStore(options: RepairStoreOptions): Promise<RepairOutcome> {
   const { fs, dir, isDryRun, clusterId } = options;
-  const { identity, isDamaged } = await salvageIdentity(options, clusterId);
+  const { identity, isDamaged, keyProblem, groupKey } = await salvageIdentity(options, clusterId);
   const { storeId } = identity;
   const leaseProblem = await problemOfLease(options);
   const { damages, notes } = isDamaged ? { damages: [], notes: [] } : await storeVerify(options);
@@ -65,6 +70,11 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
       const what = `it does not show whose store this is; the other files do: ${storeId} of cluster "${identity.clusterId}"`;
       report.damages = [{ path: identityPath, offset: 0, what }, ...report.damages];
       report.files = [identityPath, ...report.files];
+    }
+    if (keyProblem !== undefined) {
+      const { path, offset, what } = keyProblem;
+      if (path !== identityPath || !isDamaged) report.damages = [{ path, offset, what }, ...report.damages];
+      if (groupKey === undefined) report.also = [NEW_KEY, ...report.also];
     }
     if (leaseProblem !== undefined) {
       const path = `${dir}/${LEASE_DIRECTORY}`;
@@ -90,13 +100,15 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
     }
     const { epoch } = lease;
     const fence = (): Promise<void> => lease.fence();
+    if (keyProblem !== undefined) await writeKey(options, epoch, identity, groupKey);
     if (isDamaged) {
-      await keepAside(fs, dir, epoch, [`${dir}/${IDENTITY_FILE}`]);
-      await writeAtomically(fs, dir, IDENTITY_FILE, [Buffer.from(`${JSON.stringify(identity, null, 2)}\n`)]);
+      await keepIfThere(options, epoch, IDENTITY_FILE);
+      await writeAtomically(fs, dir, IDENTITY_FILE, [encodeIdentity(identity)]);
     }
     if (identity.formatVersion < STORE_VERSION) {
       const unique = Buffer.from(options.random(6)).toString('hex');
-      await carryOver({ fs, dir, epoch, unique, warn: (message) => allNotes.push(message) });
+      const makeKey = (): Promise<void> => makeKeyFile(fs, dir, identity, options.random);
+      await carryOver({ fs, dir, epoch, unique, warn: (message) => allNotes.push(message), makeKey });
     }
     const markServed = (): Promise<void> => lease.markServed();
     const keptIn = await repair({ ...options, storeId, epoch, fence, markServed }, found);
@@ -112,6 +124,28 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
   } finally {
     await lease.release();
   }
+}
+
+/** Writes a key file that fits the identity, with the key of the store, or with a new one. */
+async function writeKey(
+  options: RepairStoreOptions,
+  epoch: number,
+  identity: StoreIdentity,
+  groupKey: Buffer | undefined,
+): Promise<void> {
+  const { fs, dir, random } = options;
+  const name = keyFileName(identity.storeId);
+  await keepIfThere(options, epoch, name);
+  const key = {
+    groupKey: groupKey ?? Buffer.from(random(GROUP_KEY_BYTES)),
+    identityCrc: identityCrc(identity),
+  };
+  await writeAtomically(fs, dir, name, [encodeKeyFile(identity.storeId, key)]);
+}
+
+async function keepIfThere({ fs, dir }: InspectOptions, epoch: number, name: string): Promise<void> {
+  const path = `${dir}/${name}`;
+  if ((await fs.status(path)) !== undefined) await keepAside(fs, dir, epoch, [path]);
 }
 
 /** The problem of the lease's folder. A folder without a lease keeps brokers from starting; a missing folder they make again. */

@@ -1,25 +1,30 @@
 import { readWhole } from '../../files/file-io.js';
 import type { StoreFs } from '../../files/fs.js';
-import { StoreError } from '../../files/store-error.js';
+import { DamageError, StoreError } from '../../files/store-error.js';
 import { IDENTITY_FILE } from '../../files/store-folder.js';
 import { FORMER_VERSION, FormerLease } from '../../lease/carry-over.js';
 import { crc32 } from '../../util/crc.js';
-import { readIdentity, STORE_VERSION, type StoreIdentity } from '../file/identity.js';
+import { identityCrc, type KeyFile, readKeyFile } from '../file/group-key.js';
+import { readIdentityFile, STORE_VERSION, type StoreIdentity } from '../file/identity.js';
 import { FILE_HEADER_BYTES, storeIdOf } from '../format/file-header.js';
 import { readWhatCanBeRead } from '../segments/segment-scan.js';
-import { type InspectOptions, listFiles, requireIdentity } from './inspect.js';
+import { type InspectOptions, listFiles, problemOfIdentity, requireIdentity } from './inspect.js';
 
 export interface SalvagedIdentity {
   identity: StoreIdentity;
-  /** Whether the identity file is damaged: unreadable, or with another id. */
+  /** Whether the identity file is damaged: unreadable, with another id, or against its checksum. */
   isDamaged: boolean;
+  /** Why the store needs a new key file. */
+  keyProblem: DamageError | undefined;
+  /** The group key, if it can be read: it goes on in a new key file. */
+  groupKey: Buffer | undefined;
 }
 
 /** Limit of changed characters of a damaged store id: with more, it is another store's. */
 const MAX_CHANGED = 4;
 
 /**
- * The identity of a store, from `stanchion.json`, unless that cannot be read, or all other files show that it is damaged.
+ * The identity of a store, from `stanchion.json`, unless that cannot be read, or its checksum or all other files show that it is damaged.
  *
  * @param clusterId the cluster id, in case the file has lost it
  * @throws StoreError if there is no store, its files are another's, or its cluster id is unknown
@@ -29,25 +34,27 @@ export async function salvageIdentity(
   clusterId: string | undefined,
 ): Promise<SalvagedIdentity> {
   const { fs, dir } = options;
-  const path = `${dir}/${IDENTITY_FILE}`;
-  const storeId = await storeIdOfFiles(options);
   // Without other files, this file alone counts.
-  if (storeId === undefined) return { identity: await requireIdentity(options), isDamaged: false };
-  let found: StoreIdentity | undefined;
-  try {
-    found = await readIdentity(fs, dir);
-  } catch (error) {
-    // The store of a newer program is not damaged, but unknown.
-    if (!(error instanceof StoreError) || error.code === 'newer-version') throw error;
+  const storeId = (await storeIdOfFiles(options)) ?? (await requireIdentity(options)).storeId;
+  const key = await salvageKey(options, storeId);
+  const groupKey = key?.groupKey;
+  const found = await readWhatItSays(options);
+  const isRight = found?.storeId === storeId && (key === undefined || key.identityCrc === identityCrc(found));
+  if (isRight) {
+    if (clusterId !== undefined && clusterId !== found.clusterId) {
+      throw new StoreError(
+        'wrong-cluster',
+        `${dir} holds the store of cluster "${found.clusterId}", not of "${clusterId}"`,
+      );
+    }
+    return {
+      identity: found,
+      isDamaged: false,
+      keyProblem: await problemOfIdentity(options, found),
+      groupKey,
+    };
   }
-  if (found?.storeId === storeId) {
-    if (clusterId === undefined || clusterId === found.clusterId)
-      return { identity: found, isDamaged: false };
-    throw new StoreError(
-      'wrong-cluster',
-      `${dir} holds the store of cluster "${found.clusterId}", not of "${clusterId}"`,
-    );
-  }
+  const path = `${dir}/${IDENTITY_FILE}`;
   if (found !== undefined && changed(found.storeId, storeId) > MAX_CHANGED) {
     throw new StoreError(
       'foreign',
@@ -59,11 +66,34 @@ export async function salvageIdentity(
   if (name === undefined) {
     throw new StoreError('damaged', `${path} has lost the cluster id. Give it: --cluster-id ID`);
   }
-  const createdAt = /"createdAt": "([^"\\\n]+)"\n/.exec(text)?.[1] ?? new Date(0).toISOString();
-  return {
-    identity: { formatVersion: await versionOf(fs, dir), clusterId: name, storeId, createdAt },
-    isDamaged: true,
-  };
+  const date = /"createdAt": "([^"\\\n]+)"\n/.exec(text)?.[1] ?? '';
+  const createdAt = Number.isNaN(Date.parse(date)) ? new Date(0).toISOString() : date;
+  const identity = { formatVersion: await versionOf(fs, dir), clusterId: name, storeId, createdAt };
+  if (clusterId === undefined && key !== undefined && key.identityCrc !== identityCrc(identity)) {
+    throw new StoreError(
+      'damaged',
+      `${path} does not fit its checksum, and so the cluster id in it, "${name}", may be wrong. Give it: --cluster-id ID`,
+    );
+  }
+  return { identity, isDamaged: true, keyProblem: await problemOfIdentity(options, identity), groupKey };
+}
+
+async function readWhatItSays({ fs, dir }: InspectOptions): Promise<StoreIdentity | undefined> {
+  try {
+    return await readIdentityFile(fs, dir);
+  } catch (error) {
+    // The store of a newer program is not damaged, but unknown.
+    if (!(error instanceof StoreError) || error.code === 'newer-version') throw error;
+    return undefined;
+  }
+}
+
+/** The key file, if it is whole. Whether the identity fits it is another question. */
+async function salvageKey({ fs, dir }: InspectOptions, storeId: string): Promise<KeyFile | undefined> {
+  return await readKeyFile(fs, dir, storeId).catch((error: unknown) => {
+    if (error instanceof DamageError) return undefined;
+    throw error;
+  });
 }
 
 /** The store id that most headers of the other files have. */

@@ -10,7 +10,13 @@ import { type DirectoryEntry, FOOTER_BYTES } from '../format/segment-format.js';
 import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
 import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
 import { namesOf } from '../types/unreadable.js';
-import { type InspectOptions, listFiles, recoverReadOnly, requireIdentity } from './inspect.js';
+import {
+  type InspectOptions,
+  listFiles,
+  problemOfIdentity,
+  recoverReadOnly,
+  requireIdentity,
+} from './inspect.js';
 
 type PathAndBytes = { path: string; bytes: number };
 
@@ -33,7 +39,8 @@ export interface StoreVerification {
  */
 export async function storeVerify(options: InspectOptions): Promise<StoreVerification> {
   const { fs, dir } = options;
-  const { storeId } = await requireIdentity(options);
+  const identity = await requireIdentity(options);
+  const { storeId } = identity;
   const result: StoreVerification = { files: 0, bytes: 0, messages: 0, damages: [], notes: [] };
   const check = async (bytes: number, work: () => Promise<void>): Promise<void> => {
     try {
@@ -45,12 +52,12 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
     result.files++;
     result.bytes += bytes;
   };
-  const recovery = await recoverReadOnly(options, await requireIdentity(options), result.notes).catch(
-    (error: unknown) => {
-      note(result, error);
-      return undefined;
-    },
-  );
+  const identityProblem = await problemOfIdentity(options, identity);
+  if (identityProblem !== undefined) note(result, identityProblem);
+  const recovery = await recoverReadOnly(options, identity, result.notes).catch((error: unknown) => {
+    note(result, error);
+    return undefined;
+  });
   // Brokers make a missing folder of the lease again, but a folder without a lease keeps them from starting.
   await new Lease(fs, dir).read().catch((error: unknown) => {
     if (error instanceof StoreError && error.code === 'newer-version') throw error;
@@ -84,7 +91,7 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
   const missing = await crossCheck(fs, recovery, directories, result);
   if (missing.size === 0) return result;
   // A running broker may have merged the segments away since the state was read.
-  const { state } = await recoverReadOnly(options, await requireIdentity(options), []);
+  const { state } = await recoverReadOnly(options, identity, []);
   for (const { path } of state.segments) {
     if (missing.has(path)) note(result, damaged(path, 0, 'the file is missing'));
   }

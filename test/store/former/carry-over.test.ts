@@ -159,7 +159,7 @@ describe('a store of release 0.1.0', () => {
     ]);
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), [MOVED]);
     assert.equal(fs.existsSync(`${dir}/reign.locks`), false);
-    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '2');
+    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '3');
     // Members that run go by the file that they have open.
     assert.equal(await anchor.look(), 'same');
     const next = await OpenTerm.begin(nodeFs, dir, 'new');
@@ -249,7 +249,7 @@ describe('a store of release 0.1.0', () => {
     bytes[at] = bytes[at]! ^ 1;
     fs.writeFileSync(`${dir}/segments/${segment}`, bytes);
     assert.equal((await repair(dir)).result, 'repaired');
-    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '2');
+    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '3');
     assert.deepEqual((await storeVerify(options)).damages, []);
     const { channels: after } = await storeInfo(options);
     assert.deepEqual(after.find(({ name }) => name === 'orders')?.lost, [{ first: 7, last: 7 }]);
@@ -323,7 +323,7 @@ describe('carrying over a store of release 0.1.0', () => {
       assert.ok(await stopped(crashed, at));
       for (const keep of ['synced', 'written'] as const) {
         const left = crashed.restarted(keep);
-        if (keep === 'synced') isCarried = versionOf(left.content(`${DIR}/stanchion.json`)) === '2';
+        if (keep === 'synced') isCarried = versionOf(left.content(`${DIR}/stanchion.json`)) === '3';
         const term = await retaken(left.restarted('written'));
         await term.has();
         // The old one is there first.
@@ -351,7 +351,7 @@ describe('a store of a newer program', () => {
     const dir = await formerStore(t);
     await (await OpenTerm.begin(nodeFs, dir, 'new')).end();
     const path = `${dir}/stanchion.json`;
-    fs.writeFileSync(path, fs.readFileSync(path, 'utf8').replace('"formatVersion": 2', '"formatVersion": 3'));
+    fs.writeFileSync(path, fs.readFileSync(path, 'utf8').replace('"formatVersion": 3', '"formatVersion": 4'));
     const before = picture(dir);
     await assert.rejects(repair(dir), { code: 'newer-version' });
     assert.deepEqual(picture(dir), before);

@@ -1,8 +1,10 @@
 // A store of release 0.1.0, and the program that made it.
 
 import fs from 'node:fs';
-import { writeFile } from '../../../src/files/file-io.js';
+import { readWhole, writeFile } from '../../../src/files/file-io.js';
 import type { OpenMode, StoreFile, StoreFs } from '../../../src/files/fs.js';
+import { encodeKeyFile, GROUP_KEY_BYTES, identityCrc } from '../../../src/store/file/group-key.js';
+import type { StoreIdentity } from '../../../src/store/file/identity.js';
 
 interface Fixture {
   entries: { path: string; bytes?: number; content?: string }[];
@@ -33,11 +35,13 @@ export async function putFormerStore(storeFs: StoreFs, dir: string): Promise<voi
 
 const FORMER_STATE = /^(\d{8,10}\.\d{6,16}\.)/;
 const STATE = /^v1\.(\d{8,10}\.\d{6,16}\.)served-\d+\.[a-z]+-\d+\./;
+const KEY = /\/stanchion\.[0-9A-Za-z]{22}\.key(\.|$)/;
 const VERSION = /"formatVersion": (\d)/;
 
 /**
  * Release 0.1.0 as far as the carrying over goes: the program of today, on a file system that shows it the names and the version of
- * today where those of 0.1.0 are, and writes those of 0.1.0 where it writes its own. All else it does as 0.1.0 did.
+ * today where those of 0.1.0 are, and writes those of 0.1.0 where it writes its own. It finds a key that is not on the disk, since 0.1.0
+ * knew of none. All else it does as 0.1.0 did.
  */
 export function asFormerProgram(real: StoreFs, dir: string): StoreFs {
   const onDisk = (path: string): string => {
@@ -59,13 +63,19 @@ export function asFormerProgram(real: StoreFs, dir: string): StoreFs {
   const { renameSync, listSync, freeBytes } = real;
   return {
     open: async (path: string, mode: OpenMode) => {
+      if (KEY.test(path))
+        return new ImaginedKey(mode === 'read' ? await imaginedKey(real, dir) : Buffer.alloc(0));
       const file = await real.open(onDisk(path), mode);
       return path.startsWith(`${dir}/stanchion.json`) ? new FormerIdentity(file) : file;
     },
     readSync: (path, ...rest) => real.readSync(onDisk(path), ...rest),
     rename: (from, to) => real.rename(onDisk(from), onDisk(to)),
-    link: (from, to) => real.link(onDisk(from), onDisk(to)),
-    unlink: (path) => real.unlink(onDisk(path)),
+    link: async (from, to) => {
+      if (!KEY.test(to)) await real.link(onDisk(from), onDisk(to));
+    },
+    unlink: async (path) => {
+      if (!KEY.test(path)) await real.unlink(onDisk(path));
+    },
     makeDirectory: (path) => real.makeDirectory(onDisk(path)),
     removeDirectory: (path) => real.removeDirectory(onDisk(path)),
     list: async (path) => shown(path, await real.list(onDisk(path))),
@@ -77,7 +87,47 @@ export function asFormerProgram(real: StoreFs, dir: string): StoreFs {
   };
 }
 
-/** Its version is one less on the disk. */
+/** The one that belongs to the identity. */
+async function imaginedKey(real: StoreFs, dir: string): Promise<Buffer> {
+  const identity = JSON.parse((await readWhole(real, `${dir}/stanchion.json`)).toString()) as StoreIdentity;
+  const key = { groupKey: Buffer.alloc(GROUP_KEY_BYTES), identityCrc: identityCrc(identity) };
+  return encodeKeyFile(identity.storeId, key);
+}
+
+/** What is written to it is nowhere. */
+class ImaginedKey implements StoreFile {
+  readonly #content: Buffer;
+
+  constructor(content: Buffer) {
+    this.#content = content;
+  }
+
+  write(
+    _buffer: Buffer,
+    start: number,
+    end: number,
+    _position: number,
+    done: (error: Error | null, written: number) => void,
+  ): void {
+    queueMicrotask(() => done(null, end - start));
+  }
+
+  async read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
+    return this.#content.copy(buffer, start, position, position + end - start);
+  }
+
+  async size(): Promise<number> {
+    return this.#content.length;
+  }
+
+  async sync(): Promise<void> {}
+
+  async truncate(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+/** Its version is two less on the disk. */
 class FormerIdentity implements StoreFile {
   readonly #real: StoreFile;
 
@@ -93,13 +143,13 @@ class FormerIdentity implements StoreFile {
     done: (error: Error | null, written: number) => void,
   ): void {
     const copy = Buffer.from(buffer);
-    shiftVersion(copy, -1);
+    shiftVersion(copy, -2);
     this.#real.write(copy, start, end, position, done);
   }
 
   async read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
     const bytes = await this.#real.read(buffer, start, end, position);
-    shiftVersion(buffer.subarray(start, start + bytes), 1);
+    shiftVersion(buffer.subarray(start, start + bytes), 2);
     return bytes;
   }
 
