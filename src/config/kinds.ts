@@ -146,6 +146,19 @@ export const list: Kind<readonly string[]> = {
   },
 };
 
+/** Names of hosts: `*.example.com` is every name below it, `*` is any. */
+export const hosts: Kind<readonly string[]> = {
+  ...list,
+  expected:
+    'a list of names without ports, separated by commas: stan.example.com, *.example.com, or * for any',
+  parse(value) {
+    const names = list.parse(value.toLowerCase());
+    return names?.every((name) => name === '*' || /^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name))
+      ? names
+      : undefined;
+  },
+};
+
 /** A URL that may hold credentials. */
 export const url: Kind<string> = { ...text, secret: 'in-urls' };
 

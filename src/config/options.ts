@@ -367,6 +367,12 @@ export const OPTIONS = {
     section: 'process',
     describe: 'Address to listen on; 0.0.0.0 is all. Anyone who can reach it has read-only access',
   },
+  'http-allowed-hosts': {
+    kind: kinds.hosts,
+    section: 'process',
+    describe:
+      'Names under which HTTP is asked for, beside addresses and names that no web site can have: *.example.com, or * for any',
+  },
   'http-tls-cert': {
     kind: kinds.path,
     section: 'process',

@@ -125,6 +125,7 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     natsServer: natsServerConfigOf(choices),
     httpPort: values['http-port'] === false ? undefined : values['http-port'],
     httpAddress: values['http-addr'],
+    httpAllowedHosts: values['http-allowed-hosts'],
     httpTls: httpTlsOf(values),
     httpAccess: httpAccessOf(values),
     metricsMaxChannels: values['metrics-max-channels'],
@@ -173,6 +174,7 @@ function checkChannelCount(maxChannels: number, file: ConfigFile): void {
 
 const HTTP_OPTIONS = [
   'http-addr',
+  'http-allowed-hosts',
   'http-tls-cert',
   'http-tls-key',
   'http-user',

@@ -29,6 +29,8 @@ export interface ServeConfig {
   /** 0 takes a free port; undefined is no HTTP. */
   readonly httpPort: number | undefined;
   readonly httpAddress: string;
+  /** Names under which HTTP answers, in lower case: `a.example.com`, `*.example.com`, `*`. Undefined for the default. */
+  readonly httpAllowedHosts: readonly string[] | undefined;
   /** Undefined for plain HTTP. */
   readonly httpTls: HttpTlsConfig | undefined;
   /** Undefined if anyone who reaches the port may read. */

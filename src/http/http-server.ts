@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { hostname } from 'node:os';
 import type { Clock } from '../clock/clock.js';
 import type { HttpAccess, HttpTlsConfig } from '../config/serve-config.js';
 import { Dashboard } from '../dashboard/dashboard.js';
@@ -15,7 +16,7 @@ import type { NatsMonitoring } from '../nats/monitoring.js';
 import { AccessGuard } from './access.js';
 import { sendText } from './answer.js';
 import { Certificate } from './certificate.js';
-import { isLoopback, isOwnHost } from './host-guard.js';
+import { HostGuard, isLoopback } from './host-guard.js';
 import { listOf, type Route, routesOf } from './http-routes.js';
 
 export interface HttpServerOptions {
@@ -23,6 +24,8 @@ export interface HttpServerOptions {
   host: string;
   /** 0 takes a free port. */
   port: number;
+  /** Names under which it answers: see HostGuard. Undefined for the default. */
+  allowedHosts: readonly string[] | undefined;
   /** Undefined for plain HTTP. */
   tls: HttpTlsConfig | undefined;
   /** Undefined if anyone who reaches the port may read. */
@@ -51,10 +54,9 @@ export class HttpServer {
   readonly #server: Server | TlsServer;
   readonly #certificate: Certificate | undefined;
   readonly #guard: AccessGuard | undefined;
-  /** The configured address. */
-  readonly #host: string;
-  /** Whether only this machine can reach the server, which has no other protection. */
-  #trustsMachine = false;
+  readonly #allowedHosts: readonly string[] | undefined;
+  /** Undefined if the server answers under any name, since it has another protection. */
+  #hosts: HostGuard | undefined;
   /** All connections. Node's server does not know those in a TLS handshake. */
   readonly #sockets = new Set<Socket>();
   /** Public for the group: the active answers the dashboards of all members. */
@@ -72,7 +74,7 @@ export class HttpServer {
     this.#routes = routesOf({ node, byName, metrics, dashboard: this.dashboard, natsMonitoring });
     this.#errors = new RateLimitedLog(log, options.clock);
     this.#guard = access && new AccessGuard(access);
-    this.#host = options.host;
+    this.#allowedHosts = options.allowedHosts;
     const settings = {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: REQUEST_TIMEOUT_MS,
@@ -118,7 +120,11 @@ export class HttpServer {
       http.#certificate?.unwatch();
       throw error;
     }
-    options.log.info({ url: http.url }, 'HTTP: health, metrics and monitoring');
+    const hosts = http.#hosts?.answers;
+    options.log.info(
+      { url: http.url, ...(hosts !== undefined && { hosts }) },
+      'HTTP: health, metrics and monitoring',
+    );
     return http;
   }
 
@@ -155,9 +161,16 @@ export class HttpServer {
       server.listen(port, host, () => {
         server.off('error', onError);
         const { address } = server.address() as AddressInfo;
-        // With TLS the browser refuses a page of another name for the certificate.
-        this.#trustsMachine =
-          isLoopback(address) && this.#guard === undefined && this.#certificate === undefined;
+        // With TLS the browser refuses a page of another name for the certificate; with a secret the page has none to show.
+        const isOpen = this.#guard === undefined && this.#certificate === undefined;
+        if (isOpen || this.#allowedHosts !== undefined) {
+          this.#hosts = new HostGuard({
+            listensOn: host,
+            isLoopback: isLoopback(address),
+            machine: hostname(),
+            allowed: this.#allowedHosts ?? [],
+          });
+        }
         // From now on an error concerns a single connection that could not be accepted.
         server.on('error', (error) => this.#errors.note('HTTP', () => ({ err: error })));
         resolve();
@@ -193,11 +206,7 @@ export class HttpServer {
         sendText(response, 401, 'this page needs a user and password, or a token', challenges);
         return;
       }
-      if (
-        !OPEN_PATHS.has(url.pathname) &&
-        this.#trustsMachine &&
-        !isOwnHost(this.#host, message.headers.host)
-      ) {
+      if (!OPEN_PATHS.has(url.pathname) && this.#hosts?.admits(message.headers.host) === false) {
         this.#errors.note('an HTTP request asked for another host', () => ({
           from: message.socket.remoteAddress,
           host: message.headers.host,
@@ -229,8 +238,8 @@ function urlOf(target: string): URL | undefined {
 
 function otherHost(host: string | undefined): string {
   return (
-    `this server is for its own machine, and the request is for the host "${host}", which could be a page of the web: ` +
-    'use localhost or an address; have a reverse proxy send "Host: localhost"; ' +
+    `the request is for the host "${host}", which could be a page of the web that leads here: ` +
+    'use localhost or an address; allow the name by --http-allowed-hosts; have a reverse proxy send "Host: localhost"; ' +
     'or set --http-user and --http-pass, or --http-token: then any name will do'
   );
 }

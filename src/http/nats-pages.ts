@@ -8,17 +8,26 @@ import type { NatsMonitoring } from '../nats/monitoring.js';
 import { type Handler, type HttpRequest, sendPieces, sendText } from './answer.js';
 import { notYet, RETRY_HEADERS } from './once-started.js';
 
-/** The pages that are passed on: the Go server has the same ones, for the nats-server inside it. All of them only read. */
-const PAGES = [
-  ['/varz', 'nats-server: as a whole'],
-  ['/connz', 'nats-server: connections'],
-  ['/routez', 'nats-server: routes'],
-  ['/subsz', 'nats-server: subscriptions'],
-  ['/subscriptionsz', 'same as /subsz'],
-  ['/gatewayz', 'nats-server: gateways'],
-  ['/leafz', 'nats-server: leaf nodes'],
-  ['/accountz', 'nats-server: accounts'],
-] as const;
+const OF_SUBSZ = ['subs', 'test', 'acc', 'offset', 'limit'];
+
+/**
+ * The pages that are passed on, with the parameters that are: the Go server has the same ones, for the nats-server inside it. All of them
+ * only read. A parameter that a later nats-server may have is not passed on: what it shows is not known.
+ */
+const PAGES: readonly [path: string, about: string, parameters: readonly string[]][] = [
+  ['/varz', 'nats-server: as a whole', []],
+  [
+    '/connz',
+    'nats-server: connections',
+    ['subs', 'cid', 'state', 'user', 'acc', 'filter_subject', 'mqtt_client', 'sort', 'offset', 'limit'],
+  ],
+  ['/routez', 'nats-server: routes', ['subs']],
+  ['/subsz', 'nats-server: subscriptions', OF_SUBSZ],
+  ['/subscriptionsz', 'same as /subsz', OF_SUBSZ],
+  ['/gatewayz', 'nats-server: gateways', ['accs', 'acc_name', 'gw_name']],
+  ['/leafz', 'nats-server: leaf nodes', ['subs', 'acc']],
+  ['/accountz', 'nats-server: accounts', ['acc']],
+];
 
 export interface PageLimits {
   /** Limit for a whole answer. */
@@ -40,16 +49,17 @@ export function natsPages(
   node: Pick<MonitoredNode, 'isStarted' | 'health' | 'nats'>,
   limits = LIMITS,
 ): [path: string, about: string, handle: Handler][] {
-  return PAGES.map(([path, about]) => [
+  return PAGES.map(([path, about, parameters]) => [
     path,
     about,
     async (request, response) => {
+      if (asksForSecrets(request)) return sendText(response, 403, SECRETS);
       const monitoring = where();
       switch (monitoring.kind) {
         case 'on':
           // The nats-server runs long before the broker serves.
           if (!node.isStarted) return notYet(node, response);
-          return passOn(new URL(path, monitoring.url), request, response, limits);
+          return passOn(pageUrl(path, monitoring.url, request, parameters), response, limits);
         case 'attached':
           return sendText(response, 404, elsewhere(path, node.nats.server));
         case 'off':
@@ -66,15 +76,23 @@ export function natsPages(
   ]);
 }
 
+/** A request with a callback is answered as one without: the answer would be a script, which any web site may run and read. */
+function pageUrl(path: string, base: string, { query }: HttpRequest, parameters: readonly string[]): URL {
+  const url = new URL(path, base);
+  for (const [name, value] of query) if (parameters.includes(name)) url.searchParams.append(name, value);
+  return url;
+}
+
+/** Whether the page is to say what each client has shown, which may be a token. */
+function asksForSecrets({ query }: HttpRequest): boolean {
+  return query.getAll('auth').some((value) => !/^(0|f|false)?$/i.test(value));
+}
+
 async function passOn(
   url: URL,
-  { query }: HttpRequest,
   response: ServerResponse,
   { timeoutMs, maxBytes }: PageLimits,
 ): Promise<void> {
-  url.search = query.toString();
-  // With a callback the answer would be a script, which any web site may run and read.
-  url.searchParams.delete('callback');
   const signal = AbortSignal.timeout(timeoutMs);
   const options = { method: response.req.method === 'HEAD' ? 'HEAD' : 'GET', agent: false, signal };
   // The server is our own child on this machine. Its certificate is for other names, under which others reach it.
@@ -128,6 +146,10 @@ function elsewhere(path: string, server: string): string {
   );
 }
 
+const SECRETS =
+  'auth is not passed on: nats-server would show the tokens of its clients. Ask its own monitoring port, from its machine; /varz has the port as http_port';
+
 const OFF =
   'the nats-server of this broker has no monitoring: in the file of --nats-config set http: "127.0.0.1:-1" (or another ' +
-  'address), or leave http and http_port away';
+  'address), or leave http and http_port away. With --auth it has none unless that file sets it: any user of the machine could read the ' +
+  'token there. With --user and --pass it has';

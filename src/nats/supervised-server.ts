@@ -303,7 +303,9 @@ export class SupervisedServer {
   }
 
   #monitoringLines(): string[] {
-    const { withMonitoring = false, config } = this.#options;
+    const { withMonitoring = false, config, credentials } = this.#options;
+    // To anyone who can connect to the port, /connz?auth=1 shows the token of each client; of users it shows the names.
+    if (credentials.token !== undefined) return [];
     if (!withMonitoring || (config.configFile !== undefined && setsMonitoring(config.configFile))) return [];
     return [MONITORING_ON_LOOPBACK];
   }

@@ -147,12 +147,13 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   /** Starts HTTP. Call it first, so that probes can distinguish a long recovery from a hang. */
   protected async startHttp(): Promise<void> {
     const { config } = this;
-    const { httpPort, httpAddress, httpTls, httpAccess, metricsMaxChannels } = config;
+    const { httpPort, httpAddress, httpAllowedHosts, httpTls, httpAccess, metricsMaxChannels } = config;
     if (httpPort === undefined) return;
     // The code for HTTP is loaded only if it is needed.
     const { HttpServer } = await import('../http/http-server.js');
     this.http = await HttpServer.start({
       host: httpAddress,
+      allowedHosts: httpAllowedHosts,
       port: httpPort,
       tls: httpTls,
       access: httpAccess,

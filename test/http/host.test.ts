@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type IncomingMessage, request } from 'node:http';
 import { describe, it } from 'node:test';
-import { isOwnHost } from '../../src/http/host-guard.js';
+import { HostGuard, type HostGuardOptions } from '../../src/http/host-guard.js';
 import type { Broker } from '../harness/broker.js';
 import { httpRig, urlOf } from './http-rig.js';
 
@@ -48,17 +48,52 @@ describe('HTTP for the machine alone', () => {
   });
 });
 
-describe('HTTP with a secret, or for other machines too', () => {
+describe('HTTP for other machines too', () => {
   const rig = httpRig({ broker: false });
 
-  it('answers under any name: proxies and probes of Kubernetes have theirs', async () => {
+  it('answers under any name with a secret, which no page can show', async () => {
     const guarded = await rig.startBroker({ flags: ['--http-port', '-1', '--http-token', 's3cret'] });
     const authorization = 'Bearer s3cret';
     assert.equal((await getAs(guarded, REBOUND, '/metrics', { authorization })).status, 200);
     assert.equal((await getAs(guarded, REBOUND, '/metrics')).status, 401);
     await guarded.kill('SIGTERM');
+  });
 
-    const open = await rig.startBroker({ flags: ['--http-port', '-1', '--http-addr', '0.0.0.0'] });
+  it('answers without a secret under addresses and names that no web site can have, and says at the start which', async () => {
+    const open = await rig.startBroker({
+      flags: [
+        '--http-port',
+        '-1',
+        '--http-addr',
+        '0.0.0.0',
+        '--http-allowed-hosts',
+        'Stan.example.com,*.corp.example',
+      ],
+    });
+    assert.match(
+      open.output,
+      /"hosts":"addresses, .*names without a dot, \*\.svc, .*stan\.example\.com, \*\.corp\.example"/,
+    );
+    const { status, text } = await getAs(open, REBOUND, '/metrics');
+    assert.equal(status, 421);
+    assert.match(text, /"rebound\.example\.com:8222".*--http-allowed-hosts.*--http-token/);
+    for (const path of PROBES) assert.equal((await getAs(open, REBOUND, path)).status, 200, path);
+    for (const host of [
+      '10.1.2.3:8222',
+      '[fd00::1]:8222',
+      'stan-0',
+      'stan-0:8222',
+      'stan.ns.svc',
+      'stan.example.com:1',
+    ])
+      assert.equal((await getAs(open, host, '/metrics')).status, 200, host);
+  });
+
+  it('answers under any name where the list says so', async () => {
+    const open = await rig.startBroker({
+      flags: ['--http-port', '-1', '--http-addr', '0.0.0.0', '--http-allowed-hosts', '*'],
+    });
+    assert.match(open.output, /"hosts":"any name"/);
     assert.equal((await getAs(open, REBOUND, '/metrics')).status, 200);
   });
 });
@@ -76,8 +111,9 @@ describe('names that mean the machine', () => {
       'host.docker.internal:8222',
       'Stan-0:1',
     ];
-    for (const host of own) assert.equal(isOwnHost('stan-0', host), true, host);
-    assert.equal(isOwnHost('stan-0', undefined), true, 'HTTP/1.0');
+    const guard = guardOf({ listensOn: 'stan-0' });
+    for (const host of own) assert.equal(guard.admits(host), true, host);
+    assert.equal(guard.admits(undefined), true, 'HTTP/1.0');
   });
 
   it('are not those that only look like it', () => {
@@ -100,9 +136,64 @@ describe('names that mean the machine', () => {
         '2130706433',
       ],
     ];
-    for (const host of others) assert.equal(isOwnHost('127.0.0.1', host), false, host);
+    for (const isLoopback of [true, false])
+      for (const host of others)
+        if (isLoopback || host.includes('.') || /\W|^\d*$/.test(host))
+          assert.equal(guardOf({ isLoopback }).admits(host), false, host);
   });
 });
+
+describe('names that mean a server for other machines', () => {
+  const guard = guardOf({
+    isLoopback: false,
+    machine: 'Node-7.example.com',
+    allowed: ['a.example.org', '*.b.example'],
+  });
+
+  it('are its own, those of a network, and those that are allowed', () => {
+    for (const host of [
+      ...[
+        'stan-1',
+        'stan-1:8222',
+        'node-7.example.com',
+        'stan.ns.svc',
+        'stan-0.stan.ns.svc.cluster.local:8222',
+      ],
+      ...[
+        'nas.local',
+        'stan.c.project.internal',
+        'stan.home.arpa',
+        'a.example.org.',
+        'x.b.example',
+        'x.y.b.example',
+      ],
+    ])
+      assert.equal(guard.admits(host), true, host);
+  });
+
+  it('are none that someone could register', () => {
+    for (const host of [
+      ...[
+        'node-7.example.com.evil.com',
+        'stan.ns.svc.evil.com',
+        'svc.evil.com',
+        'x.a.example.org',
+        'b.example',
+      ],
+      ...['notlocal.com', 'xlocal.example', 'stan-1.evil.com:8222', 'xb.example'],
+    ])
+      assert.equal(guard.admits(host), false, host);
+  });
+
+  it('are its own alone where only this machine can ask', () => {
+    for (const host of ['stan-1', 'stan.ns.svc', 'nas.local', 'node-7.example.com'])
+      assert.equal(guardOf({ machine: 'node-7.example.com' }).admits(host), false, host);
+  });
+});
+
+function guardOf(options: Partial<HostGuardOptions>): HostGuard {
+  return new HostGuard({ listensOn: '127.0.0.1', isLoopback: true, machine: 'm', allowed: [], ...options });
+}
 
 async function getAs(
   broker: Broker,

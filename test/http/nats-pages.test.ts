@@ -90,6 +90,23 @@ describe('The pages of a nats-server that the broker supervises', () => {
     assert.equal(typeof (await script.json()), 'object');
   });
 
+  it('show no token of a client, whatever is asked', async () => {
+    const file = natsConfig('token.conf', 'http: "127.0.0.1:-1"');
+    const broker = await start('--auth', 'kanarienvogel', '--nats-config', file);
+    for (const query of ['auth=1', 'auth=true', 'state=all&auth=1', 'auth=0&auth=1', 'Auth=1', 'auth%00=1'])
+      for (const path of PAGES) {
+        const answer = await ask(broker, `${path}?${query}`);
+        if (/^auth=|&auth=/.test(query)) assert.equal(answer.status, 403, `${path}?${query}`);
+        assert.doesNotMatch(await answer.text(), /kanarienvogel/, `${path}?${query}`);
+      }
+    assert.equal((await ask(broker, '/connz?auth=0&subs=detail&state=all&nonsense=1')).status, 200);
+    assert.doesNotMatch(broker.output, /kanarienvogel/);
+    // The port of the nats-server itself would show it to every user of this machine.
+    const unasked = await start('--auth', 'kanarienvogel');
+    assert.equal((await ask(unasked, '/connz')).status, 404);
+    assert.doesNotMatch(unasked.output, /Starting http monitor/);
+  });
+
   it('are all of it that can be reached, and only to be read', async () => {
     const broker = await start();
     for (const path of ['/stacksz', '/jsz', '/debug/vars', '/varz/', '/varz/../stacksz', '/VARZ']) {
@@ -210,7 +227,7 @@ describe('A page that is passed on', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** @returns the address of /varz, which passes on what `origin` has */
+  /** @returns the address of /connz, which passes on what `origin` has */
   async function passing(
     origin: string,
     limits: Partial<PageLimits>,
@@ -232,7 +249,7 @@ describe('A page that is passed on', () => {
       },
       all,
     );
-    const [, , handle] = pages.find(([path]) => path === '/varz')!;
+    const [, , handle] = pages.find(([path]) => path === '/connz')!;
     const url = await listen(async (request, response) => {
       try {
         await handle({ query: new URL(request.url!, origin).searchParams }, response);
@@ -241,7 +258,7 @@ describe('A page that is passed on', () => {
         response.destroy();
       }
     });
-    return `${url}/varz`;
+    return `${url}/connz`;
   }
 
   it('takes nothing along of the request but its parameters', async () => {
@@ -251,8 +268,14 @@ describe('A page that is passed on', () => {
       response.end('{}');
     });
     const headers = { authorization: 'Bearer s3cret', cookie: 'a=b' };
-    await (await fetch(`${await passing(origin, {})}?a=1&callback=f&b=%2F..%2F`, { headers })).text();
-    assert.deepEqual(seen, { method: 'GET', url: '/varz?a=1&b=%2F..%2F', names: ['connection', 'host'] });
+    await (
+      await fetch(`${await passing(origin, {})}?limit=1&callback=f&auth=0&a=1&acc=%2F..%2F`, { headers })
+    ).text();
+    assert.deepEqual(seen, {
+      method: 'GET',
+      url: '/connz?limit=1&acc=%2F..%2F',
+      names: ['connection', 'host'],
+    });
   });
 
   it('follows no redirect, and brings no header but its type', async () => {
@@ -282,7 +305,7 @@ describe('A page that is passed on', () => {
     const failed: unknown[] = [];
     const origin = await listen((_request, response) => void response.end('x'.repeat(1_001)));
     await assert.rejects(fetch(await passing(origin, {}, failed)).then((answer) => answer.text()));
-    assert.match(String(failed[0]), /\/varz of nats-server has more than 1000 bytes/);
+    assert.match(String(failed[0]), /\/connz of nats-server has more than 1000 bytes/);
     const fits = await listen((_request, response) => void response.end('x'.repeat(1_000)));
     assert.equal((await (await fetch(await passing(fits, {}))).text()).length, 1_000);
   });
@@ -299,12 +322,12 @@ describe('A page that is passed on', () => {
     const origin = await listen((request, response) => {
       come++;
       response.on('close', () => gone++);
-      if (request.url === '/varz?begun=1') response.write('{');
+      if (request.url === '/connz?limit=1') response.write('{');
     });
     const url = await passing(origin, {}, failed);
     for (const [query, calls] of [
       ['', 1],
-      ['?begun=1', 2],
+      ['?limit=1', 2],
     ] as const) {
       const leaving = new AbortController();
       const asked = fetch(url + query, { signal: leaving.signal });
