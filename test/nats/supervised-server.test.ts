@@ -142,6 +142,7 @@ describe('a supervised nats-server', () => {
   it('asks clients for the password or token, which no argument and no file shows', async () => {
     const pass = 'kanari#en"$\\ä\n,}%';
     const server = await start({}, { credentials: { user: 'u', pass } });
+    assert.ok(filesOf('stanchion-nats-').length > 0);
     for (const shown of [argumentsOf(server.pid!), ...filesOf('stanchion-nats-')])
       assert.ok(!shown.includes('kanari'), shown);
     const nc = await connect({ servers: server.url, user: 'u', pass });
