@@ -15,7 +15,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (!isInside()) {
-    const why = whyNoSandbox();
+    const why = whyNoSandbox([['iptables', ['--version']]]);
     if (why === false) return runInside(fileURLToPath(import.meta.url), args);
     console.error(`It cannot be run here: it ${why}.`);
     return 1;

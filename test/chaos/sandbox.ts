@@ -12,15 +12,17 @@ export function isInside(): boolean {
   return process.env[INSIDE] !== undefined;
 }
 
-/** Why there can be no run here; false if there can. For `skip`. */
-export function whyNoSandbox(): string | false {
+/** Why there can be no run here; false if there can. For `skip`. @param more programs that it needs, with arguments that only try them */
+export function whyNoSandbox(
+  more: readonly (readonly [program: string, args: readonly string[]])[] = [],
+): string | false {
   if (process.platform !== 'linux') return 'needs Linux';
   if (process.getuid?.() !== 0) return 'needs root, to make network namespaces';
   for (const [program, args] of [
     ['ip', ['netns', 'list']],
     ['unshare', ['--version']],
-    ['iptables', ['--version']],
     ['nats-server', ['-v']],
+    ...more,
   ] as const) {
     if (spawnSync(program, args).status !== 0) return `needs ${program}`;
   }
