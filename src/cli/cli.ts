@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { parseFlags } from '../config/argv.js';
 import { ConfigError } from '../config/config-error.js';
 import type { StartBroker } from '../run/running-broker.js';
@@ -45,6 +46,13 @@ async function dispatch(args: readonly string[], programs: Programs): Promise<nu
     }
     forCommands = wantsVersion ? ['--version'] : ['serve', '--help'];
   }
+  process.on('uncaughtException', endOnBug);
   const { runCommand } = await import('./commands.js');
   return await runCommand(forCommands);
+}
+
+/** Node itself would print the error as it is, with what may be a secret. */
+function endOnBug(error: unknown): void {
+  console.error(`stanchion: a bug: ${printableLines(withoutSecrets(inspect(error)))}`);
+  process.exit(1);
 }

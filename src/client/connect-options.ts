@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import type { NodeConnectionOptions as ConnectionOptions } from '@nats-io/transport-node';
 import { DEFAULT_DISCOVER_PREFIX, isClientIdValid } from '../protocol/stan-subjects.js';
+import { withoutUrlSecrets } from '../util/secrets.js';
 import { nearestWord } from '../util/suggest.js';
 import { InvalidOptionError } from './client-errors.js';
 import { type Codec, jsonCodec } from './codec.js';
@@ -278,8 +279,8 @@ function checkName(name: string, value: unknown): void {
 
 /** Any value in one line, for error messages. */
 export function quote(value: unknown): string {
-  if (typeof value === 'string') return `"${value.slice(0, 100)}"`;
+  if (typeof value === 'string') return `"${withoutUrlSecrets(value).slice(0, 100)}"`;
   return typeof value === 'object'
-    ? inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY }).slice(0, 100)
+    ? withoutUrlSecrets(inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY })).slice(0, 100)
     : String(value);
 }

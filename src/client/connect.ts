@@ -1,3 +1,4 @@
+import { shownUrls } from '../util/server-url.js';
 import { ConnectError } from './client-errors.js';
 import { type ConnectOptions, type ResolvedOptions, resolveOptions } from './connect-options.js';
 import { Connection } from './connection.js';
@@ -35,11 +36,16 @@ async function openNats({ natsOptions }: ResolvedOptions): Promise<NatsConnectio
   try {
     return await dial(natsOptions);
   } catch (cause) {
-    const servers = String(natsOptions.servers ?? '127.0.0.1:4222');
+    const servers = [natsOptions.servers ?? '127.0.0.1:4222'].flat().map(shownUrls).join(',');
     throw new ConnectError(`NATS cannot be reached at ${servers}: ${(cause as Error).message}`, {
       code: 'CONNECT_REFUSED',
       hint: 'Is a nats-server there, and are user, password, token or TLS right?',
-      cause,
+      cause: withoutInput(cause),
     });
   }
+}
+
+/** The error of a URL that is none has the URL in it, with its password. */
+function withoutInput(cause: unknown): unknown {
+  return cause instanceof TypeError && 'input' in cause ? new TypeError(cause.message) : cause;
 }

@@ -1,6 +1,6 @@
 // The kinds of values that options have: how each is written, parsed and explained.
 
-import { shownUrls } from './server-url.js';
+import { shownUrls } from '../util/server-url.js';
 import { parseDurationMs, parseSize, upToSafe } from './units.js';
 
 /** The types in YAML that a value may have before it is read as text. */

@@ -1,11 +1,11 @@
 // How to connect to NATS, for a broker and for the tools: credentials, URLs and TLS from the options of the same names.
 
 import { addSecret } from '../util/secrets.js';
+import { parseServerUrl, type ServerUrl, shownUrls } from '../util/server-url.js';
 import type { Choices } from './choose.js';
 import { ConfigError } from './config-error.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf, snake } from './options.js';
 import type { NatsConfig, NatsServerConfig, NatsTlsConfig } from './serve-config.js';
-import { parseServerUrl, type ServerUrl, shownUrls } from './server-url.js';
 
 /** User and password, or a token, or none of them. */
 export interface Credentials {

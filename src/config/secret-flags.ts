@@ -1,8 +1,8 @@
 // Which arguments of a command line hold secrets.
 
 import { HIDDEN } from '../util/secrets.js';
+import { shownUrls } from '../util/server-url.js';
 import { flagNames, OPTION_NAMES, optionOf } from './options.js';
-import { shownUrls } from './server-url.js';
 
 type Holds = 'whole' | 'in-urls';
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { connect as connectNatsV3 } from '@nats-io/transport-node';
 import { connect as connectNats } from 'nats';
 import {
@@ -70,6 +71,21 @@ describe('connecting', () => {
         return true;
       },
     );
+  });
+
+  it('shows no password of a URL in its errors, whatever is wrong with it', async () => {
+    const address = '127.0.0.1:1';
+    for (const servers of [
+      `nats://bob:kanarienvogel@${address}`,
+      `nats://bob:kanarien#vogel@${address}`,
+      `nats://bob:kanarienvogel@${address}99999`,
+      [`nats://${address}`, `nats://kanarienvogel@ho st`],
+      [`nats://bob:kanarienvogel@${address}`, 7 as unknown as string],
+    ])
+      await assert.rejects(connect({ clusterId: 'c', clientId: 'me', servers }), (error: Error) => {
+        assert.doesNotMatch(inspect(error), /kanarien/);
+        return /NATS cannot be reached at nats:|cannot be/.test(error.message);
+      });
   });
 
   it('says that no broker answers, within its time', async () => {

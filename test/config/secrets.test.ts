@@ -5,7 +5,7 @@ import { OPTION_NAMES, type OptionName, optionOf } from '../../src/config/option
 import { resolveServeConfig } from '../../src/config/resolve.js';
 import { argsWithoutSecrets } from '../../src/config/secret-flags.js';
 import type { NatsConfig } from '../../src/config/serve-config.js';
-import { parseServerUrl, shownUrls } from '../../src/config/server-url.js';
+import { parseServerUrl, shownUrls } from '../../src/util/server-url.js';
 
 const CANARY = 'kanarienvogel';
 const SEED = 'SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY';

@@ -1,6 +1,6 @@
 // URLs of NATS servers, which may hold credentials: how they are read, and how they are shown.
 
-import { HIDDEN } from '../util/secrets.js';
+import { HIDDEN } from './secrets.js';
 
 export interface ServerUrl {
   /** `nats` or `tls`. */
