@@ -21,8 +21,8 @@ export interface LinkEvents {
 export interface LinkOptions {
   clock?: Clock;
   /**
-   * Time between pings. The server counts as dead after two of these without any bytes, or after six in which it sends, but neither
-   * answers a ping nor reads.
+   * The server counts as dead after two of these without any bytes, or after six in which it sends, but neither answers a ping nor
+   * reads. PINGs are sent twenty times as often: the owner of a link, which can ask the server in another way, knows more (`lateMs`).
    */
   pingIntervalMs?: number;
   /** Backlog from which `isCongested` is true. */

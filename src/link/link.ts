@@ -10,6 +10,7 @@ import type { LinkHandler } from './link-handler.js';
 import { LinkDownError, type LinkEvents, type LinkOptions, LinkRefusedError } from './link-options.js';
 import { type ControlHandler, LinkProtocolError, Parser } from './parser.js';
 import { PingWatch } from './ping-watch.js';
+import { Pings, type PongWaiter, type Pulse } from './pings.js';
 import { plainWord } from './plain-word.js';
 import { ReadBuffer } from './read-buffer.js';
 import { Sender } from './sender.js';
@@ -17,15 +18,12 @@ import { parseServerInfo, type ServerInfo } from './server-info.js';
 import type { OutBuffer } from './writer.js';
 
 const DEFAULT_PING_INTERVAL_MS = 5_000;
+/** PINGs for the pulse, between two that count for `PingWatch`. */
+const PULSES_PER_INTERVAL = 20;
 const DEFAULT_CONGESTED_BYTES = 8 * 1024 * 1024;
 const DEFAULT_MAX_BACKLOG_BYTES = 256 * 1024 * 1024;
 /** Limit of flushes that wait for their PONG. */
 const MAX_FLUSHES = 10_000;
-
-interface PongWaiter {
-  resolve(): void;
-  reject(error: Error): void;
-}
 
 /**
  * The data link: one connection to a NATS server, for the messages of the protocol. It is not reused: when it is down, make a new
@@ -48,10 +46,10 @@ export class Link implements ControlHandler {
   #sender: Sender | undefined;
   #congested = false;
   #lastSid = 0;
-  /** The waiters for each PONG, in the order of the PINGs; undefined for the link's own pings. */
-  readonly #pongs: (PongWaiter | undefined)[] = [];
+  readonly #pings: Pings;
   #pingTimer: Timer | undefined;
   readonly #watch = new PingWatch();
+  #pulses = 0;
   #receivedBytes = 0;
   #lastServerError = '';
   #onFirstInfo: ((info: ServerInfo) => void) | undefined;
@@ -67,6 +65,7 @@ export class Link implements ControlHandler {
     this.#congestedBytes = options.congestedBytes ?? DEFAULT_CONGESTED_BYTES;
     this.#maxBacklogBytes = options.maxBacklogBytes ?? DEFAULT_MAX_BACKLOG_BYTES;
     this.#parser = new Parser(handler, this);
+    this.#pings = new Pings(this.#clock);
   }
 
   /**
@@ -141,6 +140,10 @@ export class Link implements ControlHandler {
     return this.#receivedBytes;
   }
 
+  get pulse(): Pulse {
+    return this.#pings;
+  }
+
   /** Whether the server reads more slowly than it is sent to: send only what is necessary, until `onDrain`. */
   get isCongested(): boolean {
     return this.#congested;
@@ -160,7 +163,9 @@ export class Link implements ControlHandler {
    * is down, or if the buffer is from another link.
    */
   send(out: OutBuffer): void {
-    this.#open.send(out);
+    const sender = this.#open;
+    sender.send(out);
+    if (this.isUp && this.#pings.isDue(sender.sentBytes)) this.#sendPing(undefined);
   }
 
   /** Whether the buffer is from this link. */
@@ -194,10 +199,10 @@ export class Link implements ControlHandler {
    */
   flush(): Promise<void> {
     if (this.#state !== 'up') return Promise.reject(new LinkDownError('the link to the NATS server is down'));
-    if (this.#pongs.length >= MAX_FLUSHES) {
+    if (this.#pings.waiting >= MAX_FLUSHES) {
       return Promise.reject(new Error(`${MAX_FLUSHES} flushes of the link already wait for the NATS server`));
     }
-    return this.#ping();
+    return new Promise((resolve, reject) => this.#sendPing({ resolve, reject }));
   }
 
   /** Closes at once, and drops unsent bytes: call `flush` first to keep them. Idempotent. */
@@ -211,7 +216,7 @@ export class Link implements ControlHandler {
 
   onPong(): void {
     this.#watch.answered();
-    this.#pongs.shift()?.resolve();
+    this.#pings.answered();
   }
 
   onInfo(json: string): void {
@@ -324,29 +329,27 @@ export class Link implements ControlHandler {
         this.#onFailed = undefined;
         resolve();
       };
-      this.#pongs.push({ resolve: onPong, reject });
-      this.#sendLine('PING\r\n');
+      this.#sendPing({ resolve: onPong, reject });
     });
     this.#schedulePing();
   }
 
-  #ping(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#pongs.push({ resolve, reject });
-      this.#sendLine('PING\r\n');
-    });
+  #sendPing(waiter: PongWaiter | undefined): void {
+    this.#pings.sent(this.#sender?.sentBytes ?? 0, waiter);
+    this.#sendLine('PING\r\n');
   }
 
   #schedulePing(): void {
     if (this.#state !== 'up') return;
-    this.#pingTimer = this.#clock.setTimer(this.#pingIntervalMs, () => {
-      const dead = this.#watch.next(this.#pingIntervalMs, this.#open.takenBytes, this.backlogBytes);
-      if (dead !== undefined) {
+    this.#pingTimer = this.#clock.setTimer(this.#pingIntervalMs / PULSES_PER_INTERVAL, () => {
+      const isWatched = ++this.#pulses % PULSES_PER_INTERVAL === 0;
+      const dead =
+        isWatched && this.#watch.next(this.#pingIntervalMs, this.#open.takenBytes, this.backlogBytes);
+      if (typeof dead === 'string') {
         this.#fail(new Error(dead));
         return;
       }
-      this.#pongs.push(undefined);
-      this.#sendLine('PING\r\n');
+      if (isWatched || this.#pings.mayPulse) this.#sendPing(undefined);
       this.#schedulePing();
     });
   }
@@ -392,6 +395,6 @@ export class Link implements ControlHandler {
     this.#parser.stop();
     this.#sender?.stop();
     this.#socket?.destroy();
-    for (const waiter of this.#pongs.splice(0)) waiter?.reject(error);
+    this.#pings.fail(error);
   }
 }

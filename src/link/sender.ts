@@ -27,6 +27,11 @@ export class Sender {
   /** How many bytes the system has taken since the start. */
   takenBytes = 0;
 
+  /** How many bytes were given to the socket since the start. */
+  get sentBytes(): number {
+    return this.takenBytes + this.backlogBytes;
+  }
+
   readonly #pool: PooledBuffer[] = [];
   #pooledBytes = 0;
   readonly #queue: PooledBuffer[] = [];

@@ -11,6 +11,7 @@ import type { Endpoint } from './dialer.js';
 import type { MovingLink } from './moving-link.js';
 import { OutageLog } from './outage-log.js';
 import { type Failure, RoundError, reasonOf } from './round-error.js';
+import { ServerDoubt } from './server-doubt.js';
 import { addressesOf, ServerList } from './server-list.js';
 
 const FIRST_RETRY_MS = 50;
@@ -42,6 +43,7 @@ export class NatsAttachment {
   private readonly moveBackoff: Backoff;
   private readonly outage: OutageLog;
   private readonly connections: Connections;
+  private readonly doubt: ServerDoubt;
   /** Whether there was a link at this server, or a try: then the next try waits a moment. */
   private isLinkRetry = false;
   /** Whether to leave the server: the next control connection goes to another one, if that can be reached. */
@@ -70,6 +72,8 @@ export class NatsAttachment {
       },
       onChanged: () => this.changed(),
     });
+    const hasOthers = (): boolean => this.servers.round().length > 1;
+    this.doubt = new ServerDoubt(this.clock, this.connections, hasOthers, (why) => this.abandonServer(why));
   }
 
   /**
@@ -138,6 +142,11 @@ export class NatsAttachment {
     this.isLeaving = true;
     this.connections.control?.close();
     this.changed();
+  }
+
+  /** The server answers on neither connection. */
+  doubtServer(): Promise<void> {
+    return this.doubt.raise();
   }
 
   /** Closes the data link alone. The next one is made at the same server, and subscribes to everything again. */

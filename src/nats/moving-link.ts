@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import type { Link } from '../link/link.js';
 import type { LinkHandler } from '../link/link-handler.js';
+import type { Pulse } from '../link/pings.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { OutBuffer } from '../link/writer.js';
 import { type Offsets, Overlap } from './overlap.js';
@@ -81,6 +82,11 @@ export class MovingLink {
   /** Bytes received on the current link. */
   get receivedBytes(): number {
     return this.#link.receivedBytes;
+  }
+
+  /** As `Link.pulse`, of the current link. */
+  get pulse(): Pulse {
+    return this.#link.pulse;
   }
 
   /** Whether the server reads more slowly than it is sent to: send only what is necessary, until `onDrain`. */

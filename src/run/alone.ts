@@ -135,6 +135,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
         },
         renewLink: (why) => attachment.renewLink(why),
         renewControl: (why) => void attachment.renewControl(why),
+        doubtServer: () => void attachment.doubtServer().catch(this.broken),
       },
       clusterId,
       subjects: stanSubjects(clusterId, discoverPrefix),

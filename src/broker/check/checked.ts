@@ -1,3 +1,4 @@
+import type { Pulse } from '../../link/pings.js';
 import type { ControlConnection } from '../../nats/control-connection.js';
 import type { Store } from '../../store/types/store.js';
 import type { BrokerLink } from '../state/broker-link.js';
@@ -13,6 +14,11 @@ export interface CheckedConnections {
   renewLink(why: string): void;
   /** The same for the control connection. */
   renewControl(why: string): void;
+  /**
+   * The server answers on neither connection: it is tried by a third one, and if it answers there, both are given up. Undefined where
+   * the owner finds that out by itself.
+   */
+  doubtServer?(): void;
 }
 
 export type CheckedControl = Pick<
@@ -31,5 +37,6 @@ export interface CheckedLink extends BrokerLink {
   readonly backlogBytes: number;
   /** All that has come in. */
   readonly receivedBytes: number;
+  readonly pulse: Pulse;
   unsubscribe(sid: number): void;
 }

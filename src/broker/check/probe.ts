@@ -21,6 +21,8 @@ const NONCE_BYTES = 16;
 export class Probe {
   /** For this probe alone: part of the subjects that answers come to. */
   readonly name: string;
+  /** Gets where the answer to a probe that has come in goes. */
+  onHeard: ((reply: string) => void) | undefined;
   readonly #payload: Buffer;
   readonly #ping: Buffer;
 

@@ -4,6 +4,7 @@ import type { ControlSubscription } from '../../nats/control-connection.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
 import type { CheckedBroker, CheckedConnections, CheckedControl, CheckedLink } from './checked.js';
+import { LinkWatch } from './link-watch.js';
 import type { Probe, ProbedSubject } from './probe.js';
 import { ServicePermissions } from './service-permissions.js';
 import {
@@ -37,8 +38,6 @@ const ROUND_MS = 1_000;
 const DEAF_ROUNDS = 2;
 /** And after which that has not helped. */
 const HOPELESS_ROUNDS = 4;
-/** Rounds that a link takes nothing in and brings nothing, while the server answers on the other connection. */
-const STUCK_ROUNDS = 4;
 /** What was not heard while it served counts against a standby for so many rounds; each time twice as long, up to the longest. */
 const FIRST_MEMORY_ROUNDS = 30;
 const MAX_MEMORY_ROUNDS = 600;
@@ -61,12 +60,6 @@ interface Round {
   isOver: boolean;
   /** It says nothing: a connection was lost on the way. */
   hasFailed: boolean;
-  /** NATS has taken the probes. */
-  isTaken: boolean;
-  receivedBytes: number;
-  /** Whether it is being asked if the server answers at all. */
-  isAsking: boolean;
-  stuckRounds: number;
 }
 
 /**
@@ -78,6 +71,7 @@ export class SelfCheck {
   readonly #options: SelfCheckOptions;
   readonly #inbox: string;
   readonly #permissions: ServicePermissions;
+  readonly #watch: LinkWatch;
   #probed: readonly ProbedSubject[] = [];
   #timer: Timer | undefined;
   #rounds = 0;
@@ -115,6 +109,21 @@ export class SelfCheck {
       probeName: name,
       onTried: () => this.#judge(),
     });
+    this.#watch = new LinkWatch({
+      clock: options.clock,
+      connections: options.connections,
+      mark: (control, mark) => this.#mark(control, mark),
+      onChanged: () => this.#judge(),
+    });
+    options.probe.onHeard = (reply) => this.#watch.marked(reply.slice(this.#inbox.length + 1));
+  }
+
+  /** Sends a probe to where acks come, past the rounds. */
+  #mark(control: CheckedControl, name: string): void {
+    const acks = this.#options.ackSubject();
+    const probed = this.#probed.find(({ subscribed }) => subscribed === acks);
+    if (probed === undefined || this.#unprobed.has(acks)) return;
+    control.publish(probed.publishTo, probed.payload, { reply: `${this.#inbox}.${name}` });
   }
 
   /** Undefined while clients can be served, as far as is known. */
@@ -126,6 +135,7 @@ export class SelfCheck {
   async start(): Promise<void> {
     this.#probed = this.#options.probe.subjects(this.#options.subjects, this.#options.ackSubject());
     this.#schedule();
+    this.#watch.start();
     this.#enterControl(this.#options.connections.control);
     await this.#permissions.try();
   }
@@ -133,6 +143,7 @@ export class SelfCheck {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#watch.stop();
     this.#permissions.stop();
     this.#leaveControl();
   }
@@ -183,9 +194,9 @@ export class SelfCheck {
     }
     const round = this.#round;
     const isSame = round?.link === link && round?.control === control && round?.broker === broker;
-    if (round !== undefined && isSame && !round.isOver && !round.hasFailed) {
-      this.#wait(round);
-    } else {
+    // A round that takes long says nothing: `LinkWatch` finds out whether a connection is dead.
+    const isUnderWay = round !== undefined && isSame && !round.isOver && !round.hasFailed;
+    if (!isUnderWay) {
       if (round?.isOver === true && isSame) this.#count();
       this.#round = undefined;
       if (broker === undefined) this.#serveNot();
@@ -238,39 +249,10 @@ export class SelfCheck {
     }
   }
 
-  /**
-   * The round takes long. That says nothing while the server does not answer at all, or while there is much under way on the link: only if
-   * the link alone stands still is it stuck.
-   */
-  #wait(round: Round): void {
-    const { link, control } = round;
-    const isStill = link.receivedBytes === round.receivedBytes && link.backlogBytes === 0;
-    round.receivedBytes = link.receivedBytes;
-    if (!isStill) round.stuckRounds = 0;
-    if (!isStill || !round.isTaken || round.isAsking) return;
-    round.isAsking = true;
-    const stuck = (): void => {
-      round.isAsking = false;
-      if (round !== this.#round || round.isOver || ++round.stuckRounds < STUCK_ROUNDS) return;
-      for (const index of this.#probed.keys())
-        this.#missed[index] = Math.max(DEAF_ROUNDS, (this.#missed[index] ?? 0) + 1);
-      this.#judge();
-      this.#renewLink('it stands still, though the server answers on the other one');
-    };
-    control
-      .flush()
-      .then(stuck, () => {})
-      .catch(this.#options.onBroken);
-  }
-
   #send(link: CheckedLink, control: CheckedControl, broker: CheckedBroker): void {
     this.#isHeard.length = 0;
     this.#isOtherHeard = false;
-    const round: Round = {
-      ...{ link, control, broker },
-      ...{ isOver: false, hasFailed: false, isTaken: false, isAsking: false },
-      ...{ receivedBytes: link.receivedBytes, stuckRounds: 0 },
-    };
+    const round: Round = { link, control, broker, isOver: false, hasFailed: false };
     this.#round = round;
     this.#permissions.say(link);
     for (const [index, { subscribed, publishTo, payload }] of this.#probed.entries()) {
@@ -357,6 +339,8 @@ export class SelfCheck {
     if (this.#isSystemAccount) return wrongAccount(server);
     if (this.#permissions.refusals.size > 0)
       return refusedProblem(this.#permissions.refusals.values(), server);
+    const stuck = this.#watch.problem;
+    if (stuck !== undefined) return { kind: 'not heard', isOwn: true, text: stuck };
     const deaf = this.#probed.filter((_, index) => (this.#missed[index] ?? 0) >= DEAF_ROUNDS);
     if (deaf.length > 0) {
       const subjects = deaf.map(({ subscribed }) => subscribed);
@@ -371,7 +355,6 @@ export class SelfCheck {
 async function follow(round: Round): Promise<void> {
   const { link, control } = round;
   await control.flush();
-  round.isTaken = true;
   // The probes have come in; then, NATS has what was answered; then, that has come back.
   await link.flush();
   await link.flush();

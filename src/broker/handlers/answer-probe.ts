@@ -32,6 +32,7 @@ export class ProbeAnswerer {
     if (probe?.isIn(buffer, payloadStart, payloadEnd) !== true) {
       return looksLikeProbe(buffer, payloadStart, payloadEnd);
     }
+    probe.onHeard?.(buffer.toString('latin1', replyStart, replyEnd));
     const { out } = turn;
     if (out !== undefined && replyStart < replyEnd) {
       out.pub(buffer, replyStart, replyEnd, payloadEnd - payloadStart);
