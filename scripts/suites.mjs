@@ -22,6 +22,7 @@ export const SUITES = {
     'metrics',
     'protocol',
     'store',
+    'store-fuzz',
     'util',
   ],
   // What people and their programs meet: command line, HTTP, dashboard, configuration, docs, packages, client library.
