@@ -2,6 +2,7 @@ import type { ServiceProblem } from '../../broker/check/service-problem.js';
 import type { MemberProblem } from '../report/member-problem.js';
 import type { Heartbeat } from '../talk/group-messages.js';
 import type { LeaseWatch } from '../watch/lease-watch.js';
+import type { TwinHosts } from '../watch/twin-hosts.js';
 import type { Active } from './active.js';
 import type { MemberParts } from './member-parts.js';
 import type { Presence } from './presence.js';
@@ -17,6 +18,7 @@ export interface MemberHealthOptions {
   standby: Standby;
   active: Active;
   problem: MemberProblem;
+  twins: TwinHosts;
 }
 
 /** Says whether a member does its part: what keeps it from that, what keeps clients from being served, and what is impaired. */
@@ -53,6 +55,8 @@ export class MemberHealth {
     const problem = this.serviceProblem;
     const found = problem?.isOwn === false ? [problem.text] : [];
     found.push(...this.#options.parts.clocks.problems);
+    const twins = this.#options.twins.problem;
+    if (twins !== undefined) found.push(twins);
     const { talkRefusal } = this.#options.presence;
     if (talkRefusal !== undefined) found.push(talkRefusal);
     return found;

@@ -16,6 +16,7 @@ import type { TransportHandler, TransportLink } from '../talk/nats-transport.js'
 import type { TakeoverReason, TakeoverTimeline } from '../talk/takeover-timeline.js';
 import { type DisputeStatus, disputeStatus } from '../watch/dispute-status.js';
 import { LeaseWatch } from '../watch/lease-watch.js';
+import { TwinHosts } from '../watch/twin-hosts.js';
 import { Active } from './active.js';
 import { Candidate } from './candidate.js';
 import { MemberHandler } from './member-handler.js';
@@ -52,6 +53,7 @@ export class Member {
 
   readonly #parts: MemberParts;
   readonly #watch: LeaseWatch;
+  readonly #twins: TwinHosts;
   readonly #pause: Pause;
   readonly #problem: MemberProblem;
   readonly #presence: Presence;
@@ -97,7 +99,9 @@ export class Member {
       pause,
       onWon: (term, opening) => active.run(term, opening),
     });
-    this.health = new MemberHealth({ parts, watch, presence, standby, active, problem });
+    this.#twins = new TwinHosts(parts);
+    const twins = this.#twins;
+    this.health = new MemberHealth({ parts, watch, presence, standby, active, problem, twins });
     this.#watch = watch;
     this.#pause = pause;
     this.#problem = problem;
@@ -386,6 +390,7 @@ export class Member {
     if (mismatch !== undefined) term?.end({ kind: 'failed', why: mismatch });
     this.#watch.heard(heartbeat, clock.monotonicMs());
     clocks.heard(heartbeat);
+    this.#twins.heard(heartbeat.member);
     const { role, epoch, node, forMs, story: timeline } = heartbeat;
     if (role !== 'active') return;
     const news =

@@ -10,8 +10,11 @@ import { waitFor } from '../../harness/wait.js';
 import { NatsProcess } from '../../nats/nats-process.js';
 import { type Guest, HUB, NFS_STORE, NfsLab } from './nfs-lab.js';
 
-/** What happens to the machine of the active: its power goes, it is paused, its cable is pulled; or to the file server: it is restarted. */
-export const STRIKES = ['power', 'pause', 'cable', 'server'] as const;
+/**
+ * What happens to the machine of the active: its power goes, it is paused, its cable is pulled; or to the file server: it is restarted; or
+ * nothing, for a while.
+ */
+export const STRIKES = ['power', 'pause', 'cable', 'server', 'nothing'] as const;
 export type Strike = (typeof STRIKES)[number];
 
 export interface NfsDrillOptions {
@@ -19,6 +22,10 @@ export interface NfsDrillOptions {
   awaySeconds: number;
   graceSeconds: number;
   mountOptions: string;
+  /** All machines have one host name. */
+  areTwins: boolean;
+  /** Each machine's NFS client has a name of its own beside the host's. */
+  hasClientNames: boolean;
 }
 
 export interface StrikeReport {
@@ -29,6 +36,8 @@ export interface StrikeReport {
   readonly serverAwayMs: number;
   readonly from: string;
   readonly to: string;
+  /** How often the lease has changed hands. */
+  readonly takeovers: number;
 }
 
 export interface ReadBackReport {
@@ -44,6 +53,7 @@ const MEMBERS = 3;
 const PUBLISHERS = 4;
 const SETTLE_MS = 120_000;
 const LOOK_MS = 20;
+const NOTHING_MS = 40_000;
 
 /** A group of three on machines of their own, under load, with what they answered while they were struck. */
 export class NfsDrill {
@@ -59,7 +69,7 @@ export class NfsDrill {
   }
 
   async start(): Promise<void> {
-    const { dir, graceSeconds, mountOptions } = this.#options;
+    const { dir, graceSeconds, mountOptions, areTwins, hasClientNames } = this.#options;
     this.#nats = await NatsProcess.start({ args: ['-a', HUB] });
     this.#lab = await NfsLab.start(dir, graceSeconds);
     const main = await mainScript();
@@ -79,6 +89,8 @@ export class NfsDrill {
           this.#url,
         ],
         options: mountOptions,
+        host: areTwins ? 'twin' : undefined,
+        unique: hasClientNames ? `machine-${i}` : undefined,
       });
     }
     this.#nc = await connect({ servers: this.#url });
@@ -111,14 +123,22 @@ export class NfsDrill {
       serverAwayMs = Math.round(performance.now() - begunMs);
     } else if (strike === 'power') await struck.switchOff();
     else if (strike === 'pause') struck.pause();
-    else struck.pullCable();
-    const isElsewhere = strike !== 'server';
+    else if (strike === 'cable') struck.pullCable();
+    else await sleep(NOTHING_MS);
+    const isElsewhere = strike !== 'server' && strike !== 'nothing';
     const after = await this.#serving(isElsewhere ? before.epoch + 1 : before.epoch);
     if (strike === 'power') struck.switchOn();
     else if (strike === 'pause') struck.resume();
     else if (strike === 'cable') struck.plugCable();
     const last = await this.#whole(after.epoch);
-    return { strike, withoutAcksMs: gap.end(), serverAwayMs, from: before.node, to: last.node };
+    return {
+      strike,
+      withoutAcksMs: gap.end(),
+      serverAwayMs,
+      from: before.node,
+      to: last.node,
+      takeovers: last.epoch - before.epoch,
+    };
   }
 
   /** Stops publishing, and compares what was acknowledged with what is stored. @throws AssertionError if a message is lost or doubled */
@@ -144,6 +164,11 @@ export class NfsDrill {
       'and no message is stored twice',
     );
     return { acked: acked.length, stored: fresh.length, lost };
+  }
+
+  /** Whether each machine's log has this text. */
+  allSay(text: string): boolean {
+    return this.#theLab.members.every(({ console: said }) => said.includes(text));
   }
 
   consoles(): string {
@@ -212,7 +237,7 @@ export class NfsDrill {
       async () => {
         found = await askStatus(this.#nc!, CLUSTER_ID, GROUP);
         const well = found.filter(({ role, trouble }) => role === 'standby' && trouble === null);
-        return found.some(isActive) && well.length >= standbys;
+        return found.some(isActive) && (this.#options.areTwins || well.length >= standbys);
       },
       () =>
         `an active of epoch ${epoch} and ${standbys} standbys: ${JSON.stringify(found)}\n${this.consoles()}`,

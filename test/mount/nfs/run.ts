@@ -9,6 +9,7 @@ import { furnish, isInside, runInside, whyNoSandbox } from '../../chaos/sandbox.
 import { NfsDrill, STRIKES, type Strike } from './nfs-drill.js';
 import { whyNoNfs } from './nfs-lab.js';
 
+const DEFAULT_STRIKES: readonly Strike[] = ['power', 'pause', 'cable', 'server'];
 const argv = process.argv.slice(2);
 const why = isInside() ? false : whyNoSandbox() || whyNoNfs();
 if (why !== false) {
@@ -19,7 +20,7 @@ if (why !== false) {
     .strict()
     .options({
       strikes: {
-        ...{ type: 'array', choices: STRIKES, default: STRIKES },
+        ...{ type: 'array', choices: STRIKES, default: DEFAULT_STRIKES },
         describe: 'What happens, one after the other',
       },
       away: {
@@ -29,6 +30,8 @@ if (why !== false) {
       },
       grace: { type: 'number', default: 10, describe: 'Seconds of its grace period' },
       mount: { type: 'string', default: 'timeo=50;retrans=2', describe: 'Options of the mounts' },
+      twins: { type: 'boolean', default: false, describe: 'Give all machines one host name' },
+      clientNames: { type: 'boolean', default: false, describe: 'Give each NFS client a name of its own' },
       keep: { type: 'boolean', default: false, describe: 'Print the consoles of all machines at the end' },
     } as const)
     .parseSync();
@@ -42,17 +45,36 @@ interface RunOptions {
   away: number;
   grace: number;
   mount: string;
+  twins: boolean;
+  clientNames: boolean;
   keep: boolean;
 }
 
-async function inside({ strikes, away, grace, mount, keep }: RunOptions): Promise<number> {
+async function inside({
+  strikes,
+  away,
+  grace,
+  mount,
+  twins,
+  clientNames,
+  keep,
+}: RunOptions): Promise<number> {
   furnish();
   const dir = mkdtempSync(join(tmpdir(), 'stanchion-nfs-'));
-  const drill = new NfsDrill({ dir, awaySeconds: away, graceSeconds: grace, mountOptions: mount });
+  const drill = new NfsDrill({
+    dir,
+    awaySeconds: away,
+    graceSeconds: grace,
+    mountOptions: mount,
+    areTwins: twins,
+    hasClientNames: clientNames,
+  });
   try {
     await drill.start();
     for (const strike of strikes) console.log(JSON.stringify(await drill.strike(strike)));
     console.log(JSON.stringify(await drill.readBack()));
+    if (twins)
+      console.log(JSON.stringify({ saysSameHostName: drill.allSay('has the same host name as this one') }));
     return 0;
   } catch (error) {
     console.error(error);
