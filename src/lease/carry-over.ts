@@ -24,7 +24,7 @@ import { isMissing, isNoSpace, StoreError } from '../files/store-error.js';
 import { IDENTITY_FILE, LEASE_DIRECTORY } from '../files/store-folder.js';
 import { must } from '../util/assert.js';
 import { askServer, newestState } from './lease-folder.js';
-import { type LeaseState, NO_LENGTH } from './lease-state.js';
+import { type LeaseState, NO_LENGTH, NONE_SERVED } from './lease-state.js';
 
 /** In `stanchion.json`. */
 export const FORMER_VERSION = 1;
@@ -45,7 +45,7 @@ function parseFormerName(name: string): LeaseState | undefined {
   return {
     epoch: Number(epoch),
     counter: Number(counter),
-    servedEpoch: 0,
+    ...NONE_SERVED,
     ...NO_LENGTH,
     holder: must(holder, 'each group of the pattern has matched'),
     isFormer: true,

@@ -26,11 +26,12 @@ export interface LeaseRenewer {
    * Ends when a renewal that began after this call has succeeded: what was synced before the call is then in what any
    * successor reads.
    *
+   * @param batch the newest batch of this term that is durable: that renewal says so in the lease's name. Default 0, which says nothing new
    * @throws StoreError `lost`
    */
-  fence(): Promise<void>;
+  fence(batch?: number): Promise<void>;
   /**
-   * The first record of this term is durable: the lease says so from the next renewal on. Ends as `fence` does.
+   * The first batch of this term, number 1, is durable: the lease says so from the next renewal on. Ends as `fence` does.
    *
    * @throws StoreError `lost`
    */
@@ -63,7 +64,8 @@ class LoopRenewer implements LeaseRenewer {
   readonly #pace: RenewalPace | undefined;
   readonly #rounds = new RenewalRounds(() => this.#renew());
   #state: LeaseState;
-  #servedEpoch: number;
+  /** The newest batch of this term that is durable. */
+  #batch = 0;
   #timer: Timer | undefined;
   #lost: Error | undefined;
   #isEnded = false;
@@ -72,7 +74,6 @@ class LoopRenewer implements LeaseRenewer {
     this.#options = options;
     if (options.lease.canRenewNow) this.#pace = pace;
     this.#state = options.state;
-    this.#servedEpoch = options.state.servedEpoch;
     this.renewedMs = options.takenMs;
     this.#arm();
   }
@@ -81,13 +82,13 @@ class LoopRenewer implements LeaseRenewer {
     return this.#state.counter;
   }
 
-  fence(): Promise<void> {
+  fence(batch = 0): Promise<void> {
+    if (batch > this.#batch) this.#batch = batch;
     return this.#rounds.ask();
   }
 
   markServed(): Promise<void> {
-    this.#servedEpoch = this.#state.epoch;
-    return this.fence();
+    return this.fence(1);
   }
 
   async release(): Promise<boolean> {
@@ -109,8 +110,8 @@ class LoopRenewer implements LeaseRenewer {
     const begunMs = clock.monotonicMs();
     const isNow = this.#pace?.mayWait(begunMs) === true;
     try {
-      const served = this.#servedEpoch;
-      this.#state = isNow ? renewNow(lease, this.#state, served) : await renew(lease, this.#state, served);
+      const batch = this.#batch;
+      this.#state = isNow ? renewNow(lease, this.#state, batch) : await renew(lease, this.#state, batch);
     } catch (error) {
       throw this.#lose(error as Error);
     }

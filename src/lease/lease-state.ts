@@ -5,19 +5,22 @@ import { assert, must } from '../util/assert.js';
 /**
  * The state of the lease: the name of the one file in `lease/`. A process that knows the exact name can change it, once.
  */
-export interface LeaseState extends LeaseLength {
+export interface LeaseState extends LeaseLength, Served {
   epoch: number;
   /** Grows with every renewal. */
   counter: number;
-  /**
-   * The newest epoch whose term has made its first record durable: from then on it has a journal, or a checkpoint stands for it. 0 if none
-   * is known.
-   */
-  servedEpoch: number;
   /** The holder; `RELEASED` if there is none. */
   holder: string;
   /** It is where release 0.1.0 has it, see carry-over.ts. */
   isFormer?: true;
+}
+
+/** What is durable in the journal for certain: whoever reads it must find so much, or a checkpoint that stands for it. */
+export interface Served {
+  /** The newest epoch whose term has made its first record durable. 0 if none is known. */
+  servedEpoch: number;
+  /** The number of its newest batch that was durable when the renewal began. All that was acknowledged lies in it or before it. */
+  servedBatch: number;
 }
 
 /** Who has the lease, and for how long it may be silent. The holder decides, and everyone who watches goes by it. */
@@ -30,33 +33,35 @@ export interface LeaseLength {
 /** A member of a group, or a broker or a repair that has the store for itself; `none` before the first term, and in a lease of release 0.1.0. */
 export type LeaseKind = 'group' | 'alone' | 'none';
 
+export const NONE_SERVED: Served = { servedEpoch: 0, servedBatch: 0 };
 export const NO_LENGTH: LeaseLength = { kind: 'none', leaseMs: 0 };
 export const RELEASED = 'released';
 /** Each name begins with the version of its format, so that a program knows what it looks at whatever else it has read before. */
 export const LEASE_FORMAT_VERSION = 1;
 const ANY_VERSION = /^v(\d+)\./;
 const NAME =
-  /^v1\.(\d{8,10})\.(\d{6,16})\.served-(\d{1,10})\.(group|alone|none)-(\d{1,10})\.([A-Za-z0-9._@-]+)$/;
+  /^v1\.(\d{8,10})\.(\d{6,16})\.served-(\d{1,10})-(\d{1,10})\.(group|alone|none)-(\d{1,10})\.([A-Za-z0-9._@-]+)$/;
 /** With everything before it, a name is not longer than a file system takes. */
-const MAX_HOLDER_LENGTH = 180;
+const MAX_HOLDER_LENGTH = 170;
 
 export function leaseFileName(state: LeaseState): string {
-  const { epoch, counter, servedEpoch, kind, leaseMs, holder } = state;
+  const { epoch, counter, servedEpoch, servedBatch, kind, leaseMs, holder } = state;
   const numbers = `${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}`;
-  return `v${LEASE_FORMAT_VERSION}.${numbers}.served-${servedEpoch}.${kind}-${leaseMs}.${holder}`;
+  return `v${LEASE_FORMAT_VERSION}.${numbers}.served-${servedEpoch}-${servedBatch}.${kind}-${leaseMs}.${holder}`;
 }
 
 /** @returns undefined if it is not the name of a state */
 export function parseLeaseFileName(name: string): LeaseState | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
-  const [, epoch, counter, servedEpoch, kind, leaseMs, holder] = match;
+  const [, epoch, counter, servedEpoch, servedBatch, kind, leaseMs, holder] = match;
   // No later term has served than the newest that had the lease.
   if (Number(servedEpoch) > Number(epoch)) return undefined;
   return {
     epoch: Number(epoch),
     counter: Number(counter),
     servedEpoch: Number(servedEpoch),
+    servedBatch: Number(servedBatch),
     kind: kind as LeaseKind,
     leaseMs: Number(leaseMs),
     holder: must(holder, 'each group of the pattern has matched'),
@@ -65,7 +70,7 @@ export function parseLeaseFileName(name: string): LeaseState | undefined {
 
 /** The first state of a folder, and of one that was lost. */
 export function unheld(epoch: number): LeaseState {
-  return { epoch, counter: 0, servedEpoch: 0, ...NO_LENGTH, holder: RELEASED };
+  return { epoch, counter: 0, ...NONE_SERVED, ...NO_LENGTH, holder: RELEASED };
 }
 
 /** The version of the format of a file name; undefined if it is no name of a state. */
@@ -86,20 +91,27 @@ export interface NewTerm extends LeaseLength {
 }
 
 /** The state in which a term begins. */
-export function begun({ servedEpoch }: LeaseState, { epoch, kind, leaseMs, holder }: NewTerm): LeaseState {
-  return { epoch, counter: 0, servedEpoch, kind, leaseMs: Math.ceil(leaseMs), holder: holderName(holder) };
+export function begun(known: LeaseState, { epoch, kind, leaseMs, holder }: NewTerm): LeaseState {
+  const { servedEpoch, servedBatch } = known;
+  const length = { kind, leaseMs: Math.ceil(leaseMs) };
+  return { epoch, counter: 0, servedEpoch, servedBatch, ...length, holder: holderName(holder) };
 }
 
-/** The state after the next renewal. */
-export function renewed(known: LeaseState, servedEpoch: number): LeaseState {
-  assert(
-    servedEpoch >= known.servedEpoch && servedEpoch <= known.epoch,
-    'a term says of itself that it has served, and of no later one',
-  );
-  return { ...known, counter: known.counter + 1, servedEpoch };
+/** The state after the next renewal. @param batch the newest of this term that is durable; 0 says nothing new */
+export function renewed(known: LeaseState, batch: number): LeaseState {
+  assert(known.servedEpoch <= known.epoch, 'no later term has served');
+  const next = { ...known, counter: known.counter + 1 };
+  if (batch === 0) return next;
+  // A name never says less than the one before it.
+  const least = known.servedEpoch === known.epoch ? known.servedBatch : 0;
+  return { ...next, servedEpoch: known.epoch, servedBatch: Math.max(batch, least) };
 }
 
 /** Whether they are one state: whatever changes in a name, the counter or the epoch grows with it. */
 export function sameLease(a: LeaseState, b: LeaseState): boolean {
   return a.epoch === b.epoch && a.counter === b.counter && a.holder === b.holder;
+}
+
+export function servedOf({ servedEpoch, servedBatch }: Served): Served {
+  return { servedEpoch, servedBatch };
 }

@@ -169,11 +169,11 @@ export class Lease {
   }
 
   /**
-   * @param servedEpoch what the name says from now on
+   * @param batch the newest batch of this term that is durable: the name says so from now on. 0 says nothing new
    * @returns the next state, or 'lost' if `known` is no longer the state
    */
-  renew(known: LeaseState, servedEpoch = known.servedEpoch): Promise<LeaseState | 'lost'> {
-    return this.#change(known, renewed(known, servedEpoch));
+  renew(known: LeaseState, batch = 0): Promise<LeaseState | 'lost'> {
+    return this.#change(known, renewed(known, batch));
   }
 
   /** Whether the file system can rename without waiting. */
@@ -182,9 +182,9 @@ export class Lease {
   }
 
   /** The same without waiting. @returns undefined if the file system cannot */
-  renewNow(known: LeaseState, servedEpoch = known.servedEpoch): LeaseState | 'lost' | undefined {
+  renewNow(known: LeaseState, batch = 0): LeaseState | 'lost' | undefined {
     if (this.#fs.renameSync === undefined) return undefined;
-    const next = renewed(known, servedEpoch);
+    const next = renewed(known, batch);
     try {
       this.#fs.renameSync(this.#pathOf(known), this.#pathOf(next));
       return next;

@@ -3,7 +3,7 @@ import { StoreError } from '../files/store-error.js';
 import type { CandidateLock, HeldLock } from './candidate-lock.js';
 import type { Lease } from './lease.js';
 import type { LeaseRenewer, StartRenewer } from './lease-renewer.js';
-import { type LeaseState, RELEASED, sameLease } from './lease-state.js';
+import { type LeaseState, RELEASED, type Served, sameLease, servedOf } from './lease-state.js';
 import { holderOf, isHolderDead, type Processes, parseHolder } from './process-identity.js';
 import { RENEWALS_PER_LEASE } from './renewal-rules.js';
 import type { StorePlace } from './store-anchor.js';
@@ -113,8 +113,8 @@ function held(dir: string, state: LeaseState): StoreError {
 /** The lease of a broker that has no standbys, renewed until it is released or lost. */
 export class LoneLease {
   readonly epoch: number;
-  /** The newest epoch that had served when this one began; 0 if none is known. */
-  readonly servedEpoch: number;
+  /** What was durable for certain when this term began. */
+  readonly served: Served;
   readonly #options: LoneLeaseOptions;
   readonly #renewer: LeaseRenewer;
   readonly #lock: HeldLock;
@@ -128,7 +128,7 @@ export class LoneLease {
     this.#options = options;
     this.#lock = lock;
     this.epoch = state.epoch;
-    this.servedEpoch = state.servedEpoch;
+    this.served = servedOf(state);
     // It is renewed as often as the shortest of leases has it, however long it may be silent itself.
     const shortestMs = Math.min(SHORTEST_LEASE_MS, leaseMs);
     this.#lookMs = shortestMs / RENEWALS_PER_LEASE;
@@ -140,8 +140,8 @@ export class LoneLease {
   }
 
   /** As `LeaseRenewer.fence`. @throws StoreError `lost` */
-  fence(): Promise<void> {
-    return this.#renewed(() => this.#renewer.fence());
+  fence(batch?: number): Promise<void> {
+    return this.#renewed(() => this.#renewer.fence(batch));
   }
 
   /** As `LeaseRenewer.markServed`. @throws StoreError `lost` */

@@ -14,31 +14,31 @@ export const STUCK_LEASES = 5;
 /**
  * Renews once, by the file system's own waiting.
  *
- * @param servedEpoch what the lease's name says from now on
+ * @param batch the newest batch of this term that is durable: the lease's name says so from now on. 0 says nothing new
  * @returns the new state
  * @throws Error once the term is over: another has it (StoreError `lost`), or the store cannot be reached
  */
-export async function renew(lease: Lease, known: LeaseState, servedEpoch: number): Promise<LeaseState> {
+export async function renew(lease: Lease, known: LeaseState, batch: number): Promise<LeaseState> {
   let next: LeaseState | 'lost';
   try {
-    next = await lease.renew(known, servedEpoch);
+    next = await lease.renew(known, batch);
   } catch (error) {
     throw unreachable(error);
   }
   if (next !== 'lost') return next;
-  return resolveLost(renewed(known, servedEpoch), await lease.read().catch(() => undefined));
+  return resolveLost(renewed(known, batch), await lease.read().catch(() => undefined));
 }
 
 /** The same in this thread, which waits. The file system must be able to. */
-export function renewNow(lease: Lease, known: LeaseState, servedEpoch: number): LeaseState {
+export function renewNow(lease: Lease, known: LeaseState, batch: number): LeaseState {
   let next: LeaseState | 'lost' | undefined;
   try {
-    next = lease.renewNow(known, servedEpoch);
+    next = lease.renewNow(known, batch);
   } catch (error) {
     throw unreachable(error);
   }
   if (next === undefined) throw new Error('This file system cannot rename without waiting');
-  return next === 'lost' ? resolveLost(renewed(known, servedEpoch), lookNow(lease)) : next;
+  return next === 'lost' ? resolveLost(renewed(known, batch), lookNow(lease)) : next;
 }
 
 function lookNow(lease: Lease): LeaseState | undefined {

@@ -13,10 +13,13 @@ const WORDS_BYTES = 8;
 const COUNTER = 0;
 const BEGUN_NS = 1;
 const TOOK_NS = 2;
-/** What the lease's name says, and what it is to say from the next renewal on. */
-const SERVED_EPOCH = 3;
-const SERVED_NEXT = 4;
-const BYTES = WORDS_BYTES + 5 * 8;
+/** What the lease's name said when the term began. */
+const FORMER_EPOCH = 3;
+const FORMER_BATCH = 4;
+/** The newest durable batch of this term, as the lease's name says, and as it is to say from the next renewal on. 0 before the first. */
+const BATCH = 5;
+const NEXT_BATCH = 6;
+const BYTES = WORDS_BYTES + 7 * 8;
 
 // States of the lock. From CLOSED and LOST on, neither thread renews.
 const FREE = 0;
@@ -46,10 +49,11 @@ export class SharedLease {
 
   /** @param takenNs when the taking over began, by `process.hrtime.bigint()` */
   static begin(lease: Lease, state: LeaseState, takenNs: bigint): SharedLease {
-    const { epoch, counter, servedEpoch, kind, leaseMs, holder } = state;
+    const { epoch, counter, servedEpoch, servedBatch, kind, leaseMs, holder } = state;
     const shared = new SharedLease(lease, new SharedArrayBuffer(BYTES), { epoch, kind, leaseMs, holder });
     shared.#numbers[COUNTER] = BigInt(counter);
-    shared.#numbers[SERVED_EPOCH] = shared.#numbers[SERVED_NEXT] = BigInt(servedEpoch);
+    shared.#numbers[FORMER_EPOCH] = BigInt(servedEpoch);
+    shared.#numbers[FORMER_BATCH] = BigInt(servedBatch);
     shared.#numbers[BEGUN_NS] = takenNs;
     return shared;
   }
@@ -57,8 +61,11 @@ export class SharedLease {
   /** What is known of the lease. Exact only while neither thread renews. */
   get state(): LeaseState {
     const counter = Number(Atomics.load(this.#numbers, COUNTER));
-    const servedEpoch = Number(Atomics.load(this.#numbers, SERVED_EPOCH));
-    return { ...this.term, counter, servedEpoch };
+    const batch = Number(Atomics.load(this.#numbers, BATCH));
+    if (batch > 0) return { ...this.term, counter, servedEpoch: this.term.epoch, servedBatch: batch };
+    const servedEpoch = Number(Atomics.load(this.#numbers, FORMER_EPOCH));
+    const servedBatch = Number(Atomics.load(this.#numbers, FORMER_BATCH));
+    return { ...this.term, counter, servedEpoch, servedBatch };
   }
 
   /** When the newest renewal that succeeded began, by `process.hrtime.bigint()`, which all threads of a process share. */
@@ -80,9 +87,9 @@ export class SharedLease {
     Atomics.add(this.#words, TICKS, 1);
   }
 
-  /** Each renewal that begins after this call says that the term has served, in whichever thread. */
-  markServed(): void {
-    Atomics.store(this.#numbers, SERVED_NEXT, BigInt(this.term.epoch));
+  /** Each renewal that begins after this call says that this batch of the term is durable, in whichever thread. */
+  hasBatch(batch: number): void {
+    Atomics.store(this.#numbers, NEXT_BATCH, BigInt(batch));
   }
 
   get isLost(): boolean {
@@ -106,10 +113,10 @@ export class SharedLease {
     if (Atomics.compareExchange(words, LOCK, FREE, mine) !== FREE) return false;
     const begunNs = process.hrtime.bigint();
     try {
-      const servedNext = Number(Atomics.load(this.#numbers, SERVED_NEXT));
-      const { counter, servedEpoch } = renewNow(this.#lease, this.state, servedNext);
+      const batch = Number(Atomics.load(this.#numbers, NEXT_BATCH));
+      const { counter, servedEpoch, servedBatch } = renewNow(this.#lease, this.state, batch);
       Atomics.store(this.#numbers, COUNTER, BigInt(counter));
-      Atomics.store(this.#numbers, SERVED_EPOCH, BigInt(servedEpoch));
+      if (servedEpoch === this.term.epoch) Atomics.store(this.#numbers, BATCH, BigInt(servedBatch));
     } catch (error) {
       onLost(error as Error);
       Atomics.store(words, LOCK, LOST);

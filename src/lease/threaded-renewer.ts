@@ -19,6 +19,8 @@ export class ThreadedRenewer implements LeaseRenewer {
   /** What to add to `process.hrtime` to have the clock's time. */
   readonly #offsetMs: number;
   readonly #rounds = new RenewalRounds(() => this.#askWorker());
+  /** The newest batch of this term that is durable. */
+  #batch = 0;
   #answer: { resolve(): void; reject(error: Error): void } | undefined;
   #onClosed: (() => void) | undefined;
   #timer: Timer | undefined;
@@ -57,8 +59,12 @@ export class ThreadedRenewer implements LeaseRenewer {
     return this.#shared.state.counter;
   }
 
-  fence(): Promise<void> {
+  fence(batch = 0): Promise<void> {
     const shared = this.#shared;
+    if (batch > this.#batch) {
+      this.#batch = batch;
+      shared.hasBatch(batch);
+    }
     if (shared.isLost) this.#hearReports();
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     if (this.#isEnded) return Promise.reject(givenUp());
@@ -78,8 +84,7 @@ export class ThreadedRenewer implements LeaseRenewer {
   }
 
   markServed(): Promise<void> {
-    this.#shared.markServed();
-    return this.fence();
+    return this.fence(1);
   }
 
   async release(): Promise<boolean> {

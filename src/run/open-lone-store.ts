@@ -8,7 +8,7 @@ import { openFileStore } from '../store/file/open-file-store.js';
 export interface LoneStoreOptions {
   clock: Clock;
   /** Options for opening the store, except those that the lease decides. */
-  store: Omit<FileStoreOptions, 'epoch' | 'servedEpoch' | 'fence' | 'clock'>;
+  store: Omit<FileStoreOptions, 'epoch' | 'served' | 'fence' | 'clock'>;
   lease: Omit<LoneLeaseOptions, 'clock' | 'dir'>;
 }
 
@@ -34,13 +34,13 @@ export async function openLoneStore({ clock, store, lease }: LoneStoreOptions): 
 
 async function open(
   held: LoneLease,
-  options: Omit<FileStoreOptions, 'epoch' | 'servedEpoch' | 'fence'>,
+  options: Omit<FileStoreOptions, 'epoch' | 'served' | 'fence'>,
 ): Promise<FileStore> {
   const store = await openFileStore({
     ...options,
     epoch: held.epoch,
-    servedEpoch: held.servedEpoch,
-    fence: () => held.fence(),
+    served: held.served,
+    fence: (batch) => held.fence(batch),
     onClosed: async () => {
       await options.onClosed?.();
       await held.release();
@@ -48,7 +48,7 @@ async function open(
   });
   try {
     // The fence makes sure that a successor accepts the same journals, before anything is said of them.
-    await held.markServed();
+    await (store.isSynced ? held.markServed() : held.fence());
   } catch (error) {
     await store.close().catch(() => {});
     throw error;

@@ -11,5 +11,5 @@ export function newTerm(epoch: number, holder: string, leaseMs = 600): NewTerm {
 export function leaseState(
   state: Pick<LeaseState, 'epoch' | 'counter' | 'holder'> & Partial<LeaseState>,
 ): LeaseState {
-  return { servedEpoch: 0, kind: 'group', leaseMs: 600, ...state };
+  return { servedEpoch: 0, servedBatch: 0, kind: 'group', leaseMs: 600, ...state };
 }

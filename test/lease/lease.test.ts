@@ -40,7 +40,7 @@ describe('the lease', () => {
     const dir = directory(t);
     const lease = new Lease(nodeFs, dir);
     await lease.create('one');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.served-0.none-0.released']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.served-0-0.none-0.released']);
     assert.deepEqual(
       await lease.read(),
       leaseState({ epoch: 0, counter: 0, holder: RELEASED, ...NO_LENGTH }),
@@ -75,7 +75,7 @@ describe('the lease', () => {
     await new Lease(counting, dir, true).create('one');
     assert.ok(made > 32, `${made} files were made`);
     assert.deepEqual(fs.readdirSync(dir), ['lease']);
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.served-0.none-0.released']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000000.000000.served-0-0.none-0.released']);
   });
 
   it('is made once by many at the same time', async (t) => {
@@ -94,7 +94,7 @@ describe('the lease', () => {
     assert.ok(first !== 'lost');
     const second = await lease.renew(first);
     assert.ok(second !== 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000001.000001.served-0.group-600.one']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000001.000001.served-0-0.group-600.one']);
     assert.equal(await lease.renew(first), 'lost');
     assert.equal(await lease.takeOver(first, newTerm(2, 'two')), 'lost');
     assert.equal(await lease.release(first), 'lost');
@@ -102,7 +102,7 @@ describe('the lease', () => {
     assert.ok(third !== 'lost');
     assert.equal(await lease.renew(second), 'lost');
     assert.ok((await lease.release(third)) !== 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000002.000001.served-0.group-600.released']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000002.000001.served-0-0.group-600.released']);
   });
 
   it('says which term has served last, and says so in the next terms until one of them serves', async (t) => {
@@ -119,20 +119,22 @@ describe('the lease', () => {
     };
     const alone = { epoch: 2, holder: 'two', kind: 'alone', leaseMs: 3000 } as const;
     assert.deepEqual(await step(lease.takeOver(state, newTerm(1, 'one'))), [
-      'v1.00000001.000000.served-0.group-600.one',
+      'v1.00000001.000000.served-0-0.group-600.one',
     ]);
-    assert.deepEqual(await step(lease.renew(state, 1)), ['v1.00000001.000001.served-1.group-600.one']);
-    assert.deepEqual(await step(lease.renew(state)), ['v1.00000001.000002.served-1.group-600.one']);
+    assert.deepEqual(await step(lease.renew(state, 1)), ['v1.00000001.000001.served-1-1.group-600.one']);
+    assert.deepEqual(await step(lease.renew(state, 12)), ['v1.00000001.000002.served-1-12.group-600.one']);
     assert.deepEqual(await step(lease.takeOver(state, alone)), [
-      'v1.00000002.000000.served-1.alone-3000.two',
+      'v1.00000002.000000.served-1-12.alone-3000.two',
     ]);
-    assert.deepEqual(await step(lease.renew(state)), ['v1.00000002.000001.served-1.alone-3000.two']);
-    assert.deepEqual(await step(lease.release(state)), ['v1.00000002.000002.served-1.alone-3000.released']);
+    assert.deepEqual(await step(lease.renew(state)), ['v1.00000002.000001.served-1-12.alone-3000.two']);
+    assert.deepEqual(await step(lease.release(state)), [
+      'v1.00000002.000002.served-1-12.alone-3000.released',
+    ]);
   });
 
   it('is no state where it says that a later term has served than the newest', () => {
-    assert.equal(parseLeaseFileName('v1.00000002.000000.served-3.group-600.one'), undefined);
-    assert.equal(parseLeaseFileName('v1.00000002.000000.served-2.group-600.one')?.servedEpoch, 2);
+    assert.equal(parseLeaseFileName('v1.00000002.000000.served-3-1.group-600.one'), undefined);
+    assert.equal(parseLeaseFileName('v1.00000002.000000.served-2-5.group-600.one')?.servedEpoch, 2);
   });
 
   it('ends for its holder when it is taken over from a name that no member made', async (t) => {
@@ -142,8 +144,8 @@ describe('the lease', () => {
     const first = await lease.takeOver(await lease.read(), newTerm(1, 'one'));
     assert.ok(first !== 'lost');
     for (const name of [
-      'v1.00000050.000000.served-0.group-600.foreign',
-      'v1.00000000.000007.served-0.group-600.old',
+      'v1.00000050.000000.served-0-0.group-600.foreign',
+      'v1.00000000.000007.served-0-0.group-600.old',
       'README',
     ])
       fs.writeFileSync(`${dir}/lease/${name}`, '');
@@ -153,7 +155,7 @@ describe('the lease', () => {
     assert.equal(await lease.renew(first), 'lost');
     assert.deepEqual(fs.readdirSync(`${dir}/lease`).sort(), [
       'README',
-      'v1.00000051.000000.served-0.group-600.two',
+      'v1.00000051.000000.served-0-0.group-600.two',
     ]);
   });
 
@@ -165,7 +167,7 @@ describe('the lease', () => {
       ...nodeFs,
       list: async (folder) => {
         const names = await nodeFs.list(folder);
-        if (++lists > 3) return [...names, 'v1.00000001.000009.served-0.group-600.remembered'];
+        if (++lists > 3) return [...names, 'v1.00000001.000009.served-0-0.group-600.remembered'];
         // It renews between the listing and what follows.
         const next = await new Lease(nodeFs, dir).renew(one);
         if (next !== 'lost') one = next;
@@ -179,7 +181,7 @@ describe('the lease', () => {
         newTerm(1, 'one'),
       )) !== 'lost',
     );
-    fs.writeFileSync(`${dir}/lease/v1.00000050.000000.served-0.group-600.foreign`, '');
+    fs.writeFileSync(`${dir}/lease/v1.00000050.000000.served-0-0.group-600.foreign`, '');
     const next = await new Lease(busy, dir).takeOver(
       { ...one, epoch: 50, counter: 0, holder: 'foreign' },
       newTerm(51, 'two'),
@@ -187,7 +189,7 @@ describe('the lease', () => {
     assert.ok(next !== 'lost');
     assert.equal(one.counter, 3);
     assert.equal(await new Lease(nodeFs, dir).renew(one), 'lost');
-    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000051.000000.served-0.group-600.two']);
+    assert.deepEqual(fs.readdirSync(`${dir}/lease`), ['v1.00000051.000000.served-0-0.group-600.two']);
   });
 
   it('takes any text as a holder and gives the name back', () => {
@@ -452,7 +454,10 @@ describe('the lease of a broker alone', () => {
     assert.match(lost[0]!.message, /store has been replaced by a copy .* This broker must stop/);
     await assert.rejects(held.fence(), { code: 'lost' });
     await held.release();
-    assert.match(fs.readdirSync(`${store}/lease`).join(), /^v1\.00000001\.\d+\.served-0\.alone-200\.node-1@/);
+    assert.match(
+      fs.readdirSync(`${store}/lease`).join(),
+      /^v1\.00000001\.\d+\.served-0-0\.alone-200\.node-1@/,
+    );
     assert.equal(lost.length, 1);
   });
 

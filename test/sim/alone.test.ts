@@ -94,8 +94,8 @@ const takesLostAnswersForLost: Mutation = {
 class UnresolvingLease extends Lease {
   #unanswered: LeaseState | undefined;
 
-  override async renew(known: LeaseState, servedEpoch: number): Promise<LeaseState | 'lost'> {
-    const next = await super.renew(known, servedEpoch);
+  override async renew(known: LeaseState, batch?: number): Promise<LeaseState | 'lost'> {
+    const next = await super.renew(known, batch);
     if (next === 'lost') this.#unanswered = { ...known, counter: known.counter + 1 };
     return next;
   }

@@ -59,7 +59,10 @@ describe('a member whose store was replaced by another folder', () => {
     const replacedMs = world.nowMs;
     await group.until(() => !active.isStarted);
     assert.ok(world.nowMs - replacedMs < LEASE_MS, `${world.nowMs - replacedMs} ms`);
-    assert.match(group.lease, new RegExp(`^v1\\.00000001\\.\\d+\\.served-1\\.group-\\d+\\.${active.name}@`));
+    assert.match(
+      group.lease,
+      new RegExp(`^v1\\.00000001\\.\\d+\\.served-1-\\d+\\.group-\\d+\\.${active.name}@`),
+    );
     assert.ok(group.said(/ends: The store of group "g" has gone back: \/store here .* replaced by a copy/));
   });
 

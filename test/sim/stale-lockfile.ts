@@ -3,7 +3,13 @@ import { parseNames } from '../../src/files/file-names.js';
 import type { StoreFs } from '../../src/files/fs.js';
 import { JOURNAL_DIRECTORY } from '../../src/files/store-folder.js';
 import { Lease } from '../../src/lease/lease.js';
-import { type LeaseState, type NewTerm, NO_LENGTH, RELEASED } from '../../src/lease/lease-state.js';
+import {
+  type LeaseState,
+  type NewTerm,
+  NO_LENGTH,
+  NONE_SERVED,
+  RELEASED,
+} from '../../src/lease/lease-state.js';
 import { failure } from '../store/sim-fs.js';
 import { DIR, type Machine, type Mutation } from './machine.js';
 
@@ -51,7 +57,7 @@ class LockfileLease extends Lease {
       ...NO_LENGTH,
       epoch,
       counter: lock ?? 0,
-      servedEpoch: 0,
+      ...NONE_SERVED,
       holder: lock === undefined ? RELEASED : 'somebody',
     };
   }
@@ -78,12 +84,12 @@ class LockfileLease extends Lease {
       throw error;
     }
     this.#isCompromised = false;
-    return { epoch, counter: 0, servedEpoch: 0, kind, leaseMs, holder: this.#holder };
+    return { epoch, counter: 0, ...NONE_SERVED, kind, leaseMs, holder: this.#holder };
   }
 
   /** There is nothing to be confirmed: who has not been told otherwise has the lock. */
-  override async renew(known: LeaseState, servedEpoch: number): Promise<LeaseState | 'lost'> {
-    return this.#isCompromised ? 'lost' : { ...known, counter: known.counter + 1, servedEpoch };
+  override async renew(known: LeaseState): Promise<LeaseState | 'lost'> {
+    return this.#isCompromised ? 'lost' : { ...known, counter: known.counter + 1 };
   }
 
   override renewNow(): undefined {

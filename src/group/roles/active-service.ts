@@ -9,7 +9,7 @@ import type { OpenService, Service, ServiceOptions } from './service.js';
 
 export interface ActiveServiceOptions {
   /** Options of the store, except those of a term. */
-  store: Omit<FileStoreOptions, 'epoch' | 'servedEpoch' | 'fence' | 'calls'>;
+  store: Omit<FileStoreOptions, 'epoch' | 'served' | 'fence' | 'calls'>;
   /** Options of the broker, except those of a term. */
   broker: Omit<BrokerParts, 'store' | 'onFailed'>;
 }
@@ -22,8 +22,8 @@ const LOOK_MS = 5;
 
 /** Opens the real service: it recovers the file store, and puts a broker on it. */
 export function activeService(options: ActiveServiceOptions): OpenService {
-  return async ({ epoch, servedEpoch, fence, calls, onFailed }) => {
-    const store = await openFileStore({ ...options.store, epoch, servedEpoch, fence, calls });
+  return async ({ epoch, served, fence, calls, onFailed }) => {
+    const store = await openFileStore({ ...options.store, epoch, served, fence, calls });
     try {
       return new ActiveService(options, store, onFailed);
     } catch (error) {
@@ -47,6 +47,10 @@ class ActiveService implements Service {
     this.storeId = store.storeId;
     this.report = store.upkeep.report;
     this.broker = new Broker({ ...options.broker, store, onFailed });
+  }
+
+  get isSynced(): boolean {
+    return this.#store.isSynced;
   }
 
   get writingSinceMs(): number | undefined {

@@ -1,14 +1,15 @@
 import type { Broker } from '../../broker/broker.js';
 import type { FsCalls } from '../../files/fs-calls.js';
+import type { Served } from '../../lease/lease-state.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
 import type { TransportLink } from '../talk/nats-transport.js';
 
 export interface ServiceOptions {
   epoch: number;
-  /** The newest epoch that had served when this term took the lease; 0 if none is known. */
-  servedEpoch: number;
+  /** What was durable for certain when this term took the lease. */
+  served: Served;
   /** See `LeaseRenewer.fence`. */
-  fence: () => Promise<void>;
+  fence: (batch?: number) => Promise<void>;
   /** The calls to the file system that opening the store makes. */
   calls: FsCalls;
   /** The store cannot go on, or the lease is lost: no more answers are sent. Called once. */
@@ -20,6 +21,8 @@ export interface Service {
   readonly storeId: string;
   readonly report: RecoveryReport;
   readonly broker: Broker;
+  /** See `FileStore.isSynced`. */
+  readonly isSynced: boolean;
   /** The begin of the oldest write to the store under way, in monotonic milliseconds; undefined if there is none. */
   readonly writingSinceMs: number | undefined;
   /** Writes a checkpoint, to make the next recovery short. Resolves when it is done, or impossible. */

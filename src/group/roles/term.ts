@@ -2,7 +2,7 @@ import type { Timer } from '../../clock/clock.js';
 import { FsCalls } from '../../files/fs-calls.js';
 import { LOCKS_DIRECTORY } from '../../files/store-folder.js';
 import type { LeaseRenewer } from '../../lease/lease-renewer.js';
-import type { LeaseState } from '../../lease/lease-state.js';
+import { type LeaseState, type Served, servedOf } from '../../lease/lease-state.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import { isBug } from '../../util/bug.js';
 import type { TransportLink } from '../talk/nats-transport.js';
@@ -41,8 +41,8 @@ export class Term {
   readonly calls: FsCalls;
   service: Service | undefined;
   readonly #parts: MemberParts;
-  /** The newest epoch that had served before this one. */
-  readonly #servedEpoch: number;
+  /** What was durable for certain before this term. */
+  readonly #served: Served;
   #end!: (end: TermEnd) => void;
   #isEnded = false;
   /** Whether no more answers are sent while a renewal finds out what became of the lease. */
@@ -55,7 +55,7 @@ export class Term {
   constructor(parts: MemberParts, state: LeaseState, takenMs: number) {
     this.#parts = parts;
     this.epoch = state.epoch;
-    this.#servedEpoch = state.servedEpoch;
+    this.#served = servedOf(state);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -92,8 +92,8 @@ export class Term {
     const begunMs = clock.monotonicMs();
     const service = await this.#parts.openService({
       epoch: this.epoch,
-      servedEpoch: this.#servedEpoch,
-      fence: () => this.renewer.fence(),
+      served: this.#served,
+      fence: (batch) => this.renewer.fence(batch),
       calls: this.calls,
       onFailed: (error) => this.end({ kind: 'failed', why: error.message }),
     });
@@ -105,7 +105,7 @@ export class Term {
     this.service = service;
     // The fence makes sure that a successor accepts the same journals, before anything is said of them.
     const openedMs = clock.monotonicMs();
-    await this.renewer.markServed();
+    await (service.isSynced ? this.renewer.markServed() : this.renewer.fence());
     const endedMs = clock.monotonicMs();
     return { recoveryMs: endedMs - begunMs, fenceMs: endedMs - openedMs };
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock/clock.js';
 import type { Extension } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import type { FsCalls } from '../../files/fs-calls.js';
+import type { Served } from '../../lease/lease-state.js';
 import type { Measures } from '../../measures/measures.js';
 import type { RoomSize } from '../room/reserve.js';
 import type { RandomBytes } from '../types/store-id.js';
@@ -17,13 +18,13 @@ export interface FileStoreOptions {
   clusterId: string;
   /** The epoch of this term: higher than any before. */
   epoch: number;
+  /** What was durable for certain when this term took the lease, as the lease's name says. Default: nothing is known. */
+  served?: Served;
   /**
-   * The newest epoch that had served when this term took the lease, as the lease's name says: its first record was durable. 0 if none is
-   * known. Default 0.
+   * Ends when this term has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. It is given the
+   * number of the newest batch that is durable, for the lease's name.
    */
-  servedEpoch?: number;
-  /** Ends when this term has been confirmed after the call; fails when it is lost. Without it, one broker alone is meant. */
-  fence?: () => Promise<void>;
+  fence?: (batch?: number) => Promise<void>;
   /** false: nothing is synced; a crash of the machine may lose or damage what was acknowledged. Default true. */
   sync?: boolean;
   /** Counts what opening the store asks of the file system, and can put an end to it. What the open store asks later is not counted. */
@@ -61,7 +62,9 @@ export interface FileStoreSettings {
   random: RandomBytes;
   dir: string;
   epoch: number;
-  fence: (() => Promise<void>) | undefined;
+  fence: ((batch?: number) => Promise<void>) | undefined;
+  /** Whether what is written is synced. */
+  isSynced: boolean;
   believed: BelievedTime;
   warn: (message: string) => void;
   measures: Measures;

@@ -36,7 +36,10 @@ const RECORD_MARGIN_BYTES = 128;
 
 /** What a store is made of when it is opened. */
 export interface FileStoreParts
-  extends Pick<FileStoreSettings, 'clock' | 'random' | 'measures' | 'believed' | 'warn' | 'journalBytes'>,
+  extends Pick<
+      FileStoreSettings,
+      'clock' | 'random' | 'measures' | 'believed' | 'isSynced' | 'warn' | 'journalBytes'
+    >,
     Pick<UpkeepOptions, 'storeId' | 'parts' | 'report' | 'checkpoints' | 'reserve' | 'recoveredBytes'> {
   readonly state: StoreState;
   readonly openJournal: (listener: JournalListener, gathering: Gathering) => Journal;
@@ -57,6 +60,8 @@ export class FileStore implements Store {
   readonly #cycle: CommitCycle;
   readonly #upkeep: Upkeep;
   readonly #onClosed: (() => Promise<void>) | undefined;
+  /** Whether what was committed is on the disk, so that the lease may say so: not with `sync: false`. */
+  readonly isSynced: boolean;
   readonly #encoder = new RecordEncoder();
   readonly #logs: Map<number, FileLog>;
   readonly #noted = new NotedProgress();
@@ -76,6 +81,7 @@ export class FileStore implements Store {
     this.#parts = parts;
     this.storeId = options.storeId;
     this.believed = options.believed;
+    this.isSynced = options.isSynced;
     this.#onClosed = options.onClosed;
     this.#logs = state.logs;
     this.#nextLogId = state.nextLogId;

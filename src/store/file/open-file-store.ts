@@ -7,6 +7,7 @@ import { testFileSystem } from '../../files/self-test.js';
 import { StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { carryOver } from '../../lease/carry-over.js';
+import { NONE_SERVED } from '../../lease/lease-state.js';
 import { Measures } from '../../measures/measures.js';
 import { bugOf } from '../../util/bug.js';
 import { BlobFolder } from '../blobs/blob-folder.js';
@@ -62,6 +63,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     dir,
     epoch,
     fence: options.fence,
+    isSynced: options.sync !== false,
     believed: options.believed ?? new BelievedTime({ clock, warn }),
     warn,
     measures,
@@ -95,7 +97,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     storeId,
     parts,
     warn,
-    servedEpoch: options.servedEpoch ?? 0,
+    served: options.served ?? NONE_SERVED,
     term: { epoch, unique, reserve },
   });
   if (recovery.highestEpoch >= epoch) {

@@ -4,6 +4,7 @@ import { checkpointName, type FileId, parseNames, segmentName } from '../../file
 import type { StoreFs } from '../../files/fs.js';
 import { DamageError, damaged, isGone, isMissing, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import type { Served } from '../../lease/lease-state.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.js';
 import { JournalHistory } from '../journal/journal-history.js';
@@ -22,8 +23,8 @@ export interface RecoveryOptions {
   parts: LogParts;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
-  /** The newest epoch whose first record was durable, as the lease says; 0 if none is known. */
-  servedEpoch: number;
+  /** What was durable for certain, as the lease says. */
+  served: Served;
   /** The term that recovers. Without it the store is only looked at, and what a mount remembers of directories will do. */
   term?: RecoveringTerm;
 }

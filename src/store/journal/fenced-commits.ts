@@ -8,8 +8,10 @@ import type { BatchId } from '../types/store.js';
 export interface FencedCommitsOptions {
   clock: Clock;
   measures: Measures;
-  /** Ends when everything that was durable before the call may be reported. Fails when the lease is lost. */
-  fence: (() => Promise<void>) | undefined;
+  /** Ends when everything that was durable before the call may be reported. Fails when the lease is lost. It is given the newest batch's number. */
+  fence: ((batch?: number) => Promise<void>) | undefined;
+  /** Whether what is written is durable: else the lease must not say so. */
+  isSynced: boolean;
   onCommitted: (batch: BatchId) => void;
   onFailed: (error: Error) => void;
 }
@@ -44,7 +46,7 @@ export class FencedCommits {
 
   /** Fences what is durable, if anything is, and no fence is under way. */
   announce(): void {
-    const { fence, clock, measures, onFailed } = this.#options;
+    const { fence, clock, measures, isSynced, onFailed } = this.#options;
     if (fence === undefined) {
       this.#commit(this.#durable);
       return;
@@ -53,7 +55,8 @@ export class FencedCommits {
     this.#isFencing = true;
     const covered = this.#durable;
     const begunMs = clock.monotonicMs();
-    fence().then(
+    // The first batch of the term is its term record.
+    fence(isSynced ? covered + 1 : 0).then(
       () => {
         this.#isFencing = false;
         measures.fence.observe((clock.monotonicMs() - begunMs) / 1e3);

@@ -18,7 +18,9 @@ import { JournalTail } from './journal-tail.js';
 export interface FileJournalOptions extends JournalSupplyOptions {
   epoch: number;
   /** Ends when everything that was synced before the call may be acknowledged. Fails when the lease is lost. */
-  fence: (() => Promise<void>) | undefined;
+  fence: ((batch?: number) => Promise<void>) | undefined;
+  /** Whether what is written is durable. */
+  isSynced: boolean;
   measures: Measures;
   /** What older terms left in journals that no checkpoint stands for. */
   recoveredBytes: number;

@@ -5,7 +5,7 @@ import type { StoreFs } from '../../files/fs.js';
 import { type DamageError, isGone, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { Lease } from '../../lease/lease.js';
-import type { LeaseState } from '../../lease/lease-state.js';
+import { type LeaseState, NONE_SERVED, type Served } from '../../lease/lease-state.js';
 import { BlobFolder } from '../blobs/blob-folder.js';
 import { groupKeyProblem, keyFileName } from '../file/group-key.js';
 import {
@@ -146,8 +146,8 @@ export async function recoverReadOnly(
     };
     const parts = new LogParts(settings, new SegmentTable(segments));
     try {
-      const servedEpoch = await servedEpochOf({ fs, dir });
-      const recovery = await recover({ fs, clock, dir, storeId, parts, warn, servedEpoch });
+      const served = await readServed({ fs, dir });
+      const recovery = await recover({ fs, clock, dir, storeId, parts, warn, served });
       warnings.push(...found);
       return recovery;
     } catch (error) {
@@ -159,10 +159,9 @@ export async function recoverReadOnly(
   }
 }
 
-/** As the lease says. It is read before anything else is: what has served later is not asked for. */
-async function servedEpochOf({ fs, dir }: Pick<InspectOptions, 'fs' | 'dir'>): Promise<number> {
-  const lease = await new Lease(fs, dir).read().catch(() => undefined);
-  return lease?.servedEpoch ?? 0;
+/** As the lease says. It is read before anything else is: what has become durable later is not asked for. */
+export async function readServed({ fs, dir }: Pick<InspectOptions, 'fs' | 'dir'>): Promise<Served> {
+  return await new Lease(fs, dir).read().catch(() => NONE_SERVED);
 }
 
 export async function listFiles(fs: StoreFs, dir: string): Promise<[FileInfo[], FileInfo[], FileInfo[]]> {

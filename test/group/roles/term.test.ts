@@ -26,6 +26,7 @@ class Held implements LeaseRenewer {
   readonly service: {
     broker: Pick<Service['broker'], 'stop'>;
     drain: () => Promise<void>;
+    isSynced: boolean;
     writingSinceMs: number | undefined;
   };
   readonly told: string[] = [];
@@ -59,7 +60,7 @@ class Held implements LeaseRenewer {
     // Its store closes when the test ends, if what is written hangs.
     const drain = (): Promise<void> =>
       this.service.writingSinceMs === undefined ? settled() : new Promise(() => {});
-    this.service = { broker, drain, writingSinceMs: undefined };
+    this.service = { broker, drain, isSynced: true, writingSinceMs: undefined };
     this.term.service = this.service as unknown as Service;
     void this.term.ended.then((end) => {
       this.end = end;

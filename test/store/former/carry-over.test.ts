@@ -155,7 +155,7 @@ describe('a store of release 0.1.0', () => {
     assert.equal(await term.publish('orders', 'order 31'), 31);
     await term.end();
     assert.deepEqual(fs.readdirSync(`${dir}/lease`), [
-      `v1.00000003.${counterOf(term)}.served-0.group-600.${RELEASED}`,
+      `v1.00000003.${counterOf(term)}.served-0-0.group-600.${RELEASED}`,
     ]);
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), [MOVED]);
     assert.equal(fs.existsSync(`${dir}/reign.locks`), false);
@@ -278,7 +278,7 @@ describe('a store of release 0.1.0', () => {
     await old.host.commit();
     // The newer one had found nothing, and makes the lease of a new store.
     fs.mkdirSync(`${dir}/lease`);
-    fs.writeFileSync(`${dir}/lease/v1.00000000.000000.served-0.none-0.${RELEASED}`, '');
+    fs.writeFileSync(`${dir}/lease/v1.00000000.000000.served-0-0.none-0.${RELEASED}`, '');
     await assert.rejects(OpenTerm.begin(nodeFs, dir, 'new'), { code: 'lost' });
     await assert.rejects(old.renew(), { code: 'lost' });
     const term = await OpenTerm.begin(nodeFs, dir, 'new');

@@ -34,7 +34,7 @@ export async function putFormerStore(storeFs: StoreFs, dir: string): Promise<voi
 }
 
 const FORMER_STATE = /^(\d{8,10}\.\d{6,16}\.)/;
-const STATE = /^v1\.(\d{8,10}\.\d{6,16}\.)served-\d+\.[a-z]+-\d+\./;
+const STATE = /^v1\.(\d{8,10}\.\d{6,16}\.)served-\d+-\d+\.[a-z]+-\d+\./;
 const KEY = /\/stanchion\.[0-9A-Za-z]{22}\.key(\.|$)/;
 const VERSION = /"formatVersion": (\d)/;
 
@@ -58,7 +58,7 @@ export function asFormerProgram(real: StoreFs, dir: string): StoreFs {
       return unknown.map((name) => name.replace(/^reign(?=\.|$)/, 'lease'));
     }
     if (path !== `${dir}/lease`) return [...names];
-    return names.map((name) => name.replace(FORMER_STATE, 'v1.$1served-0.none-0.'));
+    return names.map((name) => name.replace(FORMER_STATE, 'v1.$1served-0-0.none-0.'));
   };
   const { renameSync, listSync, freeBytes } = real;
   return {
