@@ -15,6 +15,7 @@ export type FaultKind =
   | 'hand over'
   | 'nats reset'
   | 'nats silent'
+  | 'one way'
   | 'nats server stops'
   | 'route cut'
   | 'storage hangs'
@@ -136,6 +137,14 @@ export class Faults {
     },
     'nats reset': (node) => this.#isolate(node, 'reset'),
     'nats silent': (node) => this.#isolate(node, 'silent'),
+    'one way': ({ transport }) => {
+      const { random } = this.#world;
+      const on = random.pick(['data', 'talk'] as const)!;
+      const way = random.pick(['send', 'receive'] as const)!;
+      transport.breakOneWay({ on, way, isForNew: this.#world.chance(0.5) });
+      this.#undoLater([1_000, 8_000], () => transport.heal());
+      return true;
+    },
     'nats server stops': () => {
       const { nats } = this.#cluster;
       nats.stopServer(this.#world.random.below(SERVERS));

@@ -1,5 +1,6 @@
 import type { TransportLink } from '../../src/group/talk/nats-transport.js';
 import { DROP_ALL, type LinkHandler } from '../../src/link/link-handler.js';
+import { Pings } from '../../src/link/pings.js';
 import { OutBuffer } from '../../src/link/writer.js';
 import type { SimProcess } from './process.js';
 import type { World } from './world.js';
@@ -25,6 +26,9 @@ interface Interest {
   onMessage: (sid: number, message: SimMessage) => void;
 }
 
+/** As a link sends its pings. */
+const PULSE_MS = 250;
+const PING_MS = 0.3;
 const HOP_MS = [0.05, 0.5] as const;
 const SLOW_HOP_MS = [1, 60] as const;
 
@@ -77,7 +81,7 @@ export class SimNats {
   /** From a connection that is up to all that want it. */
   publish(from: SimConnection, message: SimMessage): void {
     const { world } = this;
-    if (from.isSilent) {
+    if (from.isSilent || from.isMute) {
       world.count('message swallowed');
       return;
     }
@@ -134,6 +138,10 @@ export class SimConnection {
   isUp = true;
   /** It looks well and carries nothing. */
   isSilent = false;
+  /** It looks well, and what is sent on it arrives nowhere; or what comes does not arrive here. */
+  isMute = false;
+  isDeaf = false;
+  receivedBytes = 0;
   #nextSid = 1;
   readonly #onDown: (reason: string) => void;
 
@@ -173,19 +181,35 @@ export class SimConnection {
       const { world } = this.nats;
       const look = (): void => {
         if (!this.isUp) reject(new Error('the connection is gone'));
-        else if (this.isSilent) world.after(100, look);
+        else if (!this.isWell) world.after(100, look);
         else this.process.deliver(resolve);
       };
       world.after(this.nats.hop() * 2, look);
     });
   }
 
+  get isWell(): boolean {
+    return !this.isSilent && !this.isMute && !this.isDeaf;
+  }
+
+  /** As `flush`, and takes nothing from the run's chance. Resolves never if something of it is swallowed. */
+  ping(): Promise<void> {
+    return new Promise((resolve) => {
+      const { world } = this.nats;
+      if (this.isSilent || this.isMute) return;
+      world.after(PING_MS, () => {
+        if (this.isUp && !this.isSilent && !this.isDeaf) this.process.deliver(resolve);
+      });
+    });
+  }
+
   /** The server hands a message over. */
   arrived(message: SimMessage, isRouted: boolean): void {
     const { world } = this.nats;
-    if (!this.isUp || this.isSilent) return;
+    if (!this.isUp || this.isSilent || this.isDeaf) return;
     this.process.deliver(() => {
       if (!this.isUp) return;
+      this.receivedBytes += message.payload.length;
       for (const interest of [...this.interests.values()]) {
         if (world.nowMs < (isRouted ? interest.routedAtMs : interest.ownAtMs)) continue;
         if (matches(interest.pattern, message.subject)) interest.onMessage(interest.sid, message);
@@ -212,12 +236,27 @@ export class SimLink implements TransportLink {
   readonly isCongested = false;
   /** Gets what comes in. */
   handler = DROP_ALL;
+  readonly pulse: Pings;
+  #sentBytes = 0;
   readonly #connection: SimConnection;
   readonly #onMessage: (sid: number, message: SimMessage) => void;
 
   constructor(connection: SimConnection, onMessage: (sid: number, message: SimMessage) => void) {
     this.#connection = connection;
     this.#onMessage = onMessage;
+    const { clock } = connection.process;
+    this.pulse = new Pings(clock);
+    const pulse = (): void => {
+      if (!connection.isUp) return;
+      clock.setTimer(PULSE_MS, pulse);
+      this.pulse.sent(this.#sentBytes, undefined);
+      void connection.ping().then(() => this.pulse.answered());
+    };
+    pulse();
+  }
+
+  get receivedBytes(): number {
+    return this.#connection.receivedBytes;
   }
 
   handOverTo(handler: LinkHandler): void {
@@ -242,6 +281,7 @@ export class SimLink implements TransportLink {
 
   send(out: OutBuffer): void {
     const bytes = out.buf.subarray(0, out.length);
+    this.#sentBytes += bytes.length;
     for (let at = 0; at < bytes.length; ) {
       const lineEnd = bytes.indexOf('\r\n', at);
       const words = bytes.toString('latin1', at, lineEnd).split(' ');

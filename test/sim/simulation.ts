@@ -160,6 +160,8 @@ const WEIGHTS: FaultWeights = {
   'hand over': 2,
   'nats reset': 2,
   'nats silent': 2,
+  // See one-way.test.ts.
+  'one way': 0,
   'nats server stops': 1,
   'route cut': 2,
   'storage hangs': 3,

@@ -1,3 +1,4 @@
+import { LinkWatch } from '../../src/broker/check/link-watch.js';
 import type { ClientPinger } from '../../src/broker/handlers/client-pinger.js';
 import type { GroupSubjects } from '../../src/group/talk/group-subjects.js';
 import type { NatsTransport, TransportHandler, TransportLink } from '../../src/group/talk/nats-transport.js';
@@ -6,6 +7,15 @@ import type { SimProcess } from './process.js';
 
 const CONNECT_MS = [5, 100] as const;
 const RETRY_MS = 100;
+const MARK_MS = 1;
+
+/** Which of the two connections no longer carries what is sent, or what comes. */
+export interface OneWay {
+  on: 'data' | 'talk';
+  way: 'send' | 'receive';
+  /** Connections that are made later have it too. */
+  isForNew: boolean;
+}
 
 export interface SimTransportOptions {
   nats: SimNats;
@@ -25,17 +35,61 @@ export class SimTransport implements NatsTransport {
   server = '';
   readonly pinger: ClientPinger = { ping: (inbox, timeoutMs) => this.#ping(inbox, timeoutMs) };
   readonly #options: SimTransportOptions;
+  #link: SimLink | undefined;
+  #askedOn: { talk: SimConnection; flush(): Promise<void> } | undefined;
   #data: SimConnection | undefined;
   #talk: SimConnection | undefined;
+  readonly #watch: LinkWatch;
+  #oneWay: OneWay | undefined;
   #isIsolated = false;
   #pings = 0;
 
   constructor(options: SimTransportOptions) {
     this.#options = options;
+    const transport = this;
+    this.#watch = new LinkWatch({
+      clock: options.process.clock,
+      connections: {
+        get link() {
+          return transport.#link;
+        },
+        get control() {
+          const talk = transport.#talk;
+          return talk === undefined || !talk.isUp ? undefined : transport.#asked(talk);
+        },
+        get server() {
+          return transport.server;
+        },
+        renewLink: (why) => this.leaveServer(why),
+        renewControl: (why) => this.leaveServer(why),
+      },
+      mark: (name) => {
+        const [talk, data] = [this.#talk, this.#data];
+        if (talk?.isWell !== true) return;
+        options.process.after(MARK_MS, () => data?.isDeaf === false && data.isUp && this.#watch.marked(name));
+      },
+      onChanged: () => {},
+    });
   }
 
   start(): void {
+    this.#watch.start();
     this.#connect();
+  }
+
+  /** One object for each connection, as the watch tells them apart. */
+  #asked(talk: SimConnection): { flush(): Promise<void> } {
+    if (this.#askedOn?.talk !== talk) this.#askedOn = { talk, flush: () => talk.ping() };
+    return this.#askedOn;
+  }
+
+  /** From now on one connection carries one way only. */
+  breakOneWay(oneWay: OneWay): void {
+    this.#oneWay = oneWay;
+    for (const on of ['data', 'talk'] as const) {
+      const connection = on === 'data' ? this.#data : this.#talk;
+      if (connection !== undefined) afflict(connection, on, oneWay);
+    }
   }
 
   say(payload: Uint8Array): void {
@@ -63,8 +117,10 @@ export class SimTransport implements NatsTransport {
 
   heal(): void {
     this.#isIsolated = false;
+    this.#oneWay = undefined;
     // What was silent for so long is found broken.
-    if (this.#data?.isSilent) this.leaveServer('connection timed out');
+    if (this.#data?.isWell === false || this.#talk?.isWell === false)
+      this.leaveServer('connection timed out');
   }
 
   #connect(): void {
@@ -72,7 +128,8 @@ export class SimTransport implements NatsTransport {
     const { world } = nats;
     process.after(world.between(...CONNECT_MS), () => {
       const server = servers === undefined ? world.random.below(SERVERS) : world.random.pick(servers)!;
-      if (this.#isIsolated || !nats.isUp(server)) {
+      // What is swallowed is missed in the login already.
+      if (this.#isIsolated || !nats.isUp(server) || this.#oneWay?.isForNew === true) {
         process.after(RETRY_MS, () => this.#connect());
         return;
       }
@@ -84,13 +141,13 @@ export class SimTransport implements NatsTransport {
       const data = new SimConnection(nats, server, process, (reason) => this.#lost(reason));
       this.#data = data;
       const link = new SimLink(data, (sid, message) => hand(link, sid, message));
-      this.link = link;
+      this.link = this.#link = link;
       this.#options.handler().onLinkUp(link);
     });
   }
 
   #lost(reason: string): void {
-    this.link = undefined;
+    this.link = this.#link = undefined;
     this.#talk?.close();
     this.#options.handler().onLinkDown(reason);
     this.#connect();
@@ -113,6 +170,12 @@ export class SimTransport implements NatsTransport {
       });
     });
   }
+}
+
+function afflict(connection: SimConnection, on: OneWay['on'], oneWay: OneWay): void {
+  if (on !== oneWay.on) return;
+  if (oneWay.way === 'send') connection.isMute = true;
+  else connection.isDeaf = true;
 }
 
 /** As the link does: one buffer, offsets into it, that are good during the call only. */

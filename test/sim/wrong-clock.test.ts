@@ -26,6 +26,7 @@ const NONE: FaultWeights = {
   'hand over': 0,
   'nats reset': 0,
   'nats silent': 0,
+  'one way': 0,
   'nats server stops': 0,
   'route cut': 0,
   'storage hangs': 0,

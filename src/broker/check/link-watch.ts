@@ -1,6 +1,15 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import type { CheckedConnections, CheckedControl, CheckedLink } from './checked.js';
 
+type Link = Pick<CheckedLink, 'pulse' | 'receivedBytes'>;
+type Control = Pick<CheckedControl, 'flush'>;
+
+/** Both connections, as far as they are watched. */
+export type WatchedConnections = Pick<
+  CheckedConnections,
+  'server' | 'renewLink' | 'renewControl' | 'doubtServer'
+> & { readonly control: Control | undefined; readonly link: Link | undefined };
+
 const TICK_MS = 250;
 /** A PING of the link that has waited so long is looked into. */
 const LATE_MS = 1_000;
@@ -21,17 +30,17 @@ const PROBLEM_MS = 60_000;
 
 export interface LinkWatchOptions {
   clock: Clock;
-  connections: CheckedConnections;
+  connections: WatchedConnections;
   /** Publishes a probe on the control connection that comes in on the link, if a broker serves there. */
-  mark: (control: CheckedControl, name: string) => void;
+  mark: (name: string) => void;
   /** Called when `problem` may have changed. */
   onChanged: () => void;
 }
 
 /** A look into a link that answers late. */
 interface Trial {
-  readonly link: CheckedLink;
-  readonly control: CheckedControl;
+  readonly link: Link;
+  readonly control: Control;
   readonly name: string;
   readonly sinceMs: number;
   readonly receivedBytes: number;
@@ -55,7 +64,7 @@ export class LinkWatch {
   #timer: Timer | undefined;
   #trial: Trial | undefined;
   #trials = 0;
-  #control: CheckedControl | undefined;
+  #control: Control | undefined;
   /** Ticks that the ping of the control connection has waited, while the link was answered. */
   #controlTicks = 0;
   #isAsking = false;
@@ -124,7 +133,7 @@ export class LinkWatch {
   }
 
   /** Keeps one ping under way on the control connection. */
-  #ask(control: CheckedControl): void {
+  #ask(control: Control): void {
     if (control !== this.#control) {
       this.#control = control;
       this.#isAsking = false;
@@ -141,7 +150,7 @@ export class LinkWatch {
     control.flush().then(over, over);
   }
 
-  #begin(link: CheckedLink, control: CheckedControl): void {
+  #begin(link: Link, control: Control): void {
     const name = `late-${++this.#trials}`;
     const trial: Trial = {
       ...{ link, control, name, sinceMs: this.#options.clock.monotonicMs() },
@@ -149,7 +158,7 @@ export class LinkWatch {
       ...{ isAnswered: false, isMarked: false },
     };
     this.#trial = trial;
-    this.#options.mark(control, name);
+    this.#options.mark(name);
     control.flush().then(
       () => {
         trial.isAnswered = true;

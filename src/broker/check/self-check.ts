@@ -112,18 +112,19 @@ export class SelfCheck {
     this.#watch = new LinkWatch({
       clock: options.clock,
       connections: options.connections,
-      mark: (control, mark) => this.#mark(control, mark),
+      mark: (mark) => this.#mark(mark),
       onChanged: () => this.#judge(),
     });
     options.probe.onHeard = (reply) => this.#watch.marked(reply.slice(this.#inbox.length + 1));
   }
 
   /** Sends a probe to where acks come, past the rounds. */
-  #mark(control: CheckedControl, name: string): void {
+  #mark(name: string): void {
     const acks = this.#options.ackSubject();
     const probed = this.#probed.find(({ subscribed }) => subscribed === acks);
     if (probed === undefined || this.#unprobed.has(acks)) return;
-    control.publish(probed.publishTo, probed.payload, { reply: `${this.#inbox}.${name}` });
+    const { control } = this.#options.connections;
+    control?.publish(probed.publishTo, probed.payload, { reply: `${this.#inbox}.${name}` });
   }
 
   /** Undefined while clients can be served, as far as is known. */

@@ -68,7 +68,7 @@ class World {
         renewControl: (why) => this.asked.push(`control: ${why}`),
         doubtServer: () => this.asked.push('server'),
       },
-      mark: (_, name) => this.isMarked && this.watch.marked(name),
+      mark: (name) => this.isMarked && this.watch.marked(name),
       onChanged: () => {},
     });
     this.watch.start();
