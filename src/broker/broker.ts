@@ -39,6 +39,8 @@ export type BrokerStore = Pick<
   | 'timeLeadMs'
   | 'believed'
   | 'unreadable'
+  | 'segmentProblems'
+  | 'shortage'
   | 'nowNs'
   | 'touch'
 >;

@@ -66,3 +66,22 @@ export function isUnreadable(error: unknown): boolean {
 export function isGone(error: unknown): boolean {
   return isMissing(error) || errorCode(error) === 'ESTALE';
 }
+
+/** What the process or the machine has too little of for now. */
+const SHORTAGES: Readonly<Record<string, string>> = {
+  EMFILE: 'too many open files in this process: raise its limit (ulimit -n, LimitNOFILE)',
+  ENFILE: 'too many open files on this machine: raise the limit of its kernel (fs.file-max)',
+  ENOMEM: 'the machine has no memory left for the call',
+  EAGAIN: 'the machine has no resources left for the call',
+};
+/** Calls that have either been done or changed nothing: after a write or sync it is unknown what reached the disk. */
+const NO_EFFECT = new Set(['open', 'mkdir', 'opendir', 'scandir', 'stat', 'lstat', 'statfs', 'access']);
+
+/**
+ * Says what was short when a call could not begin, so that nothing was done, and the same call may succeed a moment later; undefined for
+ * any other error.
+ */
+export function shortageOf(error: unknown): string | undefined {
+  const { syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return syscall !== undefined && NO_EFFECT.has(syscall) ? SHORTAGES[errorCode(error) ?? ''] : undefined;
+}

@@ -26,6 +26,8 @@ export class Measures {
   readonly leaseRenewal = new Histogram(DURATION_BOUNDS);
   readonly checkpoint = new Histogram(DURATION_BOUNDS);
   readonly drops = new Drops();
+  /** How often a file could not be opened because the process, or the machine, had too few descriptors or too little memory. */
+  shortages = 0;
   /** The last opening of the file store; undefined if it was not opened. */
   recovery: RecoveryReport | undefined;
 }

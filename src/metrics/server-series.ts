@@ -174,6 +174,16 @@ const OWN: readonly ServerMetric[] = [
     ({ node }) => node.broker?.store.unreadable.messageCount() ?? 0,
   ),
   gauge(
+    'store_damaged_segments',
+    'Segments that are missing or short, or whose footer is damaged',
+    ({ node }) => node.broker?.store.segmentProblems.length ?? 0,
+  ),
+  counter(
+    'store_shortages',
+    'Files that could not be opened or made for want of file descriptors or memory; what needed them is tried again',
+    ({ node }) => node.measures.shortages,
+  ),
+  gauge(
     'clock_disbelieved_seconds',
     "By how much the machine's clock has jumped forward, as long as that is not believed",
     ({ node }) => (node.believed?.doubtMs ?? 0) / 1e3,

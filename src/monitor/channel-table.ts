@@ -27,6 +27,8 @@ export interface ChannelRow {
   /** The lag of the durable or queue group that is furthest behind. */
   readonly lag: number;
   readonly subscriptions: number;
+  /** Some of its messages cannot be read. Older members do not say it. */
+  readonly isDamaged?: boolean;
 }
 
 export interface ChannelPage {
@@ -92,9 +94,11 @@ export class ChannelTable {
     if (broker === this.#broker?.deref() && ageMs <= MAX_AGE_MS)
       for (const { name, last } of this.#rows) before.set(name, last);
     const rows: ChannelRow[] = [];
+    const { unreadable } = broker.store;
     const turns = await Turns.begin();
     for (const channel of broker.channels.all()) {
-      rows.push(rowOf(channel, before.get(channel.name), ageMs));
+      const isDamaged = unreadable.of(channel.log).length > 0;
+      rows.push(rowOf(channel, before.get(channel.name), ageMs, isDamaged));
       if (turns.isOver) await turns.giveWay();
     }
     this.#broker = new WeakRef(broker);
@@ -103,7 +107,12 @@ export class ChannelTable {
   }
 }
 
-function rowOf(channel: Channel, lastBefore: number | undefined, ageMs: number): ChannelRow {
+function rowOf(
+  channel: Channel,
+  lastBefore: number | undefined,
+  ageMs: number,
+  isDamaged: boolean,
+): ChannelRow {
   const { name, log } = channel;
   let lag = 0;
   for (const { inFlight, undelivered } of consumersOf(channel)) lag = Math.max(lag, inFlight + undelivered);
@@ -116,6 +125,7 @@ function rowOf(channel: Channel, lastBefore: number | undefined, ageMs: number):
     rate: lastBefore === undefined ? null : (log.lastSequence - lastBefore) / (ageMs / 1_000),
     lag,
     subscriptions: channel.subscriptionCount,
+    isDamaged,
   };
 }
 

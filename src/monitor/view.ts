@@ -67,6 +67,8 @@ export interface ChannelDetail {
   readonly messages: number;
   readonly bytes: number;
   readonly lastActivityMs: number;
+  /** Messages that cannot be read, the oldest of them. Older members do not say it. */
+  readonly damaged?: readonly { readonly first: number; readonly last: number; readonly why: string }[];
   readonly subscriptions: readonly SubscriptionRow[];
   /** How many more subscriptions there are. */
   readonly leftOut: number;
@@ -75,6 +77,7 @@ export interface ChannelDetail {
 export type ViewAnswer = Summary | ChannelPage | ChannelDetail | { readonly error: string };
 
 const MAX_SUBSCRIPTIONS = 500;
+const MAX_DAMAGED = 20;
 const MAX_NAME = 10_000;
 
 /** Answers the requests of dashboards for one broker. It only reads. */
@@ -187,6 +190,7 @@ function channelDetail(broker: Broker, name: string): ChannelDetail | { error: s
   const channel = broker.channels.get(name);
   if (channel === undefined) return { error: `there is no channel ${name}` };
   const { log, visible } = channel;
+  const { unreadable } = broker.store;
   const all = subscriptionsOf(channel);
   const rows = all.slice(0, MAX_SUBSCRIPTIONS).map((sub): SubscriptionRow => {
     const isQueue = sub.queue_name !== undefined;
@@ -211,6 +215,10 @@ function channelDetail(broker: Broker, name: string): ChannelDetail | { error: s
     messages: log.messageCount,
     bytes: log.byteCount,
     lastActivityMs: log.lastActivityMs,
+    damaged: unreadable
+      .of(log)
+      .slice(0, MAX_DAMAGED)
+      .map(({ first, last, why }) => ({ first, last, why })),
     subscriptions: rows,
     leftOut: all.length - rows.length,
   };

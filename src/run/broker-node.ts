@@ -148,6 +148,14 @@ export function storeProblems(broker: Broker | undefined): string[] {
   if (broker.store.timeProblem !== undefined) problems.push(broker.store.timeProblem);
   const damage = damageProblem(broker.store.unreadable);
   if (damage !== undefined) problems.push(damage);
+  const { segmentProblems, shortage } = broker.store;
+  if (segmentProblems.length > 0) {
+    const shown = shownOf(segmentProblems);
+    problems.push(
+      `segments are missing or damaged, and nothing that they replace is deleted: ${shown}. See docs/damage.md`,
+    );
+  }
+  if (shortage !== undefined && shortage !== fullReason) problems.push(`files cannot be opened: ${shortage}`);
   return problems;
 }
 
@@ -158,10 +166,11 @@ const MAX_SHOWN_PLACES = 3;
 function damageProblem(unreadable: Unreadable): string | undefined {
   const places = unreadable.list();
   if (places.length === 0) return undefined;
-  const shown = places.slice(0, MAX_SHOWN_PLACES).map((place) => `${namesOf(place)} (${place.why})`);
-  const more = places.length - shown.length;
-  return (
-    `messages cannot be read, and delivery stops before them: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}. ` +
-    'See docs/damage.md'
-  );
+  const shown = shownOf(places.map((place) => `${namesOf(place)} (${place.why})`));
+  return `messages cannot be read, and delivery stops before them: ${shown}. See docs/damage.md`;
+}
+
+function shownOf(texts: readonly string[]): string {
+  const more = texts.length - MAX_SHOWN_PLACES;
+  return `${texts.slice(0, MAX_SHOWN_PLACES).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }

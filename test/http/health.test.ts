@@ -109,7 +109,13 @@ describe('The health of a broker', () => {
   const newNode = (): BrokerNode => new BrokerNode(config, 'id', new ManualClock());
   const recovered = (store: Partial<Broker['store']> = {}): Broker =>
     ({
-      store: { fullReason: undefined, pendingBytes: 0, unreadable: new Unreadable(), ...store },
+      store: {
+        fullReason: undefined,
+        pendingBytes: 0,
+        unreadable: new Unreadable(),
+        segmentProblems: [],
+        ...store,
+      },
       maxPendingBytes: config.maxPendingBytes,
     }) as unknown as Broker;
 

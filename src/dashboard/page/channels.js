@@ -122,7 +122,7 @@ export class ChannelTable {
       line.tabIndex = 0;
       line.dataset.name = row.name;
       line.append(
-        cell(row.name, 'name', row.name),
+        nameCell(row),
         cell(count(row.messages), 'number'),
         cell(bytes(row.bytes), 'number'),
         cell(count(row.first), 'number'),
@@ -186,6 +186,10 @@ export class ChannelTable {
       ['Last', count(answer.last)],
       ['Last message', answer.lastActivityMs > 0 ? moment(answer.lastActivityMs) : '–'],
     ];
+    for (const { first, last, why } of answer.damaged ?? []) {
+      const which = first === last ? count(first) : `${count(first)} to ${count(last)}`;
+      facts.push(['Cannot be read', `${which}: ${why}`]);
+    }
     document
       .querySelector('#channel-facts')
       .replaceChildren(...facts.flatMap(([name, value]) => [fact(name, value)]));
@@ -212,6 +216,18 @@ function answerOf(path) {
   return fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS) })
     .then((response) => response.json())
     .catch(() => ({ error: 'no answer from this broker' }));
+}
+
+/** The name of a channel, and a mark if some of its messages cannot be read. */
+function nameCell({ name, isDamaged }) {
+  const td = cell(name, 'name', name);
+  if (isDamaged) {
+    const mark = document.createElement('span');
+    mark.className = 'state bad';
+    mark.textContent = 'damaged';
+    td.append(' ', mark);
+  }
+  return td;
 }
 
 function stateCell({ isOffline, isStalled }) {

@@ -1,7 +1,7 @@
 import { removeIfThere } from '../../files/file-io.js';
 import { type FileId, fileName, parseNames } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
-import { isNoSpace } from '../../files/store-error.js';
+import { isMissing, isNoSpace } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import type { Reserve } from '../room/reserve.js';
 import type { Blob, BlobSize, Blobs, BlobWriter } from '../types/blobs.js';
@@ -69,6 +69,20 @@ export class BlobFolder implements Blobs {
 
   readNow(blob: Blob, buffer: Buffer, position: number): number {
     return this.#options.fs.readSync(blob.path, buffer, 0, buffer.length, position);
+  }
+
+  async size(blob: Blob, least: number): Promise<number | undefined> {
+    const { fs } = this.#options;
+    const status = await fs.status(blob.path);
+    if (status !== undefined && status.bytes >= least) return status.bytes;
+    // A mount may remember what was there before. It asks its server when a file is opened.
+    try {
+      const file = await fs.open(blob.path, 'read');
+      return await file.size().finally(() => file.close());
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
   }
 
   async list(): Promise<Blob[]> {

@@ -1,4 +1,5 @@
 import type { StoreFile, StoreFs } from '../../files/fs.js';
+import { shortageOf } from '../../files/store-error.js';
 import type { Blob } from '../types/blobs.js';
 
 interface OpenBlob {
@@ -53,12 +54,34 @@ export class OpenBlobs {
       if (this.#open.size < this.#maxOpen) break;
       this.#drop(oldest, candidate);
     }
-    const opened: OpenBlob = { opening: this.#fs.open(blob.path, 'read'), users: 0, isStale: false };
+    const opened: OpenBlob = { opening: this.#openFile(blob), users: 0, isStale: false };
     this.#open.set(blob, opened);
     opened.opening.catch(() => {
       if (this.#open.get(blob) === opened) this.#open.delete(blob);
     });
     return opened;
+  }
+
+  /** Where no file can be opened, those that nothing reads at present are closed first. */
+  async #openFile(blob: Blob): Promise<StoreFile> {
+    try {
+      return await this.#fs.open(blob.path, 'read');
+    } catch (error) {
+      if (shortageOf(error) === undefined || !(await this.#closeUnused())) throw error;
+      return await this.#fs.open(blob.path, 'read');
+    }
+  }
+
+  /** @returns whether there was any */
+  async #closeUnused(): Promise<boolean> {
+    const closing: Promise<void>[] = [];
+    for (const [blob, { opening, users }] of this.#open) {
+      if (users > 0) continue;
+      this.#open.delete(blob);
+      closing.push(opening.then((file) => file.close()).catch(() => {}));
+    }
+    await Promise.all(closing);
+    return closing.length > 0;
   }
 
   #drop(blob: Blob, entry: OpenBlob): void {

@@ -1,14 +1,15 @@
 import type { Clock } from '../../clock/clock.js';
 import { compareIds, type FileId } from '../../files/file-names.js';
-import { isNoSpace } from '../../files/store-error.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
 import { bugOf } from '../../util/bug.js';
 import { CheckpointWriter } from '../format/checkpoint-format.js';
 import type { FileLog } from '../log/file-log.js';
+import { canTryAgain } from '../room/no-room.js';
 import type { Segment } from '../segments/segment.js';
+import type { SegmentCheck } from '../segments/segment-check.js';
 import type { Blobs } from '../types/blobs.js';
-import type { Journal } from '../types/journal.js';
+import type { Journal, JournalPosition } from '../types/journal.js';
 import { type Capture, type CheckpointPoint, captureLogs } from './checkpoint-capture.js';
 import { type FlushParts, flush } from './flush.js';
 
@@ -18,6 +19,9 @@ export interface CheckpointerParts extends FlushParts {
   readonly measures: Measures;
   readonly logs: ReadonlyMap<number, FileLog>;
   readonly checkpoints: Blobs;
+  readonly check: SegmentCheck;
+  /** Where the journals begin that the store was opened with; undefined if there was no checkpoint. */
+  readonly beganFrom: JournalPosition | undefined;
   readonly journal: Pick<Journal, 'whenCommitted' | 'fence' | 'retire'>;
   readonly warn: (message: string) => void;
 }
@@ -101,7 +105,7 @@ export class Checkpointer {
 
   #onError(error: Error): void {
     if (this.#isClosed) return;
-    if (isNoSpace(error)) this.#listener.onNoRoom(error);
+    if (canTryAgain(error)) this.#listener.onNoRoom(error);
     else this.#listener.onFailed(error);
   }
 
@@ -115,8 +119,7 @@ export class Checkpointer {
     const named = this.#write(capture);
     const id = await this.#publish(capture);
     await journal.fence();
-    await journal.retire(capture.position);
-    await this.#removeNeedless(id, named);
+    await this.#removeNeedless(id, capture.position, named);
   }
 
   /** @returns the segments that it names */
@@ -165,15 +168,26 @@ export class Checkpointer {
     });
   }
 
-  async #removeNeedless(newest: FileId, named: ReadonlySet<Segment>): Promise<void> {
-    const { checkpoints, segments } = this.#parts;
+  /**
+   * Removes what this term has replaced itself. What an older term had replaced goes only if everything that stands for it is there: where
+   * a segment is missing, an older checkpoint with its segments, or a journal, may have its messages.
+   */
+  async #removeNeedless(
+    newest: FileId,
+    position: JournalPosition,
+    named: ReadonlySet<Segment>,
+  ): Promise<void> {
+    const { checkpoints, segments, journal, check, beganFrom } = this.#parts;
+    const isVerified = await check.areVerified();
+    await journal.retire(position, isVerified ? undefined : beganFrom);
     for (const checkpoint of await checkpoints.list()) {
-      if (compareIds(checkpoint.id, newest) < 0) await checkpoints.remove(checkpoint);
+      if (compareIds(checkpoint.id, newest) >= 0) continue;
+      if (isVerified || checkpoint.id.epoch === newest.epoch) await checkpoints.remove(checkpoint);
     }
     for (const segment of segments.dead) {
       if (!named.has(segment)) await segments.remove(segment);
     }
-    if (this.#orphansRemoved) return;
+    if (this.#orphansRemoved || !isVerified) return;
     // Segments that an older term began and no checkpoint names.
     const known = new Set([...segments.all].map(({ path }) => path));
     for (const blob of await segments.blobs.list()) {

@@ -1,6 +1,7 @@
 import type { BelievedTime } from '../../clock/believed-time.js';
 import type { Clock } from '../../clock/clock.js';
 import { RecentGuids } from '../../dedup/recent-guids.js';
+import type { FsShortage } from '../../files/fs-shortage.js';
 import { assert } from '../../util/assert.js';
 import { SLICE_MS } from '../../util/turns.js';
 import type { Gathering } from '../batch/gathering.js';
@@ -40,8 +41,12 @@ export interface FileStoreParts
       FileStoreSettings,
       'clock' | 'random' | 'measures' | 'believed' | 'isSynced' | 'warn' | 'journalBytes'
     >,
-    Pick<UpkeepOptions, 'storeId' | 'parts' | 'report' | 'checkpoints' | 'reserve' | 'recoveredBytes'> {
+    Pick<
+      UpkeepOptions,
+      'storeId' | 'parts' | 'report' | 'checkpoints' | 'check' | 'beganFrom' | 'reserve' | 'recoveredBytes'
+    > {
   readonly state: StoreState;
+  readonly shortage: FsShortage;
   readonly openJournal: (listener: JournalListener, gathering: Gathering) => Journal;
   /** Gives back what opening the store took. */
   readonly onClosed: (() => Promise<void>) | undefined;
@@ -59,6 +64,7 @@ export class FileStore implements Store {
   readonly #journal: Journal;
   readonly #cycle: CommitCycle;
   readonly #upkeep: Upkeep;
+  readonly #shortage: FsShortage;
   readonly #onClosed: (() => Promise<void>) | undefined;
   /** Whether what was committed is on the disk, so that the lease may say so: not with `sync: false`. */
   readonly isSynced: boolean;
@@ -83,6 +89,7 @@ export class FileStore implements Store {
     this.believed = options.believed;
     this.isSynced = options.isSynced;
     this.#onClosed = options.onClosed;
+    this.#shortage = options.shortage;
     this.#logs = state.logs;
     this.#nextLogId = state.nextLogId;
     this.#nextSession = state.nextSession;
@@ -132,6 +139,14 @@ export class FileStore implements Store {
 
   get unreadable(): Unreadable {
     return this.#parts.unreadable;
+  }
+
+  get shortage(): string | undefined {
+    return this.#shortage.problem;
+  }
+
+  get segmentProblems(): readonly string[] {
+    return [...this.#upkeep.segmentProblems];
   }
 
   get pendingBytes(): number {

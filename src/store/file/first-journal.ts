@@ -13,6 +13,7 @@ import { isNoSpace, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { createJournalFile, type JournalFile, MIN_JOURNAL_BYTES, useRoom } from '../journal/journal-file.js';
 import type { Reserve } from '../room/reserve.js';
+import type { SegmentCheck } from '../segments/segment-check.js';
 import type { RandomBytes } from '../types/store-id.js';
 import type { Recovery } from './recovery.js';
 
@@ -29,6 +30,7 @@ export interface FirstJournalOptions {
   epoch: number;
   reserve: Reserve;
   recovery: Recovery;
+  check: SegmentCheck;
 }
 
 /**
@@ -71,10 +73,13 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
  * checkpoints, segments that the newest does not name, also if they were set aside before. The first checkpoint would remove them, and may
  * need their room. A predecessor
  * that still writes to one of them has lost its lease, and acknowledges nothing any more.
+ *
+ * Where a segment that the newest checkpoint names is missing or short, they may have what that has lost: then they stay.
  */
 export async function removeNeedless(options: FirstJournalOptions): Promise<void> {
-  const { fs, dir, epoch, recovery } = options;
+  const { fs, dir, epoch, recovery, check } = options;
   const { accepted, checkpoint, state } = recovery;
+  if (!(await check.haveLengths())) return;
   const isAccepted = (id: FileId): boolean => accepted.some((other) => sameId(id, other));
   const named = new Set([...state.segments].map(({ path }) => path));
   const remove = async (

@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '../../clock/clock.js';
-import { DamageError, isMissing, isNoSpace } from '../../files/store-error.js';
+import { isMissing } from '../../files/store-error.js';
 import { Bug, bugOf } from '../../util/bug.js';
 import type { FileLog } from '../log/file-log.js';
+import { canTryAgain } from '../room/no-room.js';
 import type { Extent, Segment } from '../segments/segment.js';
 import type { SegmentTable } from '../segments/segment-table.js';
 import { extentsByChannel, SegmentWriter, type WrittenExtent } from '../segments/segment-writer.js';
@@ -15,12 +16,14 @@ export interface MergerParts {
   readonly segments: SegmentTable;
   readonly logs: ReadonlyMap<number, FileLog>;
   readonly warn: (message: string) => void;
+  /** Resolves if the lease is still held: a broker that has lost it finds files missing that another one has removed. */
+  readonly fence: () => Promise<void>;
   /** A checkpoint should say that what was merged is needless. */
   readonly onMerged: () => void;
   readonly onFailed: (error: Error) => void;
 }
 
-const NO_ROOM_RETRY_MS = 2_000;
+const RETRY_MS = 2_000;
 
 /**
  * Rewrites segments, one merge at a time, after checkpoints: those that are mostly dead, to give room back, and those of
@@ -30,9 +33,11 @@ export class Merger {
   readonly #parts: MergerParts;
   readonly #copy: MergeCopy;
   #running: Promise<void> | undefined;
-  /** There was no room for the last one. */
+  /** There was no room for the last one, or nothing to open a file with. */
   #isShort = false;
   #retryTimer: Timer | undefined;
+  /** The last one has found segments to leave alone: others may be merged at once. */
+  #isNextDue = false;
   #isClosed = false;
 
   constructor(parts: MergerParts) {
@@ -48,6 +53,7 @@ export class Merger {
   start(): void {
     if (this.#running !== undefined || this.#isClosed) return;
     this.#retryTimer?.cancel();
+    this.#isNextDue = false;
     const inputs = chooseSegments(this.#parts.segments.all, this.#isShort);
     if (inputs.size === 0) return;
     this.#running = this.#merge(inputs)
@@ -55,8 +61,10 @@ export class Merger {
         this.#isShort = false;
       })
       .catch((error: unknown) => this.#onError(error, inputs))
+      .catch((thrown: unknown) => this.#parts.onFailed(bugOf(thrown)))
       .finally(() => {
         this.#running = undefined;
+        if (this.#isNextDue) this.start();
       });
   }
 
@@ -68,22 +76,36 @@ export class Merger {
   }
 
   // A merge that fails has changed nothing, but for a bug.
-  #onError(error: unknown, inputs: ReadonlySet<Segment>): void {
-    if (this.#isClosed || isMissing(error)) return;
+  async #onError(error: unknown, inputs: ReadonlySet<Segment>): Promise<void> {
+    const { clock, segments, fence, onFailed, warn } = this.#parts;
+    if (this.#isClosed) return;
     if (error instanceof Bug) {
-      this.#parts.onFailed(error);
+      onFailed(error);
       return;
     }
-    if (isNoSpace(error)) {
+    if (canTryAgain(error)) {
       // It would give back more than it takes. On a full disk no checkpoint may come by that begins another one.
       this.#isShort = true;
-      this.#retryTimer = this.#parts.clock.setTimer(NO_ROOM_RETRY_MS, () => this.start());
+      this.#retryTimer = clock.setTimer(RETRY_MS, () => this.start());
       return;
     }
-    for (const segment of inputs) {
-      if (!(error instanceof DamageError) || error.path === segment.path) segment.isDamaged = true;
+    const isHeld = await fence().then(
+      () => true,
+      () => false,
+    );
+    if (!isHeld || this.#isClosed) return;
+    const { message, path } = error as Error & { path?: unknown };
+    const found = [...inputs].filter((segment) => segment.path === path);
+    const damaged = found.length > 0 ? found : [...inputs];
+    for (const segment of damaged) {
+      segment.isDamaged = true;
+      if (isMissing(error)) segments.onMissing?.(segment);
     }
-    this.#parts.warn(`Segments were not merged: ${(error as Error).message}`);
+    warn(
+      `Segments were not merged: ${message}. ${damaged.map((segment) => segment.path).join(', ')} ${damaged.length === 1 ? 'is' : 'are'} left as it is, and others are merged. ` +
+        '`stanchion store verify` names everything that is damaged; docs/damage.md says what to do',
+    );
+    this.#isNextDue = true;
   }
 
   async #merge(inputs: ReadonlySet<Segment>): Promise<void> {

@@ -3,6 +3,7 @@ import { guardedClock } from '../../clock/guarded-clock.js';
 import type { Extension } from '../../files/file-names.js';
 import { withoutSync } from '../../files/fs.js';
 import { uncounted } from '../../files/fs-calls.js';
+import { FsShortage } from '../../files/fs-shortage.js';
 import { testFileSystem } from '../../files/self-test.js';
 import { StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
@@ -17,6 +18,7 @@ import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
 import { writeTermBatch } from '../journal/term-record.js';
 import { LogParts } from '../log/log-parts.js';
 import { Reserve, type RoomSize } from '../room/reserve.js';
+import { SegmentCheck } from '../segments/segment-check.js';
 import { SegmentTable } from '../segments/segment-table.js';
 import { FileStore } from './file-store.js';
 import type { FileStoreOptions, FileStoreSettings } from './file-store-options.js';
@@ -42,7 +44,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     store.fail(bugOf(thrown));
   });
   const begunMs = clock.monotonicMs();
-  const storeFs = options.sync === false ? withoutSync(options.fs) : options.fs;
+  const shortage = new FsShortage(clock, warn, () => measures.shortages++);
+  const storeFs = shortage.watch(options.sync === false ? withoutSync(options.fs) : options.fs);
   const fs = options.calls?.count(storeFs) ?? storeFs;
   const unique = Buffer.from(random(6)).toString('hex');
   // A directory that is not ours is refused before anything is tried there.
@@ -106,7 +109,11 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
       `${dir} has files of epoch ${recovery.highestEpoch}, so a term of epoch ${epoch} is over. Start the broker again`,
     );
   }
-  const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery };
+  const check = new SegmentCheck({
+    ...{ clock, warn, table: parts.segments, unreadable: parts.unreadable },
+    ...{ segments: recovery.state.segments, logs: recovery.state.logs },
+  });
+  const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery, check };
   const first = await createFirstJournalFile(forFirst);
   parts.time.open({
     newestNs: recovery.state.newestNs,
@@ -123,6 +130,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   });
   // A predecessor that died in the middle of a checkpoint has left what was set aside for that.
   if (first.isReserve) await removeNeedless(forFirst);
+  await check.opened();
   const { listMs, checkpointMs, journalMs } = recovery.report;
   const readMs = listMs + checkpointMs + journalMs;
   const report = { ...recovery.report, openMs: Math.max(0, clock.monotonicMs() - begunMs - readMs) };
@@ -130,9 +138,10 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const journal = { ...first, file: uncounted(first.file) };
   store = new FileStore({
     ...settings,
-    ...{ storeId, parts, report, reserve: room, onClosed: options.onClosed },
+    ...{ storeId, parts, report, check, shortage, reserve: room, onClosed: options.onClosed },
     state: recovery.state,
     recoveredBytes: recovery.journalBytes,
+    beganFrom: recovery.position,
     checkpoints: new BlobFolder({ ...blobs, kind: 'ckpt', maxOpen: 1 }),
     openJournal: (listener, gathering) => {
       const directory = `${dir}/${JOURNAL_DIRECTORY}`;

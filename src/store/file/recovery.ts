@@ -11,6 +11,7 @@ import { JournalHistory } from '../journal/journal-history.js';
 import type { AcceptedJournal } from '../journal/term-record.js';
 import type { LogParts } from '../log/log-parts.js';
 import type { Reserve } from '../room/reserve.js';
+import type { JournalPosition } from '../types/journal.js';
 import { listFresh, withUnlisted } from './fresh-list.js';
 import { Replay } from './replay.js';
 import { StoreState } from './store-state.js';
@@ -46,6 +47,8 @@ export interface Recovery {
   /** The highest epoch in the name of any file. */
   highestEpoch: number;
   checkpoint: FileId | undefined;
+  /** Where that checkpoint says that the journals go on; undefined if there is none. */
+  position: JournalPosition | undefined;
   report: ReadingReport;
 }
 
@@ -145,7 +148,7 @@ function checkNothingIsMissing(dir: string, journals: readonly FileId[], segment
   );
 }
 
-interface Replayed extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes'> {
+interface Replayed extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes' | 'position'> {
   report: Pick<ReadingReport, 'journalMs' | 'journalBytes' | 'journalMessages'>;
 }
 
@@ -163,5 +166,5 @@ async function replay(
   const { accepted, bytes: journalBytes } = history;
   const journalMs = clock.monotonicMs() - begunMs;
   const report = { journalMs, journalBytes, journalMessages: state.guids.messages };
-  return { state, accepted, journalBytes, report };
+  return { state, accepted, journalBytes, position: checkpoint?.position, report };
 }

@@ -78,9 +78,11 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
     this.#parts = parts;
     this.#sealedBytes = recoveredBytes;
     this.#checkpointer = new Checkpointer({ ...options, blocks, segments }, this);
+    options.check.onVerifiedLate = () => this.checkpointSoon();
     this.#merger = new Merger({
       ...options,
       segments,
+      fence: () => options.journal.fence(),
       onMerged: () => this.checkpoint(),
       onFailed: (error) => this.onFailed(error),
     });
@@ -88,11 +90,13 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
 
   /** From now on. What older terms left goes into segments before long, but not while clients are coming back. */
   start(): void {
-    const { clock, journal, reserve } = this.#options;
+    const { clock, journal, reserve, check } = this.#options;
     const { segments, time } = this.#parts;
     this.#isStarted = true;
     segments.onDead = this.#onDead;
     time.onParted = this.#onParted;
+    check.start(() => journal.fence());
+    segments.onMissing = (segment) => check.suspect(segment);
     this.#firstTimer = clock.setTimer(FIRST_CHECKPOINT_MS, () => {
       const isWanted = this.#sealedBytes > 0 || time.saved !== undefined;
       if (isWanted || journal.room.fullReason !== undefined) this.checkpoint();
@@ -103,6 +107,13 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
 
   get report(): RecoveryReport {
     return this.#options.report;
+  }
+
+  get segmentProblems(): string[] {
+    return Array.from(
+      this.#options.check.problems.values(),
+      ({ segment, what }) => `${segment.path}: ${what}`,
+    );
   }
 
   get writingSinceMs(): number | undefined {
@@ -177,6 +188,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
     await this.#merger.close();
     this.#retryTimer?.cancel();
     await this.#checkpointer.close();
+    await this.#options.check.close();
   }
 
   onMade(): void {

@@ -1,9 +1,8 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import { removeIfThere } from '../../files/file-io.js';
-import type { FileId } from '../../files/file-names.js';
-import { isNoSpace } from '../../files/store-error.js';
+import { type FileId, journalName } from '../../files/file-names.js';
 import { bugOf } from '../../util/bug.js';
-import { noRoom, SPACE_RETRY_MS } from '../room/no-room.js';
+import { canTryAgain, noRoom, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
 import {
   createJournalFile,
@@ -107,7 +106,14 @@ export class JournalSupply {
 
   async #useReserve(): Promise<void> {
     const room = await this.#options.reserve.take('log');
-    if (room !== undefined) this.#ready = await useRoom(this.#options, this.#id, room);
+    if (room === undefined) return;
+    try {
+      this.#ready = await useRoom(this.#options, this.#id, room);
+    } catch (error) {
+      const { reserve, directory } = this.#options;
+      if (canTryAgain(error)) await reserve.give('log', `${directory}/${journalName(this.#id)}`);
+      throw error;
+    }
   }
 
   /** Gives the next file up, and makes none until `resume`: its room is needed for something that gives back more. */
@@ -163,7 +169,7 @@ export class JournalSupply {
   #onError(error: Error): void {
     this.#working = undefined;
     if (this.#isStopped) return;
-    if (!isNoSpace(error)) {
+    if (!canTryAgain(error)) {
       this.#owner.onSupplyFailed(new Error(`No new journal file: ${error.message}`, { cause: error }));
       return;
     }

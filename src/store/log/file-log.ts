@@ -1,4 +1,4 @@
-import { isMissing, StoreError } from '../../files/store-error.js';
+import { isMissing, StoreError, shortageOf } from '../../files/store-error.js';
 import {
   encodeMsgProto,
   encodeTimestamp,
@@ -22,6 +22,7 @@ import { HeadRows, readTimestampMs } from '../segments/head-rows.js';
 import { type Extent, extentIndex } from '../segments/segment.js';
 import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
 import type { Ageing } from './age-queue.js';
+import { HeadEstimate } from './head-estimate.js';
 import { LoadedMessages, type LoadingLog } from './loaded-messages.js';
 import type { LogParts, LogState } from './log-parts.js';
 import { MessageTable } from './message-table.js';
@@ -58,6 +59,7 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
   #headRows: HeadRows | undefined;
   #loaded: LoadedMessages | undefined;
   #hasWarned = false;
+  #headEstimate: HeadEstimate | undefined;
   readonly #parts: LogParts;
 
   constructor(parts: LogParts, state: LogState) {
@@ -298,12 +300,13 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
   #headTimestampMs(): number {
     const inMemory = this.#timestampInMemory(this.firstSequence);
     if (inMemory !== undefined) return inMemory;
+    if (this.#headEstimate?.isGone(this.firstSequence)) return this.#estimatedHeadMs();
     this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
     try {
       return this.#headRows.timestampMs(this.#parts.segments.blobs, this.extents, this.firstSequence);
     } catch (error) {
-      this.#warnOfRow(error);
-      return this.lastActivityMs + this.#parts.time.leadMs;
+      this.#noteRow(error);
+      return this.#estimatedHeadMs();
     }
   }
 
@@ -316,18 +319,40 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
         return recordEnd(block.buffer, start) - msgProtoStart(block.buffer, start);
       }
     }
+    const estimate = Math.floor(this.byteCount / this.messageCount);
+    if (this.#headEstimate?.isGone(this.firstSequence)) return estimate;
     this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
     try {
       return this.#headRows.size(this.#parts.segments.blobs, this.extents, this.firstSequence);
     } catch (error) {
-      this.#warnOfRow(error);
-      return Math.floor(this.byteCount / this.messageCount);
+      this.#noteRow(error);
+      return estimate;
     }
+  }
+
+  #noteRow(error: unknown): void {
+    this.#warnOfRow(error);
+    const [oldest] = this.extents;
+    if (oldest !== undefined && shortageOf(error) === undefined)
+      this.#estimate().rowsGone(this.firstSequence, oldest);
+  }
+
+  #estimate(): HeadEstimate {
+    this.#headEstimate ??= new HeadEstimate((error) => this.#warnOfRow(error));
+    return this.#headEstimate;
+  }
+
+  #estimatedHeadMs(): number {
+    return this.#estimate().ms(this.#parts.segments.blobs, this.extents, () => {
+      const first = this.flushedThrough + 1;
+      const inMemory = first <= this.lastSequence ? this.#timestampInMemory(first) : undefined;
+      return inMemory ?? this.lastActivityMs + this.#parts.time.leadMs;
+    });
   }
 
   // Limits go on with an estimate: a damaged index must not stop what is whole.
   #warnOfRow(error: unknown): void {
-    if (this.#hasWarned) return;
+    if (this.#hasWarned || shortageOf(error) !== undefined) return;
     this.#hasWarned = true;
     this.#parts.warn(`Limits of channel ${this.name} use estimates: ${(error as Error).message}`);
   }

@@ -1,4 +1,4 @@
-import { isMissing } from '../../files/store-error.js';
+import { isMissing, shortageOf } from '../../files/store-error.js';
 import { assert, must } from '../../util/assert.js';
 import { msgProtoStart, recordEnd } from '../format/record.js';
 import type { LoadedRun, LoadedRunOwner } from '../segments/loaded-runs.js';
@@ -125,13 +125,16 @@ export class LoadedMessages implements LoadedRunOwner {
   async #noteUnreadable(extent: Extent, first: number, error: Error): Promise<void> {
     const log = this.#log;
     const { unreadable, segments, warn } = this.#parts;
-    if (log.isDeleted || unreadable.isKnown(log, first)) return;
+    // With nothing to open the file with, nothing is known of what is in it.
+    if (log.isDeleted || shortageOf(error) !== undefined) return;
+    if (isMissing(error)) segments.onMissing?.(extent.segment);
+    if (unreadable.isKnown(log, first)) return;
     let last = first;
     const end = Math.min(extent.last, first + MAX_PROBED);
     while (last < end) {
       const isWhole = await readRun(segments.blobs, this, extent, last + 1).then(
         () => true,
-        () => false,
+        (behind: unknown) => shortageOf(behind) !== undefined,
       );
       if (isWhole) break;
       last++;

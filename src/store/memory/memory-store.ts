@@ -42,6 +42,8 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly unreadable = new Unreadable();
+  readonly segmentProblems = [];
+  readonly shortage = undefined;
   readonly storeId: string;
   readonly recovered: RecoveredState;
   readonly fullReason = undefined;

@@ -5,7 +5,7 @@ import type { StoreFs } from '../../files/fs.js';
 import { isMissing, isNoSpace } from '../../files/store-error.js';
 import { RESERVE_DIRECTORY } from '../../files/store-folder.js';
 import { bugOf } from '../../util/bug.js';
-import { noRoom, SPACE_RETRY_MS } from './no-room.js';
+import { canTryAgain, noRoom, SPACE_RETRY_MS } from './no-room.js';
 
 /** A file that is set aside: it has its blocks and its inode, and no broker uses it yet. */
 export interface Room {
@@ -85,7 +85,10 @@ export class Reserve {
 
   /** Makes what older terms have set aside this one's. */
   adopt(): Promise<void> {
-    this.#adopting ??= this.#adopt();
+    this.#adopting ??= this.#adopt().catch((error: unknown) => {
+      this.#adopting = undefined;
+      throw error;
+    });
     return this.#adopting;
   }
 
@@ -148,7 +151,10 @@ export class Reserve {
     let { bytes } = status;
     if (kind === 'log') {
       bytes = Math.min(bytes, sizes.log.bytes);
-      const file = await fs.open(temporary, 'write');
+      const file = await fs.open(temporary, 'write').catch(async (error: unknown) => {
+        await removeIfThere(fs, temporary).catch(() => {});
+        throw error;
+      });
       try {
         await file.truncate(bytes);
         await writeZeros(file, 0, bytes);
@@ -172,7 +178,7 @@ export class Reserve {
           if (!isWhole) this.#refillLater(MORE_RETRY_MS);
         },
         (error: Error) => {
-          if (isNoSpace(error)) this.#tried(noRoom(error));
+          if (canTryAgain(error)) this.#tried(noRoom(error));
           else if (!this.#isClosed)
             this.onFailed(new Error(`No room set aside: ${error.message}`, { cause: error }));
         },
@@ -232,7 +238,7 @@ export class Reserve {
       try {
         await this.#fill(kind, sizes[kind].count, await this.#bytesOf(kind));
       } catch (error) {
-        if (!isNoSpace(error)) throw error;
+        if (!canTryAgain(error)) throw error;
         isWhole = false;
       }
     }

@@ -36,7 +36,9 @@ async function offsetOf(blobs: Blobs, extent: Extent, sequence: number): Promise
   }
   const header = Buffer.allocUnsafe(8);
   for (; from < sequence; from++) {
-    await blobs.read(extent.segment, header, extent.offset + offset);
+    const bytes = await blobs.read(extent.segment, header, extent.offset + offset);
+    if (bytes < header.length)
+      throw damaged(extent.segment.path, extent.offset + offset, `message ${from} is missing`);
     offset = Math.min(extent.recordBytes, offset + 8 + readU32(header, 0));
   }
   return offset;

@@ -10,6 +10,9 @@ export class SegmentTable {
   /** Called when one has died. */
   onDead: (() => void) | undefined;
 
+  /** Called when a read has found that the file of one is missing. */
+  onMissing: ((segment: Segment) => void) | undefined;
+
   constructor(blobs: Blobs) {
     this.blobs = blobs;
   }
@@ -30,6 +33,7 @@ export class SegmentTable {
   async remove(segment: Segment): Promise<void> {
     this.dead.delete(segment);
     this.all.delete(segment);
+    segment.isRemoved = true;
     await this.blobs.remove(segment);
   }
 }

@@ -22,6 +22,8 @@ export class Segment {
   extentsEnd = 0;
   /** It is missing, short, or a merge found damage in it: it is left as it is. */
   isDamaged = false;
+  /** Its file was removed: nothing refers to it any more. */
+  isRemoved = false;
 
   constructor(id: FileId, path: string) {
     this.id = id;

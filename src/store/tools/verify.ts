@@ -6,7 +6,7 @@ import type { Recovery } from '../file/recovery.js';
 import type { StoreState } from '../file/store-state.js';
 import { decodeCheckpoint } from '../format/checkpoint-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
-import { type DirectoryEntry, FOOTER_BYTES } from '../format/segment-format.js';
+import { type DirectoryEntry, FOOTER_BYTES, type SegmentFile } from '../format/segment-format.js';
 import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
 import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
 import { namesOf } from '../types/unreadable.js';
@@ -142,6 +142,11 @@ async function checkSegment(
         'and all messages before them are as they were',
     );
   }
+  const named = namedAs(path, state);
+  if (directory !== undefined && named !== undefined && !isSame(directory.file, named)) {
+    const { bytes: length } = directory.file;
+    note(result, damaged(path, length - FOOTER_BYTES, 'its footer is another one than the checkpoint names'));
+  }
   const entries = directory === undefined || directory.damagedAt !== undefined ? known : directory.entries;
   for (const entry of entries) {
     const scan = await scanExtent(file, entry);
@@ -159,6 +164,16 @@ async function checkSegment(
     }
   }
   return entries;
+}
+
+/** What the checkpoint says of a segment's file; undefined if it does not name it, or does not say it. */
+function namedAs(path: string, state: StoreState | undefined): SegmentFile | undefined {
+  for (const segment of state?.segments ?? []) if (segment.path === path) return segment.file;
+  return undefined;
+}
+
+function isSame(one: SegmentFile, other: SegmentFile): boolean {
+  return one.bytes === other.bytes && one.footerCrc === other.footerCrc;
 }
 
 /** The extents of a segment in the newest state. */
@@ -182,6 +197,9 @@ async function crossCheck(
   result: StoreVerification,
 ): Promise<Set<string>> {
   const missing = new Set<string>();
+  for (const { path } of state.segments) {
+    if (!directories.has(path) && (await fs.status(path)) === undefined) missing.add(path);
+  }
   for (const log of state.logs.values()) {
     let next = log.extents[0]?.first ?? log.flushedThrough + 1;
     if (log.messageCount > 0 && next > log.firstSequence) {
@@ -206,10 +224,7 @@ async function crossCheck(
         continue;
       }
       const entries = directories.get(segment.path);
-      if (entries === undefined) {
-        if ((await fs.status(segment.path)) === undefined) missing.add(segment.path);
-        continue;
-      }
+      if (entries === undefined) continue;
       const isListed = entries.some(
         (entry) =>
           entry.channelId === log.id &&

@@ -43,6 +43,10 @@ export interface Blobs extends BlobReader {
   put<T>(size: BlobSize, write: (writer: BlobWriter) => Promise<T>): Promise<T>;
   /** The same at once, for the rare case that an append needs what is only in a blob. */
   readNow(blob: Blob, buffer: Buffer, position: number): number;
+  /**
+   * The size of one in bytes, undefined if it is not there. Cheap if it has `least` bytes or more: only a smaller answer is checked twice.
+   */
+  size(blob: Blob, least: number): Promise<number | undefined>;
   /** The blobs of all terms, oldest first. */
   list(): Promise<Blob[]>;
   /** Removes one, also if it was removed already. */

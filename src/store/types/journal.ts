@@ -66,8 +66,12 @@ export interface Journal {
   mark(isForced: boolean): JournalPosition | undefined;
   /** The checkpoint at the mark was made, or given up. */
   resume(): void;
-  /** What lies before this position is not needed any more: a durable, fenced checkpoint stands for it. */
-  retire(position: JournalPosition): Promise<void>;
+  /**
+   * What lies before this position is not needed any more: a durable, fenced checkpoint stands for it.
+   * @param kept the file that it is in, and those before, stay all the same: an older term had retired what lies there, and this one
+   *   cannot say whether that was right
+   */
+  retire(position: JournalPosition, kept?: JournalPosition): Promise<void>;
   /** Resolves when this batch is durable and fenced. */
   whenCommitted(batch: BatchId): Promise<void>;
   /** Resolves when what is durable now may be acted upon, also by removing what it replaces. */

@@ -185,6 +185,10 @@ export interface Store {
   readonly fullReason: string | undefined;
   /** Messages that could not be read. */
   readonly unreadable: Unreadable;
+  /** Segments that are missing, short or without their footer, each with what is wrong, for people. */
+  readonly segmentProblems: readonly string[];
+  /** What the process, or the machine, has too little of to open files, for people; undefined if nothing. What needs them waits. */
+  readonly shortage: string | undefined;
   /** Bytes appended and not yet durable: the owner bounds it by refusing publishes. */
   readonly pendingBytes: number;
 

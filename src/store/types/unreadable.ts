@@ -29,18 +29,15 @@ export function namesOf({
 }
 
 /** The limit for all logs together. What is beyond it is not noted: a store in that state is to be verified, not listed. */
-const MAX_PLACES = 1000;
-
-interface Place extends UnreadableMessages {
-  readonly log: ReadLog;
-}
+const MAX_PLACES = 4_096;
 
 /**
- * The messages that cannot be read, as far as reading them was tried. Health and metrics report them: a subscriber stands
- * still there. What is read after all, or dropped by a limit, or gone with its channel, is taken out.
+ * The messages that cannot be read, as far as reading them was tried or their segment is known to be missing. Health, metrics and pages
+ * report them: a subscriber stands still there. What is read after all, or dropped by a limit, or gone with its channel, is taken out.
  */
 export class Unreadable {
-  #places: Place[] = [];
+  readonly #kept = new Map<object, Kept>();
+  #count = 0;
 
   /** @returns the messages, the first time that any of them could not be read; undefined if that is known or cannot be kept */
   note(
@@ -50,10 +47,11 @@ export class Unreadable {
     path: string,
     error: Error,
   ): UnreadableMessages | undefined {
-    if (this.isKnown(log, first) || this.#places.length >= MAX_PLACES) return undefined;
+    if (this.isKnown(log, first)) return undefined;
+    if (this.#count >= MAX_PLACES) this.#forgetPast();
+    if (this.#count >= MAX_PLACES) return undefined;
     const isDamage = error instanceof DamageError;
-    const place: Place = {
-      log,
+    const place: UnreadableMessages = {
       channel: log.name,
       first,
       last,
@@ -61,40 +59,67 @@ export class Unreadable {
       path: isDamage ? error.path : path,
       offset: isDamage ? error.offset : undefined,
     };
-    this.#places.push(place);
+    const kept = this.#kept.get(log);
+    if (kept === undefined) this.#kept.set(log, { log, places: [place] });
+    else kept.places.push(place);
+    this.#count++;
     return place;
   }
 
   isKnown(log: ReadLog, sequence: number): boolean {
-    return this.#places.some(
-      (place) => place.log === log && sequence >= place.first && sequence <= place.last,
-    );
+    const kept = this.#kept.get(log);
+    return kept?.places.some(({ first, last }) => sequence >= first && sequence <= last) ?? false;
   }
 
   /** These were read. @returns whether that is news */
   wereRead(log: ReadLog, first: number, last: number): boolean {
-    const before = this.#places.length;
-    if (before === 0) return false;
-    this.#places = this.#places.filter(
-      (place) => place.log !== log || place.last < first || place.first > last,
-    );
-    return this.#places.length < before;
+    const kept = this.#kept.get(log);
+    return kept !== undefined && this.#keep(kept, (place) => place.last < first || place.first > last);
+  }
+
+  /** Those of one log as things stand, by sequence. */
+  of(log: object): readonly UnreadableMessages[] {
+    const kept = this.#kept.get(log);
+    if (kept === undefined) return NONE;
+    const { isDeleted, firstSequence } = kept.log;
+    this.#keep(kept, ({ last }) => !isDeleted && last >= firstSequence);
+    return kept.places.sort((a, b) => a.first - b.first);
   }
 
   /** As things stand, by channel and sequence. */
   list(): readonly UnreadableMessages[] {
-    if (this.#places.length === 0) return this.#places;
-    this.#places = this.#places
-      .filter(({ log, last }) => !log.isDeleted && last >= log.firstSequence)
-      .sort((a, b) => (a.channel === b.channel ? a.first - b.first : a.channel < b.channel ? -1 : 1));
-    return this.#places;
+    const logs = Array.from(this.#kept.values(), ({ log }) => log);
+    logs.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return logs.flatMap((log) => this.of(log));
   }
 
   channelCount(): number {
-    return new Set(this.list().map(({ channel }) => channel)).size;
+    this.#forgetPast();
+    return this.#kept.size;
   }
 
   messageCount(): number {
     return this.list().reduce((sum, { first, last }) => sum + last - first + 1, 0);
   }
+
+  /** @returns whether any had to go */
+  #keep(kept: Kept, isKept: (place: UnreadableMessages) => boolean): boolean {
+    const before = kept.places.length;
+    kept.places = kept.places.filter(isKept);
+    const gone = before - kept.places.length;
+    this.#count -= gone;
+    if (kept.places.length === 0) this.#kept.delete(kept.log);
+    return gone > 0;
+  }
+
+  #forgetPast(): void {
+    for (const { log } of this.#kept.values()) this.of(log);
+  }
 }
+
+interface Kept {
+  readonly log: ReadLog;
+  places: UnreadableMessages[];
+}
+
+const NONE: readonly UnreadableMessages[] = [];

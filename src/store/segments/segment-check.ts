@@ -1,0 +1,238 @@
+import type { Clock, Timer } from '../../clock/clock.js';
+import { isGone, shortageOf } from '../../files/store-error.js';
+import type { Unreadable } from '../types/unreadable.js';
+import type { Segment } from './segment.js';
+import {
+  findFooterProblem,
+  findLengthProblem,
+  markUnreadable,
+  type SegmentLog,
+  type SegmentProblem,
+  textOf,
+  unmark,
+} from './segment-problem.js';
+import type { SegmentTable } from './segment-table.js';
+
+export interface SegmentCheckParts {
+  readonly clock: Clock;
+  readonly table: SegmentTable;
+  /** Those that the checkpoint names from which the store was opened. */
+  readonly segments: Iterable<Segment>;
+  readonly logs: ReadonlyMap<number, SegmentLog>;
+  readonly unreadable: Unreadable;
+  readonly warn: (message: string) => void;
+}
+
+/** Lengths that are asked for at once. Node asks a file system four things at a time, unless UV_THREADPOOL_SIZE says more. */
+const AT_ONCE = 64;
+/** How long an opening waits for the lengths. 2,000 of a local disk take some 20 ms; on a slow mount the rest comes while clients are served. */
+const OPENING_WAIT_MS = 250;
+/** How long a checkpoint waits for the footers. */
+const CHECKPOINT_WAIT_MS = 1_000;
+/** How often it is looked whether a segment is there again. */
+const LOOK_AGAIN_MS = 10_000;
+/** Segments that the log names, of those that are found at once. */
+const MAX_LOGGED = 10;
+
+/**
+ * Checks the segments that a checkpoint names. When a store is opened it asks for their lengths, without a read; before anything is
+ * deleted that they replace, it reads their footers. A segment that is missing or short marks the messages in it as unreadable, and stops
+ * nothing else. Its file may be put back while the store is open.
+ */
+export class SegmentCheck {
+  readonly #parts: SegmentCheckParts;
+  readonly #problems = new Map<Segment, SegmentProblem>();
+  readonly #lengths: Promise<void>;
+  #footers: Promise<void> | undefined;
+  #areFootersKnown = false;
+  /** A checkpoint did not wait to the end. */
+  #isLate = false;
+  #timer: Timer | undefined;
+  #lookingAgain: Promise<void> | undefined;
+  readonly #suspects = new Set<Segment>();
+  #suspecting = Promise.resolve();
+  #fence: (() => Promise<void>) | undefined;
+  #isClosed = false;
+  /** All is verified, later than a checkpoint has waited for it: another one can delete what is replaced. */
+  onVerifiedLate: () => void = () => {};
+
+  constructor(parts: SegmentCheckParts) {
+    this.#parts = parts;
+    this.#lengths = this.#checkLengths();
+  }
+
+  /** Those that are not as they should be. */
+  get problems(): ReadonlyMap<Segment, SegmentProblem> {
+    return this.#problems;
+  }
+
+  /** Waits until the lengths are known, but no longer than a takeover may take. */
+  opened(): Promise<void> {
+    return this.#within(this.#lengths, OPENING_WAIT_MS);
+  }
+
+  /**
+   * The store is open: from now on it is noticed when a file has been put back.
+   *
+   * @param fence resolves if the lease is still held: a broker that has lost it finds files missing that another one has removed
+   */
+  start(fence: () => Promise<void>): void {
+    this.#fence = fence;
+    this.#lookAgainLater();
+  }
+
+  /** A read has found that its file is missing. */
+  suspect(segment: Segment): void {
+    if (this.#problems.has(segment) || this.#suspects.has(segment) || this.#isClosed) return;
+    this.#suspects.add(segment);
+    this.#suspecting = this.#suspecting.then(async () => {
+      const problem = await this.#lengthProblem(segment);
+      if (problem !== undefined) await this.#addFenced([problem]);
+      this.#suspects.delete(segment);
+    });
+  }
+
+  /** Waits until the lengths are known. @returns whether each segment has its own */
+  async haveLengths(): Promise<boolean> {
+    await this.#lengths;
+    return this.#problems.size === 0;
+  }
+
+  /**
+   * Whether all segments have the length and the footer that they should have, so that what they replace may be deleted. If that takes
+   * longer than a checkpoint may take, the answer is no, and `onVerifiedLate` is called at the end.
+   */
+  async areVerified(): Promise<boolean> {
+    this.#footers ??= this.#checkFooters();
+    await this.#within(this.#footers, CHECKPOINT_WAIT_MS);
+    this.#isLate = !this.#areFootersKnown;
+    return this.#areFootersKnown && this.#problems.size === 0;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    await this.#lengths;
+    await this.#footers;
+    await this.#suspecting;
+    await this.#lookingAgain;
+  }
+
+  async #within(work: Promise<void>, ms: number): Promise<void> {
+    let timer: Timer | undefined;
+    const isOver = new Promise<void>((resolve) => {
+      timer = this.#parts.clock.setTimer(ms, resolve);
+    });
+    await Promise.race([work, isOver]);
+    timer?.cancel();
+  }
+
+  async #checkLengths(): Promise<void> {
+    const found: SegmentProblem[] = [];
+    const segments = this.#parts.segments[Symbol.iterator]();
+    const work = async (): Promise<void> => {
+      for (let next = segments.next(); !next.done && !this.#isClosed; next = segments.next()) {
+        const problem = await this.#lengthProblem(next.value);
+        if (problem !== undefined) found.push(problem);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    this.#add(found);
+  }
+
+  /** One after the other: no client waits for it, and the disk is theirs. */
+  async #checkFooters(): Promise<void> {
+    await this.#lengths;
+    const found: SegmentProblem[] = [];
+    for (const segment of this.#parts.segments) {
+      if (this.#isClosed) return;
+      if (this.#problems.has(segment)) continue;
+      try {
+        const problem = await this.#footerProblem(segment);
+        if (problem !== undefined) found.push(problem);
+      } catch {
+        // With nothing to open a file with, nothing is known of it. The next checkpoint asks again.
+        this.#footers = undefined;
+        return;
+      }
+    }
+    if (!(await this.#addFenced(found))) return;
+    this.#areFootersKnown = true;
+    if (this.#isLate && this.#problems.size === 0 && !this.#isClosed) this.onVerifiedLate();
+  }
+
+  async #lengthProblem(segment: Segment): Promise<SegmentProblem | undefined> {
+    try {
+      return await findLengthProblem(this.#parts.table.blobs, segment);
+    } catch (error) {
+      return { segment, what: `its length cannot be found out: ${(error as Error).message}`, bytes: 0 };
+    }
+  }
+
+  async #footerProblem(segment: Segment): Promise<SegmentProblem | undefined> {
+    const { table } = this.#parts;
+    try {
+      return table.all.has(segment) ? await findFooterProblem(table.blobs, segment) : undefined;
+    } catch (error) {
+      if (shortageOf(error) !== undefined) throw error;
+      const isThere = !isGone(error);
+      const bytes = isThere ? segment.leastBytes : 0;
+      const what = isThere ? `its footer cannot be read: ${(error as Error).message}` : 'the file is missing';
+      return { segment, what, bytes };
+    }
+  }
+
+  /** @returns whether the lease is still held */
+  async #addFenced(found: readonly SegmentProblem[]): Promise<boolean> {
+    if (found.length === 0) return true;
+    try {
+      await this.#fence?.();
+    } catch {
+      return false;
+    }
+    this.#add(found);
+    return true;
+  }
+
+  #add(found: readonly SegmentProblem[]): void {
+    const { logs, unreadable, warn } = this.#parts;
+    // What a merge has replaced meanwhile is no loss.
+    const problems = found.filter(({ segment }) => !segment.isRemoved);
+    if (problems.length === 0 || this.#isClosed) return;
+    problems.sort((a, b) => (a.segment.path < b.segment.path ? -1 : 1));
+    for (const problem of problems) {
+      problem.segment.isDamaged = true;
+      this.#problems.set(problem.segment, problem);
+    }
+    const hits = markUnreadable(problems, logs.values(), unreadable);
+    for (const problem of problems.slice(0, MAX_LOGGED))
+      warn(textOf(problem, hits.get(problem.segment) ?? []));
+    const more = problems.length - MAX_LOGGED;
+    if (more > 0)
+      warn(`${more} more segments are missing or short: \`stanchion store verify\` names them all`);
+    this.#lookAgainLater();
+  }
+
+  #lookAgainLater(): void {
+    this.#timer?.cancel();
+    if (this.#fence === undefined || this.#isClosed || this.#problems.size === 0) return;
+    this.#timer = this.#parts.clock.setTimer(LOOK_AGAIN_MS, () => {
+      this.#lookingAgain = this.#lookAgain();
+    });
+  }
+
+  async #lookAgain(): Promise<void> {
+    const { logs, unreadable, warn } = this.#parts;
+    for (const segment of [...this.#problems.keys()]) {
+      const problem = (await this.#lengthProblem(segment)) ?? (await this.#footerProblem(segment));
+      if (this.#isClosed) return;
+      if (problem !== undefined && !segment.isRemoved) continue;
+      this.#problems.delete(segment);
+      segment.isDamaged = false;
+      if (segment.isRemoved) continue;
+      unmark(segment, logs.values(), unreadable);
+      warn(`${segment.path} is there again, and whole as far as its length and footer show`);
+    }
+    this.#lookAgainLater();
+  }
+}
