@@ -22,6 +22,7 @@ import type { Channels } from './state/channels.js';
 import type { Clients } from './state/clients.js';
 import type { Counters } from './state/counters.js';
 import type { EndedSubscriptions } from './state/ended-subscriptions.js';
+import { isForeign } from './state/foreign-subject.js';
 import type { Subscription } from './state/subscription.js';
 import { type BrokerParts, wire } from './wire.js';
 
@@ -324,8 +325,9 @@ export class Broker implements LinkHandler, StoreHost {
   ): boolean {
     if (sid === this.#publishSid)
       return this.#publish.handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd, mayWait);
+    const end = isForeign(buffer, replyStart, replyEnd) ? replyStart : replyEnd;
     this.#requests.get(sid)?.({
-      reply: Buffer.from(buffer.subarray(replyStart, replyEnd)),
+      reply: Buffer.from(buffer.subarray(replyStart, end)),
       payload: Buffer.from(buffer.subarray(payloadStart, payloadEnd)),
     });
     return true;

@@ -8,7 +8,10 @@ import {
   decodeConnectResponse,
   decodePubAck,
   decodeSubscriptionResponse,
+  encodeCloseRequest,
   encodeConnectRequest,
+  encodePing,
+  encodePubMsg,
   encodeSubscriptionRequest,
 } from '../../src/protocol/messages.js';
 import { isOtherServer, Rig, STORES } from '../harness/rig.js';
@@ -227,12 +230,41 @@ for (const store of STORES) {
         'a.*',
         '>',
         'a\u0000',
+        // Where the broker may publish and a client perhaps not.
+        '$JS.API.STREAM.DELETE.orders',
+        '_STANCHION.group.c.g.handover',
+        '_STAN.pub.c.orders',
       ]) {
         const { error } = await client.requestSubscription({ ...request, inbox });
         assert.equal(error, STAN_ERROR.invalidSubscribeRequest, JSON.stringify(inbox));
         const connect = await client.connect({ clientId: rig.name('client'), heartbeatInbox: inbox });
         assert.equal(connect.error, STAN_ERROR.invalidConnectRequest, JSON.stringify(inbox));
       }
+    });
+
+    it('get no answer where NATS or other brokers would take it for a request', {
+      skip: isOtherServer,
+    }, async () => {
+      const clientId = rig.name('client');
+      const client = await rig.raw();
+      await client.join(clientId);
+      const { subjects, nats } = client;
+      const replies = ['$JS.API.STREAM.DELETE.orders', '_STANCHION.group.c.g.handover', '_STAN.close.c'];
+      const heard: string[] = [];
+      for (const subject of replies) {
+        nats.subscribe(subject, { callback: (_, message) => heard.push(message.subject) });
+      }
+      const requests = [
+        [subjects.pings, encodePing({ connId: Buffer.from(clientId) })],
+        [`${subjects.publish}.a`, encodePubMsg({ clientId, guid: 'g', subject: 'a' })],
+        [`${subjects.publish}.a`, encodePubMsg({ clientId: 'unknown', guid: 'g', subject: 'a' })],
+        [subjects.close, encodeCloseRequest({ clientId: 'unknown' })],
+      ] as const;
+      for (const [to, payload] of requests) for (const reply of replies) nats.publish(to, payload, { reply });
+      const { error } = await client.publish({ clientId, subject: 'a', data: Buffer.from('x') });
+      assert.equal(error, '');
+      await nats.flush();
+      assert.deepEqual(heard, []);
     });
 
     it('of a million channels are refused at the limit, and cost no memory', {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { connect as natsConnect } from 'nats';
 import { connect } from '../../src/index.js';
 import { type Broker, mainScript } from '../harness/broker.js';
 import { Rig } from '../harness/rig.js';
@@ -17,6 +18,7 @@ const [, HELD = ''] = /held to channels:\s+instead of `_STAN\.>` it publishes on
 const PASSWORDS = new Map(
   [...SNIPPET.matchAll(/user: (\w+), password: "([^"]+)"/g)].map(([, user = '', pass = '']) => [user, pass]),
 );
+const [, REPORTS = ''] = /```\n( *REPORTS = \{[\s\S]*?)```/.exec(TEXT) ?? [];
 const VIOLATION = /.*Violation.*/g;
 
 function credentials(user: string): { user: string; pass: string } {
@@ -91,6 +93,44 @@ describe('the permissions in docs/install.md', () => {
 
     assert.deepEqual(rig.nats.output.match(VIOLATION), null);
     for (const { output } of group) assert.doesNotMatch(output, /permission/i);
+  });
+});
+
+describe('a client with an inbox prefix of its own', () => {
+  const rig = new Rig({
+    store: 'memory',
+    natsConfig: SNIPPET.replace(
+      '  users = [',
+      `${REPORTS}  users = [\n    { user: reports, password: p, permissions: $REPORTS }`,
+    ),
+    flags: flags('broker'),
+  });
+
+  it('does all that it does, and cannot listen to others', async () => {
+    const { clusterId } = rig.broker;
+    const login = { user: 'reports', pass: 'p', inboxPrefix: '_INBOX_reports' };
+    const own = await connect({
+      servers: rig.nats.url,
+      clusterId,
+      clientId: 'own',
+      pingInterval: 1_000,
+      ...login,
+    });
+    const messages = await own.subscribe('a', { durable: 'd' });
+    await own.publish('a', 'x');
+    for await (const message of messages) {
+      assert.equal(message.string(), 'x');
+      break;
+    }
+    await own.close();
+    assert.deepEqual(rig.nats.output.match(VIOLATION), null);
+
+    const curious = await natsConnect({ servers: rig.nats.url, user: 'reports', pass: 'p' });
+    const refused = new Promise<string>((resolve) => {
+      curious.subscribe('_INBOX.>', { callback: (error) => resolve(String(error?.message)) });
+    });
+    assert.match(await refused, /Permissions Violation/i);
+    await curious.close();
   });
 });
 

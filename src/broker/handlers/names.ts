@@ -1,3 +1,5 @@
+import { isForeignSubject } from '../state/foreign-subject.js';
+
 /**
  * Limits on the names that clients choose. The Go server has none of its own (its file store could keep 255 bytes, its SQL
  * store 1,024): what fits neither there nor in a NATS protocol line is refused here.
@@ -12,7 +14,8 @@ export const MAX_CONN_ID_BYTES = 256;
  * a line end in it would be a way to write any line into the broker's connection.
  */
 export function isInboxValid(inbox: string): boolean {
-  return inbox.length > 0 && Buffer.byteLength(inbox) <= MAX_NAME_BYTES && INBOX.test(inbox);
+  if (inbox.length === 0 || Buffer.byteLength(inbox) > MAX_NAME_BYTES) return false;
+  return INBOX.test(inbox) && !isForeignSubject(inbox);
 }
 
 /**

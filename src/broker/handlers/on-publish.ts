@@ -14,6 +14,7 @@ import type { Channels } from '../state/channels.js';
 import type { ClientSession } from '../state/client-session.js';
 import type { Clients } from '../state/clients.js';
 import type { Counters } from '../state/counters.js';
+import { isForeign } from '../state/foreign-subject.js';
 import type { ProbeAnswerer } from './answer-probe.js';
 import type { Backlog } from './backlog.js';
 import type { ChannelOpener } from './open-channel.js';
@@ -208,7 +209,7 @@ export class PublishHandler {
       clientId: text(buffer, view.clientIdStart, view.clientIdEnd),
       answer: error,
     }));
-    if (out === undefined || replyStart === replyEnd) return;
+    if (out === undefined || replyStart === replyEnd || isForeign(buffer, replyStart, replyEnd)) return;
     if (maxPubAckErrorSize(view.guidStart, view.guidEnd, error) > turn.maxPayload) {
       // The answer would cost the connection. No client means such a guid.
       view.guidStart = view.guidEnd;

@@ -1,9 +1,11 @@
 import type { OutBuffer } from '../../link/writer.js';
 import { encodePubAckOk, pubAckOkSize } from '../../protocol/puback.js';
+import { isForeign } from './foreign-subject.js';
 
 const CR = 0x0d;
 const LF = 0x0a;
 const PUB = 'PUB ';
+const EMPTY = Buffer.alloc(0);
 
 /**
  * The protocol line of a client's PubAcks up to the guid. A client has one reply subject for all its acks and guids of one
@@ -11,7 +13,7 @@ const PUB = 'PUB ';
  */
 export class AckLine {
   /** `PUB reply size\r\n`, and tag and length of the guid. */
-  #prefix = Buffer.alloc(0);
+  #prefix = EMPTY;
   #replyLength = -1;
   #guidLength = -1;
 
@@ -29,6 +31,7 @@ export class AckLine {
       this.#make(source, replyStart, replyEnd, guidStart, guidEnd);
     }
     const prefix = this.#prefix;
+    if (prefix.length === 0) return;
     out.reserve(prefix.length + guidLength + 2);
     const { buf } = out;
     let at = out.length;
@@ -49,7 +52,11 @@ export class AckLine {
     return true;
   }
 
+  /** The prefix stays empty for a subject that gets no answer: each message makes it anew, and nothing is sent. */
   #make(source: Buffer, replyStart: number, replyEnd: number, guidStart: number, guidEnd: number): void {
+    this.#guidLength = this.#replyLength = -1;
+    this.#prefix = EMPTY;
+    if (isForeign(source, replyStart, replyEnd)) return;
     const size = pubAckOkSize(guidStart, guidEnd);
     const ack = Buffer.alloc(size);
     encodePubAckOk(ack, 0, source, guidStart, guidEnd);
