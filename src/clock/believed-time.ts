@@ -59,6 +59,16 @@ export class BelievedTime {
     return `the clock of this machine has jumped forward by ${seconds(this.#doubtMs)}, and is not believed: the broker goes on with the time from before. Put it right (timedatectl, or date -u)`;
   }
 
+  /** Doubts the clock from the start: it has gone on by so much more than the time that has passed since a broker ran on this machine. */
+  doubt(byMs: number): void {
+    this.#doubtMs += byMs;
+    this.#doubtSinceMs = this.#lookedMs;
+    this.ns -= nanoseconds(byMs);
+    this.#options.warn(
+      `The clock of this machine has jumped forward by ${seconds(byMs)} while no broker was running: the machine has not counted that much time since its start. ${DOUBTED}`,
+    );
+  }
+
   /** Reads the clocks. Call it at least every few seconds. */
   look(): void {
     const { clock } = this.#options;
@@ -93,9 +103,7 @@ export class BelievedTime {
     this.#doubtMs += byMs;
     this.#doubtSinceMs = nowMs;
     warn(
-      `The clock of this machine has jumped forward by ${seconds(byMs)} while the broker was running. It is not believed: messages bear the time ` +
-        'as it went on from before, until the clock is put right, other members say that it is right, or an hour has passed. ' +
-        'Limits on age and start times go by the time that passes, whatever the clock says. Compare the clocks of all members (timedatectl, or date -u)',
+      `The clock of this machine has jumped forward by ${seconds(byMs)} while the broker was running. ${DOUBTED}`,
     );
   }
 
@@ -135,6 +143,10 @@ export class BelievedTime {
     this.#doubtMs = 0;
   }
 }
+
+const DOUBTED =
+  'It is not believed: messages bear the time as it went on from before, until the clock is put right, other members say that it is right, or an hour has passed. ' +
+  'Limits on age and start times go by the time that passes, whatever the clock says. Compare the clocks of all members (timedatectl, or date -u)';
 
 /** How long the machine has slept; undefined where that is unknown. */
 function sleepOf(clock: Clock): number | undefined {

@@ -7,4 +7,6 @@ export const LEASE_DIRECTORY = 'lease';
 export const LOCKS_DIRECTORY = 'lease.locks';
 /** Files that reserve room on the disk: see store/room/reserve.ts. */
 export const RESERVE_DIRECTORY = 'reserve';
+/** What the clock was: see store/file/boot-clock.ts. */
+export const BOOT_CLOCK_FILE = 'boot-clock.json';
 export const IDENTITY_FILE = 'stanchion.json';

@@ -12,6 +12,7 @@ import type { Logger } from '../log/logger.js';
 import type { Measures } from '../measures/measures.js';
 import { MemoryStore } from '../store/memory/memory-store.js';
 import type { Store } from '../store/types/store.js';
+import { bootIdOf } from './boot-id.js';
 import { openLoneStore } from './open-lone-store.js';
 
 export interface OpenStoreOptions {
@@ -43,7 +44,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
     return await openLoneStore({
       clock,
       store: {
-        ...{ fs, random: randomBytes, dir, clusterId, sync, warn, measures },
+        ...{ fs, random: randomBytes, dir, clusterId, sync, warn, measures, bootId: bootIdOf() },
         onClosed: async () => anchor.close(),
       },
       lease: {

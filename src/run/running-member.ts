@@ -32,6 +32,7 @@ import { newStoreId } from '../store/types/store-id.js';
 import { must } from '../util/assert.js';
 import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
+import { bootIdOf } from './boot-id.js';
 import { storeProblems } from './broker-node.js';
 import { type MemberConfig, MemberNode } from './member-node.js';
 import { isAnswered } from './other-broker.js';
@@ -212,6 +213,7 @@ export class RunningMember extends Assembly<MemberNode> {
             clusterId,
             sync,
             isTested: true,
+            bootId: bootIdOf(),
             believed: clocks.believed,
             continued: () => clocks.continued(),
             warn,

@@ -68,6 +68,48 @@ for (const store of ['memory', 'file'] as const) {
   });
 }
 
+describe('a broker alone that is started again under a wrong clock', () => {
+  const rig = new Rig({ store: 'file', broker: false });
+
+  it('deletes nothing too early if the clock is hours ahead, says so, and goes by it again when it is put right', {
+    skip: process.platform === 'linux' ? false : 'the machine does not name its present run',
+  }, async () => {
+    const folder = rig.folder();
+    const clock = new SettableClock(folder, 'clock');
+    const port = await freePort();
+    const start = (): Promise<Broker> =>
+      rig.startBroker({
+        clusterId: 'c',
+        dir: join(folder, 'store'),
+        environment: clock.environment,
+        flags: `--max-age 1h --http-port ${port}`.split(' '),
+      });
+    const count = async (broker: Broker): Promise<number> => {
+      const client = await rig.connect(undefined, { broker });
+      await client.publish('orders', '1');
+      const subscription = await client.subscribe('orders', { timeDeltaMs: HOUR_MS / 2 });
+      await client.publish('orders', 'last');
+      await waitFor(() => subscription.messages.some(({ data }) => data === 'last'), 'the last one comes');
+      for (const { timestampMs } of subscription.messages)
+        assert.ok(Math.abs(timestampMs - Date.now()) < 60_000, new Date(timestampMs).toISOString());
+      await client.close();
+      return subscription.messages.length;
+    };
+    const first = await start();
+    assert.equal(await count(first), 2);
+    // It has no chance to write anything more.
+    await first.kill('SIGKILL');
+    clock.set(2 * HOUR_MS);
+    const ahead = await start();
+    assert.match(ahead.output, /has jumped forward by 7[12]\d\d s while no broker was running/);
+    assert.match(await reasons(port), /has jumped forward by 7[12]\d\d s, and is not believed/);
+    assert.equal(await count(ahead), 4, 'none is gone');
+    clock.set(0);
+    await waitFor(async () => (await reasons(port)) === '', 'it is put right');
+    assert.equal(await count(ahead), 6);
+  });
+});
+
 describe('a group, one of whose machines has a clock that is two hours ahead', () => {
   const rig = new Rig({ store: 'file', broker: false });
 

@@ -35,6 +35,11 @@ export interface FileStoreOptions {
   believed?: BelievedTime;
   /** The store's own time now, as announced by the broker that had the store until a moment ago. Default: not announced. */
   continued?: () => ContinuedTime | undefined;
+  /**
+   * Names the present run of this machine, from its start on: what it has counted since then shows whether its clock has jumped while no
+   * broker ran. Default: not known.
+   */
+  bootId?: string | undefined;
   /** Called at the end of `close`: gives back what opening the store took. */
   onClosed?: () => Promise<void>;
   /** Tells of what was cut or passed over. */

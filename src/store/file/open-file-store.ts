@@ -20,6 +20,7 @@ import { LogParts } from '../log/log-parts.js';
 import { Reserve, type RoomSize } from '../room/reserve.js';
 import { SegmentCheck } from '../segments/segment-check.js';
 import { SegmentTable } from '../segments/segment-table.js';
+import { recordBootClock, timeByBootNs } from './boot-clock.js';
 import { FileStore } from './file-store.js';
 import type { FileStoreOptions, FileStoreSettings } from './file-store-options.js';
 import { createFirstJournalFile, removeNeedless } from './first-journal.js';
@@ -119,6 +120,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     newestNs: recovery.state.newestNs,
     saved: recovery.state.time,
     continued: options.continued?.(),
+    bootNs: await timeByBootNs({ fs, clock, dir, bootId: options.bootId }),
     fileNs: await first.file.writtenNs?.().catch(() => undefined),
   });
   parts.segments.adopt(recovery.state.segments);
@@ -138,7 +140,11 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const journal = { ...first, file: uncounted(first.file) };
   store = new FileStore({
     ...settings,
-    ...{ storeId, parts, report, check, shortage, reserve: room, onClosed: options.onClosed },
+    ...{ storeId, parts, report, check, shortage, reserve: room },
+    onClosed: async () => {
+      endBootClock();
+      await options.onClosed?.();
+    },
     state: recovery.state,
     recoveredBytes: recovery.journalBytes,
     beganFrom: recovery.position,
@@ -149,6 +155,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
       return new FileJournal(forJournal, listener, gathering, journal, 2);
     },
   });
+  const { bootId } = options;
+  const endBootClock = recordBootClock({ fs: storeFs, clock, dir, bootId }, () => parts.time.nowMs);
   return store;
 }
 

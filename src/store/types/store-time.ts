@@ -32,6 +32,8 @@ export interface OpeningTime {
   saved: SavedTime | undefined;
   /** The store's time now, as announced by the broker that had the store until a moment ago. */
   continued: ContinuedTime | undefined;
+  /** The store's time now, by what this machine has counted since its start; undefined if that is not known. */
+  bootNs?: bigint | undefined;
   /** The time of a file that was written just now: by the clock of the file server, where the file system has one. */
   fileNs: bigint | undefined;
 }
@@ -133,12 +135,20 @@ export class StoreTime {
   }
 
   /** Before anything is stored. */
-  open({ newestNs, saved, continued, fileNs }: OpeningTime): void {
+  open({ newestNs, saved, continued, bootNs, fileNs }: OpeningTime): void {
     const believed = this.#believed;
     believed.look();
+    const savedLeadNs = nanoseconds(saved?.leadMs ?? 0);
+    // What runs has told how time has passed. Otherwise the machine itself may know.
+    if (continued === undefined && bootNs !== undefined) {
+      const withLeadNs = savedLeadNs < 0n ? believed.ns + savedLeadNs : believed.ns;
+      const aheadMs = Number(withLeadNs - bootNs) / 1e6;
+      // A record that is behind what is stored is wrong itself.
+      const isCredible = Number(newestNs - bootNs) / 1e6 <= CLOCK_TOLERANCE_MS;
+      if (isCredible && aheadMs > CLOCK_TOLERANCE_MS) believed.doubt(aheadMs);
+    }
     this.#doubtMs = believed.doubtMs;
     const clockNs = believed.ns;
-    const savedLeadNs = nanoseconds(saved?.leadMs ?? 0);
     this.#gaps = saved?.gaps.slice() ?? [];
     let nowNs = clockNs;
     if (continued !== undefined) {
