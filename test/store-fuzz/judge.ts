@@ -104,13 +104,15 @@ class Trial {
 
   async #opened(opened: OpenedStore, verified: string[]): Promise<void> {
     const { history, opener } = this.#case;
+    // Before the first client connects.
+    const toldAtOnce = [...opened.warnings];
     let state: FoundState;
     const made = new Map<string, number>();
     let lost: Loss[];
     try {
       state = await found(opened.store);
       lost = losses(history.ledger, this.#expected, state);
-      this.#told(lost, opened, verified, state);
+      this.#told(lost, toldAtOnce, verified, state);
       await this.#publish(opened, state, made, lost);
     } finally {
       await opened.close();
@@ -128,21 +130,32 @@ class Trial {
     return unavoidable(this.#case.history, this.#case.mutation, state) !== undefined;
   }
 
-  #told(lost: Loss[], opened: OpenedStore, verified: string[], state: FoundState): void {
+  /** @param warnings of the opening: they come before the first client */
+  #told(lost: Loss[], warnings: readonly string[], verified: string[], state: FoundState): void {
     const wrong = lost.find(({ isWrong }) => isWrong);
     if (wrong !== undefined) finding(wrong.what);
     if (lost.length === 0 || this.#isUnavoidable(state)) return;
     for (const { texts } of state.channels.values())
       for (const text of texts)
-        if (text instanceof Error && !(text instanceof StoreError)) finding(`${text.stack}`);
-    const silent = lost.filter(({ isToldByReading }) => !isToldByReading);
-    const isWarned = opened.warnings.length > 0;
+        if (text instanceof Error && !text.message.includes(this.#dir)) finding(`${text.stack}`);
+    // What can be seen without reading all segments is reported at once, the rest when it is read.
+    const silent = this.#isPlain ? lost : lost.filter(({ isToldByReading }) => !isToldByReading);
+    const isWarned = warnings.some((warning) => warning.includes(this.#dir));
     const [first] = silent.length > 0 ? silent : lost;
     const what = `${first?.what}${lost.length > 1 ? ` (and ${lost.length - 1} more)` : ''}`;
     if (silent.length > 0 && !isWarned && verified.length === 0) finding(`LOST IN SILENCE: ${what}`);
-    if (silent.length > 0 && !isWarned) finding(`lost without a warning, though verify tells: ${what}`);
+    if (silent.length > 0 && !isWarned) finding(`opened without a warning, though verify tells: ${what}`);
     if (verified.length === 0)
-      finding(`lost, and verify says that all is well: ${what}; warned: ${opened.warnings.join('; ')}`);
+      finding(`lost, and verify says that all is well: ${what}; warned: ${warnings.join('; ')}`);
+  }
+
+  /** A file is missing, or shorter than it was. */
+  get #isPlain(): boolean {
+    const { history, mutation } = this.#case;
+    return mutation.touched.some((file) => {
+      const now = this.#damaged.files.get(file);
+      return now === undefined || now.size < (history.picture.files.get(file)?.size ?? 0);
+    });
   }
 
   /** One more message for each channel, and what a store does by itself: a checkpoint, and the removal of what that replaces. */

@@ -7,6 +7,4 @@ export const KNOWN: readonly RegExp[] = [
   /LOST IN SILENCE/,
   // A journal is shorter than it was made.
   /journal\/\S+ cut at .*was torn by a crash/s,
-  // A segment is not there.
-  /ENOENT: no such file or directory, open '\S*\/segments\//,
 ];

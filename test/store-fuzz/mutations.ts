@@ -55,15 +55,32 @@ export function mutationsOf(history: History): Mutation[] {
           [b, picture.files.get(a)],
         ]);
     }
-  for (const folder of [...picture.folders].filter((name) => !name.includes('/')).sort()) {
-    const inside = [...picture.files.keys()].filter((file) => file.startsWith(`${folder}/`));
-    const name = `folder ${folder} removed`;
-    all.push({ name, kind: name, touched: inside, apply: () => picture.without(folder) });
+  const folders = [...picture.folders].filter((name) => !name.includes('/')).sort();
+  const inside = (folder: string): string[] =>
+    [...picture.files.keys()].filter((file) => file.startsWith(`${folder}/`));
+  const without = (name: string, gone: readonly string[]): void => {
+    const apply = (): Picture => gone.reduce((left, folder) => left.without(folder), picture);
+    all.push({ name, kind: name, touched: gone.flatMap(inside), apply });
+  };
+  for (const folder of folders) {
+    without(`folder ${folder} removed`, [folder]);
     change(
       `folder ${folder} emptied`,
-      inside.map((file) => [file, undefined]),
+      inside(folder).map((file) => [file, undefined]),
     );
   }
+  const tellingFolders = folders.filter((folder) => !isNeedless(`${folder}/`));
+  for (const [i, a] of tellingFolders.entries())
+    for (const b of tellingFolders.slice(i + 1)) without(`folders ${a} and ${b} removed`, [a, b]);
+  without('all folders removed', folders);
+  without(
+    'all folders but the lease removed',
+    folders.filter((folder) => folder !== 'lease'),
+  );
+  change(
+    'all files but the lease removed',
+    files.filter(([file]) => !file.startsWith('lease/')).map(([file]) => [file, undefined]),
+  );
   const epochs = new Set(files.map(([file]) => epochOf(file)).filter((epoch) => epoch !== undefined));
   for (const epoch of epochs) {
     const its = files.map(([file]) => file).filter((file) => epochOf(file) === epoch);
@@ -143,10 +160,24 @@ function older({ picture, older: moments }: History, change: Change): void {
     const then = lease(moment);
     if (then.length === 0 || then.some((name) => names.has(name))) continue;
     for (const name of then) names.add(name);
+    // A restored backup, beside the lease as it is.
+    if (epochOfLease(then) < epochOfLease(lease(picture))) {
+      const others = new Set([...picture.files.keys(), ...moment.files.keys()]);
+      change(
+        `all but the lease as it was ${count + 1} changes before`,
+        [...others]
+          .filter((file) => !file.startsWith('lease/'))
+          .map((file) => [file, moment.files.get(file)] as const),
+      );
+    }
     change(`lease as it was ${++count} changes before`, [
       ...lease(picture).map((file) => [file, undefined] as const),
       ...then.map((file) => [file, moment.files.get(file)] as const),
     ]);
     if (count === MAX_OLDER) break;
   }
+}
+
+function epochOfLease(names: readonly string[]): number {
+  return Math.max(0, ...names.map((name) => Number(/^lease\/v\d+\.(\d+)\./.exec(name)?.[1] ?? 0)));
 }

@@ -38,7 +38,6 @@ export const SMALL_STORE = {
   fs: nodeFs,
   random: randomBytes,
   clusterId: CLUSTER_ID,
-  sync: false,
   journalBytes: 1024 * 1024,
   blockBytes: 64 * 1024,
   cacheBytes: 64 * 1024,
