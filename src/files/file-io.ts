@@ -1,6 +1,8 @@
 // Reads and writes of whole files, made of the calls in `StoreFs`.
 
+import { dirname, resolve } from 'node:path';
 import type { StoreFile, StoreFs } from './fs.js';
+import { errorCode } from './fs-error.js';
 import { isMissing } from './store-error.js';
 
 /** Writes all of `buffer[start, end)`, with as many writes as it takes. */
@@ -150,5 +152,21 @@ export async function removeIfThere(fs: StoreFs, path: string): Promise<void> {
     await fs.unlink(path);
   } catch (error) {
     if (!isMissing(error)) throw error;
+  }
+}
+
+/** What a folder says that belongs to others: whoever made it has no right to read it, or it cannot be synced. */
+const NOT_OURS = new Set(['EACCES', 'EPERM', 'EROFS', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOENT']);
+
+/**
+ * Makes durable that a folder is there, up to the root: after a power cut a folder that was made with its parents is gone with all that is
+ * in it, unless each of them was synced. All are, since a process may have died between making them and this.
+ */
+export async function syncParents(fs: StoreFs, path: string): Promise<void> {
+  for (let at = resolve(path); dirname(at) !== at; ) {
+    at = dirname(at);
+    await fs.syncDirectory(at).catch((error: unknown) => {
+      if (!NOT_OURS.has(errorCode(error) ?? '')) throw error;
+    });
   }
 }

@@ -120,8 +120,8 @@ export class SimFs implements StoreFs {
 
   async makeDirectory(path: string): Promise<void> {
     await this.#change('makeDirectory', path);
-    if (!this.#directories.has(path))
-      this.#directories.set(path, { names: new Map(), durableNames: new Map() });
+    for (let at = path; at !== '/' && !this.#directories.has(at); at = dirname(at))
+      this.#directories.set(at, { names: new Map(), durableNames: new Map() });
   }
 
   async removeDirectory(path: string): Promise<void> {
@@ -146,7 +146,8 @@ export class SimFs implements StoreFs {
 
   async syncDirectory(path: string): Promise<void> {
     await this.#change('syncDirectory', path);
-    const directory = this.#directories.get(path)!;
+    const directory = this.#directories.get(path);
+    if (directory === undefined) throw failure('ENOENT', path);
     directory.durableNames = new Map(directory.names);
   }
 

@@ -1,4 +1,4 @@
-import { readWhole, removeIfThere, writeFile } from '../../files/file-io.js';
+import { readWhole, removeIfThere, syncParents, writeFile } from '../../files/file-io.js';
 import type { StoreFs } from '../../files/fs.js';
 import { errorCode } from '../../files/fs-error.js';
 import { isSelfTestFile } from '../../files/self-test.js';
@@ -59,6 +59,8 @@ export async function openIdentity(options: IdentityOptions): Promise<OpenedIden
   const found = options.found ?? (await checkIdentity(fs, dir, clusterId));
   if (found !== undefined) return found;
   await fs.makeDirectory(dir);
+  // Before the identity, which ends the making of a store: what comes later is never done again.
+  await syncParents(fs, dir);
   const identity: StoreIdentity = {
     formatVersion: STORE_VERSION,
     clusterId,

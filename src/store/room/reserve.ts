@@ -64,6 +64,8 @@ export class Reserve {
   #retryTimer: Timer | undefined;
   /** It has been tried to set everything aside. */
   #isKnown = false;
+  /** The folder was made, and survives a power cut. */
+  #isFolderDurable = false;
   #isClosed = false;
   #checkpointBytes: number;
 
@@ -230,7 +232,12 @@ export class Reserve {
   async #refill(): Promise<boolean> {
     const { fs, sizes } = this.#options;
     await this.adopt();
-    await fs.makeDirectory(this.#directory);
+    if (!this.#isFolderDurable) {
+      await fs.makeDirectory(this.#directory);
+      // Without it, a power cut takes away all that is set aside, and the disk may be full by then.
+      await fs.syncDirectory(this.#options.dir);
+      this.#isFolderDurable = true;
+    }
     for (const kind of KINDS) await this.#fill(kind, sizes[kind].leastCount, sizes[kind].leastBytes);
     if (!this.mayHaveMore()) return false;
     let isWhole = true;

@@ -171,5 +171,6 @@ async function setLeaseAside({ fs, dir, random }: RepairStoreOptions): Promise<v
     if ((await fs.status(`${dir}/${name}`)) !== undefined)
       await fs.rename(`${dir}/${name}`, `${folder}/${name}.${suffix}`);
   }
+  await fs.syncDirectory(folder);
   await fs.syncDirectory(dir);
 }

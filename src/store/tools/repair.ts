@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { removeIfThere, writeAtomically } from '../../files/file-io.js';
 import { checkpointName, type FileId, sameId } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
@@ -124,7 +125,8 @@ export async function keepAside(
     });
     await fs.syncDirectory(parent);
   }
-  if (paths.length > 0) await fs.syncDirectory(dir);
+  // The originals go: their folders, made just now, have to survive a power cut as well.
+  if (paths.length > 0) for (const made of [folder, dirname(folder), dir]) await fs.syncDirectory(made);
   return folder;
 }
 
