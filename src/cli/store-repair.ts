@@ -22,7 +22,7 @@ export interface RepairFlags {
   clusterId: string | undefined;
 }
 
-/** A living holder on another host, or in a group, renews within this time unless its lease is longer than half a minute. */
+/** How long a holder that cannot be asked is watched, unless its own lease is longer. */
 const HOLDER_MS = 10_000;
 
 /** `stanchion store repair`: asks before it changes anything. @returns the exit code */
@@ -38,9 +38,7 @@ export async function repairCommand(flags: RepairFlags): Promise<number> {
 }
 
 async function takeStore(dir: string): Promise<LoneLease> {
-  process.stderr.write(
-    `Taking the store in ${dir}; if its last holder cannot be asked, that takes ${HOLDER_MS / 1000} s\n`,
-  );
+  process.stderr.write(`Taking the store in ${dir}\n`);
   // The clock's timers do not keep a process alive, and watching a holder uses nothing else.
   const keepAlive = setInterval(() => {}, 1000);
   const warn = (message: string): void => void process.stderr.write(`${printable(message)}\n`);
@@ -50,6 +48,7 @@ async function takeStore(dir: string): Promise<LoneLease> {
     lock: candidateLock(nodeFs, dir, warn),
     startRenewer,
     processes: machineProcesses(nodeFs, hostname(), process.pid),
+    onWait: (text) => warn(text),
     // The next fence fails, and with it the repair.
     onLost: () => {},
   }).finally(() => clearInterval(keepAlive));

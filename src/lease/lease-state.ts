@@ -1,6 +1,7 @@
 // The state of a lease, and the name of the file that says it.
 
 import { assert, must } from '../util/assert.js';
+import { crc32Of } from '../util/crc.js';
 
 /**
  * The state of the lease: the name of the one file in `lease/`. A process that knows the exact name can change it, once.
@@ -28,6 +29,8 @@ export interface LeaseLength {
   kind: LeaseKind;
   /** A watcher may take the lease when it has not been renewed for so long; or for longer, if it goes by a longer lease itself. 0 if unknown. */
   leaseMs: number;
+  /** The group of a member, as `leaseGroup` writes it. */
+  group?: string;
 }
 
 /** A member of a group, or a broker or a repair that has the store for itself; `none` before the first term, and in a lease of release 0.1.0. */
@@ -40,21 +43,25 @@ export const RELEASED = 'released';
 export const LEASE_FORMAT_VERSION = 1;
 const ANY_VERSION = /^v(\d+)\./;
 const NAME =
-  /^v1\.(\d{8,10})\.(\d{6,16})\.served-(\d{1,10})-(\d{1,10})\.(group|alone|none)-(\d{1,10})\.([A-Za-z0-9._@-]+)$/;
+  /^v1\.(\d{8,10})\.(\d{6,16})\.served-(\d{1,10})-(\d{1,10})\.(group|alone|none)-(\d{1,10})(?:-([A-Za-z0-9_-]{1,24}))?\.([A-Za-z0-9._@-]+)$/;
 /** With everything before it, a name is not longer than a file system takes. */
-const MAX_HOLDER_LENGTH = 170;
+const MAX_HOLDER_LENGTH = 153;
+const MAX_GROUP_LENGTH = 24;
+/** No lease may be longer, whatever its name says: nobody could take it. */
+const MAX_LEASE_MS = 60_000;
 
 export function leaseFileName(state: LeaseState): string {
-  const { epoch, counter, servedEpoch, servedBatch, kind, leaseMs, holder } = state;
+  const { epoch, counter, servedEpoch, servedBatch, kind, leaseMs, group, holder } = state;
   const numbers = `${String(epoch).padStart(8, '0')}.${String(counter).padStart(6, '0')}`;
-  return `v${LEASE_FORMAT_VERSION}.${numbers}.served-${servedEpoch}-${servedBatch}.${kind}-${leaseMs}.${holder}`;
+  const length = `${kind}-${leaseMs}${group === undefined ? '' : `-${group}`}`;
+  return `v${LEASE_FORMAT_VERSION}.${numbers}.served-${servedEpoch}-${servedBatch}.${length}.${holder}`;
 }
 
 /** @returns undefined if it is not the name of a state */
 export function parseLeaseFileName(name: string): LeaseState | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
-  const [, epoch, counter, servedEpoch, servedBatch, kind, leaseMs, holder] = match;
+  const [, epoch, counter, servedEpoch, servedBatch, kind, leaseMs, group, holder] = match;
   // No later term has served than the newest that had the lease.
   if (Number(servedEpoch) > Number(epoch)) return undefined;
   return {
@@ -64,6 +71,7 @@ export function parseLeaseFileName(name: string): LeaseState | undefined {
     servedBatch: Number(servedBatch),
     kind: kind as LeaseKind,
     leaseMs: Number(leaseMs),
+    ...(group === undefined ? {} : { group }),
     holder: must(holder, 'each group of the pattern has matched'),
   };
 }
@@ -84,6 +92,21 @@ export function holderName(text: string): string {
   return text.replace(/[^A-Za-z0-9._@-]/g, '-').slice(0, MAX_HOLDER_LENGTH);
 }
 
+/** A group's name as it stands in the lease. One that does not fit there is cut, with a checksum of the whole. */
+export function leaseGroup(name: string): string {
+  const plain = name.replace(/[^A-Za-z0-9_-]/g, '-').slice(0, MAX_GROUP_LENGTH);
+  if (plain === name) return plain;
+  const sum = crc32Of([Buffer.from(name)])
+    .toString(16)
+    .padStart(8, '0');
+  return `${plain.slice(0, MAX_GROUP_LENGTH - sum.length - 1)}-${sum}`;
+}
+
+/** How long a lease may stay as it is before it is taken, by one that goes by a lease of `ownMs`: the longer of the two. */
+export function watchedMs({ leaseMs }: LeaseLength, ownMs: number): number {
+  return Math.max(ownMs, Math.min(leaseMs, MAX_LEASE_MS));
+}
+
 /** A term that is to begin. */
 export interface NewTerm extends LeaseLength {
   epoch: number;
@@ -91,10 +114,10 @@ export interface NewTerm extends LeaseLength {
 }
 
 /** The state in which a term begins. */
-export function begun(known: LeaseState, { epoch, kind, leaseMs, holder }: NewTerm): LeaseState {
-  const { servedEpoch, servedBatch } = known;
-  const length = { kind, leaseMs: Math.ceil(leaseMs) };
-  return { epoch, counter: 0, servedEpoch, servedBatch, ...length, holder: holderName(holder) };
+export function begun({ servedEpoch, servedBatch }: LeaseState, term: NewTerm): LeaseState {
+  const { leaseMs, holder } = term;
+  const sound = { leaseMs: Math.ceil(leaseMs), holder: holderName(holder) };
+  return { ...term, ...sound, counter: 0, servedEpoch, servedBatch };
 }
 
 /** The state after the next renewal. @param batch the newest of this term that is durable; 0 says nothing new */

@@ -1,10 +1,11 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { StoreError } from '../files/store-error.js';
 import type { CandidateLock, HeldLock } from './candidate-lock.js';
+import { held, holderText } from './held.js';
 import type { Lease } from './lease.js';
 import type { LeaseRenewer, StartRenewer } from './lease-renewer.js';
-import { type LeaseState, RELEASED, type Served, sameLease, servedOf } from './lease-state.js';
-import { holderOf, isHolderDead, type Processes, parseHolder } from './process-identity.js';
+import { type LeaseState, RELEASED, type Served, sameLease, servedOf, watchedMs } from './lease-state.js';
+import { holderOf, isHolderDead, type Processes } from './process-identity.js';
 import { RENEWALS_PER_LEASE } from './renewal-rules.js';
 import type { StorePlace } from './store-anchor.js';
 import { type TakenLease, takeLease } from './take-lease.js';
@@ -18,12 +19,14 @@ export interface LoneLeaseOptions {
   /** The store's folder, for people. */
   dir: string;
   nodeName: string;
-  /** How long a holder that cannot be asked may be silent before its lease is taken. Default 3000. */
+  /** How long the broker may be silent before another takes its lease; and a holder that cannot be asked, if its own lease is not longer. Default 3000. */
   leaseMs?: number;
   /** Where `dir` leads, see store-anchor.ts. Default: always to the same files. */
   lookAtPlace?: () => Promise<StorePlace>;
   /** Another has taken the store, or it cannot be reached: nothing more may be said. Called once. */
   onLost: (error: Error) => void;
+  /** It waits whether a holder that cannot be asked renews its lease, for so many milliseconds. For people. */
+  onWait?: (text: string, waitMs: number) => void;
   /** Gives up waiting for a holder. */
   signal?: AbortSignal | undefined;
 }
@@ -31,7 +34,7 @@ export interface LoneLeaseOptions {
 const DEFAULT_LEASE_MS = 3000;
 const LOOKS_PER_LEASE = 20;
 const MAX_ROUNDS = 20;
-/** Members of a group that were started on the same store by mistake go by a lease as short as this. */
+/** A broker that was replaced finds that out three times in so long, also if it has nothing to say. */
 const SHORTEST_LEASE_MS = 450;
 
 /**
@@ -49,6 +52,11 @@ export async function takeLoneLease(options: LoneLeaseOptions): Promise<LoneLeas
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     signal?.throwIfAborted();
     if (!(await isFree(known, processes))) {
+      const waitMs = watchedMs(known, leaseMs);
+      if (round === 1) {
+        const what = `The store in ${dir} was last held by ${holderText(known)}`;
+        options.onWait?.(`${what}. Watching for up to ${waitMs} ms whether it renews its lease`, waitMs);
+      }
       const now = await change(options, known, holder);
       if (now !== undefined && !(await isFree(now, processes))) throw held(dir, now);
       known = now ?? known;
@@ -78,13 +86,13 @@ export async function isFree({ holder }: LeaseState, processes: Processes): Prom
   return holder === RELEASED || (await isHolderDead(holder, processes));
 }
 
-/** Watches the lease for its length. @returns what it has changed to, as soon as that is seen; undefined if it has not */
+/** Watches the lease for its length, or for the own one if that is longer. @returns what it has changed to, as soon as that is seen; undefined if it has not */
 async function change(
   { lease, clock, leaseMs = DEFAULT_LEASE_MS, signal }: LoneLeaseOptions,
   known: LeaseState,
   holder: string,
 ): Promise<LeaseState | undefined> {
-  const until = clock.monotonicMs() + leaseMs;
+  const until = clock.monotonicMs() + watchedMs(known, leaseMs);
   for (;;) {
     signal?.throwIfAborted();
     // The last look counts, so it is one past what a mount remembers.
@@ -96,18 +104,6 @@ async function change(
       clock.setTimer(leaseMs / LOOKS_PER_LEASE, resolve);
     });
   }
-}
-
-function held(dir: string, state: LeaseState): StoreError {
-  const holder = parseHolder(state.holder);
-  const who =
-    holder === undefined
-      ? state.holder
-      : `node "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid})`;
-  return new StoreError(
-    'held',
-    `The store in ${dir} is held by ${who}, epoch ${state.epoch}. Stop that broker first, or give another --dir`,
-  );
 }
 
 /** The lease of a broker that has no standbys, renewed until it is released or lost. */
@@ -129,7 +125,6 @@ export class LoneLease {
     this.#lock = lock;
     this.epoch = state.epoch;
     this.served = servedOf(state);
-    // It is renewed as often as the shortest of leases has it, however long it may be silent itself.
     const shortestMs = Math.min(SHORTEST_LEASE_MS, leaseMs);
     this.#lookMs = shortestMs / RENEWALS_PER_LEASE;
     this.#renewer = options.startRenewer({

@@ -71,7 +71,7 @@ async function readText(fs: StoreFs, path: string): Promise<string | undefined> 
 export function holderOf(nodeName: string, identity: ProcessIdentity): string {
   const plain = (text: string, length: number): string =>
     text.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, length);
-  return [plain(nodeName, 60), plain(identity.host, 60), identity.pid, plain(identity.start, 40)].join('@');
+  return [plain(nodeName, 48), plain(identity.host, 52), identity.pid, plain(identity.start, 40)].join('@');
 }
 
 /** @returns undefined if the holder is not named so */

@@ -49,8 +49,8 @@ export class SharedLease {
 
   /** @param takenNs when the taking over began, by `process.hrtime.bigint()` */
   static begin(lease: Lease, state: LeaseState, takenNs: bigint): SharedLease {
-    const { epoch, counter, servedEpoch, servedBatch, kind, leaseMs, holder } = state;
-    const shared = new SharedLease(lease, new SharedArrayBuffer(BYTES), { epoch, kind, leaseMs, holder });
+    const { counter, servedEpoch, servedBatch, ...term } = state;
+    const shared = new SharedLease(lease, new SharedArrayBuffer(BYTES), term);
     shared.#numbers[COUNTER] = BigInt(counter);
     shared.#numbers[FORMER_EPOCH] = BigInt(servedEpoch);
     shared.#numbers[FORMER_BATCH] = BigInt(servedBatch);

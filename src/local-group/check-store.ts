@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeFs } from '../files/fs.js';
 import { StoreError } from '../files/store-error.js';
 import { Lease } from '../lease/lease.js';
-import { type LeaseState, RELEASED, sameLease } from '../lease/lease-state.js';
+import { type LeaseState, RELEASED, sameLease, watchedMs } from '../lease/lease-state.js';
 import { isFree } from '../lease/lone-lease.js';
 import { machineProcesses, parseHolder } from '../lease/process-identity.js';
 import { checkIdentity } from '../store/file/identity.js';
 
-/** A holder renews several times within this time, unless its lease is much longer than the default. */
+/** A holder renews several times within this time, unless its lease is longer: then that is waited for. */
 const WATCH_MS = 1_000;
 const LOOK_MS = 50;
 
@@ -42,7 +42,8 @@ export async function checkStore(dir: string, clusterId: string): Promise<void> 
 async function isRenewed(lease: Lease, state: LeaseState): Promise<boolean> {
   if (await isFree(state, machineProcesses(nodeFs, hostname(), process.pid))) return false;
   // Unlike a broker that takes the lease, this ignores a failed read, and its timers keep the command alive.
-  for (let waitedMs = 0; waitedMs < WATCH_MS; waitedMs += LOOK_MS) {
+  const watchMs = watchedMs(state, WATCH_MS);
+  for (let waitedMs = 0; waitedMs < watchMs; waitedMs += LOOK_MS) {
     await sleep(LOOK_MS);
     const now = await lease.read().catch(() => state);
     if (!sameLease(now, state)) return now.holder !== RELEASED;

@@ -55,6 +55,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
         nodeName,
         lookAtPlace: () => anchor.look(),
         onLost,
+        onWait: (text, waitMs) => log.info({ waitMs }, text),
         signal,
       },
     });

@@ -240,6 +240,8 @@ export class RunningMember extends Assembly<MemberNode> {
     const { clusterId, nodeName, group, store } = this.config;
     const member = must(this.#member, MADE);
     const { broker, lastTakeover } = member;
+    const { otherGroup } = member.health;
+    const foreignGroup = otherGroup === undefined ? [] : [otherGroup];
     let messages = 0;
     for (const channel of broker?.channels.all() ?? []) messages += channel.log.messageCount;
     return {
@@ -264,7 +266,7 @@ export class RunningMember extends Assembly<MemberNode> {
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
       trouble: member.health.complaint ?? null,
-      warnings: [...storeProblems(broker), ...member.clocks.problems],
+      warnings: [...storeProblems(broker), ...member.clocks.problems, ...foreignGroup],
       dispute: member.dispute ?? null,
       peers: member.peers,
     };

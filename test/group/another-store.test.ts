@@ -95,7 +95,7 @@ describe('a member of a group that is on another store', { concurrency: 3 }, () 
       assert.deepEqual(log.matching(/^taking over in epoch 2/), []);
     }
     // Whoever looks at the copy finds it as it was left.
-    assert.match(lease(path), /^v1\.00000001\.\d+\.served-1-\d+\.group-\d+\.a@/);
+    assert.match(lease(path), /^v1\.00000001\.\d+\.served-1-\d+\.group-\d+-g\.a@/);
     publisher.drop();
   });
 });

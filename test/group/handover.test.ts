@@ -204,7 +204,7 @@ describe('a handover in a group of brokers, looked at closely', () => {
     const { rename } = fs.promises;
     let stopping: Promise<void> | undefined;
     const take = t.mock.method(fs.promises, 'rename', async (from: string, to: string) => {
-      if (/\/v1\.0*1\.0*\.served-0-0\.group-4000\.a@/.test(to)) stopping ??= first.broker.stop();
+      if (/\/v1\.0*1\.0*\.served-0-0\.group-4000-g\.a@/.test(to)) stopping ??= first.broker.stop();
       return await rename(from, to);
     });
     const lease = { 'ft-lease': '4s' };

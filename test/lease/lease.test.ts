@@ -10,8 +10,10 @@ import { candidateLock } from '../../src/lease/candidate-lock.js';
 import { Lease } from '../../src/lease/lease.js';
 import { startRenewer } from '../../src/lease/lease-renewer.js';
 import {
+  holderName,
   type LeaseState,
   leaseFileName,
+  leaseGroup,
   NO_LENGTH,
   parseLeaseFileName,
   RELEASED,
@@ -199,6 +201,31 @@ describe('the lease', () => {
     assert.match(holderOf('a/b c', { host: 'h@1', pid: 5, start: 'x' }), /^a-b-c@h-1@5@x$/);
   });
 
+  it('has room for any name of a group, and tells names that do not fit apart', () => {
+    const names = ['g', 'orders_2-eu', 'a.b', 'a/b', 'x'.repeat(25), `${'x'.repeat(24)}y`, 'Gruppe Nord'];
+    const written = names.map(leaseGroup);
+    assert.deepEqual(written.slice(0, 2), ['g', 'orders_2-eu']);
+    assert.equal(new Set(written).size, names.length);
+    for (const group of written) {
+      const state = leaseState({ epoch: 1, counter: 2, holder: 'a.b@h@1@', group });
+      assert.deepEqual(parseLeaseFileName(leaseFileName(state)), state);
+    }
+    const longest = {
+      ...{
+        epoch: 9_999_999_999,
+        counter: 1e15,
+        servedEpoch: 9_999_999_999,
+        servedBatch: 9_999_999_999,
+        leaseMs: 9_999_999_999,
+      },
+      ...{ group: 'x'.repeat(24), holder: holderName('x'.repeat(300)), kind: 'group' as const },
+    };
+    assert.ok(leaseFileName(longest).length <= 255);
+    const identity = { host: 'h'.repeat(99), pid: 2 ** 31, start: 's'.repeat(99) };
+    const holder = holderOf('n'.repeat(99), identity);
+    assert.equal(holderName(holder), holder, 'no part of a process is cut off');
+  });
+
   it('has one winner in each epoch, whatever the number of processes that race', async (t) => {
     const dir = directory(t);
     await new Lease(nodeFs, dir).create('start');
@@ -378,6 +405,28 @@ describe('the lease of a broker alone', () => {
     const taken = await take(t, dir);
     assert.ok(performance.now() - started >= 200);
     assert.equal(taken.epoch, 4);
+  });
+
+  it('is not taken from the member of a group whose lease is longer than its own, however rarely that renews', async (t) => {
+    const dir = directory(t);
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('x');
+    const member = holderOf('stan-1', { host: 'elsewhere', pid: 1, start: 'boot' });
+    const term = { ...newTerm(3, member, 900), group: leaseGroup('orders') };
+    let state = await lease.takeOver(await lease.read(), term);
+    // An idle active renews three times in its lease, and may be late.
+    const renewing = setInterval(async () => {
+      if (state !== 'lost') state = await lease.renew(state);
+    }, 500);
+    t.after(() => clearInterval(renewing));
+    const waits: number[] = [];
+    await assert.rejects(take(t, dir, { leaseMs: 200, onWait: (_, waitMs) => waits.push(waitMs) }), {
+      code: 'held',
+      message:
+        /is held by node "stan-1" \(host elsewhere, pid 1\), a member of group "orders", epoch 3\. Stop that group first/,
+    });
+    assert.deepEqual(waits, [900], 'it says for how long it watches');
+    assert.equal((await lease.read()).epoch, 3);
   });
 
   it('informs its holder when it was taken, and no fence succeeds any more', async (t) => {

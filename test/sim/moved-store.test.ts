@@ -61,7 +61,7 @@ describe('a member whose store was replaced by another folder', () => {
     assert.ok(world.nowMs - replacedMs < LEASE_MS, `${world.nowMs - replacedMs} ms`);
     assert.match(
       group.lease,
-      new RegExp(`^v1\\.00000001\\.\\d+\\.served-1-\\d+\\.group-\\d+\\.${active.name}@`),
+      new RegExp(`^v1\\.00000001\\.\\d+\\.served-1-\\d+\\.group-\\d+-g\\.${active.name}@`),
     );
     assert.ok(group.said(/ends: The store of group "g" has gone back: \/store here .* replaced by a copy/));
   });

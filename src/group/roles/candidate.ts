@@ -1,4 +1,4 @@
-import type { LeaseState } from '../../lease/lease-state.js';
+import { type LeaseState, leaseGroup } from '../../lease/lease-state.js';
 import { parseHolder } from '../../lease/process-identity.js';
 import { takeLease } from '../../lease/take-lease.js';
 import { logDecision } from '../report/takeover-log.js';
@@ -44,7 +44,7 @@ export class Candidate {
     let term: Term | undefined;
     const taken = await takeLease({
       ...{ clock, lease, lock, holder, known, epoch },
-      length: { kind: 'group', leaseMs: options.leaseMs },
+      length: { kind: 'group', leaseMs: options.leaseMs, group: leaseGroup(options.name) },
       onLockLost: (error) => term?.lockLost(error),
       isGivenUp: () => presence.isStopping,
     });

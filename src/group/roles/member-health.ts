@@ -50,6 +50,11 @@ export class MemberHealth {
     return this.problem ?? this.serviceProblem?.text;
   }
 
+  /** Another group has the store, for people; undefined while none has. */
+  get otherGroup(): string | undefined {
+    return this.#options.presence.role === 'standby' ? this.#options.standby.otherGroup : undefined;
+  }
+
   /** What is not as it should be, though it does its part as well as it can. */
   get impairments(): string[] {
     const problem = this.serviceProblem;
@@ -57,6 +62,7 @@ export class MemberHealth {
     found.push(...this.#options.parts.clocks.problems);
     const twins = this.#options.twins.problem;
     if (twins !== undefined) found.push(twins);
+    if (this.otherGroup !== undefined) found.push(this.otherGroup);
     const { talkRefusal } = this.#options.presence;
     if (talkRefusal !== undefined) found.push(talkRefusal);
     return found;

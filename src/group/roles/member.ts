@@ -1,6 +1,7 @@
 import type { Broker } from '../../broker/broker.js';
 import { guardedClock } from '../../clock/guarded-clock.js';
 import { StoreError } from '../../files/store-error.js';
+import { leaseGroup } from '../../lease/lease-state.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
 import type { StanSubjects } from '../../protocol/stan-subjects.js';
 import { must } from '../../util/assert.js';
@@ -19,6 +20,7 @@ import { LeaseWatch } from '../watch/lease-watch.js';
 import { TwinHosts } from '../watch/twin-hosts.js';
 import { Active } from './active.js';
 import { Candidate } from './candidate.js';
+import { loneBroker } from './lone-broker.js';
 import { MemberHandler } from './member-handler.js';
 import { MemberHealth } from './member-health.js';
 import type { MemberParts } from './member-parts.js';
@@ -68,7 +70,7 @@ export class Member {
     const parts = { ...given, clock };
     const { log, holder, options } = parts;
     this.#parts = parts;
-    const watch = new LeaseWatch(holder, options.leaseMs, clock.monotonicMs());
+    const watch = new LeaseWatch(holder, options.leaseMs, clock.monotonicMs(), leaseGroup(options.name));
     const pause = new Pause(clock);
     const problem = new MemberProblem(clock, log);
     const presence = new Presence({
@@ -208,6 +210,9 @@ export class Member {
     const { lease, holder, options } = this.#parts;
     signal?.addEventListener('abort', () => this.#pause.wake());
     await this.#store.readStoreId();
+    const lone = await loneBroker(this.#parts, this.#pause, signal);
+    signal?.throwIfAborted();
+    if (lone !== undefined) throw lone;
     const [other, server] = await Promise.all([
       otherGroup(this.#parts, this.#pause),
       otherServer(this.#parts, this.#pause),

@@ -1,4 +1,4 @@
-import { type LeaseState, RELEASED } from '../../lease/lease-state.js';
+import { type LeaseState, RELEASED, watchedMs } from '../../lease/lease-state.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
 
@@ -9,7 +9,8 @@ const ROUNDS = 3;
  * Checks whether a streaming server that is no member of a group answers for the cluster id: a lone broker, or the Go server that this
  * group shall replace. Clients would be served by both, and both would store what is published.
  *
- * The member waits for a lone broker on this very store, as it does for an active.
+ * A member of a group that has this very store answers too, and this one waits for it as for any active. (A lone broker that has it was found
+ * before, see lone-broker.ts.)
  *
  * @returns why this member must not start
  */
@@ -34,7 +35,7 @@ async function isHeldHere({ lease, options }: MemberParts, pause: Pause): Promis
   const look = (): Promise<LeaseState | undefined> => lease.read().catch(() => undefined);
   const first = await look();
   if (first === undefined || first.holder === RELEASED) return false;
-  await pause.pass(options.leaseMs);
+  await pause.pass(watchedMs(first, options.leaseMs));
   const second = await look();
   return second !== undefined && (second.epoch > first.epoch || second.counter > first.counter);
 }

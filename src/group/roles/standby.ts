@@ -7,6 +7,7 @@ import type { MemberProblem } from '../report/member-problem.js';
 import { logDispute } from '../report/takeover-log.js';
 import type { TransportLink } from '../talk/nats-transport.js';
 import type { LeaseWatch, Opportunity } from '../watch/lease-watch.js';
+import { ForeignHolder } from './foreign-holder.js';
 import type { MemberParts } from './member-parts.js';
 import type { Presence } from './presence.js';
 import { StandbyBuffer } from './standby-buffer.js';
@@ -28,11 +29,18 @@ export class Standby {
   /** The active of this epoch has said that it leaves. It holds the lease until it has. */
   #offeredEpoch = 0;
   #looksFresh = false;
+  readonly #foreign: ForeignHolder;
   /** The beginning of a look at the store that has not ended. */
   #lookingSinceMs: number | undefined;
 
   constructor(options: StandbyOptions) {
     this.#options = options;
+    this.#foreign = new ForeignHolder(options.parts);
+  }
+
+  /** Another group has the store, for people; undefined while none has. */
+  get otherGroup(): string | undefined {
+    return this.#foreign.otherGroup;
   }
 
   /** Why it cannot look at the store: a mount that hangs throws nothing. */
@@ -65,6 +73,7 @@ export class Standby {
     await store.readStoreId();
     const ahead = watch.aheadOfStore;
     problem.look = ahead && store.astray(must(watch.state, 'a look has seen the lease'), ahead);
+    problem.look ??= this.#foreign.look(watch.foreign);
     if (watch.signMs !== undefined) problem.served(watch.signMs);
     const isOffered = this.#offeredEpoch > 0 && (watch.state?.epoch ?? 0) <= this.#offeredEpoch;
     if (isOffered || watch.isSuspicious(nowMs)) this.#listen();

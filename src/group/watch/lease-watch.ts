@@ -1,4 +1,5 @@
-import { type LeaseState, RELEASED, sameLease } from '../../lease/lease-state.js';
+import { isForeign } from '../../lease/held.js';
+import { type LeaseState, RELEASED, sameLease, watchedMs } from '../../lease/lease-state.js';
 import { STUCK_LEASES } from '../../lease/renewal-rules.js';
 import { must } from '../../util/assert.js';
 import type { Heartbeat } from '../talk/group-messages.js';
@@ -52,6 +53,8 @@ export class LeaseWatch {
   readonly dispute: Dispute;
   readonly #self: string;
   readonly #leaseMs: number;
+  /** The group, as it stands in the lease. */
+  readonly #group: string | undefined;
   #state: LeaseState | undefined;
   /** The end of the first look that saw this state. */
   #sinceMs = 0;
@@ -73,8 +76,9 @@ export class LeaseWatch {
   /** The beginning of the first look that found less than that. */
   #behindMs: number | undefined;
 
-  constructor(self: string, leaseMs: number, nowMs: number) {
+  constructor(self: string, leaseMs: number, nowMs: number, group?: string) {
     this.#self = self;
+    this.#group = group;
     this.#leaseMs = leaseMs;
     this.dispute = new Dispute(leaseMs);
     this.#heardMs = this.#anyHeardMs = this.#hearsSinceMs = nowMs;
@@ -82,6 +86,17 @@ export class LeaseWatch {
 
   get state(): LeaseState | undefined {
     return this.#state;
+  }
+
+  /** The lease, if a broker without a group or a member of another group holds it. Neither is heard, and both may live. */
+  get foreign(): LeaseState | undefined {
+    const state = this.#state;
+    return state !== undefined && isForeign(state, this.#self, this.#group) ? state : undefined;
+  }
+
+  /** How long the holder may be silent: as its lease says, or as this member's own if that is longer. */
+  get #lengthMs(): number {
+    return this.#state === undefined ? this.#leaseMs : watchedMs(this.#state, this.#leaseMs);
   }
 
   /** The time of the last sign that a member serves: a heartbeat or a renewal; undefined if there was none. */
@@ -124,7 +139,9 @@ export class LeaseWatch {
     if (this.#state === undefined || !sameLease(this.#state, state)) {
       // The holder of a new term has not been heard yet: it has the length of the lease for that, from when this member knew of it. A look
       // may have hung for a minute in between, as after the file server's restart.
-      if (this.#state?.epoch !== state.epoch || this.#state.holder !== state.holder)
+      const isNew = this.#state?.epoch !== state.epoch || this.#state.holder !== state.holder;
+      // A holder that is in no group, or in another, says nothing to this one: its renewals are all that there is to hear.
+      if (isNew || isForeign(state, this.#self, this.#group))
         this.#heardMs = Math.max(this.#heardMs, endedMs);
       if (state.holder !== RELEASED)
         this.dispute.passed(state.epoch, state.holder, this.#isKnown(state.holder, endedMs), endedMs);
@@ -228,7 +245,7 @@ export class LeaseWatch {
       state.holder === RELEASED ||
       this.#isDead ||
       this.#behindMs !== undefined ||
-      nowMs - this.#heardMs > this.#leaseMs * SUSPICION
+      nowMs - this.#heardMs > this.#lengthMs * SUSPICION
     );
   }
 
@@ -246,7 +263,7 @@ export class LeaseWatch {
     if (state.holder === this.#self)
       return { kind: 'lease_expired', why: 'it was left behind by this member' };
     if (this.#isDead) return { kind: 'process_died', why: 'the process that holds it has died' };
-    const leaseMs = this.#leaseMs;
+    const leaseMs = this.#lengthMs;
     const sameMs = this.#untilMs - this.#sinceMs;
     const silentMs = nowMs - this.#heardMs;
     if (sameMs >= leaseMs && silentMs >= leaseMs) {
@@ -263,7 +280,8 @@ export class LeaseWatch {
     }
     // A member that was cut off itself hears one member before the others.
     const missedMs = Math.min(silentMs, nowMs - this.#hearsSinceMs);
-    if (missedMs >= this.dispute.patienceMs(state.holder, nowMs) && this.#hearsMost(nowMs)) {
+    const patienceMs = Math.max(leaseMs * STUCK_LEASES, this.dispute.patienceMs(state.holder, nowMs));
+    if (missedMs >= patienceMs && this.#hearsMost(nowMs)) {
       return {
         kind: 'cut_off',
         why: `its holder is cut off: not heard for ${Math.round(silentMs)} ms by most members, though it renews`,

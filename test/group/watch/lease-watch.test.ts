@@ -138,6 +138,40 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.judge(5 * LEASE_MS + 4)?.kind, 'lease_expired');
   });
 
+  it('is an expired lease only after as long as the holder allows itself, where that is longer', () => {
+    const alone = { kind: 'alone', leaseMs: 5 * LEASE_MS } as const;
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0, 'g');
+    watch.saw({ ...held(1), ...alone }, false, 0, 1);
+    for (const atMs of [2 * LEASE_MS, 5 * LEASE_MS - 1]) {
+      watch.saw({ ...held(1), ...alone }, false, atMs, atMs);
+      assert.equal(watch.judge(atMs), undefined, `at ${atMs}`);
+    }
+    watch.saw({ ...held(1), ...alone }, false, 5 * LEASE_MS + 1, 5 * LEASE_MS + 1);
+    assert.equal(watch.judge(5 * LEASE_MS + 1)?.kind, 'lease_expired');
+    const short = new LeaseWatch(SELF, LEASE_MS, 0, 'g');
+    short.saw({ ...held(1), leaseMs: 1 }, false, 0, 1);
+    short.saw({ ...held(1), leaseMs: 1 }, false, LEASE_MS - 1, LEASE_MS - 1);
+    assert.equal(short.judge(LEASE_MS - 1), undefined, 'nor before its own');
+  });
+
+  it('is no cut-off holder where that is in no group or in another, and renews: it is not heard', () => {
+    const endMs = 20 * LEASE_MS;
+    const watching = (length: Partial<LeaseState>): LeaseWatch => {
+      const watch = new LeaseWatch(SELF, LEASE_MS, 0, 'g');
+      for (let atMs = 0; atMs <= endMs; atMs += 100)
+        watch.saw({ ...held(atMs), ...length }, false, atMs, atMs + 1);
+      hear(watch, 'third@host@3@z', endMs);
+      return watch;
+    };
+    assert.equal(watching({ group: 'g' }).judge(endMs + 1)?.kind, 'cut_off');
+    assert.equal(watching({ group: 'g' }).foreign, undefined);
+    for (const length of [{ kind: 'alone' }, { group: 'h' }] as const) {
+      const watch = watching(length);
+      assert.equal(watch.judge(endMs + 1), undefined, JSON.stringify(length));
+      assert.equal(watch.foreign?.holder, OTHER);
+    }
+  });
+
   /** From the beginning of the test on. */
   function hear(watch: LeaseWatch, member: string, untilMs: number): void {
     for (let atMs = 3; atMs < untilMs; atMs += LEASE_MS / 3)

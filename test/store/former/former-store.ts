@@ -34,7 +34,7 @@ export async function putFormerStore(storeFs: StoreFs, dir: string): Promise<voi
 }
 
 const FORMER_STATE = /^(\d{8,10}\.\d{6,16}\.)/;
-const STATE = /^v1\.(\d{8,10}\.\d{6,16}\.)served-\d+-\d+\.[a-z]+-\d+\./;
+const STATE = /^v1\.(\d{8,10}\.\d{6,16}\.)served-\d+-\d+\.[a-z]+-[A-Za-z0-9_-]+\./;
 const KEY = /\/stanchion\.[0-9A-Za-z]{22}\.key(\.|$)/;
 const VERSION = /"formatVersion": (\d)/;
 
