@@ -9,6 +9,14 @@ import { History, SAMPLE_MS } from './history.js';
 /** A page that receives nothing for three beats says that the broker does not answer. */
 const BEAT_MS = 1_000;
 
+/** What a page needs at its start. */
+export interface DashboardState {
+  readonly group: GroupView;
+  readonly summary: Summary | null;
+  /** The samples of the last hour, by series. */
+  readonly history: Iterable<readonly [name: string, values: readonly (number | null)[]]>;
+}
+
 /**
  * The dashboard of one node. It samples the active, which is this process or another one through NATS, and sends each sample to the
  * open pages. It samples without pages too, so that a page shows the last hour, in which a takeover is a gap.
@@ -63,7 +71,7 @@ export class Dashboard {
   }
 
   /** The state that a page needs at its start. */
-  async state(): Promise<unknown> {
+  async state(): Promise<DashboardState> {
     const group = await this.#lookAtGroup();
     return { group, summary: this.#summary ?? null, history: this.#history.columns() };
   }

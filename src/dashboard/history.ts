@@ -50,14 +50,10 @@ export class History {
     return points;
   }
 
-  /** The samples as columns, oldest first: the times, and each series. */
-  columns(): Record<SeriesName | 'time', (number | null)[]> {
-    const columns = { time: this.#points.map(({ time }) => time) } as Record<
-      SeriesName | 'time',
-      (number | null)[]
-    >;
-    for (const name of SERIES) columns[name] = this.#points.map((point) => rounded(point[name]));
-    return columns;
+  /** The samples as columns, oldest first: the times, and each series. Each is made when its turn comes. */
+  *columns(): Generator<[name: SeriesName | 'time', values: (number | null)[]]> {
+    yield ['time', this.#points.map(({ time }) => time)];
+    for (const name of SERIES) yield [name, this.#points.map((point) => rounded(point[name]))];
   }
 }
 

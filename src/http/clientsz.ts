@@ -1,52 +1,61 @@
-import type { ServerResponse } from 'node:http';
 import type { ClientSession } from '../broker/state/client-session.js';
+import type { Subscription } from '../broker/state/subscription.js';
 import type { MonitoredNode } from '../monitor/monitored-node.js';
-import { type Subscriptionz, subscriptionz } from '../monitor/subscriptionz.js';
-import { type HttpRequest, sendJson, sendJsonPieces, sendText } from './answer.js';
-import { jsonWithList } from './json-list.js';
+import { subscriptionz } from '../monitor/subscriptionz.js';
+import { sorted } from '../util/sorted.js';
+import { Turns } from '../util/turns.js';
+import { type HttpRequest, textPage } from './answer.js';
+import { jsonPage } from './json-page.js';
+import { JsonArray, JsonObject } from './json-pieces.js';
+import type { Page } from './page-maker.js';
 import { cut, listHead, pageOf, wantsSubscriptions } from './query.js';
 
 /** The clients by their ids, or one of them, in the fields of the Go server. */
-export async function clientsz(
-  node: MonitoredNode,
-  { query }: HttpRequest,
-  response: ServerResponse,
-): Promise<void> {
+export async function clientsz(node: MonitoredNode, { query }: HttpRequest): Promise<Page> {
   const clients = node.broker?.clients;
   const withSubscriptions = wantsSubscriptions(query);
   const clientId = query.get('client') ?? '';
   if (clientId !== '') {
     const client = clients?.get(clientId);
-    if (client === undefined) sendText(response, 404, `Client ${clientId} not found`);
-    else sendJson(response, 200, clientz(client, withSubscriptions));
-    return;
+    if (client === undefined) return textPage(404, `Client ${clientId} not found`);
+    return jsonPage(clientz(client, withSubscriptions));
   }
   const page = pageOf(query);
-  const sorted = [...(clients?.all() ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const shown = cut(sorted, page);
-  const head = listHead(node, page, shown.length, sorted.length);
-  const toJson = (client: ClientSession): object => clientz(client, withSubscriptions);
-  await sendJsonPieces(response, jsonWithList(head, 'clients', shown, toJson));
+  const byId = (a: ClientSession, b: ClientSession): number => (a.id < b.id ? -1 : 1);
+  const all = await sorted([...(clients?.all() ?? [])], byId, await Turns.begin());
+  const shown = cut(all, page);
+  const head = listHead(node, page, shown.length, all.length);
+  const list = function* (): Generator<JsonObject> {
+    for (const client of shown) yield clientz(client, withSubscriptions);
+  };
+  return jsonPage(new JsonObject([...Object.entries(head), ['clients', new JsonArray(list())]]));
 }
 
-function clientz(client: ClientSession, withSubscriptions: boolean): object {
-  return {
-    id: client.id,
-    hb_inbox: client.record.heartbeatInbox,
-    subs_count: client.subscriptions.size,
-    ...(withSubscriptions &&
-      client.subscriptions.size > 0 && { subscriptions: byChannel(client.subscriptions) }),
-  };
+function clientz(client: ClientSession, withSubscriptions: boolean): JsonObject {
+  const { id, record, subscriptions } = client;
+  const members: [string, unknown][] = Object.entries({
+    id,
+    hb_inbox: record.heartbeatInbox,
+    subs_count: subscriptions.size,
+  });
+  if (withSubscriptions && subscriptions.size > 0)
+    members.push(['subscriptions', new JsonObject(byChannel(subscriptions))]);
+  return new JsonObject(members);
 }
 
 /** The subscriptions by channel, in the order of the channels' names, as Go writes a map. */
-function byChannel(subscriptions: ClientSession['subscriptions']): object {
-  const channels = new Map<string, Subscriptionz[]>();
+function* byChannel(subscriptions: Iterable<Subscription>): Generator<[string, JsonArray]> {
+  const channels = new Map<string, Subscription[]>();
   for (const sub of subscriptions) {
     const { name } = sub.channel;
     const list = channels.get(name);
-    if (list === undefined) channels.set(name, [subscriptionz(sub)]);
-    else list.push(subscriptionz(sub));
+    if (list === undefined) channels.set(name, [sub]);
+    else list.push(sub);
   }
-  return Object.fromEntries([...channels].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const names = [...channels.keys()].sort();
+  for (const name of names) yield [name, new JsonArray(subscriptionzOf(channels.get(name) ?? []))];
+}
+
+function* subscriptionzOf(subscriptions: readonly Subscription[]): Generator<object> {
+  for (const sub of subscriptions) yield subscriptionz(sub);
 }

@@ -2,10 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Dashboard } from '../dashboard/dashboard.js';
+import type { Dashboard, DashboardState } from '../dashboard/dashboard.js';
 import { ChannelTable } from '../monitor/channel-table.js';
-import { type Handler, send, sendJson, sendText } from './answer.js';
+import { type Handler, send, sendText } from './answer.js';
+import { jsonPage } from './json-page.js';
+import { JsonLine, JsonObject } from './json-pieces.js';
 import { RETRY_HEADERS } from './once-started.js';
+import { type Page, PageMaker } from './page-maker.js';
 
 /** The page loads nothing from elsewhere, and cannot be put in a frame. */
 const HEADERS = {
@@ -26,6 +29,7 @@ const NO_ANSWER = 'no active broker has answered';
 /** The paths of the dashboard, with their descriptions and handlers. */
 export function dashboardRoutes(dashboard: Dashboard): [path: string, about: string, handle: Handler][] {
   const { resolve } = createRequire(import.meta.url);
+  const made = new PageMaker();
   const own = (name: string): string => fileURLToPath(new URL(`../dashboard/page/${name}`, import.meta.url));
   return [
     [
@@ -48,7 +52,8 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
     [
       '/dashboard/state',
       'JSON: the group, and the last hour',
-      async (_request, response) => sendJson(response, 200, await dashboard.state()),
+      // The members have half a second to answer: requests for channels do not wait for that.
+      new PageMaker().handler(async () => statePage(await dashboard.state())),
     ],
     [
       '/dashboard/events',
@@ -63,22 +68,35 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
     [
       '/dashboard/channels',
       'JSON: channels: q, sort, order, offset, limit',
-      async ({ query }, response) => {
+      made.handler(async ({ query }) => {
         const request = ChannelTable.queryOf((name) => query.get(name));
         const answer = await dashboard.ask({ kind: 'channels', ...request });
-        sendJson(response, answer === undefined ? 503 : 200, answer ?? { error: NO_ANSWER });
-      },
+        return await jsonPage(answer ?? { error: NO_ANSWER }, answer === undefined ? 503 : 200);
+      }),
     ],
     [
       '/dashboard/channel',
       'JSON: a channel and its subscriptions: name',
-      async ({ query }, response) => {
+      made.handler(async ({ query }) => {
         const answer = await dashboard.ask({ kind: 'channel', name: query.get('name') ?? '' });
         const status = answer === undefined ? 503 : 'error' in answer ? 404 : 200;
-        sendJson(response, status, answer ?? { error: NO_ANSWER });
-      },
+        return await jsonPage(answer ?? { error: NO_ANSWER }, status);
+      }),
     ],
   ];
+}
+
+function statePage({ group, summary, history }: DashboardState): Promise<Page> {
+  const columns = function* (): Generator<[string, JsonLine]> {
+    for (const [name, values] of history) yield [name, new JsonLine(values)];
+  };
+  return jsonPage(
+    new JsonObject([
+      ['group', group],
+      ['summary', summary],
+      ['history', new JsonObject(columns())],
+    ]),
+  );
 }
 
 /**

@@ -3,13 +3,15 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { ChannelsByName } from '../monitor/channels-by-name.js';
 import type { MonitoredNode } from '../monitor/monitored-node.js';
 import type { NatsMonitoring } from '../nats/monitoring.js';
-import { type Handler, send, sendJson, sendPieces, sendText } from './answer.js';
+import { type Handler, send, sendText } from './answer.js';
 import { channelsz } from './channelsz.js';
 import { clientsz } from './clientsz.js';
 import { dashboardRoutes } from './dashboard-routes.js';
 import { healthz, readyz } from './health.js';
+import { jsonPage } from './json-page.js';
 import { natsPages } from './nats-pages.js';
 import { onceStarted } from './once-started.js';
+import { type Page, PageMaker } from './page-maker.js';
 import { serverz } from './serverz.js';
 import { storez } from './storez.js';
 
@@ -42,24 +44,32 @@ export function routesOf(sources: Sources): ReadonlyMap<string, Route> {
   add('/livez', 'the process runs', (_request, response) => sendText(response, 200, 'ok'));
   add('/healthz', 'it does its part, or is about to', (_request, response) => healthz(node, response));
   add('/readyz', 'it does its part now', (_request, response) => readyz(node, response));
-  add('/metrics', 'for Prometheus', async (_request, response) => {
+  const made = new PageMaker();
+  const scrape = async (): Promise<Page> => {
     const { contentType, pieces } = await metrics.scrape();
-    await sendPieces(response, contentType, pieces);
-  });
+    return { status: 200, type: contentType, pieces, isKept: true };
+  };
+  add('/metrics', 'for Prometheus', made.handler(scrape));
   addOnceStarted('/streaming', 'this list', page);
-  addOnceStarted('/streaming/serverz', 'the server as a whole', async (_request, response) =>
-    sendJson(response, 200, await serverz(node)),
+  addOnceStarted(
+    '/streaming/serverz',
+    'the server as a whole',
+    made.handler(async () => jsonPage(await serverz(node))),
   );
-  addOnceStarted('/streaming/storez', 'the store and its limits', (_request, response) =>
-    sendJson(response, 200, storez(node)),
+  addOnceStarted(
+    '/streaming/storez',
+    'the store and its limits',
+    made.handler(async () => jsonPage(await storez(node))),
   );
-  addOnceStarted('/streaming/clientsz', 'clients: offset, limit, client=ID, subs=1', (request, response) =>
-    clientsz(node, request, response),
+  addOnceStarted(
+    '/streaming/clientsz',
+    'clients: offset, limit, client=ID, subs=1',
+    made.handler((request) => clientsz(node, request)),
   );
   addOnceStarted(
     '/streaming/channelsz',
     'channels: offset, limit, channel=NAME, subs=1',
-    (request, response) => channelsz(node, byName, request, response),
+    made.handler((request) => channelsz(node, byName, request)),
   );
   addOnceStarted('/streaming/isFTActive', '200 on the active of a group, else 204', (_request, response) => {
     const isActive = node.state === 'FT_ACTIVE';

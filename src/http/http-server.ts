@@ -1,5 +1,6 @@
 // The HTTP server of a broker: health, metrics, monitoring pages and the dashboard.
 
+import type { EventEmitter } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -13,11 +14,13 @@ import { Metrics } from '../metrics/metrics.js';
 import { ChannelsByName } from '../monitor/channels-by-name.js';
 import type { MonitoredNode } from '../monitor/monitored-node.js';
 import type { NatsMonitoring } from '../nats/monitoring.js';
+import { assert } from '../util/assert.js';
 import { AccessGuard } from './access.js';
 import { sendText } from './answer.js';
 import { Certificate } from './certificate.js';
 import { HostGuard, isLoopback } from './host-guard.js';
 import { listOf, type Route, routesOf } from './http-routes.js';
+import { PacedSocket, Pacer } from './paced-socket.js';
 
 export interface HttpServerOptions {
   /** Address or name to listen on. */
@@ -96,6 +99,7 @@ export class HttpServer {
       this.#certificate = certificate;
       this.#server = server;
     }
+    this.#pace(tls === undefined ? 'connection' : 'secureConnection');
     this.#server.on('connection', (socket: Socket) => {
       // The oldest connection is closed: refusing the new one could refuse a liveness probe, and so end the process.
       const [oldest] = this.#sockets;
@@ -108,6 +112,19 @@ export class HttpServer {
     });
     this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.timeout = IDLE_TIMEOUT_MS;
+  }
+
+  /** Hands each connection to Node's own listener as a `PacedSocket`. @param event of the server, for a connection */
+  #pace(event: 'connection' | 'secureConnection'): void {
+    const server: EventEmitter = this.#server;
+    const pacer = new Pacer();
+    const listeners = server.listeners(event);
+    assert(listeners.length > 0, 'a server for HTTP listens for connections');
+    server.removeAllListeners(event);
+    server.on(event, (socket: Socket) => {
+      const paced = new PacedSocket(socket, pacer);
+      for (const listener of listeners) listener.call(server, paced);
+    });
   }
 
   /** @throws Error naming the address, and saying what to do, if the server cannot listen there */
@@ -179,6 +196,11 @@ export class HttpServer {
   }
 
   async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = message;
+    if (socket instanceof PacedSocket) {
+      socket.asked();
+      response.once('close', () => socket.answered());
+    }
     try {
       const method = message.method ?? '';
       if (method !== 'GET' && method !== 'HEAD') {
@@ -220,7 +242,8 @@ export class HttpServer {
         sendText(response, 404, `there is no ${url.pathname}. There are:\n${listOf(this.#routes)}`);
         return;
       }
-      await route.handle({ query: url.searchParams }, response);
+      const target = `${url.pathname}${url.search}`;
+      await route.handle({ query: url.searchParams, target, connection: message.socket }, response);
     } catch (error) {
       this.#errors.note('an HTTP request could not be answered', () => ({ err: error, path: message.url }));
       if (response.headersSent) response.destroy();

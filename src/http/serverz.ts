@@ -7,7 +7,7 @@ import { totalsOf } from './totals.js';
 export async function serverz(node: MonitoredNode): Promise<object> {
   const files = await openFiles();
   const { broker } = node;
-  const totals = totalsOf(broker);
+  const totals = await totalsOf(broker);
   const counters = broker?.counters;
   const nowMs = Date.now();
   return {

@@ -5,8 +5,8 @@ import { totalsOf } from './totals.js';
 const NANOSECONDS_PER_MS = 1_000_000;
 
 /** The store, in the fields of the Go server. */
-export function storez(node: MonitoredNode): object {
-  const totals = totalsOf(node.broker);
+export async function storez(node: MonitoredNode): Promise<object> {
+  const totals = await totalsOf(node.broker);
   // Sorted by name, as Go writes a map.
   const perChannel = [...node.channelLimits.byPattern()].sort(([a], [b]) => (a < b ? -1 : 1));
   return {

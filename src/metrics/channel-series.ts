@@ -73,12 +73,10 @@ export class ChannelSeries {
     const { shown, leftOut } = shownChannels(byName, maxChannels);
     const turns = await Turns.begin();
     for (const channel of shown) {
-      series.#addChannel(channel);
-      if (turns.isOver) await turns.giveWay();
+      for (const _step of series.#addChannel(channel)) if (turns.isOver) await turns.giveWay();
     }
     for (const channel of leftOut) {
-      series.#leaveOut(channel);
-      if (turns.isOver) await turns.giveWay();
+      for (const _step of series.#leaveOut(channel)) if (turns.isOver) await turns.giveWay();
     }
     return series;
   }
@@ -103,7 +101,9 @@ export class ChannelSeries {
     for (const metric of metrics) yield* metric.pieces();
   }
 
-  #addChannel(channel: Channel): void {
+  /** A step for each subscription and consumer: a channel may have very many of them. */
+  *#addChannel(channel: Channel): Generator<void> {
+    yield;
     const { log, name } = channel;
     const labels = labelText({ server_id: this.#nodeName, server_role: '', channel: name });
     this.#bytes.add(labels, log.byteCount);
@@ -113,7 +113,7 @@ export class ChannelSeries {
     if (count === 0) return;
     if (count <= this.#subscriptionsLeft) {
       this.#subscriptionsLeft -= count;
-      this.#addSubscriptions(labels, subscriptionsOf(channel));
+      yield* this.#addSubscriptions(labels, subscriptionsOf(channel));
     } else {
       // Series of only some of a channel's subscriptions would mislead.
       this.#leftOut.subscriptions += count;
@@ -121,13 +121,18 @@ export class ChannelSeries {
     for (const consumer of consumersOf(channel)) {
       if (this.#consumersLeft > 0) this.#addConsumer(name, consumer);
       else this.#leaveOutConsumer(consumer);
+      yield;
     }
   }
 
-  #leaveOut(channel: Channel): void {
+  *#leaveOut(channel: Channel): Generator<void> {
+    yield;
     this.#leftOut.channels++;
     this.#leftOut.subscriptions += channel.subscriptionCount;
-    for (const consumer of consumersOf(channel)) this.#leaveOutConsumer(consumer);
+    for (const consumer of consumersOf(channel)) {
+      this.#leaveOutConsumer(consumer);
+      yield;
+    }
   }
 
   #leaveOutConsumer({ inFlight, undelivered }: Consumer): void {
@@ -135,10 +140,11 @@ export class ChannelSeries {
     this.#leftOut.maxLag = Math.max(this.#leftOut.maxLag, inFlight + undelivered);
   }
 
-  #addSubscriptions(channelLabels: string, subscriptions: readonly Subscriptionz[]): void {
+  *#addSubscriptions(channelLabels: string, subscriptions: Iterable<Subscriptionz>): Generator<void> {
     // Clients choose their inboxes. Two subscriptions that share all labels must not make the same series twice.
     const seen = new Set<string>();
     for (const sub of subscriptions) {
+      yield;
       const { durableName, queueName } = groupNames(sub.queue_name ?? '', sub.is_durable);
       const labels = labelText({
         client_id: sub.client_id,

@@ -52,7 +52,7 @@ export class Metrics {
   async #scrape(): Promise<Scrape> {
     const { broker } = this.#node;
     const survey = await Survey.of(broker);
-    const channels = broker === undefined ? [] : this.#byName.of(broker.channels);
+    const channels = broker === undefined ? [] : await this.#byName.of(broker.channels);
     const series = await ChannelSeries.of(this.#node.name, channels, this.#maxChannels);
     this.#facts = { node: this.#node, survey, leftOut: series.leftOut };
     const server = await this.#registry.metrics();

@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.js';
 import type { Channel } from '../broker/state/channel.js';
+import { sorted } from '../util/sorted.js';
 import { Turns } from '../util/turns.js';
 import { consumersOf } from './consumer.js';
 
@@ -42,6 +43,8 @@ export interface ChannelPage {
 const MAX_LIMIT = 200;
 const DEFAULT_LIMIT = 50;
 const MAX_QUERY = 200;
+/** Limit of queries whose rows are kept in their order: pages of one table, and of a few open at the same time. */
+const MAX_FOUND = 8;
 /** Least age of the rows before they are made again: a rate over less time says nothing. */
 const MIN_AGE_MS = 1_500;
 /** Largest age of the last rows for a rate: beyond it the rate would not be current. */
@@ -53,6 +56,8 @@ export class ChannelTable {
   #broker: WeakRef<Broker> | undefined;
   #madeMs = Number.NEGATIVE_INFINITY;
   #rows: ChannelRow[] = [];
+  /** What was found in these rows, in its order, by query. */
+  readonly #found = new Map<string, readonly ChannelRow[]>();
   #making: Promise<void> | undefined;
 
   /** @param read returns a parameter as text; null if it is absent */
@@ -69,13 +74,34 @@ export class ChannelTable {
 
   async page(broker: Broker, { q, sort, order, offset, limit }: ChannelQuery): Promise<ChannelPage> {
     await this.#refresh(broker);
-    const needle = q.toLowerCase();
-    const found =
-      needle === '' ? [...this.#rows] : this.#rows.filter(({ name }) => name.toLowerCase().includes(needle));
-    const sign = order === 'asc' ? 1 : -1;
-    found.sort((a, b) => sign * compare(a[sort], b[sort]) || compare(a.name, b.name));
+    const found = await this.#find(q.toLowerCase(), sort, order);
     const start = Math.min(offset, Math.max(0, found.length - 1));
     return { total: found.length, offset: start, rows: found.slice(start, start + limit) };
+  }
+
+  async #find(needle: string, sort: ChannelColumn, order: 'asc' | 'desc'): Promise<readonly ChannelRow[]> {
+    const key = `${sort} ${order} ${needle}`;
+    const known = this.#found.get(key);
+    if (known !== undefined) return known;
+    const rows = this.#rows;
+    const turns = await Turns.begin();
+    const matching: ChannelRow[] = [];
+    for (const row of rows) {
+      if (row.name.toLowerCase().includes(needle)) matching.push(row);
+      if (turns.isOver) await turns.giveWay();
+    }
+    const sign = order === 'asc' ? 1 : -1;
+    const found = await sorted(
+      matching,
+      (a, b) => sign * compare(a[sort], b[sort]) || compare(a.name, b.name),
+      turns,
+    );
+    if (this.#rows === rows) {
+      const [oldest] = this.#found.keys();
+      if (oldest !== undefined && this.#found.size >= MAX_FOUND) this.#found.delete(oldest);
+      this.#found.set(key, found);
+    }
+    return found;
   }
 
   #refresh(broker: Broker): Promise<void> {
@@ -104,6 +130,7 @@ export class ChannelTable {
     this.#broker = new WeakRef(broker);
     this.#madeMs = nowMs;
     this.#rows = rows;
+    this.#found.clear();
   }
 }
 

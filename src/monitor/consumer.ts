@@ -21,11 +21,9 @@ export function hasConsumers({ durables, groups }: Channel): boolean {
   return durables.size > 0 || groups.size > 0;
 }
 
-export function consumersOf(channel: Channel): Consumer[] {
-  const consumers: Consumer[] = [];
-  for (const durable of channel.durables.values()) consumers.push(ofDurable(channel, durable));
-  for (const group of channel.groups.values()) consumers.push(ofGroup(channel, group));
-  return consumers;
+export function* consumersOf(channel: Channel): Generator<Consumer> {
+  for (const durable of channel.durables.values()) yield ofDurable(channel, durable);
+  for (const group of channel.groups.values()) yield ofGroup(channel, group);
 }
 
 function ofDurable(channel: Channel, sub: Subscription): Consumer {

@@ -43,14 +43,13 @@ export function subscriptionz(sub: Subscription): Subscriptionz {
 }
 
 /** All subscriptions of a channel, online or not. */
-export function subscriptionsOf(channel: Channel): Subscriptionz[] {
-  const all = channel.subscriptions.map(subscriptionz);
-  for (const durable of channel.durables.values()) if (!durable.isOnline) all.push(subscriptionz(durable));
+export function* subscriptionsOf(channel: Channel): Generator<Subscriptionz> {
+  for (const sub of channel.subscriptions) yield subscriptionz(sub);
+  for (const durable of channel.durables.values()) if (!durable.isOnline) yield subscriptionz(durable);
   for (const group of channel.groups.values()) {
-    for (const member of group.members) all.push(subscriptionz(member));
-    if (group.members.length === 0) all.push(offlineGroup(group));
+    for (const member of group.members) yield subscriptionz(member);
+    if (group.members.length === 0) yield offlineGroup(group);
   }
-  return all;
 }
 
 /** A durable group without members, for which the Go server shows the state of its last member. */

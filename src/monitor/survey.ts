@@ -33,6 +33,7 @@ export class Survey {
       }
       for (const { inFlight, undelivered } of consumersOf(channel)) {
         survey.maxLag = Math.max(survey.maxLag, inFlight + undelivered);
+        if (turns.isOver) await turns.giveWay();
       }
       if (turns.isOver) await turns.giveWay();
     }

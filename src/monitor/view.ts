@@ -1,8 +1,10 @@
 import type { Broker } from '../broker/broker.js';
+import type { Channel } from '../broker/state/channel.js';
 import type { Histogram } from '../measures/histogram.js';
 import type { Measures } from '../measures/measures.js';
+import { Turns } from '../util/turns.js';
 import { type ChannelPage, type ChannelQuery, ChannelTable } from './channel-table.js';
-import { subscriptionsOf } from './subscriptionz.js';
+import { type Subscriptionz, subscriptionsOf } from './subscriptionz.js';
 import { Survey } from './survey.js';
 
 // The dashboard's view of a broker: what the active answers, in its own process or through NATS.
@@ -76,6 +78,8 @@ export interface ChannelDetail {
 
 export type ViewAnswer = Summary | ChannelPage | ChannelDetail | { readonly error: string };
 
+/** Sums over all channels are counted again after this time. */
+const SURVEY_MS = 1_000;
 const MAX_SUBSCRIPTIONS = 500;
 const MAX_DAMAGED = 20;
 const MAX_NAME = 10_000;
@@ -86,6 +90,9 @@ export class View {
   readonly #node: string;
   readonly #measures: Measures;
   readonly #table = new ChannelTable();
+  #survey:
+    | { readonly of: WeakRef<Broker>; readonly atMs: number; readonly result: Promise<Survey> }
+    | undefined;
 
   constructor(serverId: string, node: string, measures: Measures) {
     this.#serverId = serverId;
@@ -100,12 +107,22 @@ export class View {
       case 'channels':
         return this.#table.page(broker, request);
       case 'channel':
-        return channelDetail(broker, request.name);
+        return await channelDetail(broker, request.name);
     }
   }
 
+  /** Each member of the group asks for one every few seconds. */
+  #surveyOf(broker: Broker): Promise<Survey> {
+    const last = this.#survey;
+    const nowMs = performance.now();
+    if (last !== undefined && last.of.deref() === broker && nowMs - last.atMs < SURVEY_MS) return last.result;
+    const result = Survey.of(broker);
+    this.#survey = { of: new WeakRef(broker), atMs: nowMs, result };
+    return result;
+  }
+
   async #summary(broker: Broker): Promise<Summary> {
-    const survey = await Survey.of(broker);
+    const survey = await this.#surveyOf(broker);
     const { counters, store } = broker;
     return {
       serverId: this.#serverId,
@@ -186,28 +203,18 @@ function bucketsOf({ bounds, counts, count }: Histogram): Buckets {
   return { bounds, counts: [...counts], count };
 }
 
-function channelDetail(broker: Broker, name: string): ChannelDetail | { error: string } {
+async function channelDetail(broker: Broker, name: string): Promise<ChannelDetail | { error: string }> {
   const channel = broker.channels.get(name);
   if (channel === undefined) return { error: `there is no channel ${name}` };
-  const { log, visible } = channel;
+  const { log } = channel;
   const { unreadable } = broker.store;
-  const all = subscriptionsOf(channel);
-  const rows = all.slice(0, MAX_SUBSCRIPTIONS).map((sub): SubscriptionRow => {
-    const isQueue = sub.queue_name !== undefined;
-    const durable = sub.is_durable ? 'durable' : 'regular';
-    const undelivered = Math.max(0, visible - Math.max(sub.last_sent, log.firstSequence - 1));
-    return {
-      client: sub.client_id,
-      kind: isQueue ? (sub.is_durable ? 'durable queue' : 'queue') : durable,
-      name: sub.queue_name ?? sub.durable_name ?? '',
-      lastSent: sub.last_sent,
-      lag: undelivered + sub.pending_count,
-      inFlight: sub.pending_count,
-      maxInFlight: sub.max_inflight,
-      isStalled: sub.is_stalled,
-      isOffline: sub.is_offline,
-    };
-  });
+  const turns = await Turns.begin();
+  const rows: SubscriptionRow[] = [];
+  for (const sub of subscriptionsOf(channel)) {
+    if (rows.length === MAX_SUBSCRIPTIONS) break;
+    rows.push(subscriptionRow(channel, sub));
+    if (turns.isOver) await turns.giveWay();
+  }
   return {
     name,
     first: log.messageCount === 0 ? 0 : log.firstSequence,
@@ -220,6 +227,23 @@ function channelDetail(broker: Broker, name: string): ChannelDetail | { error: s
       .slice(0, MAX_DAMAGED)
       .map(({ first, last, why }) => ({ first, last, why })),
     subscriptions: rows,
-    leftOut: all.length - rows.length,
+    leftOut: Math.max(0, channel.subscriptionCount - rows.length),
+  };
+}
+
+function subscriptionRow({ log, visible }: Channel, sub: Subscriptionz): SubscriptionRow {
+  const isQueue = sub.queue_name !== undefined;
+  const durable = sub.is_durable ? 'durable' : 'regular';
+  const undelivered = Math.max(0, visible - Math.max(sub.last_sent, log.firstSequence - 1));
+  return {
+    client: sub.client_id,
+    kind: isQueue ? (sub.is_durable ? 'durable queue' : 'queue') : durable,
+    name: sub.queue_name ?? sub.durable_name ?? '',
+    lastSent: sub.last_sent,
+    lag: undelivered + sub.pending_count,
+    inFlight: sub.pending_count,
+    maxInFlight: sub.max_inflight,
+    isStalled: sub.is_stalled,
+    isOffline: sub.is_offline,
   };
 }

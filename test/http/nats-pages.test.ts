@@ -252,7 +252,9 @@ describe('A page that is passed on', () => {
     const [, , handle] = pages.find(([path]) => path === '/connz')!;
     const url = await listen(async (request, response) => {
       try {
-        await handle({ query: new URL(request.url!, origin).searchParams }, response);
+        const { url = '', socket } = request;
+        const { searchParams } = new URL(url, origin);
+        await handle({ query: searchParams, target: url, connection: socket }, response);
       } catch (error) {
         failed.push(error);
         response.destroy();

@@ -7,6 +7,7 @@ import { NatsAttachment } from '../../nats/attachment.js';
 import type { ControlConnection, ControlMessage } from '../../nats/control-connection.js';
 import type { MovingLink } from '../../nats/moving-link.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
+import { PacedWork } from '../../util/paced-work.js';
 import type { GroupSubjects } from './group-subjects.js';
 import type { NatsTransport, TransportHandler } from './nats-transport.js';
 
@@ -34,6 +35,9 @@ export interface AttachedTransportOptions {
   /** By default the clock of the machine. */
   clock?: Clock;
 }
+
+/** Limit of requests of one kind that wait for an answer. */
+const MAX_WAITING_REQUESTS = 64;
 
 /** The NATS transport of a member on real NATS servers: the group talks on the control connection, clients on the data link. */
 export class AttachedTransport implements NatsTransport {
@@ -129,30 +133,37 @@ export class AttachedTransport implements NatsTransport {
     const { subjects, handler, status, handOver, view, logger, clock = systemClock } = this.#options;
     // Anyone who may publish in NATS can send requests. None of them may end the process.
     const failed = new RateLimitedLog(logger, clock);
-    const listen = (subject: string, take: (message: ControlMessage) => void | Promise<void>): void => {
+    type Take = (message: ControlMessage) => void | Promise<void>;
+    const taken = async (subject: string, message: ControlMessage, take: Take): Promise<void> => {
+      try {
+        await take(message);
+      } catch (failure) {
+        failed.note('a request of the group could not be answered', () => ({ subject, err: failure }));
+      }
+    };
+    const listen = (subject: string, take: Take): void => {
       control.subscribe(subject, {
-        callback: async (error, message) => {
-          if (error !== null) return;
-          try {
-            await take(message);
-          } catch (failure) {
-            failed.note('a request of the group could not be answered', () => ({ subject, err: failure }));
-          }
+        callback: (error, message) => {
+          if (error === null) void taken(subject, message, take);
         },
       });
     };
+    /** Thousands may come in one read: those beyond what waits get no answer. */
+    const answer = (subjectsOfWork: readonly string[], take: Take): void => {
+      const work = new PacedWork(MAX_WAITING_REQUESTS);
+      for (const subject of subjectsOfWork)
+        listen(subject, (message) => void work.add(() => taken(subject, message, take)));
+    };
     const maxBytes = (): number => control.maxPayload;
     listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
-    for (const subject of [subjects.status, subjects.statusOfAll]) {
-      listen(subject, (message) => void message.respond(status(maxBytes())));
-    }
-    listen(subjects.handover, (message) => {
-      const answer = handOver();
-      if (answer !== undefined) message.respond(answer);
+    answer([subjects.status, subjects.statusOfAll], (message) => void message.respond(status(maxBytes())));
+    answer([subjects.handover], (message) => {
+      const said = handOver();
+      if (said !== undefined) message.respond(said);
     });
-    listen(subjects.view, async (message) => {
-      const answer = await view(message.data, maxBytes());
-      if (answer !== undefined) message.respond(answer);
+    answer([subjects.view], async (message) => {
+      const seen = await view(message.data, maxBytes());
+      if (seen !== undefined) message.respond(seen);
     });
   }
 }
