@@ -1,7 +1,7 @@
 import { DamageError, damaged } from '../../files/store-error.js';
 import { readMsgProtoSequence } from '../../protocol/msgproto.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
-import { rowOffset } from '../format/segment-format.js';
+import { isRowWhole, ROW_BYTES, rowOffset } from '../format/segment-format.js';
 import type { Blobs } from '../types/blobs.js';
 import { readRows } from './head-rows.js';
 import type { LoadedRun, LoadedRunOwner } from './loaded-runs.js';
@@ -22,20 +22,32 @@ export interface RunReaderLog extends LoadedRunOwner {
  * confirm that they do.
  */
 async function offsetOf(blobs: Blobs, extent: Extent, sequence: number): Promise<number> {
-  let offset: number | undefined;
-  let from = sequence;
-  while (offset === undefined) {
-    try {
-      offset = rowOffset(await readRows(blobs, extent, from, 1), 0);
-    } catch (error) {
-      if (!(error instanceof DamageError)) throw error;
-      if (from === extent.first) offset = 0;
-      else if (sequence - from === MAX_DAMAGED_ROWS) throw error;
-      else from--;
-    }
+  try {
+    return rowOffset(await readRows(blobs, extent, sequence, 1), 0);
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    return await offsetPastDamage(blobs, extent, sequence, error);
   }
+}
+
+/** One read finds the nearest row before it that is whole: where a whole segment is damaged, each of its messages comes here. */
+async function offsetPastDamage(
+  blobs: Blobs,
+  extent: Extent,
+  sequence: number,
+  error: DamageError,
+): Promise<number> {
+  const first = Math.max(extent.first, sequence - MAX_DAMAGED_ROWS);
+  const rows = Buffer.alloc((sequence - first) * ROW_BYTES);
+  await blobs.read(extent.segment, rows, extent.rowsOffset + (first - extent.first) * ROW_BYTES);
+  let from = sequence - 1;
+  while (from >= first && !isRowWhole(rows, (from - first) * ROW_BYTES)) from--;
+  let offset = 0;
+  if (from >= first) offset = rowOffset(rows, (from - first) * ROW_BYTES);
+  else if (first === extent.first) from = first;
+  else throw error;
   const header = Buffer.allocUnsafe(8);
-  for (; from < sequence; from++) {
+  for (; from < sequence && offset < extent.recordBytes; from++) {
     const bytes = await blobs.read(extent.segment, header, extent.offset + offset);
     if (bytes < header.length)
       throw damaged(extent.segment.path, extent.offset + offset, `message ${from} is missing`);
