@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../src/clock/clock.js';
 import { nodeFs } from '../../src/files/fs.js';
+import { must } from '../../src/util/assert.js';
 import { waitFor } from '../harness/wait.js';
 import { FORMER_MESSAGES, putFormerStore } from '../store/former/former-store.js';
 import { NO_LIMITS } from '../store/support.js';
@@ -41,6 +42,15 @@ class Past {
     return picture;
   }
 
+  /** Puts back what was there at the last look, and is no more. */
+  keepFormer(): void {
+    const now = Picture.of(this.dir);
+    const former = must(this.older.at(-1), 'it was looked at');
+    const isKept = (file: string): boolean =>
+      /^(journal|segments|checkpoints)\//.test(file) && !now.files.has(file);
+    new Picture(new Map([...former.files].filter(([file]) => isKept(file))), now.folders).put(this.dir);
+  }
+
   /** A term of a broker alone. */
   async alone(end: 'closed' | 'killed', work: (scribe: Scribe) => Promise<void>): Promise<void> {
     // No timer of the store ends by itself within a history, but for those of the journal: it takes longer than that.
@@ -77,6 +87,7 @@ class Past {
       this.look();
       return;
     }
+    await scribe.isIdle();
     const left = this.look();
     await close();
     this.#lives++;
@@ -142,6 +153,19 @@ const MAKERS: Readonly<Record<string, (past: Past) => Promise<void>>> = {
       await scribe.checkpoint();
       past.look();
       await batches(scribe, ['a', 'c'], 3, 5);
+    });
+  },
+
+  'killed before a checkpoint removed what it replaces': async (past) => {
+    await past.alone('closed', (scribe) => batches(scribe, ['a', 'b'], 2, 5));
+    await past.alone('killed', async (scribe) => {
+      await batches(scribe, ['a', 'b'], 2, 5);
+      await scribe.checkpoint();
+      await batches(scribe, ['a', 'b'], 2, 5);
+      past.look();
+      await scribe.checkpoint();
+      // What the checkpoint has removed is back: that was its last step.
+      past.keepFormer();
     });
   },
 

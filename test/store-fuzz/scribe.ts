@@ -180,14 +180,21 @@ export class Scribe implements StoreHost {
   }
 
   async checkpoint(): Promise<void> {
-    const { upkeep } = this.store;
-    const isIdle = (): boolean => {
-      if (this.failed !== undefined) throw this.failed;
-      return upkeep.isIdle;
-    };
-    await waitFor(isIdle, 'the checkpoint before is made', WAIT_MS);
-    upkeep.checkpoint();
-    await waitFor(isIdle, 'the checkpoint and the merge behind it are made', WAIT_MS);
+    await this.isIdle();
+    this.store.upkeep.checkpoint();
+    await this.isIdle();
+  }
+
+  /** Waits until neither a checkpoint nor a merge is being made. */
+  async isIdle(): Promise<void> {
+    await waitFor(
+      () => {
+        if (this.failed !== undefined) throw this.failed;
+        return this.store.upkeep.isIdle;
+      },
+      'no checkpoint and no merge is being made',
+      WAIT_MS,
+    );
   }
 }
 
