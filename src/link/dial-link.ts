@@ -33,6 +33,11 @@ export interface Dialed {
   info: ServerInfo | undefined;
 }
 
+/** The other side has not answered in time. */
+export class NoAnswerError extends Error {
+  override name = 'NoAnswerError';
+}
+
 /** One attempt to connect, which can be given up at any moment. */
 export class Dial {
   #socket: net.Socket | undefined;
@@ -166,7 +171,7 @@ export class Dial {
 /**
  * Waits for `attempt`, but not longer than `timeoutMs`. Then it calls `abort`, which has to clean up.
  *
- * @throws the error of the attempt, or an Error that there was no answer
+ * @throws the error of the attempt, or NoAnswerError
  */
 export async function withTimeout<T>(
   clock: Clock,
@@ -177,7 +182,7 @@ export async function withTimeout<T>(
   let timer: Timer | undefined;
   const timeout = new Promise<never>((_, reject) => {
     timer = clock.setTimer(timeoutMs, () => {
-      const error = new Error(`no answer within ${timeoutMs} ms`);
+      const error = new NoAnswerError(`no answer within ${timeoutMs} ms`);
       reject(error);
       abort(error);
     });

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../clock/clock.js';
+import { NoAnswerError } from '../link/dial-link.js';
 import type { Link } from '../link/link.js';
 import type { ServerInfo } from '../link/server-info.js';
 import type { Logger } from '../log/logger.js';
@@ -290,22 +291,22 @@ export class NatsAttachment {
     }
     this.isLinkRetry = true;
     try {
-      const link = await this.connections.dialLinkBesideControl(endpoint);
+      const link = await this.connections.dialLinkBesideControl(endpoint, this.linkBackoff.count);
       if (this.isClosed || this.connections.control !== control || !link.isUp) link.close();
       else this.useLink(link);
     } catch (error) {
       // The same cause often ends both connections, and the package takes a moment to report its own. Then it is logged once.
       await Promise.race([control?.flush().catch(() => {}), this.untilChange()]);
       if (this.isClosed || this.connections.control !== control || !this.isConnected) return;
-      this.linkFailed(messageOf(error));
+      this.linkFailed(error as Error);
     }
   }
 
-  private linkFailed(reason: string): void {
-    this.logger.warn({ server: this.server, reason }, 'no data link to NATS: trying again');
-    if (this.linkBackoff.count % MAX_LINK_TRIES_PER_SERVER === MAX_LINK_TRIES_PER_SERVER - 1) {
-      this.leaveServer('the data link cannot be made there');
-    }
+  private linkFailed(error: Error): void {
+    this.logger.warn({ server: this.server, reason: messageOf(error) }, 'no data link to NATS: trying again');
+    const isLastTry = this.linkBackoff.count % MAX_LINK_TRIES_PER_SERVER === MAX_LINK_TRIES_PER_SERVER - 1;
+    const isUnanswered = error.cause instanceof NoAnswerError;
+    if (isLastTry || isUnanswered) this.leaveServer('the data link cannot be made there');
   }
 
   private useLink(link: Link): void {

@@ -22,6 +22,8 @@ export interface ConnectionEvents {
   onChanged(): void;
 }
 
+/** The first try to make a link may take this long where the control connection is up, each later one twice as long. */
+const FIRST_LINK_MS = 1_000;
 /** How long a replaced control connection waits for answers to its requests. */
 const RETIRE_MS = 10_000;
 
@@ -108,7 +110,7 @@ export class Connections {
     return control;
   }
 
-  async dialLink(endpoint: Endpoint, signal: AbortSignal = this.dials.signal): Promise<Link> {
+  async dialLink(endpoint: Endpoint, signal: AbortSignal = this.dials.signal, maxMs?: number): Promise<Link> {
     let link: Link | undefined;
     link = await this.dialer.link(
       endpoint,
@@ -120,6 +122,7 @@ export class Connections {
         onServerError: (text) => this.wasRefused('data link', text),
       },
       signal,
+      maxMs,
     );
     return link;
   }
@@ -137,9 +140,10 @@ export class Connections {
   }
 
   /** Dials the data link at the server of the control connection, and gives up if that connection is lost. */
-  dialLinkBesideControl(endpoint: Endpoint): Promise<Link> {
+  dialLinkBesideControl(endpoint: Endpoint, tries: number): Promise<Link> {
+    const maxMs = FIRST_LINK_MS * 2 ** tries;
     this.linkDial = new AbortController();
-    return this.dialLink(endpoint, AbortSignal.any([this.dials.signal, this.linkDial.signal]));
+    return this.dialLink(endpoint, AbortSignal.any([this.dials.signal, this.linkDial.signal]), maxMs);
   }
 
   useControl(control: ControlConnection): void {

@@ -69,8 +69,16 @@ export class NatsDialer {
     return unlessAborted(dialing, signal);
   }
 
-  /** @throws Error saying why it failed; the signal's reason */
-  link({ server, address }: Endpoint, events: LinkEvents, signal: AbortSignal): Promise<Link> {
+  /**
+   * @param maxMs limit for the dial, if it is shorter than the usual one
+   * @throws Error saying why it failed; the signal's reason
+   */
+  link(
+    { server, address }: Endpoint,
+    events: LinkEvents,
+    signal: AbortSignal,
+    maxMs = this.connectTimeoutMs,
+  ): Promise<Link> {
     const { config, name, version, tlsFirst, handler = DROP_ALL } = this.#options;
     const { host, port } = server;
     const target: LinkTarget = {
@@ -80,7 +88,7 @@ export class NatsDialer {
       tls: linkTls(config, host, tlsFirst ?? false),
       tlsFirst,
       connectFields: (info) => ({ ...connectFields(this.#authenticators, info.nonce), name, version }),
-      connectTimeoutMs: this.connectTimeoutMs,
+      connectTimeoutMs: Math.min(maxMs, this.connectTimeoutMs),
     };
     return Link.connect(target, handler, events, { ...this.#options.link, clock: this.#clock, signal });
   }

@@ -1,5 +1,6 @@
 import { after, afterEach } from 'node:test';
 import { type ConnectOptions, connect, type StanConnection } from '../../src/index.js';
+import { decodeCloseResponse, decodePing, encodeCloseRequest } from '../../src/protocol/messages.js';
 import { Rig, type RigOptions } from '../harness/rig.js';
 
 /** A nats-server, a broker, and connections of the library that are closed after each test. */
@@ -27,6 +28,18 @@ export class ClientRig {
     });
     this.#connections.push(connection);
     return connection;
+  }
+
+  /** Closes a client at the broker, in its name and without its knowledge. It has to send pings, which show its connection id. */
+  async closeAtBroker({ clientId }: StanConnection): Promise<void> {
+    const raw = await this.rig.raw();
+    const isClosed = async (connId: Uint8Array): Promise<boolean> => {
+      const answer = await raw.request(raw.subjects.close, encodeCloseRequest({ clientId, connId }));
+      return decodeCloseResponse(answer).error === '';
+    };
+    for await (const { data } of raw.nats.subscribe(raw.subjects.pings)) {
+      if (await isClosed(decodePing(data).connId)) return;
+    }
   }
 
   channel(): string {

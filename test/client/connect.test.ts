@@ -225,14 +225,12 @@ describe('connecting', () => {
   });
 
   it('is lost when the server has another client under its id', async () => {
-    const { broker } = rig.rig;
     const connection = await rig.connect({ pingInterval: 1_000 });
     const statuses = collect(connection);
     const waiting = connection.subscribe(rig.channel(), {});
     const subscription = await waiting;
     // Somebody else says goodbye in its name.
-    const raw = await rig.rig.raw(broker);
-    await raw.close(connection.clientId);
+    await rig.closeAtBroker(connection);
     const error = await connection.closed();
     assert.ok(error instanceof ConnectionLostError);
     assert.equal(error.serverText, 'client has been replaced or is no longer registered');
@@ -267,8 +265,7 @@ describe('connecting', () => {
     await connection.publish(channel, '1');
     assert.deepEqual(await texts(ofDurable, 1), ['1']);
     assert.deepEqual(await texts(ofRegular, 1), ['1']);
-    const raw = await rig.rig.raw();
-    await raw.close(connection.clientId);
+    await rig.closeAtBroker(connection);
     const other = await rig.connect();
     // Stored while it is away.
     await other.publish(channel, '2');

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { waitFor } from '../harness/wait.js';
+import { resolveOptions } from '../../src/client/connect-options.js';
+import { FaultProxy } from '../harness/fault-proxy.js';
+import { waitFor, within } from '../harness/wait.js';
 import { ClientRig } from './client-rig.js';
 
 describe('the options of time', () => {
@@ -17,6 +19,23 @@ describe('the options of time', () => {
     rig.rig.broker.signal('SIGCONT');
     await publish;
     assert.equal(connection.isClosed(), false);
+  });
+
+  it('find a connection to NATS that no longer sends, though much comes on it, and publish on another one', async (t) => {
+    const proxy = await FaultProxy.start(rig.rig.nats.port);
+    t.after(() => proxy.stop());
+    const channel = rig.channel();
+    const connection = await rig.connect({ servers: proxy.url, natsPingInterval: 200 });
+    await connection.subscribe(channel, { callback: () => {} });
+    await connection.publish(channel, 'x');
+    const other = await rig.connect();
+    const sending = setInterval(() => void other.publish(channel, 'y').catch(() => {}), 20);
+    t.after(() => clearInterval(sending));
+    proxy.fail({ on: 'both', way: 'toServer', fault: 'swallow' });
+    await within(connection.publish(channel, 'z'), 'it is acknowledged', 10_000);
+    // Without the option it is found after some seconds.
+    const { natsOptions: nats } = resolveOptions({ clusterId: 'c', clientId: 'c' });
+    assert.deepEqual([nats.pingInterval, nats.maxPingOut], [2_000, 2]);
   });
 
   it('round an ack wait up to whole seconds: nothing comes again before its time', async () => {

@@ -11,10 +11,9 @@ describe('a connection that comes back by itself', () => {
     return rig.connect({ pingInterval: 1_000, resume: true, ...options });
   }
 
-  /** The server forgets the client: somebody else says goodbye in its name. */
-  async function forget(connection: StanConnection): Promise<void> {
-    const raw = await rig.rig.raw();
-    await raw.close(connection.clientId);
+  /** The server forgets the client. */
+  function forget(connection: StanConnection): Promise<void> {
+    return rig.closeAtBroker(connection);
   }
 
   async function until(type: Status['type'], connection: StanConnection): Promise<void> {

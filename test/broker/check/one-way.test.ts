@@ -101,6 +101,30 @@ describe('A lone broker whose connections look well', { concurrency: true }, () 
     assert.deepEqual(broker.log.matching(/lost|giving up|making a new/), []);
   });
 
+  it('goes to another server where the first one takes new connections and does not answer on them', async (t) => {
+    const all = await world(t);
+    const [other, way] = [await NatsProcess.start(), await FaultProxy.start(all.nats.port)];
+    all.others.push(
+      () => way.stop(),
+      () => other.stop(),
+    );
+    const servers = { 'nats-server': `${way.url},${other.url}`, 'nats-in-order': 'true' };
+    const broker = await start(all, servers);
+    await broker.isWell();
+    way.isDeaf = true;
+    way.fail({ on: 'data', way: 'toServer', fault: 'swallow' });
+    const sinceMs = performance.now();
+    const isThere = async (): Promise<boolean> =>
+      await StanClient.connect(other.url, 'c', 'q', { connectTimeout: 1_000 })
+        .then((stan) => stan.drop())
+        .then(
+          () => true,
+          () => false,
+        );
+    await waitFor(isThere, () => `it serves there; it said:\n${broker.log.all.join('\n')}`, SOON_MS);
+    t.diagnostic(`served there after ${Math.round(performance.now() - sinceMs)} ms`);
+  });
+
   it('keeps its connections to a server that only stands still', async (t) => {
     const all = await world(t);
     const broker = await start(all, { 'nats-server': all.nats.url });
