@@ -1,4 +1,5 @@
 import { addSecret } from '../util/secrets.js';
+import { secretsInUrls } from '../util/server-url.js';
 import type { RawValue } from './argv.js';
 import { ConfigError } from './config-error.js';
 import { shownValue } from './kinds.js';
@@ -33,7 +34,11 @@ export function chooseAmong<Name extends OptionName>(
     if (text !== undefined) values[name] = parseValue({ name, text, where: 'default' });
   }
   // A secret is hidden in each text before anything can go wrong.
-  for (const { name, text } of raws) if (optionOf(name).kind.secret === 'whole') addSecret(text);
+  for (const { name, text } of raws) {
+    const { secret } = optionOf(name).kind;
+    if (secret === 'whole') addSecret(text);
+    else if (secret === 'in-urls') secretsInUrls(text).forEach(addSecret);
+  }
   for (const raw of raws) {
     values[raw.name] = parseValue(raw);
     where.set(raw.name, raw.where);

@@ -1,6 +1,5 @@
 // How to connect to NATS, for a broker and for the tools: credentials, URLs and TLS from the options of the same names.
 
-import { addSecret } from '../util/secrets.js';
 import { parseServerUrl, type ServerUrl, shownUrls } from '../util/server-url.js';
 import type { Choices } from './choose.js';
 import { ConfigError } from './config-error.js';
@@ -95,8 +94,6 @@ export function parseServers(
   ) {
     throw new ConfigError(`${where}: all URLs must have the same user and password`);
   }
-  addSecret(first?.pass);
-  addSecret(first?.token);
   const servers = urls.map(({ scheme, host, port }) => `${scheme}://${host}:${port}`);
   return { servers, inUrls: first };
 }

@@ -16,6 +16,8 @@ const PRIVATE_KEY = /(-----BEGIN [A-Z ]{0,40}(?:PRIVATE KEY|NKEY SEED)-----)[^-]
 
 /** Each text that is hidden: the secrets, and how they look in JSON and in a URL. The newest ones are last. */
 const secrets = new Map<string, readonly string[]>();
+/** All of them, the longest first: one may be a part of another. */
+let forms: readonly string[] = [];
 
 /** Hides a value in every text from now on. */
 export function addSecret(secret: string | undefined): void {
@@ -24,13 +26,13 @@ export function addSecret(secret: string | undefined): void {
   secrets.set(secret, [...new Set([secret, JSON.stringify(secret).slice(1, -1), percentEncoded(secret)])]);
   const [oldest] = secrets.keys();
   if (secrets.size > MAX_SECRETS && oldest !== undefined) secrets.delete(oldest);
+  forms = [...secrets.values()].flat().sort((a, b) => b.length - a.length);
 }
 
 /** The text without the secrets of this process, and without anything that looks like one: credentials in URLs, seeds, keys, JWTs. */
 export function withoutSecrets(text: string): string {
   let shown = withoutUrlSecrets(text);
-  for (const forms of secrets.values())
-    for (const form of forms) if (shown.includes(form)) shown = shown.replaceAll(form, HIDDEN);
+  for (const form of forms) if (shown.includes(form)) shown = shown.replaceAll(form, HIDDEN);
   return shown.replace(PRIVATE_KEY, `$1${HIDDEN}`).replace(NKEY_SEED, HIDDEN).replace(JWT, HIDDEN);
 }
 

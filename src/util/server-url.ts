@@ -15,6 +15,8 @@ export interface ServerUrl {
 }
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
+/** The end of a URL in a list. */
+const NEXT_URL = /,(?=[a-z][a-z0-9+.-]*:\/\/)/i;
 const DEFAULT_PORT = 4222;
 const MAX_PORT = 65_535;
 
@@ -50,10 +52,19 @@ export function parseServerUrl(text: string): ServerUrl | string {
  * stands in the place of a port.
  */
 export function shownUrls(text: string): string {
-  return text
-    .split(/,(?=[a-z][a-z0-9+.-]*:\/\/)/i)
-    .map(shownUrl)
-    .join(',');
+  return text.split(NEXT_URL).map(shownUrl).join(',');
+}
+
+/** The passwords and tokens in a URL, or in a list of them: as they are given, and as they are meant. */
+export function secretsInUrls(text: string): string[] {
+  return text.split(NEXT_URL).flatMap((url) => {
+    const rest = url.slice(SCHEME.exec(url)?.[0].length ?? 0);
+    const end = rest.lastIndexOf('@');
+    if (end < 0) return [];
+    const [user, pass] = splitAtColon(rest.slice(0, end));
+    const secret = pass ?? user;
+    return [secret, decoded(secret)];
+  });
 }
 
 function shownUrl(text: string): string {

@@ -5,6 +5,7 @@ import { OPTION_NAMES, type OptionName, optionOf } from '../../src/config/option
 import { resolveServeConfig } from '../../src/config/resolve.js';
 import { argsWithoutSecrets } from '../../src/config/secret-flags.js';
 import type { NatsConfig } from '../../src/config/serve-config.js';
+import { withoutSecrets } from '../../src/util/secrets.js';
 import { parseServerUrl, shownUrls } from '../../src/util/server-url.js';
 
 const CANARY = 'kanarienvogel';
@@ -98,6 +99,22 @@ describe('a secret in the configuration', () => {
           assert.ok(said !== undefined, `${name} by ${way}`);
           assert.doesNotMatch(said, new RegExp(SEED), `${name} by ${way}`);
         }
+  });
+
+  it('is hidden in whatever is printed afterwards, also one that was in a URL', () => {
+    const none = { values: [], channels: [], warnings: [] };
+    const given = {
+      STANCHION_PASS: 'p-kanarienvogel',
+      STANCHION_USER: 'u',
+      STANCHION_HTTP_TOKEN: 't-kanarienvogel',
+    };
+    resolveServeConfig(
+      ['--routes', 'nats://u:r%23kanarienvogel@h:1,nats://s-kanarienvogel@h:2'],
+      given,
+      () => none,
+    );
+    const text = 'p-kanarienvogel t-kanarienvogel r#kanarienvogel r%23kanarienvogel s-kanarienvogel';
+    assert.equal(withoutSecrets(text), '*** *** *** *** ***');
   });
 
   it('is not shown where a shell has split it', () => {

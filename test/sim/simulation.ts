@@ -88,7 +88,8 @@ async function simulateMachines(
   process.on('unhandledRejection', onRejection);
   const giveBackTime = options.mutation?.ownsTime ? ownTime(world) : () => {};
   try {
-    await run(world, cluster, ledger, options, weights);
+    const isClockWrong = seed % WRONG_CLOCKS_EVERY === 0;
+    await run(world, cluster, ledger, options, isClockWrong ? { ...weights, 'clock wrong': 2 } : weights);
   } finally {
     giveBackTime();
     process.off('unhandledRejection', onRejection);
@@ -150,6 +151,9 @@ function storageKind(world: World): StorageKind {
   };
 }
 
+/** In one of so many seeds clocks are hours ahead or behind, and put right again, over restarts and takeovers. */
+const WRONG_CLOCKS_EVERY = 5;
+
 const WEIGHTS: FaultWeights = {
   kill: 3,
   'machine dies': 2,
@@ -172,7 +176,7 @@ const WEIGHTS: FaultWeights = {
   'write error': 1,
   'disk full': 1,
   'wall clock jumps': 1,
-  // It matters to limits on age alone: see wrong-clock.test.ts.
+  // With a limit on age: see wrong-clock.test.ts. Beside the other faults it is in some seeds: see WRONG_CLOCKS_EVERY.
   'clock wrong': 0,
   'power loss': 1,
 };
