@@ -1,9 +1,12 @@
+import { hash } from 'node:crypto';
 import type { Channel } from '../broker/state/channel.js';
 import type { QueueGroup } from '../broker/state/queue-group.js';
 import type { Subscription } from '../broker/state/subscription.js';
 
 /** How much of the last token of an inbox is shown. */
 const SHOWN_LENGTH = 8;
+/** And of its digest behind it: 60 bits. */
+const DIGEST_LENGTH = 10;
 
 /** A subscription, in the fields of the Go server. */
 export interface Subscriptionz {
@@ -26,10 +29,11 @@ export interface Subscriptionz {
 }
 
 export function subscriptionz(sub: Subscription): Subscriptionz {
+  const [inbox, ackInbox] = inboxesOf(sub);
   return {
     client_id: sub.clientId,
-    inbox: cut(sub.inbox),
-    ack_inbox: cut(sub.ackInbox),
+    inbox,
+    ack_inbox: ackInbox,
     ...(sub.durableName !== '' && { durable_name: sub.durableName }),
     ...(sub.group !== undefined && { queue_name: sub.group.name }),
     is_durable: sub.isDurable,
@@ -69,7 +73,23 @@ function offlineGroup(group: QueueGroup): Subscriptionz {
   };
 }
 
-function cut(inbox: string): string {
-  const shown = inbox.lastIndexOf('.') + 1 + SHOWN_LENGTH;
-  return inbox.length <= shown ? inbox : `${inbox.slice(0, shown)}...`;
+/** What was made of the inboxes of a subscription last: they change when a durable comes back. */
+const shortened = new WeakMap<
+  Subscription,
+  { inbox: string; ackInbox: string; shown: readonly [string, string] }
+>();
+
+/** The inbox for messages and the ack inbox, cut and told apart by a digest: the names themselves are for their owner alone. */
+function inboxesOf(sub: Subscription): readonly [string, string] {
+  const { inbox, ackInbox } = sub;
+  const known = shortened.get(sub);
+  if (known?.inbox === inbox && known.ackInbox === ackInbox) return known.shown;
+  const shown = [shorten(inbox), shorten(ackInbox)] as const;
+  shortened.set(sub, { inbox, ackInbox, shown });
+  return shown;
+}
+
+function shorten(inbox: string): string {
+  const length = inbox.lastIndexOf('.') + 1 + SHOWN_LENGTH;
+  return `${inbox.slice(0, length)}~${hash('sha256', inbox, 'base64url').slice(0, DIGEST_LENGTH)}`;
 }

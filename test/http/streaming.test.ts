@@ -165,6 +165,17 @@ describe('/streaming/clientsz', () => {
     assert.deepEqual((all.clients as Json[]).find(({ id }) => id === 'one')!.subscriptions, byChannel);
   });
 
+  it('shows no inbox whole: who reads the page could act for the client', async () => {
+    const raw = await rig.raw();
+    await raw.join('raw');
+    const { inbox, response } = await raw.subscribe({ clientId: 'raw', subject: 'z' });
+    for (const path of ['clientsz?client=raw&subs=1', 'channelsz?channel=z&subs=1']) {
+      const text = JSON.stringify(await getJson(rig.broker, `/streaming/${path}`));
+      assert.ok(text.includes(inbox.slice(0, 15)), text);
+      for (const name of [inbox, response.ackInbox]) assert.ok(!text.includes(name), `${name} in ${text}`);
+    }
+  });
+
   it('has 404 for a client that there is not', async () => {
     const { status, text } = await get(rig.broker, '/streaming/clientsz?client=nobody');
     assert.deepEqual([status, text], [404, 'Client nobody not found\n']);
