@@ -6,9 +6,11 @@ import { argsWithoutSecrets } from '../config/secret-flags.js';
  * variable or a config file is the better place.
  */
 export function hideSecretsInTitle(): void {
-  const hidden = argsWithoutSecrets(process.argv.slice(2));
+  const own = process.argv.slice(2);
+  const hidden = argsWithoutSecrets(own);
   if (hidden === undefined) return;
-  const command = [process.argv0, ...process.execArgv, process.argv[1] ?? '', ...hidden];
+  const given = commandLine();
+  const command = [...given.slice(0, given.length - own.length), ...hidden];
   const name = processName();
   process.title = command.join(' ');
   // Node gives the process this name too, by which it is found.
@@ -16,6 +18,17 @@ export function hideSecretsInTitle(): void {
 }
 
 const NAME_FILE = '/proc/self/comm';
+const COMMAND_FILE = '/proc/self/cmdline';
+
+/** The command line as it was given. The title has room for no more. */
+function commandLine(): string[] {
+  try {
+    return readFileSync(COMMAND_FILE, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    // Not on Linux.
+    return [process.argv0, ...process.execArgv, ...process.argv.slice(1)];
+  }
+}
 
 function processName(): string | undefined {
   try {

@@ -64,7 +64,10 @@ describe('a secret', { concurrency: 1 }, () => {
     for (const pid of [broker.pid, natsPid]) {
       const shown = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
       assert.doesNotMatch(shown, new RegExp(CANARY));
-      assert.match(shown, pid === natsPid ? /nats-server/ : /--http-pass \*\*\* --log-level debug/);
+      assert.match(
+        shown,
+        pid === natsPid ? /nats-server/ : /--http-pass \*\*\* --log-level debug .* --dir \S+store\0*$/,
+      );
     }
     assert.equal(readFileSync(`/proc/${broker.pid}/comm`, 'utf8'), readFileSync('/proc/self/comm', 'utf8'));
   });
