@@ -66,6 +66,8 @@ export function refusedError(guid: string, serverText: string): PublishError {
 function hintFor(serverText: string): string {
   if (serverText.includes('invalid publish request'))
     return 'The server no longer knows this client, or the subject cannot be a channel';
+  if (serverText.includes('too many open files'))
+    return 'Raise the limit of open files where the broker runs';
   if (serverText.includes('store is full'))
     return 'Make room on the disk of the store, then publish it again';
   if (serverText.includes('wait for the disk'))

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { Broker } from '../harness/broker.js';
 import { Rig } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
 import { filesOf, inSegments } from '../store/damaged-store.js';
-import { get, type Json } from './http-rig.js';
+import { get, getJson, type Json } from './http-rig.js';
 
 describe('a flipped byte in a segment', () => {
   const rig = new Rig({ store: 'file', broker: false, flags: ['--http-port', '-1'] });
@@ -45,6 +46,7 @@ describe('a flipped byte in a segment', () => {
     assert.deepEqual(await metrics(), [
       'stanchion_store_damaged_channels 1',
       'stanchion_store_damaged_messages 2',
+      'stanchion_store_damaged_segments 0',
     ]);
     const others: number[] = [];
     await reader.subscribe('other', { all: true, onMessage: ({ sequence }) => others.push(sequence) });
@@ -61,6 +63,7 @@ describe('a flipped byte in a segment', () => {
     assert.deepEqual(await metrics(), [
       'stanchion_store_damaged_channels 0',
       'stanchion_store_damaged_messages 0',
+      'stanchion_store_damaged_segments 0',
     ]);
     assert.equal(broker.output.match(/messages 8 to 9 of channel orders cannot be read/g)?.length, 1);
 
@@ -70,8 +73,58 @@ describe('a flipped byte in a segment', () => {
     }
 
     async function metrics(): Promise<string[]> {
-      const { text } = await get(broker, '/metrics');
-      return text.split('\n').filter((line) => line.startsWith('stanchion_store_damaged_'));
+      return await damageMetrics(broker);
     }
+  });
+});
+
+async function damageMetrics(broker: Broker): Promise<string[]> {
+  const { text } = await get(broker, '/metrics');
+  return text.split('\n').filter((line) => line.startsWith('stanchion_store_damaged_'));
+}
+
+describe('a segment that is missing', () => {
+  const rig = new Rig({ store: 'file', broker: false, flags: ['--http-port', '-1'] });
+
+  it('shows in health, metrics and pages as soon as the broker serves; other channels are served, and it may come back', async () => {
+    const broker = await rig.startBroker();
+    const client = await rig.connect('billing', { broker });
+    for (let i = 1; i <= 20; i++) await client.publish('orders', `order ${i}`);
+    await inSegments(broker);
+    await broker.kill();
+    const [segment] = filesOf(broker.settings.dir ?? assert.fail('it has a folder'), 'segments');
+    assert.ok(segment !== undefined);
+    renameSync(segment, `${segment}.away`);
+    await broker.startAgain();
+
+    for (const path of ['/healthz', '/readyz']) {
+      const { status, text } = await get(broker, path);
+      assert.equal(status, 200);
+      assert.match(text, /"impaired"[\s\S]*messages 1 to 20 of channel orders .*the file is missing/);
+    }
+    assert.deepEqual(await damageMetrics(broker), [
+      'stanchion_store_damaged_channels 1',
+      'stanchion_store_damaged_messages 20',
+      'stanchion_store_damaged_segments 1',
+    ]);
+    const { damaged } = await getJson(broker, '/streaming/channelsz?channel=orders');
+    assert.deepEqual(damaged, [{ first: 1, last: 20, why: `${segment}: the file is missing` }]);
+    const { rows } = await getJson(broker, '/dashboard/channels');
+    assert.deepEqual(
+      (rows as Json[]).map(({ name, isDamaged }) => [name, isDamaged]),
+      [['orders', true]],
+    );
+    const again = await rig.connect('again', { broker });
+    await again.publish('other', 'other 1');
+    const waiting: number[] = [];
+    await again.subscribe('orders', { all: true, onMessage: ({ sequence }) => waiting.push(sequence) });
+    await again.publish('orders', 'order 21');
+    assert.deepEqual(waiting, [], 'no message is skipped');
+
+    renameSync(`${segment}.away`, segment);
+    await waitFor(async () => (await getJson(broker, '/healthz')).status === 'ok', 'health is good again');
+    const got: number[] = [];
+    await again.subscribe('orders', { all: true, onMessage: ({ sequence }) => got.push(sequence) });
+    await waitFor(() => got.length === 21, 'all messages');
   });
 });

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../clock/clock.js';
-import { isMissing } from '../../files/store-error.js';
+import { isMissing, isNoSpace } from '../../files/store-error.js';
 import { Bug, bugOf } from '../../util/bug.js';
 import type { FileLog } from '../log/file-log.js';
 import { canTryAgain } from '../room/no-room.js';
@@ -33,7 +33,7 @@ export class Merger {
   readonly #parts: MergerParts;
   readonly #copy: MergeCopy;
   #running: Promise<void> | undefined;
-  /** There was no room for the last one, or nothing to open a file with. */
+  /** There was no room for the last one. */
   #isShort = false;
   #retryTimer: Timer | undefined;
   /** The last one has found segments to leave alone: others may be merged at once. */
@@ -55,7 +55,11 @@ export class Merger {
     this.#retryTimer?.cancel();
     this.#isNextDue = false;
     const inputs = chooseSegments(this.#parts.segments.all, this.#isShort);
-    if (inputs.size === 0) return;
+    if (inputs.size === 0) {
+      // There may be room by the next checkpoint.
+      this.#isShort = false;
+      return;
+    }
     this.#running = this.#merge(inputs)
       .then(() => {
         this.#isShort = false;
@@ -85,7 +89,7 @@ export class Merger {
     }
     if (canTryAgain(error)) {
       // It would give back more than it takes. On a full disk no checkpoint may come by that begins another one.
-      this.#isShort = true;
+      this.#isShort = isNoSpace(error);
       this.#retryTimer = clock.setTimer(RETRY_MS, () => this.start());
       return;
     }

@@ -30,7 +30,7 @@ const OPENING_WAIT_MS = 250;
 /** How long a checkpoint waits for the footers. */
 const CHECKPOINT_WAIT_MS = 1_000;
 /** How often it is looked whether a segment is there again. */
-const LOOK_AGAIN_MS = 10_000;
+const LOOK_AGAIN_MS = 3_000;
 /** Segments that the log names, of those that are found at once. */
 const MAX_LOGGED = 10;
 

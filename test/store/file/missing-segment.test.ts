@@ -6,7 +6,7 @@ import { storeVerify } from '../../../src/store/tools/verify.js';
 import { checkpointed, type OpenedStore, SMALL, Terms, until } from '../file-support.js';
 import { HastyClock, NO_LIMITS, pubMsg, read, readAll } from '../support.js';
 
-const LOOK_AGAIN_MS = 10_000;
+const LOOK_AGAIN_MS = 3_000;
 
 /** A store of one segment for each channel, which was closed. */
 async function segmentPerChannel(
