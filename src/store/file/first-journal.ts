@@ -51,7 +51,8 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
   }
   const room = await reserve.take('log');
   if (room !== undefined) return await useRoom(forFile, id, room);
-  await removeNeedless(options);
+  // This term has not said yet which checkpoint it begins from: a checkpoint that its predecessor was making may still come to count.
+  await removeNeedless(options, options.recovery.newestEpoch);
   // So many have begun on the full disk, and ended before their first checkpoint.
   const { journalBytes } = options.recovery;
   await reserve.cut(MIN_JOURNAL_BYTES + MARGIN_BYTES, journalBytes + MARGIN_BYTES);
@@ -75,8 +76,10 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
  * that still writes to one of them has lost its lease, and acknowledges nothing any more.
  *
  * Where a segment that the newest checkpoint names is missing or short, they may have what that has lost: then they stay.
+ *
+ * @param segmentsBelow only segments of older epochs are removed
  */
-export async function removeNeedless(options: FirstJournalOptions): Promise<void> {
+export async function removeNeedless(options: FirstJournalOptions, segmentsBelow: number): Promise<void> {
   const { fs, dir, epoch, recovery, check } = options;
   const { accepted, checkpoint, state } = recovery;
   if (!(await check.haveLengths())) return;
@@ -106,5 +109,10 @@ export async function removeNeedless(options: FirstJournalOptions): Promise<void
     checkpointName,
     (id) => checkpoint !== undefined && compareIds(id, checkpoint) < 0,
   );
-  await remove(SEGMENT_DIRECTORY, 'seg', segmentName, (_, path) => !named.has(path));
+  await remove(
+    SEGMENT_DIRECTORY,
+    'seg',
+    segmentName,
+    (id, path) => id.epoch < segmentsBelow && !named.has(path),
+  );
 }

@@ -8,6 +8,7 @@ import {
   IDENTITY_FILE,
   JOURNAL_DIRECTORY,
   LEASE_DIRECTORY,
+  RESERVE_DIRECTORY,
   SEGMENT_DIRECTORY,
 } from '../../files/store-folder.js';
 import { FORMER_LEASE_DIRECTORY, FORMER_VERSION } from '../../lease/carry-over.js';
@@ -197,6 +198,6 @@ export function goneIdentity(dir: string, names: readonly string[]): StoreError 
 }
 
 /** Every store that was opened once has these. */
-const CONTENT = [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY];
+const CONTENT = [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY, RESERVE_DIRECTORY];
 const LEASES = [LEASE_DIRECTORY, FORMER_LEASE_DIRECTORY];
 const GONE = 'the file is missing, and there is a store beside it';

@@ -5,8 +5,13 @@ import { withoutSync } from '../../files/fs.js';
 import { uncounted } from '../../files/fs-calls.js';
 import { FsShortage } from '../../files/fs-shortage.js';
 import { testFileSystem } from '../../files/self-test.js';
-import { StoreError } from '../../files/store-error.js';
-import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { damaged, StoreError } from '../../files/store-error.js';
+import {
+  CHECKPOINT_DIRECTORY,
+  IDENTITY_FILE,
+  JOURNAL_DIRECTORY,
+  SEGMENT_DIRECTORY,
+} from '../../files/store-folder.js';
 import { carryOver } from '../../lease/carry-over.js';
 import { NONE_SERVED } from '../../lease/lease-state.js';
 import { Measures } from '../../measures/measures.js';
@@ -51,6 +56,11 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const unique = Buffer.from(random(6)).toString('hex');
   // A directory that is not ours is refused before anything is tried there.
   const found = await checkIdentity(fs, dir, options.clusterId);
+  const { servedEpoch } = options.served ?? NONE_SERVED;
+  if (found === undefined && servedEpoch > 0) {
+    const what = `the file is missing, and the lease says that there was a store, which served in epoch ${servedEpoch}`;
+    throw damaged(`${dir}/${IDENTITY_FILE}`, 0, what);
+  }
   await fs.makeDirectory(dir);
   if (!options.isTested) {
     await testFileSystem(fs, dir, epoch, unique).catch((error: unknown) => {
@@ -126,12 +136,13 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   parts.segments.adopt(recovery.state.segments);
   for (const log of recovery.state.logs.values()) parts.time.hasStamps(log.recoverLastStamp());
   // From here on the older journals end where this term has read them to end.
-  await writeTermBatch(first, recovery.accepted, parts.time.ns).catch((error: unknown) => {
+  const record = { base: recovery.checkpoint, accepted: recovery.accepted };
+  await writeTermBatch(first, record, parts.time.ns).catch((error: unknown) => {
     first.file.close().catch(() => {});
     throw error;
   });
   // A predecessor that died in the middle of a checkpoint has left what was set aside for that.
-  if (first.isReserve) await removeNeedless(forFirst);
+  if (first.isReserve) await removeNeedless(forFirst, epoch);
   await check.opened();
   const { listMs, checkpointMs, journalMs } = recovery.report;
   const readMs = listMs + checkpointMs + journalMs;

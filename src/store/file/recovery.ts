@@ -6,6 +6,7 @@ import { DamageError, damaged, isGone, isMissing, StoreError } from '../../files
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import type { Served } from '../../lease/lease-state.js';
 import type { RecoveryReport } from '../../measures/recovery-report.js';
+import { must } from '../../util/assert.js';
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.js';
 import { JournalHistory } from '../journal/journal-history.js';
 import type { AcceptedJournal } from '../journal/term-record.js';
@@ -44,6 +45,8 @@ export interface Recovery {
   accepted: AcceptedJournal[];
   /** Bytes of journals that are in memory and in no segment. */
   journalBytes: number;
+  /** The newest term that served; 0 if none did. */
+  newestEpoch: number;
   /** The highest epoch in the name of any file. */
   highestEpoch: number;
   checkpoint: FileId | undefined;
@@ -90,6 +93,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   const segments = parseNames(await listIfThere(fs, `${dir}/${SEGMENT_DIRECTORY}`), 'seg');
   const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
   const listMs = clock.monotonicMs() - begunMs;
+  const read: ReadOptions = { ...options, journals, checkpoints };
   let firstError: StoreError | undefined;
   for (const id of checkpoints) {
     const path = `${dir}/${CHECKPOINT_DIRECTORY}/${checkpointName(id)}`;
@@ -97,8 +101,15 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
       const readMs = clock.monotonicMs();
       const checkpoint = decodeCheckpoint(path, await readWhole(fs, path), options.storeId);
       const checkpointMs = clock.monotonicMs() - readMs;
+      const replayed = await replay(read, { ...checkpoint, id });
+      if (replayed === undefined) {
+        warn(
+          `${path} came after the next term had begun, from a broker that had lost the lease. It is not read`,
+        );
+        continue;
+      }
       if (checkpoint.foreignBytes > 0) warn(foreignBytesText(path, checkpoint.foreignBytes));
-      const { report, ...recovery } = await replay(options, journals, checkpoint);
+      const { report, ...recovery } = replayed;
       if (firstError !== undefined)
         warn(`${firstError.message}. The checkpoint before it, ${path}, was used`);
       return { ...recovery, highestEpoch, checkpoint: id, report: { ...report, listMs, checkpointMs } };
@@ -110,7 +121,10 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   }
   if (firstError !== undefined) throw firstError;
   checkNothingIsMissing(dir, journals, segments);
-  const { report, ...recovery } = await replay(options, journals, undefined);
+  const { report, ...recovery } = must(
+    await replay(read, undefined),
+    'without a checkpoint there is no late one',
+  );
   return {
     ...recovery,
     highestEpoch,
@@ -148,23 +162,30 @@ function checkNothingIsMissing(dir: string, journals: readonly FileId[], segment
   );
 }
 
-interface Replayed extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes' | 'position'> {
+interface Replayed
+  extends Pick<Recovery, 'state' | 'accepted' | 'journalBytes' | 'newestEpoch' | 'position'> {
   report: Pick<ReadingReport, 'journalMs' | 'journalBytes' | 'journalMessages'>;
 }
 
+interface ReadOptions extends RecoveryOptions {
+  journals: readonly FileId[];
+  checkpoints: readonly FileId[];
+}
+
+/** @returns undefined if the newest term does not know the checkpoint */
 async function replay(
-  options: RecoveryOptions,
-  journals: readonly FileId[],
-  checkpoint: Checkpoint | undefined,
-): Promise<Replayed> {
-  const { fs, clock, dir, storeId, parts, warn } = options;
+  options: ReadOptions,
+  checkpoint: (Checkpoint & { id: FileId }) | undefined,
+): Promise<Replayed | undefined> {
+  const { clock, dir, parts } = options;
   const begunMs = clock.monotonicMs();
+  const history = await JournalHistory.from(options, checkpoint);
+  if (history === undefined) return undefined;
   const state = new StoreState(parts);
   if (checkpoint !== undefined) state.load(checkpoint, dir);
-  const history = new JournalHistory({ fs, dir, storeId, journals, warn });
-  await history.read(checkpoint?.position, new Replay(state, parts.blocks));
-  const { accepted, bytes: journalBytes } = history;
+  await history.read(new Replay(state, parts.blocks));
+  const { accepted, newestEpoch, bytes: journalBytes } = history;
   const journalMs = clock.monotonicMs() - begunMs;
   const report = { journalMs, journalBytes, journalMessages: state.guids.messages };
-  return { state, accepted, journalBytes, position: checkpoint?.position, report };
+  return { state, accepted, newestEpoch, journalBytes, position: checkpoint?.position, report };
 }

@@ -137,6 +137,7 @@ export class StoreState extends ClientState {
       case RecordType.bounds:
         this.logs.get(r.u32())?.dropBefore(r.varint());
         return;
+      case RecordType.formerTerm:
       case RecordType.term:
         return;
       default:

@@ -26,7 +26,7 @@ export type MagicText = (typeof Magic)[keyof typeof Magic];
 
 /** The version of each kind of file grows with each change that an older program would misread. Release 0.1.0 has 1 for all of them. */
 const VERSIONS: Readonly<Record<MagicText, number>> = {
-  [Magic.journal]: 1,
+  [Magic.journal]: 2,
   [Magic.segment]: 1,
   [Magic.checkpoint]: 2,
 };

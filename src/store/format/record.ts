@@ -35,7 +35,9 @@ export const RecordType = {
   subscriptionRemoved: 7,
   progress: 8,
   bounds: 9,
-  term: 10,
+  /** As release 0.1.0 has it, without the checkpoint. */
+  formerTerm: 10,
+  term: 11,
   batch: 16,
 } as const;
 

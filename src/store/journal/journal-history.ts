@@ -1,42 +1,68 @@
 import { readUsed } from '../../files/file-io.js';
-import type { FileId } from '../../files/file-names.js';
-import type { StoreFs } from '../../files/fs.js';
+import { journalName } from '../../files/file-names.js';
+import { damaged } from '../../files/store-error.js';
+import { JOURNAL_DIRECTORY } from '../../files/store-folder.js';
+import type { Served } from '../../lease/lease-state.js';
 import type { BatchHeader } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import type { JournalPosition, JournalReader, JournalVisitor } from '../types/journal.js';
-import { type PlannedJournal, planJournals, tooShort } from './journal-plan.js';
+import {
+  type JournalPlan,
+  type PlanBase,
+  type PlannedJournal,
+  type PlanOptions,
+  planJournals,
+  tooShort,
+} from './journal-plan.js';
 import { openJournalContent, scanJournal } from './journal-reader.js';
 import type { AcceptedJournal } from './term-record.js';
 
-export interface JournalHistoryOptions {
-  fs: StoreFs;
-  /** The store's. */
-  dir: string;
-  storeId: string;
-  /** All journal files there are, oldest first. */
-  journals: readonly FileId[];
+export interface JournalHistoryOptions extends PlanOptions {
+  /** What was durable for certain. */
+  served: Served;
   /** Reports what was cut. */
   warn: (message: string) => void;
 }
 
-/** The journal as older terms left it in files. It is read once. */
+/** The journal as older terms left it in files, from a checkpoint on. It is read once. */
 export class JournalHistory implements JournalReader {
   /** What was read, oldest first: how far each file counts. */
   readonly accepted: AcceptedJournal[] = [];
+  /** The newest term that served; 0 if none did. */
+  readonly newestEpoch: number;
   /** Bytes that were read. */
   bytes = 0;
   readonly #options: JournalHistoryOptions;
+  readonly #plan: JournalPlan;
+  readonly #from: JournalPosition | undefined;
   #epoch = 0;
   #nextIndex = 0;
 
-  constructor(options: JournalHistoryOptions) {
+  private constructor(options: JournalHistoryOptions, plan: JournalPlan, from: JournalPosition | undefined) {
     this.#options = options;
+    this.#plan = plan;
+    this.#from = from;
+    this.newestEpoch = plan.epoch;
   }
 
-  async read(from: JournalPosition | undefined, visitor: JournalVisitor): Promise<void> {
-    const { fs, dir, storeId, journals } = this.#options;
-    const plan = await planJournals(fs, dir, storeId, journals, from);
-    for (const journal of plan) this.#readFile(journal, await readUsed(fs, journal.path), visitor);
+  /**
+   * @param base the checkpoint from which it is to be read; undefined: from the beginning
+   * @returns undefined if the newest term does not know this checkpoint
+   * @throws StoreError if something that the newest term names is missing
+   */
+  static async from(
+    options: JournalHistoryOptions,
+    base: PlanBase | undefined,
+  ): Promise<JournalHistory | undefined> {
+    const plan = await planJournals(options, base);
+    return plan && new JournalHistory(options, plan, base?.position);
+  }
+
+  async read(visitor: JournalVisitor): Promise<void> {
+    const { fs } = this.#options;
+    for (const journal of this.#plan.journals)
+      this.#readFile(journal, await readUsed(fs, journal.path), visitor);
+    this.#checkServed();
   }
 
   #readFile(journal: PlannedJournal, used: Buffer, visitor: JournalVisitor): void {
@@ -61,6 +87,29 @@ export class JournalHistory implements JournalReader {
     if (scan.tornBytes === 0) return;
     this.#options.warn(
       `${path}: a batch of ${scan.tornBytes} bytes at byte ${scan.end} was torn by a crash and is not read`,
+    );
+  }
+
+  /** @throws StoreError if what the lease says is durable is not there: what a crash tears was never in the lease */
+  #checkServed(): void {
+    const { dir, served } = this.#options;
+    const { servedEpoch, servedBatch } = served;
+    if (servedEpoch === 0 || this.newestEpoch > servedEpoch) return;
+    if (this.newestEpoch < servedEpoch) {
+      const path = `${dir}/${JOURNAL_DIRECTORY}/${journalName({ epoch: servedEpoch, number: 1 })}`;
+      throw damaged(
+        path,
+        0,
+        `the term of epoch ${servedEpoch} has served, as the lease says, and its first journal is missing or empty; no checkpoint of that term stands for it`,
+      );
+    }
+    const nextIndex = this.#epoch === servedEpoch ? this.#nextIndex : (this.#from?.nextIndex ?? 1);
+    if (servedBatch < nextIndex) return;
+    const last = this.accepted.at(-1) ?? { epoch: servedEpoch, number: 1, end: 0 };
+    throw damaged(
+      `${dir}/${JOURNAL_DIRECTORY}/${journalName(last)}`,
+      last.end,
+      `batch ${nextIndex} of the term is due here, or in the journal that comes next: the lease says that the term's batches up to ${servedBatch} were durable`,
     );
   }
 }

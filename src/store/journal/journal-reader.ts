@@ -1,11 +1,5 @@
 import { damaged } from '../../files/store-error.js';
-import {
-  type BatchHeader,
-  checkRecords,
-  findBatchHeader,
-  hasBatchMagic,
-  readBatchHeader,
-} from '../format/batch-format.js';
+import { type BatchHeader, checkRecords, findBatchHeader, readBatchHeader } from '../format/batch-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 
 /** A journal file as recovery reads it: as a whole. */
@@ -16,7 +10,7 @@ export interface JournalContent {
 }
 
 /**
- * @returns undefined if the file was never used: a crash came before its header was synced
+ * @returns undefined if the file was never used: a crash came before its header was synced. Then everything behind is as it was made, zeros
  * @throws StoreError if the header is damaged and something was written behind it
  */
 export function openJournalContent(
@@ -26,7 +20,8 @@ export function openJournalContent(
 ): JournalContent | undefined {
   const header = decodeFileHeader(Magic.journal, buffer, path, storeId);
   if (header !== undefined) return { path, buffer, salt: header.salt };
-  if (hasBatchMagic(buffer)) throw damaged(path, 0, 'its header is not whole, but batches follow');
+  if (buffer.length > FILE_HEADER_BYTES && usedBytes(buffer, FILE_HEADER_BYTES) > 0)
+    throw damaged(path, 0, 'its header is not whole, but something was written behind it');
   return undefined;
 }
 
@@ -93,7 +88,7 @@ export function scanJournal(
 }
 
 /** Bytes up to the last piece that is not all 0. */
-function usedBytes(buffer: Buffer, from: number): number {
+export function usedBytes(buffer: Buffer, from: number): number {
   let end = buffer.length;
   while (end > from) {
     const start = Math.max(from, end - ZEROS.length);

@@ -88,7 +88,9 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   const id = { epoch, number: 1 };
   const journal = await createJournalFile({ fs, directory, storeId, random }, id, MIN_JOURNAL_BYTES);
   try {
-    await writeTermBatch(journal, salvage.accepted, salvage.state.newestNs);
+    // Its own checkpoint, which follows, stands for everything.
+    const record = { base: id, accepted: salvage.accepted };
+    await writeTermBatch(journal, record, salvage.state.newestNs);
   } finally {
     await journal.file.close();
   }

@@ -1,14 +1,27 @@
 import { compareIds, type FileId, journalName, sameId } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import { StoreError } from '../../files/store-error.js';
-import { BATCH_HEADER_BYTES, findBatchHeader, readBatchHeader } from '../format/batch-format.js';
+import type { Served } from '../../lease/lease-state.js';
+import {
+  BATCH_HEADER_BYTES,
+  checkRecords,
+  findBatchHeader,
+  readBatchHeader,
+} from '../format/batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import { checkRecord } from '../format/record.js';
+import { isLate } from '../journal/journal-plan.js';
 import type { JournalContent } from '../journal/journal-reader.js';
-import { type AcceptedJournal, readTermRecord } from '../journal/term-record.js';
+import {
+  type AcceptedJournal,
+  maxTermBatchBytes,
+  readTermRecord,
+  type TermRecord,
+} from '../journal/term-record.js';
 import { readFileLeniently } from '../segments/segment-scan.js';
-import { type FileInfo, type InspectOptions, listFiles } from './inspect.js';
+import type { JournalPosition } from '../types/journal.js';
+import { type FileInfo, type InspectOptions, listFiles, readServed } from './inspect.js';
 import { lostStretch, openDamagedJournal, salvageJournal, usedEnd } from './salvage-journal.js';
 import { type SalvagedSegment, salvageSegments } from './salvage-segments.js';
 import { SalvageState } from './salvage-state.js';
@@ -38,8 +51,6 @@ interface PlannedJournal extends FileId {
   isFollowed: boolean;
 }
 
-/** Limit of a first record: its header, and some twenty accepted journals. */
-const MAX_FIRST_BATCH_BYTES = 256;
 /** Assumed size of a missing journal: the size with which journals are made. */
 const JOURNAL_BYTES = 8 * 1024 * 1024;
 
@@ -51,10 +62,12 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
   const torn: string[] = [];
   const contents = new Map<string, DamagedJournal>();
   for (const journal of journals) contents.set(journalName(journal), await readJournal(fs, journal, storeId));
-  const checkpoint = await readCheckpoint(fs, checkpoints, contents, storeId, state);
+  const served = await readServed({ fs, dir });
+  const newest = newestRecord(journals, contents);
+  const checkpoint = await readCheckpoint(fs, checkpoints, contents, storeId, newest, state);
   const found = await salvageSegments(fs, dir, segments, storeId, checkpoint, state);
   if (checkpoint !== undefined) state.load(checkpoint);
-  else if (checkpoints.length > 0 || isCheckpointMissing(journals, segments))
+  else if (checkpoints.length > 0 || isCheckpointMissing(journals, segments, contents, newest))
     noteLostCheckpoint(dir, state, checkpoints);
   const accepted: AcceptedJournal[] = [];
   const position = checkpoint?.position;
@@ -76,7 +89,11 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
       continue;
     }
     if (!content.isHeaderWhole) state.mended(path, 0, 'its header is not whole');
-    const { from, acceptedEnd, isFollowed } = planned;
+    const { from, acceptedEnd } = planned;
+    // A last batch that the lease says was durable is damaged, and not torn.
+    const isFollowed =
+      planned.isFollowed ||
+      (planned.epoch === served.servedEpoch && lastBatchOf(content) < served.servedBatch);
     const { end, tornBytes, isEmpty } = salvageJournal(content, from, acceptedEnd, isFollowed, state);
     if (!isEmpty || end > FILE_HEADER_BYTES)
       accepted.push({ epoch: planned.epoch, number: planned.number, end });
@@ -86,12 +103,14 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
     }
   }
   // A term that crashed before it served has left at most its first record.
-  const served = plan.at(-1)?.epoch ?? position?.epoch ?? 0;
+  const newestEpoch = plan.at(-1)?.epoch ?? position?.epoch ?? 0;
+  const maxBytes = FILE_HEADER_BYTES + maxTermBatchBytes(journals.length);
   for (const { epoch, path, usedBytes } of contents.values()) {
-    if (epoch <= served || usedBytes <= FILE_HEADER_BYTES + MAX_FIRST_BATCH_BYTES) continue;
+    if (epoch <= newestEpoch || usedBytes <= maxBytes) continue;
     const bytes = usedBytes - FILE_HEADER_BYTES;
     state.lost(lostStretch(path, FILE_HEADER_BYTES, bytes, 'nothing in it can be read', undefined));
   }
+  noteUnserved(dir, plan, contents, served, position, state);
   state.finish();
   await found.check();
   // A file that may be damaged is kept too.
@@ -105,17 +124,69 @@ async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Pro
   return { ...journal, content, usedBytes: usedEnd(buffer, 0) };
 }
 
-/** The newest checkpoint that is not damaged; an older one only if the journals behind it exist. */
+/** The record of the newest term that has one. */
+function newestRecord(
+  journals: readonly FileInfo[],
+  contents: ReadonlyMap<string, DamagedJournal>,
+): (FileId & { record: TermRecord }) | undefined {
+  for (const { epoch, number } of [...journals].reverse()) {
+    if (number !== 1) continue;
+    const record = termRecordOf(contents.get(journalName({ epoch, number }))?.content);
+    if (record !== undefined && record !== 'torn') return { epoch, number, record };
+  }
+  return undefined;
+}
+
+/** The number of the last batch that is whole; 0 if there is none. */
+function lastBatchOf({ buffer, salt }: JournalContent): number {
+  let last = 0;
+  for (let at = findBatchHeader(buffer, FILE_HEADER_BYTES, salt); at >= 0; ) {
+    const header = readBatchHeader(buffer, at, salt);
+    const isWhole = header !== undefined && checkRecords(buffer, header) === header.contentEnd;
+    if (isWhole) last = header.index;
+    at = findBatchHeader(buffer, isWhole ? header.contentEnd : at + 1, salt);
+  }
+  return last;
+}
+
+/** Notes as lost what the lease says was durable, if no file has it any more. */
+function noteUnserved(
+  dir: string,
+  plan: readonly PlannedJournal[],
+  contents: ReadonlyMap<string, DamagedJournal>,
+  { servedEpoch, servedBatch }: Served,
+  position: JournalPosition | undefined,
+  state: SalvageState,
+): void {
+  if (servedEpoch === 0 || servedEpoch < (plan.at(-1)?.epoch ?? position?.epoch ?? 0)) return;
+  let last = position?.epoch === servedEpoch ? position.nextIndex - 1 : 0;
+  let name = { epoch: servedEpoch, number: 0 };
+  for (const { epoch, number } of plan) {
+    if (epoch !== servedEpoch) continue;
+    name = { epoch, number };
+    const content = contents.get(journalName(name))?.content;
+    if (content !== undefined) last = Math.max(last, lastBatchOf(content));
+  }
+  if (last >= servedBatch) return;
+  const what = `the term's batches ${last + 1} to ${servedBatch} were durable, as the lease says, and no journal has them any more`;
+  const path = `${dir}/journal/${journalName({ epoch: servedEpoch, number: name.number + 1 })}`;
+  state.epoch = servedEpoch;
+  state.lost(lostStretch(path, FILE_HEADER_BYTES, JOURNAL_BYTES, what, undefined));
+}
+
+/** The newest checkpoint that is not damaged; an older one only if the journals behind it exist. One that came after a term had begun from an older one does not count. */
 async function readCheckpoint(
   fs: StoreFs,
   checkpoints: readonly FileInfo[],
   journals: ReadonlyMap<string, DamagedJournal>,
   storeId: string,
+  newest: (FileId & { record: TermRecord }) | undefined,
   state: SalvageState,
 ): Promise<Checkpoint | undefined> {
   let isNewest = true;
   let found: Checkpoint | undefined;
-  for (const { path } of [...checkpoints].reverse()) {
+  for (const { path, epoch, number } of [...checkpoints].reverse()) {
+    if (newest !== undefined && epoch < newest.epoch && isLate({ epoch, number }, newest.record)) continue;
     try {
       const checkpoint = decodeCheckpoint(path, await readFileLeniently(fs, path), storeId);
       if (isNewest || journals.has(journalName(checkpoint.position))) found ??= checkpoint;
@@ -129,8 +200,21 @@ async function readCheckpoint(
 }
 
 /** Whether there was a checkpoint: journals are removed only after a checkpoint has replaced them. */
-function isCheckpointMissing(journals: readonly FileInfo[], segments: readonly FileInfo[]): boolean {
+function isCheckpointMissing(
+  journals: readonly FileInfo[],
+  segments: readonly FileInfo[],
+  contents: ReadonlyMap<string, DamagedJournal>,
+  newest: (FileId & { record: TermRecord }) | undefined,
+): boolean {
+  const base = newest?.record.base;
+  if (base !== undefined && base !== 'unknown') return true;
   const [oldest] = journals;
+  const first = oldest && termRecordOf(contents.get(journalName(oldest))?.content);
+  if (
+    oldest !== undefined &&
+    (oldest.number > 1 || (first !== undefined && first !== 'torn' && first.accepted.length > 0))
+  )
+    return true;
   return segments.some(({ epoch }) => oldest === undefined || epoch < oldest.epoch);
 }
 
@@ -175,8 +259,9 @@ function planDamagedJournals(
   for (const epoch of epochs) {
     const served = journals.some((id) => id.epoch === epoch && batchesOf(id));
     if (!served) continue;
-    const accepted = acceptedBy(contents.get(journalName({ epoch, number: 1 }))?.content);
-    if (accepted === 'torn') continue;
+    const record = termRecordOf(contents.get(journalName({ epoch, number: 1 }))?.content);
+    if (record === 'torn') continue;
+    const accepted = record?.accepted;
     const older =
       accepted?.filter(isAfter).map((entry) => planned(entry, entry.end, false)) ??
       journals
@@ -209,7 +294,7 @@ function hasBatch(content: JournalContent | undefined): boolean {
 }
 
 /** Reads the first batch of a term. @returns undefined if it is damaged; 'torn' if nothing else was ever written */
-function acceptedBy(content: JournalContent | undefined): AcceptedJournal[] | 'torn' | undefined {
+function termRecordOf(content: JournalContent | undefined): TermRecord | 'torn' | undefined {
   if (content === undefined) return undefined;
   const { buffer, salt } = content;
   const start = FILE_HEADER_BYTES + BATCH_HEADER_BYTES;

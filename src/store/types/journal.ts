@@ -109,10 +109,10 @@ export interface JournalListener {
 /** The journal as older terms left it. */
 export interface JournalReader {
   /**
-   * Hands over every batch that counts from `from` on, oldest first; undefined: from the beginning.
+   * Hands over every batch that counts, oldest first.
    * @throws StoreError naming the place if one that counts is damaged or missing
    */
-  read(from: JournalPosition | undefined, visitor: JournalVisitor): Promise<void>;
+  read(visitor: JournalVisitor): Promise<void>;
 }
 
 /** Gets what is read of a journal: pieces of memory, each with batches in it. */
