@@ -16,17 +16,26 @@ export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => 
     'drill',
     'Make the active of a group fail, again and again under load, and check that nothing is lost',
     (command) =>
-      addNatsFlags(command, DRILL_FLAGS, ['cluster-id', 'discover-prefix', 'ft-group', 'allow-signals'])
+      addNatsFlags(command, DRILL_FLAGS, [
+        'cluster-id',
+        'discover-prefix',
+        'ft-group',
+        'group-key',
+        'allow-signals',
+      ])
         .option(
           'nats-server',
           flag('NATS servers of a running group, separated by commas [default: start a local group]'),
         )
         .example('$0 drill', 'a local group of three, each fault three times')
         .example('$0 drill --faults kill=10,cut=5 --messages 1000000', 'with a million messages stored')
-        .example('$0 drill --nats-server nats://127.0.0.1:4222', 'a running group hands over'),
+        .example(
+          '$0 drill --nats-server nats://127.0.0.1:4222 --dir /shared/orders',
+          'a running group hands over',
+        ),
     async (args) => {
       const flags = await natsFlags(args, DRILL_FLAGS);
-      onExitCode(await run(drillOptions(flags), flags.flag('json')));
+      onExitCode(await run(await drillOptions(flags), flags.flag('json')));
     },
   );
 }

@@ -22,6 +22,7 @@ import {
   natsOptions,
 } from './client-flags.js';
 import { type Flags, wholeNumber } from './flags.js';
+import { GROUP_KEY_FLAGS, groupKey } from './group-key-flags.js';
 
 export const DRILL_FLAGS = {
   faults: flag(
@@ -34,7 +35,10 @@ export const DRILL_FLAGS = {
   settle: flag('Time without a fault between two faults [default: 2s]'),
   timeout: flag('How long to wait for a takeover, and for a member to come back [default: 60s]'),
   nodes: flag('Brokers of the local group [default: 3]'),
-  dir: flag('Folder of the local group, which must be empty [default: a temporary one]'),
+  ...GROUP_KEY_FLAGS,
+  dir: flag(
+    "Folder of the local group, which must be empty [default: a temporary one]; with --nats-server that of the running group's store, for its key",
+  ),
   ...CLUSTER_FLAGS,
   ...DISCOVER_FLAGS,
   'ft-group': flag('Name of the running group [default: the only one]'),
@@ -52,9 +56,9 @@ const MAX_NODES = 9;
 const HOUR_MS = 3_600_000;
 
 /** @throws ConfigError naming a flag that is wrong, and the values it takes */
-export function drillOptions(flags: Flags<DrillFlag>): DrillOptions {
+export async function drillOptions(flags: Flags<DrillFlag>): Promise<DrillOptions> {
   const isLocal = flags.text('nats-server') === undefined;
-  const target = isLocal ? localTarget(flags) : runningTarget(flags);
+  const target = isLocal ? localTarget(flags) : await runningTarget(flags);
   const takeovers = flags.number('takeovers', 3, 1, MAX_TAKEOVERS);
   const planned = plan(flags.text('faults'), takeovers, target);
   checkAllHaveEffect(flags, planned);
@@ -85,6 +89,7 @@ const FOR_RUNNING = [
   'discover-prefix',
   'ft-group',
   'allow-signals',
+  'group-key',
 ] as const satisfies readonly DrillFlag[];
 
 function localTarget(flags: Flags<DrillFlag>): LocalTarget {
@@ -106,15 +111,16 @@ function forBrokers(flags: Flags<DrillFlag>): string[] {
   return [...options.map(({ where }) => where), ...flags.fileChannels.map((name) => `the limits of ${name}`)];
 }
 
-function runningTarget(flags: Flags<DrillFlag>): RunningTarget {
-  for (const flag of ['nodes', 'dir'] as const) {
-    if (flags.isOnCommandLine(flag))
-      throw new ConfigError(`--${flag} is for a local group, and --nats-server names a running one`);
-  }
+async function runningTarget(flags: Flags<DrillFlag>): Promise<RunningTarget> {
+  if (flags.isOnCommandLine('nodes'))
+    throw new ConfigError('--nodes is for a local group, and --nats-server names a running one');
+  const clusterId = flags.option('cluster-id');
+  const nats = { ...natsOptions(flags), name: 'stanchion drill', timeout: connectTimeoutMs(flags) };
   return {
     kind: 'running',
-    nats: { ...natsOptions(flags), name: 'stanchion drill', timeout: connectTimeoutMs(flags) },
-    clusterId: flags.option('cluster-id'),
+    nats,
+    clusterId,
+    ...(await groupKey(flags, clusterId)),
     discoverPrefix: flags.option('discover-prefix'),
     group: flags.option('ft-group'),
     allowSignals: flags.flag('allow-signals'),

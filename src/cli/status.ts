@@ -1,5 +1,5 @@
 import type { Argv, Options } from 'yargs';
-import { askStatus } from '../group/report/ask-status.js';
+import { type StatusAnswers, statusAnswers } from '../group/report/ask-status.js';
 import type { MemberStatus } from '../group/report/member-status.js';
 import { reachNats } from '../nats/reach.js';
 import { table } from '../util/table.js';
@@ -12,12 +12,15 @@ import {
   natsFlags,
   natsOptions,
 } from './client-flags.js';
+import { GROUP_KEY_FLAGS, groupKey } from './group-key-flags.js';
 import { disputes } from './status-dispute.js';
+import { doubts } from './status-doubts.js';
 import { unansweredRows } from './status-unanswered.js';
 
 export const STATUS_FLAGS = {
   ...CLUSTER_FLAGS,
   'ft-group': flag('Name of the group [default: all of the cluster id]'),
+  ...GROUP_KEY_FLAGS,
   json: flagSwitch('Print JSON'),
 } as const satisfies Record<string, Options>;
 
@@ -39,22 +42,30 @@ async function status(args: Readonly<Record<string, unknown>>): Promise<number> 
   const flags = await natsFlags(args, STATUS_FLAGS);
   const clusterId = flags.option('cluster-id');
   const group = flags.option('ft-group');
+  const found = await groupKey(flags, clusterId);
   const nc = await reachNats({
     ...natsOptions(flags),
     name: 'stanchion status',
     timeout: connectTimeoutMs(flags),
   });
-  let found: MemberStatus[];
+  let answers: StatusAnswers;
   try {
-    found = await askStatus(nc, clusterId, group);
+    answers = await statusAnswers(nc, { clusterId, group, key: found.key });
   } finally {
     await nc.close();
   }
-  if (flags.flag('json')) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`);
-  else process.stdout.write(`${found.length === 0 ? noneText(clusterId, group) : text(found)}\n`);
+  const { members } = answers;
+  const notes = doubts(answers, found);
+  if (flags.flag('json')) {
+    process.stdout.write(`${JSON.stringify(members, undefined, 2)}\n`);
+    for (const note of notes) process.stderr.write(`${note}\n`);
+  } else {
+    const shown = members.length === 0 ? noneText(clusterId, group) : text(members);
+    process.stdout.write(`${[shown, ...notes].join('\n\n')}\n`);
+  }
   const groups = new Map<string, number>();
   // An active with a problem does not count: clients are not served through it.
-  for (const { group, role, trouble } of found)
+  for (const { group, role, trouble } of members)
     groups.set(group, (groups.get(group) ?? 0) + Number(role === 'active' && trouble === null));
   return groups.size > 0 && [...groups.values()].every((actives) => actives === 1) ? 0 : 1;
 }

@@ -1,13 +1,14 @@
 import { connect } from '@nats-io/transport-node';
 import type { Argv } from 'yargs';
 import type { Credentials } from '../config/nats-options.js';
-import { askStatus } from '../group/report/ask-status.js';
+import { statusAnswers } from '../group/report/ask-status.js';
 import { checkStore } from '../local-group/check-store.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
 import { printable } from '../util/printable.js';
 import { flagsOf } from './flags.js';
+import { keyOf } from './group-key-flags.js';
 import { onStopSignal } from './signals.js';
 import { UP_FLAGS, type UpFlag } from './up-flags.js';
 import { upOptions } from './up-options.js';
@@ -66,9 +67,12 @@ async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
       isStopping = true;
     });
     let epoch = 0;
+    let key: Buffer | undefined;
     while (!isStopping) {
-      const found = await askStatus(nc, clusterId, options.group).catch(() => []);
-      const now = found.find(({ role }) => role === 'active');
+      key ??= await keyOf(dir, clusterId).catch(() => undefined);
+      const question = { clusterId, group: options.group, key };
+      const answers = await statusAnswers(nc, question).catch(() => undefined);
+      const now = answers?.members.find(({ role }) => role === 'active');
       if (now !== undefined && now.epoch !== epoch) {
         ({ epoch } = now);
         active = now.node;

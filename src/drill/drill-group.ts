@@ -8,6 +8,8 @@ export interface DrillGroup extends GroupProcesses {
   readonly name: string;
   /** How many members the group has. */
   readonly memberCount: number;
+  /** The key that proves what members answer; undefined while there is no store, and where none was given. */
+  groupKey(): Promise<Buffer | undefined>;
   /** How clients connect to NATS. */
   readonly nats: NodeConnectionOptions;
   /**

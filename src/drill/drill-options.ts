@@ -28,6 +28,10 @@ export interface RunningTarget {
   readonly discoverPrefix: string;
   /** Undefined for the only group of the cluster id. */
   readonly group: string | undefined;
+  /** The group's key, if it was given. */
+  readonly key: Buffer | undefined;
+  /** Why there is none, though a folder was given. */
+  readonly problem: string | undefined;
   /** Whether the drill may stop, kill and pause members on this host. */
   readonly allowSignals: boolean;
 }

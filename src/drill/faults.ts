@@ -1,11 +1,15 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { MemberStatus } from '../group/report/member-status.js';
+import { parseJson } from '../group/talk/group-messages.js';
 import { groupSubjects } from '../group/talk/group-subjects.js';
+import { encodeHandoverRequest } from '../group/talk/handover-request.js';
+import { isObject } from '../util/fields.js';
 import type { FaultKind } from './drill-options.js';
 import { GroupError } from './watched-group.js';
 
-/** The processes of a group, which a drill signals. */
+/** The processes of a group, which a drill signals, and the key with which it asks them. */
 export interface GroupProcesses {
+  groupKey(): Promise<Buffer | undefined>;
   /** Checks that the member's process can be signalled from here. @throws GroupError if not */
   checkReach(member: MemberStatus): Promise<void>;
   /** Signals the process of a member. @throws GroupError if that is impossible */
@@ -21,6 +25,7 @@ export interface InjectedFault {
 }
 
 const HANDOVER_MS = 5_000;
+const MAX_ERROR_LENGTH = 1_000;
 
 /** Injects faults into the active. */
 export class Faults {
@@ -53,14 +58,26 @@ export class Faults {
     }
   }
 
-  async #askToHandOver({ clusterId, group }: MemberStatus): Promise<void> {
+  async #askToHandOver({ clusterId, group, member, epoch }: MemberStatus): Promise<void> {
     const { handover } = groupSubjects(clusterId, group);
-    const answer = await this.#nats.request(handover, undefined, { timeout: HANDOVER_MS }).catch((error) => {
+    const key = await this.#processes.groupKey();
+    const request = encodeHandoverRequest(key, handover, { member, epoch, number: Date.now() });
+    const answer = await this.#nats.request(handover, request, { timeout: HANDOVER_MS }).catch((error) => {
       throw new GroupError(`the request to hand over got no answer: ${(error as Error).message}`);
     });
-    const { ok, error } = answer.json<{ ok: boolean; error?: string }>();
-    if (!ok) throw new GroupError(`the active refuses to hand over: ${error}`);
+    const problem = handoverProblem(answer.data);
+    if (problem !== undefined) throw new GroupError(problem);
   }
+}
+
+/** @returns why the active does not hand over, as far as its answer says */
+function handoverProblem(data: Uint8Array): string | undefined {
+  const answer = parseJson(data);
+  if (!isObject(answer) || typeof answer.ok !== 'boolean')
+    return 'the answer to the request to hand over is malformed: another program answers on the subjects of groups';
+  return answer.ok
+    ? undefined
+    : `the active refuses to hand over: ${String(answer.error).slice(0, MAX_ERROR_LENGTH)}`;
 }
 
 const nothingToUndo: InjectedFault = { undo: () => {} };

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
+import { nodeFs } from '../files/fs.js';
 import type { MemberStatus } from '../group/report/member-status.js';
 import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { fileOutput, type LogOutput } from '../log/output.js';
 import { DEFAULT_DISCOVER_PREFIX } from '../protocol/stan-subjects.js';
+import { checkIdentity } from '../store/file/identity.js';
 import type { DrillGroup } from './drill-group.js';
 import type { LocalTarget } from './drill-options.js';
 import { GroupError } from './watched-group.js';
@@ -19,6 +21,7 @@ export class LocalDrillGroup implements DrillGroup {
   readonly nats: NodeConnectionOptions;
   readonly #dir: WorkDir;
   readonly #group: LocalGroup;
+  #key: Buffer | undefined;
 
   private constructor(dir: WorkDir, group: LocalGroup) {
     this.#dir = dir;
@@ -55,6 +58,11 @@ export class LocalDrillGroup implements DrillGroup {
       dir.close(false);
       throw error;
     }
+  }
+
+  async groupKey(): Promise<Buffer | undefined> {
+    this.#key ??= (await checkIdentity(nodeFs, this.#dir.store, this.clusterId))?.groupKey;
+    return this.#key;
   }
 
   /** All members are children of this process. */

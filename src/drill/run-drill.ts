@@ -86,7 +86,7 @@ class DrillRun {
     const { messages, rate, settleMs } = this.#options;
     const signal = this.#signal;
     this.#nats = await reachNats({ ...nats, maxReconnectAttempts: -1 });
-    this.#view = new GroupView(this.#nats, clusterId, name);
+    this.#view = new GroupView(this.#nats, clusterId, name, () => this.#group.groupKey());
     this.#faults = new Faults(this.#group, this.#nats);
     const first = await this.#whole();
     const load = await Load.connect({ nats, clusterId, discoverPrefix, rate });

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { ConfigError } from '../config/config-error.js';
 import { nodeFs } from '../files/fs.js';
-import { askStatus } from '../group/report/ask-status.js';
+import { statusAnswers } from '../group/report/ask-status.js';
 import type { MemberStatus } from '../group/report/member-status.js';
 import { machineProcesses, parseHolder } from '../lease/process-identity.js';
 import { reachNats } from '../nats/reach.js';
@@ -20,6 +20,7 @@ export class RunningDrillGroup implements DrillGroup {
   readonly name: string;
   readonly memberCount: number;
   readonly nats: NodeConnectionOptions;
+  readonly #key: Buffer | undefined;
 
   private constructor(target: RunningTarget, name: string, memberCount: number) {
     this.clusterId = target.clusterId;
@@ -27,6 +28,11 @@ export class RunningDrillGroup implements DrillGroup {
     this.memberCount = memberCount;
     this.discoverPrefix = target.discoverPrefix;
     this.nats = target.nats;
+    this.#key = target.key;
+  }
+
+  async groupKey(): Promise<Buffer | undefined> {
+    return this.#key;
   }
 
   /**
@@ -38,14 +44,26 @@ export class RunningDrillGroup implements DrillGroup {
     const members = await ask(target);
     const where = `cluster "${target.clusterId}"${target.group === undefined ? '' : `, group "${target.group}"`}`;
     if (members.length === 0)
-      throw new Error(`no member of ${where} answers at ${[target.nats.servers].flat().join(', ')}`);
+      throw new Error(
+        `no member of ${where} answers at ${[target.nats.servers].flat().join(', ')}${target.key === undefined ? '' : ', and proves to have the key that was given'}`,
+      );
     const groups = [...new Set(members.map(({ group }) => group))];
     if (groups.length > 1)
       throw new ConfigError(`${where} has the groups ${groups.join(', ')}: choose one with --ft-group`);
     if (members.length === 1)
       throw new Error(`${where} has only one member, ${members[0].node}: there is no standby to take over`);
+    if (target.key === undefined && members.some(({ needsProof }) => needsProof === true))
+      throw new ConfigError(
+        `${where} follows only who proves to have the key of its store: give the folder of the store with --dir, or its key file with --group-key${target.problem === undefined ? '' : ` (${target.problem})`}`,
+      );
     const signals = plan.filter(({ kind }) => SIGNALS.has(kind));
-    if (signals.length > 0) await checkAllAreHere(members, signals[0].kind);
+    if (signals.length > 0) {
+      if (target.key === undefined)
+        throw new ConfigError(
+          `--faults ${signals[0].kind} signals the processes that members name, and nothing proves that they are members: give --dir or --group-key`,
+        );
+      await checkAllAreHere(members, signals[0].kind);
+    }
     return new RunningDrillGroup(target, groups[0], members.length);
   }
 
@@ -71,10 +89,10 @@ export class RunningDrillGroup implements DrillGroup {
   async close(): Promise<undefined> {}
 }
 
-async function ask({ nats, clusterId, group }: RunningTarget): Promise<MemberStatus[]> {
+async function ask({ nats, clusterId, group, key }: RunningTarget): Promise<MemberStatus[]> {
   const connection = await reachNats(nats);
   try {
-    return await askStatus(connection, clusterId, group);
+    return (await statusAnswers(connection, { clusterId, group, key })).members;
   } finally {
     await connection.close();
   }

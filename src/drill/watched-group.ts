@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { statusAnswers } from '../group/report/ask-status.js';
 import type { MemberStatus } from '../group/report/member-status.js';
-import { groupSubjects } from '../group/talk/group-subjects.js';
 
 /** The group failed an expectation of the drill. The message is for people. */
 export class GroupError extends Error {
@@ -9,19 +9,25 @@ export class GroupError extends Error {
 }
 
 const LOOK_MS = 50;
-/** How long members may take to answer. */
-const ANSWER_MS = 500;
 
 /** A group, watched through the status of its members over NATS. */
 export class GroupView {
   readonly group: string;
   readonly #nats: NatsConnection;
   readonly #clusterId: string;
+  readonly #key: () => Promise<Buffer | undefined>;
 
-  constructor(nats: NatsConnection, clusterId: string, group: string) {
+  /** @param key of the group, by which answers count */
+  constructor(
+    nats: NatsConnection,
+    clusterId: string,
+    group: string,
+    key: () => Promise<Buffer | undefined>,
+  ) {
     this.#nats = nats;
     this.#clusterId = clusterId;
     this.group = group;
+    this.#key = key;
   }
 
   /**
@@ -32,19 +38,14 @@ export class GroupView {
   async members(
     isEnough: (members: readonly MemberStatus[]) => boolean = () => false,
   ): Promise<MemberStatus[]> {
-    const { status } = groupSubjects(this.#clusterId, this.group);
-    const members: MemberStatus[] = [];
     try {
-      const answers = await this.#nats.requestMany(status, undefined, { maxWait: ANSWER_MS });
-      for await (const answer of answers) {
-        if (answer instanceof Error || answer.data.length === 0) continue;
-        members.push(answer.json<MemberStatus>());
-        if (isEnough(members)) break;
-      }
+      const key = await this.#key();
+      const question = { clusterId: this.#clusterId, group: this.group, key, isEnough };
+      return (await statusAnswers(this.#nats, question)).members;
     } catch {
-      // There is no responder, or no connection at the moment.
+      // There is no connection at the moment.
+      return [];
     }
-    return members;
   }
 
   /**

@@ -28,6 +28,9 @@ export async function serverz(node: MonitoredNode): Promise<object> {
     in_bytes: counters?.bytesIn ?? 0,
     out_msgs: counters?.messagesOut ?? 0,
     out_bytes: counters?.bytesOut ?? 0,
+    ...(node.group?.member !== undefined && {
+      unproved_group_messages: node.group.member.ignored.unprovedCount,
+    }),
     ...(files !== undefined && { open_fds: files.open, max_fds: files.max }),
   };
 }

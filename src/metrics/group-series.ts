@@ -38,6 +38,11 @@ function memberText(member: GroupStatus['member']): string {
   );
   for (const [reason, count] of Object.entries(member.takeoversBy))
     takeovers.add(`reason="${reason}"`, count);
+  const ignored = counter(
+    'group_messages_ignored_total',
+    'Messages on the subjects of the group that changed nothing, by kind. unproved: without a valid proof of this store',
+  );
+  for (const [kind, count] of Object.entries(member.ignored.counts)) ignored.add(`kind="${kind}"`, count);
   const ended = counter('reigns_ended_total', 'Terms of this member that ended, by cause');
   for (const [kind, count] of Object.entries(member.termsEnded)) ended.add(`kind="${kind}"`, count);
   return (
@@ -46,6 +51,7 @@ function memberText(member: GroupStatus['member']): string {
     age.text() +
     apart.text() +
     takeovers.text() +
+    ignored.text() +
     ended.text() +
     lastTakeoverText(member)
   );

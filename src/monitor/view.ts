@@ -2,6 +2,7 @@ import type { Broker } from '../broker/broker.js';
 import type { Channel } from '../broker/state/channel.js';
 import type { Histogram } from '../measures/histogram.js';
 import type { Measures } from '../measures/measures.js';
+import { type Fields, isObject } from '../util/fields.js';
 import { Turns } from '../util/turns.js';
 import { type ChannelPage, type ChannelQuery, ChannelTable } from './channel-table.js';
 import { type Subscriptionz, subscriptionsOf } from './subscriptionz.js';
@@ -151,12 +152,13 @@ export class View {
 }
 
 /** Encodes an answer as JSON, with as many rows as fit into `maxBytes`, the largest payload of NATS. */
-export function encodeView(answer: ViewAnswer, maxBytes: number): Uint8Array {
+export function encodeView(answer: ViewAnswer, maxBytes: number): string {
   let fitting = answer;
   for (;;) {
-    const encoded = Buffer.from(JSON.stringify(fitting));
-    if (encoded.length <= maxBytes) return encoded;
-    const part = Math.min(0.9, (0.9 * maxBytes) / encoded.length);
+    const encoded = JSON.stringify(fitting);
+    const byteCount = Buffer.byteLength(encoded);
+    if (byteCount <= maxBytes) return encoded;
+    const part = Math.min(0.9, (0.9 * maxBytes) / byteCount);
     if (
       'subscriptions' in fitting &&
       Array.isArray(fitting.subscriptions) &&
@@ -168,35 +170,32 @@ export function encodeView(answer: ViewAnswer, maxBytes: number): Uint8Array {
     } else if ('rows' in fitting && fitting.rows.length > 0) {
       fitting = { ...fitting, rows: fitting.rows.slice(0, Math.floor(fitting.rows.length * part)) };
     } else {
-      return Buffer.from(
-        JSON.stringify({ error: 'the answer is too large for the NATS server (max_payload)' }),
-      );
+      return JSON.stringify({ error: 'the answer is too large for the NATS server (max_payload)' });
     }
   }
 }
 
-/** @returns undefined if it is not a request */
-export function parseViewRequest(data: Uint8Array): ViewRequest | undefined {
-  try {
-    const request = JSON.parse(Buffer.from(data).toString()) as ViewRequest;
-    switch (request.kind) {
-      case 'summary':
-        return { kind: 'summary' };
-      case 'channel':
-        return { kind: 'channel', name: String(request.name).slice(0, MAX_NAME) };
-      case 'channels':
-        return { kind: 'channels', ...ChannelTable.queryOf((name) => fieldOf(request, name)) };
-      default:
-        return undefined;
-    }
-  } catch {
-    return undefined;
+/** @param value parsed from JSON that anyone may have sent. @returns undefined if it is not a request */
+export function viewRequestOf(value: unknown): ViewRequest | undefined {
+  if (!isObject(value)) return undefined;
+  switch (value.kind) {
+    case 'summary':
+      return { kind: 'summary' };
+    case 'channel':
+      return { kind: 'channel', name: textOf(value.name).slice(0, MAX_NAME) };
+    case 'channels':
+      return { kind: 'channels', ...ChannelTable.queryOf((name) => fieldOf(value, name)) };
+    default:
+      return undefined;
   }
 }
 
-function fieldOf(request: object, name: string): string | null {
-  const value = (request as Record<string, unknown>)[name];
-  return value === undefined ? null : String(value);
+function fieldOf(request: Fields, name: string): string | null {
+  return request[name] === undefined ? null : textOf(request[name]);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
 function bucketsOf({ bounds, counts, count }: Histogram): Buckets {

@@ -10,13 +10,17 @@ import { systemClock } from '../clock/clock.js';
 import { rehearseGuids } from '../dedup/rehearsal.js';
 import { nodeFs } from '../files/fs.js';
 import { testFileSystem } from '../files/self-test.js';
-import { askStatus } from '../group/report/ask-status.js';
+import type { Claim } from '../group/proof/ignored-talk.js';
+import { isSealed, SEAL_BYTES } from '../group/proof/seal.js';
+import { statusAnswers } from '../group/report/ask-status.js';
 import { encodeStatus, type MemberStatus } from '../group/report/member-status.js';
 import { activeService } from '../group/roles/active-service.js';
+import { HandoverRequests } from '../group/roles/handover-requests.js';
 import { Member } from '../group/roles/member.js';
-import { AttachedTransport } from '../group/talk/attached-transport.js';
+import { AttachedTransport, type GroupRequest } from '../group/talk/attached-transport.js';
 import { GroupClocks } from '../group/talk/group-clocks.js';
 import { groupSubjects } from '../group/talk/group-subjects.js';
+import { GroupTalk } from '../group/talk/group-talk.js';
 import { candidateLock } from '../lease/candidate-lock.js';
 import { Lease } from '../lease/lease.js';
 import type { StartRenewer } from '../lease/lease-renewer.js';
@@ -24,7 +28,7 @@ import { holderOf, isHolderDead, machineProcesses } from '../lease/process-ident
 import { RenewalThread } from '../lease/renewal-thread.js';
 import { StoreAnchor } from '../lease/store-anchor.js';
 import type { Logger } from '../log/logger.js';
-import { encodeView, parseViewRequest, type ViewAnswer, type ViewRequest } from '../monitor/view.js';
+import { encodeView, type ViewAnswer, type ViewRequest, viewRequestOf } from '../monitor/view.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import { stanSubjects } from '../protocol/stan-subjects.js';
 import { checkIdentity } from '../store/file/identity.js';
@@ -39,6 +43,8 @@ import { isAnswered } from './other-broker.js';
 
 /** How long the active may take to answer a dashboard. */
 const VIEW_MS = 1_000;
+/** The random name of a process among those whose messages are proved. */
+const BOOT_BYTES = 8;
 const MADE = 'the member is made before its transport is started';
 
 /** The members of this process, by node name and folder: two members with the same would each take the other's lease for their own. */
@@ -79,21 +85,28 @@ export class RunningMember extends Assembly<MemberNode> {
     const made = (): Member => must(member, MADE);
     const probe = new Probe(randomBytes);
     let selfCheck: SelfCheck | undefined;
+    let handovers: HandoverRequests | undefined;
+    const subjects = groupSubjects(config.clusterId, config.group.name);
+    const talk = new GroupTalk({
+      ...{ subjects, clock: this.clock, log },
+      holder: this.#holder,
+      boot: randomBytes(BOOT_BYTES).toString('hex'),
+    });
     const transport = new AttachedTransport({
       config: nats,
       name: `stanchion ${config.nodeName}`,
       version: VERSION,
       logger: log,
-      subjects: groupSubjects(config.clusterId, config.group.name),
+      subjects,
       handler: {
         onLinkUp: (link) => made().handler.onLinkUp(link),
         onLinkDown: (reason) => made().handler.onLinkDown(reason),
         onDrain: () => made().handler.onDrain(),
         onGroupMessage: (payload) => made().handler.onGroupMessage(payload),
       },
-      status: (maxBytes) => encodeStatus(this.#status(), maxBytes),
-      handOver: () => this.#handOver(),
-      view: (request, maxBytes) => this.#answerView(request, maxBytes),
+      status: (request) => this.#answerStatus(talk, request),
+      handOver: ({ payload }) => handovers?.answer(payload),
+      view: (request) => this.#answerView(talk, request),
       onLinkUp: (server) => this.node.linkUp(server),
       onLinkDown: (reason) => this.node.linkDown(reason),
       onBroken: this.broken,
@@ -107,11 +120,14 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#transport = transport;
     selfCheck = this.#makeSelfCheck(transport, probe);
     this.#selfCheck = selfCheck;
-    member = this.#makeMember(transport, probe, renewals.keep, (holder) => isHolderDead(holder, processes));
+    member = this.#makeMember(talk, transport, probe, renewals.keep, (holder) =>
+      isHolderDead(holder, processes),
+    );
+    handovers = new HandoverRequests(talk, subjects.handover, this.#holder, member);
     this.#member = this.node.member = member;
     this.node.ownStatus = () => this.#status();
-    this.node.askMembers = () => this.#askMembers();
-    this.node.askActive = (request) => this.#askActive(request);
+    this.node.askMembers = () => this.#askMembers(talk, config.group.name);
+    this.node.askActive = (request) => this.#askActive(talk, subjects.view, request);
     member.onFatal = (error) => this.fail(error);
     member.onChanged = () => {
       if (member.role !== 'active' && member.role !== 'standby') return;
@@ -168,6 +184,7 @@ export class RunningMember extends Assembly<MemberNode> {
   }
 
   #makeMember(
+    talk: GroupTalk,
     transport: AttachedTransport,
     probe: Probe,
     startRenewer: StartRenewer,
@@ -191,6 +208,7 @@ export class RunningMember extends Assembly<MemberNode> {
         dir,
         clock,
         clocks,
+        talk,
         log,
         measures,
         lease: new Lease(fs, dir, true),
@@ -203,7 +221,7 @@ export class RunningMember extends Assembly<MemberNode> {
         transport,
         serviceProblem: () => this.#selfCheck?.problem,
         findServer: () => this.#askServers(),
-        findActives: () => this.#askActives(),
+        findActives: () => this.#askActives(talk),
         openService: activeService({
           store: {
             fs,
@@ -266,30 +284,50 @@ export class RunningMember extends Assembly<MemberNode> {
       lastTakeover: lastTakeover ?? null,
       takeoverHistory: member.history.all,
       trouble: member.health.complaint ?? null,
-      warnings: [...storeProblems(broker), ...member.clocks.problems, ...foreignGroup],
+      warnings: [
+        ...storeProblems(broker),
+        ...member.clocks.problems,
+        ...foreignGroup,
+        ...oneOrNone(member.ignored.problem),
+      ],
+      needsProof: member.needsProof,
       dispute: member.dispute ?? null,
       peers: member.peers,
     };
   }
 
-  #answerView(data: Uint8Array, maxBytes: number): Promise<Uint8Array> | undefined {
-    const request = parseViewRequest(data);
+  #answerStatus(talk: GroupTalk, { subject, payload, maxBytes }: GroupRequest): Uint8Array {
+    const status = encodeStatus(this.#status(), maxBytes - SEAL_BYTES);
+    return talk.answer(subject, payload, status);
+  }
+
+  /** Anyone may ask for the status; for views only members, since they cost more and say more. */
+  #answerView(
+    talk: GroupTalk,
+    { subject, payload, maxBytes }: GroupRequest,
+  ): Promise<Uint8Array> | undefined {
+    if (this.#member?.role !== 'active') return undefined;
+    const request = viewRequestOf(talk.asked(subject, payload));
     const answer = request && this.http?.dashboard.answer(request);
-    return answer?.then((view) => encodeView(view, maxBytes));
+    return answer?.then((view) => talk.answer(subject, payload, encodeView(view, maxBytes - SEAL_BYTES)));
   }
 
-  #askMembers(): Promise<MemberStatus[]> {
-    const control = this.#transport?.control;
-    const { clusterId, group } = this.config;
-    return control === undefined
-      ? Promise.resolve([])
-      : askStatus(control, clusterId, group.name).catch(() => []);
-  }
-
-  async #askActives(): Promise<MemberStatus[]> {
+  /** What of the members' answers counts: see `StatusAnswers`. What does not is counted. */
+  async #askMembers(talk: GroupTalk, group: string | undefined): Promise<MemberStatus[]> {
     const control = this.#transport?.control;
     if (control === undefined) return [];
-    const members = await askStatus(control, this.config.clusterId, undefined).catch(() => []);
+    const { clusterId } = this.config;
+    const question = { clusterId, group, key: talk.key };
+    const answers = await statusAnswers(control, question).catch(() => undefined);
+    if (answers === undefined) return [];
+    const { members, unproved, malformed } = answers;
+    for (const answer of unproved) talk.ignored.note('unproved', () => claimOf(answer));
+    for (let i = 0; i < malformed; i++) talk.ignored.note('malformed');
+    return members;
+  }
+
+  async #askActives(talk: GroupTalk): Promise<MemberStatus[]> {
+    const members = await this.#askMembers(talk, undefined);
     return members.filter(({ role }) => role === 'active' || role === 'recovering');
   }
 
@@ -300,29 +338,31 @@ export class RunningMember extends Assembly<MemberNode> {
     return control !== undefined && (await isAnswered(control, stanSubjects(clusterId, discoverPrefix)));
   }
 
-  async #askActive(request: ViewRequest): Promise<ViewAnswer | undefined> {
-    const { clusterId, group } = this.config;
-    const { view } = groupSubjects(clusterId, group.name);
+  /** @returns the first answer that is proved, if there is one */
+  async #askActive(talk: GroupTalk, subject: string, request: ViewRequest): Promise<ViewAnswer | undefined> {
+    const { key } = talk;
+    const asked = talk.ask(subject, request);
     try {
-      const answer = await this.#transport?.control?.request(view, JSON.stringify(request), {
-        timeout: VIEW_MS,
-      });
-      return answer?.json<ViewAnswer>();
+      const answers = await this.#transport?.control?.requestMany(subject, asked, { maxWait: VIEW_MS });
+      for await (const answer of answers ?? []) {
+        if (answer instanceof Error || answer.data.length === 0) continue;
+        if (key === undefined || isSealed(key, [subject, asked], answer.data))
+          return answer.json<ViewAnswer>();
+        talk.ignored.note('unproved');
+      }
     } catch {
-      // No member is active, or the active has not answered in time.
-      return undefined;
+      // No member is active, or the answer is malformed.
     }
+    return undefined;
   }
+}
 
-  #handOver(): Uint8Array | undefined {
-    const member = must(this.#member, MADE);
-    if (member.role !== 'active') return undefined;
-    const { epoch } = member;
-    const problem = member.handOver();
-    return Buffer.from(
-      JSON.stringify(problem === undefined ? { ok: true, epoch } : { ok: false, error: problem }),
-    );
-  }
+function claimOf({ node, role, store, natsServer }: MemberStatus): Claim {
+  return { node, role, storeDir: store.dir, storeId: store.storeId, server: natsServer };
+}
+
+function oneOrNone(text: string | undefined): string[] {
+  return text === undefined ? [] : [text];
 }
 
 function isTalk({ operation, subject }: NatsRefusal): boolean {

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { keyOf } from '../../src/cli/group-key-flags.js';
 import { Publisher } from '../../src/drill/drill-publisher.js';
 import { Ledger } from '../../src/drill/ledger.js';
 import { Outage } from '../../src/drill/outage.js';
@@ -97,7 +98,7 @@ const group = await LocalGroup.start({
 });
 const nats = await connect({ servers: group.urls, maxReconnectAttempts: -1 });
 try {
-  const view = new GroupView(nats, GROUP, GROUP);
+  const view = new GroupView(nats, GROUP, GROUP, () => keyOf(dir, GROUP));
   const never = new AbortController().signal;
   const whole = (afterEpoch: number): Promise<MemberStatus> =>
     view.until(

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { groupSubjects } from '../../src/group/talk/group-subjects.js';
+import { askToHandOver } from '../harness/hand-over.js';
 import type { Arena } from './arena.js';
 import type { Story } from './chaos-log.js';
 import { CLUSTER_ID, GROUP, type Host } from './host.js';
 import type { Fault, FaultKind, Step } from './plan.js';
 
-const HANDOVER_MS = 2_000;
 /** A takeover that a fault was to come into has not begun by then. */
 const TAKING_MS = 6_000;
 
@@ -36,10 +35,9 @@ const strikes: Record<FaultKind, Strike> = {
     return () => host.signal('SIGCONT');
   },
   handover: async (arena, _host, _fault, story) => {
-    const { handover } = groupSubjects(CLUSTER_ID, GROUP);
-    const answer = await arena.nats
-      .request(handover, undefined, { timeout: HANDOVER_MS })
-      .then(({ data }) => Buffer.from(data).toString())
+    const group = { clusterId: CLUSTER_ID, group: GROUP, dir: arena.storeDir };
+    const answer = await askToHandOver(arena.nats, group)
+      .then((answered) => JSON.stringify(answered))
       .catch((error: Error) => error.message);
     story.tell(`the request to hand over: ${answer}`);
     return () => {};

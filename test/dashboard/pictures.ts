@@ -10,11 +10,11 @@ import { connect as connectNats } from 'nats';
 import { chromium } from 'playwright-core';
 import { askStatus } from '../../src/group/report/ask-status.js';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
-import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import { connect, type StanConnection } from '../../src/index.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { findTool } from '../deploy/tools.js';
+import { askToHandOver } from '../harness/hand-over.js';
 import { waitFor } from '../harness/wait.js';
 
 const [CLUSTER_ID, GROUP] = ['test-cluster', 'local'];
@@ -106,7 +106,7 @@ try {
   const publishing = publishOrders(shop);
 
   await sleep(PART_MS);
-  await nats.request(groupSubjects(CLUSTER_ID, GROUP).handover, undefined, { timeout: 5_000 });
+  await askToHandOver(nats, { clusterId: CLUSTER_ID, group: GROUP, dir: join(folder, 'data') });
   active = await activeAbove(active.epoch);
   await sleep(PART_MS);
   const paused = active;

@@ -86,7 +86,7 @@ describe('the chart', () => {
     writeFileSync(file, 'discover_prefix: _HOUSE\nmax_msgs: 5\ntls: { server_name: nats.example.com }\n');
     assert.equal(env.STANCHION_CONFIG, '/etc/stanchion/config/stanchion.yaml');
     const names = Object.keys({ ...DRILL_FLAGS, ...NATS_FLAGS }) as DrillFlag[];
-    const { target } = drillOptions(await flagsOf({}, names, { ...env, STANCHION_CONFIG: file }));
+    const { target } = await drillOptions(await flagsOf({}, names, { ...env, STANCHION_CONFIG: file }));
     assert.ok(target.kind === 'running');
     assert.deepEqual([target.nats.servers, target.discoverPrefix], [['nats://nats:4222'], '_HOUSE']);
     assert.deepEqual(target.nats.tls, { servername: 'nats.example.com' });

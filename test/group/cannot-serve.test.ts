@@ -196,7 +196,7 @@ describe('A member of a group through which clients cannot be served', () => {
     await alone.isWell();
     await assert.rejects(
       start(server, 'a'),
-      /Another streaming server, which is in no group.*answers for this cluster id/,
+      /Another streaming server, which does not have this store, answers for this cluster id: a broker or a Go server without a group/,
     );
     await alone.stop();
     await start(server, 'a');

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect, type NatsConnection } from 'nats';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
+import type { HandoverAnswer } from '../../src/group/roles/handover-requests.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
+import { askToHandOver } from '../harness/hand-over.js';
 import { InProcess } from '../harness/in-process.js';
 import { StanClient } from '../harness/stan-client.js';
 import { waitFor } from '../harness/wait.js';
@@ -94,11 +96,11 @@ export async function groupWorld(t: TestContext): Promise<GroupWorld> {
       return connected;
     },
     handOver: async () => {
-      const { handover } = groupSubjects(CLUSTER_ID, GROUP);
-      let answer = { ok: false };
+      let answer: HandoverAnswer = { ok: false, error: 'not asked' };
+      const group = { clusterId: CLUSTER_ID, group: GROUP, dir: join(dir, 'store') };
       await waitFor(
         async () => {
-          answer = (await nc.request(handover, undefined, { timeout: 2_000 })).json();
+          answer = await askToHandOver(nc, group);
           return answer.ok;
         },
         () => `the active hands over: ${JSON.stringify(answer)}`,

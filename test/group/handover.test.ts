@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { decodeGroupMessage, encodeGroupMessage } from '../../src/group/talk/group-messages.js';
+import { decodeGroupMessage } from '../../src/group/talk/group-messages.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import type { TakeoverTimeline } from '../../src/group/talk/takeover-timeline.js';
+import { askToHandOver } from '../harness/hand-over.js';
 import { holdsFor, waitFor, within } from '../harness/wait.js';
+import { FakeMember } from './fake-member.js';
 import { groupWorld } from './group-world.js';
 
 // Each test has a nats-server and a store of its own: some wait side by side.
@@ -81,27 +83,24 @@ describe('a handover in a group of brokers', { concurrency: 3 }, () => {
   });
 
   it('leaves only when all standbys listen, since any of them may be next', async (t) => {
-    const { nc, start, settled, handOver } = await groupWorld(t);
+    const { nc, dir, start, settled, handOver } = await groupWorld(t);
     // Standbys have 0.4 leases to answer: long enough for one that is slow, on any machine.
     const lease = { 'ft-lease': '10s' };
     await Promise.all([start('a', lease), start('b', lease)]);
     const { epoch, store } = await settled(1);
-    const { talk } = groupSubjects('c', 'g');
-    const slow = { member: 'c@elsewhere@1@1', epoch };
+    const slow = await FakeMember.of(nc, 'c', 'g', join(dir, 'store'), 'c@elsewhere@1@1');
     const said: string[] = [];
-    nc.subscribe(talk, {
+    nc.subscribe(groupSubjects('c', 'g').talk, {
       callback: (_, { data }) => {
         const message = decodeGroupMessage(data)!;
         if (message.kind === 'released') said.push('released');
         if (message.kind === 'ready') said.push(`${message.member.split('@')[0]} is ready`);
       },
     });
-    const about = { node: 'c', forMs: 0, storeId: store.storeId, storeDir: '', server: '' };
-    nc.publish(talk, encodeGroupMessage({ kind: 'heartbeat', role: 'standby', ...slow, ...about }));
-    await waitFor(
-      async () => (await settled(1)).peers.some(({ member }) => member === slow.member),
-      'the active knows of both standbys',
-    );
+    await waitFor(async () => {
+      slow.beat({ role: 'standby', epoch, storeId: store.storeId });
+      return (await settled(1)).peers.some(({ member }) => member === slow.holder);
+    }, 'the active knows of both standbys');
     await handOver();
     await waitFor(() => said.length > 0, 'the first standby listens');
     await holdsFor(
@@ -109,17 +108,18 @@ describe('a handover in a group of brokers', { concurrency: 3 }, () => {
       () => !said.includes('released'),
       () => `the active waits for the other one: ${said}`,
     );
-    nc.publish(talk, encodeGroupMessage({ kind: 'ready', ...slow }));
+    slow.say({ kind: 'ready', member: slow.holder, epoch });
     await waitFor(() => said.includes('released'), 'it leaves');
     assert.match(said.join(), /^[ab] is ready,c is ready,released$/);
+    slow.close();
   });
 
   it('refuses to hand over when there is no standby', async (t) => {
-    const { nc, start, settled } = await groupWorld(t);
+    const { nc, dir, start, settled } = await groupWorld(t);
     await start('a');
     await settled(0);
-    const answer = await nc.request(groupSubjects('c', 'g').handover, undefined, { timeout: 2_000 });
-    assert.deepEqual(answer.json(), { ok: false, error: 'there is no standby' });
+    const group = { clusterId: 'c', group: 'g', dir: join(dir, 'store') };
+    assert.deepEqual(await askToHandOver(nc, group), { ok: false, error: 'there is no standby' });
   });
 
   it('goes on when the active is stopped, and takes it back as a standby', async (t) => {

@@ -207,7 +207,11 @@ describe('what /streaming answers in a group', () => {
       [active, 'FT_ACTIVE'],
       [standby, 'FT_STANDBY'],
     ] as const) {
-      const shape = { ...(SERVERZ as object), ...(process.platform === 'linux' && OPEN_FILES) };
+      const shape = {
+        ...(SERVERZ as object),
+        unproved_group_messages: NUMBER,
+        ...(process.platform === 'linux' && OPEN_FILES),
+      };
       await isShaped(broker, '/streaming/serverz', shape);
       assert.equal((await getJson(broker, '/streaming/serverz')).state, state);
       await isShaped(broker, '/streaming/storez', STOREZ);

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { connect } from 'nats';
-import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import type { Broker } from '../harness/broker.js';
+import { askToHandOver } from '../harness/hand-over.js';
 import { waitFor } from '../harness/wait.js';
 import { httpRig } from './http-rig.js';
 import { type ParsedMetrics, sampleOf } from './prometheus-text.js';
@@ -16,12 +16,14 @@ const REASONS = ['first', 'handover', 'process_died', 'lease_expired', 'cut_off'
 
 describe('/metrics of a group', () => {
   const rig = httpRig({ store: 'file', broker: false, keepClients: true });
+  let dir = '';
   let active: Broker;
   let standby: Broker;
   let atStart: ParsedMetrics;
 
   before(async () => {
-    const shared = { clusterId: 'c', dir: join(rig.folder(), 'store') };
+    dir = join(rig.folder(), 'store');
+    const shared = { clusterId: 'c', dir };
     const member = (node: string): Promise<Broker> => {
       const flags = ['--http-port', '-1', '--ft-group', 'g', '--node-name', node];
       return rig.startBroker({ ...shared, flags: [...flags, '--max-msgs', '8', '--max-age', '1h'] });
@@ -192,7 +194,8 @@ describe('/metrics of a group', () => {
   it('counts a handover on both sides', async () => {
     const nats = await connect({ servers: rig.nats.url });
     try {
-      await nats.request(groupSubjects('c', 'g').handover, undefined, { timeout: 2_000 });
+      const answer = await askToHandOver(nats, { clusterId: 'c', group: 'g', dir });
+      assert.ok(answer.ok, JSON.stringify(answer));
     } finally {
       await nats.close();
     }

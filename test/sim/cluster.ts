@@ -1,11 +1,13 @@
 import type { Broker } from '../../src/broker/broker.js';
 import { testFileSystem } from '../../src/files/self-test.js';
 import { type ActiveServiceOptions, activeService } from '../../src/group/roles/active-service.js';
+import { HandoverRequests } from '../../src/group/roles/handover-requests.js';
 import { Member } from '../../src/group/roles/member.js';
 import type { OpenService } from '../../src/group/roles/service.js';
 import { GroupClocks } from '../../src/group/talk/group-clocks.js';
-import { decodeGroupMessage } from '../../src/group/talk/group-messages.js';
+import { decodeGroupMessage, type MemberRole } from '../../src/group/talk/group-messages.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
+import { GroupTalk } from '../../src/group/talk/group-talk.js';
 import { startRenewer } from '../../src/lease/lease-renewer.js';
 import { stanSubjects } from '../../src/protocol/stan-subjects.js';
 import { checkIdentity } from '../../src/store/file/identity.js';
@@ -43,6 +45,10 @@ export class Cluster extends Machines {
     super(world, options);
     const host = this.hosts();
     this.nodes = Array.from({ length: options.nodes }, (_, i) => new SimNode(this, `n${i}`, host()));
+  }
+
+  override get groupName(): string {
+    return GROUP;
   }
 
   get active(): SimNode | undefined {
@@ -87,17 +93,21 @@ export class SimNode extends Machine {
     const { world, options } = cluster;
     const { process, fs } = this.boot();
     const holder = process.name;
+    const { clock } = process;
+    const log = this.logger();
+    const subjects = groupSubjects(CLUSTER_ID, GROUP);
+    const boot = this.random(8).toString('hex');
+    const talk = new GroupTalk({ subjects, holder, boot, clock, log });
+    const handovers = new HandoverRequests(talk, subjects.handover, holder, this);
     this.transport = new SimTransport({
       nats: cluster.nats,
       process,
-      subjects: groupSubjects(CLUSTER_ID, GROUP),
+      subjects,
       servers: options.serversOf?.(this.name),
       handler: () => this.member.handler,
-      onHandOver: () => void this.member.handOver(),
+      onHandOver: (payload) => void handovers.answer(payload),
       onSay: (payload) => cluster.said(payload),
     });
-    const { clock } = process;
-    const log = this.logger();
     const clocks = new GroupClocks(clock, log);
     this.member = new Member(
       {
@@ -106,6 +116,7 @@ export class SimNode extends Machine {
         dir: DIR,
         clock,
         clocks,
+        talk,
         log,
         lease: this.lease(fs),
         lock: this.lock(fs, log),
@@ -156,8 +167,16 @@ export class SimNode extends Machine {
     else begin();
   }
 
-  override handOver(): void {
-    void this.member.handOver();
+  get role(): MemberRole {
+    return this.member.role;
+  }
+
+  get epoch(): number {
+    return this.member.epoch;
+  }
+
+  override handOver(): string | undefined {
+    return this.member.handOver();
   }
 
   protected stopInOrder(): Promise<void> {

@@ -1,3 +1,4 @@
+import { Forger } from './forger.js';
 import type { Machine, Machines } from './machine.js';
 import { SERVERS } from './nats.js';
 import type { World } from './world.js';
@@ -26,7 +27,8 @@ export type FaultKind =
   | 'disk full'
   | 'wall clock jumps'
   | 'clock wrong'
-  | 'power loss';
+  | 'power loss'
+  | 'forged talk';
 
 /** Shorter than a lease, about as long, and much longer. */
 const PAUSES_MS = [
@@ -44,6 +46,7 @@ export class Faults {
   readonly #cluster: Machines;
   readonly #weights: FaultWeights;
   readonly #everyMs: number;
+  #forger: Forger | undefined;
 
   constructor(cluster: Machines, weights: FaultWeights, everyMs: number) {
     this.#world = cluster.world;
@@ -221,6 +224,14 @@ export class Faults {
         node.transport.isolate('reset');
         this.#restartLater(node);
       }
+      return true;
+    },
+    // For the rest of the run, also when all else is well again. A group on an empty folder makes no store while it hears of one.
+    'forged talk': () => {
+      const group = this.#cluster.groupName;
+      if (group === undefined || this.#forger !== undefined || this.#cluster.active === undefined)
+        return false;
+      this.#forger = new Forger(this.#cluster, group).forge();
       return true;
     },
   };

@@ -59,6 +59,11 @@ export abstract class Machines {
     this.nats = new SimNats(world);
   }
 
+  /** The name of their group; undefined without one. */
+  get groupName(): string | undefined {
+    return undefined;
+  }
+
   /** The one whose broker serves. */
   abstract get active(): Machine | undefined;
 
@@ -115,7 +120,9 @@ export abstract class Machine {
   protected abstract stopInOrder(): Promise<void>;
 
   /** A request to give the lease to another member. */
-  handOver(): void {}
+  handOver(): string | undefined {
+    return 'it is in no group';
+  }
 
   /** The next process, with the file system as it sees it. */
   protected boot(): { process: SimProcess; fs: StoreFs } {

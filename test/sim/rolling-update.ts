@@ -5,7 +5,7 @@ import { must } from '../../src/util/assert.js';
 import { asFormerProgram } from '../store/former/former-store.js';
 import { DIR, type Machine, type Machines } from './machine.js';
 import type { SimProcess } from './process.js';
-import { type SimulationResult, simulate } from './simulation.js';
+import { type SimulationResult, simulate, WEIGHTS } from './simulation.js';
 
 /** Members of 0.1.0 serve for a while first. */
 const FIRST_UPDATE_MS = [1_500, 5_000] as const;
@@ -98,6 +98,8 @@ export async function simulateUpdate(seed: number, isTraced = false): Promise<Si
   const update = new RollingUpdate();
   const result = await simulate(seed, {
     isTraced,
+    // Members of 0.1.0 believe what they hear.
+    weights: { ...WEIGHTS, 'forged talk': 0 },
     mutation: { fs: (real, node) => update.fsOf(real as Machine['mount'], node) },
     begin: (cluster) => update.begin(cluster),
   });

@@ -24,7 +24,7 @@ export interface SimTransportOptions {
   /** Those that it connects to; all if undefined. */
   servers: readonly number[] | undefined;
   handler: () => TransportHandler;
-  onHandOver: () => void;
+  onHandOver: (payload: Uint8Array) => void;
   /** What it tells the other members, whether they hear it or not. */
   onSay: (payload: Uint8Array) => void;
 }
@@ -137,7 +137,7 @@ export class SimTransport implements NatsTransport {
       const talk = new SimConnection(nats, server, process, () => {});
       this.#talk = talk;
       talk.subscribe(subjects.talk, (_, { payload }) => this.#options.handler().onGroupMessage(payload));
-      talk.subscribe(subjects.handover, () => this.#options.onHandOver());
+      talk.subscribe(subjects.handover, (_, { payload }) => this.#options.onHandOver(payload));
       const data = new SimConnection(nats, server, process, (reason) => this.#lost(reason));
       this.#data = data;
       const link = new SimLink(data, (sid, message) => hand(link, sid, message));

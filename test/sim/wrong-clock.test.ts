@@ -38,6 +38,7 @@ const NONE: FaultWeights = {
   'wall clock jumps': 0,
   'clock wrong': 0,
   'power loss': 0,
+  'forged talk': 0,
 };
 
 /** A group with a limit on age, a publisher, and what has become of each message by the true time. */

@@ -6,6 +6,8 @@ import { testFileSystem } from '../../src/files/self-test.js';
 import { activeService } from '../../src/group/roles/active-service.js';
 import { Member } from '../../src/group/roles/member.js';
 import { GroupClocks } from '../../src/group/talk/group-clocks.js';
+import { groupSubjects } from '../../src/group/talk/group-subjects.js';
+import { GroupTalk } from '../../src/group/talk/group-talk.js';
 import type { NatsTransport, TransportHandler, TransportLink } from '../../src/group/talk/nats-transport.js';
 import { candidateLock } from '../../src/lease/candidate-lock.js';
 import { Lease } from '../../src/lease/lease.js';
@@ -201,6 +203,11 @@ export class FuzzMember {
         dir,
         clock,
         clocks,
+        talk: new GroupTalk({
+          ...{ clock, log, holder: this.#holder },
+          subjects: groupSubjects(CLUSTER_ID, GROUP),
+          boot: randomBytes(8).toString('hex'),
+        }),
         log,
         lease: new Lease(nodeFs, dir),
         lock: candidateLock(nodeFs, dir, warn),

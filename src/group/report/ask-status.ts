@@ -1,16 +1,45 @@
+import { randomBytes } from 'node:crypto';
 import type { Requester } from '../../nats/control-connection.js';
+import { isSealed } from '../proof/seal.js';
+import { parseJson } from '../talk/group-messages.js';
 import { groupSubjects } from '../talk/group-subjects.js';
 import type { MemberStatus } from './member-status.js';
+import { memberStatusOf } from './member-status-check.js';
 
 /**
  * How long members may take to answer. The whole time is waited for, since the number of members is unknown, and a member with a busy
  * event loop answers long after the others.
  */
 const ANSWER_MS = 500;
-const MAX_MEMBERS = 1_000;
+/** Limits of what is kept of the answers. */
+const MAX_MEMBERS = 256;
+const MAX_UNPROVED = 32;
+const MAX_ANSWER_BYTES = 256 * 1024;
+/** A new one for each request, so that no answer to an older one passes for one to it. */
+const CHALLENGE_BYTES = 16;
+
+/** The answers to one request for the status. */
+export interface StatusAnswers {
+  /** Those that count: with a key those that are proved by it, else all. In order of group and node. */
+  readonly members: MemberStatus[];
+  /** With a key, those that are not proved by it. */
+  readonly unproved: MemberStatus[];
+  /** Answers that are no status. */
+  readonly malformed: number;
+}
+
+export interface StatusQuestion {
+  readonly clusterId: string;
+  /** Undefined for all groups of the cluster id. */
+  readonly group: string | undefined;
+  /** The group's key, which proves answers. Without one, anyone's answer counts. */
+  readonly key: Buffer | undefined;
+  /** Whether the answers so far suffice; otherwise the whole time is waited for. */
+  readonly isEnough?: (members: readonly MemberStatus[]) => boolean;
+}
 
 /**
- * Asks all members of a group for their status, over NATS.
+ * Asks all members of a group for their status, over NATS. Anyone's answer counts.
  *
  * @param group undefined for all groups of the cluster id
  */
@@ -19,21 +48,46 @@ export async function askStatus(
   clusterId: string,
   group: string | undefined,
 ): Promise<MemberStatus[]> {
+  return (await statusAnswers(nats, { clusterId, group, key: undefined })).members;
+}
+
+/** The same, with what counts told from what does not. */
+export async function statusAnswers(
+  nats: Pick<Requester, 'requestMany'>,
+  { clusterId, group, key, isEnough = () => false }: StatusQuestion,
+): Promise<StatusAnswers> {
   const { status, statusOfAll } = groupSubjects(clusterId, group ?? '');
-  const found: MemberStatus[] = [];
-  const answers = await nats.requestMany(group === undefined ? statusOfAll : status, undefined, {
-    maxWait: ANSWER_MS,
-  });
+  const subject = group === undefined ? statusOfAll : status;
+  const challenge = Buffer.from(randomBytes(CHALLENGE_BYTES).toString('base64url'));
+  const found = { members: [] as MemberStatus[], unproved: [] as MemberStatus[], malformed: 0 };
+  const answers = await nats.requestMany(subject, challenge, { maxWait: ANSWER_MS });
   try {
     for await (const answer of answers) {
-      if (!(answer instanceof Error) && answer.data.length > 0) found.push(answer.json<MemberStatus>());
-      if (found.length === MAX_MEMBERS) break;
+      if (answer instanceof Error || answer.data.length === 0) continue;
+      take(found, answer.data, key === undefined || isSealed(key, [subject, challenge], answer.data));
+      if (found.members.length === MAX_MEMBERS || isEnough(found.members)) break;
     }
   } catch (error) {
     // Without a responder there is no member.
     if (!isNobody(error)) throw error;
   }
-  return found.sort((a, b) => a.group.localeCompare(b.group) || a.node.localeCompare(b.node));
+  found.members.sort((a, b) => order(a.group, b.group) || order(a.node, b.node));
+  return found;
+}
+
+function take(
+  found: { members: MemberStatus[]; unproved: MemberStatus[]; malformed: number },
+  data: Uint8Array,
+  counts: boolean,
+): void {
+  const status = data.length > MAX_ANSWER_BYTES ? undefined : memberStatusOf(parseJson(data));
+  if (status === undefined) found.malformed++;
+  else if (counts) found.members.push(status);
+  else if (found.unproved.length < MAX_UNPROVED) found.unproved.push(status);
+}
+
+function order(a: string, b: string): number {
+  return a.localeCompare(b);
 }
 
 /** Whether the error is that of a missing responder: from the control connection, or from nats.js, which may wrap it, and had a code for it before version 3. */

@@ -37,6 +37,11 @@ export interface MemberStatus {
   readonly trouble: string | null;
   /** Problems despite which it does its part: a full store, messages that cannot be read, clocks that differ. Older members do not report them. */
   readonly warnings?: readonly string[];
+  /**
+   * Whether it believes and follows only what is proved by the key of its store. Not before there is a store, nor on one of release 0.1.0,
+   * whose members do not report it.
+   */
+  readonly needsProof?: boolean;
   /** The dispute of the lease between two sides of the group; null if there is none. */
   readonly dispute: DisputeStatus | null;
   /** The other members, as this one has heard them last: also, for some minutes, those that fell silent without a goodbye. */
@@ -44,12 +49,12 @@ export interface MemberStatus {
 }
 
 /** Encodes a status as JSON within `maxBytes`: it leaves out the oldest takeovers first, then the members that were heard longest ago. */
-export function encodeStatus(status: MemberStatus, maxBytes: number): Uint8Array {
+export function encodeStatus(status: MemberStatus, maxBytes: number): string {
   const takeoverHistory = [...status.takeoverHistory];
   const peers = [...status.peers];
   for (;;) {
-    const encoded = Buffer.from(JSON.stringify({ ...status, takeoverHistory, peers }));
-    if (encoded.length <= maxBytes) return encoded;
+    const encoded = JSON.stringify({ ...status, takeoverHistory, peers });
+    if (Buffer.byteLength(encoded) <= maxBytes) return encoded;
     if (takeoverHistory.length > 0) takeoverHistory.shift();
     else if (peers.length > 0) peers.pop();
     else return encoded;

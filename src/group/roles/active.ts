@@ -117,14 +117,15 @@ export class Active {
 
   /** Recovers the store, and serves. @returns false if the term has ended before it served. @throws StoreError */
   async #begin(term: Term, opening: Opening): Promise<boolean> {
-    const { parts, store, presence, problem } = this.#options;
+    const { parts, watch, store, presence, problem } = this.#options;
     const { clock, transport, options } = parts;
     const opened = await term.open();
     if (opened === undefined) return false;
     const { recoveryMs, fenceMs } = opened;
     const recoveredMs = clock.monotonicMs();
     const service = must(term.service, 'a term that is open has a service');
-    store.storeId = service.storeId;
+    // The term may have made the store, or carried it over.
+    if (await store.readIdentity()) watch.forgetPeers();
     if (transport.link === undefined) term.linkDown('it was lost during the takeover');
     // Links may come and go meanwhile.
     let heard = 0;

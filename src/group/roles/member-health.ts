@@ -65,6 +65,8 @@ export class MemberHealth {
     if (this.otherGroup !== undefined) found.push(this.otherGroup);
     const { talkRefusal } = this.#options.presence;
     if (talkRefusal !== undefined) found.push(talkRefusal);
+    const ignored = this.#options.parts.talk.ignored.problem;
+    if (ignored !== undefined) found.push(ignored);
     return found;
   }
 

@@ -6,9 +6,9 @@ import type { StartRenewer } from '../../lease/lease-renewer.js';
 import type { StorePlace } from '../../lease/store-anchor.js';
 import type { Logger } from '../../log/logger.js';
 import type { Measures } from '../../measures/measures.js';
-import type { StoreIdentity } from '../../store/file/identity.js';
 import type { MemberStatus } from '../report/member-status.js';
 import type { GroupClocks } from '../talk/group-clocks.js';
+import type { GroupTalk, ProvingStore } from '../talk/group-talk.js';
 import type { NatsTransport } from '../talk/nats-transport.js';
 import type { OpenService } from './service.js';
 
@@ -36,6 +36,8 @@ export interface MemberParts {
   clock: Clock;
   /** The clocks of the members. */
   clocks: GroupClocks;
+  /** What members say to each other, and whom they believe. */
+  talk: GroupTalk;
   log: Logger;
   /** Measurements of renewals. */
   measures?: Measures;
@@ -47,7 +49,7 @@ export interface MemberParts {
   /** Whether `dir` still leads to the files to which it led when this member first saw a store there. Without it, it always does. */
   lookAtPlace?: () => Promise<StorePlace>;
   /** Reads the identity of the store; undefined while it is empty. @throws StoreError if it is no store, or another cluster's */
-  readIdentity: () => Promise<StoreIdentity | undefined>;
+  readIdentity: () => Promise<ProvingStore | undefined>;
   /** Tests that the file system can do what a takeover needs. @throws StoreError if not */
   testStore: (epoch: number) => Promise<void>;
   transport: NatsTransport;
@@ -55,7 +57,7 @@ export interface MemberParts {
   serviceProblem?: () => ServiceProblem | undefined;
   /** Whether any streaming server answers for the cluster id. Without it, the member does not ask. */
   findServer?: () => Promise<boolean>;
-  /** Finds the actives of all groups of the cluster id. Without it, the member does not ask. */
+  /** Finds the actives of all groups of the cluster id, as far as they are believed. Without it, the member does not ask. */
   findActives?: () => Promise<readonly OtherActive[]>;
   openService: OpenService;
 }

@@ -7,12 +7,12 @@ import type { StanSubjects } from '../../protocol/stan-subjects.js';
 import { must } from '../../util/assert.js';
 import { bugOf, isBug } from '../../util/bug.js';
 import { countsOf } from '../../util/counts.js';
+import type { IgnoredTalk } from '../proof/ignored-talk.js';
 import { MemberProblem } from '../report/member-problem.js';
 import { type PeerStatus, peerStatus } from '../report/peer-status.js';
 import { TakeoverHistory } from '../report/takeover-history.js';
-import { logOtherTakeover } from '../report/takeover-log.js';
 import type { GroupClocks } from '../talk/group-clocks.js';
-import { decodeGroupMessage, type Heartbeat, MEMBER_ROLES, type MemberRole } from '../talk/group-messages.js';
+import { type Heartbeat, MAX_PROBLEM_LENGTH, MEMBER_ROLES, type MemberRole } from '../talk/group-messages.js';
 import type { TransportHandler, TransportLink } from '../talk/nats-transport.js';
 import type { TakeoverReason, TakeoverTimeline } from '../talk/takeover-timeline.js';
 import { type DisputeStatus, disputeStatus } from '../watch/dispute-status.js';
@@ -20,6 +20,7 @@ import { LeaseWatch } from '../watch/lease-watch.js';
 import { TwinHosts } from '../watch/twin-hosts.js';
 import { Active } from './active.js';
 import { Candidate } from './candidate.js';
+import { Hearing } from './hearing.js';
 import { loneBroker } from './lone-broker.js';
 import { MemberHandler } from './member-handler.js';
 import { MemberHealth } from './member-health.js';
@@ -34,8 +35,6 @@ import { StoreCheck } from './store-check.js';
 const LOOKS_PER_LEASE = 12;
 const MIN_LOOK_MS = 20;
 const MAX_LOOK_MS = 250;
-/** Limit of the text of a problem in heartbeats. */
-const MAX_PROBLEM_LENGTH = 500;
 /** A member that is silent for this number of leases does not count as present. */
 const HEARD_LEASES = 3;
 
@@ -55,7 +54,6 @@ export class Member {
 
   readonly #parts: MemberParts;
   readonly #watch: LeaseWatch;
-  readonly #twins: TwinHosts;
   readonly #pause: Pause;
   readonly #problem: MemberProblem;
   readonly #presence: Presence;
@@ -63,6 +61,7 @@ export class Member {
   readonly #standby: Standby;
   readonly #candidate: Candidate;
   readonly #active: Active;
+  readonly #hearing: Hearing;
   #running: Promise<void> | undefined;
 
   constructor(given: MemberParts, subjects: StanSubjects) {
@@ -101,8 +100,7 @@ export class Member {
       pause,
       onWon: (term, opening) => active.run(term, opening),
     });
-    this.#twins = new TwinHosts(parts);
-    const twins = this.#twins;
+    const twins = new TwinHosts(parts);
     this.health = new MemberHealth({ parts, watch, presence, standby, active, problem, twins });
     this.#watch = watch;
     this.#pause = pause;
@@ -112,6 +110,10 @@ export class Member {
     this.#standby = standby;
     this.#active = active;
     this.#candidate = candidate;
+    this.#hearing = new Hearing({
+      ...{ parts, watch, twins, pause, presence, store, standby, active, history },
+      inBackground: (work) => this.#inBackground(work),
+    });
   }
 
   get role(): MemberRole {
@@ -193,6 +195,16 @@ export class Member {
     return this.#parts.clocks;
   }
 
+  /** Whether it believes only what is proved by the key of its store. */
+  get needsProof(): boolean {
+    return this.#parts.talk.key !== undefined;
+  }
+
+  /** What was said on the group's subjects without a proof. */
+  get ignored(): IgnoredTalk {
+    return this.#parts.talk.ignored;
+  }
+
   /** Other members, as they were heard last: also those that have fallen silent, for some minutes. */
   get peers(): PeerStatus[] {
     const { clock, options } = this.#parts;
@@ -209,17 +221,19 @@ export class Member {
   async start(signal?: AbortSignal): Promise<void> {
     const { lease, holder, options } = this.#parts;
     signal?.addEventListener('abort', () => this.#pause.wake());
-    await this.#store.readStoreId();
+    await this.#store.readIdentity();
     const lone = await loneBroker(this.#parts, this.#pause, signal);
     signal?.throwIfAborted();
     if (lone !== undefined) throw lone;
+    // What the others say counts once they have heard this member.
+    if (this.needsProof) this.#presence.hello();
     const [other, server] = await Promise.all([
       otherGroup(this.#parts, this.#pause),
       otherServer(this.#parts, this.#pause),
       this.#pause.pass(options.leaseMs / 2),
     ]);
     signal?.throwIfAborted();
-    const mismatch = other ?? server ?? (await this.#store.confirm());
+    const mismatch = other ?? server ?? (await this.#store.confirm()) ?? (await this.#store.confirmNew());
     if (mismatch !== undefined) throw mismatch;
     signal?.throwIfAborted();
     await lease.create(holder);
@@ -273,7 +287,9 @@ export class Member {
           return this.#leave(new Error(this.#store.astray(state, ahead)));
         }
         const mayTakeOver = this.#active.mayTakeOver(clock.monotonicMs()) && !this.#presence.isStopping;
-        if (opportunity !== undefined && mayTakeOver) await this.#candidate.contend(state, opportunity);
+        const { whyNoNewStore } = this.#store;
+        if (whyNoNewStore !== undefined) this.#problem.raise(whyNoNewStore);
+        else if (opportunity !== undefined && mayTakeOver) await this.#candidate.contend(state, opportunity);
       } catch (error) {
         if (isBug(error)) this.broken(error);
         else this.#problem.raise(`the store in ${dir} cannot be watched: ${(error as Error).message}`);
@@ -361,47 +377,6 @@ export class Member {
   }
 
   said(payload: Uint8Array): void {
-    const message = decodeGroupMessage(payload);
-    if (message === undefined) return;
-    if (message.member === this.#parts.holder) {
-      if (message.kind === 'heartbeat') this.#presence.heardItself();
-      return;
-    }
-    switch (message.kind) {
-      case 'heartbeat':
-        this.#heard(message);
-        return;
-      case 'offer':
-        if (this.#active.hang === undefined) this.#inBackground(this.#standby.answerOffer(message.epoch));
-        return;
-      case 'ready':
-        this.#active.standbyIsReady(message.member, message.epoch);
-        return;
-      case 'released':
-        this.#standby.lookFresh();
-        this.#pause.wake();
-        return;
-      case 'leaving':
-        this.#watch.left(message.member);
-        this.#parts.clocks.left(message.member);
-        return;
-    }
-  }
-
-  #heard(heartbeat: Heartbeat): void {
-    const { clock, clocks, log } = this.#parts;
-    const { term } = this.#active;
-    const mismatch = this.#store.heard(heartbeat, term !== undefined);
-    if (mismatch !== undefined) term?.end({ kind: 'failed', why: mismatch });
-    this.#watch.heard(heartbeat, clock.monotonicMs());
-    clocks.heard(heartbeat);
-    this.#twins.heard(heartbeat.member);
-    const { role, epoch, node, forMs, story: timeline } = heartbeat;
-    if (role !== 'active') return;
-    const news =
-      timeline === undefined
-        ? this.history.addSeen(epoch, node, Number(clock.wallNs() / 1_000_000n) - forMs)
-        : this.history.add(timeline);
-    if (news !== undefined) logOtherTakeover(log, news);
+    this.#hearing.said(payload);
   }
 }

@@ -15,7 +15,7 @@ const ROUNDS = 3;
  * @returns why this member must not start
  */
 export async function otherServer(parts: MemberParts, pause: Pause): Promise<Error | undefined> {
-  const { options, findServer, findActives } = parts;
+  const { options, dir, findServer, findActives } = parts;
   if (findServer === undefined) return undefined;
   for (let round = 1; round <= ROUNDS; round++) {
     if (!(await findServer())) return undefined;
@@ -24,8 +24,8 @@ export async function otherServer(parts: MemberParts, pause: Pause): Promise<Err
     if (await isHeldHere(parts, pause)) return undefined;
   }
   return new Error(
-    'Another streaming server, which is in no group and does not have this store, answers for this cluster id: clients would hear both, and both ' +
-      `would store what is published. Stop it before group "${options.name}" (node ${options.nodeName}) is started, or choose another --cluster-id`,
+    'Another streaming server, which does not have this store, answers for this cluster id: a broker or a Go server without a group, a group on another store ' +
+      `(is ${dir} the store of this group?), or a program that pretends to be one. Clients would hear both, and both would store what is published. Stop it before group "${options.name}" (node ${options.nodeName}) is started, or choose another --cluster-id`,
   );
 }
 

@@ -1,11 +1,6 @@
 import type { Timer } from '../../clock/clock.js';
 import type { NatsRefusal } from '../../nats/refusal.js';
-import {
-  encodeGroupMessage,
-  type GroupMessage,
-  type Heartbeat,
-  type MemberRole,
-} from '../talk/group-messages.js';
+import type { GroupMessage, Heartbeat, MemberRole } from '../talk/group-messages.js';
 import type { MemberParts } from './member-parts.js';
 
 const HEARTBEATS_PER_LEASE = 3;
@@ -68,9 +63,18 @@ export class Presence {
 
   /** Begins to send heartbeats. */
   beat(): void {
-    const { parts, about, onBeat } = this.#options;
-    const { options, holder, dir, transport, clock } = parts;
+    const { parts, onBeat } = this.#options;
+    const { options, clock } = parts;
     this.#timer = clock.setTimer(options.leaseMs / HEARTBEATS_PER_LEASE, () => this.beat());
+    this.hello();
+    onBeat();
+    this.#checkEcho();
+  }
+
+  /** Sends one heartbeat. */
+  hello(): void {
+    const { parts, about } = this.#options;
+    const { options, holder, dir, transport } = parts;
     this.say({
       kind: 'heartbeat',
       member: holder,
@@ -81,8 +85,6 @@ export class Presence {
       server: transport.server,
       ...about(),
     });
-    onBeat();
-    this.#checkEcho();
   }
 
   /** Stops sending heartbeats. */
@@ -91,7 +93,8 @@ export class Presence {
   }
 
   say(message: GroupMessage): void {
-    this.#options.parts.transport.say(encodeGroupMessage(message));
+    const { transport, talk } = this.#options.parts;
+    transport.say(talk.encode(message));
   }
 
   /** Notes a new link: heartbeats have time again to come back. A refusal on the connection for talk stays. */

@@ -70,7 +70,7 @@ export class Standby {
     const nowMs = clock.monotonicMs();
     const dispute = watch.dispute.news(nowMs);
     if (dispute !== undefined) logDispute(log, { ...dispute, group: options.name, nats: transport.server });
-    await store.readStoreId();
+    if (await store.readIdentity()) watch.forgetPeers();
     const ahead = watch.aheadOfStore;
     problem.look = ahead && store.astray(must(watch.state, 'a look has seen the lease'), ahead);
     problem.look ??= this.#foreign.look(watch.foreign);

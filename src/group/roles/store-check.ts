@@ -1,5 +1,6 @@
 import type { LeaseState } from '../../lease/lease-state.js';
 import type { Heartbeat } from '../talk/group-messages.js';
+import type { ProvingStore } from '../talk/group-talk.js';
 import type { Ahead } from '../watch/lease-watch.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
@@ -8,16 +9,20 @@ import type { Presence } from './presence.js';
 /** A store that another member has just made is visible on every mount within this time. */
 const NEW_STORE_MS = 2_000;
 const NEW_STORE_LOOK_MS = 50;
+/** For how long what someone says of a store counts. */
+const CLAIM_MS = 10_000;
 
 /** Checks that a member sees the store of its group: with a forgotten mount, or on a copy, it would serve from another one. */
 export class StoreCheck {
-  /** Id of the store that this member sees; '' while there is none. */
-  storeId = '';
   readonly #parts: MemberParts;
   readonly #presence: Presence;
   readonly #pause: Pause;
+  #identity: ProvingStore | undefined;
   /** A member that has another store than this one. */
   #stranger: Heartbeat | undefined;
+  /** A member that says that it has a store, while this one sees none: it cannot be proved before there is a store here. */
+  #claim: Heartbeat | undefined;
+  #claimMs = 0;
   #isReplaced = false;
 
   constructor(parts: MemberParts, presence: Presence, pause: Pause) {
@@ -26,20 +31,34 @@ export class StoreCheck {
     this.#pause = pause;
   }
 
-  async readStoreId(): Promise<void> {
-    if (this.storeId !== '') return;
-    this.storeId = (await this.#parts.readIdentity())?.storeId ?? '';
+  /** Id of the store that this member sees; '' while there is none. */
+  get storeId(): string {
+    return this.#identity?.storeId ?? '';
   }
 
-  /** Compares the store of another member. @param isActive whether this member holds the lease. @returns why its term cannot go on */
+  /** Reads the store's identity, until it has the key by which members prove that they see this store. @returns whether that is news */
+  async readIdentity(): Promise<boolean> {
+    const { talk, readIdentity } = this.#parts;
+    if (talk.key !== undefined) return false;
+    const identity = await readIdentity();
+    if (identity === undefined) return false;
+    this.#identity = identity;
+    talk.sees(identity);
+    return identity.groupKey !== undefined;
+  }
+
+  /**
+   * Compares the store of another member. With a key there is nothing to compare: who is believed sees this very store.
+   *
+   * @param isActive whether this member holds the lease
+   * @returns why its term cannot go on
+   */
   heard(other: Heartbeat, isActive: boolean): string | undefined {
+    if (this.#parts.talk.key !== undefined) return undefined;
     if (other.storeId === '' || other.storeId === this.storeId) return undefined;
     const { role, roleForMs } = this.#presence;
-    const otherTerms = other.role === 'active' || other.role === 'recovering';
     // A member that has joined goes by the store of the active; one that has not, by that of any member.
-    if (role !== 'starting' && !otherTerms) return undefined;
-    // There is no store yet, and the active may have made it just now.
-    if (this.storeId === '' && role !== 'starting') return undefined;
+    if (role !== 'starting' && !terms(other)) return undefined;
     if (isActive) {
       const isOlder =
         other.forMs > roleForMs || (other.forMs === roleForMs && other.member < this.#parts.holder);
@@ -49,20 +68,46 @@ export class StoreCheck {
     return this.#mismatch(other);
   }
 
+  /** Notes what anyone says of a store, while this member sees none. */
+  claimed(other: Heartbeat): void {
+    if (other.storeId === '') return;
+    if (this.#presence.role !== 'starting' && !terms(other)) return;
+    this.#claim = other;
+    this.#claimMs = this.#parts.clock.monotonicMs();
+  }
+
+  /**
+   * Why this member must not make a store: it sees none, and someone says that the group has one. This may be forged, but a second, empty
+   * store would be served beside the first. A member that sees a store needs no one's word.
+   */
+  get whyNoNewStore(): string | undefined {
+    const { clock } = this.#parts;
+    if (this.#identity !== undefined || this.#claim === undefined) return undefined;
+    return clock.monotonicMs() - this.#claimMs > CLAIM_MS ? undefined : this.#unprovable(this.#claim);
+  }
+
   /** Looks again, since the store may have been made a moment ago, and a mount may not show it at once. @returns the problem */
   async confirm(): Promise<Error | undefined> {
-    const { clock } = this.#parts;
     const other = this.#stranger;
     if (other === undefined) return undefined;
-    const until = clock.monotonicMs() + NEW_STORE_MS;
-    await this.readStoreId();
-    while (this.storeId === '' && clock.monotonicMs() < until) {
-      await this.#pause.pass(NEW_STORE_LOOK_MS);
-      await this.readStoreId();
-    }
-    if (this.storeId !== other.storeId) return new Error(this.#mismatch(other));
+    await this.readIdentity();
+    // Only in a store of release 0.1.0 another one's word of its store counts.
+    if (this.#parts.talk.key === undefined && this.storeId !== other.storeId)
+      return new Error(this.#mismatch(other));
     this.#stranger = undefined;
     return undefined;
+  }
+
+  /** The same for a member that starts and sees no store. */
+  async confirmNew(): Promise<Error | undefined> {
+    const { clock } = this.#parts;
+    const until = clock.monotonicMs() + NEW_STORE_MS;
+    while (this.whyNoNewStore !== undefined && clock.monotonicMs() < until) {
+      await this.#pause.pass(NEW_STORE_LOOK_MS);
+      await this.readIdentity();
+    }
+    const why = this.whyNoNewStore;
+    return why === undefined ? undefined : new Error(why);
   }
 
   /**
@@ -100,6 +145,14 @@ export class StoreCheck {
     );
   }
 
+  #unprovable(other: Heartbeat): string {
+    return (
+      `${this.#mismatch(other)} If this group is a new one, no store can be made while that is heard, which nothing here can prove: another group of the ` +
+      'same names may be on these NATS servers (give one of the two another --cluster-id or --ft-group), or the message is forged (permit "_STANCHION.group.>" ' +
+      'to brokers only)'
+    );
+  }
+
   /**
    * The problem of a copy: it has the store's identity, but does not follow its changes.
    *
@@ -120,4 +173,9 @@ export class StoreCheck {
       `Is ${dir} a copy or a restored backup, instead of the shared volume?`
     );
   }
+}
+
+/** Whether it holds the lease of its store, or says so. */
+function terms({ role }: Heartbeat): boolean {
+  return role === 'active' || role === 'recovering';
 }

@@ -11,6 +11,17 @@ import { PacedWork } from '../../util/paced-work.js';
 import type { GroupSubjects } from './group-subjects.js';
 import type { NatsTransport, TransportHandler } from './nats-transport.js';
 
+/** A request on one of the group's subjects: anyone may have sent it. */
+export interface GroupRequest {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  /** Limit of the answer, in bytes. */
+  readonly maxBytes: number;
+}
+
+/** Undefined if another member has to answer, or none. */
+type Answer = Uint8Array | undefined | Promise<Uint8Array | undefined>;
+
 export interface AttachedTransportOptions {
   config: NatsConfig;
   /** Name of the connections in the monitoring of nats-server. */
@@ -19,12 +30,12 @@ export interface AttachedTransportOptions {
   logger: Logger;
   subjects: GroupSubjects;
   handler: TransportHandler;
-  /** Answers requests for the member's status with JSON of at most `maxBytes`. */
-  status: (maxBytes: number) => Uint8Array;
-  /** Answers requests to hand over with JSON; undefined if another member has to answer. */
-  handOver: () => Uint8Array | undefined;
-  /** Answers a dashboard with JSON of at most `maxBytes`; undefined if another member has to answer. */
-  view: (request: Uint8Array, maxBytes: number) => Promise<Uint8Array> | undefined;
+  /** Answers requests for the member's status. */
+  status: (request: GroupRequest) => Uint8Array;
+  /** Answers requests to hand over; undefined if another member has to answer. */
+  handOver: (request: GroupRequest) => Uint8Array | undefined;
+  /** Answers a dashboard; undefined if another member has to answer. */
+  view: (request: GroupRequest) => Promise<Uint8Array | undefined> | undefined;
   /** Called besides the handler. */
   onLinkUp(server: string): void;
   onLinkDown(reason: string): void;
@@ -38,6 +49,8 @@ export interface AttachedTransportOptions {
 
 /** Limit of requests of one kind that wait for an answer. */
 const MAX_WAITING_REQUESTS = 64;
+/** Limit of the payload of a request for the status, which its answers are proved to answer. */
+const MAX_CHALLENGE_BYTES = 1_024;
 
 /** The NATS transport of a member on real NATS servers: the group talks on the control connection, clients on the data link. */
 export class AttachedTransport implements NatsTransport {
@@ -149,21 +162,22 @@ export class AttachedTransport implements NatsTransport {
       });
     };
     /** Thousands may come in one read: those beyond what waits get no answer. */
-    const answer = (subjectsOfWork: readonly string[], take: Take): void => {
+    const answer = (subjectsOfWork: readonly string[], take: (request: GroupRequest) => Answer): void => {
       const work = new PacedWork(MAX_WAITING_REQUESTS);
-      for (const subject of subjectsOfWork)
-        listen(subject, (message) => void work.add(() => taken(subject, message, take)));
+      for (const subject of subjectsOfWork) {
+        const respond: Take = async (message) => {
+          const said = await take({ subject, payload: message.data, maxBytes: control.maxPayload });
+          if (said !== undefined) message.respond(said);
+        };
+        listen(subject, (message) => void work.add(() => taken(subject, message, respond)));
+      }
     };
-    const maxBytes = (): number => control.maxPayload;
     listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
-    answer([subjects.status, subjects.statusOfAll], (message) => void message.respond(status(maxBytes())));
-    answer([subjects.handover], (message) => {
-      const said = handOver();
-      if (said !== undefined) message.respond(said);
-    });
-    answer([subjects.view], async (message) => {
-      const seen = await view(message.data, maxBytes());
-      if (seen !== undefined) message.respond(seen);
-    });
+    // Whatever needs a longer payload is no request of this program.
+    answer([subjects.status, subjects.statusOfAll], (request) =>
+      request.payload.length <= MAX_CHALLENGE_BYTES ? status(request) : undefined,
+    );
+    answer([subjects.handover], handOver);
+    answer([subjects.view], view);
   }
 }

@@ -10,6 +10,8 @@ import type { Logger } from '../../log/logger.js';
 import type { ContinuedTime } from '../../store/types/store-time.js';
 import type { Heartbeat } from './group-messages.js';
 
+/** Members whose clocks are remembered at a time. */
+const MAX_PEERS = 64;
 /** How long a member's word about its clock counts. */
 const HEARD_MS = 10_000;
 
@@ -74,7 +76,9 @@ export class GroupClocks {
   heard({ member, node, role, epoch, wallMs, storeMs, storeLeadMs }: Heartbeat): void {
     const heardMs = this.#clock.monotonicMs();
     this.believed.look();
-    if (wallMs !== undefined) this.#peers.set(member, { node, aheadMs: wallMs - this.believed.ms, heardMs });
+    const hasRoom = this.#peers.has(member) || this.#peers.size < MAX_PEERS;
+    if (wallMs !== undefined && hasRoom)
+      this.#peers.set(member, { node, aheadMs: wallMs - this.believed.ms, heardMs });
     if (storeMs === undefined || storeLeadMs === undefined) return;
     const known = this.#store;
     const isFirstHand = role === 'active';

@@ -1,3 +1,4 @@
+import { type Fields, isCount, isLine, isObject, isText, isWithin } from '../../util/fields.js';
 import { isTakeoverTimeline, type TakeoverTimeline } from './takeover-timeline.js';
 
 /** The role of a member. */
@@ -65,49 +66,81 @@ export interface Leaving {
 
 export type GroupMessage = Heartbeat | HandoverOffer | HandoverReady | Released | Leaving;
 
-const KINDS = new Set(['heartbeat', 'offer', 'ready', 'released', 'leaving']);
-
-export function encodeGroupMessage(message: GroupMessage): Uint8Array {
-  return Buffer.from(JSON.stringify(message));
-}
-
-/** @returns undefined if the bytes are no message of a group, or of a kind that this version does not know */
-export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { kind, member, epoch } = value as Record<string, unknown>;
-  if (typeof kind !== 'string' || !KINDS.has(kind) || typeof member !== 'string') return undefined;
-  if (kind !== 'leaving' && typeof epoch !== 'number') return undefined;
-  if (kind === 'heartbeat') {
-    const { node, role, forMs, storeId, storeDir, server, counter, cannotServe, story } = value as Record<
-      string,
-      unknown
-    >;
-    const { wallMs, storeMs, storeLeadMs } = value as Record<string, unknown>;
-    if (
-      ![node, role, storeId, storeDir, server].every((field) => typeof field === 'string') ||
-      typeof forMs !== 'number' ||
-      !['undefined', 'number'].includes(typeof counter) ||
-      !['undefined', 'string'].includes(typeof cannotServe) ||
-      !(isTime(wallMs) && isTime(storeMs) && isTime(storeLeadMs))
-    )
-      return undefined;
-    // The timeline of another version may differ: the heartbeat counts all the same.
-    if (story !== undefined && !isTakeoverTimeline(story))
-      return { ...(value as Heartbeat), story: undefined };
-  }
-  return value as GroupMessage;
-}
-
+/** Limit of a message, in bytes. It is checked before anything is read. */
+export const MAX_MESSAGE_BYTES = 16 * 1024;
+const MAX_NAME_LENGTH = 256;
+const MAX_PATH_LENGTH = 4_096;
+/** Limit of the text of a problem. */
+export const MAX_PROBLEM_LENGTH = 500;
 /** The store counts nanoseconds in 64 bits. */
 const LAST_TIME_MS = 2 ** 63 / 1e6;
 
+/** @param more fields that are no part of the message itself */
+export function encodeGroupMessage(message: GroupMessage, more: object = {}): Uint8Array {
+  return Buffer.from(JSON.stringify({ ...message, ...more }));
+}
+
+/** @returns undefined if it is no message of a group, or of a kind that this version does not know. Other fields are left out */
+export function groupMessageOf(value: unknown): GroupMessage | undefined {
+  if (!isObject(value) || !isName(value.member) || value.member === '') return undefined;
+  const { kind, member, epoch } = value;
+  if (kind === 'leaving') return { kind, member };
+  if (!isCount(epoch)) return undefined;
+  switch (kind) {
+    case 'offer':
+    case 'ready':
+    case 'released':
+      return { kind, member, epoch };
+    case 'heartbeat':
+      return heartbeatOf(value, member, epoch);
+    default:
+      return undefined;
+  }
+}
+
+/** @returns undefined if the bytes are no message of a group, or too many */
+export function decodeGroupMessage(payload: Uint8Array): GroupMessage | undefined {
+  return payload.length > MAX_MESSAGE_BYTES ? undefined : groupMessageOf(parseJson(payload));
+}
+
+/** @returns undefined if it is not JSON */
+export function parseJson(payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function heartbeatOf(value: Fields, member: string, epoch: number): Heartbeat | undefined {
+  const { node, role, forMs, storeId, storeDir, server, counter, cannotServe, story } = value;
+  const { wallMs, storeMs, storeLeadMs } = value;
+  if (!isName(node) || !isName(storeId) || !isName(server)) return undefined;
+  // Another version may have a role that this one does not know.
+  if (!isName(role) || !isLine(storeDir, MAX_PATH_LENGTH)) return undefined;
+  if (!isWithin(forMs, 0, LAST_TIME_MS)) return undefined;
+  if (!(counter === undefined || isCount(counter))) return undefined;
+  if (!(cannotServe === undefined || isText(cannotServe, MAX_PROBLEM_LENGTH))) return undefined;
+  if (!isTime(wallMs) || !isTime(storeMs) || !isTime(storeLeadMs)) return undefined;
+  return {
+    kind: 'heartbeat',
+    ...{ member, node, epoch, forMs, storeId, storeDir, server },
+    role: role as MemberRole,
+    ...(counter !== undefined && { counter }),
+    ...(cannotServe !== undefined && { cannotServe }),
+    ...(wallMs !== undefined && { wallMs }),
+    ...(storeMs !== undefined && { storeMs }),
+    ...(storeLeadMs !== undefined && { storeLeadMs }),
+    // The timeline of another version may differ: the heartbeat counts all the same.
+    ...(isTakeoverTimeline(story) && { story }),
+  };
+}
+
+function isName(value: unknown): value is string {
+  return isLine(value, MAX_NAME_LENGTH);
+}
+
 /** Whether the field is absent, as in version 0.1.0, or valid. */
-function isTime(value: unknown): boolean {
-  return value === undefined || (typeof value === 'number' && Math.abs(value) < LAST_TIME_MS);
+function isTime(value: unknown): value is number | undefined {
+  return value === undefined || isWithin(value, -LAST_TIME_MS, LAST_TIME_MS);
 }

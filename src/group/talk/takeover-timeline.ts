@@ -1,3 +1,5 @@
+import { type Fields, isCount, isObject, isText, isWithin } from '../../util/fields.js';
+
 export const TAKEOVER_REASONS = ['first', 'handover', 'process_died', 'lease_expired', 'cut_off'] as const;
 
 /**
@@ -76,7 +78,12 @@ export interface KnownTakeover {
   readonly story: TakeoverTimeline | null;
 }
 
-const TIMELINE_NUMBERS = ['epoch', 'tookMs', 'recoveryMs', 'atWallMs'];
+const MAX_TEXT_LENGTH = 1_000;
+/** Durations, counts and times are far below. */
+const MAX_NUMBER = Number.MAX_SAFE_INTEGER;
+/** Later times are no dates. */
+const MAX_DATE_MS = 8.64e15;
+const TIMELINE_NUMBERS = ['tookMs', 'recoveryMs'];
 const PART_NUMBERS = ['claimMs', 'listMs', 'checkpointMs', 'journalMs', 'openMs', 'fenceMs', 'servingMs'];
 const FIND_NUMBERS = [
   'journalBytes',
@@ -91,21 +98,25 @@ const FIND_NUMBERS = [
 /** Whether a value from another member is a timeline: its version may differ. */
 export function isTakeoverTimeline(value: unknown): value is TakeoverTimeline {
   if (!hasNumbers(value, TIMELINE_NUMBERS)) return false;
-  const { reason, reasonKind, node, from, outageMs, detectionMs, parts, found } = value;
+  const { reason, reasonKind, epoch, node, from, outageMs, detectionMs, parts, found, atWallMs } = value;
   return (
-    typeof reason === 'string' &&
+    isText(reason, MAX_TEXT_LENGTH) &&
     TAKEOVER_REASONS.some((known) => known === reasonKind) &&
-    typeof node === 'string' &&
-    (from === null || typeof from === 'string') &&
-    (outageMs === null || typeof outageMs === 'number') &&
-    (detectionMs === null || typeof detectionMs === 'number') &&
+    isCount(epoch) &&
+    isWithin(atWallMs, 0, MAX_DATE_MS) &&
+    isText(node, MAX_TEXT_LENGTH) &&
+    (from === null || isText(from, MAX_TEXT_LENGTH)) &&
+    (outageMs === null || isNumber(outageMs)) &&
+    (detectionMs === null || isNumber(detectionMs)) &&
     hasNumbers(parts, PART_NUMBERS) &&
     hasNumbers(found, FIND_NUMBERS)
   );
 }
 
-function hasNumbers(value: unknown, names: readonly string[]): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const fields = value as Record<string, unknown>;
-  return names.every((name) => typeof fields[name] === 'number');
+function hasNumbers(value: unknown, names: readonly string[]): value is Fields {
+  return isObject(value) && names.every((name) => isNumber(value[name]));
+}
+
+function isNumber(value: unknown): value is number {
+  return isWithin(value, -MAX_NUMBER, MAX_NUMBER);
 }

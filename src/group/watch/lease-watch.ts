@@ -39,6 +39,8 @@ export interface Lately {
 const SUSPICION = 0.55;
 /** How long a silent member counts as a member. */
 const MEMBER_MS = 10 * 60_000;
+/** Processes of members that are remembered at a time. */
+const MAX_PEERS = 64;
 /** Limit of members in a status. */
 const MAX_LATELY = 32;
 /** Leases without a word of any member after which this member itself counts as cut off: fewer than those after which a holder does. */
@@ -195,6 +197,12 @@ export class LeaseWatch {
     if (terms && heartbeat.member === this.#state?.holder) this.#heardMs = nowMs;
   }
 
+  /** Forgets what was heard before members had a key to prove it by. */
+  forgetPeers(): void {
+    this.peers.clear();
+    this.#saidLast = this.#saidBefore = undefined;
+  }
+
   /** The heartbeats of other members within the last `withinMs`. */
   *heardWithin(withinMs: number, nowMs: number): IterableIterator<Heartbeat> {
     for (const { heartbeat, heardMs } of this.peers.values()) {
@@ -308,6 +316,17 @@ export class LeaseWatch {
     for (const [member, { heardMs }] of this.peers) {
       if (nowMs - heardMs > MEMBER_MS && member !== this.#state?.holder) this.peers.delete(member);
     }
+    if (this.peers.size >= MAX_PEERS) this.#forgetOldest();
+  }
+
+  /** Forgets the process that was heard longest ago, but not the holder of the lease. */
+  #forgetOldest(): void {
+    let oldest: Peer | undefined;
+    for (const peer of this.peers.values()) {
+      const isHolder = peer.heartbeat.member === this.#state?.holder;
+      if (!isHolder && (oldest === undefined || peer.heardMs < oldest.heardMs)) oldest = peer;
+    }
+    if (oldest !== undefined) this.peers.delete(oldest.heartbeat.member);
   }
 
   /** More than half of the recent members, including this one and the silent holder. */

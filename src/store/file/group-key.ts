@@ -26,6 +26,11 @@ export function keyFileName(storeId: string): string {
   return `stanchion.${storeId}.key`;
 }
 
+/** @returns undefined if it is not the name of a key file */
+export function storeIdOfKeyFile(name: string): string | undefined {
+  return /^stanchion\.([0-9A-Za-z]{22})\.key$/.exec(name)?.[1];
+}
+
 /** A key file, perhaps of a broker that was not the first to make the store, or one that is half written. */
 export function isKeyFile(name: string): boolean {
   return /^stanchion\.[0-9A-Za-z]{22}\.key(\.[0-9a-f]+\.tmp)?$/.test(name);
