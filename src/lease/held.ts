@@ -27,6 +27,14 @@ export function holderText(state: LeaseState): string {
   return who;
 }
 
+/** What is said of a store whose folder has vanished, or the volume under it. @param path that leads nowhere */
+export function goneText(path: string): string {
+  return (
+    `The store is gone: ${path} holds no store any more, and no other broker has taken it over. Its folder has been removed or renamed, or its volume ` +
+    'unmounted. Put it back before a broker starts on it again: one that finds an empty folder makes a new, empty store'
+  );
+}
+
 /** The refusal of a broker that cannot have the store while its holder lives. */
 export function held(dir: string, state: LeaseState): StoreError {
   const stop =

@@ -46,6 +46,11 @@ export class Lease {
     this.#former = new FormerLease(fs, dir);
   }
 
+  /** The folder of the lease, for people. */
+  get path(): string {
+    return this.#dir;
+  }
+
   /**
    * Makes the folder, if there is none: released at epoch 0, or at the newest that has left files, if the folder was removed.
    * In a store of release 0.1.0, which has left files, it holds no state yet.

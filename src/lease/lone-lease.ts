@@ -197,7 +197,7 @@ export class LoneLease {
     if (!(error instanceof StoreError && error.code === 'lost')) return error;
     return new StoreError(
       'lost',
-      `${error.message}: this broker no longer has the store in ${this.#options.dir}, and must stop`,
+      `${error.message}. This broker no longer has the store in ${this.#options.dir}, and must stop`,
     );
   }
 

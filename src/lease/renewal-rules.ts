@@ -1,4 +1,5 @@
-import { StoreError } from '../files/store-error.js';
+import { isMissing, StoreError } from '../files/store-error.js';
+import { goneText } from './held.js';
 import type { Lease } from './lease.js';
 import { type LeaseState, renewed, sameLease } from './lease-state.js';
 
@@ -26,7 +27,7 @@ export async function renew(lease: Lease, known: LeaseState, batch: number): Pro
     throw unreachable(error);
   }
   if (next !== 'lost') return next;
-  return resolveLost(renewed(known, batch), await lease.read().catch(() => undefined));
+  return resolveLost(lease, renewed(known, batch), await lease.read().catch(whatIsThere));
 }
 
 /** The same in this thread, which waits. The file system must be able to. */
@@ -38,15 +39,22 @@ export function renewNow(lease: Lease, known: LeaseState, batch: number): LeaseS
     throw unreachable(error);
   }
   if (next === undefined) throw new Error('This file system cannot rename without waiting');
-  return next === 'lost' ? resolveLost(renewed(known, batch), lookNow(lease)) : next;
+  return next === 'lost' ? resolveLost(lease, renewed(known, batch), lookNow(lease)) : next;
 }
 
-function lookNow(lease: Lease): LeaseState | undefined {
+/** What a look has found: `gone` if not even the folder of the lease is there; undefined if it could not say. */
+type Found = LeaseState | 'gone' | undefined;
+
+function lookNow(lease: Lease): Found {
   try {
     return lease.readNow();
-  } catch {
-    return undefined;
+  } catch (error) {
+    return whatIsThere(error);
   }
+}
+
+function whatIsThere(error: unknown): Found {
+  return isMissing(error) ? 'gone' : undefined;
 }
 
 /**
@@ -56,9 +64,10 @@ function lookNow(lease: Lease): LeaseState | undefined {
  * @param wanted what the renewal makes of the state
  * @param found by a look after that
  */
-function resolveLost(wanted: LeaseState, found: LeaseState | undefined): LeaseState {
+function resolveLost(lease: Lease, wanted: LeaseState, found: Found): LeaseState {
+  if (found === 'gone') throw new StoreError('lost', goneText(lease.path));
   if (found !== undefined && sameLease(found, wanted)) return wanted;
-  const by = found === undefined ? 'somebody' : `${found.holder} in epoch ${found.epoch}`;
+  const by = found === undefined ? 'another broker' : `${found.holder} in epoch ${found.epoch}`;
   throw new StoreError('lost', `The lease has been taken over by ${by}`);
 }
 

@@ -19,6 +19,7 @@ import { Assembly, brokerOptions } from './assembly.js';
 import { BrokerNode } from './broker-node.js';
 import { openStore } from './open-store.js';
 import { isAnswered } from './other-broker.js';
+import { orStoreGone } from './store-gone.js';
 
 /** How long the last answers may take to reach NATS at a stop. */
 const LAST_FLUSH_MS = 1_000;
@@ -159,7 +160,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
       hashSeed: randomBytes(4).readUInt32LE(),
       random: randomBytes,
       defer: setImmediate,
-      onFailed: (error) => this.fail(error),
+      onFailed: (error) => this.fail(orStoreGone(this.#dir, error)),
     });
   }
 
@@ -177,6 +178,11 @@ export class BrokerAlone extends Assembly<BrokerNode> {
 
   get #attached(): NatsAttachment {
     return must(this.#attachment, 'clients are served through a transport');
+  }
+
+  get #dir(): string | undefined {
+    const { store } = this.config;
+    return store.kind === 'file' ? store.dir : undefined;
   }
 
   get #served(): Broker {

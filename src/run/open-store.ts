@@ -13,6 +13,7 @@ import type { Measures } from '../measures/measures.js';
 import { MemoryStore } from '../store/memory/memory-store.js';
 import type { Store } from '../store/types/store.js';
 import { bootIdOf } from './boot-id.js';
+import { logMadeStore } from './made-store.js';
 import { openLoneStore } from './open-lone-store.js';
 
 export interface OpenStoreOptions {
@@ -46,6 +47,7 @@ export async function openStore(config: ServeConfig, options: OpenStoreOptions):
       store: {
         ...{ fs, random: randomBytes, dir, clusterId, sync, warn, measures, bootId: bootIdOf() },
         onClosed: async () => anchor.close(),
+        onMade: logMadeStore(log, dir),
       },
       lease: {
         lease: new Lease(fs, dir, true),

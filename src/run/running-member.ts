@@ -38,6 +38,7 @@ import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
 import { bootIdOf } from './boot-id.js';
 import { storeProblems } from './broker-node.js';
+import { logMadeStore } from './made-store.js';
 import { type MemberConfig, MemberNode } from './member-node.js';
 import { isAnswered } from './other-broker.js';
 
@@ -234,6 +235,7 @@ export class RunningMember extends Assembly<MemberNode> {
             bootId: bootIdOf(),
             believed: clocks.believed,
             continued: () => clocks.continued(),
+            onMade: logMadeStore(log, dir),
             warn,
             measures,
           },

@@ -447,6 +447,25 @@ describe('the lease of a broker alone', () => {
     assert.equal((await lease.read()).holder, 'usurper');
   });
 
+  it('says that the store is gone, and not that another has it, when its folder was removed', async (t) => {
+    const dir = `${directory(t)}/store`;
+    let lost: Error | undefined;
+    const held = await take(t, dir, {
+      onLost: (error) => {
+        lost = error;
+      },
+    });
+    fs.rmSync(dir, { recursive: true });
+    await waitFor(() => lost !== undefined, 'its holder finds that out');
+    assert.match(
+      lost!.message,
+      /^The store is gone: \S+\/store\/lease holds no store any more, and no other broker has taken it over\. .* Put it back before/,
+    );
+    await assert.rejects(held.fence(), { code: 'lost', message: lost!.message });
+    await held.release();
+    assert.equal(fs.existsSync(dir), false, 'nothing is made there again');
+  });
+
   it('asks at once whose it is when its lock is gone, and not its clock', async (t) => {
     const dir = directory(t);
     const clock = new ManualClock();
@@ -473,7 +492,7 @@ describe('the lease of a broker alone', () => {
     assert.deepEqual(
       lost.map(({ message }) => message),
       [
-        `The lease has been taken over by usurper in epoch 9: this broker no longer has the store in ${dir}, and must stop`,
+        `The lease has been taken over by usurper in epoch 9. This broker no longer has the store in ${dir}, and must stop`,
       ],
     );
   });

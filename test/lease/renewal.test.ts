@@ -269,6 +269,18 @@ describe('a term kept by two threads', () => {
     assert.deepEqual(stateNow(), taken);
   });
 
+  it('fails a fence that finds the store gone, and says so, whichever thread renews', async () => {
+    for (const make of [keep, keepQuickly]) {
+      const renewer = await make(60_000);
+      renameSync(join(dir, 'lease'), join(dir, 'away'));
+      await assert.rejects(renewer.fence(), {
+        code: 'lost',
+        message: /^The store is gone: \S+\/lease holds no store any more/,
+      });
+      renameSync(join(dir, 'away'), join(dir, 'lease'));
+    }
+  });
+
   it('fails a fence that finds it taken itself', async () => {
     const renewer = await keepQuickly(60_000);
     takeNow();

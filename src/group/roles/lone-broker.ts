@@ -1,4 +1,4 @@
-import { held } from '../../lease/held.js';
+import { held, holderText } from '../../lease/held.js';
 import { type LeaseState, RELEASED, sameLease, watchedMs } from '../../lease/lease-state.js';
 import type { MemberParts } from './member-parts.js';
 import type { Pause } from './pause.js';
@@ -24,7 +24,10 @@ export async function loneBroker(
   const first = await lease.read().catch(() => undefined);
   if (first === undefined || !(await isAlone(first, isDead))) return undefined;
   const waitMs = watchedMs(first, options.leaseMs);
-  log.info({ waitMs }, `${held(dir, first).message}. Watching for ${waitMs} ms whether it renews its lease`);
+  log.info(
+    { waitMs },
+    `The store in ${dir} was last held by ${holderText(first)}. Watching for up to ${waitMs} ms whether it renews its lease`,
+  );
   const untilMs = clock.monotonicMs() + waitMs;
   while (signal?.aborted !== true) {
     // The last look counts, so it is one past what a mount remembers.

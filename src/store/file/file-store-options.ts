@@ -42,6 +42,8 @@ export interface FileStoreOptions {
   bootId?: string | undefined;
   /** Called at the end of `close`: gives back what opening the store took. */
   onClosed?: () => Promise<void>;
+  /** Called when there was no store, and this opening has made one. */
+  onMade?: ((storeId: string) => void) | undefined;
   /** Tells of what was cut or passed over. */
   warn: (message: string) => void;
   /** Where writes, fences, checkpoints and what limits drop are noted. Default: nowhere. */

@@ -12,6 +12,7 @@ import {
   SEGMENT_DIRECTORY,
 } from '../../files/store-folder.js';
 import { FORMER_LEASE_DIRECTORY, FORMER_VERSION } from '../../lease/carry-over.js';
+import { parseLeaseFileName } from '../../lease/lease-state.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
 import { isKeyFile, keyFileName, makeKeyFile, readGroupKey } from './group-key.js';
 
@@ -42,6 +43,8 @@ export interface IdentityOptions {
   clusterId: string;
   clock: { wallNs(): bigint };
   random: RandomBytes;
+  /** Called when this call has made the store. */
+  onMade?: ((storeId: string) => void) | undefined;
   /** What `checkIdentity` has found a moment before. */
   found?: OpenedIdentity | undefined;
 }
@@ -82,7 +85,8 @@ export async function openIdentity(options: IdentityOptions): Promise<OpenedIden
   await fs.syncDirectory(dir);
   const made = await checkIdentity(fs, dir, clusterId);
   if (made === undefined) throw notAnIdentity(`${dir}/${IDENTITY_FILE}`);
-  if (made.storeId !== identity.storeId) await removeIfThere(fs, `${dir}/${keyFileName(identity.storeId)}`);
+  if (made.storeId === identity.storeId) options.onMade?.(identity.storeId);
+  else await removeIfThere(fs, `${dir}/${keyFileName(identity.storeId)}`);
   return made;
 }
 
@@ -117,12 +121,27 @@ export async function checkIdentity(
   if (names.includes(IDENTITY_FILE)) return undefined;
   const gone = goneIdentity(dir, names);
   if (gone !== undefined) throw gone;
+  if (names.includes(LEASE_DIRECTORY) && (await hasServed(fs, dir)))
+    throw damaged(
+      `${dir}/${IDENTITY_FILE}`,
+      0,
+      'the file is missing, and the lease says that brokers have served from a store here',
+    );
   const foreign = names.filter((name) => !isHarmless(name));
   if (foreign.length === 0) return undefined;
   throw new StoreError(
     'foreign',
     `${dir} is not a stanchion store, and not empty either (${foreign.slice(0, 3).join(', ')}). Give an empty or new directory`,
   );
+}
+
+/** Whether a term of a store was ever served in: what claims the lease for the first time leaves a lease too, and says nothing of the kind. */
+async function hasServed(fs: StoreFs, dir: string): Promise<boolean> {
+  const names = await fs.list(`${dir}/${LEASE_DIRECTORY}`).catch((error: unknown) => {
+    if (isMissing(error) || errorCode(error) === 'ENOTDIR') return [];
+    throw error;
+  });
+  return names.some((name) => (parseLeaseFileName(name)?.servedEpoch ?? 0) > 0);
 }
 
 function isHarmless(name: string): boolean {

@@ -18,8 +18,6 @@ const IDENTITY = `${DIR}/stanchion.json`;
 
 async function newStore(): Promise<{ fs: SimFs; identity: OpenedIdentity; key: string }> {
   const fs = new SimFs();
-  await fs.makeDirectory(`${DIR}/lease`);
-  await writeFile(fs, `${DIR}/lease/v1.00000001.000001.served-1-1.alone-3000.released`, Buffer.alloc(0));
   await openFileStore({ fs, clock, random, dir: DIR, clusterId, epoch: 1, warn: () => {} }).then(
     async (store) => {
       const host = new TestHost(store);
@@ -28,6 +26,8 @@ async function newStore(): Promise<{ fs: SimFs; identity: OpenedIdentity; key: s
       await store.close();
     },
   );
+  await fs.makeDirectory(`${DIR}/lease`);
+  await writeFile(fs, `${DIR}/lease/v1.00000001.000001.served-1-1.alone-3000.released`, Buffer.alloc(0));
   const identity = (await checkIdentity(fs, DIR, clusterId))!;
   return { fs: fs.restarted('written'), identity, key: `${DIR}/${keyFileName(identity.storeId)}` };
 }
