@@ -43,6 +43,10 @@ export interface SegmentFile {
   readonly footerCrc: number;
 }
 
+export function isSameFile(one: SegmentFile, other: SegmentFile): boolean {
+  return one.bytes === other.bytes && one.footerCrc === other.footerCrc;
+}
+
 /** Limit of an extent, so that offsets in it fit, and it can be rewritten piece by piece. */
 export const MAX_EXTENT_BYTES = 64 * 1024 * 1024;
 

@@ -6,7 +6,7 @@ import { readMsgProtoSequence, readMsgProtoTimestampNs } from '../../protocol/ms
 import type { Checkpoint } from '../format/checkpoint-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
-import { type DirectoryEntry, ROW_BYTES, type SegmentFile } from '../format/segment-format.js';
+import { type DirectoryEntry, isSameFile, ROW_BYTES, type SegmentFile } from '../format/segment-format.js';
 import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
 import type { FileInfo } from './inspect.js';
 import { type Piece, type SalvageState, subjectOf } from './salvage-state.js';
@@ -49,7 +49,7 @@ export async function salvageSegments(
     get segments() {
       return [...segments.values()];
     },
-    check: () => check(fs, dir, files, storeId, segments, state),
+    check: () => check(fs, dir, files, storeId, checkpoint, segments, state),
   };
 }
 
@@ -58,6 +58,7 @@ async function check(
   dir: string,
   files: readonly FileInfo[],
   storeId: string,
+  checkpoint: Checkpoint | undefined,
   segments: Map<string, SalvagedSegment>,
   state: SalvageState,
 ): Promise<void> {
@@ -74,6 +75,7 @@ async function check(
         segments.set(path, { id: piece.segment, path, isWhole: false, isThere: false, file: undefined });
     }
   }
+  const named = new Map(checkpoint?.segments.map((segment) => [pathOf(segment), segment.file]));
   const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
   for (const segment of segments.values()) {
     const { path } = segment;
@@ -89,6 +91,9 @@ async function check(
     const file = await fs.open(path, 'read');
     try {
       segment.file = await checkSegment(file, path, bytes, storeId, pieces, state);
+      const due = named.get(path);
+      if (segment.file !== undefined && due !== undefined && !isSameFile(segment.file, due))
+        state.mended(path, segment.file.bytes, 'its footer is another one than the checkpoint names');
     } finally {
       await file.close();
     }

@@ -7,7 +7,7 @@ import type { Recovery } from '../file/recovery.js';
 import type { StoreState } from '../file/store-state.js';
 import { decodeCheckpoint } from '../format/checkpoint-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
-import { type DirectoryEntry, FOOTER_BYTES, type SegmentFile } from '../format/segment-format.js';
+import { type DirectoryEntry, FOOTER_BYTES, isSameFile, type SegmentFile } from '../format/segment-format.js';
 import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
 import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
 import { namesOf } from '../types/unreadable.js';
@@ -148,7 +148,7 @@ async function checkSegment(
     );
   }
   const named = namedAs(path, state);
-  if (directory !== undefined && named !== undefined && !isSame(directory.file, named)) {
+  if (directory !== undefined && named !== undefined && !isSameFile(directory.file, named)) {
     const { bytes: length } = directory.file;
     note(result, damaged(path, length - FOOTER_BYTES, 'its footer is another one than the checkpoint names'));
   }
@@ -175,10 +175,6 @@ async function checkSegment(
 function namedAs(path: string, state: StoreState | undefined): SegmentFile | undefined {
   for (const segment of state?.segments ?? []) if (segment.path === path) return segment.file;
   return undefined;
-}
-
-function isSame(one: SegmentFile, other: SegmentFile): boolean {
-  return one.bytes === other.bytes && one.footerCrc === other.footerCrc;
 }
 
 /** The extents of a segment in the newest state. */
