@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -164,22 +162,6 @@ system_account: SYS
     await other.isWell();
   });
 
-  it('makes a data link anew that no longer carries what it sends, though NATS is heard on it', async (t) => {
-    const world = new World(t);
-    const server = await world.natsServer();
-    const proxy = await swallowingProxy(server.port);
-    world.others.push(proxy.close);
-    const broker = await world.start({ url: proxy.url });
-    await broker.isWell();
-    proxy.swallowDataLinks();
-    await waitFor(
-      () => broker.log.matching(/data link lost/).length > 0,
-      () => `it gives up the link: ${broker.log.all.join('\n')}`,
-    );
-    await broker.isWell();
-    await world.isServed(server);
-  });
-
   it('says, as `status` does, that another server answers for its cluster id when their NATS servers are joined', async (t) => {
     const world = new World(t);
     const otherPort = await freePort();
@@ -209,38 +191,3 @@ system_account: SYS
     await first.isWell();
   });
 });
-
-/** A TCP proxy that can drop what data links send from now on. */
-async function swallowingProxy(
-  serverPort: number,
-): Promise<{ url: string; swallowDataLinks(): void; close(): void }> {
-  const pairs: { client: net.Socket; server: net.Socket; isData: boolean }[] = [];
-  const listener = net.createServer((client) => {
-    const server = net.connect(serverPort, '127.0.0.1');
-    const pair = { client, server, isData: false };
-    pairs.push(pair);
-    client.once('data', (connect: Buffer) => {
-      pair.isData = !connect.includes('(control)');
-    });
-    client.pipe(server).pipe(client);
-    for (const [socket, peer] of [
-      [client, server],
-      [server, client],
-    ] as const)
-      socket.on('error', () => {}).on('close', () => peer.destroy());
-  });
-  await once(listener.listen(0, '127.0.0.1'), 'listening');
-  const { port } = listener.address() as net.AddressInfo;
-  return {
-    url: `nats://127.0.0.1:${port}`,
-    swallowDataLinks() {
-      const up = pairs.filter(({ client, isData }) => isData && !client.destroyed);
-      assert.ok(up.length > 0, 'there is such a connection');
-      for (const { client, server } of up) client.unpipe(server).resume();
-    },
-    close() {
-      for (const { client } of pairs) client.destroy();
-      listener.close();
-    },
-  };
-}
