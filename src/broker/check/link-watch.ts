@@ -12,9 +12,9 @@ export type WatchedConnections = Pick<
 
 const TICK_MS = 250;
 /** A PING of the link that has waited so long is looked into. */
-const LATE_MS = 1_000;
+const LATE_MS = 750;
 /** A link whose server answers on the other connection, and not here, is dead after this time. */
-const DEAD_MS = 1_500;
+const DEAD_MS = 1_250;
 /** For each byte beyond this many that the server has to read first, it has a millisecond per `BYTES_PER_MS` more. */
 const FREE_BYTES = 1024 * 1024;
 const BYTES_PER_MS = 1024;

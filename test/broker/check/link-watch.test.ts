@@ -165,7 +165,7 @@ describe('the watch of a link', () => {
   it('names a problem when three die within a minute, until a minute after the last', async () => {
     const world = new World();
     world.isLinkAnswered = false;
-    await world.pass(4_000);
+    await world.pass(3_000);
     assert.equal(world.watch.problem, undefined);
     await world.pass(2_000);
     assert.match(
