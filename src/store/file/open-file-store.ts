@@ -122,7 +122,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   }
   const check = new SegmentCheck({
     ...{ clock, warn, table: parts.segments, unreadable: parts.unreadable },
-    ...{ segments: recovery.state.segments, logs: recovery.state.logs },
+    ...{ segments: recovery.state.segments, listed: recovery.segmentNames, logs: recovery.state.logs },
   });
   const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery, check };
   const first = await createFirstJournalFile(forFirst);

@@ -47,6 +47,8 @@ export interface Recovery {
   journalBytes: number;
   /** The newest term that served; 0 if none did. */
   newestEpoch: number;
+  /** The names of the segments' files. */
+  segmentNames: ReadonlySet<string>;
   /** The highest epoch in the name of any file. */
   highestEpoch: number;
   checkpoint: FileId | undefined;
@@ -91,6 +93,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();
   // Nothing is read from this listing but the epochs.
   const segments = parseNames(await listIfThere(fs, `${dir}/${SEGMENT_DIRECTORY}`), 'seg');
+  const segmentNames = new Set(segments.map(segmentName));
   const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
   const listMs = clock.monotonicMs() - begunMs;
   const read: ReadOptions = { ...options, journals, checkpoints };
@@ -112,7 +115,10 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
       const { report, ...recovery } = replayed;
       if (firstError !== undefined)
         warn(`${firstError.message}. The checkpoint before it, ${path}, was used`);
-      return { ...recovery, highestEpoch, checkpoint: id, report: { ...report, listMs, checkpointMs } };
+      return {
+        ...{ ...recovery, segmentNames, highestEpoch, checkpoint: id },
+        report: { ...report, listMs, checkpointMs },
+      };
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'damaged') throw error;
       // The newest damage is the one to report: older checkpoints have lost their journals in the course of things.
@@ -127,6 +133,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   );
   return {
     ...recovery,
+    segmentNames,
     highestEpoch,
     checkpoint: undefined,
     report: { ...report, listMs, checkpointMs: 0 },

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../clock/clock.js';
+import { segmentName } from '../../files/file-names.js';
 import { isGone, shortageOf } from '../../files/store-error.js';
 import type { Unreadable } from '../types/unreadable.js';
 import type { Segment } from './segment.js';
@@ -18,6 +19,8 @@ export interface SegmentCheckParts {
   readonly table: SegmentTable;
   /** Those that the checkpoint names from which the store was opened. */
   readonly segments: Iterable<Segment>;
+  /** The names of the files that were listed a moment ago: those of others are asked for first. */
+  readonly listed: ReadonlySet<string>;
   readonly logs: ReadonlyMap<number, SegmentLog>;
   readonly unreadable: Unreadable;
   readonly warn: (message: string) => void;
@@ -25,8 +28,10 @@ export interface SegmentCheckParts {
 
 /** Lengths that are asked for at once. Node asks a file system four things at a time, unless UV_THREADPOOL_SIZE says more. */
 const AT_ONCE = 64;
-/** How long an opening waits for the lengths. 2,000 of a local disk take some 20 ms; on a slow mount the rest comes while clients are served. */
-const OPENING_WAIT_MS = 250;
+/** How long an opening waits for those that were not listed: whatever is missing is to be known before the first client connects. */
+const MISSING_WAIT_MS = 1_000;
+/** How long it waits for the lengths. 2,000 of a local disk take some 20 ms; on a slow mount the rest comes while clients are served. */
+const LENGTHS_WAIT_MS = 100;
 /** How long a checkpoint waits for the footers. */
 const CHECKPOINT_WAIT_MS = 1_000;
 /** How often it is looked whether a segment is there again. */
@@ -42,6 +47,7 @@ const MAX_LOGGED = 10;
 export class SegmentCheck {
   readonly #parts: SegmentCheckParts;
   readonly #problems = new Map<Segment, SegmentProblem>();
+  readonly #unlisted: Promise<void>;
   readonly #lengths: Promise<void>;
   #footers: Promise<void> | undefined;
   #areFootersKnown = false;
@@ -58,7 +64,11 @@ export class SegmentCheck {
 
   constructor(parts: SegmentCheckParts) {
     this.#parts = parts;
-    this.#lengths = this.#checkLengths();
+    const { segments, listed } = parts;
+    const all = [...segments];
+    const isListed = ({ id }: Segment): boolean => listed.has(segmentName(id));
+    this.#unlisted = this.#checkLengths(all.filter((segment) => !isListed(segment)));
+    this.#lengths = this.#unlisted.then(() => this.#checkLengths(all.filter(isListed)));
   }
 
   /** Those that are not as they should be. */
@@ -67,8 +77,9 @@ export class SegmentCheck {
   }
 
   /** Waits until the lengths are known, but no longer than a takeover may take. */
-  opened(): Promise<void> {
-    return this.#within(this.#lengths, OPENING_WAIT_MS);
+  async opened(): Promise<void> {
+    await this.#within(this.#unlisted, MISSING_WAIT_MS);
+    await this.#within(this.#lengths, LENGTHS_WAIT_MS);
   }
 
   /**
@@ -127,9 +138,9 @@ export class SegmentCheck {
     timer?.cancel();
   }
 
-  async #checkLengths(): Promise<void> {
+  async #checkLengths(all: readonly Segment[]): Promise<void> {
     const found: SegmentProblem[] = [];
-    const segments = this.#parts.segments[Symbol.iterator]();
+    const segments = all.values();
     const work = async (): Promise<void> => {
       for (let next = segments.next(); !next.done && !this.#isClosed; next = segments.next()) {
         const problem = await this.#lengthProblem(next.value);
