@@ -6,8 +6,10 @@ import { text } from 'node:stream/consumers';
 import { before, describe, it } from 'node:test';
 import { connect } from 'nats';
 import type { BenchReport } from '../../src/bench/run-bench.js';
+import { seal } from '../../src/group/proof/seal.js';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
+import { encodeKeyFile, keyFileName } from '../../src/store/file/group-key.js';
 import { mainScript } from '../harness/broker.js';
 import { Rig } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
@@ -487,12 +489,15 @@ describe('the tools', () => {
       const member = (node: string, role: MemberStatus['role']): Partial<MemberStatus> => ({
         ...{ node, role, group: 'main', epoch: 9, leaseAgeMs: null, leaseMs: 600, natsServer: 'nats-1:4222' },
         ...{
+          version: '1',
+          clusterId: 'orders',
+          member: `${node}@host@1@x`,
           host: 'host',
-          store: { kind: 'file', dir: '/store', storeId: 's' },
-          clients: 1,
-          channels: 2,
-          trouble: null,
+          pid: 1,
+          roleForMs: 5,
         },
+        store: { kind: 'file', dir: '/store', storeId: 's' },
+        ...{ clients: 1, channels: 2, messages: 3, takeovers: 1, lastTakeover: null, trouble: null },
       });
       const answers = [
         { ...member('a', 'active'), dispute: { ...dispute, sinceWallMs: 1_700_000_000_000 } },
@@ -523,6 +528,78 @@ describe('the tools', () => {
           '',
         ]);
         assert.deepEqual([others, code], [[], 0]);
+      } finally {
+        await nc.close();
+      }
+    });
+
+    it('says which answers are malformed, which prove nothing, and that none is proved without the key', async () => {
+      const nc = await connect({ servers: rig.nats.url });
+      const storeId = 'AAAAAAAAAAAAAAAAAAAAAA';
+      const groupKey = Buffer.alloc(32, 1);
+      const file = join(rig.folder(), keyFileName(storeId));
+      writeFileSync(file, encodeKeyFile(storeId, { groupKey, identityCrc: 1 }));
+      const status = (node: string): object => ({
+        ...{
+          version: '1',
+          clusterId: 'billing',
+          group: 'main',
+          node,
+          member: `${node}@h@1@x`,
+          host: 'h',
+          pid: 1,
+        },
+        ...{ role: 'active', epoch: 9, roleForMs: 5, leaseMs: 600, leaseAgeMs: 5, natsServer: 'nats-1:4222' },
+        store: { kind: 'file', dir: '/store', storeId },
+        ...{
+          clients: 1,
+          channels: 2,
+          messages: 3,
+          takeovers: 1,
+          lastTakeover: null,
+          trouble: null,
+          needsProof: true,
+        },
+      });
+      const { statusOfAll } = groupSubjects('billing', '');
+      nc.subscribe(statusOfAll, {
+        callback: (_error, { reply, data }) => {
+          nc.publish(reply!, seal(groupKey, [statusOfAll, data], JSON.stringify(status('a'))));
+          for (const forged of [
+            JSON.stringify(status('evil')),
+            '{}',
+            'null',
+            '{"group":"main","role":"active"}',
+            '\u001b[2J',
+          ])
+            nc.publish(reply!, forged);
+        },
+      });
+      await nc.flush();
+      try {
+        const plain = await run(['status', '--cluster-id', 'billing']);
+        assert.match(plain.stdout, /^a /m);
+        assert.match(plain.stdout, /^evil /m);
+        assert.match(plain.stdout, /^4 answers are malformed, and left out/m);
+        assert.match(
+          plain.stdout,
+          /^Nothing proves these answers: .* \(--dir\), or its key file \(--group-key\)$/m,
+        );
+        const proved = await run(['status', '--cluster-id', 'billing', '--group-key', file]);
+        assert.match(proved.stdout, /^a /m);
+        assert.doesNotMatch(proved.stdout, /^evil /m);
+        assert.match(
+          proved.stdout,
+          /^1 answer is not proved by the key of the store, and left out:\n {2}node evil, active in epoch 9/m,
+        );
+        assert.doesNotMatch(proved.stdout, /Nothing proves/);
+        assert.deepEqual([plain.code, proved.code], [1, 0]);
+        const json = await run(['status', '--cluster-id', 'billing', '--group-key', file, '--json']);
+        assert.deepEqual(
+          JSON.parse(json.stdout).map(({ node }: { node: string }) => node),
+          ['a'],
+        );
+        assert.match(json.stderr, /1 answer is not proved/);
       } finally {
         await nc.close();
       }

@@ -57,6 +57,15 @@ describe('what a standby makes of what it sees', () => {
     assert.equal(watch.judge(40_052), undefined);
   });
 
+  it('remembers a bounded number of processes, and the holder of the lease in any case', () => {
+    const watch = new LeaseWatch(SELF, LEASE_MS, 0);
+    watch.saw(held(1), false, 0, 1);
+    watch.heard(heartbeat(OTHER, 'active', 3, 1), 2);
+    for (let i = 0; i < 1_000; i++) watch.heard(heartbeat(`n${i}@host@${i}@x`, 'standby', 3), 10 + i);
+    assert.equal(watch.peers.size, 64);
+    assert.ok(watch.peers.has(OTHER) && watch.peers.has('n999@host@999@x'));
+  });
+
   it('is that it looks at a copy where the active has reported more, even if the lease of the copy was released', () => {
     for (const state of [
       held(5),
