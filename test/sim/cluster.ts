@@ -44,7 +44,10 @@ export class Cluster extends Machines {
   constructor(world: World, options: ClusterOptions) {
     super(world, options);
     const host = this.hosts();
-    this.nodes = Array.from({ length: options.nodes }, (_, i) => new SimNode(this, `n${i}`, host()));
+    this.nodes = Array.from(
+      { length: options.nodes },
+      (_, i) => new SimNode(this, `${options.prefix ?? 'n'}${i}`, host()),
+    );
   }
 
   override get groupName(): string {

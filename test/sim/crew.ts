@@ -10,8 +10,8 @@ export type SeedReport =
   | { seed: number; result: Omit<SimulationResult, 'trace'> }
   | { seed: number; error: string };
 
-/** What is run with a seed: a group, one of release 0.1.0 that is updated, or brokers without a group. */
-export type Scenario = 'group' | 'update' | 'alone';
+/** What is run with a seed: a group, one of release 0.1.0 that is updated, brokers without a group, or one of these that is turned into a group. */
+export type Scenario = 'group' | 'update' | 'alone' | 'turn';
 
 /**
  * Runs seeds in processes of their own, one for each processor.

@@ -33,7 +33,10 @@ export class LoneBrokers extends Machines {
   constructor(world: World, options: MachinesOptions, count = 2) {
     super(world, options);
     const host = this.hosts();
-    this.nodes = Array.from({ length: count }, (_, i) => new LoneNode(this, `n${i}`, host()));
+    this.nodes = Array.from(
+      { length: count },
+      (_, i) => new LoneNode(this, `${options.prefix ?? 'n'}${i}`, host()),
+    );
   }
 
   get active(): LoneNode | undefined {

@@ -37,17 +37,21 @@ export interface MachinesOptions {
   serversOf?(node: string): readonly number[];
   limitsFor(channel: string): ChannelLimits;
   mutation: Mutation;
+  /** Other machines with the same disk and network. */
+  beside?: Machines;
+  /** How the names of machines begin. Default n. */
+  prefix?: string;
 }
 
 /** The machines, the disk and the network of a run, with brokers of one cluster id on one store. */
 export abstract class Machines {
   readonly world: World;
   readonly options: MachinesOptions;
-  readonly disk = new Disk();
+  readonly disk: Disk;
   readonly nats: SimNats;
   abstract readonly nodes: readonly Machine[];
   /** Processes by the name they hold the lease under. */
-  readonly processes = new Map<string, SimProcess>();
+  readonly processes: Map<string, SimProcess>;
   /** What no fault explains. */
   readonly problems: string[] = [];
   /** How often a broker has begun to serve. */
@@ -56,7 +60,10 @@ export abstract class Machines {
   constructor(world: World, options: MachinesOptions) {
     this.world = world;
     this.options = options;
-    this.nats = new SimNats(world);
+    const { beside } = options;
+    this.disk = beside?.disk ?? new Disk();
+    this.processes = beside?.processes ?? new Map();
+    this.nats = beside?.nats ?? new SimNats(world);
   }
 
   /** The name of their group; undefined without one. */

@@ -10,6 +10,7 @@ npm run sim -- --fresh [--seeds 200]       runs so many that were never run befo
 npm run sim -- --digests [--seeds 40]      prints a digest of each seed's run, to compare two versions of the code
 npm run sim -- --update [--seeds 200]      the same with a group of release 0.1.0 that is updated meanwhile
 npm run sim -- --alone [--seeds 200]       the same with brokers without a group, on one store
+npm run sim -- --turn [--seeds 200]        the same with a broker without a group that is turned into a group
 npm run sim -- --seed N                    replays one, and tells what happened, line by line`;
 
 /** Fresh seeds begin here: nobody counts from 1 up to it. The generator takes numbers of 32 bits. */
@@ -25,6 +26,7 @@ async function main(): Promise<number> {
       digests: { type: 'boolean', default: false },
       update: { type: 'boolean', default: false },
       alone: { type: 'boolean', default: false },
+      turn: { type: 'boolean', default: false },
       seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -36,12 +38,12 @@ async function main(): Promise<number> {
   if (values.fresh && (values.seed ?? values.first) !== undefined) {
     throw new Error('--fresh takes seeds by chance: it goes with neither --seed nor --first');
   }
-  if (values.update && values.alone) throw new Error('--update is for a group: it does not go with --alone');
-  if (values.digests && (values.update || values.alone))
-    throw new Error(
-      '--digests is for groups that are not updated: it goes with neither --update nor --alone',
-    );
-  const scenario = values.update ? 'update' : values.alone ? 'alone' : 'group';
+  const scenarios = (['update', 'alone', 'turn'] as const).filter((name) => values[name]);
+  if (scenarios.length > 1)
+    throw new Error(`${scenarios.map((name) => `--${name}`).join(' and ')} do not go together`);
+  const scenario: Scenario = scenarios[0] ?? 'group';
+  if (values.digests && scenarios.length > 0)
+    throw new Error(`--digests is for groups: it does not go with --${scenario}`);
   if (values.seed !== undefined) return replay(whole('seed', values.seed), scenario);
   const count = whole('seeds', values.seeds);
   const first = values.fresh

@@ -1,4 +1,5 @@
 import type { Scenario } from './crew.js';
+import { simulateLoneToGroup } from './lone-to-group.js';
 import { simulateUpdate } from './rolling-update.js';
 import { type SimulationResult, simulate, simulateAlone } from './simulation.js';
 
@@ -6,5 +7,6 @@ import { type SimulationResult, simulate, simulateAlone } from './simulation.js'
 export const SCENARIOS: Record<Scenario, (seed: number, isTraced?: boolean) => Promise<SimulationResult>> = {
   group: (seed, isTraced = false) => simulate(seed, { isTraced }),
   update: simulateUpdate,
+  turn: (seed, isTraced = false) => simulateLoneToGroup(seed, { isTraced }),
   alone: (seed, isTraced = false) => simulateAlone(seed, { isTraced }),
 };
