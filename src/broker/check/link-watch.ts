@@ -15,6 +15,8 @@ const TICK_MS = 250;
 const LATE_MS = 750;
 /** A link whose server answers on the other connection, and not here, is dead after this time. */
 const DEAD_MS = 1_250;
+/** A server that goes on after a pause answers on one connection before the other: the link has so long for its answer. */
+const SECOND_ANSWER_MS = TICK_MS;
 /** For each byte beyond this many that the server has to read first, it has a millisecond per `BYTES_PER_MS` more. */
 const FREE_BYTES = 1024 * 1024;
 const BYTES_PER_MS = 1024;
@@ -45,8 +47,8 @@ interface Trial {
   readonly sinceMs: number;
   readonly receivedBytes: number;
   readonly answeredBytes: number;
-  /** The server has answered on the control connection, behind the mark. */
-  isAnswered: boolean;
+  /** When the server has answered on the control connection, behind the mark. */
+  controlAnsweredMs: number | undefined;
   /** The mark has come in on the link. */
   isMarked: boolean;
 }
@@ -155,13 +157,13 @@ export class LinkWatch {
     const trial: Trial = {
       ...{ link, control, name, sinceMs: this.#options.clock.monotonicMs() },
       ...{ receivedBytes: link.receivedBytes, answeredBytes: link.pulse.answeredBytes },
-      ...{ isAnswered: false, isMarked: false },
+      ...{ controlAnsweredMs: undefined, isMarked: false },
     };
     this.#trial = trial;
     this.#options.mark(name);
     control.flush().then(
       () => {
-        trial.isAnswered = true;
+        trial.controlAnsweredMs = this.#options.clock.monotonicMs();
       },
       () => {},
     );
@@ -173,20 +175,21 @@ export class LinkWatch {
     const { owedBytes, answeredBytes } = link.pulse;
     if (lateMs < DEAD_MS + Math.max(0, owedBytes - FREE_BYTES) / BYTES_PER_MS) return;
     const late = `the NATS server has not answered a ping on it for ${Math.round(lateMs)} ms`;
-    if (!trial.isAnswered) {
+    if (trial.controlAnsweredMs === undefined) {
       if (this.#pauseTicks > 0) return;
       this.#pauseTicks = PAUSE_TICKS;
       connections.doubtServer?.();
       return;
     }
-    const ageMs = clock.monotonicMs() - trial.sinceMs;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - trial.controlAnsweredMs < SECOND_ANSWER_MS) return;
+    const ageMs = nowMs - trial.sinceMs;
     const isBusy = (bytes: number): boolean => bytes >= ageMs * MIN_BYTES_PER_MS;
     const isReading = isBusy(answeredBytes - trial.answeredBytes);
     const isSending = !trial.isMarked && isBusy(link.receivedBytes - trial.receivedBytes);
     this.#trial = undefined;
     // Much is under way, and what is late may be behind it. Another trial sees whether that goes on.
     if (isReading || isSending) return;
-    const nowMs = clock.monotonicMs();
     this.#deaths = [...this.#deaths.filter((atMs) => atMs > nowMs - PROBLEM_MS), nowMs].slice(-PROBLEM_COUNT);
     const which = trial.isMarked ? 'what is sent there does not arrive' : 'it has stopped carrying';
     connections.renewLink(`${which}: ${late}, though it answers on the control connection`);

@@ -147,6 +147,17 @@ describe('the watch of a link', () => {
     assert.ok(world.asked.length >= 2 && world.asked.length <= 3, world.asked.join());
   });
 
+  it('leaves the link of a server that goes on after a pause, and answers on the control connection first', async () => {
+    const world = new World();
+    Object.assign(world, { isLinkAnswered: false, isControlAnswered: false });
+    await world.pass(2_150);
+    world.isControlAnswered = true;
+    await world.pass(100);
+    world.isLinkAnswered = true;
+    await world.pass(5_000);
+    assert.deepEqual(world.asked, ['server']);
+  });
+
   it('replaces the control connection alone if the link is answered', async () => {
     const world = new World();
     world.isControlAnswered = false;
