@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { segmentName } from '../../../src/files/file-names.js';
 import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
+import { decodeCheckpoint } from '../../../src/store/format/checkpoint-format.js';
+import { repairStore } from '../../../src/store/tools/repair-store.js';
 import { storeVerify } from '../../../src/store/tools/verify.js';
 import { checkpointed, type OpenedStore, SMALL, Terms, until } from '../file-support.js';
-import { HastyClock, NO_LIMITS, pubMsg, read, readAll } from '../support.js';
+import { FORMER_CLUSTER_ID, putFormerStore } from '../former/former-store.js';
+import { HastyClock, NO_LIMITS, pubMsg, random, read, readAll } from '../support.js';
 
 const LOOK_AGAIN_MS = 3_000;
 
@@ -154,6 +167,36 @@ describe('A segment that is missing or short when the store is opened', () => {
   });
 });
 
+describe('A repair of a store with a missing segment', () => {
+  it('declares its messages lost, and nothing else: the store is well then, and delivery goes on behind them', async (t) => {
+    const { terms, pathOf } = await segmentPerChannel(t, ['a', 'b']);
+    rmSync(pathOf('b'));
+    const epoch = ++terms.epoch;
+    const lease = { epoch, fence: async () => {}, markServed: async () => {}, release: async () => {} };
+    const { fs, dir, clock } = terms;
+    await repairStore({
+      ...{ fs, clock, dir, random, clusterId: undefined, isDryRun: false },
+      ask: async ({ lost }) => {
+        assert.deepEqual(
+          lost.map(({ channel, first, last }) => [channel, first, last]),
+          [['b', 1, 10]],
+        );
+        return true;
+      },
+      takeLease: async () => lease,
+    });
+    assert.equal(await verified(terms), '');
+    const opened = await terms.open(SMALL);
+    assert.deepEqual([opened.store.segmentProblems, opened.store.unreadable.list()], [[], []]);
+    const log = logOf(opened, 'b');
+    log.append(pubMsg('b', 'b 11'), 1);
+    await opened.host.commit();
+    assert.equal(await read(log, log.lastSequence), 'b 11');
+    assert.deepEqual([log.firstSequence, log.lastSequence], [11, 11]);
+    assert.equal((await readAll(logOf(opened, 'a'))).length, 10);
+  });
+});
+
 describe('The footers of segments', () => {
   it('are read before anything is deleted that they replace, and one that is gone is reported', async (t) => {
     const { terms, pathOf } = await segmentPerChannel(t, ['a', 'b']);
@@ -169,5 +212,43 @@ describe('The footers of segments', () => {
     assert.equal(opened.store.unreadable.messageCount(), 0);
     assert.equal((await readAll(logOf(opened, 'b'))).at(-1), 'b 10');
     assert.ok(existsSync(left));
+  });
+});
+
+describe('A segment of a store of release 0.1.0, whose checkpoints do not say lengths', () => {
+  async function formerStore(t: TestContext): Promise<{ terms: Terms; segment: string }> {
+    const terms = new Terms(t);
+    await putFormerStore(nodeFs, terms.dir);
+    terms.epoch = 2;
+    return { terms, segment: segmentsIn(terms)[0] ?? assert.fail('it has a segment') };
+  }
+  const settings = { ...SMALL, clusterId: FORMER_CLUSTER_ID };
+
+  it('is missed too, or found to be too short for what the checkpoint names in it', async (t) => {
+    for (const [damage, what] of [
+      [rmSync, /the file is missing/],
+      [
+        (path: string) => truncateSync(path, statSync(path).size - 1),
+        /the file has \d+ bytes instead of \d+/,
+      ],
+    ] as const) {
+      const { terms, segment } = await formerStore(t);
+      damage(segment);
+      const { store } = await terms.openOnly(settings);
+      assert.match(store.segmentProblems.join(), what);
+    }
+  });
+
+  it('has its length and footer in the checkpoint after next', async (t) => {
+    const { terms, segment } = await formerStore(t);
+    const opened = await terms.open(settings);
+    await checkpointed(opened);
+    await checkpointed(opened);
+    const [name] = readdirSync(`${terms.dir}/checkpoints`);
+    const path = `${terms.dir}/checkpoints/${name}`;
+    const { segments } = decodeCheckpoint(path, readFileSync(path), opened.store.storeId);
+    const named = segments.find((id) => segment.endsWith(segmentName(id)));
+    assert.equal(named?.file?.bytes, statSync(segment).size);
+    assert.deepEqual(opened.store.segmentProblems, []);
   });
 });
