@@ -22,12 +22,12 @@ const PARTS: [where: string, prototype: object, method: string, at: number][] = 
   ['as a publish is looked for among those stored before', RecentGuids.prototype, 'add', 60],
   ['as an ack comes', AckHandler.prototype, 'handle', 40],
   ['in a timer', Delivery.prototype, 'redeliver', 1],
-  ['as a timer is armed', TimerWheel.prototype, 'arm', 100],
+  ['as a timer is armed', TimerWheel.prototype, 'arm', 60],
   ['as a batch closes', Gathering.prototype, 'close', 30],
   ['when a batch is on disk', FencedCommits.prototype, 'written', 30],
   ['when a batch is fenced', CommitGate.prototype, 'release', 30],
   ['as a message goes out', Delivery.prototype, 'deliverChannel', 40],
-  ['as a checkpoint begins', Checkpointer.prototype, 'begin', 2],
+  ['as a checkpoint begins', Checkpointer.prototype, 'begin', 1],
   ['in a checkpoint, behind the scenes', SegmentWriter.prototype, 'finish', 1],
 ];
 

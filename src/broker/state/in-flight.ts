@@ -98,8 +98,16 @@ export class InFlight {
   /** All sequences, ascending. */
   sorted(): number[] {
     const all: number[] = [];
-    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]) all.push(this.#sequences[slot]);
-    return all.sort((a, b) => a - b);
+    let isSorted = true;
+    let last = 0;
+    for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]) {
+      const sequence = this.#sequences[slot];
+      if (sequence < last) isSorted = false;
+      last = sequence;
+      all.push(sequence);
+    }
+    // Mostly they are: a checkpoint asks each of 100,000 subscriptions in one turn.
+    return isSorted ? all : all.sort((a, b) => a - b);
   }
 
   /** Lets all ack waits end at once, in the order of the sequences. */

@@ -5,6 +5,9 @@ import { assert } from '../../util/assert.js';
 /** A buffer that has grown beyond this is not kept for the next use. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 
+/** Names up to this length are written character by character. Below 128. */
+const MAX_SHORT_LENGTH = 96;
+
 /** Writes little-endian fields into a buffer that grows. */
 export class ByteWriter {
   buffer: Buffer;
@@ -69,10 +72,31 @@ export class ByteWriter {
   }
 
   string(value: string): void {
+    if (value.length <= MAX_SHORT_LENGTH && this.#ascii(value)) return;
     const size = Buffer.byteLength(value);
     this.varint(size);
     this.#room(size);
     this.length += this.buffer.write(value, this.length);
+  }
+
+  /**
+   * Writes a short string of ASCII, as nearly all names are: for these, calls into the runtime take ten times as long.
+   * @returns false if it is not ASCII: then nothing has been written
+   */
+  #ascii(value: string): boolean {
+    const { length } = value;
+    this.#room(1 + length);
+    const { buffer } = this;
+    let at = this.length;
+    // One byte: it is below 128.
+    buffer[at++] = length;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) return false;
+      buffer[at++] = code;
+    }
+    this.length = at;
+    return true;
   }
 
   #room(bytes: number): void {
