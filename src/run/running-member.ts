@@ -307,11 +307,14 @@ export class RunningMember extends Assembly<MemberNode> {
   #answerView(
     talk: GroupTalk,
     { subject, payload, maxBytes }: GroupRequest,
-  ): Promise<Uint8Array> | undefined {
+  ): (() => Promise<Uint8Array | undefined>) | undefined {
     if (this.#member?.role !== 'active') return undefined;
     const request = viewRequestOf(talk.asked(subject, payload));
-    const answer = request && this.http?.dashboard.answer(request);
-    return answer?.then((view) => talk.answer(subject, payload, encodeView(view, maxBytes - SEAL_BYTES)));
+    if (request === undefined) return undefined;
+    return async () => {
+      const view = await this.http?.dashboard.answer(request);
+      return view && talk.answer(subject, payload, encodeView(view, maxBytes - SEAL_BYTES));
+    };
   }
 
   /** What of the members' answers counts: see `StatusAnswers`. What does not is counted. */

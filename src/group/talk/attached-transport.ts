@@ -34,8 +34,8 @@ export interface AttachedTransportOptions {
   status: (request: GroupRequest) => Uint8Array;
   /** Answers requests to hand over; undefined if another member has to answer. */
   handOver: (request: GroupRequest) => Uint8Array | undefined;
-  /** Answers a dashboard; undefined if another member has to answer. */
-  view: (request: GroupRequest) => Promise<Uint8Array | undefined> | undefined;
+  /** Takes a dashboard's request, and returns what makes the answer; undefined if another member has to answer. */
+  view: (request: GroupRequest) => (() => Promise<Uint8Array | undefined>) | undefined;
   /** Called besides the handler. */
   onLinkUp(server: string): void;
   onLinkDown(reason: string): void;
@@ -161,23 +161,42 @@ export class AttachedTransport implements NatsTransport {
         },
       });
     };
+    const requestOf = (subject: string, { data }: ControlMessage): GroupRequest => ({
+      subject,
+      payload: data,
+      maxBytes: control.maxPayload,
+    });
     /** Thousands may come in one read: those beyond what waits get no answer. */
-    const answer = (subjectsOfWork: readonly string[], take: (request: GroupRequest) => Answer): void => {
-      const work = new PacedWork(MAX_WAITING_REQUESTS);
-      for (const subject of subjectsOfWork) {
-        const respond: Take = async (message) => {
-          const said = await take({ subject, payload: message.data, maxBytes: control.maxPayload });
+    const answerLater = (
+      work: PacedWork,
+      subject: string,
+      message: ControlMessage,
+      make: () => Answer,
+    ): void =>
+      void work.add(() =>
+        taken(subject, message, async () => {
+          const said = await make();
           if (said !== undefined) message.respond(said);
-        };
-        listen(subject, (message) => void work.add(() => taken(subject, message, respond)));
-      }
-    };
+        }),
+      );
     listen(subjects.talk, ({ data }) => handler.onGroupMessage(data));
-    // Whatever needs a longer payload is no request of this program.
-    answer([subjects.status, subjects.statusOfAll], (request) =>
-      request.payload.length <= MAX_CHALLENGE_BYTES ? status(request) : undefined,
-    );
-    answer([subjects.handover], handOver);
-    answer([subjects.view], view);
+    const statusWork = new PacedWork(MAX_WAITING_REQUESTS);
+    for (const subject of [subjects.status, subjects.statusOfAll]) {
+      listen(subject, (message) => {
+        // Whatever needs a longer payload is no request of this program.
+        if (message.data.length > MAX_CHALLENGE_BYTES) return;
+        answerLater(statusWork, subject, message, () => status(requestOf(subject, message)));
+      });
+    }
+    // What has a proof is looked at when it comes: later, what its sender has said since would make it old.
+    listen(subjects.handover, async (message) => {
+      const said = await handOver(requestOf(subjects.handover, message));
+      if (said !== undefined) message.respond(said);
+    });
+    const viewWork = new PacedWork(MAX_WAITING_REQUESTS);
+    listen(subjects.view, (message) => {
+      const make = view(requestOf(subjects.view, message));
+      if (make !== undefined) answerLater(viewWork, subjects.view, message, make);
+    });
   }
 }
