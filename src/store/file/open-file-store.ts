@@ -5,13 +5,8 @@ import { withoutSync } from '../../files/fs.js';
 import { uncounted } from '../../files/fs-calls.js';
 import { FsShortage } from '../../files/fs-shortage.js';
 import { testFileSystem } from '../../files/self-test.js';
-import { damaged, StoreError } from '../../files/store-error.js';
-import {
-  CHECKPOINT_DIRECTORY,
-  IDENTITY_FILE,
-  JOURNAL_DIRECTORY,
-  SEGMENT_DIRECTORY,
-} from '../../files/store-folder.js';
+import { StoreError } from '../../files/store-error.js';
+import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { carryOver } from '../../lease/carry-over.js';
 import { NONE_SERVED } from '../../lease/lease-state.js';
 import { Measures } from '../../measures/measures.js';
@@ -56,11 +51,6 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const unique = Buffer.from(random(6)).toString('hex');
   // A directory that is not ours is refused before anything is tried there.
   const found = await checkIdentity(fs, dir, options.clusterId);
-  const { servedEpoch } = options.served ?? NONE_SERVED;
-  if (found === undefined && servedEpoch > 0) {
-    const what = `the file is missing, and the lease says that there was a store, which served in epoch ${servedEpoch}`;
-    throw damaged(`${dir}/${IDENTITY_FILE}`, 0, what);
-  }
   await fs.makeDirectory(dir);
   if (!options.isTested) {
     await testFileSystem(fs, dir, epoch, unique).catch((error: unknown) => {
