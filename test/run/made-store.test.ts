@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { mountIn } from '../../src/run/made-store.js';
+import { missingMountIn, mountIn } from '../../src/run/made-store.js';
 import { InProcess } from '../harness/in-process.js';
 import { waitFor } from '../harness/wait.js';
 import { NatsProcess } from '../nats/nats-process.js';
@@ -89,5 +89,19 @@ describe('the mount of a folder', () => {
     assert.deepEqual(mountIn(LIST, '/mnt/a bc'), { path: '/mnt', type: 'tmpfs', source: 'tmpfs' });
     assert.equal(mountIn(LIST, '/mntx')?.path, '/');
     assert.equal(mountIn('', '/mntx'), undefined);
+  });
+
+  it('is missing where the table of file systems has one that is not there', () => {
+    const table = [
+      '# /dev/sdb1 /mnt/old ext4',
+      '/dev/vda1 / ext4 defaults 0 1',
+      'server:/export\t/mnt/vol nfs4 hard 0 0',
+      '',
+    ].join('\n');
+    const root = { path: '/', type: 'ext4', source: '/dev/vda1' };
+    assert.equal(missingMountIn(table, '/mnt/vol/store', root), '/mnt/vol');
+    assert.equal(missingMountIn(table, '/mnt/vol/store', { ...root, path: '/mnt/vol' }), undefined);
+    for (const path of ['/mnt/volume', '/mnt/old', '/srv'])
+      assert.equal(missingMountIn(table, path, root), undefined, path);
   });
 });
