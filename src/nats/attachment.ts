@@ -74,7 +74,7 @@ export class NatsAttachment {
       onChanged: () => this.changed(),
     });
     const hasOthers = (): boolean => this.servers.round().length > 1;
-    this.doubt = new ServerDoubt(this.clock, this.connections, hasOthers, (why) => this.abandonServer(why));
+    this.doubt = new ServerDoubt(this.connections, hasOthers, (why) => this.abandonServer(why));
   }
 
   /**

@@ -1,47 +1,58 @@
-import type { Clock } from '../clock/clock.js';
 import type { Connections } from './connections.js';
+import type { ControlConnection } from './control-connection.js';
 
 /** How long a server may take to answer a third connection. */
 const DOUBT_MS = 1_000;
 
+/** The two connections that are in doubt, and a third one. */
+export interface DoubtedConnections extends Pick<Connections, 'endpoint'> {
+  readonly control: Pick<ControlConnection, 'flush'> | undefined;
+  dialLink(...args: Parameters<Connections['dialLink']>): Promise<{ close(): void }>;
+}
+
 /** Finds out by a third connection whether a server that answers on neither of the two is there at all. */
 export class ServerDoubt {
-  readonly #clock: Clock;
-  readonly #connections: Connections;
+  readonly #connections: DoubtedConnections;
   readonly #hasOtherServers: () => boolean;
   readonly #abandonServer: (why: string) => void;
   #isUnderWay = false;
 
   constructor(
-    clock: Clock,
-    connections: Connections,
+    connections: DoubtedConnections,
     hasOtherServers: () => boolean,
     abandonServer: (why: string) => void,
   ) {
-    this.#clock = clock;
     this.#connections = connections;
     this.#hasOtherServers = hasOtherServers;
     this.#abandonServer = abandonServer;
   }
 
-  /** If the server answers on the third one, both are given up. If not, they stay, since it may only be slow, unless there is another server. */
+  /**
+   * If the server answers on the third one alone, both are given up. If it answers nowhere, they stay, since it may only be slow, unless
+   * there is another server.
+   */
   async raise(): Promise<void> {
     const connections = this.#connections;
     const { control, endpoint } = connections;
-    if (endpoint === undefined || this.#isUnderWay) return;
+    if (endpoint === undefined || control === undefined || this.#isUnderWay) return;
     this.#isUnderWay = true;
-    const dial = new AbortController();
-    const patience = this.#clock.setTimer(DOUBT_MS, () => dial.abort(new Error('no answer')));
-    const isThere = await connections.dialLink(endpoint, dial.signal).then(
+    let isBack = false;
+    control.flush().then(
+      () => {
+        isBack = true;
+      },
+      () => {},
+    );
+    const isThere = await connections.dialLink(endpoint, undefined, DOUBT_MS).then(
       (link) => {
         link.close();
         return true;
       },
       () => false,
     );
-    patience.cancel();
     this.#isUnderWay = false;
-    if (connections.control !== control) return;
+    // It was paused, and goes on with what it has.
+    if (isBack || connections.control !== control) return;
     if (isThere) this.#abandonServer('it answers on a new connection, and no more on these');
     else if (this.#hasOtherServers()) this.#abandonServer('it answers on no connection, old or new');
   }
