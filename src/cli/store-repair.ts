@@ -43,7 +43,8 @@ async function takeStore(dir: string): Promise<LoneLease> {
   const keepAlive = setInterval(() => {}, 1000);
   const warn = (message: string): void => void process.stderr.write(`${printable(message)}\n`);
   return takeLoneLease({
-    ...{ clock: systemClock, dir, nodeName: 'store-repair', leaseMs: HOLDER_MS },
+    // It repairs no folder that is no store.
+    ...{ clock: systemClock, dir, nodeName: 'store-repair', leaseMs: HOLDER_MS, isStoreThere: true, warn },
     lease: new Lease(nodeFs, dir, true),
     lock: candidateLock(nodeFs, dir, warn),
     startRenewer,

@@ -76,9 +76,17 @@ export function parseLeaseFileName(name: string): LeaseState | undefined {
   };
 }
 
-/** The first state of a folder, and of one that was lost. */
+/** The first state of a folder. */
 export function unheld(epoch: number): LeaseState {
   return { epoch, counter: 0, ...NONE_SERVED, ...NO_LENGTH, holder: RELEASED };
+}
+
+/** What a store has served at least whose lease is gone: its identity is made after its lease, in its first term. */
+export const SERVED_UNKNOWN: Served = { servedEpoch: 1, servedBatch: 0 };
+
+/** The first state of a folder that was there before, and is lost. `epoch` is the newest that has left files. */
+export function lost(epoch: number): LeaseState {
+  return { ...unheld(Math.max(epoch, SERVED_UNKNOWN.servedEpoch)), ...SERVED_UNKNOWN };
 }
 
 /** The version of the format of a file name; undefined if it is no name of a state. */

@@ -19,6 +19,7 @@ import {
   type LeaseState,
   leaseFileName,
   leaseFileVersion,
+  lost,
   type NewTerm,
   parseLeaseFileName,
   RELEASED,
@@ -56,20 +57,24 @@ export class Lease {
    * In a store of release 0.1.0, which has left files, it holds no state yet.
    *
    * @param unique makes the name of the prepared folder this process's own
+   * @param isStoreThere the store has an identity, which is made after the lease: if there is none, it is lost
+   * @returns what to warn of: that it is lost
    */
-  async create(unique: string): Promise<void> {
-    if ((await this.#fs.status(this.#dir)) !== undefined) return;
+  async create(unique: string, isStoreThere = false): Promise<string | undefined> {
+    if ((await this.#fs.status(this.#dir)) !== undefined) return undefined;
     await this.#fs.makeDirectory(this.#parent);
     const prepared = `${this.#parent}/${LEASE_DIRECTORY}.${holderName(unique)}`;
     const epoch = await this.#newestEpoch();
     const isFormer = epoch > 0 && (await this.#former.isThere());
-    const first = `${prepared}/${isFormer ? NOT_YET : leaseFileName(unheld(epoch))}`;
+    const state = isStoreThere ? lost(epoch) : unheld(epoch);
+    const first = `${prepared}/${isFormer ? NOT_YET : leaseFileName(state)}`;
     const prepare = async (): Promise<void> => {
       await this.#fs.makeDirectory(prepared);
       const file = await this.#fs.open(first, 'create');
       await file.sync();
       await file.close();
     };
+    let isOwn = true;
     try {
       await (this.#isApart ? makeApart(this.#fs, `${prepared}.room`, prepare) : prepare());
       await this.#fs.syncDirectory(prepared);
@@ -79,8 +84,10 @@ export class Lease {
       await this.#fs.removeDirectory(prepared).catch(() => {});
       // Another one's folder was faster. It is not empty, so it cannot be replaced.
       if ((await this.#fs.status(this.#dir)) === undefined) throw error;
+      isOwn = false;
     }
     await this.#fs.syncDirectory(this.#parent);
+    return isOwn && isStoreThere && !isFormer ? lostLeaseText(this.#dir) : undefined;
   }
 
   async #newestEpoch(): Promise<number> {
@@ -205,7 +212,7 @@ export class Lease {
    * @param term its epoch is higher than that of `known`
    */
   async takeOver(known: LeaseState, term: NewTerm): Promise<LeaseState | 'lost'> {
-    if (known.isFormer) await this.create(term.holder);
+    if (known.isFormer) await this.create(term.holder, true);
     const next = await this.#change(known, begun(known, term));
     if (next !== 'lost') await this.settle(next);
     return next;
@@ -256,4 +263,12 @@ export class Lease {
       throw error;
     }
   }
+}
+
+/** For people. @param path of the folder of the lease */
+export function lostLeaseText(path: string): string {
+  return (
+    `${path} was missing, and has been made again. It said which term was the newest, and how far its journal was durable: if more is missing, ` +
+    'such as the newest files, nothing shows it now. Find out what has removed the folder, and compare the store with a backup'
+  );
 }

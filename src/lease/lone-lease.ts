@@ -21,6 +21,10 @@ export interface LoneLeaseOptions {
   nodeName: string;
   /** How long the broker may be silent before another takes its lease; and a holder that cannot be asked, if its own lease is not longer. Default 3000. */
   leaseMs?: number;
+  /** The store has an identity. */
+  isStoreThere: boolean;
+  /** Reports that the lease was lost, and is made again. */
+  warn: (message: string) => void;
   /** Where `dir` leads, see store-anchor.ts. Default: always to the same files. */
   lookAtPlace?: () => Promise<StorePlace>;
   /** Another has taken the store, or it cannot be reached: nothing more may be said. Called once. */
@@ -46,7 +50,8 @@ const SHORTEST_LEASE_MS = 450;
 export async function takeLoneLease(options: LoneLeaseOptions): Promise<LoneLease> {
   const { clock, lease, lock, dir, processes, signal, leaseMs = DEFAULT_LEASE_MS } = options;
   const holder = holderOf(options.nodeName, await processes.self());
-  await lease.create(holder);
+  const problem = await lease.create(holder, options.isStoreThere);
+  if (problem !== undefined) options.warn(problem);
   let known = await lease.readFresh(holder);
   let epoch = known.epoch;
   for (let round = 1; round <= MAX_ROUNDS; round++) {

@@ -9,7 +9,7 @@ export interface LoneStoreOptions {
   clock: Clock;
   /** Options for opening the store, except those that the lease decides. */
   store: Omit<FileStoreOptions, 'epoch' | 'served' | 'fence' | 'clock'>;
-  lease: Omit<LoneLeaseOptions, 'clock' | 'dir'>;
+  lease: Omit<LoneLeaseOptions, 'clock' | 'dir' | 'isStoreThere' | 'warn'>;
 }
 
 /**
@@ -21,8 +21,8 @@ export interface LoneStoreOptions {
 export async function openLoneStore({ clock, store, lease }: LoneStoreOptions): Promise<FileStore> {
   const { fs, dir, clusterId } = store;
   // Another cluster's store is not touched, not even to take its lease.
-  await checkIdentity(fs, dir, clusterId);
-  const held = await takeLoneLease({ ...lease, clock, dir });
+  const isStoreThere = (await checkIdentity(fs, dir, clusterId)) !== undefined;
+  const held = await takeLoneLease({ ...lease, clock, dir, isStoreThere, warn: store.warn });
   try {
     lease.signal?.throwIfAborted();
     return await open(held, { ...store, clock });

@@ -64,6 +64,17 @@ describe('the lease', () => {
     );
   });
 
+  it('says of itself that it was lost, and that a term has served, where a store has an identity and no lease', async (t) => {
+    const dir = directory(t);
+    const lease = new Lease(nodeFs, dir);
+    assert.match((await lease.create('one', true)) ?? '', /lease was missing, and has been made again/);
+    assert.deepEqual(
+      await lease.read(),
+      leaseState({ epoch: 1, counter: 0, servedEpoch: 1, holder: RELEASED, ...NO_LENGTH }),
+    );
+    assert.equal(await lease.create('two', true), undefined);
+  });
+
   it('is made apart from files made later, if it is to be renamed often, and nothing else is left', async (t) => {
     const dir = directory(t);
     let made = 0;
@@ -296,6 +307,8 @@ describe('the lease of a broker alone', () => {
       dir,
       nodeName: 'node-1',
       leaseMs: 200,
+      isStoreThere: false,
+      warn: assert.fail,
       onLost: () => {},
       ...options,
     });

@@ -45,7 +45,7 @@ class LockfileLease extends Lease {
     this.#holder = node.process.name;
   }
 
-  override async create(): Promise<void> {
+  override async create(): Promise<undefined> {
     await this.#fs.makeDirectory(DIR);
   }
 

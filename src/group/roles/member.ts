@@ -236,7 +236,8 @@ export class Member {
     const mismatch = other ?? server ?? (await this.#store.confirm()) ?? (await this.#store.confirmNew());
     if (mismatch !== undefined) throw mismatch;
     signal?.throwIfAborted();
-    await lease.create(holder);
+    const problem = await lease.create(holder, this.#store.storeId !== '');
+    if (problem !== undefined) this.#parts.log.warn({}, problem);
     const { epoch } = await lease.read();
     await this.#parts.testStore(epoch).catch((error: unknown) => {
       // It can wait and watch. There may be room by the time it has to take over.

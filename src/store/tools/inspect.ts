@@ -2,10 +2,15 @@ import { BelievedTime } from '../../clock/believed-time.js';
 import type { Clock } from '../../clock/clock.js';
 import { checkpointName, type FileId, journalName, parseNames, segmentName } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
-import { type DamageError, isGone, StoreError } from '../../files/store-error.js';
-import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { type DamageError, damaged, isGone, isMissing, StoreError } from '../../files/store-error.js';
+import {
+  CHECKPOINT_DIRECTORY,
+  JOURNAL_DIRECTORY,
+  LEASE_DIRECTORY,
+  SEGMENT_DIRECTORY,
+} from '../../files/store-folder.js';
 import { Lease } from '../../lease/lease.js';
-import { type LeaseState, NONE_SERVED, type Served } from '../../lease/lease-state.js';
+import { type LeaseState, NONE_SERVED, SERVED_UNKNOWN, type Served } from '../../lease/lease-state.js';
 import { BlobFolder } from '../blobs/blob-folder.js';
 import { groupKeyProblem, keyFileName } from '../file/group-key.js';
 import {
@@ -161,7 +166,26 @@ export async function recoverReadOnly(
 
 /** As the lease says. It is read before anything else is: what has become durable later is not asked for. */
 export async function readServed({ fs, dir }: Pick<InspectOptions, 'fs' | 'dir'>): Promise<Served> {
-  return await new Lease(fs, dir).read().catch(() => NONE_SERVED);
+  return await new Lease(fs, dir)
+    .read()
+    .catch((error: unknown) => (isMissing(error) ? SERVED_UNKNOWN : NONE_SERVED));
+}
+
+/** The problem of the lease's folder. A folder without a lease keeps brokers from starting; a missing folder they make again, with a warning. */
+export async function problemOfLease({
+  fs,
+  dir,
+}: Pick<InspectOptions, 'fs' | 'dir'>): Promise<StoreError | undefined> {
+  try {
+    await new Lease(fs, dir).read();
+    return undefined;
+  } catch (error) {
+    if (isMissing(error)) return damaged(`${dir}/${LEASE_DIRECTORY}`, 0, 'the folder is missing');
+    if (error instanceof StoreError && error.code === 'damaged') return error;
+    // A broker has just renamed what a mount remembers.
+    if (isGone(error)) return undefined;
+    throw error;
+  }
 }
 
 export async function listFiles(fs: StoreFs, dir: string): Promise<[FileInfo[], FileInfo[], FileInfo[]]> {

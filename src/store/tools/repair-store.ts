@@ -1,12 +1,11 @@
 import { writeAtomically } from '../../files/file-io.js';
-import { isGone, StoreError } from '../../files/store-error.js';
+import { StoreError } from '../../files/store-error.js';
 import { IDENTITY_FILE, LEASE_DIRECTORY } from '../../files/store-folder.js';
 import { carryOver, FORMER_LEASE_DIRECTORY, FormerLease } from '../../lease/carry-over.js';
-import { Lease } from '../../lease/lease.js';
 import { encodeKeyFile, GROUP_KEY_BYTES, identityCrc, keyFileName, makeKeyFile } from '../file/group-key.js';
 import { encodeIdentity, STORE_VERSION, type StoreIdentity } from '../file/identity.js';
 import type { RandomBytes } from '../types/store-id.js';
-import type { InspectOptions } from './inspect.js';
+import { type InspectOptions, problemOfLease } from './inspect.js';
 import { DAMAGED_DIRECTORY, keepAside, type RepairReport, repair, reportOf } from './repair.js';
 import { salvage } from './salvage.js';
 import { salvageIdentity } from './salvage-identity.js';
@@ -146,18 +145,6 @@ async function writeKey(
 async function keepIfThere({ fs, dir }: InspectOptions, epoch: number, name: string): Promise<void> {
   const path = `${dir}/${name}`;
   if ((await fs.status(path)) !== undefined) await keepAside(fs, dir, epoch, [path]);
-}
-
-/** The problem of the lease's folder. A folder without a lease keeps brokers from starting; a missing folder they make again. */
-async function problemOfLease({ fs, dir }: InspectOptions): Promise<StoreError | undefined> {
-  try {
-    await new Lease(fs, dir).read();
-    return undefined;
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    if (error instanceof StoreError && error.code === 'damaged') return error;
-    throw error;
-  }
 }
 
 async function setLeaseAside({ fs, dir, random }: RepairStoreOptions): Promise<void> {

@@ -2,7 +2,6 @@ import { readUsed, readWhole } from '../../files/file-io.js';
 import { sameId } from '../../files/file-names.js';
 import type { StoreFile, StoreFs } from '../../files/fs.js';
 import { DamageError, damaged, isGone, isUnreadable, StoreError } from '../../files/store-error.js';
-import { Lease } from '../../lease/lease.js';
 import type { Recovery } from '../file/recovery.js';
 import type { StoreState } from '../file/store-state.js';
 import { decodeCheckpoint } from '../format/checkpoint-format.js';
@@ -15,6 +14,7 @@ import {
   type InspectOptions,
   listFiles,
   problemOfIdentity,
+  problemOfLease,
   recoverReadOnly,
   requireIdentity,
 } from './inspect.js';
@@ -61,11 +61,8 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
     note(result, error);
     return undefined;
   });
-  // Brokers make a missing folder of the lease again, but a folder without a lease keeps them from starting.
-  await new Lease(fs, dir).read().catch((error: unknown) => {
-    if (error instanceof StoreError && error.code === 'newer-version') throw error;
-    if (!isGone(error)) note(result, error);
-  });
+  const leaseProblem = await problemOfLease(options);
+  if (leaseProblem !== undefined) note(result, leaseProblem);
   const [journals, segments, checkpoints] = await listFiles(fs, dir);
   for (const { path, bytes } of checkpoints) {
     await check(bytes, async () => {

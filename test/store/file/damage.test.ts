@@ -37,6 +37,7 @@ async function open(
     warnings.push(message);
   };
   const settings = { clusterId: 'test-cluster', journalBytes };
+  await new Lease(fs, DIR).create('test');
   const store = await openFileStore({ fs, clock, random, dir: DIR, epoch, warn, ...settings });
   return { store, host: new TestHost(store), warnings };
 }

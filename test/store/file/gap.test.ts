@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Lease } from '../../../src/lease/lease.js';
 import { openFileStore } from '../../../src/store/file/open-file-store.js';
 import { repairStore } from '../../../src/store/tools/repair-store.js';
 import { storeVerify } from '../../../src/store/tools/verify.js';
@@ -16,6 +17,7 @@ describe('a log with messages that a repair could not save', () => {
 
   async function open(fs: SimFs, epoch: number) {
     const settings = { clusterId: 'test-cluster', journalBytes: 1024 * 1024 };
+    await new Lease(fs, DIR).create('test');
     const store = await openFileStore({ fs, clock, random, dir: DIR, epoch, warn: () => {}, ...settings });
     return { store, host: new TestHost(store) };
   }

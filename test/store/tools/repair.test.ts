@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { Lease } from '../../../src/lease/lease.js';
 import { openFileStore } from '../../../src/store/file/open-file-store.js';
 import type { RepairReport } from '../../../src/store/tools/repair.js';
 import { type RepairOutcome, repairStore } from '../../../src/store/tools/repair-store.js';
@@ -65,8 +66,9 @@ interface Writing {
   checkpoint: () => Promise<void>;
 }
 
-function open(fs: SimFs, epoch: number, warn: (message: string) => void = () => {}) {
+async function open(fs: SimFs, epoch: number, warn: (message: string) => void = () => {}) {
   const settings = { clusterId: 'test-cluster', journalBytes: MEBIBYTE };
+  await new Lease(fs, DIR).create('test');
   return openFileStore({ fs, clock, random, dir: DIR, epoch, warn, ...settings });
 }
 
