@@ -94,7 +94,7 @@ describe('a command that connects', { concurrency: 1 }, () => {
         assert.match(status!.stdout, /^[ab] +g +active /m, status!.stderr);
         for (const { code, stdout, stderr } of others) assert.equal(code, 0, `${stdout}${stderr}`);
         // Last, and alone: it takes the group down for a moment.
-        const [drill] = await runEach([DRILL], login);
+        const [drill] = await runEach([[...DRILL, '--dir', store]], login);
         const { verdict, takeovers } = JSON.parse(drill!.stdout || drill!.stderr) as DrillReport;
         assert.deepEqual([verdict, takeovers.map(({ fault }) => fault)], ['passed', ['handover']]);
       }

@@ -227,6 +227,8 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
 
   const live = (...args: string[]): Promise<Ended> => liveIn({}, ...args);
   const liveIn = (environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ended> =>
+    keyless(environment, '--dir', join(folder, 'store'), ...args);
+  const keyless = (environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ended> =>
     drillIn(
       environment,
       ...['--nats-server', nats.url, '--cluster-id', 'live', '--settle', '100ms', '--rate', '200', ...args],
@@ -249,6 +251,13 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     assert.ok(
       brokers.every(({ hasExited }) => !hasExited),
       'both processes are those that were there before',
+    );
+
+    const without = await keyless({});
+    assert.equal(without.exitCode, 2);
+    assert.match(
+      without.stderr,
+      /follows only who proves to have the key of its store: give .* --dir, or .* --group-key/,
     );
 
     const refused = await live('--faults', 'pause');
@@ -284,7 +293,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
       const command = new Command(
         {},
         ...['--nats-server', nats.url, '--cluster-id', 'live', '--messages', '100', '--rate', '200'],
-        ...['--takeovers', '1', '--settle', settle],
+        ...['--takeovers', '1', '--settle', settle, '--dir', join(folder, 'store')],
       );
       const isThere = (): boolean => /storing|Another/.test(command.stderr);
       await waitFor(
@@ -345,7 +354,7 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
   });
 
   it('names the member that is missing', async () => {
-    const { exitCode, stderr } = await live();
+    const { exitCode, stderr } = await keyless({});
     assert.equal(exitCode, 1);
     assert.match(stderr, /no member of cluster "live" answers/);
     const nowhere = await drill('--nats-server', 'nats://127.0.0.1:1');
