@@ -19,6 +19,7 @@ import { HandoverRequests } from '../group/roles/handover-requests.js';
 import { Member } from '../group/roles/member.js';
 import { AttachedTransport, type GroupRequest } from '../group/talk/attached-transport.js';
 import { GroupClocks } from '../group/talk/group-clocks.js';
+import { parseJson } from '../group/talk/group-messages.js';
 import { groupSubjects } from '../group/talk/group-subjects.js';
 import { GroupTalk } from '../group/talk/group-talk.js';
 import { candidateLock } from '../lease/candidate-lock.js';
@@ -34,6 +35,7 @@ import { stanSubjects } from '../protocol/stan-subjects.js';
 import { checkIdentity } from '../store/file/identity.js';
 import { newStoreId } from '../store/types/store-id.js';
 import { must } from '../util/assert.js';
+import { isObject } from '../util/fields.js';
 import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
 import { bootIdOf } from './boot-id.js';
@@ -351,9 +353,10 @@ export class RunningMember extends Assembly<MemberNode> {
       const answers = await this.#transport?.control?.requestMany(subject, asked, { maxWait: VIEW_MS });
       for await (const answer of answers ?? []) {
         if (answer instanceof Error || answer.data.length === 0) continue;
-        if (key === undefined || isSealed(key, [subject, asked], answer.data))
-          return answer.json<ViewAnswer>();
-        talk.ignored.note('unproved');
+        const isProved = key === undefined || isSealed(key, [subject, asked], answer.data);
+        const view = isProved ? parseJson(answer.data) : undefined;
+        if (isObject(view)) return view as unknown as ViewAnswer;
+        talk.ignored.note(isProved ? 'malformed' : 'unproved');
       }
     } catch {
       // No member is active, or the answer is malformed.
