@@ -40,21 +40,24 @@ export class TwinHosts {
     const machine = machineOf(other.identity.start);
     if (machine === undefined || this.#machine === undefined || machine === this.#machine) return;
     const { clock, log } = this.#options;
+    const nowMs = clock.monotonicMs();
     const isNew = !this.#heard.has(member);
+    if (isNew) this.#forgetSilent(nowMs);
     if (isNew && this.#heard.size >= MAX_TWINS) return;
-    this.#heard.set(member, clock.monotonicMs());
+    this.#heard.set(member, nowMs);
     if (isNew) log.warn({ other: other.nodeName, host: this.#host }, twinText(this.#host, [other.nodeName]));
   }
 
   /** The members on other machines with this host name, for people; undefined if there are none. */
   get problem(): string | undefined {
-    const nowMs = this.#options.clock.monotonicMs();
-    const nodes: string[] = [];
-    for (const [member, heardMs] of this.#heard) {
-      if (nowMs - heardMs > HEARD_MS) this.#heard.delete(member);
-      else nodes.push(parseHolder(member)?.nodeName ?? member);
-    }
-    return nodes.length === 0 || this.#host === undefined ? undefined : twinText(this.#host, nodes);
+    this.#forgetSilent(this.#options.clock.monotonicMs());
+    if (this.#heard.size === 0 || this.#host === undefined) return undefined;
+    const nodes = Array.from(this.#heard.keys(), (member) => parseHolder(member)?.nodeName ?? member);
+    return twinText(this.#host, nodes);
+  }
+
+  #forgetSilent(nowMs: number): void {
+    for (const [member, heardMs] of this.#heard) if (nowMs - heardMs > HEARD_MS) this.#heard.delete(member);
   }
 }
 

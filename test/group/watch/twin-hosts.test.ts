@@ -35,6 +35,14 @@ describe('machines of one host name', () => {
     assert.equal(twins.problem, undefined);
   });
 
+  it('are reported after many restarts too, though no one has asked for problems meanwhile', () => {
+    for (let pid = 1; pid <= 20; pid++) {
+      twins.heard(`m2@box@${pid}@deadbeef-9-300`);
+      clock.pass(11_000);
+    }
+    assert.equal(warned.length, 20);
+  });
+
   it('are not containers on one machine, machines of other names, or systems that do not say', () => {
     for (const other of ['m2@box@8@c0ffee00-12-900', 'm2@crate@7@deadbeef-9-300', 'm2@box@7@', 'm2'])
       twins.heard(other);
