@@ -111,6 +111,10 @@ export class TimerWheel {
     due.sort((a, b) => a.dueTick - b.dueTick);
     if (this.#due.length === 0) this.#due = due;
     else for (const timer of due) this.#due.push(timer);
+    // Under a load that lasts there is always one that waits.
+    if (this.#nextDue < MIN_DONE || this.#nextDue * 2 < this.#due.length) return;
+    this.#due = this.#due.slice(this.#nextDue);
+    this.#nextDue = 0;
   }
 
   #sleepUntilNext(): void {
@@ -126,3 +130,5 @@ export class TimerWheel {
 
 const SLOTS = 1024;
 const MAX_SLEEP_MS = 60_000;
+/** So many that have had their turn are worth a copy of the list without them. */
+const MIN_DONE = 256;

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setImmediate as settled } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { TimerWheel, type WheelTimer } from '../../src/clock/timer-wheel.js';
 import { ManualClock } from './manual-clock.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 class Probe implements WheelTimer {
   dueTick = -1;
@@ -135,5 +141,29 @@ describe('the timer wheel', () => {
     assert.deepEqual(gone.firedAtMs, []);
     assert.equal(moved.firedAtMs.length, 1);
     assert.ok((moved.firedAtMs[0] ?? 0) >= 1_000);
+  });
+
+  it('keeps nothing of a timer that has had its turn, though others have waited for theirs ever since', async () => {
+    const clock = new ManualClock();
+    const wheel = new TimerWheel(clock);
+    const busy: WheelTimer[] = Array.from({ length: 10 }, () => ({
+      dueTick: -1,
+      onTimer() {
+        clock.freeze(5);
+        wheel.arm(this, 10);
+      },
+    }));
+    const arm = (): WeakRef<WheelTimer> => {
+      const timer = new Probe();
+      for (const each of [timer, ...busy]) wheel.arm(each, 10);
+      return new WeakRef(timer);
+    };
+    const fired = arm();
+    clock.advance(10_000);
+    for (let i = 0; i < 10 && fired.deref() !== undefined; i++) {
+      await settled();
+      collectGarbage();
+    }
+    assert.equal(fired.deref(), undefined);
   });
 });
