@@ -3,8 +3,6 @@
  * came before them.
  */
 export const KNOWN: readonly RegExp[] = [
-  // The newest journals, or the only checkpoint, are gone or empty, and nothing that is left names them.
-  /LOST IN SILENCE/,
-  // A journal is shorter than it was made.
-  /journal\/\S+ cut at .*was torn by a crash/s,
+  // The lease, and with it what it says was durable, and all journals: nothing that is left names a message.
+  /(all folders|folders journal and lease) removed/,
 ];

@@ -1,3 +1,4 @@
+import { journalName, parseNames, sameId } from '../../files/file-names.js';
 import { damaged } from '../../files/store-error.js';
 import { type BatchHeader, checkRecords, findBatchHeader, readBatchHeader } from '../format/batch-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
@@ -19,7 +20,13 @@ export function openJournalContent(
   storeId: string,
 ): JournalContent | undefined {
   const header = decodeFileHeader(Magic.journal, buffer, path, storeId);
-  if (header !== undefined) return { path, buffer, salt: header.salt };
+  if (header !== undefined) {
+    // Two that were swapped would each read as a shorter history.
+    const [named] = parseNames([path.slice(path.lastIndexOf('/') + 1)], 'log');
+    if (named !== undefined && !sameId(named, header))
+      throw damaged(path, 0, `its header says that it is journal ${journalName(header)}`);
+    return { path, buffer, salt: header.salt };
+  }
   if (buffer.length > FILE_HEADER_BYTES && usedBytes(buffer, FILE_HEADER_BYTES) > 0)
     throw damaged(path, 0, 'its header is not whole, but something was written behind it');
   return undefined;

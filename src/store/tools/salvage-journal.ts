@@ -1,3 +1,4 @@
+import type { FileId } from '../../files/file-names.js';
 import { StoreError } from '../../files/store-error.js';
 import { crc32, saltOf } from '../../util/crc.js';
 import {
@@ -39,6 +40,12 @@ const MIN_MESSAGE_BYTES = MESSAGE_HEADER_BYTES + 14;
 /** Least size of any other record. */
 const MIN_RECORD_BYTES = 10;
 
+export interface DamagedContent extends JournalContent {
+  isHeaderWhole: boolean;
+  /** Which journal the header says it is. */
+  id: FileId | undefined;
+}
+
 /**
  * Opens a journal whose header may be damaged. Only its salt is needed, which follows from any batch header.
  *
@@ -48,10 +55,10 @@ export function openDamagedJournal(
   path: string,
   buffer: Buffer,
   storeId: string,
-): (JournalContent & { isHeaderWhole: boolean }) | undefined {
+): DamagedContent | undefined {
   try {
     const header = decodeFileHeader(Magic.journal, buffer, path, storeId);
-    if (header !== undefined) return { path, buffer, salt: header.salt, isHeaderWhole: true };
+    if (header !== undefined) return { path, buffer, salt: header.salt, isHeaderWhole: true, id: header };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     return undefined;
@@ -66,7 +73,7 @@ export function openDamagedJournal(
     const at = findBatchHeader(buffer, first, salt);
     const header = at < 0 ? undefined : readBatchHeader(buffer, at, salt);
     if (header !== undefined && checkRecords(buffer, header) === header.contentEnd)
-      return { path, buffer, salt, isHeaderWhole: false };
+      return { path, buffer, salt, isHeaderWhole: false, id: undefined };
   }
   return undefined;
 }

@@ -22,7 +22,13 @@ import {
 import { readFileLeniently } from '../segments/segment-scan.js';
 import type { JournalPosition } from '../types/journal.js';
 import { type FileInfo, type InspectOptions, listFiles, readServed } from './inspect.js';
-import { lostStretch, openDamagedJournal, salvageJournal, usedEnd } from './salvage-journal.js';
+import {
+  type DamagedContent,
+  lostStretch,
+  openDamagedJournal,
+  salvageJournal,
+  usedEnd,
+} from './salvage-journal.js';
 import { type SalvagedSegment, salvageSegments } from './salvage-segments.js';
 import { SalvageState } from './salvage-state.js';
 
@@ -40,7 +46,7 @@ export interface Salvage {
 }
 
 interface DamagedJournal extends FileInfo {
-  content: (JournalContent & { isHeaderWhole: boolean }) | undefined;
+  content: DamagedContent | undefined;
   /** The offset behind which there are only zeros. */
   usedBytes: number;
 }
@@ -56,12 +62,20 @@ const JOURNAL_BYTES = 8 * 1024 * 1024;
 
 /** Reads a store past all damage, and changes nothing. No broker may write to the store meanwhile. */
 export async function salvage({ fs, dir }: InspectOptions, storeId: string): Promise<Salvage> {
-  const [journals, segments, checkpoints] = await listFiles(fs, dir);
+  const [listed, segments, checkpoints] = await listFiles(fs, dir);
   const state = new SalvageState();
   const notes: string[] = [];
   const torn: string[] = [];
   const contents = new Map<string, DamagedJournal>();
-  for (const journal of journals) contents.set(journalName(journal), await readJournal(fs, journal, storeId));
+  for (const file of listed) {
+    const journal = await readJournal(fs, file, storeId);
+    const named = contents.get(journalName(journal));
+    if (!sameId(journal, file))
+      state.mended(file.path, 0, `its header says that it is journal ${journalName(journal)}`);
+    // Of two with one number, the one that has its name counts.
+    if (named === undefined || sameId(journal, file)) contents.set(journalName(journal), journal);
+  }
+  const journals = [...contents.values()].sort(compareIds);
   const served = await readServed({ fs, dir });
   const newest = newestRecord(journals, contents);
   const checkpoint = await readCheckpoint(fs, checkpoints, contents, storeId, newest, state);
@@ -115,13 +129,15 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
   await found.check();
   // A file that may be damaged is kept too.
   const damagedPaths = new Set([...state.damages.map(({ path }) => path), ...torn]);
-  return { state, journals, checkpoints, segments: found.segments, accepted, damagedPaths, notes };
+  return { state, journals: listed, checkpoints, segments: found.segments, accepted, damagedPaths, notes };
 }
 
 async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Promise<DamagedJournal> {
   const buffer = await readFileLeniently(fs, journal.path);
   const content = openDamagedJournal(journal.path, buffer, storeId);
-  return { ...journal, content, usedBytes: usedEnd(buffer, 0) };
+  // One under another name is what its header says.
+  const { epoch, number } = content?.id ?? journal;
+  return { ...journal, epoch, number, content, usedBytes: usedEnd(buffer, 0) };
 }
 
 /** The record of the newest term that has one. */

@@ -144,6 +144,26 @@ describe('a journal that is gone', () => {
     }
   });
 
+  it('is missed where it lies under the name of another one', async () => {
+    const fs = new SimFs();
+    for (const word of ['first', 'second', 'third']) {
+      const term = await LeasedTerm.begin(fs);
+      await term.publish('orders', texts(5, word));
+      await term.end();
+    }
+    const [one, , three] = filesOf(fs, 'journal');
+    const content = fs.content(one!);
+    fs.replace(one!, fs.content(three!));
+    fs.replace(three!, content);
+    assert.match(await refused(fs), /its header says that it is journal/);
+    assert.equal((await repair(fs)).result, 'repaired');
+    assert.deepEqual(await readStore(fs, 'orders'), [
+      ...texts(5, 'first'),
+      ...texts(5, 'second'),
+      ...texts(5, 'third'),
+    ]);
+  });
+
   it('is missed where it was emptied, cut, or replaced by an older copy of itself', async () => {
     const older = new Map<string, Buffer>();
     const fs = new SimFs();
