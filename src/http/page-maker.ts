@@ -108,7 +108,7 @@ export class PageMaker {
     else await sendPieces(response, type, this.#all(pieces, rest, connection), status);
   }
 
-  /** Makes the rest as fast as the client reads, and at no other time: one that reads slowly holds up nobody. */
+  /** Makes the rest as fast as the client reads, and at no other time: a slow reader delays no other request. */
   async *#all(
     pieces: readonly Uint8Array[],
     rest: Made['rest'],

@@ -16,7 +16,7 @@ export interface LeaseState extends LeaseLength, Served {
   isFormer?: true;
 }
 
-/** What is durable in the journal for certain: whoever reads it must find so much, or a checkpoint that stands for it. */
+/** The part of the journal that is durable for certain: any reader must find at least this much, or a checkpoint that stands for it. */
 export interface Served {
   /** The newest epoch whose term has made its first record durable. 0 if none is known. */
   servedEpoch: number;
@@ -47,7 +47,7 @@ const NAME =
 /** With everything before it, a name is not longer than a file system takes. */
 const MAX_HOLDER_LENGTH = 153;
 const MAX_GROUP_LENGTH = 24;
-/** No lease may be longer, whatever its name says: nobody could take it. */
+/** No lease may be longer, whatever its name says: a longer one could not be taken after its holder's death. */
 const MAX_LEASE_MS = 60_000;
 
 export function leaseFileName(state: LeaseState): string {

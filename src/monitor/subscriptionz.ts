@@ -79,7 +79,7 @@ const shortened = new WeakMap<
   { inbox: string; ackInbox: string; shown: readonly [string, string] }
 >();
 
-/** The inbox for messages and the ack inbox, cut and told apart by a digest: the names themselves are for their owner alone. */
+/** The inbox for messages and the ack inbox, cut and distinguished by a digest: the names themselves are for their owner alone. */
 function inboxesOf(sub: Subscription): readonly [string, string] {
   const { inbox, ackInbox } = sub;
   const known = shortened.get(sub);

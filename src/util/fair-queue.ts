@@ -2,8 +2,8 @@ import { must } from './assert.js';
 import { Turns } from './turns.js';
 
 /**
- * Work that is done one piece at a time, in slices. Owners take turns, so that one who asks for much delays only himself, and there is a
- * limit on what waits.
+ * Work that is done one piece at a time, in slices. Owners take turns, so that an owner with much work delays only itself. The number of
+ * pieces that wait is limited.
  */
 export class FairQueue {
   readonly #maxWaiting: number;
@@ -51,7 +51,7 @@ export class FairQueue {
     for (const [owner, list] of this.#byOwner) {
       const piece = must(list.shift(), 'an owner in the queue has work in it');
       this.#waiting--;
-      // One with more work goes to the end, where this loop comes to him again.
+      // An owner with more work goes to the end, where this loop comes to it again.
       this.#byOwner.delete(owner);
       if (list.length > 0) this.#byOwner.set(owner, list);
       await piece();

@@ -37,7 +37,7 @@ async function merge<T>(
   let i = 0;
   let j = 0;
   while (i < a.length && j < b.length) {
-    // Of equals, the one of the first run comes first.
+    // If two are equal, the one of the first run comes first.
     if (compare(a[i] as T, b[j] as T) <= 0) merged.push(a[i++] as T);
     else merged.push(b[j++] as T);
     if (merged.length % MERGED_AT_ONCE === 0 && turns.isOver) await turns.giveWay();

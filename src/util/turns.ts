@@ -6,7 +6,7 @@ const waiting: (() => void)[] = [];
 
 /**
  * Slices of long work that is not urgent. The work looks at `isOver` after each small step and gives way when it is true. All such work in
- * the process takes turns: between two slices, whosever they are, the event loop does everything else that is due. So messages and the
+ * the process takes turns: between any two slices the event loop does everything else that is due. So messages and the
  * renewal of the lease wait for one slice, however many pages are being made.
  */
 export class Turns {

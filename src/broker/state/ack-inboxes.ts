@@ -56,7 +56,7 @@ export class AckInboxes {
 
   /**
    * Whether the subject that was read last is the ack inbox with this token. The time that this takes does not depend on where the two
-   * differ, so it tells nothing about the name.
+   * differ, so it reveals nothing about the name.
    */
   isOf(token: Buffer): boolean {
     const buffer = this.#buffer;
