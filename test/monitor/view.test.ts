@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { connect as connectNats, type NatsConnection } from 'nats';
+import { connect as connectNats, type Msg, type NatsConnection } from 'nats';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import { groupView } from '../../src/dashboard/group-rows.js';
+import { nodeFs } from '../../src/files/fs.js';
 import { encodeStatus, type MemberStatus } from '../../src/group/report/member-status.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import { connect } from '../../src/index.js';
@@ -14,7 +15,11 @@ import type { MonitoredNode } from '../../src/monitor/monitored-node.js';
 import { type ChannelDetail, encodeView } from '../../src/monitor/view.js';
 import type { RunningBroker } from '../../src/run/running-broker.js';
 import { startBroker } from '../../src/run/start.js';
+import { readIdentity } from '../../src/store/file/identity.js';
+import { must } from '../../src/util/assert.js';
+import { FakeMember } from '../group/fake-member.js';
 import { NatsServer } from '../harness/nats-server.js';
+import { waitFor } from '../harness/wait.js';
 
 const SUBSCRIPTIONS = 300;
 const MAX_PAYLOAD = 8_192;
@@ -24,6 +29,7 @@ describe('what the active answers a dashboard through NATS', () => {
   let nats: NatsServer;
   let nc: NatsConnection;
   let broker: RunningBroker;
+  let asker: FakeMember;
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'stanchion-view-'));
@@ -35,19 +41,30 @@ describe('what the active answers a dashboard through NATS', () => {
       resolveServeConfig(argv, {}, () => NO_CONFIG_FILE),
       { log: silentLogger },
     );
+    await broker.ready;
+    const store = join(folder, 'store');
+    await waitFor(async () => (await readIdentity(nodeFs, store)) !== undefined, 'the store is made');
+    asker = await FakeMember.of(nc, 'c', 'g', store, 'x@h@1@x');
   });
   after(async () => {
+    asker?.close();
     await broker?.stop();
     await nc?.close();
     await nats?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function ask<T>(request: unknown): Promise<T> {
-    const answer = await nc.request(groupSubjects('c', 'g').view, JSON.stringify(request), {
-      timeout: 5_000,
-    });
-    return answer.json<T>();
+  /** Asks as a member does, until the active believes it: each has to hear the other first. Without the seal of the answer. */
+  async function ask<T extends object>(request: object): Promise<T> {
+    const { view } = groupSubjects('c', 'g');
+    let answer: Msg | undefined;
+    await waitFor(async () => {
+      answer = await nc.request(view, asker.talk.ask(view, request), { timeout: 500 }).catch(() => undefined);
+      return answer !== undefined;
+    }, 'the active answers');
+    const { mac, ...rest } = must(answer, 'it was waited for').json<T & { mac?: string }>();
+    assert.ok(mac !== undefined, 'the answer is sealed');
+    return rest as unknown as T;
   }
 
   it('is as much as the server carries, and says what is left out', async () => {
@@ -69,6 +86,8 @@ describe('what the active answers a dashboard through NATS', () => {
 
   it('is not more for a question that is none', async () => {
     nc.publish(groupSubjects('c', 'g').view, Buffer.from('{'), { reply: 'nowhere' });
+    const unproved = nc.request(groupSubjects('c', 'g').view, '{"kind":"summary"}', { timeout: 300 });
+    await assert.rejects(unproved, /TIMEOUT/, 'who is no member gets no answer');
     assert.deepEqual(await ask({ kind: 'channel', name: 'x'.repeat(3_000) }), {
       error: `there is no channel ${'x'.repeat(3_000)}`,
     });
