@@ -12,13 +12,10 @@ import { isNeedless, type Mutation } from './mutations.js';
 import { OPENERS, type OpenedStore, type Opener, openAs } from './opening.js';
 import { type Picture, stampsOf } from './picture.js';
 import { committed, found, foundOne, Scribe } from './scribe.js';
-import { unavoidable } from './unavoidable.js';
 
 /** What became of a damaged store. */
 export type Outcome =
   | { readonly kind: 'nothing lost' | 'refused' | 'told' }
-  /** It cannot be told from what is no damage. */
-  | { readonly kind: 'unavoidable'; readonly why: string }
   | { readonly kind: 'finding'; readonly what: string };
 
 export interface Case {
@@ -113,28 +110,22 @@ class Trial {
       state = await found(opened.store);
       lost = losses(history.ledger, this.#expected, state);
       this.#told(lost, toldAtOnce, verified, state);
-      await this.#publish(opened, state, made, lost);
+      await this.#publish(opened, made, lost);
     } finally {
       await opened.close();
     }
     const after = await this.#verify();
-    if (lost.length > 0 && after.length === 0 && !this.#isUnavoidable(state))
+    if (lost.length > 0 && after.length === 0)
       finding(`verify no longer tells of the loss after one run: ${lost[0]?.what}`);
     await this.#openedAgain(OPENERS[opener === 'alone' ? 1 : 0] ?? opener, state, made);
-    if (lost.length === 0) return;
-    const why = unavoidable(this.#case.history, this.#case.mutation, state);
-    throw new Verdict(why === undefined ? { kind: 'told' } : { kind: 'unavoidable', why });
-  }
-
-  #isUnavoidable(state: FoundState): boolean {
-    return unavoidable(this.#case.history, this.#case.mutation, state) !== undefined;
+    if (lost.length > 0) throw new Verdict({ kind: 'told' });
   }
 
   /** @param warnings of the opening: they come before the first client */
   #told(lost: Loss[], warnings: readonly string[], verified: string[], state: FoundState): void {
     const wrong = lost.find(({ isWrong }) => isWrong);
     if (wrong !== undefined) finding(wrong.what);
-    if (lost.length === 0 || this.#isUnavoidable(state)) return;
+    if (lost.length === 0) return;
     for (const { texts } of state.channels.values())
       for (const text of texts)
         if (text instanceof Error && !text.message.includes(this.#dir)) finding(`${text.stack}`);
@@ -159,12 +150,7 @@ class Trial {
   }
 
   /** One more message for each channel, and what a store does by itself: a checkpoint, and the removal of what that replaces. */
-  async #publish(
-    { store }: OpenedStore,
-    state: FoundState,
-    made: Map<string, number>,
-    lost: readonly Loss[],
-  ): Promise<void> {
+  async #publish({ store }: OpenedStore, made: Map<string, number>, lost: readonly Loss[]): Promise<void> {
     const scribe = this.#case.opener === 'alone' ? new Scribe(store, this.#case.history.ledger) : undefined;
     const failed = (): Error | undefined => scribe?.failed;
     const logs = [...store.recovered.logs];
@@ -176,7 +162,7 @@ class Trial {
       const sequence = log.append(pubMsg(log.name, textAfterwards(log.name), `guid-${log.name}`), 1);
       made.set(log.name, sequence);
       const acknowledged = this.#expected.channels.get(log.name)?.last ?? 0;
-      if (sequence <= acknowledged && !this.#isUnavoidable(state))
+      if (sequence <= acknowledged)
         finding(
           `the next publish to ${log.name} got sequence ${sequence}, which another message has${lost.length > 0 ? ' (the loss was told)' : ''}`,
         );

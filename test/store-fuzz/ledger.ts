@@ -37,7 +37,7 @@ export class Ledger {
   }
 }
 
-export const EMPTY: LedgerState = { channels: new Map(), clients: new Set(), pending: new Map() };
+const EMPTY: LedgerState = { channels: new Map(), clients: new Set(), pending: new Map() };
 
 /** Channels whose names begin with `big` have messages of 9 KB. */
 export function textOf(channel: string, generation: number, sequence: number): string {

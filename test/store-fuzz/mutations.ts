@@ -22,7 +22,12 @@ export function labelOf(file: string): string {
   return file.replace(/^(lease|reign)\/.*/, '$1/*').replace(/^stanchion\..*\.key$/, 'stanchion.*.key');
 }
 
-/** All damage that is done to a history's store, one after the other. */
+/**
+ * All damage that is done to a history's store, one after the other.
+ *
+ * What no other file shows is not in it: that the lease and the files of the newest term are gone or older together. The lease says which batch
+ * was durable last, and only it does. So a copy of a whole store as it was earlier is a store, with all that was acknowledged up to then.
+ */
 export function mutationsOf(history: History): Mutation[] {
   const { picture } = history;
   const all: Mutation[] = [];
