@@ -43,7 +43,7 @@ export const RELEASED = 'released';
 export const LEASE_FORMAT_VERSION = 1;
 const ANY_VERSION = /^v(\d+)\./;
 const NAME =
-  /^v1\.(\d{8,10})\.(\d{6,16})\.served-(\d{1,10})-(\d{1,10})\.(group|alone|none)-(\d{1,10})(?:-([A-Za-z0-9_-]{1,24}))?\.([A-Za-z0-9._@-]+)$/;
+  /^v1\.(\d{8,10})\.(\d{6,16})\.served-(\d{1,10})-(\d{1,13})\.(group|alone|none)-(\d{1,7})(?:-([A-Za-z0-9_-]{1,24}))?\.([A-Za-z0-9._@-]+)$/;
 /** With everything before it, a name is not longer than a file system takes. */
 const MAX_HOLDER_LENGTH = 153;
 const MAX_GROUP_LENGTH = 24;

@@ -226,12 +226,13 @@ describe('the lease', () => {
         epoch: 9_999_999_999,
         counter: 1e15,
         servedEpoch: 9_999_999_999,
-        servedBatch: 9_999_999_999,
-        leaseMs: 9_999_999_999,
+        servedBatch: 9_999_999_999_999,
+        leaseMs: 9_999_999,
       },
       ...{ group: 'x'.repeat(24), holder: holderName('x'.repeat(300)), kind: 'group' as const },
     };
     assert.ok(leaseFileName(longest).length <= 255);
+    assert.deepEqual(parseLeaseFileName(leaseFileName(longest)), longest);
     const identity = { host: 'h'.repeat(99), pid: 2 ** 31, start: 's'.repeat(99) };
     const holder = holderOf('n'.repeat(99), identity);
     assert.equal(holderName(holder), holder, 'no part of a process is cut off');

@@ -8,9 +8,9 @@ import { checkRecord, RecordType, readU32, writeU32 } from './record.js';
  *   0  u32  24 (length of what follows the first 8 bytes)
  *   4  u32  CRC-32 of it, salted
  *   8  u8   16
- *   9  3 bytes 0
+ *   9  u24  number of the batch in its term, from 1: the bits from 32 on
  *  12  u32  magic
- *  16  u32  number of the batch in its term, from 1
+ *  16  u32  and the bits below
  *  20  u32  bytes of its records
  *  24  u64  the store's own time, ns since 1970
  */
@@ -18,6 +18,8 @@ export const BATCH_HEADER_BYTES = 32;
 const MAGIC = 0x31a77ba7;
 const MAGIC_BYTES = Buffer.from([0xa7, 0x7b, 0xa7, 0x31]);
 const MAGIC_AT = 12;
+/** A term that writes thousands of batches in a second has more than 32 bits can count after some days. */
+const HIGH = 2 ** 32;
 
 export function writeBatchHeader(
   buffer: Buffer,
@@ -29,9 +31,9 @@ export function writeBatchHeader(
 ): void {
   writeU32(buffer, start, BATCH_HEADER_BYTES - 8);
   buffer[start + 8] = RecordType.batch;
-  buffer[start + 9] = buffer[start + 10] = buffer[start + 11] = 0;
+  buffer.writeUIntLE(Math.floor(index / HIGH), start + 9, 3);
   writeU32(buffer, start + MAGIC_AT, MAGIC);
-  writeU32(buffer, start + 16, index);
+  writeU32(buffer, start + 16, index % HIGH);
   writeU32(buffer, start + 20, contentBytes);
   buffer.writeBigUInt64LE(timestampNs, start + 24);
   writeU32(buffer, start + 4, saltedCrc32(buffer, start + 8, start + BATCH_HEADER_BYTES, salt));
@@ -55,7 +57,7 @@ export function readBatchHeader(buffer: Buffer, start: number, salt: number): Ba
   }
   const contentStart = start + BATCH_HEADER_BYTES;
   return {
-    index: readU32(buffer, start + 16),
+    index: buffer.readUIntLE(start + 9, 3) * HIGH + readU32(buffer, start + 16),
     contentStart,
     contentEnd: contentStart + readU32(buffer, start + 20),
     timestampNs: buffer.readBigUInt64LE(start + 24),
