@@ -121,7 +121,7 @@ describe('the flags of stanchion drill', () => {
     [{ ...RUNNING, 'tls-cert': 'c' }, /--tls-cert and --tls-key belong together/],
     [{ ...RUNNING, 'cluster-id': 'a b' }, /--cluster-id: "a b" is not a NATS subject/],
     [{ ...RUNNING, 'inbox-prefix': 'a.>' }, /--inbox-prefix: "a\.>" is not a NATS subject/],
-    [{ 'nats-server': 'nats://a,' }, /--nats-server: "nats:\/\/a," is not a list, separated by commas/],
+    [{ 'nats-server': 'nats://a,' }, /--nats-server: "nats:\/\/a\*\*\*" is not a list, separated by commas/],
     [{ 'nats-server': 'http://a' }, /--nats-server: "http:\/\/a" is not a URL like nats:\/\/host:4222/],
     [{ creds: 'f' }, /--creds is for a running group: name it with --nats-server/],
     [{ ...RUNNING, pause: '2s' }, /--pause is how long the fault pause lasts, which is not among the faults/],
