@@ -13,6 +13,7 @@ import { Delivery } from './delivery/delivery.js';
 import { FirstDeliveries } from './delivery/first-deliveries.js';
 import { MessageWriter } from './delivery/message-writer.js';
 import { Turn } from './delivery/turn.js';
+import { AfterExpiry } from './handlers/after-expiry.js';
 import { ProbeAnswerer } from './handlers/answer-probe.js';
 import { Backlog } from './handlers/backlog.js';
 import type { BrokerOptions } from './handlers/broker-options.js';
@@ -155,6 +156,7 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
     ender,
     inactivity,
     turn,
+    afterExpiry: new AfterExpiry({ turn, clock, store, defer }),
     answers,
     store,
     badInput,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { encodeSubscriptionRequest, StartPosition } from '../../src/protocol/messages.js';
 import { MemoryStore } from '../../src/store/memory/memory-store.js';
+import type { ChannelLog } from '../../src/store/types/store.js';
 import { ManualClock } from '../clock/manual-clock.js';
 import { waitFor } from '../harness/wait.js';
 import { InMemoryBroker, RecordingLink } from './in-memory.js';
@@ -100,5 +102,52 @@ describe('after a takeover', () => {
     assert.ok(dropped < 20, `${dropped} of ${channels} go in the first slice`);
     broker.clock.advance(60_000);
     assert.equal(count(), 0);
+  });
+
+  it('a subscription to a channel with very many messages beyond their age waits until they are gone, in slices, and others do not', async () => {
+    const broker = await InMemoryBroker.start({ limits: { maxAgeMs: 10_000 } });
+    await broker.connect('c');
+    const log = (): ChannelLog => {
+      const channel = broker.broker.channels.get('old');
+      assert.ok(channel !== undefined);
+      return channel.log;
+    };
+    const messages = 5_000;
+    for (let i = 0; i < messages; i += 100) {
+      const acks: Promise<void>[] = [];
+      for (let j = 0; j < 100; j++) acks.push(broker.publish('c', 'old'));
+      await Promise.all(acks);
+    }
+    // Time passes, and no timer has run yet.
+    broker.clock.freeze(11_000);
+    const inner = broker.clock.monotonicMs.bind(broker.clock);
+    let looksMs = 0;
+    broker.clock.monotonicMs = () => inner() + looksMs++;
+    const ask = (subject: string, reply: string): void => {
+      const payload = encodeSubscriptionRequest({
+        ...{ clientId: 'c', subject, inbox: `_INBOX.${subject}` },
+        ...{ maxInFlight: 10, ackWaitSeconds: 30, startPosition: StartPosition.FIRST },
+      });
+      void broker.message('_STAN.sub.c', payload, reply);
+    };
+    ask('old', '_INBOX.reply.old');
+    assert.ok(
+      log().messageCount > messages - 1_000,
+      `${log().messageCount} left of ${messages} after one turn`,
+    );
+    ask('new', '_INBOX.reply.new');
+    const answers = (): string[] =>
+      broker.link.sent.map(({ subject }) => subject).filter((subject) => subject.startsWith('_INBOX.reply.'));
+    await waitFor(() => answers().includes('_INBOX.reply.new'), 'the answer for the other channel');
+    await waitFor(
+      () => answers().includes('_INBOX.reply.old'),
+      'the answer for the channel with old messages',
+    );
+    assert.equal(log().messageCount, 0);
+    assert.deepEqual(
+      broker.link.sent.filter(({ subject }) => subject === '_INBOX.old'),
+      [],
+      'nothing beyond its age is delivered',
+    );
   });
 });

@@ -211,8 +211,8 @@ export class ColdLog implements ChannelLog {
     this.inner.setLimits(limits);
   }
 
-  expire(): void {
-    this.inner.expire();
+  expire(): boolean {
+    return this.inner.expire();
   }
 
   append(message: PubMsgView, session: number): number {

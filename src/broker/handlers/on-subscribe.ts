@@ -19,6 +19,7 @@ import type { ClientSession } from '../state/client-session.js';
 import type { Clients } from '../state/clients.js';
 import { groupKey } from '../state/queue-group.js';
 import type { Subscription } from '../state/subscription.js';
+import type { AfterExpiry } from './after-expiry.js';
 import type { BrokerOptions } from './broker-options.js';
 import type { SubscriptionEnder } from './end-subscription.js';
 import type { Inactivity } from './inactivity.js';
@@ -37,8 +38,9 @@ export interface SubscribeNeeds {
   readonly ender: Pick<SubscriptionEnder, 'end'>;
   readonly inactivity: Pick<Inactivity, 'watch'>;
   readonly turn: Pick<Turn, 'resume' | 'follow'>;
+  readonly afterExpiry: Pick<AfterExpiry, 'run'>;
   readonly answers: Pick<Answers, 'now' | 'afterCommit' | 'refuse'>;
-  readonly store: Pick<Store, 'expire' | 'nowNs' | 'putSubscription' | 'commit'>;
+  readonly store: Pick<Store, 'nowNs' | 'putSubscription' | 'commit'>;
   readonly badInput: BadInput;
   readonly log: Logger;
 }
@@ -54,8 +56,7 @@ export class SubscribeHandler {
   }
 
   handle(request: Request): void {
-    const { clients, opener, turn, store } = this.#needs;
-    store.expire();
+    const { clients, opener, afterExpiry } = this.#needs;
     const wanted = decode(request.payload);
     if (wanted === undefined) {
       this.#refuse(request, undefined, 'subscription refused', STAN_ERROR.invalidSubscribeRequest);
@@ -72,17 +73,34 @@ export class SubscribeHandler {
       this.#refuse(request, wanted, 'subscription refused', channel);
       return;
     }
-    // A subscription sees limits by age exactly.
-    channel.log.expire();
+    const client = clients.get(wanted.clientId);
+    afterExpiry.run(channel.log, () => {
+      if (this.#isPresent(request, channel, client)) this.#begin(request, wanted, channel);
+    });
+  }
+
+  #begin(request: Request, wanted: SubscriptionRequest, channel: Channel): void {
     if (wanted.startPosition === StartPosition.TIME_DELTA_START) {
-      turn.follow(this.#subscribeFromTime(request, wanted, channel));
+      this.#needs.turn.follow(this.#subscribeFromTime(request, wanted, channel));
     } else {
       this.#subscribe(request, wanted, channel, sequenceBefore(channel.log, wanted));
     }
   }
 
+  /** Whether client and channel are those of the request: it may have waited, and the client may be another one of the same id. */
+  #isPresent(request: Request, channel: Channel, client: ClientSession | undefined): boolean {
+    const { clients, channels } = this.#needs;
+    if (client === undefined || clients.get(client.id) !== client) {
+      this.#answerError(request, STAN_ERROR.unknownClient);
+      return false;
+    }
+    if (channels.get(channel.name) === channel) return true;
+    this.#answerError(request, STAN_ERROR.channelDeleteInProgress);
+    return false;
+  }
+
   async #subscribeFromTime(request: Request, wanted: SubscriptionRequest, channel: Channel): Promise<void> {
-    const { clients, channels, turn, store, log } = this.#needs;
+    const { clients, turn, store, log } = this.#needs;
     const client = clients.get(wanted.clientId);
     const startNs = store.nowNs() - wanted.startTimeDelta;
     const start = await channel.log.sequenceAtTime(startNs).catch((error: unknown) => {
@@ -91,15 +109,10 @@ export class SubscribeHandler {
       return undefined;
     });
     turn.resume(() => {
-      // The search may have read from disk: the world has moved on, and the client may be another one of the same id.
-      if (clients.get(wanted.clientId) !== client) {
-        this.#answerError(request, STAN_ERROR.unknownClient);
-      } else if (channels.get(channel.name) !== channel) {
-        this.#answerError(request, STAN_ERROR.channelDeleteInProgress);
-      } else if (start === undefined) {
-        this.#answerError(request, UNREADABLE);
-      } else {
-        this.#subscribe(request, wanted, channel, start - 1);
+      // The search may have read from disk: the world has moved on.
+      if (this.#isPresent(request, channel, client)) {
+        if (start === undefined) this.#answerError(request, UNREADABLE);
+        else this.#subscribe(request, wanted, channel, start - 1);
       }
       store.commit();
     });

@@ -73,10 +73,12 @@ export class AgeQueue {
     } while (!isOver());
   }
 
-  /** Drops all of one log that has expired. */
-  dropExpiredOf(log: Ageing, nowMs: number): void {
-    log.dropExpired(nowMs, Number.POSITIVE_INFINITY);
-    if (log.ageQueueIndex >= 0) this.#correct(log, log.headExpiresAtMs());
+  /** Drops of one log what has expired, as much as is dropped between two looks at the time. @returns whether that was all */
+  dropExpiredOf(log: Ageing, nowMs: number): boolean {
+    log.dropExpired(nowMs, DROPPED_AT_ONCE);
+    const expiresAtMs = log.headExpiresAtMs();
+    if (log.ageQueueIndex >= 0) this.#correct(log, expiresAtMs);
+    return expiresAtMs > nowMs;
   }
 
   #correct(log: Ageing, expiresAtMs: number): void {

@@ -202,9 +202,11 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
     }
   }
 
-  expire(): void {
+  expire(): boolean {
+    if (this.isDeleted || this.#maxAgeMs === Number.POSITIVE_INFINITY) return true;
     const { ages, time } = this.#parts;
-    ages.dropExpiredOf(this, time.nowMs);
+    time.look();
+    return ages.dropExpiredOf(this, time.nowMs);
   }
 
   /** Recovery found that this is the oldest. */

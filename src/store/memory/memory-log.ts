@@ -142,9 +142,11 @@ export class MemoryLog implements ChannelLog, Ageing {
     }
   }
 
-  expire(): void {
+  expire(): boolean {
+    if (this.#maxAgeMs === Number.POSITIVE_INFINITY) return true;
     const { ages, time } = this.#parts;
-    ages.dropExpiredOf(this, time.nowMs);
+    time.look();
+    return ages.dropExpiredOf(this, time.nowMs);
   }
 
   #chunkOf(sequence: number): Chunk | undefined {

@@ -49,8 +49,11 @@ export interface ChannelLog {
   /** From now on. What exceeds them goes at once. A recovered log has no limits until this is called. */
   setLimits(limits: LogLimits): void;
 
-  /** Drops all that is older than `maxAgeMs` as of the last look at the time. */
-  expire(): void;
+  /**
+   * Drops what is older than `maxAgeMs`, some hundred messages at most: call it again for the rest.
+   * @returns whether all of it is gone
+   */
+  expire(): boolean;
 
   /**
    * Gives the message the next sequence and the batch's timestamp, encodes it as MsgProto, adds it to the gathering
