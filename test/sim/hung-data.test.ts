@@ -6,7 +6,7 @@ import { simulate } from './simulation.js';
 import { World } from './world.js';
 
 /** In which recoveries hang. */
-const SEEDS = [2, 3, 4, 14];
+const SEEDS = [16, 21, 44, 70];
 
 describe('a successor whose data hang, while names do not', () => {
   it('gives the lease back to one that can read, writes nothing when it goes on, and may be active again then', async () => {
