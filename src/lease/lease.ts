@@ -54,7 +54,7 @@ export class Lease {
 
   /**
    * Makes the folder, if there is none: released at epoch 0, or at the newest that has left files, if the folder was removed.
-   * In a store of release 0.1.0, which has left files, it holds no state yet.
+   * In a store of release 0.1.0, which has files or an identity, it holds no state yet.
    *
    * @param unique makes the name of the prepared folder this process's own
    * @param isStoreThere the store has an identity, which is made after the lease: if there is none, it is lost
@@ -65,7 +65,8 @@ export class Lease {
     await this.#fs.makeDirectory(this.#parent);
     const prepared = `${this.#parent}/${LEASE_DIRECTORY}.${holderName(unique)}`;
     const epoch = await this.#newestEpoch();
-    const isFormer = epoch > 0 && (await this.#former.isThere());
+    // With neither files nor an identity yet, a broker of each release may be making the store at this moment.
+    const isFormer = (epoch > 0 || isStoreThere) && (await this.#former.isThere());
     const state = isStoreThere ? lost(epoch) : unheld(epoch);
     const first = `${prepared}/${isFormer ? NOT_YET : leaseFileName(state)}`;
     const prepare = async (): Promise<void> => {

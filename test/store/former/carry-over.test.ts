@@ -5,7 +5,7 @@ import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
 import { StoreError } from '../../../src/files/store-error.js';
 import { MOVED, NOT_YET } from '../../../src/lease/carry-over.js';
 import { Lease } from '../../../src/lease/lease.js';
-import { type LeaseState, RELEASED } from '../../../src/lease/lease-state.js';
+import { type LeaseState, RELEASED, servedOf } from '../../../src/lease/lease-state.js';
 import { StoreAnchor } from '../../../src/lease/store-anchor.js';
 import type { FileStore } from '../../../src/store/file/file-store.js';
 import { checkIdentity } from '../../../src/store/file/identity.js';
@@ -45,10 +45,10 @@ class OpenTerm {
     storeFs: StoreFs,
     dir: string,
     holder: string,
-    options: { clusterId?: string } = {},
+    { isStoreThere = false, ...options }: { clusterId?: string; isStoreThere?: boolean } = {},
   ): Promise<OpenTerm> {
     const lease = new Lease(storeFs, dir);
-    await lease.create(holder);
+    await lease.create(holder, isStoreThere);
     const known = await lease.readFresh(holder);
     const state = await lease.takeOver(known, newTerm(known.epoch + 1, holder));
     assert.ok(state !== 'lost', 'nobody else is at it');
@@ -61,6 +61,7 @@ class OpenTerm {
       clusterId: FORMER_CLUSTER_ID,
       epoch: state.epoch,
       isTested: true,
+      served: servedOf(state),
       fence: () => term.renew(),
       warn: (message) => term.warnings.push(message),
       journalBytes: 1024 * 1024,
@@ -166,6 +167,17 @@ describe('a store of release 0.1.0', () => {
     await next.has(['order 31']);
     assert.equal(next.carriedOver, 0, 'it is said once');
     await next.end();
+  });
+
+  it('is opened though that release ended before it had a journal, as on a full disk: its term has not served', async (t) => {
+    const dir = await formerStore(t);
+    for (const folder of ['journal', 'segments', 'checkpoints'])
+      fs.rmSync(`${dir}/${folder}`, { recursive: true });
+    const term = await OpenTerm.begin(nodeFs, dir, 'new', { isStoreThere: true });
+    assert.equal(term.epoch, 3);
+    assert.equal(term.carriedOver, 1);
+    assert.equal(term.store.recovered.logs.length, 0);
+    await term.end();
   });
 
   it('is refused by that release afterwards, untouched', async (t) => {
