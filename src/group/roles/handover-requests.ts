@@ -23,7 +23,8 @@ export class HandoverRequests {
   readonly #subject: string;
   readonly #holder: string;
   readonly #member: Asked;
-  #lastNumber = 0;
+  /** The largest number that was followed, and the epoch of its term: the next term counts anew, since clocks that requests are numbered by differ. */
+  #last = { epoch: 0, number: 0 };
 
   /** @param holder the name of the member. @param subject of the requests */
   constructor(talk: GroupTalk, subject: string, holder: string, member: Asked) {
@@ -52,11 +53,12 @@ export class HandoverRequests {
       ignored.note('unproved');
       return UNPROVED;
     }
-    if (request.member !== this.#holder || request.epoch !== epoch || request.number <= this.#lastNumber) {
+    const least = this.#last.epoch === epoch ? this.#last.number : 0;
+    if (request.member !== this.#holder || request.epoch !== epoch || request.number <= least) {
       ignored.note('repeated');
       return `the request is for ${request.member} in epoch ${request.epoch}, or was made before: ask for the status, and then again`;
     }
-    this.#lastNumber = request.number;
+    this.#last = { epoch, number: request.number };
     return undefined;
   }
 }
