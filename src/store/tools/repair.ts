@@ -73,7 +73,7 @@ function filesToKeep({ segments, journals, checkpoints, damagedPaths }: Salvage)
 
 /**
  * Writes what was saved: messages of damaged segments and of journals into a new segment, everything else into a checkpoint. Until
- * the checkpoint is durable, the store stays as it was. Former files with damage are kept in `damaged/`.
+ * the checkpoint is durable, nothing is removed. Former files with damage are kept in `damaged/`.
  *
  * @returns the folder of the former files
  */
@@ -88,8 +88,7 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   const id = { epoch, number: 1 };
   const journal = await createJournalFile({ fs, directory, storeId, random }, id, MIN_JOURNAL_BYTES);
   try {
-    // Its own checkpoint, which follows, stands for everything.
-    const record = { base: id, accepted: salvage.accepted };
+    const record = { base: baseOf(salvage, id), accepted: salvage.accepted };
     await writeTermBatch(journal, record, salvage.state.newestNs);
   } finally {
     await journal.file.close();
@@ -130,6 +129,16 @@ export async function keepAside(
   // The originals go: their folders, made just now, have to survive a power cut as well.
   if (paths.length > 0) for (const made of [folder, dirname(folder), dir]) await fs.syncDirectory(made);
   return folder;
+}
+
+/**
+ * The checkpoint from which the term of a repair begins. If only segments are damaged, brokers may open the store as it was until the
+ * repair's own checkpoint is durable. If more is, the term begins from its own: after a crash before that one, the store is refused until the
+ * next repair, and is not opened without what is lost.
+ */
+function baseOf({ state, segments, base }: Salvage, own: FileId): FileId | undefined {
+  const isStateWhole = state.damages.every(({ path }) => segments.some((segment) => segment.path === path));
+  return isStateWhole ? base : own;
 }
 
 interface WrittenChannel extends Omit<SalvagedChannel, 'pieces' | 'doubt'> {

@@ -38,6 +38,8 @@ export interface Salvage {
   journals: readonly FileInfo[];
   checkpoints: readonly FileInfo[];
   segments: readonly SalvagedSegment[];
+  /** The checkpoint that was read; undefined if there is none to read. */
+  base: FileId | undefined;
   /** The journals that were read, oldest first. */
   accepted: AcceptedJournal[];
   /** Files with damage, or with a batch that a crash may have torn. */
@@ -129,7 +131,17 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
   await found.check();
   // A file that may be damaged is kept too.
   const damagedPaths = new Set([...state.damages.map(({ path }) => path), ...torn]);
-  return { state, journals: listed, checkpoints, segments: found.segments, accepted, damagedPaths, notes };
+  const base = checkpoint?.id;
+  return {
+    state,
+    journals: listed,
+    checkpoints,
+    segments: found.segments,
+    base,
+    accepted,
+    damagedPaths,
+    notes,
+  };
 }
 
 async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Promise<DamagedJournal> {
@@ -198,14 +210,15 @@ async function readCheckpoint(
   storeId: string,
   newest: (FileId & { record: TermRecord }) | undefined,
   state: SalvageState,
-): Promise<Checkpoint | undefined> {
+): Promise<(Checkpoint & { id: FileId }) | undefined> {
   let isNewest = true;
-  let found: Checkpoint | undefined;
+  let found: (Checkpoint & { id: FileId }) | undefined;
   for (const { path, epoch, number } of [...checkpoints].reverse()) {
     if (newest !== undefined && epoch < newest.epoch && isLate({ epoch, number }, newest.record)) continue;
     try {
       const checkpoint = decodeCheckpoint(path, await readFileLeniently(fs, path), storeId);
-      if (isNewest || journals.has(journalName(checkpoint.position))) found ??= checkpoint;
+      if (isNewest || journals.has(journalName(checkpoint.position)))
+        found ??= { ...checkpoint, id: { epoch, number } };
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       state.mended(path, 0, 'the checkpoint is not whole');

@@ -309,6 +309,29 @@ describe('stanchion store repair', () => {
     t.diagnostic(`${operations} operations`);
   });
 
+  it('of a segment that is interrupted anywhere leaves a store that opens, as it did before', async () => {
+    const segment = whole.paths().find((path) => path.endsWith('.seg'))!;
+    const damagedStore = (): SimFs => {
+      const fs = whole.restarted('synced');
+      fs.content(segment)[fs.content(segment).indexOf('orders 3 ')]! ^= 1;
+      return fs;
+    };
+    const uninterrupted = damagedStore();
+    const before = uninterrupted.operations;
+    await repaired(uninterrupted, epoch + 1);
+    const operations = uninterrupted.operations - before;
+    for (let at = 1; at <= operations; at++) {
+      const stopped = damagedStore();
+      stopped.stopAt = stopped.operations + at;
+      await Promise.race([repaired(stopped, epoch + 1), until(() => stopped.isStopped, 'the end of power')]);
+      const store = await open(stopped.restarted(at % 2 === 0 ? 'synced' : 'written'), epoch + 2);
+      for (const { name, lastSequence } of store.recovered.logs)
+        assert.ok(lastSequence >= Math.max(...(stored.get(name)?.keys() ?? [])), `${name}, stopped at ${at}`);
+      assert.equal(store.recovered.logs.length, stored.size);
+      await store.close();
+    }
+  });
+
   it('of a file of which the disk does not give a sector keeps what is elsewhere', async (t) => {
     for (const path of whole
       .paths()
