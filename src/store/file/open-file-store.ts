@@ -114,6 +114,12 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     ...{ clock, warn, table: parts.segments, unreadable: parts.unreadable },
     ...{ segments: recovery.state.segments, listed: recovery.segmentNames, logs: recovery.state.logs },
   });
+  // A predecessor that was killed behind its last rename has not synced it. This term will name that checkpoint as what it began from.
+  const isBaseDurable =
+    recovery.checkpoint === undefined
+      ? Promise.resolve()
+      : fs.syncDirectory(`${dir}/${CHECKPOINT_DIRECTORY}`);
+  isBaseDurable.catch(() => {});
   const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery, check };
   const first = await createFirstJournalFile(forFirst);
   parts.time.open({
@@ -127,10 +133,12 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   for (const log of recovery.state.logs.values()) parts.time.hasStamps(log.recoverLastStamp());
   // From here on the older journals end where this term has read them to end.
   const record = { base: recovery.checkpoint, accepted: recovery.accepted };
-  await writeTermBatch(first, record, parts.time.ns).catch((error: unknown) => {
-    first.file.close().catch(() => {});
-    throw error;
-  });
+  await isBaseDurable
+    .then(() => writeTermBatch(first, record, parts.time.ns))
+    .catch((error: unknown) => {
+      first.file.close().catch(() => {});
+      throw error;
+    });
   // A predecessor that died in the middle of a checkpoint has left what was set aside for that.
   if (first.isReserve) await removeNeedless(forFirst, epoch);
   await check.opened();
