@@ -12,6 +12,7 @@ import {
 import { describe, it, type TestContext } from 'node:test';
 import { segmentName } from '../../../src/files/file-names.js';
 import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
+import { Lease } from '../../../src/lease/lease.js';
 import { decodeCheckpoint } from '../../../src/store/format/checkpoint-format.js';
 import { repairStore } from '../../../src/store/tools/repair-store.js';
 import { storeVerify } from '../../../src/store/tools/verify.js';
@@ -174,6 +175,7 @@ describe('A repair of a store with a missing segment', () => {
     const epoch = ++terms.epoch;
     const lease = { epoch, fence: async () => {}, markServed: async () => {}, release: async () => {} };
     const { fs, dir, clock } = terms;
+    await new Lease(fs, dir).create('repair');
     await repairStore({
       ...{ fs, clock, dir, random, clusterId: undefined, isDryRun: false },
       ask: async ({ lost }) => {
