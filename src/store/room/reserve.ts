@@ -64,7 +64,9 @@ export class Reserve {
   #retryTimer: Timer | undefined;
   /** It has been tried to set everything aside. */
   #isKnown = false;
-  /** The folder was made, and survives a power cut. */
+  /** The folder is there: files can be renamed into it. */
+  #isFolderThere = false;
+  /** It survives a power cut, too. */
   #isFolderDurable = false;
   #isClosed = false;
   #checkpointBytes: number;
@@ -130,6 +132,10 @@ export class Reserve {
     const { fs } = this.#options;
     const status = await fs.status(path);
     if (status === undefined) return;
+    if (!this.#isFolderThere) {
+      await removeIfThere(fs, path);
+      return;
+    }
     const id = this.#nextId();
     const own = this.#pathOf(kind, id);
     await renameOwn(fs, path, own);
@@ -143,7 +149,7 @@ export class Reserve {
    */
   async keep(kind: 'log' | 'ckpt', path: string): Promise<boolean> {
     const { fs, sizes } = this.#options;
-    if (!this.#isKnown || this.#kept[kind].length >= sizes[kind].count) return false;
+    if (!this.#isKnown || !this.#isFolderThere || this.#kept[kind].length >= sizes[kind].count) return false;
     const status = await fs.status(path);
     if (status === undefined || status.bytes < sizes[kind].leastBytes) return false;
     const id = this.#nextId();
@@ -207,10 +213,16 @@ export class Reserve {
 
   async #adopt(): Promise<void> {
     const { fs, epoch } = this.#options;
-    const names = await fs.list(this.#directory).catch((error: unknown) => {
-      if (isMissing(error)) return [];
-      throw error;
-    });
+    const names = await fs.list(this.#directory).then(
+      (found) => {
+        this.#isFolderThere = true;
+        return found;
+      },
+      (error: unknown) => {
+        if (isMissing(error)) return [];
+        throw error;
+      },
+    );
     for (const name of names) {
       if (name.endsWith('.tmp')) await removeIfThere(fs, `${this.#directory}/${name}`);
     }
@@ -234,6 +246,7 @@ export class Reserve {
     await this.adopt();
     if (!this.#isFolderDurable) {
       await fs.makeDirectory(this.#directory);
+      this.#isFolderThere = true;
       // Without it, a power cut takes away all that is set aside, and the disk may be full by then.
       await fs.syncDirectory(this.#options.dir);
       this.#isFolderDurable = true;

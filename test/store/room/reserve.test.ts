@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { describe, it } from 'node:test';
+import { nodeFs } from '../../../src/files/fs.js';
+import { Reserve } from '../../../src/store/room/reserve.js';
+import { temporaryDirectory, until } from '../file-support.js';
+import { TestClock } from '../support.js';
+
+const SIZE = { count: 1, leastCount: 1, bytes: 4096, leastBytes: 4096 };
+
+describe('The reserve of a store', () => {
+  it('keeps nothing before it has its folder: a file that would be kept stays where it is', async (t) => {
+    const dir = temporaryDirectory(t);
+    let isShort = true;
+    const list = (path: string): Promise<string[]> => {
+      if (!isShort) return nodeFs.list(path);
+      return Promise.reject(Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE', syscall: 'scandir' }));
+    };
+    const reserve = new Reserve({
+      fs: { ...nodeFs, list },
+      clock: new TestClock(),
+      dir,
+      epoch: 1,
+      sizes: { log: SIZE, ckpt: SIZE, seg: SIZE },
+    });
+    t.after(() => reserve.close());
+    reserve.refill();
+    await until(() => reserve.problem !== undefined, 'it has been tried');
+    isShort = false;
+
+    const journal = `${dir}/00000001.000001.log`;
+    fs.writeFileSync(journal, Buffer.alloc(8192));
+    assert.equal(await reserve.keep('log', journal), false);
+    assert.equal(fs.statSync(journal).size, 8192);
+
+    reserve.refill();
+    await until(() => reserve.problem === undefined, 'it is whole');
+    await reserve.take('log');
+    assert.equal(await reserve.keep('log', journal), true);
+    assert.equal(fs.existsSync(journal), false);
+  });
+});
