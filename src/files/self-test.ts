@@ -11,6 +11,11 @@ export function isSelfTestFile(name: string): boolean {
   return NAME.test(name);
 }
 
+/** The name of a file that a store's folder may have at any time. Members of later epochs remove it if it is left behind. */
+export function selfTestFile(epoch: number, what: string): string {
+  return `self-test.${epoch}.${what}`;
+}
+
 /**
  * Tests the file system for what the safety of the store depends on: creating and linking only names that do not exist; renaming
  * files and folders atomically from an exact name, and never onto a folder that is not empty; writing durably; reading back what was
@@ -23,7 +28,7 @@ export async function testFileSystem(fs: StoreFs, dir: string, epoch: number, un
   await removeLeftOvers(fs, dir, epoch);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await testOnce(fs, dir, `self-test.${epoch}.${unique}.${attempt}`);
+      return await testOnce(fs, dir, selfTestFile(epoch, `${unique}.${attempt}`));
     } catch (error) {
       // A network file system may do a call, lose its answer and repeat it, which looks like a failed test. Also, a member of a later
       // epoch may have removed the files as left over.

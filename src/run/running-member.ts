@@ -9,7 +9,7 @@ import { ackSubject } from '../broker/served-subjects.js';
 import { systemClock } from '../clock/clock.js';
 import { rehearseGuids } from '../dedup/rehearsal.js';
 import { nodeFs } from '../files/fs.js';
-import { testFileSystem } from '../files/self-test.js';
+import { selfTestFile, testFileSystem } from '../files/self-test.js';
 import type { Claim } from '../group/proof/ignored-talk.js';
 import { isSealed, SEAL_BYTES } from '../group/proof/seal.js';
 import { statusAnswers } from '../group/report/ask-status.js';
@@ -24,6 +24,7 @@ import { groupSubjects } from '../group/talk/group-subjects.js';
 import { GroupTalk } from '../group/talk/group-talk.js';
 import { candidateLock } from '../lease/candidate-lock.js';
 import { Lease } from '../lease/lease.js';
+import { askServer } from '../lease/lease-folder.js';
 import type { StartRenewer } from '../lease/lease-renewer.js';
 import { holderOf, isHolderDead, machineProcesses } from '../lease/process-identity.js';
 import { RenewalThread } from '../lease/renewal-thread.js';
@@ -219,7 +220,14 @@ export class RunningMember extends Assembly<MemberNode> {
         startRenewer,
         isDead,
         lookAtPlace: () => anchor.look(),
-        readIdentity: () => checkIdentity(fs, dir, clusterId),
+        readIdentity: async (isFresh) => {
+          if (isFresh) {
+            // A mount may remember that there was no such folder. An attempt to make it asks the file server.
+            await fs.makeDirectory(dir);
+            await askServer(fs, `${dir}/${selfTestFile(0, `look.${randomBytes(6).toString('hex')}`)}`);
+          }
+          return await checkIdentity(fs, dir, clusterId);
+        },
         testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
         transport,
         serviceProblem: () => this.#selfCheck?.problem,

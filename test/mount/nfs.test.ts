@@ -8,15 +8,15 @@ import { within } from '../harness/wait.js';
 import { whyNoNfs } from './nfs/nfs-lab.js';
 
 const RUN = join(dirname(fileURLToPath(import.meta.url)), 'nfs', 'run.ts');
-const RUN_MS = 600_000;
+const RUN_MS = 240_000;
 
 describe('a group whose members are machines with an NFS 4.1 mount each', {
   skip: whyNoSandbox() || whyNoNfs(),
 }, () => {
-  it('loses nothing when the active loses its power, is paused, or its cable is pulled, and when the file server restarts', {
+  it('loses nothing when the machine of the active loses its power', {
     timeout: RUN_MS,
   }, async () => {
-    const child = new Child(process.execPath, [...process.execArgv, RUN, '--away', '1']);
+    const child = new Child(process.execPath, [...process.execArgv, RUN, '--strikes', 'power']);
     try {
       const { code } = await within(child.exit, 'the run ends', RUN_MS);
       assert.equal(code, 0, child.output);

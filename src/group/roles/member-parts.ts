@@ -48,8 +48,13 @@ export interface MemberParts {
   isDead: (holder: string) => Promise<boolean>;
   /** Whether `dir` still leads to the files to which it led when this member first saw a store there. Without it, it always does. */
   lookAtPlace?: () => Promise<StorePlace>;
-  /** Reads the identity of the store; undefined while it is empty. @throws StoreError if it is no store, or another cluster's */
-  readIdentity: () => Promise<ProvingStore | undefined>;
+  /**
+   * Reads the identity of the store; undefined while it is empty.
+   *
+   * @param isFresh past what a mount remembers of the folder
+   * @throws StoreError if it is no store, or another cluster's
+   */
+  readIdentity: (isFresh: boolean) => Promise<ProvingStore | undefined>;
   /** Tests that the file system can do what a takeover needs. @throws StoreError if not */
   testStore: (epoch: number) => Promise<void>;
   transport: NatsTransport;

@@ -40,7 +40,9 @@ export class StoreCheck {
   async readIdentity(): Promise<boolean> {
     const { talk, readIdentity } = this.#parts;
     if (talk.key !== undefined) return false;
-    const identity = await readIdentity();
+    // Another one says that there is a store: what a mount remembers does not do, and an NFS client remembers for half a minute.
+    const isFresh = this.#stranger !== undefined || this.whyNoNewStore !== undefined;
+    const identity = await readIdentity(isFresh);
     if (identity === undefined) return false;
     this.#identity = identity;
     talk.sees(identity);

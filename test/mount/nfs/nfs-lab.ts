@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -65,9 +66,9 @@ export class Guest {
       `vec0:transport=tap,ifname=t${number},depth=128,mac=02:00:0a:4d:00:${number}`,
       ...['con=null', 'con0=null,fd:1'],
     ];
-    // Its processes are processes of the host: in a namespace they all end with it, and in a group they stop with it.
+    // Its processes are processes of the host: in a namespace they all end with it.
     const isolated = ['--pid', '--fork', '--kill-child', '--mount-proc', 'linux.uml', ...args];
-    this.#process = spawn('unshare', isolated, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn('unshare', isolated, { stdio: ['ignore', 'pipe', 'pipe'] });
     const collect = (chunk: Buffer): void => {
       this.console = (this.console + chunk.toString('latin1')).slice(-MAX_CONSOLE_CHARS);
     };
@@ -81,16 +82,16 @@ export class Guest {
     if (child === undefined) return;
     this.#process = undefined;
     const ended = new Promise((resolve) => child.once('close', resolve));
-    this.#signal(child, 'SIGKILL');
+    child.kill('SIGKILL');
     await ended;
   }
 
   pause(): void {
-    if (this.#process !== undefined) this.#signal(this.#process, 'SIGSTOP');
+    process.kill(-this.#kernelPid, 'SIGSTOP');
   }
 
   resume(): void {
-    if (this.#process !== undefined) this.#signal(this.#process, 'SIGCONT');
+    process.kill(-this.#kernelPid, 'SIGCONT');
   }
 
   pullCable(): void {
@@ -109,8 +110,13 @@ export class Guest {
     );
   }
 
-  #signal(child: ChildProcess, signal: NodeJS.Signals): void {
-    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  /** The first process of the namespace, which leads a group of all others. */
+  get #kernelPid(): number {
+    const pid = this.#process?.pid;
+    const [first] = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ');
+    const kernel = Number(first);
+    assert.ok(kernel > 0, 'the guest is on');
+    return kernel;
   }
 }
 
