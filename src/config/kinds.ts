@@ -61,13 +61,17 @@ export const path: Kind<string> = {
   parse: (value) => (value === '' || value.includes('\0') ? undefined : value),
 };
 
+/** Members send their names to each other, which has a limit, and NATS has one for a subject. */
+const MAX_SUBJECT_LENGTH = 200;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a subject must not have them
+const SUBJECT = /^[^\s.*>\x00-\x1f]+(\.[^\s.*>\x00-\x1f]+)*$/;
+
 /** A literal part of a NATS subject. */
 export const subject: Kind<string> = {
-  expected: 'a NATS subject: no spaces, no wildcards, no empty part between dots',
+  expected: `a NATS subject: no spaces, no wildcards, no empty part between dots, ${MAX_SUBJECT_LENGTH} characters at most`,
   placeholder: 'NAME',
   fileTypes: ['string'],
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a subject must not have them
-  parse: (value) => (/^[^\s.*>\x00-\x1f]+(\.[^\s.*>\x00-\x1f]+)*$/.test(value) ? value : undefined),
+  parse: (value) => (value.length <= MAX_SUBJECT_LENGTH && SUBJECT.test(value) ? value : undefined),
 };
 
 export function wholeNumber(min: number, max: number, placeholder = 'N'): Kind<number> {

@@ -80,6 +80,7 @@ describe('a flag', () => {
     assert.match(refusal('--file-sync=maybe'), /^--file-sync: "maybe" is not true or false/);
     assert.match(refusal('-file_sync maybe -mm 5'), /^-file_sync: "maybe" is not true or false/);
     assert.match(refusal('--cluster-id a.*'), /^--cluster-id: "a\.\*" is not a NATS subject/);
+    assert.match(refusal(`--node-name ${'n'.repeat(201)}`), /^--node-name: .* 200 characters at most/);
     assert.match(refusal('--max-msgs -1'), /^--max-msgs: "-1" is not a whole number, 0 or more/);
   });
 });
