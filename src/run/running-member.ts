@@ -2,13 +2,13 @@
 
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { Probe } from '../broker/check/probe.js';
 import { SelfCheck } from '../broker/check/self-check.js';
 import { ackSubject } from '../broker/served-subjects.js';
 import { systemClock } from '../clock/clock.js';
 import { rehearseGuids } from '../dedup/rehearsal.js';
-import { nodeFs } from '../files/fs.js';
+import { nodeFs, type StoreFs } from '../files/fs.js';
 import { selfTestFile, testFileSystem } from '../files/self-test.js';
 import type { Claim } from '../group/proof/ignored-talk.js';
 import { isSealed, SEAL_BYTES } from '../group/proof/seal.js';
@@ -221,11 +221,7 @@ export class RunningMember extends Assembly<MemberNode> {
         isDead,
         lookAtPlace: () => anchor.look(),
         readIdentity: async (isFresh) => {
-          if (isFresh) {
-            // A mount may remember that there was no such folder. An attempt to make it asks the file server.
-            await fs.makeDirectory(dir);
-            await askServer(fs, `${dir}/${selfTestFile(0, `look.${randomBytes(6).toString('hex')}`)}`);
-          }
+          if (isFresh) await askForFolder(fs, dir);
           return await checkIdentity(fs, dir, clusterId);
         },
         testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
@@ -383,4 +379,16 @@ function oneOrNone(text: string | undefined): string[] {
 
 function isTalk({ operation, subject }: NatsRefusal): boolean {
   return operation === 'subscription limit' || subject?.startsWith('_STANCHION.') === true;
+}
+
+/** Makes a mount ask the file server for the folder of a store, and leaves everything as it was. */
+async function askForFolder(fs: StoreFs, dir: string): Promise<void> {
+  if ((await fs.status(dir)) !== undefined) {
+    await askServer(fs, `${dir}/${selfTestFile(0, `look.${randomBytes(6).toString('hex')}`)}`);
+    return;
+  }
+  if ((await fs.status(dirname(dir))) === undefined) return;
+  // The mount may remember that there was no such folder. An attempt to make it asks the file server.
+  await fs.makeDirectory(dir);
+  if ((await fs.list(dir)).length === 0) await fs.removeDirectory(dir).catch(() => {});
 }

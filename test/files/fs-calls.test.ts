@@ -245,8 +245,7 @@ describe('opening a store', () => {
         hanging.release();
         await opened;
         await assert.rejects(opening, { code: 'closed' });
-        await until(() => hanging.open === 0, 'all files are closed');
-        assert.equal(calls.oldest, undefined);
+        await until(() => hanging.open === 0 && calls.oldest === undefined, 'all files are closed');
         // Of a call that has not done anything before it was given up, that is one.
         const changed = difference(before, snapshot(dir));
         assert.ok(changed.length <= (when === 'before' ? 1 : 0), `call ${at}: ${changed}`);
