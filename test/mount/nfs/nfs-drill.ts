@@ -206,7 +206,7 @@ export class NfsDrill {
 
   async #client(id: string): Promise<StanClient> {
     const client = await StanClient.connect(this.#url, CLUSTER_ID, id, {
-      ackTimeout: 120_000,
+      ackTimeout: 10_000,
       maxPubAcksInflight: 65_536,
     });
     this.#clients.push(client);
