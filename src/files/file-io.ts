@@ -155,7 +155,7 @@ export async function removeIfThere(fs: StoreFs, path: string): Promise<void> {
   }
 }
 
-/** What a folder says that belongs to others: whoever made it has no right to read it, or it cannot be synced. */
+/** The errors of a folder that belongs to another user: this process may not read it, or it cannot be synced. */
 const NOT_OURS = new Set(['EACCES', 'EPERM', 'EROFS', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOENT']);
 
 /**

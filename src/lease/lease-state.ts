@@ -24,7 +24,7 @@ export interface Served {
   servedBatch: number;
 }
 
-/** Who has the lease, and for how long it may be silent. The holder decides, and everyone who watches goes by it. */
+/** The holder of the lease, and for how long it may be silent. The holder decides that, and all watchers go by it. */
 export interface LeaseLength {
   kind: LeaseKind;
   /** A watcher may take the lease when it has not been renewed for so long; or for longer, if it goes by a longer lease itself. 0 if unknown. */

@@ -3,7 +3,7 @@ import type { Logger } from '../log/logger.js';
 
 /**
  * Logs that a new store was made, and on which mount. Where there should have been one, its volume is not mounted, or its folder was removed
- * or renamed: nobody would notice until messages are missed.
+ * or renamed: that would be noticed only when messages are missed.
  */
 export function logMadeStore(log: Logger, dir: string): (storeId: string) => void {
   return (storeId) => {

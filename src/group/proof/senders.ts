@@ -31,7 +31,7 @@ interface Sender {
 /**
  * The processes whose messages are proved. A recording of such a message is proved too. So each message has a number that only grows,
  * and the challenges of all processes that its sender has heard: a message with the challenge of this process was made in the lifetime
- * of this process, whoever sends it.
+ * of this process, even if another process sends it again.
  */
 export class Senders {
   readonly #senders = new Map<string, Sender>();

@@ -4,7 +4,7 @@ import type { DisputeStatus, RivalStatus } from '../watch/dispute-status.js';
 import type { MemberStatus } from './member-status.js';
 import type { PeerStatus } from './peer-status.js';
 
-// Whoever can publish in NATS can answer a request for the status. An answer counts only if each field is what its users take it for.
+// Any connection to NATS may answer a request for the status. An answer counts only if each field has the type and range that its readers expect.
 
 const MAX_NAME_LENGTH = 256;
 const MAX_PATH_LENGTH = 4_096;

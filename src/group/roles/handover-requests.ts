@@ -17,7 +17,7 @@ export type HandoverAnswer =
 const UNPROVED =
   'the request does not prove that it comes from who may read the store: give the folder of the store (--dir), or its key file (--group-key)';
 
-/** Answers those who ask the active to hand over: anyone who can publish in NATS can ask, and only who has the group's key is followed. */
+/** Answers requests to hand over. Any connection to NATS may send one; only one sealed by the group's key is followed. */
 export class HandoverRequests {
   readonly #talk: GroupTalk;
   readonly #subject: string;

@@ -36,7 +36,7 @@ export interface MemberParts {
   clock: Clock;
   /** The clocks of the members. */
   clocks: GroupClocks;
-  /** What members say to each other, and whom they believe. */
+  /** The messages between members, and the check of their proofs. */
   talk: GroupTalk;
   log: Logger;
   /** Measurements of renewals. */

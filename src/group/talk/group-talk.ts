@@ -46,7 +46,7 @@ const NEW_KEY_MS = 10_000;
 const isChallenge = (value: unknown): value is string => isText(value, MAX_CHALLENGE_LENGTH);
 
 /**
- * What members say to each other over NATS, and whom they believe. Whoever can publish in NATS can say anything on the group's
+ * The messages between members over NATS, and the check of their proofs. Any connection to NATS may publish anything on the group's
  * subjects. So each message is sealed by the key that lies in the store: only who can read the store can make one. What has no valid seal
  * is counted, and changes nothing.
  *
