@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { runCommand, wholeNumber } from '../harness/command.js';
 import { runSeeds, type Scenario } from './crew.js';
 import { digests } from './digests.js';
 import { SCENARIOS } from './scenarios.js';
@@ -44,11 +45,11 @@ async function main(): Promise<number> {
   const scenario: Scenario = scenarios[0] ?? 'group';
   if (values.digests && scenarios.length > 0)
     throw new Error(`--digests is for groups: it does not go with --${scenario}`);
-  if (values.seed !== undefined) return replay(whole('seed', values.seed), scenario);
-  const count = whole('seeds', values.seeds);
+  if (values.seed !== undefined) return replay(wholeNumber('seed', values.seed), scenario);
+  const count = wholeNumber('seeds', values.seeds);
   const first = values.fresh
     ? randomInt(FIRST_FRESH, SEEDS_END - count)
-    : whole('first', values.first ?? '1');
+    : wholeNumber('first', values.first ?? '1');
   if (values.digests) {
     for await (const line of digests(first, count)) console.log(line);
     return 0;
@@ -79,18 +80,4 @@ async function replay(seed: number, scenario: Scenario): Promise<number> {
   return violations.length === 0 ? 0 : 1;
 }
 
-function whole(flag: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${flag} must be a whole number from 1`);
-  return value;
-}
-
-main().then(
-  (exitCode) => {
-    process.exitCode = exitCode;
-  },
-  (error: Error) => {
-    console.error(`${error.message}\n${USAGE}`);
-    process.exitCode = 2;
-  },
-);
+runCommand(main, USAGE);

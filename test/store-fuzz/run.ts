@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { runCommand, wholeNumber } from '../harness/command.js';
 import {
   allCases,
   caseName,
@@ -34,7 +35,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const seed = whole('seed', values.seed);
+  const seed = wholeNumber('seed', values.seed);
   const history = values.case?.split(' | ')[0] ?? values.history;
   const root = fuzzFolder();
   // The clock's timers do not keep a process alive.
@@ -42,7 +43,8 @@ async function main(): Promise<number> {
   try {
     const histories = await makeHistories(root, history === undefined ? HISTORIES : [history]);
     const untilMs =
-      performance.now() + (values.seconds === undefined ? Infinity : whole('seconds', values.seconds) * 1000);
+      performance.now() +
+      (values.seconds === undefined ? Infinity : wholeNumber('seconds', values.seconds) * 1000);
     const cases = ((): Case[] => {
       const all = allCases(histories);
       if (values.case !== undefined) return all.filter((one) => caseName(one) === values.case);
@@ -71,18 +73,4 @@ async function main(): Promise<number> {
   }
 }
 
-function whole(flag: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${flag} must be a whole number from 1`);
-  return value;
-}
-
-main().then(
-  (exitCode) => {
-    process.exitCode = exitCode;
-  },
-  (error: Error) => {
-    console.error(`${error.stack}\n${USAGE}`);
-    process.exitCode = 2;
-  },
-);
+runCommand(main, USAGE);
