@@ -127,8 +127,8 @@ export class NfsDrill {
     else await sleep(NOTHING_MS);
     const isElsewhere = strike !== 'server' && strike !== 'nothing';
     const after = await this.#serving(isElsewhere ? before.epoch + 1 : before.epoch);
-    if (strike === 'power') struck.switchOn();
-    else if (strike === 'pause') struck.resume();
+    if (strike === 'pause') await struck.switchOff();
+    if (strike === 'power' || strike === 'pause') struck.switchOn();
     else if (strike === 'cable') struck.plugCable();
     const last = await this.#whole(after.epoch);
     return {
