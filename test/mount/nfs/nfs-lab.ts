@@ -92,11 +92,12 @@ export class Guest {
   }
 
   pullCable(): void {
-    ip('link', 'set', `t${this.#options.number}`, 'down');
+    // Taken off the bridge and not down: a guest whose tap was down for a moment has no network any more.
+    ip('link', 'set', `t${this.#options.number}`, 'nomaster');
   }
 
   plugCable(): void {
-    ip('link', 'set', `t${this.#options.number}`, 'up');
+    ip('link', 'set', `t${this.#options.number}`, 'master', 'br0');
   }
 
   async says(line: string): Promise<void> {
