@@ -65,7 +65,7 @@ function twinText(host: string, nodes: readonly string[]): string {
   return (
     `the machine of ${nodes.join(', ')} has the same host name as this one, "${host}". An NFS server takes the two for one client, and ends the session ` +
     'of each for the other: file calls then take seconds, and the lease changes hands. Give each machine a host name of its own, or its NFS client ' +
-    'a name (nfs.nfs4_unique_id), and mount anew. With another file system this does no harm'
+    'a name (nfs.nfs4_unique_id), and mount anew. Where the clients have such names, and with another file system, this does no harm'
   );
 }
 
