@@ -14,7 +14,9 @@ describe('The reserve of a store', () => {
     let isShort = true;
     const list = (path: string): Promise<string[]> => {
       if (!isShort) return nodeFs.list(path);
-      return Promise.reject(Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE', syscall: 'scandir' }));
+      return Promise.reject(
+        Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE', syscall: 'scandir' }),
+      );
     };
     const reserve = new Reserve({
       fs: { ...nodeFs, list },
