@@ -106,7 +106,8 @@ export class Gathering {
     const journal = must(this.#journal, 'an open batch has a journal to go to');
     assert(this.#start >= 0, 'a batch is closed once');
     const { id, messages } = this;
-    const batch = { id, buffer, start: this.#start, end: used, messages, timestampNs: this.#time.ns };
+    const timestampNs = this.#time.ns;
+    const batch = { id, buffer, start: this.#start, end: used, messages, timestampNs, place: undefined };
     this.id++;
     this.messages = 0;
     this.#start = -1;

@@ -179,7 +179,8 @@ export class Checkpointer {
   ): Promise<void> {
     const { checkpoints, segments, journal, check, beganFrom } = this.#parts;
     const isVerified = await check.areVerified();
-    await journal.retire(position, isVerified ? undefined : beganFrom);
+    // No index points into a journal yet: a segment has copies of its records.
+    await journal.retire(position, () => false, isVerified ? undefined : beganFrom);
     for (const checkpoint of await checkpoints.list()) {
       if (compareIds(checkpoint.id, newest) >= 0) continue;
       if (isVerified || checkpoint.id.epoch === newest.epoch) await checkpoints.remove(checkpoint);

@@ -1,6 +1,6 @@
 import type { Timer } from '../../clock/clock.js';
 import { removeIfThere } from '../../files/file-io.js';
-import { compareIds, journalName, parseNames } from '../../files/file-names.js';
+import { compareIds, type FileId, journalName, parseNames } from '../../files/file-names.js';
 import { isNoSpace, StoreError } from '../../files/store-error.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
@@ -152,10 +152,15 @@ export class FileJournal implements Journal {
   }
 
   /** Its own files it sets aside if there are too few of those. One of an older term may still be written to, by a broker that does not know of its end. */
-  async retire(position: JournalPosition, kept?: JournalPosition): Promise<void> {
+  async retire(
+    position: JournalPosition,
+    needed: (id: FileId) => boolean,
+    kept?: JournalPosition,
+  ): Promise<void> {
     const { fs, directory, epoch, reserve } = this.#options;
     for (const id of parseNames(await fs.list(directory), 'log')) {
       if (compareIds(id, position) >= 0 || (kept !== undefined && compareIds(id, kept) <= 0)) continue;
+      if (needed(id)) continue;
       const path = `${directory}/${journalName(id)}`;
       if (id.epoch === epoch && (await reserve.keep('log', path))) continue;
       await removeIfThere(fs, path);

@@ -4,6 +4,7 @@ import type { StoreFile, StoreFs } from '../../files/fs.js';
 import { isNoSpace } from '../../files/store-error.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 import { type Room, takeRoom } from '../room/reserve.js';
+import type { JournalBody } from '../types/journal.js';
 import type { RandomBytes } from '../types/store-id.js';
 
 /** The smallest journal file: below it a store makes no sense. */
@@ -21,6 +22,22 @@ export interface JournalFile {
   readonly isReserve: boolean;
   /** Where the next batch goes. */
   offset: number;
+  readonly body: GrowingBody;
+}
+
+/** A journal file as others know it who read from it. */
+export interface GrowingBody extends JournalBody {
+  end: number;
+}
+
+export function newBody(id: FileId, path: string, salt: number): GrowingBody {
+  return { id, path, salt, end: FILE_HEADER_BYTES };
+}
+
+/** So many bytes were written to the file, at its offset. */
+export function advance(journal: JournalFile, bytes: number): void {
+  journal.offset += bytes;
+  journal.body.end = journal.offset;
 }
 
 export interface JournalFileOptions {
@@ -67,7 +84,8 @@ async function allocate(options: JournalFileOptions, id: FileId, bytes: number):
     }
     await fs.syncDirectory(directory);
     const durable = await fs.open(path, 'durable');
-    return { id, path, file: durable, salt, bytes, isReserve: false, offset: FILE_HEADER_BYTES };
+    const body = newBody(id, path, salt);
+    return { id, path, file: durable, salt, bytes, isReserve: false, offset: FILE_HEADER_BYTES, body };
   } catch (error) {
     await fs.unlink(path).catch(() => {});
     throw error;
@@ -89,5 +107,6 @@ export async function useRoom(options: JournalFileOptions, id: FileId, room: Roo
     await file.close();
     throw error;
   }
-  return { id, path, file, salt, bytes: room.bytes, isReserve: true, offset: FILE_HEADER_BYTES };
+  const body = newBody(id, path, salt);
+  return { id, path, file, salt, bytes: room.bytes, isReserve: true, offset: FILE_HEADER_BYTES, body };
 }

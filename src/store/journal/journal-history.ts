@@ -6,6 +6,7 @@ import type { Served } from '../../lease/lease-state.js';
 import type { BatchHeader } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import type { JournalPosition, JournalReader, JournalVisitor } from '../types/journal.js';
+import { newBody } from './journal-file.js';
 import {
   type JournalPlan,
   type PlanBase,
@@ -73,11 +74,13 @@ export class JournalHistory implements JournalReader {
       if ((acceptedEnd ?? from) > FILE_HEADER_BYTES) throw tooShort(path);
       return;
     }
-    visitor.onPiece(content.buffer, path);
+    const body = newBody({ epoch, number }, path, content.salt);
+    visitor.onPiece(content.buffer, path, body);
     const onBatch = ({ contentStart, contentEnd, timestampNs }: BatchHeader): void =>
       visitor.onBatch(contentStart, contentEnd, timestampNs);
     const firstIndex = journal.firstIndex || (epoch === this.#epoch ? this.#nextIndex : 0);
     const scan = scanJournal(content, from, firstIndex, acceptedEnd, onBatch);
+    body.end = scan.end;
     visitor.onPieceEnd(scan.end);
     this.#nextIndex = scan.nextIndex;
     this.#epoch = epoch;

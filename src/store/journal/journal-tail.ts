@@ -2,7 +2,7 @@ import { assert, must } from '../../util/assert.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import type { Batch } from '../types/journal.js';
 import type { BatchId } from '../types/store.js';
-import { type JournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
+import { advance, type JournalFile, MIN_JOURNAL_BYTES } from './journal-file.js';
 
 /** Where something that waits will stand. */
 export interface Place {
@@ -68,12 +68,13 @@ export class JournalTail {
     return this.#nextIndex++;
   }
 
-  /** The oldest is written. */
+  /** The oldest is written, at the offset of the file. */
   shift(): Batch {
     const batch = must(this.#waiting.shift(), 'what was written has waited');
     const bytes = batch.end - batch.start;
     this.waitingBytes -= bytes;
-    this.#file.offset += bytes;
+    batch.place = { body: this.#file.body, shift: this.#file.offset - batch.start };
+    advance(this.#file, bytes);
     return batch;
   }
 

@@ -3,7 +3,7 @@ import type { FileId } from '../../files/file-names.js';
 import { BATCH_HEADER_BYTES, writeBatchHeader } from '../format/batch-format.js';
 import { ByteReader, ByteWriter } from '../format/bytes.js';
 import { RECORD_HEADER_BYTES, RecordType, sealRecord } from '../format/record.js';
-import type { JournalFile } from './journal-file.js';
+import { advance, type JournalFile } from './journal-file.js';
 
 /** How much of an older term's journal a new one accepted: what comes behind is never read. */
 export interface AcceptedJournal extends FileId {
@@ -46,7 +46,7 @@ export async function writeTermBatch(
   sealRecord(w.buffer, BATCH_HEADER_BYTES, w.length);
   writeBatchHeader(w.buffer, 0, journal.salt, 1, w.length - BATCH_HEADER_BYTES, timestampNs);
   await writeAll(journal.file, w.buffer, 0, w.length, journal.offset);
-  journal.offset += w.length;
+  advance(journal, w.length);
 }
 
 /** @returns undefined if the record at `start` is none */

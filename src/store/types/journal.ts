@@ -1,4 +1,5 @@
 import type { FileId } from '../../files/file-names.js';
+import type { Blob } from './blobs.js';
 import type { Admission, BatchId } from './store.js';
 
 /** A place between two batches. Only the journal that gave it away knows what it means. */
@@ -17,6 +18,23 @@ export interface Batch {
   /** How many of its records are messages. */
   readonly messages: number;
   readonly timestampNs: bigint;
+  /** Set by the journal before it reports the batch as written. It stays undefined in a journal that keeps no files. */
+  place: BatchPlace | undefined;
+}
+
+/** Where a batch lies for good: its records can be read there as long as the journal keeps the body. */
+export interface BatchPlace {
+  readonly body: JournalBody;
+  /** Bytes by which an offset in the body is larger than the offset in the batch's memory. */
+  readonly shift: number;
+}
+
+/** A file of the journal. What an index points to stays in it, under its name, when a checkpoint stands for the rest. */
+export interface JournalBody extends Blob {
+  /** Random, in its header: a file of the same name that has another salt is another file. */
+  readonly salt: number;
+  /** Bytes that count: behind its last batch that is written. They become more until the journal goes on in another file. */
+  readonly end: number;
 }
 
 /** How much room there is for what is gathered, and why there is none. A journal without bounds always answers 'yes'. */
@@ -68,10 +86,11 @@ export interface Journal {
   resume(): void;
   /**
    * What lies before this position is not needed any more: a durable, fenced checkpoint stands for it.
+   * @param needed whether the checkpoint's index points into this file: then it stays
    * @param kept the file that it is in, and those before, stay all the same: an older term had retired what lies there, and this one
    *   cannot say whether that was right
    */
-  retire(position: JournalPosition, kept?: JournalPosition): Promise<void>;
+  retire(position: JournalPosition, needed: (id: FileId) => boolean, kept?: JournalPosition): Promise<void>;
   /** Resolves when this batch is durable and fenced. */
   whenCommitted(batch: BatchId): Promise<void>;
   /** Resolves when what is durable now may be acted upon, also by removing what it replaces. */
@@ -117,8 +136,13 @@ export interface JournalReader {
 
 /** Gets what is read of a journal: pieces of memory, each with batches in it. */
 export interface JournalVisitor {
-  /** The batches that follow lie in this memory, which is the visitor's to keep. @param source where it is from, for messages */
-  onPiece(buffer: Buffer, source: string): void;
+  /**
+   * The batches that follow lie in this memory, which is the visitor's to keep.
+   *
+   * @param source where it is from, for messages
+   * @param body where they lie for good, at the same offsets; undefined if the journal keeps no files. Its `end` is right when the piece ends
+   */
+  onPiece(buffer: Buffer, source: string, body?: JournalBody): void;
   /** The records of a batch, each checked, lie from `start` to `end` in the piece. */
   onBatch(start: number, end: number, timestampNs: bigint): void;
   /** No batch follows in this piece. @param end behind the last one */
