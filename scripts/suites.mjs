@@ -29,7 +29,7 @@ export const SUITES = {
   edge: ['cli', 'client', 'config', 'dashboard', 'deploy', 'docs', 'http', 'monitor'],
   // Several members: how they take over, crash, and meet full disks and wrong clocks.
   group: [
-    ...['chaos', 'crash', 'drill', 'full-disk', 'group', 'local-group', 'mount', 'run'],
+    ...['chaos', 'crash', 'drill', 'full-disk', 'group', 'local-group', 'mount', 'run', 'upgrade'],
     'clock/wrong-clock.test.ts',
   ],
   // The protocol as other clients see it, and the connections to NATS.

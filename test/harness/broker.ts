@@ -24,6 +24,8 @@ export interface BrokerSettings {
   flags?: readonly string[];
   /** More than this process has. */
   environment?: Readonly<Record<string, string>>;
+  /** The command line of another version; without it this one's. */
+  program?: string;
 }
 
 /** A real broker process, attached to a nats-server. */
@@ -140,7 +142,8 @@ async function spawnBroker(settings: BrokerSettings): Promise<Child> {
   }
   args.push(...flags);
   if (otherServer !== undefined) return new Child(otherServer, args.map(underscored), environment);
-  const command = [...(await mainScript()), 'serve', '--log-format', 'json', ...args];
+  const main = settings.program === undefined ? await mainScript() : [settings.program];
+  const command = [...main, 'serve', '--log-format', 'json', ...args];
   return new Child(process.execPath, command, environment);
 }
 
