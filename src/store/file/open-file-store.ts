@@ -15,7 +15,7 @@ import { BlobFolder } from '../blobs/blob-folder.js';
 import { FileJournal } from '../journal/file-journal.js';
 import { SEGMENT_SHARE } from '../journal/file-journal-room.js';
 import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
-import { writeTermBatch } from '../journal/term-record.js';
+import { syncAccepted, writeTermBatch } from '../journal/term-record.js';
 import { LogParts } from '../log/log-parts.js';
 import { Reserve, type RoomSize } from '../room/reserve.js';
 import { SegmentCheck } from '../segments/segment-check.js';
@@ -119,7 +119,9 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     recovery.checkpoint === undefined
       ? Promise.resolve()
       : fs.syncDirectory(`${dir}/${CHECKPOINT_DIRECTORY}`);
+  const areAcceptedDurable = syncAccepted(fs, dir, recovery.accepted);
   isBaseDurable.catch(() => {});
+  areAcceptedDurable.catch(() => {});
   const forFirst = { fs, dir, storeId, random, epoch, reserve, recovery, check };
   const first = await createFirstJournalFile(forFirst);
   parts.time.open({
@@ -133,7 +135,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   for (const log of recovery.state.logs.values()) parts.time.hasStamps(log.recoverLastStamp());
   // From here on the older journals end where this term has read them to end.
   const record = { base: recovery.checkpoint, accepted: recovery.accepted };
-  await isBaseDurable
+  await Promise.all([isBaseDurable, areAcceptedDurable])
     .then(() => writeTermBatch(first, record, parts.time.ns))
     .catch((error: unknown) => {
       first.file.close().catch(() => {});

@@ -1,5 +1,7 @@
 import { writeAll } from '../../files/file-io.js';
-import type { FileId } from '../../files/file-names.js';
+import { type FileId, journalName } from '../../files/file-names.js';
+import type { StoreFs } from '../../files/fs.js';
+import { JOURNAL_DIRECTORY } from '../../files/store-folder.js';
 import { BATCH_HEADER_BYTES, writeBatchHeader } from '../format/batch-format.js';
 import { ByteReader, ByteWriter } from '../format/bytes.js';
 import { RECORD_HEADER_BYTES, RecordType, sealRecord } from '../format/record.js';
@@ -47,6 +49,23 @@ export async function writeTermBatch(
   writeBatchHeader(w.buffer, 0, journal.salt, 1, w.length - BATCH_HEADER_BYTES, timestampNs);
   await writeAll(journal.file, w.buffer, 0, w.length, journal.offset);
   advance(journal, w.length);
+}
+
+/**
+ * Makes durable what was read of older journals, before a term record says that it counts. A predecessor that was killed may have written a
+ * batch that its machine had not synced: it was read from the machine's memory, and a power cut would take it away again.
+ */
+export async function syncAccepted(
+  fs: StoreFs,
+  dir: string,
+  accepted: readonly AcceptedJournal[],
+): Promise<void> {
+  const syncs = accepted.map(async (id) => {
+    const file = await fs.open(`${dir}/${JOURNAL_DIRECTORY}/${journalName(id)}`, 'read');
+    await file.sync().finally(() => file.close());
+  });
+  if (accepted.length > 0) syncs.push(fs.syncDirectory(`${dir}/${JOURNAL_DIRECTORY}`));
+  await Promise.all(syncs);
 }
 
 /** @returns undefined if the record at `start` is none */
