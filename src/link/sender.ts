@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
 import { OutBuffer } from './writer.js';
 
-/** Limit of buffers that are kept for reuse: more than are ever in use on a link that is not congested. */
-const MAX_POOLED = 8;
 /**
- * Limit of the memory of these buffers. Under load the answers of one batch take a mebibyte, and there are two such buffers: one fills
- * while the other is being sent. A new one for each batch would leave twice its size to the garbage collector.
+ * Limit of the memory that is kept for reuse: what is under way before a link counts as congested. A new buffer for each write would
+ * leave all that is sent to the garbage collector, which then takes more time than the messages do.
  */
-const MAX_POOLED_BYTES = 4 * 1024 * 1024;
+const MAX_POOLED_BYTES = 12 * 1024 * 1024;
+/** So many buffers are kept however long they are not needed. */
+const KEPT_BUFFERS = 2;
+/** A buffer of this size does not wait for the end of the turn: the server reads it while the next one is filled. */
+const AT_ONCE_BYTES = 128 * 1024;
 
 /** A buffer that belongs to one connection for ever: bytes for one connection are never sent on another. */
 class PooledBuffer extends OutBuffer {
@@ -20,7 +22,10 @@ class PooledBuffer extends OutBuffer {
   }
 }
 
-/** The outgoing half of a connection. The first buffer of a turn is written at once; the others together at the end of the turn. */
+/**
+ * The outgoing half of a connection. The first buffer of a turn is written at once, and so is a large one; the others together at the
+ * end of the turn.
+ */
 export class Sender {
   /** Bytes given to the socket and not yet taken by the system. */
   backlogBytes = 0;
@@ -34,6 +39,8 @@ export class Sender {
 
   readonly #pool: PooledBuffer[] = [];
   #pooledBytes = 0;
+  /** Since the last `trim`, the pool has never held fewer buffers. */
+  #leastPooled = 0;
   readonly #queue: PooledBuffer[] = [];
   #hasWrittenInTurn = false;
   #isStopped = false;
@@ -50,6 +57,7 @@ export class Sender {
     const out = this.#pool.pop();
     if (out === undefined) return new PooledBuffer(this);
     this.#pooledBytes -= out.buf.length;
+    if (this.#pool.length < this.#leastPooled) this.#leastPooled = this.#pool.length;
     return out;
   }
 
@@ -66,12 +74,20 @@ export class Sender {
     this.backlogBytes += out.length;
     if (this.#hasWrittenInTurn) {
       if (!this.#addToLast(out)) this.#queue.push(out);
+      if (out.length >= AT_ONCE_BYTES) this.#writeQueue();
     } else {
       this.#hasWrittenInTurn = true;
       process.nextTick(this.#endTurn);
       this.#write(out);
     }
     this.#onBacklogChanged();
+  }
+
+  /** Gives back the buffers that were not needed since the last call: to be called now and then. */
+  trim(): void {
+    const idle = Math.max(0, this.#leastPooled - KEPT_BUFFERS);
+    for (const out of this.#pool.splice(0, idle)) this.#pooledBytes -= out.buf.length;
+    this.#leastPooled = this.#pool.length;
   }
 
   /** Drops the waiting buffers, and sends nothing more. */
@@ -92,12 +108,16 @@ export class Sender {
 
   readonly #endTurn = (): void => {
     this.#hasWrittenInTurn = false;
+    this.#writeQueue();
+  };
+
+  #writeQueue(): void {
     if (this.#queue.length === 0) return;
     this.#socket.cork();
     for (const out of this.#queue) this.#write(out);
     this.#queue.length = 0;
     this.#socket.uncork();
-  };
+  }
 
   /**
    * Copies a small buffer behind the last one that waits. Many thousand timers may be due at once, each with a line or two to send: a
@@ -118,7 +138,7 @@ export class Sender {
   #recycle(out: PooledBuffer): void {
     out.reset();
     const bytes = this.#pooledBytes + out.buf.length;
-    if (this.#isStopped || this.#pool.length === MAX_POOLED || bytes > MAX_POOLED_BYTES) return;
+    if (this.#isStopped || bytes > MAX_POOLED_BYTES) return;
     this.#pooledBytes = bytes;
     this.#pool.push(out);
   }

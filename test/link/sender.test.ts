@@ -4,7 +4,55 @@ import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Sender } from '../../src/link/sender.js';
 
+const MIB = 1024 * 1024;
+
+/** A socket that takes nothing before `take`. */
+class SlowSocket {
+  readonly #waiting: (() => void)[] = [];
+
+  cork(): void {}
+  uncork(): void {}
+
+  write(_bytes: Buffer, onWritten: () => void): boolean {
+    this.#waiting.push(onWritten);
+    return false;
+  }
+
+  take(): void {
+    for (const onWritten of this.#waiting.splice(0)) onWritten();
+  }
+}
+
 describe('the sender', () => {
+  it('makes no new buffers while eight mebibytes are under way at a time, and lets them go when they are not needed', async () => {
+    const socket = new SlowSocket();
+    const sender = new Sender(socket as unknown as Socket, () => {});
+    const seen = new Set<unknown>();
+    const round = async (bytes: number): Promise<void> => {
+      while (sender.backlogBytes < bytes) {
+        const out = sender.take();
+        seen.add(out.buf);
+        out.reserve(MIB / 4);
+        seen.add(out.buf);
+        out.length = MIB / 4;
+        sender.send(out);
+      }
+      await nextTurn();
+      socket.take();
+    };
+    await round(8 * MIB);
+    const first = seen.size;
+    for (let i = 0; i < 20; i++) await round(8 * MIB);
+    assert.equal(seen.size, first, 'the buffers of the first round are enough');
+
+    sender.trim();
+    sender.trim();
+    await round(MIB / 2);
+    assert.equal(seen.size, first, 'some are kept');
+    await round(MIB);
+    assert.ok(seen.size > first, 'and no more than that');
+  });
+
   it('puts the lines of many small outputs of one turn together, in their order', async () => {
     const written: string[] = [];
     const socket = {
