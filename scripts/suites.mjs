@@ -25,8 +25,8 @@ export const SUITES = {
     'store-fuzz',
     'util',
   ],
-  // What people and their programs meet: command line, HTTP, dashboard, configuration, docs, packages, client library.
-  edge: ['cli', 'client', 'config', 'dashboard', 'deploy', 'docs', 'http', 'monitor'],
+  // What people and their programs meet: command line, HTTP, dashboard, configuration, docs, packages, client library; the bench.
+  edge: ['bench', 'cli', 'client', 'config', 'dashboard', 'deploy', 'docs', 'http', 'monitor'],
   // Several members: how they take over, crash, and meet full disks and wrong clocks.
   group: [
     ...['chaos', 'crash', 'drill', 'full-disk', 'group', 'local-group', 'mount', 'run', 'upgrade'],

@@ -9,12 +9,17 @@ export interface Machine {
   os: string;
   node: string;
   natsServer: string;
+  /** Undefined if it is not measured. */
+  goServer?: string;
+  /** The last commit of this checkout. */
+  commit: string;
+  date: string;
   fileSystem: string;
   /** Processes that wanted a core in the last minute, before the bench began. */
   loadAverage: number;
 }
 
-export function describeMachine(dir: string): Machine {
+export function describeMachine(dir: string, goServer: string | undefined): Machine {
   const cpus = os.cpus();
   return {
     cpu: cpus[0]?.model.trim() ?? 'unknown',
@@ -23,6 +28,9 @@ export function describeMachine(dir: string): Machine {
     os: `${os.type()} ${os.release()}`,
     node: process.version,
     natsServer: natsServerVersion(),
+    ...(goServer === undefined ? {} : { goServer: goServerVersion(goServer) }),
+    commit: commit(),
+    date: new Date().toISOString().slice(0, 10),
     fileSystem: fileSystemOf(dir),
     loadAverage: os.loadavg()[0] ?? 0,
   };
@@ -61,5 +69,22 @@ function natsServerVersion(): string {
     throw new Error(
       `bench: nats-server does not run (${(error as Error).message}): install it, on Debian by apt-get install nats-server`,
     );
+  }
+}
+
+function goServerVersion(path: string): string {
+  try {
+    const text = execFileSync(path, ['--version'], { encoding: 'utf8' });
+    return /version ([\d.]+)/.exec(text)?.[1] ?? text.trim();
+  } catch (error) {
+    throw new Error(`bench: the Go server that GO_SERVER names does not run: ${(error as Error).message}`);
+  }
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8', stdio: 'pipe' }).trim();
+  } catch {
+    return 'of no checkout';
   }
 }

@@ -32,7 +32,16 @@ function statMicros(pid: number): number {
 
 /** Resident memory of a process in bytes. NaN where there is no /proc. */
 export function residentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '');
+  return statusBytes(pid, 'VmRSS');
+}
+
+/** The most memory that a process has had, in bytes. NaN where there is no /proc. */
+export function peakBytes(pid: number): number {
+  return statusBytes(pid, 'VmHWM');
+}
+
+function statusBytes(pid: number, name: string): number {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(read(`/proc/${pid}/status`) ?? '');
   return match === null ? Number.NaN : Number(match[1]) * 1024;
 }
 
@@ -42,4 +51,25 @@ function read(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Bytes that a process has read and written by its own calls so far: files and sockets alike. */
+export interface CallBytes {
+  read: number;
+  written: number;
+}
+
+/** NaN where there is no /proc/PID/io. */
+export function callBytes(pid: number): CallBytes {
+  const text = read(`/proc/${pid}/io`) ?? '';
+  const of = (name: string): number =>
+    Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+  return { read: of('rchar'), written: of('wchar') };
+}
+
+/** CPU time that all processes of the machine have used since it started, in microseconds. NaN where there is no /proc. */
+export function machineMicros(): number {
+  const [, user, nice, system, , , irq, softirq] =
+    /^cpu .*/.exec(read('/proc/stat') ?? '')?.[0].split(/ +/) ?? [];
+  return [user, nice, system, irq, softirq].reduce((sum, ticks) => sum + Number(ticks), 0) * MICROS_PER_TICK;
 }

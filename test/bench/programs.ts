@@ -1,25 +1,29 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.js';
 import type { ClientResult, ClientSpec } from './client/spec.js';
+import { type DiskWriterSpec, WRITING } from './disk-writer/spec.js';
 import { FLOOR_READY, type FloorSpec } from './floor/spec.js';
-import type { StoreKind } from './lines.js';
-import type { LoadResult, LoadSpec } from './load/spec.js';
+import type { LoadResult, LoadSpec, OutageResult, OutageSpec } from './load/spec.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 /** Floor and load run as compiled JavaScript, as the broker does: a loader of TypeScript would be measured with them. */
 export const compiledDir = join(root, 'node_modules', '.cache', 'stanchion-bench');
-const brokerMain = join(root, 'dist', 'cli', 'main.js');
+export const brokerMain = join(root, 'dist', 'cli', 'main.js');
 
-const START_MS = 30_000;
+export const START_MS = 30_000;
 const LOAD_MARGIN_MS = 60_000;
+/** What the other writer appends and syncs: 12.5 MiB a second, 200 syncs. */
+const DISK_WRITE_BYTES = 64 * 1024;
+const DISK_WRITES_PER_SECOND = 200;
+export const READY = /Streaming Server is ready/;
+/** Of whatever is measured. */
 export const CLUSTER_ID = 'bench';
-export const GROUP_CLUSTER_ID = 'bench-group';
-export const FLOOR_CLUSTER_ID = 'floor';
-export const BARE_CLUSTER_ID = 'bare-floor';
+/** Of the floor that the load generator warms itself up with. */
+export const WARM_UP_CLUSTER_ID = 'warm-up';
 
 /** @throws Error with the compiler's output if there is nothing to run after it */
 export function compile(): void {
@@ -42,8 +46,10 @@ export interface NatsServer {
   port: number;
 }
 
-export async function startNatsServer(): Promise<NatsServer> {
-  const child = new Child('nats-server', 'nats-server', ['-a', '127.0.0.1', '-p', '-1']);
+/** @param configPath a configuration file: what it says comes on top of the address and a free port */
+export async function startNatsServer(configPath?: string): Promise<NatsServer> {
+  const config = configPath === undefined ? [] : ['-c', configPath];
+  const child = new Child('nats-server', 'nats-server', ['-a', '127.0.0.1', '-p', '-1', ...config]);
   const match = await child.matching(
     /Listening for client connections on 127\.0\.0\.1:(\d+)[\s\S]*Server is ready/,
     START_MS,
@@ -51,77 +57,48 @@ export async function startNatsServer(): Promise<NatsServer> {
   return { child, port: Number(match[1]) };
 }
 
-export async function startFloor(spec: FloorSpec, nodeArgs: string[]): Promise<Child> {
+export async function startFloor(spec: FloorSpec, nodeArgs: readonly string[]): Promise<Child> {
   const child = new Child('the floor', process.execPath, [
     ...nodeArgs,
-    compiled('floor'),
+    compiled('floor/main'),
     JSON.stringify(spec),
   ]);
   await child.matching(new RegExp(FLOOR_READY), START_MS);
   return child;
 }
 
-export interface BrokerOptions {
-  natsPort: number;
-  clusterId: string;
-  store: StoreKind;
-  dir: string;
-  /** Another broker's command line, with placeholders. */
-  command: string | undefined;
-  args: string[];
-  nodeArgs: string[];
-}
-
-const MANY_CHANNELS = ['--max-channels', '0', '--max-subs', '0'];
-/** Of messages only in files: in memory the default limits stay, as in any use of it that is meant to last. */
-const ALL_MESSAGES = ['--max-msgs', '0', '--max-bytes', '0'];
-
-export async function startBroker(options: BrokerOptions): Promise<Child> {
-  const url = `nats://127.0.0.1:${options.natsPort}`;
-  let command = process.execPath;
-  let args: string[];
-  if (options.command === undefined) {
-    if (!existsSync(brokerMain)) {
-      throw new Error(
-        `bench: there is no ${brokerMain}: run npm run build (or measure the floor alone with --floor-only)`,
-      );
-    }
-    const store =
-      options.store === 'file'
-        ? ['--store', 'file', '--dir', options.dir, ...ALL_MESSAGES]
-        : ['--store', 'memory'];
-    const attach = ['serve', '--nats-server', url, '--cluster-id', options.clusterId];
-    args = [...options.nodeArgs, brokerMain, ...attach, ...store, ...MANY_CHANNELS, ...options.args];
-  } else {
-    const values: Record<string, string> = {
-      url,
-      cluster: options.clusterId,
-      store: options.store,
-      dir: options.dir,
-    };
-    const words = options.command.split(' ').filter((word) => word !== '');
-    const filled = words.map((word) =>
-      word.replace(/\{(\w+)\}/g, (all, name: string) => values[name] ?? all),
-    );
-    [command = '', ...args] = [...filled, ...options.args];
-  }
-  const child = new Child('the broker', command, args);
-  await child.matching(/Streaming Server is ready/, START_MS);
+/** A process that keeps the disk busy beside the broker, at a rate that does not depend on it. */
+export async function startDiskWriter(dir: string): Promise<Child> {
+  const spec: DiskWriterSpec = { dir, bytes: DISK_WRITE_BYTES, perSecond: DISK_WRITES_PER_SECOND };
+  const args = [compiled('disk-writer/main'), JSON.stringify(spec)];
+  const child = new Child('the other writer', process.execPath, args);
+  await child.matching(new RegExp(WRITING), START_MS);
   return child;
 }
 
 /** @throws Error saying what went wrong under the load */
 export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
-  const child = new Child('the load generator', process.execPath, [compiled('load'), JSON.stringify(spec)]);
-  return JSON.parse(await child.completed(spec.maxSeconds * 1_000 + LOAD_MARGIN_MS)) as LoadResult;
+  const child = new Child('the load generator', process.execPath, [
+    compiled('load/main'),
+    JSON.stringify(spec),
+  ]);
+  // Both phases may take so long.
+  const timeoutMs = 2 * spec.maxSeconds * 1_000 + LOAD_MARGIN_MS;
+  return JSON.parse(await child.completed(timeoutMs)) as LoadResult;
+}
+
+/** @throws Error saying what went wrong */
+export async function runOutage(spec: OutageSpec): Promise<OutageResult> {
+  const child = new Child('the publisher', process.execPath, [compiled('load/outage'), JSON.stringify(spec)]);
+  return JSON.parse(await child.completed(LOAD_MARGIN_MS)) as OutageResult;
 }
 
 /** @throws Error saying what went wrong */
 export async function runClient(spec: ClientSpec): Promise<ClientResult> {
-  const child = new Child('the client', process.execPath, [compiled('client'), JSON.stringify(spec)]);
+  const child = new Child('the client', process.execPath, [compiled('client/main'), JSON.stringify(spec)]);
   return JSON.parse(await child.completed(LOAD_MARGIN_MS)) as ClientResult;
 }
 
-function compiled(part: 'floor' | 'load' | 'client'): string {
-  return join(compiledDir, 'test', 'bench', part, 'main.js');
+function compiled(module: string): string {
+  return join(compiledDir, 'test', 'bench', `${module}.js`);
 }

@@ -11,8 +11,7 @@ import { Broker } from '../harness/broker.js';
 import { NatsServer } from '../harness/nats-server.js';
 import { StanClient } from '../harness/stan-client.js';
 import { urlOf } from '../http/http-rig.js';
-
-const AT_ONCE = 200;
+import { inGroups } from './many-clients.js';
 
 const { values } = parseArgs({
   options: {
@@ -25,13 +24,6 @@ const { values } = parseArgs({
 const channels = Number(values.channels);
 const durables = Number(values.durables);
 const scrapes = Number(values.scrapes);
-
-async function inGroups(count: number, act: (index: number) => Promise<unknown>): Promise<void> {
-  for (let from = 0; from < count; from += AT_ONCE) {
-    const group = Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, i) => act(from + i));
-    await Promise.all(group);
-  }
-}
 
 /** Publishes one after the other until `work` has ended. @returns how many, and the longest wait for an ack, ms */
 async function publishDuring(

@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 import { parseLeaseFileName } from '../../src/lease/lease-state.js';
 import { freePort } from '../harness/free-ports.js';
 import { Child } from './child.js';
-import { channelNames } from './lines.js';
+import { channelNames } from './lines/line.js';
 import type { LoadSpec } from './load/spec.js';
 import { compile, runLoad, startNatsServer } from './programs.js';
 
@@ -120,20 +120,22 @@ async function load(): Promise<void> {
       runId: `${process.pid.toString(36)}x${round.toString(36)}`,
       publishers: 4,
       subscribers: 1,
+      isQueue: false,
+      isReplay: false,
       channels: channelNames(1),
       payloadBytes: 128,
       window: 4_000,
       maxInFlight: 8_192,
       maxLag: 32_768,
-      warmupMessages: 0,
-      messages: Number.MAX_SAFE_INTEGER,
+      coldMessages: 0,
+      warmMessages: Number.MAX_SAFE_INTEGER,
       maxSeconds: Math.max(1, Math.min(ROUND_SECONDS, (endMs - performance.now()) / 1_000)),
       targetPid: members[0]!.pid,
       natsPid: nats.child.pid,
     };
     const result = await runLoad(spec);
     messages += result.totalMessages;
-    seconds += result.seconds;
+    seconds += result.warm?.seconds ?? 0;
   }
 }
 

@@ -6,13 +6,12 @@
  * A local group of two (the build in dist); its active is killed again and again, while a publisher with one message in flight looks for the
  * longest time without an ack. Prints that, and the takeover as the new active tells it.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect } from '@nats-io/transport-node';
 import { keyOf } from '../../src/cli/group-key-flags.js';
 import { Publisher } from '../../src/drill/drill-publisher.js';
 import { Ledger } from '../../src/drill/ledger.js';
@@ -23,53 +22,16 @@ import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { createLogger } from '../../src/log/logger.js';
 import { descriptorOutput } from '../../src/log/output.js';
-import {
-  decodeConnectResponse,
-  decodeSubscriptionResponse,
-  encodeConnectRequest,
-  encodeSubscriptionRequest,
-  StartPosition,
-} from '../../src/protocol/messages.js';
-import { stanSubjects } from '../../src/protocol/stan-subjects.js';
+import { StartPosition } from '../../src/protocol/messages.js';
+import { addClients } from './many-clients.js';
 
 const GROUP = 'takeover';
 const MEMBERS = 2;
-const AT_ONCE = 200;
-const REQUEST_MS = 10_000;
 const WAIT_MS = 60_000;
 /** For what was stored to be in a checkpoint, and the group to be at rest. */
 const SETTLE_MS = 3_000;
 const TICK_MS = 5;
 const STDERR = 2;
-
-/** Many clients over one NATS connection: each has a session and a durable. */
-async function addClients(nats: NatsConnection, count: number, channels: number): Promise<void> {
-  const { discover, subscribe } = stanSubjects(GROUP);
-  nats.subscribe('bench.heartbeat.*', { callback: (_error, message) => void message.respond() });
-  const add = async (i: number): Promise<void> => {
-    const clientId = `client-${i}`;
-    const request = { clientId, connId: randomBytes(16), heartbeatInbox: `bench.heartbeat.${i}` };
-    const joined = await nats.request(discover, encodeConnectRequest(request), { timeout: REQUEST_MS });
-    const { error } = decodeConnectResponse(joined.data);
-    if (error !== '') throw new Error(`${clientId}: ${error}`);
-    const durable = encodeSubscriptionRequest({
-      clientId,
-      subject: `bench.${i % channels}`,
-      inbox: `bench.inbox.${i}`,
-      durableName: 'durable',
-      maxInFlight: 1_024,
-      ackWaitSeconds: 30,
-      startPosition: StartPosition.NEW_ONLY,
-    });
-    const answer = await nats.request(subscribe, durable, { timeout: REQUEST_MS });
-    const refusal = decodeSubscriptionResponse(answer.data).error;
-    if (refusal !== '') throw new Error(`${clientId}: ${refusal}`);
-  };
-  for (let from = 0; from < count; from += AT_ONCE) {
-    const some = Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, i) => add(from + i));
-    await Promise.all(some);
-  }
-}
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
@@ -111,7 +73,20 @@ try {
       never,
     );
   let active = await whole(0);
-  await addClients(nats, Number(values.clients), Number(values.channels));
+  const channels = Number(values.channels);
+  await addClients(nats, {
+    clusterId: GROUP,
+    count: Number(values.clients),
+    subscriptions: (i) => [
+      {
+        subject: `bench.${i % channels}`,
+        durableName: 'durable',
+        maxInFlight: 1_024,
+        ackWaitSeconds: 30,
+        startPosition: StartPosition.NEW_ONLY,
+      },
+    ],
+  });
   const client = await StanClient.connect({
     nats: { servers: group.urls },
     clusterId: GROUP,

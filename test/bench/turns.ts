@@ -7,29 +7,21 @@
  * A real broker with the file store, its clients over one NATS connection. `--main` measures another build. The waits are as seen from this
  * process, which makes the load at the same time, so only the turns are exact.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
-import {
-  decodeConnectResponse,
-  decodeSubscriptionResponse,
-  encodeConnectRequest,
-  encodeSubscriptionRequest,
-  StartPosition,
-} from '../../src/protocol/messages.js';
-import { stanSubjects } from '../../src/protocol/stan-subjects.js';
+import { connect } from '@nats-io/transport-node';
+import { StartPosition, type SubscriptionRequest } from '../../src/protocol/messages.js';
 import { StanClient } from '../harness/stan-client.js';
 import { Child } from './child.js';
+import { addClients, inGroups } from './many-clients.js';
 import { startNatsServer } from './programs.js';
+import { takeTurns, turnWatch } from './turn-watch.js';
 
 const CLUSTER = 'turns';
-const AT_ONCE = 200;
-const REQUEST_MS = 30_000;
 const START_MS = 120_000;
 const HEARTBEAT_SECONDS = 5;
 const ACK_WAIT_SECONDS = 10;
@@ -51,70 +43,15 @@ const channels = Number(values.channels);
 const clients = Number(values.clients);
 const subscriptionsEach = Number(values.subscriptions);
 
-/**
- * Runs in the broker's process: whoever connects to its socket gets the longest turn since the last time, as milliseconds of the clock and
- * of its thread's CPU time. The latter counts only what the broker does, whatever else the machine is doing (Linux).
- */
-function turnWatch(socketPath: string): string {
-  const code = `
-    import fs from 'node:fs';
-    import net from 'node:net';
-    const stat = fs.openSync('/proc/thread-self/schedstat');
-    const bytes = Buffer.alloc(64);
-    const cpuMs = () => Number.parseInt(bytes.toString('latin1', 0, fs.readSync(stat, bytes, 0, 64, 0))) / 1e6;
-    let [atMs, atCpuMs, longestMs, longestCpuMs] = [performance.now(), cpuMs(), 0, 0];
-    const look = () => {
-      const [nowMs, nowCpuMs] = [performance.now(), cpuMs()];
-      longestMs = Math.max(longestMs, nowMs - atMs - 1);
-      longestCpuMs = Math.max(longestCpuMs, nowCpuMs - atCpuMs);
-      [atMs, atCpuMs] = [nowMs, nowCpuMs];
-    };
-    setInterval(look, 1).unref();
-    net.createServer((socket) => {
-      look();
-      socket.end(JSON.stringify([longestMs, longestCpuMs]));
-      longestMs = longestCpuMs = 0;
-    }).listen(${JSON.stringify(socketPath)}).unref();`;
-  return `data:text/javascript,${encodeURIComponent(code)}`;
-}
-
-async function longestTurn(socketPath: string): Promise<readonly [clockMs: number, cpuMs: number]> {
-  let text = '';
-  for await (const chunk of net.connect(socketPath)) text += String(chunk);
-  return JSON.parse(text) as [number, number];
-}
-
-async function inGroups(count: number, act: (index: number) => Promise<unknown>): Promise<void> {
-  for (let from = 0; from < count; from += AT_ONCE) {
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, i) => act(from + i)));
-  }
-}
-
-/** Clients over one NATS connection. They answer heartbeats, and acknowledge nothing. */
-async function addClients(nats: NatsConnection): Promise<void> {
-  const { discover, subscribe } = stanSubjects(CLUSTER);
-  await inGroups(clients, async (i) => {
-    const clientId = `client-${i}`;
-    const request = { clientId, connId: randomBytes(16), heartbeatInbox: `turns.heartbeat.${i}` };
-    const joined = await nats.request(discover, encodeConnectRequest(request), { timeout: REQUEST_MS });
-    const { error } = decodeConnectResponse(joined.data);
-    if (error !== '') throw new Error(`${clientId}: ${error}`);
-    for (let j = 0; j < subscriptionsEach; j++) {
-      const durable = encodeSubscriptionRequest({
-        clientId,
-        // Most are of its own channel, one in each thousand of one that all share.
-        subject: j === 0 && i % 10 === 0 ? 'shared' : `channel.${(i + j) % channels}`,
-        inbox: `turns.inbox.${i}.${j}`,
-        ...(j % 2 === 0 ? { durableName: `durable-${j}` } : { queueGroup: `group-${i % 3}` }),
-        maxInFlight: 16,
-        ackWaitSeconds: ACK_WAIT_SECONDS,
-        startPosition: StartPosition.FIRST,
-      });
-      const answer = await nats.request(subscribe, durable, { timeout: REQUEST_MS });
-      const refusal = decodeSubscriptionResponse(answer.data).error;
-      if (refusal !== '') throw new Error(`${clientId}: ${refusal}`);
-    }
-  });
+/** Most are of a channel of its own, one in ten clients has one of a channel that all share. */
+function subscriptionOf(client: number, number: number): Partial<SubscriptionRequest> {
+  return {
+    subject: number === 0 && client % 10 === 0 ? 'shared' : `channel.${(client + number) % channels}`,
+    ...(number % 2 === 0 ? { durableName: `durable-${number}` } : { queueGroup: `group-${client % 3}` }),
+    maxInFlight: 16,
+    ackWaitSeconds: ACK_WAIT_SECONDS,
+    startPosition: StartPosition.FIRST,
+  };
 }
 
 interface Pipelines {
@@ -179,7 +116,7 @@ const publisher = await StanClient.connect(`nats://127.0.0.1:${server.port}`, CL
 async function measure(name: string, act: () => Promise<string>): Promise<void> {
   if (!name.includes(values.only) && !name.startsWith('clients connect')) return;
   await sleep(500);
-  await longestTurn(socketPath);
+  await takeTurns(socketPath);
   let isOver = false;
   let publishMs = 0;
   let liveMs = 0;
@@ -207,9 +144,11 @@ async function measure(name: string, act: () => Promise<string>): Promise<void> 
   const tookMs = performance.now() - begunMs;
   isOver = true;
   await Promise.all([publishing, asking]);
-  const [turnMs, cpuMs] = await longestTurn(socketPath);
+  const turns = await takeTurns(socketPath);
   const ms = (value: number): string => `${value.toFixed(0)} ms`.padStart(9);
-  console.log(`${ms(cpuMs)} ${ms(turnMs)} ${ms(publishMs)} ${ms(liveMs)} ${ms(tookMs)}  ${name}: ${outcome}`);
+  console.log(
+    `${ms(turns.longestCpuMs)} ${ms(turns.longestMs)} ${ms(publishMs)} ${ms(liveMs)} ${ms(tookMs)}  ${name}: ${outcome}`,
+  );
 }
 
 async function get(path: string): Promise<string> {
@@ -228,7 +167,11 @@ try {
     ` CPU time  the turn   publish    /livez      took  of ${channels} channels, ${clients} clients, ${clients * subscriptionsEach} subscriptions`,
   );
   await measure('clients connect and subscribe', async () => {
-    await addClients(nats);
+    await addClients(nats, {
+      clusterId: CLUSTER,
+      count: clients,
+      subscriptions: (i) => Array.from({ length: subscriptionsEach }, (_, j) => subscriptionOf(i, j)),
+    });
     return 'done';
   });
   await sleep(2_000);
@@ -314,8 +257,10 @@ try {
   process.kill(broker.child.pid, 'SIGKILL');
   const begunMs = performance.now();
   broker = await startBroker();
+  const restartMs = performance.now() - begunMs;
+  const start = await takeTurns(socketPath);
   console.log(
-    `restarted in ${(performance.now() - begunMs).toFixed(0)} ms; the longest turns of the start (clock, CPU) ${await longestTurn(socketPath)} ms`,
+    `restarted in ${restartMs.toFixed(0)} ms; the longest turns of the start: ${start.longestMs.toFixed(0)} ms by the clock, ${start.longestCpuMs.toFixed(0)} ms of CPU time`,
   );
   await measure('after a restart', async () => {
     await sleep(HEARTBEAT_SECONDS * 2_000 + 5_000);

@@ -1,7 +1,7 @@
 import { constants, openSync, write } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 
-const JOURNAL_BYTES = 256 * 1024 * 1024;
+const JOURNAL_BYTES = 64 * 1024 * 1024;
 const GATHER_BYTES = 1024 * 1024;
 const ZEROS_BYTES = 4 * 1024 * 1024;
 

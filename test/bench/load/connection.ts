@@ -71,6 +71,11 @@ export class Connection {
     this.writeText(`SUB ${this.#replyInbox} ${REPLY_SID}\r\nSUB ${this.heartbeatInbox} ${HEARTBEAT_SID}\r\n`);
   }
 
+  /** Bytes that were written so far. */
+  get sentBytes(): number {
+    return this.#socket.bytesWritten;
+  }
+
   /** @param inbox with any character but 'z' at index 7, and no other subscription of the caller beside it */
   subscribeHot(inbox: string, consumer: HotConsumer): void {
     this.#hotPrefixBytes = `MSG ${inbox} ${HOT_SID} `.length;

@@ -1,5 +1,5 @@
-import { encode } from '../protobuf.js';
-import type { Connection, HotConsumer } from './connection.js';
+import { type Client, encodePublish } from './client.js';
+import type { HotConsumer } from './connection.js';
 
 const GUID_PREFIX_LENGTH = 12;
 const GUID_DIGITS = 10;
@@ -10,11 +10,6 @@ const ZERO = 0x30;
 const NINE = 0x39;
 
 export interface PublisherOptions {
-  clientId: string;
-  connId: string;
-  /** Where to publish, without the channel. */
-  pubPrefix: string;
-  ackInbox: string;
   channels: readonly string[];
   payloadBytes: number;
   window: number;
@@ -33,8 +28,9 @@ export interface PublisherOptions {
 export class Publisher implements HotConsumer {
   sent = 0;
   acked = 0;
-  readonly #connection: Connection;
+  readonly #client: Client;
   readonly #options: PublisherOptions;
+  readonly #ackInbox: string;
   readonly #ring: Buffer;
   readonly #slotBytes: number;
   readonly #guidAt: number;
@@ -42,9 +38,10 @@ export class Publisher implements HotConsumer {
   #sendSlot = 0;
   #ackSlot = 0;
 
-  constructor(connection: Connection, options: PublisherOptions) {
-    this.#connection = connection;
+  constructor(client: Client, options: PublisherOptions) {
+    this.#client = client;
     this.#options = options;
+    this.#ackInbox = `_STAN.acks.${client.connId}`;
     const slots: Buffer[] = [];
     for (let i = 0; i < options.window; i++)
       slots.push(this.#encode(options.channels[i % options.channels.length]!));
@@ -53,7 +50,7 @@ export class Publisher implements HotConsumer {
       throw new Error('bench: channel names of one run must have one length');
     this.#ring = Buffer.concat(slots);
     this.#guidAt = slots[0]!.indexOf(options.guidPrefix);
-    connection.subscribeHot(options.ackInbox, this);
+    client.connection.subscribeHot(this.#ackInbox, this);
   }
 
   /** Sends as much as the window has room for, and as is allowed. */
@@ -66,7 +63,7 @@ export class Publisher implements HotConsumer {
       const start = this.#sendSlot * this.#slotBytes;
       for (let i = 0; i < run; i++)
         this.#stamp(start + i * this.#slotBytes + this.#guidAt + GUID_PREFIX_LENGTH);
-      this.#connection.write(this.#ring.subarray(start, start + run * this.#slotBytes));
+      this.#client.connection.write(this.#ring.subarray(start, start + run * this.#slotBytes));
       this.sent += run;
       this.#sendSlot = (this.#sendSlot + run) % window;
       count -= run;
@@ -107,15 +104,8 @@ export class Publisher implements HotConsumer {
   }
 
   #encode(channel: string): Buffer {
-    const { clientId, connId, pubPrefix, ackInbox, guidPrefix, payloadBytes } = this.#options;
-    const message = encode([
-      [1, clientId],
-      [2, guidPrefix + '0'.repeat(GUID_DIGITS)],
-      [3, channel],
-      [5, Buffer.alloc(payloadBytes, 'x')],
-      [6, connId],
-    ]);
-    const head = `PUB ${pubPrefix}.${channel} ${ackInbox} ${message.length}\r\n`;
-    return Buffer.concat([Buffer.from(head), message, Buffer.from('\r\n')]);
+    const { guidPrefix, payloadBytes } = this.#options;
+    const guid = guidPrefix + '0'.repeat(GUID_DIGITS);
+    return encodePublish(this.#client, { channel, guid, ackInbox: this.#ackInbox, payloadBytes });
   }
 }

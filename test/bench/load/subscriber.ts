@@ -10,30 +10,40 @@ interface AckBuffer {
   sequenceBytes: number;
 }
 
+export interface SubscriberOptions {
+  channel: string;
+  inbox: string;
+  /** Other members get the messages that are missing here. */
+  isQueue: boolean;
+  onProgress: () => void;
+}
+
 /** Reads deliveries, checks that no sequence is missing, acknowledges each. Acks go out once per read. */
 export class Subscriber implements HotConsumer {
   /** Messages got, without those that came again. */
   received = 0;
   redelivered = 0;
   readonly #connection: Connection;
-  readonly #channel: string;
-  readonly #onProgress: () => void;
+  readonly #options: SubscriberOptions;
   readonly #spare: AckBuffer[] = [];
+  /** Sequences that came before the broker's answer had said where acks go. */
+  readonly #early: Buffer[] = [];
   #ackInbox = '';
   #lastSequence = 0;
   #acks: AckBuffer = { bytes: Buffer.alloc(0), sequenceBytes: 0 };
   #ackSlotBytes = 0;
   #ackCount = 0;
 
-  constructor(connection: Connection, channel: string, inbox: string, onProgress: () => void) {
+  constructor(connection: Connection, options: SubscriberOptions) {
     this.#connection = connection;
-    this.#channel = channel;
-    this.#onProgress = onProgress;
-    connection.subscribeHot(inbox, this);
+    this.#options = options;
+    connection.subscribeHot(options.inbox, this);
   }
 
   set ackInbox(subject: string) {
     this.#ackInbox = subject;
+    for (const sequence of this.#early.splice(0)) this.#acknowledge(sequence, 0, sequence.length);
+    this.#flushAcks();
   }
 
   onPayload(buffer: Buffer, start: number, _end: number): void {
@@ -48,10 +58,15 @@ export class Subscriber implements HotConsumer {
       sequence += (byte & 0x7f) * scale;
       scale *= 128;
     }
-    if (sequence === this.#lastSequence + 1 || this.#lastSequence === 0) {
+    const isAhead = sequence > this.#lastSequence;
+    if (
+      sequence === this.#lastSequence + 1 ||
+      this.#lastSequence === 0 ||
+      (isAhead && this.#options.isQueue)
+    ) {
       this.#lastSequence = sequence;
       this.received++;
-    } else if (sequence <= this.#lastSequence) {
+    } else if (!isAhead) {
       this.redelivered++;
     } else {
       throw new Error(`bench: sequence ${sequence} came after ${this.#lastSequence}`);
@@ -61,10 +76,14 @@ export class Subscriber implements HotConsumer {
 
   onReadEnd(): void {
     this.#flushAcks();
-    this.#onProgress();
+    this.#options.onProgress();
   }
 
   #acknowledge(source: Buffer, sequenceAt: number, sequenceBytes: number): void {
+    if (this.#ackInbox === '') {
+      this.#early.push(Buffer.from(source.subarray(sequenceAt, sequenceAt + sequenceBytes)));
+      return;
+    }
     if (sequenceBytes !== this.#acks.sequenceBytes || this.#ackCount === ACKS_PER_BUFFER) {
       this.#flushAcks();
       this.#take(sequenceBytes);
@@ -93,7 +112,7 @@ export class Subscriber implements HotConsumer {
     }
     // Of another length: the old ones are of no more use, sequences only grow.
     this.#spare.length = 0;
-    const head = encode([[1, this.#channel]]);
+    const head = encode([[1, this.#options.channel]]);
     const ack = Buffer.concat([head, varint(2 * 8), Buffer.alloc(sequenceBytes)]);
     const slot = Buffer.concat([
       Buffer.from(`PUB ${this.#ackInbox} ${ack.length}\r\n`),

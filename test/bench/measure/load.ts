@@ -1,0 +1,101 @@
+import type { Figures, LoadLine } from '../lines/line.js';
+import type { LoadResult, Phase } from '../load/spec.js';
+import { callBytes } from '../process-stats.js';
+import { runLoad, startDiskWriter, WARM_UP_CLUSTER_ID } from '../programs.js';
+import { untilIdle } from '../settle.js';
+import { type Side, startSide } from '../sides.js';
+import { type Bench, loadSpec, type Place } from './bench.js';
+
+/** So many times the cold messages follow. */
+const WARM_TIMES = 4;
+const QUICK_TIMES = 2;
+const QUICK_DIVISOR = 2;
+/** Publishers wait when a subscriber is so many messages behind, or as many as they have in flight. */
+const MIN_LAG = 256;
+/** A side that is slower than its line expects ends each phase after this time. */
+const MAX_PHASE_SECONDS = 4;
+
+/** A new process under a load: its first messages, and those behind them. */
+export async function measureLoad(
+  line: LoadLine,
+  side: Side,
+  bench: Bench,
+  { dir, nodeArgs }: Place,
+): Promise<Figures> {
+  const { nats, programs, isQuick, isColdOnly } = bench;
+  const isDiskBusy = line.isDiskBusy || (bench.isDiskBusy && line.store === 'file');
+  const writer = isDiskBusy ? await startDiskWriter(dir) : undefined;
+  try {
+    const group = side === 'group' ? { group: 'bench' } : {};
+    const child = await startSide(side, programs, { nats, store: line.store, dir, nodeArgs, ...group });
+    try {
+      const coldMessages = isQuick ? Math.ceil(line.coldMessages / QUICK_DIVISOR) : line.coldMessages;
+      const { publishers, subscribers, isQueue, channels, payloadBytes } = line;
+      // One in flight is what its line is about.
+      const window = line.window === 1 ? 1 : (bench.window ?? line.window);
+      const result = await runLoad(
+        loadSpec(nats, child, {
+          ...{ publishers, subscribers, isQueue, channels, payloadBytes, coldMessages },
+          warmUpClusterId: WARM_UP_CLUSTER_ID,
+          window,
+          maxLag: Math.max(publishers * window, MIN_LAG),
+          warmMessages: isColdOnly ? 0 : coldMessages * (isQuick ? QUICK_TIMES : WARM_TIMES),
+          maxSeconds: MAX_PHASE_SECONDS,
+        }),
+      );
+      if (result.redelivered > 0)
+        throw new Error(`bench: ${result.redelivered} messages were delivered twice without a reason`);
+      await untilIdle(child.pid);
+      const after = { target: callBytes(child.pid).written, natsRead: callBytes(nats.child.pid).read };
+      return {
+        ...figuresOf(line, result),
+        ...(line.store === 'file' ? { written: writtenPerByte(result, after, payloadBytes) } : {}),
+      };
+    } finally {
+      await child.stop();
+    }
+  } finally {
+    await writer?.stop();
+  }
+}
+
+function figuresOf({ subscribers, isQueue }: LoadLine, { cold, warm }: LoadResult): Figures {
+  // Where each gets all, deliveries are what is to be counted.
+  const times = isQueue ? 1 : Math.max(1, subscribers);
+  const phase = warm ?? cold;
+  return {
+    ...(cold === undefined ? {} : { cold: cold.messagesPerSecond * times }),
+    ...(warm === undefined ? {} : { warm: warm.messagesPerSecond * times }),
+    ...(phase === undefined ? {} : { cpu: phase.targetCpuMicros, ...coresOf(phase) }),
+  };
+}
+
+function coresOf({
+  messagesPerSecond,
+  targetCpuMicros,
+  natsCpuMicros,
+  loadCpuMicros,
+  otherCores,
+}: Phase): Figures {
+  const cores = (micros: number): number => (micros * messagesPerSecond) / 1e6;
+  return {
+    selfCores: cores(targetCpuMicros),
+    natsCores: cores(natsCpuMicros),
+    loadCores: cores(loadCpuMicros),
+    otherCores,
+  };
+}
+
+/**
+ * Bytes that a process wrote to files, per byte of payload. Linux counts the bytes of all write calls together, sockets
+ * included. What the process wrote on its socket is what nats-server read beyond the bytes of the load generator: exact,
+ * as long as they are the only two that speak with it.
+ */
+export function writtenPerByte(
+  { totalMessages, sentBytes, natsReadBytes, targetWrittenBytes }: LoadResult,
+  after: { target: number; natsRead: number },
+  payloadBytes: number,
+): number {
+  const onSocket = after.natsRead - natsReadBytes - sentBytes;
+  return (after.target - targetWrittenBytes - onSocket) / (totalMessages * payloadBytes);
+}

@@ -1,0 +1,24 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { withFigures } from './docs.js';
+import type { Run } from './run-figures.js';
+import { runText } from './run-text.js';
+
+const root = new URL('../../../', import.meta.url);
+/** The figures that the docs show. */
+export const DOCS_RUN = fileURLToPath(new URL('docs/performance.json', root));
+/** The pages that show them. */
+export const DOC_PAGES: readonly string[] = ['README.md', 'docs/performance.md'].map((page) =>
+  fileURLToPath(new URL(page, root)),
+);
+
+/**
+ * Keeps the figures, and writes the pages' tables from them.
+ *
+ * @throws Error if the run has no figures for one of the tables: then nothing is written
+ */
+export function writeDocs(run: Run): void {
+  const pages = DOC_PAGES.map((path) => [path, withFigures(readFileSync(path, 'utf8'), run)] as const);
+  writeFileSync(DOCS_RUN, runText(run));
+  for (const [path, text] of pages) writeFileSync(path, text);
+}

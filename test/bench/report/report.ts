@@ -1,0 +1,100 @@
+import type { FigureName, Line, Target } from '../lines/line.js';
+import { LINES } from '../lines/table.js';
+import type { Machine } from '../machine.js';
+import { SIDE_NAMES } from '../sides.js';
+import {
+  hundredths,
+  markdownTable,
+  megabytes,
+  micros,
+  milliseconds,
+  percent,
+  rate,
+  times,
+} from './format.js';
+import { figuresOf, type LineFigures, type Run } from './run-figures.js';
+import { formatTable, TABLES } from './tables.js';
+
+/** More than that at the start, and the figures are not the programs' alone. */
+const QUIET_LOAD = 0.5;
+
+const FIGURES: Record<FigureName, { what: string; format: (value: number) => string }> = {
+  cold: { what: 'messages a second, cold', format: rate },
+  warm: { what: 'messages a second', format: rate },
+  cpu: { what: 'CPU time per message', format: micros },
+  written: { what: 'bytes written per byte', format: hundredths },
+  selfCores: { what: 'cores', format: hundredths },
+  natsCores: { what: 'cores of nats-server', format: hundredths },
+  loadCores: { what: 'cores of the load generator', format: hundredths },
+  otherCores: { what: 'cores of others', format: hundredths },
+  ms: { what: 'time', format: milliseconds },
+  p99Ms: { what: 'p99 of a publish', format: milliseconds },
+  longestMs: { what: 'longest publish', format: milliseconds },
+  loopP99Ms: { what: 'p99 of the event loop’s delay', format: milliseconds },
+  peakBytes: { what: 'most memory', format: megabytes },
+  restBytes: { what: 'memory at rest', format: megabytes },
+  restartedBytes: { what: 'memory at rest after a restart', format: megabytes },
+};
+
+/** All tables of a run, as text for a terminal. */
+export function formatReport(run: Run): string {
+  const all = figuresOf(run, LINES);
+  const parts = [machineText(run.machine, run.rounds)];
+  if (run.machine.loadAverage > QUIET_LOAD)
+    parts.push(
+      `Others were at work on this machine when it began (load average ${run.machine.loadAverage.toFixed(1)}): not for the docs.`,
+    );
+  for (const table of TABLES) {
+    const text = formatTable(table, all);
+    if (text !== undefined) parts.push(text);
+  }
+  const targets = targetsTable(all);
+  if (targets !== undefined) parts.push(targets);
+  if (run.failed.length > 0) parts.push(`Failed:\n${run.failed.map((text) => `- ${text}`).join('\n')}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+export function machineText(
+  { cpu, cores, memoryGiB, os, fileSystem, node, natsServer, goServer, commit, date, loadAverage }: Machine,
+  rounds: number,
+): string {
+  const go = goServer === undefined ? '' : `, Go server ${goServer}`;
+  return (
+    `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${os}, ${fileSystem}; Node ${node}, nats-server ${natsServer}${go}; ` +
+    `stanchion ${commit}, ${date}; medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, load average at the start ${loadAverage.toFixed(1)}.`
+  );
+}
+
+/** What is missed, of all for which there is a figure. */
+export function targetsTable(all: readonly LineFigures[]): string | undefined {
+  const rows: string[][] = [];
+  let reached = 0;
+  for (const figures of all) {
+    for (const target of figures.line.targets) {
+      const found = figures.reached(target);
+      if (found === undefined) continue;
+      if (found.isReached) reached++;
+      else rows.push([figures.line.title, ...missedCells(figures.line, target, found.value)]);
+    }
+  }
+  if (rows.length === 0 && reached === 0) return undefined;
+  if (rows.length === 0) return `All ${reached} targets are reached.`;
+  return `${reached} of ${reached + rows.length} targets are reached. Missed:\n\n${markdownTable(['line', 'figure', 'measured', 'target'], rows)}`;
+}
+
+function missedCells(
+  { subject }: Line,
+  { figure, beside, atLeast, atMost }: Target,
+  value: number,
+): string[] {
+  const { what, format } = FIGURES[figure];
+  const side = subject === 'stanchion' ? '' : `${SIDE_NAMES[subject]}: `;
+  const limit = (text: string): string => (atLeast === undefined ? `at most ${text}` : `at least ${text}`);
+  if (beside === undefined) return [`${side}${what}`, format(value), limit(format(atLeast ?? atMost ?? 0))];
+  const relative = beside === 'floor' || beside === 'stanchion' ? percent : times;
+  return [
+    `${side}${what}, beside the ${SIDE_NAMES[beside]}`,
+    relative(value),
+    limit(relative(atLeast ?? atMost ?? 0)),
+  ];
+}
