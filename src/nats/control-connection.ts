@@ -27,12 +27,6 @@ export interface Requester {
     payload: Uint8Array | string | undefined,
     options: { timeout: number },
   ): Promise<Pick<ControlMessage, 'data' | 'json'>>;
-  /** All answers that arrive within `maxWait` milliseconds. */
-  requestMany(
-    subject: string,
-    payload: Uint8Array | string | undefined,
-    options: { maxWait: number },
-  ): Promise<AsyncIterable<Pick<ControlMessage, 'data' | 'json'>>>;
 }
 
 /** The one server that a control connection is made to. */
@@ -175,16 +169,6 @@ export class ControlConnection implements Requester {
     options: { timeout: number },
   ): Promise<ControlMessage> {
     return this.#counted(this.#connection.request(subject, payload, options));
-  }
-
-  requestMany(
-    subject: string,
-    payload: Uint8Array | string | undefined,
-    options: { maxWait: number },
-  ): Promise<AsyncIterable<ControlMessage>> {
-    return this.#counted(this.#connection.requestMany(subject, payload, options)) as Promise<
-      AsyncIterable<ControlMessage>
-    >;
   }
 
   /** Resolves when the server has processed everything sent before. @throws NatsError if the connection is or goes down */

@@ -31,6 +31,7 @@ import { RenewalThread } from '../lease/renewal-thread.js';
 import { StoreAnchor } from '../lease/store-anchor.js';
 import type { Logger } from '../log/logger.js';
 import { encodeView, type ViewAnswer, type ViewRequest, viewRequestOf } from '../monitor/view.js';
+import { askAll } from '../nats/ask-all.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import { stanSubjects } from '../protocol/stan-subjects.js';
 import { checkIdentity } from '../store/file/identity.js';
@@ -352,20 +353,20 @@ export class RunningMember extends Assembly<MemberNode> {
   /** @returns the first answer that is proved, if there is one */
   async #askActive(talk: GroupTalk, subject: string, request: ViewRequest): Promise<ViewAnswer | undefined> {
     const { key } = talk;
-    const asked = talk.ask(subject, request);
-    try {
-      const answers = await this.#transport?.control?.requestMany(subject, asked, { maxWait: VIEW_MS });
-      for await (const answer of answers ?? []) {
-        if (answer instanceof Error || answer.data.length === 0) continue;
-        const isProved = key === undefined || isSealed(key, [subject, asked], answer.data);
-        const view = isProved ? parseJson(answer.data) : undefined;
-        if (isObject(view)) return view as unknown as ViewAnswer;
-        talk.ignored.note(isProved ? 'malformed' : 'unproved');
-      }
-    } catch {
-      // No member is active, or the answer is malformed.
-    }
-    return undefined;
+    const control = this.#transport?.control;
+    if (control === undefined) return undefined;
+    const asked = Buffer.from(talk.ask(subject, request));
+    let view: ViewAnswer | undefined;
+    const take = (data: Uint8Array): boolean => {
+      const isProved = key === undefined || isSealed(key, [subject, asked], data);
+      const answer = isProved ? parseJson(data) : undefined;
+      if (isObject(answer)) view = answer as unknown as ViewAnswer;
+      else talk.ignored.note(isProved ? 'malformed' : 'unproved');
+      return view !== undefined;
+    };
+    // Without a connection there is no answer.
+    await askAll(control, { subject, payload: asked, answerMs: VIEW_MS, take }).catch(() => {});
+    return view;
   }
 }
 

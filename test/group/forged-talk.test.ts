@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { NatsConnection } from 'nats';
+import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import { waitFor } from '../harness/wait.js';
 import { type GroupWorld, groupWorld } from './group-world.js';
@@ -41,16 +42,26 @@ function forgeries(members: readonly string[]): string[] {
   ];
 }
 
-/** Whether none has ended, taken over or handed over since all had settled. */
+/**
+ * The takeovers after this epoch that a member knows, without those of a lease that was not renewed in time: no machine promises that it
+ * never stands still for so long. What is said on NATS cannot cause one of these, since the store must show the same renewal all the time.
+ */
+function takeoversSince(epoch: number, { takeoverHistory }: MemberStatus): string[] {
+  return takeoverHistory
+    .filter((takeover) => takeover.epoch > epoch && takeover.story?.reasonKind !== 'lease_expired')
+    .map(({ epoch, node, story }) => `${node} in epoch ${epoch}: ${story?.reason ?? 'no reason known'}`);
+}
+
+/** Checks that none has ended, taken over or handed over since all had settled, other than a machine that stands still makes one. */
 async function assertUntouched(
-  { statuses }: GroupWorld,
-  nodes: readonly string[],
+  { settled, statuses }: GroupWorld,
+  standbys: number,
   epoch: number,
 ): Promise<void> {
-  const found = await statuses();
+  await settled(standbys);
   assert.deepEqual(
-    found.map(({ node, role, epoch }) => [node, role, epoch]),
-    nodes.map((node, i) => [node, i === 0 ? 'active' : 'standby', epoch]),
+    (await statuses()).flatMap((status) => takeoversSince(epoch, status)),
+    [],
   );
 }
 
@@ -67,7 +78,7 @@ describe('messages that anyone can forge', { concurrency: 2 }, () => {
   it('end no member, and neither demote nor replace the active', async (t) => {
     const world = await groupWorld(t);
     const { nc, start, settled, client, members, statuses } = world;
-    // Longer than a busy machine lets a member stand still: only what is forged could replace the active.
+    // NATS must stand still for two leases before an active gives the group away: only what is forged could make it.
     const lease = { 'ft-lease': '3s' };
     await start('a', lease);
     await Promise.all([start('b', lease), start('c', lease)]);
@@ -83,7 +94,7 @@ describe('messages that anyone can forge', { concurrency: 2 }, () => {
       await publisher.publish('foo', `${round}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    await assertUntouched(world, ['a', 'b', 'c'], epoch);
+    await assertUntouched(world, 2, epoch);
     for (const { peers } of await statuses())
       assert.deepEqual(
         peers.filter(({ node }) => node === 'evil'),
@@ -91,7 +102,9 @@ describe('messages that anyone can forge', { concurrency: 2 }, () => {
         'nothing of it is remembered',
       );
     for (const { log } of members) {
-      const said = log.matching(/had no valid proof of this store, and changed nothing/);
+      const lines = (): string[] => log.matching(/had no valid proof of this store, and changed nothing/);
+      await waitFor(() => lines().length > 0, 'each member says so');
+      const said = lines();
       assert.equal(said.length, 1, 'once a minute');
       assert.match(
         said[0] ?? '',

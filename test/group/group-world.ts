@@ -7,6 +7,7 @@ import { connect, type NatsConnection } from 'nats';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
 import type { HandoverAnswer } from '../../src/group/roles/handover-requests.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
+import { askAll } from '../../src/nats/ask-all.js';
 import { askToHandOver } from '../harness/hand-over.js';
 import { InProcess } from '../harness/in-process.js';
 import { StanClient } from '../harness/stan-client.js';
@@ -15,6 +16,9 @@ import { NatsProcess } from '../nats/nats-process.js';
 
 const GROUP = 'g';
 const CLUSTER_ID = 'c';
+/** A member whose process stands still at the time is not among the answers. */
+const ANSWER_MS = 150;
+const MAX_ANSWERS = 10;
 
 /** What one test of a group has for itself: a nats-server, a folder, the members it starts in this process, their clients. */
 export interface GroupWorld {
@@ -49,12 +53,13 @@ export async function groupWorld(t: TestContext): Promise<GroupWorld> {
   });
 
   async function statuses(group = GROUP, clusterId = CLUSTER_ID): Promise<MemberStatus[]> {
-    const answers = await nc.requestMany(groupSubjects(clusterId, group).status, undefined, {
-      maxWait: 150,
-      maxMessages: 10,
-    });
     const found: MemberStatus[] = [];
-    for await (const answer of answers) if (!(answer instanceof Error)) found.push(answer.json());
+    await askAll(nc, {
+      subject: groupSubjects(clusterId, group).status,
+      payload: Buffer.alloc(0),
+      answerMs: ANSWER_MS,
+      take: (data) => found.push(JSON.parse(Buffer.from(data).toString())) === MAX_ANSWERS,
+    });
     return found.sort((a, b) => a.node.localeCompare(b.node));
   }
 

@@ -3,6 +3,7 @@ import { askStatus } from '../../src/group/report/ask-status.js';
 import type { HandoverAnswer } from '../../src/group/roles/handover-requests.js';
 import { groupSubjects } from '../../src/group/talk/group-subjects.js';
 import { encodeHandoverRequest } from '../../src/group/talk/handover-request.js';
+import type { Asker } from '../../src/nats/ask-all.js';
 import type { Requester } from '../../src/nats/control-connection.js';
 import { readIdentity } from '../../src/store/file/identity.js';
 
@@ -11,7 +12,7 @@ let lastNumber = 0;
 
 /** Asks the active of a group to hand over, with the key of its store, as `stanchion drill` does. */
 export async function askToHandOver(
-  nats: Requester,
+  nats: Requester & Asker,
   { clusterId, group, dir }: { clusterId: string; group: string; dir: string },
 ): Promise<HandoverAnswer> {
   const identity = await readIdentity(nodeFs, dir);

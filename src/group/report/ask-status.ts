@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Requester } from '../../nats/control-connection.js';
+import { type Asker, askAll } from '../../nats/ask-all.js';
 import { isSealed } from '../proof/seal.js';
 import { parseJson } from '../talk/group-messages.js';
 import { groupSubjects } from '../talk/group-subjects.js';
@@ -7,8 +7,8 @@ import type { MemberStatus } from './member-status.js';
 import { memberStatusOf } from './member-status-check.js';
 
 /**
- * How long members may take to answer. The whole time is waited for, since the number of members is unknown, and a member with a busy
- * event loop answers long after the others.
+ * How long members may take to answer, from when NATS has the request. The whole time is waited for, since the number of members is
+ * unknown, and a member with a busy event loop answers long after the others.
  */
 const ANSWER_MS = 500;
 /** Limits of what is kept of the answers. */
@@ -44,7 +44,7 @@ export interface StatusQuestion {
  * @param group undefined for all groups of the cluster id
  */
 export async function askStatus(
-  nats: Pick<Requester, 'requestMany'>,
+  nats: Asker,
   clusterId: string,
   group: string | undefined,
 ): Promise<MemberStatus[]> {
@@ -53,24 +53,20 @@ export async function askStatus(
 
 /** The same, with what counts told from what does not. */
 export async function statusAnswers(
-  nats: Pick<Requester, 'requestMany'>,
+  nats: Asker,
   { clusterId, group, key, isEnough = () => false }: StatusQuestion,
 ): Promise<StatusAnswers> {
   const { status, statusOfAll } = groupSubjects(clusterId, group ?? '');
   const subject = group === undefined ? statusOfAll : status;
   const challenge = Buffer.from(randomBytes(CHALLENGE_BYTES).toString('base64url'));
   const found = { members: [] as MemberStatus[], unproved: [] as MemberStatus[], malformed: 0 };
-  const answers = await nats.requestMany(subject, challenge, { maxWait: ANSWER_MS });
-  try {
-    for await (const answer of answers) {
-      if (answer instanceof Error || answer.data.length === 0) continue;
-      take(found, answer.data, key === undefined || isSealed(key, [subject, challenge], answer.data));
-      if (found.members.length === MAX_MEMBERS || isEnough(found.members)) break;
-    }
-  } catch (error) {
-    // Without a responder there is no member.
-    if (!isNobody(error)) throw error;
-  }
+  await askAll(nats, {
+    ...{ subject, payload: challenge, answerMs: ANSWER_MS },
+    take: (data) => {
+      take(found, data, key === undefined || isSealed(key, [subject, challenge], data));
+      return found.members.length === MAX_MEMBERS || isEnough(found.members);
+    },
+  });
   found.members.sort((a, b) => order(a.group, b.group) || order(a.node, b.node));
   return found;
 }
@@ -88,11 +84,4 @@ function take(
 
 function order(a: string, b: string): number {
   return a.localeCompare(b);
-}
-
-/** Whether the error is that of a missing responder: from the control connection, or from nats.js, which may wrap it, and had a code for it before version 3. */
-function isNobody(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { name, code, cause } = error as Error & { code?: unknown };
-  return name === 'NoResponders' || code === '503' || isNobody(cause);
 }

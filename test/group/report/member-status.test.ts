@@ -4,7 +4,7 @@ import { seal } from '../../../src/group/proof/seal.js';
 import { statusAnswers } from '../../../src/group/report/ask-status.js';
 import type { MemberStatus } from '../../../src/group/report/member-status.js';
 import { memberStatusOf } from '../../../src/group/report/member-status-check.js';
-import type { Requester } from '../../../src/nats/control-connection.js';
+import type { Asker } from '../../../src/nats/ask-all.js';
 
 const STATUS: MemberStatus = {
   version: '1',
@@ -93,16 +93,17 @@ describe('the status of a group that anyone may answer', () => {
   const SUBJECT = '_STANCHION.group.c.g.status';
 
   /** NATS, with these answers to the request. */
-  function answering(
-    answers: (request: Uint8Array) => readonly (string | Uint8Array)[],
-  ): Pick<Requester, 'requestMany'> {
+  function answering(answers: (request: Uint8Array) => readonly (string | Uint8Array)[]): Asker {
+    let answer: ((data: Uint8Array) => void) | undefined;
     return {
-      requestMany: async (_subject, payload) => {
-        const all = answers(Buffer.from(payload ?? '')).map((data) => Buffer.from(data));
-        return (async function* () {
-          for (const data of all) yield { data, json: <T>() => JSON.parse(data.toString()) as T };
-        })();
+      subscribe: (_inbox, { callback }) => {
+        answer = (data) => callback(null, { data });
+        return { unsubscribe: () => {} };
       },
+      publish: (_subject, payload) => {
+        for (const data of answers(payload)) answer?.(Buffer.from(data));
+      },
+      flush: async () => {},
     };
   }
 
@@ -114,7 +115,6 @@ describe('the status of a group that anyone may answer', () => {
     recorded ??= answer;
     return [
       'nonsense',
-      '',
       '{"group":"g"}',
       forged,
       seal(Buffer.alloc(32, 2), [SUBJECT, request], forged),
