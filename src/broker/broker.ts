@@ -26,6 +26,9 @@ import { isForeign } from './state/foreign-subject.js';
 import type { Subscription } from './state/subscription.js';
 import { type BrokerParts, wire } from './wire.js';
 
+/** Messages that have waited are taken in turns of this size: heartbeats, acks and the renewal of the lease have theirs in between. */
+const GO_ON_BYTES = 8 * 1024 * 1024;
+
 type Wired = ReturnType<typeof wire>;
 
 /** What others see of the store: how it is. What is in it changes through the broker alone. */
@@ -340,11 +343,16 @@ export class Broker implements LinkHandler, StoreHost {
     const take: LinkHandler['onMessage'] = (sid, buffer, _from, _to, reply, replyEnd, payload, end) => {
       isTaken = this.#take(sid, buffer, reply, replyEnd, payload, end, mayWait);
     };
+    const enoughBytes = mayWait ? waiting.bytes - GO_ON_BYTES : 0;
     this.#turn.run(() => {
       while (!waiting.isEmpty) {
         waiting.hand(take);
         if (!isTaken) break;
         waiting.drop();
+        if (waiting.bytes < enoughBytes) {
+          this.onRoom();
+          break;
+        }
       }
       this.#store.commit();
     });

@@ -349,7 +349,10 @@ export class Link implements ControlHandler {
         this.#fail(new Error(dead));
         return;
       }
-      if (isWatched) this.#open.trim();
+      if (isWatched) {
+        this.#open.trim();
+        this.#read.trim();
+      }
       if (isWatched || this.#pings.mayPulse) this.#sendPing(undefined);
       this.#schedulePing();
     });

@@ -3,10 +3,13 @@ const READ_BYTES = 256 * 1024;
 const HEADROOM_BYTES = 16 * 1024;
 /** Least room for a read. */
 const MIN_READ_BYTES = 64 * 1024;
+/** Memory that a large message has needed is kept for the next one up to this size. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 
 /**
  * The memory for reads from a socket, in which every message lies in one piece: if a read ends within a message, its beginning is
- * kept in front of the next read. The memory grows for a large message, and shrinks again after it.
+ * kept in front of the next read. A large message is read into memory of its own, which stays as long as such messages come: new
+ * memory for each of them would keep the garbage collector busy.
  */
 export class ReadBuffer {
   buffer: Buffer;
@@ -18,6 +21,8 @@ export class ReadBuffer {
   // Nearly all reads use this same view, so that a read allocates nothing.
   readonly #baseSpace: Buffer = this.#base.subarray(HEADROOM_BYTES);
   #space: Buffer = this.#baseSpace;
+  #large: Buffer | undefined;
+  #wasLargeNeeded = false;
 
   constructor() {
     this.buffer = this.#base;
@@ -49,10 +54,24 @@ export class ReadBuffer {
       return;
     }
     if (start + neededBytes > this.buffer.length) {
-      const fits = neededBytes <= this.buffer.length;
-      this.#moveTo(fits ? this.buffer : Buffer.allocUnsafeSlow(neededBytes + MIN_READ_BYTES), 0);
+      this.#moveTo(neededBytes <= this.buffer.length ? this.buffer : this.#largeOf(neededBytes), 0);
     }
     this.#space = this.buffer.subarray(this.end);
+  }
+
+  /** Gives back the memory of large messages if none has come since the last call: to be called now and then. */
+  trim(): void {
+    if (!this.#wasLargeNeeded) this.#large = undefined;
+    this.#wasLargeNeeded = false;
+  }
+
+  #largeOf(byteCount: number): Buffer {
+    this.#wasLargeNeeded = true;
+    const kept = this.#large;
+    if (kept !== undefined && kept.length >= byteCount) return kept;
+    const large = Buffer.allocUnsafeSlow(byteCount + MIN_READ_BYTES);
+    this.#large = large.length <= MAX_KEPT_BYTES ? large : undefined;
+    return large;
   }
 
   #moveTo(buffer: Buffer, start: number): void {

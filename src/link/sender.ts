@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { giveBack, lend, mayLend } from '../util/lent-memory.js';
 import { OutBuffer } from './writer.js';
 
 /**
@@ -11,14 +12,36 @@ const KEPT_BUFFERS = 2;
 /** A buffer of this size does not wait for the end of the turn: the server reads it while the next one is filled. */
 const AT_ONCE_BYTES = 128 * 1024;
 
+/** Bytes of other memory that go out behind the first `at` bytes of a buffer. */
+interface SharedBytes {
+  readonly at: number;
+  readonly bytes: Buffer;
+}
+
 /** A buffer that belongs to one connection for ever: bytes for one connection are never sent on another. */
 class PooledBuffer extends OutBuffer {
   /** Made once, so that a write needs no closure. */
   readonly onWritten: () => void;
+  readonly shared: SharedBytes[] = [];
 
   constructor(readonly owner: Sender) {
     super();
     this.onWritten = () => owner.written(this);
+  }
+
+  override share(src: Buffer, start: number, end: number): void {
+    if (!mayLend(src)) {
+      this.bytes(src, start, end);
+      return;
+    }
+    this.shared.push({ at: this.length, bytes: src.subarray(start, end) });
+    this.sharedBytes += end - start;
+  }
+
+  override reset(): void {
+    super.reset();
+    this.sharedBytes = 0;
+    this.shared.length = 0;
   }
 }
 
@@ -71,10 +94,12 @@ export class Sender {
       this.#recycle(out);
       return;
     }
-    this.backlogBytes += out.length;
+    const { byteLength } = out;
+    this.backlogBytes += byteLength;
+    for (const { bytes } of out.shared) lend(bytes);
     if (this.#hasWrittenInTurn) {
       if (!this.#addToLast(out)) this.#queue.push(out);
-      if (out.length >= AT_ONCE_BYTES) this.#writeQueue();
+      if (byteLength >= AT_ONCE_BYTES) this.#writeQueue();
     } else {
       this.#hasWrittenInTurn = true;
       process.nextTick(this.#endTurn);
@@ -93,15 +118,17 @@ export class Sender {
   /** Drops the waiting buffers, and sends nothing more. */
   stop(): void {
     this.#isStopped = true;
+    for (const { shared } of this.#queue) for (const { bytes } of shared) giveBack(bytes);
     this.#queue.length = 0;
     this.#pool.length = 0;
     this.backlogBytes = 0;
   }
 
   written(out: PooledBuffer): void {
+    for (const { bytes } of out.shared) giveBack(bytes);
     if (this.#isStopped) return;
-    this.backlogBytes -= out.length;
-    this.takenBytes += out.length;
+    this.backlogBytes -= out.byteLength;
+    this.takenBytes += out.byteLength;
     this.#recycle(out);
     this.#onBacklogChanged();
   }
@@ -125,14 +152,28 @@ export class Sender {
    */
   #addToLast(out: PooledBuffer): boolean {
     const last = this.#queue.at(-1);
-    if (last === undefined || last.length + out.length > last.buf.length) return false;
+    if (last === undefined || out.sharedBytes > 0 || last.length + out.length > last.buf.length) return false;
     last.bytes(out.buf, 0, out.length);
     this.#recycle(out);
     return true;
   }
 
   #write(out: PooledBuffer): void {
-    this.#socket.write(out.buf.subarray(0, out.length), out.onWritten);
+    const socket = this.#socket;
+    if (out.sharedBytes === 0) {
+      socket.write(out.buf.subarray(0, out.length), out.onWritten);
+      return;
+    }
+    // Corked, they leave by one `writev`.
+    socket.cork();
+    let from = 0;
+    for (const { at, bytes } of out.shared) {
+      socket.write(out.buf.subarray(from, at));
+      socket.write(bytes);
+      from = at;
+    }
+    socket.write(out.buf.subarray(from, out.length), out.onWritten);
+    socket.uncork();
   }
 
   #recycle(out: PooledBuffer): void {

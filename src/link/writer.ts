@@ -17,6 +17,13 @@ export class OutBuffer {
   buf: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   /** How many bytes are filled. Before writing into `buf` by hand, call `reserve`; afterwards add to `length`. */
   length = 0;
+  /** Bytes that `share` has put in without copying them. */
+  sharedBytes = 0;
+
+  /** Bytes to be sent. */
+  get byteLength(): number {
+    return this.length + this.sharedBytes;
+  }
 
   /** Makes room for `byteCount` more bytes behind `length`. */
   reserve(byteCount: number): void {
@@ -37,9 +44,13 @@ export class OutBuffer {
     this.#sizeLine(payloadLength);
   }
 
-  /** Writes the same with a `prefix` from `pubPrefix`: this is faster, for subjects that are used again and again. */
-  pubTo(prefix: Buffer, payloadLength: number): void {
-    this.reserve(prefix.length + payloadLength + MAX_SIZE_DIGITS + 4);
+  /**
+   * Writes the same with a `prefix` from `pubPrefix`: this is faster, for subjects that are used again and again.
+   *
+   * @param roomBytes so much of the payload will be written into this buffer
+   */
+  pubTo(prefix: Buffer, payloadLength: number, roomBytes = payloadLength): void {
+    this.reserve(prefix.length + roomBytes + MAX_SIZE_DIGITS + 4);
     this.buf.set(prefix, this.length);
     this.length += prefix.length;
     this.#sizeLine(payloadLength);
@@ -48,6 +59,14 @@ export class OutBuffer {
   bytes(src: Buffer, start: number, end: number): void {
     this.reserve(end - start);
     this.length = copyBytes(this.buf, this.length, src, start, end);
+  }
+
+  /**
+   * As `bytes`, for many of them: a buffer of a link may send them from where they lie. They must stay as they are until it is sent,
+   * which has to be done at once; afterwards `isLent` says how long.
+   */
+  share(src: Buffer, start: number, end: number): void {
+    this.bytes(src, start, end);
   }
 
   /** Writes text that is ASCII. */

@@ -118,6 +118,30 @@ describe('a publish of which it is not known yet whether there is room', () => {
     assert.ok(world.broker.waitingBytes <= 21_000, `${world.broker.waitingBytes} bytes wait`);
   });
 
+  it('is taken in turns of 8 MiB, however much waits: what is due in between is not kept waiting', async () => {
+    const [world, store] = await start();
+    const mebibyte = 1024 * 1024;
+    for (let i = 0; i < 40; i++) {
+      await world.message('_STAN.pub.c.foo', publish(`g${i}`, mebibyte - 100), `r${i}`);
+    }
+    const atOnceBytes: number[] = [];
+    let before = world.broker.waitingBytes;
+    assert.ok(before > 39 * mebibyte);
+    store.says('yes');
+    while (world.broker.waitingBytes > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      atOnceBytes.push(before - world.broker.waitingBytes);
+      before = world.broker.waitingBytes;
+    }
+    await settled();
+    assert.ok(Math.max(...atOnceBytes) <= 9 * mebibyte, `${atOnceBytes.join(', ')} bytes`);
+    for (let i = 0; i < 40; i++) assert.equal(errorOfAck(world, `r${i}`), '');
+    const guids = answers(world, 'r39').map((ack) => decodePubAck(ack).guid);
+    assert.deepEqual(guids, ['g39']);
+    const last = world.broker.channels.get('foo')?.log.lastSequence;
+    assert.equal(last, 40);
+  });
+
   it('is refused when the broker is about to leave, and forgotten with its link', async () => {
     const [world] = await start();
     await world.message('_STAN.pub.c.foo', publish('g1'), 'r1');

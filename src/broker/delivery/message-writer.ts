@@ -11,6 +11,11 @@ import type { Turn } from './turn.js';
  * processor's cache when the system copies it, and buffers of one size are used again as they are.
  */
 const SEND_BYTES = 256 * 1024;
+/**
+ * A message from this size on is sent from where the store has it: its copy would need a buffer of its own. Below, a copy within the
+ * processor's cache costs no more than the further pieces of a `writev` (measured: 9.9 us both at 64 KiB, 0.20 and 0.32 us at 1 KiB).
+ */
+const SHARED_FROM_BYTES = 128 * 1024;
 /** What a protocol line has beside the inbox and the message, at most. */
 const LINE_BYTES = 16;
 /** A message too large to be delivered is logged once in this time: it comes round with every ack wait. */
@@ -44,10 +49,13 @@ export class MessageWriter {
       this.#tooLarge(sub, sequence, size, link.maxPayload);
       return;
     }
-    if (turn.out.length + sub.deliverTo.length + size + LINE_BYTES > SEND_BYTES) turn.send();
+    const isShared = size >= SHARED_FROM_BYTES;
+    const copiedBytes = isShared ? 0 : size;
+    if (turn.out.length + sub.deliverTo.length + copiedBytes + LINE_BYTES > SEND_BYTES) turn.send();
     const { out } = turn;
-    out.pubTo(sub.deliverTo, size);
-    out.bytes(buffer, start, end);
+    out.pubTo(sub.deliverTo, size, copiedBytes);
+    if (isShared) out.share(buffer, start, end);
+    else out.bytes(buffer, start, end);
     if (redeliveries > 0) {
       out.reserve(redeliveredSize(redeliveries));
       out.length = appendRedelivered(out.buf, out.length, redeliveries);
@@ -56,6 +64,8 @@ export class MessageWriter {
     out.crlf();
     counters.messagesOut++;
     counters.bytesOut += size;
+    // Before anything else is done with the store's memory.
+    if (isShared) turn.send();
   }
 
   #tooLarge({ channel }: Subscription, sequence: number, bytes: number, maxPayload: number): void {

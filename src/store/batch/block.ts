@@ -1,4 +1,5 @@
 import { must } from '../../util/assert.js';
+import { isLent } from '../../util/lent-memory.js';
 
 /** Where batches with one timestamp begin in a block. */
 const FIRST_MARKS = 16;
@@ -135,7 +136,8 @@ export class BlockQueue {
     while (this.#bytes > this.#cacheBytes && this.#firstId + count < this.#pinnedFrom) {
       const { buffer } = must(this.#blocks[count], 'blocks up to the pinned ones are there');
       this.#bytes -= buffer.length;
-      if (buffer.length === this.blockBytes && this.#spare.length < MAX_SPARE) this.#spare.push(buffer);
+      const isUsual = buffer.length === this.blockBytes;
+      if (isUsual && this.#spare.length < MAX_SPARE && !isLent(buffer)) this.#spare.push(buffer);
       count++;
     }
     if (count === 0) return;

@@ -1,4 +1,5 @@
 import { must } from '../../util/assert.js';
+import { isLent } from '../../util/lent-memory.js';
 
 const MIN_BYTES = 1024;
 const MAX_BYTES = 256 * 1024;
@@ -81,7 +82,8 @@ export class ChunkPool {
   }
 
   give(chunk: Chunk): void {
-    if (chunk.buffer.length === MAX_BYTES && this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
+    const isUsual = chunk.buffer.length === MAX_BYTES;
+    if (isUsual && this.#spare.length < MAX_SPARE && !isLent(chunk.buffer)) this.#spare.push(chunk);
   }
 }
 
