@@ -25,7 +25,7 @@ const STDOUT = 1;
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
   const config = await embeddedConfig(options);
-  const log = options.log ?? loggerOf(options, config.log);
+  const log = options.log ?? (await loggerOf(options, config.log));
   for (const warning of config.warnings) log.warn({}, warning);
   const { signal } = options;
   const broker = await start(config, { log, signal });
@@ -38,10 +38,10 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
   return broker;
 }
 
-function loggerOf({ logLevel, logFormat, logFile }: BrokerOptions, config: LogConfig): Logger {
+async function loggerOf({ logLevel, logFormat, logFile }: BrokerOptions, config: LogConfig): Promise<Logger> {
   if (logLevel === undefined && logFormat === undefined && logFile === undefined) return silentLogger;
   const { level, format = 'json', file, withTime } = config;
-  return createLogger({
+  return await createLogger({
     level,
     format,
     output: file === undefined ? descriptorOutput(STDOUT) : fileOutput(file),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeBundle } from './bundle.mjs';
 import { writeCommonJsTypes } from './commonjs-types.mjs';
 import { run, SetupError, say } from './run.mjs';
 
@@ -21,16 +22,26 @@ export function buildIsCurrent(root) {
 
 /** @param {string} root */
 export async function runBuild(root) {
-  say('building (tsc)');
+  say('building (tsc, esbuild)');
   const built = fingerprint(root);
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   if ((await run(process.execPath, [tsc, '-p', 'tsconfig.json', '--noEmitOnError'], { cwd: root })) !== 0) {
     throw new SetupError('the build failed (see above). `npm run build` runs it alone');
   }
-  copyPages(root);
-  writeCommonJsTypes(root);
+  await finishBuild(root);
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(stampPath(root), built);
+}
+
+/**
+ * Adds to the modules that tsc has compiled what it does not make: pages, types for CommonJS, the bundle.
+ *
+ * @param {string} root
+ */
+export async function finishBuild(root) {
+  copyPages(root);
+  writeCommonJsTypes(root);
+  await writeBundle(root);
 }
 
 /**
@@ -38,7 +49,7 @@ export async function runBuild(root) {
  *
  * @param {string} root
  */
-export function copyPages(root) {
+function copyPages(root) {
   const page = join('dashboard', 'page');
   const source = join(root, 'src', page);
   if (existsSync(source)) cpSync(source, join(root, 'dist', page), { recursive: true });
@@ -49,10 +60,16 @@ function stampPath(root) {
   return join(root, 'dist', '.built-from');
 }
 
-/** @param {string} root */
+/**
+ * The bundle has the packages and the version in it.
+ *
+ * @param {string} root
+ */
 function fingerprint(root) {
   const hash = createHash('sha256');
-  for (const path of [join(root, 'tsconfig.json'), ...filesUnder(join(root, 'src'))]) {
+  const settings = ['tsconfig.json', 'package.json', 'package-lock.json'].map((name) => join(root, name));
+  const sources = ['src', join('scripts', 'setup')].flatMap((folder) => filesUnder(join(root, folder)));
+  for (const path of [...settings, ...sources]) {
     hash
       .update(`${path.slice(root.length)}\0`)
       .update(readFileSync(path))

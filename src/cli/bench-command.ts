@@ -14,6 +14,7 @@ import {
   flag,
   flagSwitch,
 } from './client-flags.js';
+import { COMMAND_NAMES } from './command-names.js';
 import type { Flags } from './flags.js';
 import { Progress } from './progress-line.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
@@ -47,8 +48,7 @@ const BAR_WIDTH = 40;
 /** `stanchion bench`: rates and latencies of publishers and subscribers. */
 export function addBenchCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
-    'bench [subject]',
-    'Publish and receive as fast as possible, and print rates and latencies',
+    ...COMMAND_NAMES.bench,
     (command) =>
       addClientFlags(command, BENCH_FLAGS)
         .positional('subject', {

@@ -2,7 +2,7 @@
 // becomes of the values. Options that a broker has too are read by the resolver of `serve`, so they mean the same.
 
 import { randomBytes } from 'node:crypto';
-import type { Authenticator, TlsOptions } from 'nats';
+import type { Authenticator, TlsOptions } from '@nats-io/transport-node';
 import type { Argv, Options } from 'yargs';
 import { checkChannelName } from '../client/pub-encoder.js';
 import { ConfigError } from '../config/config-error.js';

@@ -1,37 +1,17 @@
 // The commands other than `serve`: yargs reads their command lines and prints all help.
 
-import yargs, { type Argv, type Options } from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { brokenSecret, secretFlagBefore } from '../config/secret-flags.js';
 import { VERSION } from '../version.js';
-import { addBenchCommand, BENCH_FLAGS } from './bench-command.js';
-import { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
-import { addDrillCommand } from './drill-command.js';
-import { DRILL_FLAGS } from './drill-flags.js';
-import { addPubCommand, PUB_FLAGS } from './pub.js';
-import { addServeHelp } from './serve-help.js';
+import { COMMAND_NAMES, type CommandName, isCommandName } from './command-names.js';
+import { COMMAND_PARTS, type CommandParts } from './command-parts.js';
 import { asYargsHasIt } from './spellings.js';
-import { addStatusCommand, STATUS_FLAGS } from './status.js';
-import { addStoreCommands, REPAIR_FLAGS, STORE_FLAGS } from './store-command.js';
-import { addSubCommand, SUB_FLAGS } from './sub.js';
-import { addUpCommand } from './up.js';
-import { UP_FLAGS } from './up-flags.js';
 
 const MAX_HELP_WIDTH = 120;
 
-/** The flags of each command, for the spellings of the Go tools. */
-const FLAG_TABLES: Readonly<Record<string, readonly Readonly<Record<string, Options>>[]>> = {
-  up: [UP_FLAGS],
-  drill: [DRILL_FLAGS, NATS_FLAGS],
-  status: [STATUS_FLAGS, NATS_FLAGS],
-  pub: [PUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
-  sub: [SUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
-  bench: [BENCH_FLAGS, NATS_FLAGS, CLIENT_FLAGS],
-  store: [STORE_FLAGS, REPAIR_FLAGS],
-};
-
 /**
- * Runs a command other than `serve`, or prints the help of any command.
+ * Runs a command other than `serve`, or prints the help of any command. It loads the code of that command alone.
  *
  * @returns the exit code
  */
@@ -40,31 +20,28 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   const onExitCode = (code: number): void => {
     exitCode = code;
   };
-  const adders = [
-    addUpCommand,
-    addDrillCommand,
-    addStatusCommand,
-    addPubCommand,
-    addSubCommand,
-    addBenchCommand,
-    addStoreCommands,
-  ];
-  await adders
-    .reduce((base, add) => add(base, onExitCode), commandParser(args))
-    .command('serve', 'Run one broker', (command) => addServeHelp(command))
-    .parseAsync();
+  // Behind `--help` too there may be a command.
+  const called = args.find((arg) => !arg.startsWith('-')) ?? '';
+  const parts = isCommandName(called) ? await COMMAND_PARTS[called]() : undefined;
+  const parser = commandParser(args, args[0] === called ? parts : undefined);
+  for (const name of Object.keys(COMMAND_NAMES) as CommandName[]) {
+    const [usage, about] = COMMAND_NAMES[name];
+    if (name === called && parts !== undefined) parts.add(parser, onExitCode);
+    else parser.command(usage, about);
+  }
+  await parser.parseAsync();
   return exitCode;
 }
 
 /**
  * A parser of a command line, to which the commands are added.
  *
+ * @param parts of the command that the command line begins with
  * @throws ConfigError naming an unknown flag of the command, or a switch with a wrong value
  */
-export function commandParser(args: readonly string[]): Argv {
-  const tables = FLAG_TABLES[args[0] ?? ''];
+export function commandParser(args: readonly string[], parts?: Pick<CommandParts, 'flags'>): Argv {
   return (
-    yargs(tables === undefined ? [...args] : asYargsHasIt(args, tables))
+    yargs(parts === undefined || parts.flags.length === 0 ? [...args] : asYargsHasIt(args, parts.flags))
       .scriptName('stanchion')
       .locale('en')
       .usage(

@@ -3,6 +3,7 @@ import type { DrillOptions } from '../drill/drill-options.js';
 import { reportText } from '../drill/drill-report-text.js';
 import { drill } from '../drill/run-drill.js';
 import { addNatsFlags, flag, natsFlags } from './client-flags.js';
+import { COMMAND_NAMES } from './command-names.js';
 import { DRILL_FLAGS, drillOptions } from './drill-flags.js';
 import { Progress } from './progress-line.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
@@ -13,8 +14,7 @@ const FAILED = 1;
 /** `stanchion drill`: makes the active of a group fail under load, and checks that nothing is lost. */
 export function addDrillCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
-    'drill',
-    'Make the active of a group fail, again and again under load, and check that nothing is lost',
+    ...COMMAND_NAMES.drill,
     (command) =>
       addNatsFlags(command, DRILL_FLAGS, [
         'cluster-id',

@@ -1,4 +1,5 @@
-import type { LogLevel, RootLogger } from '../log/logger.js';
+import type { LogLevel } from '../log/levels.js';
+import type { RootLogger } from '../log/logger.js';
 
 /** Changes the log level of a running process. */
 export class LogLevelSwitch {

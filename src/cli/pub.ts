@@ -14,6 +14,7 @@ import {
   flag,
   flagSwitch,
 } from './client-flags.js';
+import { COMMAND_NAMES } from './command-names.js';
 import { lines } from './lines.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe } from './standard-output.js';
@@ -37,8 +38,7 @@ const MAX_WAITING = 16_384;
 /** `stanchion pub`: publishes an argument, a file, or standard input line by line. */
 export function addPubCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
-    'pub <subject> [message]',
-    'Publish a message, a file, or standard input line by line. Ends when all messages are acknowledged',
+    ...COMMAND_NAMES.pub,
     (command) =>
       addClientFlags(command, PUB_FLAGS)
         .positional('subject', { type: 'string', describe: 'Channel' })

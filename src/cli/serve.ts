@@ -35,7 +35,7 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
   const running = resolve();
   const { config } = running;
   const logFile = openLogFile(config.log);
-  const log = openLog(config.log, logFile);
+  const log = await openLog(config.log, logFile);
   endOnUncaught(log);
   const level = new LogLevelSwitch(log);
   onDebugSignal(level);
@@ -101,7 +101,7 @@ function openLogFile({ file }: LogConfig): LogFile | undefined {
   }
 }
 
-function openLog(config: LogConfig, file: LogFile | undefined): RootLogger {
+function openLog(config: LogConfig, file: LogFile | undefined): Promise<RootLogger> {
   const { level, withTime } = config;
   const onTerminal = file === undefined && isatty(STDOUT);
   const format = config.format ?? (onTerminal ? 'pretty' : 'json');

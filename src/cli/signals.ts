@@ -1,4 +1,4 @@
-import type { RootLogger } from '../log/logger.js';
+import type { Logger, RootLogger } from '../log/logger.js';
 import type { LogFile } from '../log/output.js';
 import type { LogLevelSwitch } from './log-level.js';
 
@@ -6,10 +6,13 @@ import type { LogLevelSwitch } from './log-level.js';
 export const INTERRUPTED = 130;
 const SECOND_SIGNAL_EXIT_CODE = 1;
 
+/** Where the signals that stop a program are logged. */
+export type SignalLog = Pick<Logger, 'info' | 'warn'>;
+
 /**
  * Calls `stop` at the first SIGTERM or SIGINT. The second one ends the process at once.
  */
-export function onStopSignal(log: RootLogger, stop: () => void): void {
+export function onStopSignal(log: SignalLog, stop: () => void): void {
   let isStopping = false;
   const handle = (signal: NodeJS.Signals): void => {
     if (isStopping) {

@@ -12,6 +12,7 @@ import {
   natsFlags,
   natsOptions,
 } from './client-flags.js';
+import { COMMAND_NAMES } from './command-names.js';
 import { GROUP_KEY_FLAGS, groupKey } from './group-key-flags.js';
 import { disputes } from './status-dispute.js';
 import { doubts } from './status-doubts.js';
@@ -27,8 +28,7 @@ export const STATUS_FLAGS = {
 /** `stanchion status`: asks the members over NATS, so it needs no HTTP port. */
 export function addStatusCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
-    'status',
-    'Show the members of a group. Exit code 1 unless exactly one is active and can serve',
+    ...COMMAND_NAMES.status,
     (command) =>
       addNatsFlags(command, STATUS_FLAGS).example(
         '$0 status --nats-server nats://127.0.0.1:4222',

@@ -11,6 +11,7 @@ import { type StoreVerification, storeVerify } from '../store/tools/verify.js';
 import { printable } from '../util/printable.js';
 import { table } from '../util/table.js';
 import { CONFIG_FLAG, flag, flagSwitch } from './client-flags.js';
+import { COMMAND_NAMES } from './command-names.js';
 import { flagsOf } from './flags.js';
 
 export const STORE_FLAGS = {
@@ -37,7 +38,7 @@ interface StoreOptions {
 
 /** `stanchion store info|verify|repair`: the first two only read, and may run beside a broker. */
 export function addStoreCommands(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
-  return parser.command('store', 'Look at a file store, check it, repair it', (store) =>
+  return parser.command(...COMMAND_NAMES.store, (store: Argv) =>
     store
       .command(
         'info',

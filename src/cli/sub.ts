@@ -12,6 +12,7 @@ import {
   flag,
   flagSwitch,
 } from './client-flags.js';
+import { COMMAND_NAMES } from './command-names.js';
 import type { Flags } from './flags.js';
 import { lines } from './lines.js';
 import { onStopSignal } from './signals.js';
@@ -51,8 +52,7 @@ const MAX_ACK_LINE_BYTES = 64;
 /** `stanchion sub`: prints the messages of a channel. */
 export function addSubCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
-    'sub <subject>',
-    'Print the messages of a channel. Ends with Ctrl-C, after --count or --timeout',
+    ...COMMAND_NAMES.sub,
     (command) =>
       addClientFlags(command, SUB_FLAGS)
         .positional('subject', { type: 'string', describe: 'Channel' })

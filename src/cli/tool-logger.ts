@@ -1,9 +1,10 @@
-import { createLogger, type RootLogger } from '../log/logger.js';
-import { descriptorOutput } from '../log/output.js';
+import { printableLines } from '../util/printable.js';
+import type { SignalLog } from './signals.js';
 
-const STDERR = 2;
-
-/** The logger of a tool: warnings for people, on standard error, since standard output is for the tool's results. */
-export function toolLogger(): RootLogger {
-  return createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) });
+/** The log of a tool: warnings alone, on standard error, since standard output is for the tool's results. Loading the broker's would take longer than most tools run. */
+export function toolLogger(): SignalLog {
+  return {
+    info: () => {},
+    warn: (_fields, message) => void process.stderr.write(`stanchion: ${printableLines(message)}\n`),
+  };
 }

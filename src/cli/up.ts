@@ -7,6 +7,7 @@ import { LocalGroup } from '../local-group/local-group.js';
 import { createLogger } from '../log/logger.js';
 import { descriptorOutput } from '../log/output.js';
 import { printable } from '../util/printable.js';
+import { COMMAND_NAMES } from './command-names.js';
 import { flagsOf } from './flags.js';
 import { keyOf } from './group-key-flags.js';
 import { onStopSignal } from './signals.js';
@@ -19,8 +20,7 @@ const ASK_MS = 500;
 /** `stanchion up`: runs a group on this machine. `npm start` runs it too. */
 export function addUpCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
   return parser.command(
-    'up',
-    'Run a local group: brokers on one store, each beside a nats-server',
+    ...COMMAND_NAMES.up,
     (command) =>
       command
         .options(UP_FLAGS)
@@ -34,7 +34,7 @@ async function up(args: Readonly<Record<string, unknown>>): Promise<number> {
   const logFormat = process.stdout.isTTY ? 'pretty' : 'json';
   const options = await upOptions(flags, process.env, logFormat);
   const { clusterId, dir, credentials } = options;
-  const log = createLogger({
+  const log = await createLogger({
     level: 'warn',
     format: logFormat,
     output: descriptorOutput(STDOUT),

@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { didYouMean } from '../util/suggest.js';
 import type { RawValue } from './argv.js';
 import { ConfigError } from './config-error.js';

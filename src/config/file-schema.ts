@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { must } from '../util/assert.js';
 import { checkGoFlag } from './argv.js';
 import type { ChannelLimits } from './channel-limits.js';

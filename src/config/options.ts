@@ -1,6 +1,6 @@
 // The table of options. Flags, environment, config file, --help and docs/reference.md are all made from it.
 
-import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.js';
+import { LOG_FORMATS, LOG_LEVELS } from '../log/levels.js';
 import * as kinds from './kinds.js';
 
 /** The headings of --help, in order. */

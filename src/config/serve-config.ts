@@ -1,4 +1,4 @@
-import type { LogFormat, LogLevel } from '../log/logger.js';
+import type { LogFormat, LogLevel } from '../log/levels.js';
 import type { ChannelLimits } from './channel-limits.js';
 import type { ChannelLimitsTable } from './limits-table.js';
 

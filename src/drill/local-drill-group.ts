@@ -50,7 +50,7 @@ export class LocalDrillGroup implements DrillGroup {
         // Without limits every acknowledged message must be there at the end.
         flags: ['--log-format', 'json', '--max-msgs', '0', '--max-bytes', '0'],
         isCuttable: true,
-        log: createLogger({ level: 'info', format: 'json', output: logOf('nats-servers') }),
+        log: await createLogger({ level: 'info', format: 'json', output: logOf('nats-servers') }),
         onLine: (node, line) => logOf(node).write(`${line}\n`),
       });
       return new LocalDrillGroup(dir, group);

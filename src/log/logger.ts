@@ -2,14 +2,8 @@
 
 import { pino } from 'pino';
 import { withoutSecrets } from '../util/secrets.js';
+import { LOG_LEVELS, type LogFormat, type LogLevel } from './levels.js';
 import type { LogOutput } from './output.js';
-import { prettyDestination } from './pretty.js';
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-export const LOG_FORMATS = ['pretty', 'json'] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** The fields of an entry. An error goes under `err`. The names that each entry has anyway are excluded. */
 export type LogFields = Record<string, unknown> & { level?: never; time?: never; msg?: never };
@@ -40,12 +34,9 @@ export interface LoggerOptions {
   withColor?: boolean;
 }
 
-export function createLogger(options: LoggerOptions): RootLogger {
+export async function createLogger(options: LoggerOptions): Promise<RootLogger> {
   const withTime = options.withTime ?? true;
-  const isPretty = options.format === 'pretty';
-  const { output } = isPretty
-    ? { output: prettyDestination(options.output, options.withColor ?? false) }
-    : options;
+  const output = await outputOf(options);
   const destination: LogOutput = { write: (line) => output.write(clearedLine(line)) };
   const root = pino(
     {
@@ -58,6 +49,13 @@ export function createLogger(options: LoggerOptions): RootLogger {
     destination,
   );
   return new LeveledLogger(root, { threshold: LOG_LEVELS.indexOf(options.level) });
+}
+
+async function outputOf({ format, output, withColor = false }: LoggerOptions): Promise<LogOutput> {
+  if (format === 'json') return output;
+  // A log for programs needs no formatter.
+  const { prettyDestination } = await import('./pretty.js');
+  return prettyDestination(output, withColor);
 }
 
 /** What JSON leaves as it is, though a terminal obeys it or shows it in another direction. (It escapes other control characters.) */

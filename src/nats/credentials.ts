@@ -10,7 +10,7 @@ import {
   type TlsOptions,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
-} from 'nats';
+} from '@nats-io/transport-node';
 import type { NatsConfig } from '../config/serve-config.js';
 
 /** An error in the configuration of the NATS connection. A retry does not help, unless a file changes. */

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Authenticator } from 'nats';
+import type { Authenticator } from '@nats-io/transport-node';
 import type { Clock } from '../clock/clock.js';
 import type { LinkTarget } from '../link/dial-link.js';
 import { Link } from '../link/link.js';

@@ -55,7 +55,7 @@ const group = await LocalGroup.start({
   clusterId: GROUP,
   group: GROUP,
   flags: ['--log-format', 'json', '--max-channels', '0', '--max-subs', '0'],
-  log: createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) }),
+  log: await createLogger({ level: 'warn', format: 'pretty', output: descriptorOutput(STDERR) }),
   onLine: () => {},
 });
 const nats = await connect({ servers: group.urls, maxReconnectAttempts: -1 });

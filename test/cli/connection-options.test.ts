@@ -12,6 +12,8 @@ import {
   natsConfig,
   natsFlags,
 } from '../../src/cli/client-flags.js';
+import type { CommandName } from '../../src/cli/command-names.js';
+import { COMMAND_PARTS } from '../../src/cli/command-parts.js';
 import { commandParser } from '../../src/cli/commands.js';
 import { addDrillCommand } from '../../src/cli/drill-command.js';
 import { DRILL_FLAGS } from '../../src/cli/drill-flags.js';
@@ -64,7 +66,7 @@ const NKEY: Readonly<Record<string, Case>> = {
 };
 
 const TOOLS: readonly [
-  name: string,
+  name: CommandName,
   add: (parser: Argv, onExitCode: (exitCode: number) => void) => Argv,
   own: Readonly<Record<string, Options>>,
   words: readonly string[],
@@ -96,7 +98,7 @@ describe('the connection options', () => {
       if (file !== undefined) writeFileSync(path, file);
       const config = file === undefined ? [] : ['--config', path];
       let args: Readonly<Record<string, unknown>> | undefined;
-      const parser = commandParser([name, ...config, ...words, ...behind]);
+      const parser = commandParser([name, ...config, ...words, ...behind], await COMMAND_PARTS[name]());
       const capturing = new Proxy(parser, {
         get: (target, key) =>
           key === 'command'

@@ -17,13 +17,15 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+const MANIFEST = { version: '1.0.0', type: 'module', engines: { node: '>=20.19' } };
+
 /** A checkout with the real scripts, and as little else as they need. */
 let checkout: string;
 
 beforeEach(() => {
   checkout = mkdtempSync(join(tmpdir(), 'stanchion-setup-'));
   cpSync(join(ROOT, 'scripts'), join(checkout, 'scripts'), { recursive: true });
-  put('package.json', JSON.stringify({ type: 'module', engines: { node: '>=20.19' } }));
+  put('package.json', JSON.stringify(MANIFEST));
   put('package-lock.json', JSON.stringify({ packages: { '': {} } }));
   put('node_modules/.package-lock.json', JSON.stringify({ packages: {} }));
   put(
@@ -31,7 +33,7 @@ beforeEach(() => {
     JSON.stringify({ compilerOptions: { rootDir: 'src', outDir: 'dist', types: [] }, include: ['src'] }),
   );
   put('src/cli/main.ts', 'export const answer: number = 1;\n');
-  for (const name of ['typescript', '@typescript']) {
+  for (const name of ['typescript', '@typescript', 'esbuild', '@esbuild']) {
     symlinkSync(join(ROOT, 'node_modules', name), join(checkout, 'node_modules', name));
   }
 });
@@ -40,7 +42,7 @@ afterEach(() => rmSync(checkout, { recursive: true, force: true }));
 
 describe('the set-up', () => {
   it('builds what is missing, and is silent when there is nothing to do', async () => {
-    assert.deepEqual(await setUp(), { exitCode: 0, output: 'setup: building (tsc)\n' });
+    assert.deepEqual(await setUp(), { exitCode: 0, output: 'setup: building (tsc, esbuild)\n' });
     assert.match(readFileSync(join(checkout, 'dist/cli/main.js'), 'utf8'), /answer = 1/);
     assert.deepEqual(await setUp(), { exitCode: 0, output: '' });
   });
@@ -54,9 +56,11 @@ describe('the set-up', () => {
       () => put('src/other.ts', 'export const other = 1;\n'),
       () => rmSync(join(checkout, 'src/other.ts')),
       () => rmSync(join(checkout, 'dist/cli/main.js')),
+      // It is in the bundle.
+      () => put('package.json', JSON.stringify({ ...MANIFEST, version: '1.0.1' })),
     ]) {
       change();
-      assert.equal((await setUp()).output, 'setup: building (tsc)\n');
+      assert.equal((await setUp()).output, 'setup: building (tsc, esbuild)\n');
       assert.equal((await setUp()).output, '');
     }
   });
@@ -65,7 +69,7 @@ describe('the set-up', () => {
     await setUp();
     const soon = new Date(Date.now() + 10_000);
     utimesSync(join(checkout, 'dist/cli/main.js'), soon, soon);
-    assert.equal((await setUp()).output, 'setup: building (tsc)\n');
+    assert.equal((await setUp()).output, 'setup: building (tsc, esbuild)\n');
   });
 
   it('does its work once when several run at a time', async () => {

@@ -109,18 +109,21 @@ describe('the package, as npm installs it', () => {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('holds the build, and no tests, sources or maps', () => {
+  it('holds the build, the source maps of its bundle and the licences in that, and no tests or sources', () => {
     const paths = packed.files.map(({ path }) => path);
     for (const path of [
       'dist/index.js',
       'dist/index.d.ts',
       'dist/server.d.ts',
+      'dist/cli/main.js',
+      'dist/cli/main.js.map',
+      'dist/cli/third-party-licenses.txt',
       'README.md',
       'LICENSE',
       'package.json',
     ])
       assert.ok(paths.includes(path), path);
-    const unwanted = paths.filter((path) => /(^|\/)test|\.map$|(?<!\.d)\.ts$|^src/.test(path));
+    const unwanted = paths.filter((path) => /(^|\/)test|(?<!\.d)\.ts$|^src/.test(path));
     assert.deepEqual(unwanted, []);
   });
 

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createLogger, type LogFormat } from '../../src/log/logger.js';
+import type { LogFormat } from '../../src/log/levels.js';
+import { createLogger } from '../../src/log/logger.js';
 import { addSecret } from '../../src/util/secrets.js';
 
 const SEED = 'SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY';
 
 describe('the log', () => {
-  it('has an entry a line as JSON', () => {
-    const { log, lines } = setUp('json');
+  it('has an entry a line as JSON', async () => {
+    const { log, lines } = await setUp('json');
     log.info({ port: 4222 }, 'ready');
     log.error({ err: new Error('no') }, 'failed');
     assert.deepEqual(JSON.parse(lines[0]!), { level: 'info', port: 4222, msg: 'ready' });
@@ -15,15 +16,15 @@ describe('the log', () => {
     assert.ok(lines.every((line) => line.endsWith('\n') && line.indexOf('\n') === line.length - 1));
   });
 
-  it('is written for people too', () => {
-    const { log, lines } = setUp('pretty');
+  it('is written for people too', async () => {
+    const { log, lines } = await setUp('pretty');
     log.warn({ port: 4222 }, 'taken');
     assert.deepEqual(lines, ['WARN: taken {"port":4222}\n']);
   });
 
   for (const format of ['json', 'pretty'] as const) {
-    it(`has no secret of the process, and no text that looks like one, as ${format}`, () => {
-      const { log, lines } = setUp(format);
+    it(`has no secret of the process, and no text that looks like one, as ${format}`, async () => {
+      const { log, lines } = await setUp(format);
       const secret = 'kan"arien\\vogel';
       addSecret(secret);
       addSecret('918273');
@@ -38,23 +39,23 @@ describe('the log', () => {
     });
   }
 
-  it('shows names from outside, and does what they say in no format', () => {
+  it('shows names from outside, and does what they say in no format', async () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
     const unsafe = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]/;
     const channel = 'a\x1b[2J\n[ERROR] b\x9b1m\u202e\u2028';
-    const pretty = setUp('pretty');
+    const pretty = await setUp('pretty');
     pretty.log.warn({ channel }, `about ${channel}`);
     assert.equal(pretty.lines.join('').match(/\n/g)?.length, 1);
     assert.doesNotMatch(pretty.lines.join(''), unsafe);
     assert.ok(pretty.lines[0]?.includes('about a\\u001b[2J\\n[ERROR] b\\u009b1m\\u202e\\u2028 {'));
-    const json = setUp('json');
+    const json = await setUp('json');
     json.log.warn({ channel }, `about ${channel}`);
     assert.doesNotMatch(json.lines.join(''), unsafe);
     assert.deepEqual(JSON.parse(json.lines[0]!), { level: 'warn', channel, msg: `about ${channel}` });
   });
 
-  it('leaves out what is below its level, which can change while it runs, for children too', () => {
-    const { log, lines } = setUp('json');
+  it('leaves out what is below its level, which can change while it runs, for children too', async () => {
+    const { log, lines } = await setUp('json');
     const child = log.child({ part: 'store' });
     child.debug({}, 'one');
     log.level = 'debug';
@@ -73,8 +74,8 @@ describe('the log', () => {
   });
 });
 
-function setUp(format: LogFormat) {
+async function setUp(format: LogFormat) {
   const lines: string[] = [];
   const output = { write: (line: string) => lines.push(line) };
-  return { lines, log: createLogger({ level: 'info', format, output, withTime: false }) };
+  return { lines, log: await createLogger({ level: 'info', format, output, withTime: false }) };
 }

@@ -1,0 +1,87 @@
+// The program `stanchion` as few files: what a command needs is loaded in a few reads, without a look for each of some hundred modules.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { requiredNode } from './node-version.mjs';
+
+/** What Node runs: the command, and the thread that renews the lease. They share files, and lie in one folder. */
+const ENTRIES = { main: 'src/cli/main.ts', 'renewal-worker': 'src/lease/renewal-worker.ts' };
+/** Folders of `src` that no entry of the library leads to: their modules are in the bundle, and nowhere else. */
+const ONLY_IN_BUNDLE = ['cli', 'drill', 'bench', 'local-group'];
+/** The licences of the packages that are in the bundle. */
+const LICENSES = 'third-party-licenses.txt';
+/** Packages in CommonJS ask for Node's own modules by `require`, which an ES module has not. */
+const WITH_REQUIRE =
+  "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);";
+
+/**
+ * Writes `dist/cli`: one file per entry, one for each part that is loaded when a command needs it, and what they share. Source maps lie
+ * beside them. The files are as readable as the sources: nothing is shortened.
+ *
+ * @param {string} root
+ */
+export async function writeBundle(root) {
+  const entries = Object.entries(ENTRIES).filter(([, path]) => existsSync(join(root, path)));
+  const folder = join(root, 'dist', 'cli');
+  // Not before the packages are installed is there a bundler.
+  const { build } = await import('esbuild');
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: Object.fromEntries(entries),
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: `node${requiredNode(root)}`,
+    chunkNames: '[name]-[hash]',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    banner: { js: WITH_REQUIRE },
+    plugins: [knownVersion(root)],
+    metafile: true,
+    write: false,
+    logLevel: 'warning',
+  });
+  for (const name of ONLY_IN_BUNDLE) rmSync(join(root, 'dist', name), { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const { path, contents } of outputFiles) writeFileSync(path, contents);
+  writeFileSync(join(folder, LICENSES), licenses(root, Object.keys(metafile.inputs)));
+}
+
+/**
+ * The version is known when the bundle is made, and need not be read at each start.
+ *
+ * @param {string} root
+ * @returns {import('esbuild').Plugin}
+ */
+function knownVersion(root) {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return {
+    name: 'version',
+    setup: ({ onLoad }) =>
+      onLoad({ filter: /[\\/]src[\\/]version\.ts$/ }, () => ({
+        contents: `export const VERSION = ${JSON.stringify(version)};`,
+      })),
+  };
+}
+
+/**
+ * @param {string} root
+ * @param {readonly string[]} inputs files of the bundle, from the root
+ */
+function licenses(root, inputs) {
+  const folders = new Set(inputs.map(packageFolder).filter((folder) => folder !== undefined));
+  const texts = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const file = readdirSync(join(root, folder)).find((each) => /^licen[cs]e/i.test(each));
+    const text = file === undefined ? '' : `\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}`;
+    return `${name} ${version} (${license})${text}\n`;
+  });
+  return texts.join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+/** @param {string} path */
+function packageFolder(path) {
+  return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0];
+}
