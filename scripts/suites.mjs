@@ -20,6 +20,7 @@ export const SUITES = {
     'log',
     'measures',
     'metrics',
+    'power-cut',
     'protocol',
     'store',
     'store-fuzz',

@@ -28,6 +28,12 @@ export class Ledger {
     this.states.push(state);
   }
 
+  /** A message was handed to the store. Nothing is known of it yet. */
+  appended(_channel: string, _generation: number, _sequence: number): void {}
+
+  /** All that was handed to the store is to be written now: then this will be the state. */
+  proposed(_state: LedgerState): void {}
+
   /** The text of a message: it follows from where it stands. */
   text(channel: string, generation: number, sequence: number): string {
     return (

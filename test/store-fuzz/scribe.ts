@@ -1,6 +1,7 @@
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { Progress } from '../../src/store/types/progress.js';
 import type {
+  BatchId,
   ChannelLog,
   ClientRecord,
   LogLimits,
@@ -12,7 +13,7 @@ import type {
 import { must } from '../../src/util/assert.js';
 import { waitFor } from '../harness/wait.js';
 import { NO_LIMITS, payloadOf, pubMsg } from '../store/support.js';
-import type { FoundChannel, FoundState, Ledger, LedgerChannel } from './ledger.js';
+import type { FoundChannel, FoundState, Ledger, LedgerChannel, LedgerState } from './ledger.js';
 import { textOf } from './ledger.js';
 
 const WAIT_MS = 10_000;
@@ -33,6 +34,8 @@ export class Scribe implements StoreHost {
   readonly #generations = new Map<string, number>();
   readonly #clients = new Map<string, ClientRecord>();
   readonly #subscriptions = new Map<number, KnownSubscription>();
+  /** What is acknowledged when this batch is. */
+  #proposal: { batch: BatchId; state: LedgerState } | undefined;
   #nextSession: number;
   #nextSubscription: number;
   failed: Error | undefined;
@@ -52,7 +55,9 @@ export class Scribe implements StoreHost {
     if (isHost) store.attach(this);
   }
 
-  onCommitted(): void {}
+  onCommitted(batch: BatchId): void {
+    this.#acknowledge(batch);
+  }
   onFullChanged(): void {}
   onRoom(): void {}
 
@@ -89,6 +94,7 @@ export class Scribe implements StoreHost {
     for (let i = 0; i < count; i++) {
       const sequence = log.lastSequence + 1;
       await this.#admitted();
+      this.#ledger.appended(name, generation, sequence);
       log.append(pubMsg(name, textOf(name, generation, sequence), `${name}-${generation}-${sequence}`), 1);
     }
   }
@@ -165,14 +171,25 @@ export class Scribe implements StoreHost {
 
   /** Commits what is gathered, and enters it in the ledger once it is durable. */
   async commit(): Promise<void> {
-    await committed(this.store, () => this.failed);
-    this.#ledger.acknowledged({
+    const state: LedgerState = {
       channels: new Map([...this.#logs].map(([name, log]) => [name, this.#entry(name, log)])),
       clients: new Set(this.#clients.keys()),
       pending: new Map(
         [...this.#subscriptions.values()].map(({ record, pending }) => [nameOf(record), pending]),
       ),
-    });
+    };
+    this.#ledger.proposed(state);
+    const onBegun = (batch: BatchId): void => {
+      this.#proposal = { batch, state };
+    };
+    await committed(this.store, () => this.failed, onBegun);
+    this.#acknowledge(this.store.committed);
+  }
+
+  #acknowledge(batch: BatchId): void {
+    if (this.#proposal === undefined || batch < this.#proposal.batch) return;
+    this.#ledger.acknowledged(this.#proposal.state);
+    this.#proposal = undefined;
   }
 
   #entry(name: string, { firstSequence, lastSequence }: ChannelLog): LedgerChannel {
@@ -198,10 +215,19 @@ export class Scribe implements StoreHost {
   }
 }
 
-/** Commits what is gathered, and something if nothing is, and waits until it is durable and fenced. */
-export async function committed(store: FileStore, failed: () => Error | undefined): Promise<void> {
+/**
+ * Commits what is gathered, and something if nothing is, and waits until it is durable and fenced.
+ *
+ * @param onBegun gets its number before it is written
+ */
+export async function committed(
+  store: FileStore,
+  failed: () => Error | undefined,
+  onBegun: (batch: BatchId) => void = () => {},
+): Promise<void> {
   store.removeClient('nobody');
   const batch = store.gathering;
+  onBegun(batch);
   store.commit();
   await waitFor(
     () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { StoreFs } from '../../src/files/fs.js';
 import { Lease } from '../../src/lease/lease.js';
 import { type LeaseState, RELEASED, servedOf } from '../../src/lease/lease-state.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
@@ -33,12 +34,16 @@ export class LeasedTerm {
   }
 
   /** @throws StoreError, with the lease given back */
-  static async begin(fs: SimFs, options: Partial<FileStoreOptions> = {}): Promise<LeasedTerm> {
+  static async begin(
+    fs: StoreFs,
+    options: Partial<FileStoreOptions> = {},
+    holder = 'a',
+  ): Promise<LeasedTerm> {
     const lease = new Lease(fs, DIR);
-    await lease.create('a');
-    const known = await lease.readFresh('a');
+    await lease.create(holder);
+    const known = await lease.readFresh(holder);
     const epoch = known.epoch + 1;
-    const state = await lease.takeOver(known, { epoch, holder: 'a', kind: 'alone', leaseMs: 3000 });
+    const state = await lease.takeOver(known, { epoch, holder, kind: 'alone', leaseMs: 3000 });
     assert.ok(state !== 'lost');
     const term = new LeasedTerm(lease, state);
     try {

@@ -5,6 +5,8 @@ interface Inode {
   data: Buffer;
   /** What is left after a crash. */
   durable: Buffer;
+  /** Another one has the same memory: it is copied before it is written. */
+  isShared?: boolean;
 }
 
 interface Directory {
@@ -35,10 +37,26 @@ export class SimFs implements StoreFs {
   stopAt = Number.POSITIVE_INFINITY;
   /** Called before each operation; may throw the error that it fails with. */
   onOperation: (operation: SimOperation, path: string) => void = () => {};
+  /** Everything that is written is durable. */
+  isPowerSafe = false;
   readonly #directories = new Map<string, Directory>();
 
   get isStopped(): boolean {
     return this.operations >= this.stopAt;
+  }
+
+  /** One with these folders and files, whose memory it leaves as it is. What is durable in it is not kept apart: its power is not cut. */
+  static of(folders: Iterable<string>, files: ReadonlyMap<string, Buffer>): SimFs {
+    const made = new SimFs();
+    made.isPowerSafe = true;
+    for (const path of folders) made.#directories.set(path, { names: new Map(), durableNames: new Map() });
+    for (const [path, data] of files) {
+      const { names, durableNames } = made.#parent(path);
+      const inode = { data, durable: data, isShared: true };
+      names.set(base(path), inode);
+      durableNames.set(base(path), inode);
+    }
+    return made;
   }
 
   /** What a new start finds: only what was synced, or (the other extreme) everything. */
@@ -209,6 +227,10 @@ class SimFile implements StoreFile {
     setImmediate(() => {
       if (this.#fs.isStopped) return;
       const inode = this.#inode;
+      if (inode.isShared) {
+        inode.data = inode.durable = Buffer.from(inode.data);
+        inode.isShared = false;
+      }
       inode.data = written(inode.data, bytes, position);
       if (this.#isDurable) inode.durable = written(inode.durable, bytes, position);
       done(null, bytes.length);
@@ -230,7 +252,7 @@ class SimFile implements StoreFile {
     if (this.#fs.isStopped) await NEVER;
     await tick();
     if (this.#fs.isStopped) await NEVER;
-    this.#inode.durable = Buffer.from(this.#inode.data);
+    this.#inode.durable = this.#fs.isPowerSafe ? this.#inode.data : Buffer.from(this.#inode.data);
   }
 
   async truncate(bytes: number): Promise<void> {

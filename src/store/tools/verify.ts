@@ -21,15 +21,18 @@ import {
 
 type PathAndBytes = { path: string; bytes: number };
 
-export interface StoreVerification {
-  files: number;
-  bytes: number;
+interface Findings {
   /** How many messages in segments were checked. */
   messages: number;
   /** All damage. The path is empty if the damage is not in a single file. */
   damages: { path: string; offset: number; what: string }[];
   /** Findings that are no damage: torn tails, files that were half written at a crash. */
   notes: string[];
+}
+
+export interface StoreVerification extends Findings {
+  files: number;
+  bytes: number;
 }
 
 /**
@@ -42,7 +45,7 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
   const { fs, dir } = options;
   const identity = await requireIdentity(options);
   const { storeId } = identity;
-  const result: StoreVerification = { files: 0, bytes: 0, messages: 0, damages: [], notes: [] };
+  const result: StoreVerification = { files: 0, bytes: 0, ...noFindings() };
   const check = async (bytes: number, work: () => Promise<void>): Promise<void> => {
     try {
       await work();
@@ -82,11 +85,13 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
   for (const { path, bytes } of segments) {
     await check(bytes, async () => {
       const file = await fs.open(path, 'read');
+      const found = noFindings();
       try {
-        directories.set(path, await checkSegment(file, { path, bytes }, storeId, recovery?.state, result));
+        directories.set(path, await checkSegment(file, { path, bytes }, storeId, recovery?.state, found));
       } finally {
         await file.close();
       }
+      addFindings(result, found, recovery !== undefined && !isNamed(path, recovery.state));
     });
   }
   if (recovery === undefined) return result;
@@ -100,7 +105,35 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
   return result;
 }
 
-function note(result: StoreVerification, error: unknown): void {
+function noFindings(): Findings {
+  return { messages: 0, damages: [], notes: [] };
+}
+
+/**
+ * Adds what was found in a segment.
+ *
+ * @param isNeedless the newest state does not name it. A power cut may leave any part of a segment that was being written, and the next
+ *   checkpoint removes it
+ */
+function addFindings(result: StoreVerification, found: Findings, isNeedless: boolean): void {
+  result.messages += found.messages;
+  const [damage] = found.damages;
+  if (isNeedless && damage !== undefined) {
+    result.notes.push(
+      `${damage.path} is not finished, and nothing needs it: a crash left it (${damage.what})`,
+    );
+    return;
+  }
+  result.damages.push(...found.damages);
+  result.notes.push(...found.notes);
+}
+
+function isNamed(path: string, { segments }: StoreState): boolean {
+  for (const segment of segments) if (segment.path === path) return true;
+  return false;
+}
+
+function note(result: Findings, error: unknown): void {
   if (!(error instanceof DamageError)) {
     if (isUnreadable(error)) {
       const { path = '', message } = error as NodeJS.ErrnoException;
@@ -122,7 +155,7 @@ async function checkSegment(
   { path, bytes }: PathAndBytes,
   storeId: string,
   state: StoreState | undefined,
-  result: StoreVerification,
+  result: Findings,
 ): Promise<DirectoryEntry[]> {
   const header = await readWhatCanBeRead(file, 0, FILE_HEADER_BYTES);
   const isHeaderWhole = decodeFileHeader(Magic.segment, header, path, storeId) !== undefined;

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { SeededRandom } from '../broker/model-random.js';
+import { caseName, cutsOf, judgePast } from './cases.js';
+import { makePast, PASTS } from './pasts.js';
+import type { Omissions } from './recording.js';
+
+/** Of each past. `npm run fuzz:power-cut` tries all of them. */
+const CUTS = 60;
+const SEED = 1;
+
+/** Seeds for so many of a past's moments: nothing that was not synced is left, all of it, or what chance leaves. */
+function sample(cuts: readonly number[], count: number): (at: number) => readonly number[] {
+  const random = new SeededRandom(SEED);
+  const chosen = new Map<number, number>();
+  while (chosen.size < Math.min(count, cuts.length))
+    chosen.set(random.pick(cuts) ?? 0, Math.max(0, random.below(8) - 2));
+  return (at) => {
+    const seed = chosen.get(at);
+    return seed === undefined ? [] : [seed];
+  };
+}
+
+/** @returns what is found when these syncs are left out */
+async function foundWithout(past: string, omissions: Omissions): Promise<string[]> {
+  const made = await makePast(past, omissions);
+  const found: string[] = [];
+  await judgePast(
+    made,
+    sample(cutsOf(made), Number.POSITIVE_INFINITY),
+    (_, problem) => problem !== undefined && found.push(problem),
+    () => found.length > 0,
+  );
+  return found;
+}
+
+describe('a store whose machine loses its power', () => {
+  let keepAlive: NodeJS.Timeout | undefined;
+
+  before(() => {
+    // The clock's timers do not keep a process alive.
+    keepAlive = setInterval(() => {}, 1000);
+  });
+
+  after(() => clearInterval(keepAlive));
+
+  for (const name of PASTS) {
+    it(`has all that it acknowledged, and nothing that it was not given, at ${CUTS} moments of: ${name}`, async () => {
+      const past = await makePast(name);
+      const found: string[] = [];
+      await judgePast(past, sample(cutsOf(past), CUTS), (one, problem) => {
+        if (problem !== undefined) found.push(`${caseName(one)}: ${problem}`);
+      });
+      assert.deepEqual(found, []);
+    });
+  }
+
+  for (const [what, omissions] of Object.entries({
+    'the writes of the journal': {
+      isLeftOut: (call, path) => call === 'durable write' && path.includes('/journal/'),
+    },
+    'the sync of a segment': { isLeftOut: (call, path) => call === 'sync' && path.includes('/segments/') },
+    'the sync of the folder of checkpoints': {
+      isLeftOut: (call, path) => call === 'folder sync' && path.endsWith('/checkpoints'),
+    },
+  } satisfies Record<string, Omissions>)) {
+    it(`is a finding here if ${what} would not make anything durable`, async () => {
+      assert.equal((await foundWithout('all that a store has', omissions)).length, 1);
+    });
+  }
+});
