@@ -4,6 +4,7 @@ import { ConfigError } from '../config/config-error.js';
 import type { StartBroker } from '../run/running-broker.js';
 import { printableLines } from '../util/printable.js';
 import { withoutSecrets } from '../util/secrets.js';
+import { withSourcePlaces } from '../util/source-places.js';
 import { errorText } from './error-text.js';
 
 const HELP_AND_VERSION = new Set(['--help', '-h', '--version', '-v']);
@@ -53,6 +54,6 @@ async function dispatch(args: readonly string[], programs: Programs): Promise<nu
 
 /** Node itself would print the error as it is, with what may be a secret. */
 function endOnBug(error: unknown): void {
-  console.error(`stanchion: a bug: ${printableLines(withoutSecrets(inspect(error)))}`);
+  console.error(`stanchion: a bug: ${printableLines(withSourcePlaces(withoutSecrets(inspect(error))))}`);
   process.exit(1);
 }

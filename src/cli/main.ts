@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import type { StartBroker } from '../run/running-broker.js';
-import { nameSourcesInStacks } from '../util/source-stacks.js';
 import { keepYoungGenerationSmall } from './young-generation.js';
 
 /** Loads the broker's code when it is needed: the other commands do without it. */
@@ -11,7 +10,6 @@ const startBroker: StartBroker = async (config, options) => {
 
 // This must come first: loading code makes the young generation grow. (Flags alone are for `serve`.)
 if (/^(serve$|-)/.test(process.argv[2] ?? '')) keepYoungGenerationSmall();
-if (import.meta.url.endsWith('.js')) nameSourcesInStacks();
 const { runCli } = await import('./cli.js');
 const { hideSecretsInTitle } = await import('./process-title.js');
 hideSecretsInTitle();

@@ -7,7 +7,6 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { nodeFs } from '../files/fs.js';
 import { StoreError } from '../files/store-error.js';
 import { must } from '../util/assert.js';
-import { nameSourcesInStacks } from '../util/source-stacks.js';
 import { Lease } from './lease.js';
 import { type Assignment, STARTED, type WorkerReport, type WorkerSettings } from './renewal-messages.js';
 import { RENEWALS_PER_LEASE, STUCK_LEASES } from './renewal-rules.js';
@@ -94,7 +93,6 @@ function rise(): void {
   }
 }
 
-if (import.meta.url.endsWith('.js')) nameSourcesInStacks();
 rise();
 const port = must(parentPort, 'this file is run by a thread');
 const { dir } = workerData as WorkerSettings;

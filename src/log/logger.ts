@@ -2,6 +2,7 @@
 
 import { pino } from 'pino';
 import { withoutSecrets } from '../util/secrets.js';
+import { withSourcePlaces } from '../util/source-places.js';
 import { LOG_LEVELS, type LogFormat, type LogLevel } from './levels.js';
 import type { LogOutput } from './output.js';
 
@@ -61,12 +62,12 @@ async function outputOf({ format, output, withColor = false }: LoggerOptions): P
 /** What JSON leaves as it is, though a terminal obeys it or shows it in another direction. (It escapes other control characters.) */
 const UNSAFE_IN_JSON = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
-/** An entry in JSON without secrets, wherever they came from, and safe to look at. */
+/** An entry in JSON without secrets, wherever they came from, safe to look at, and with the places in the sources. */
 function clearedLine(line: string): string {
   // A secret of digits may be a part of a number, which stays.
   const shown =
     withoutSecrets(line) === line ? line : `${JSON.stringify(JSON.parse(line, withoutSecretsIn))}\n`;
-  return shown.replace(
+  return withSourcePlaces(shown).replace(
     UNSAFE_IN_JSON,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
