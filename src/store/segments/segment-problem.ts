@@ -1,7 +1,14 @@
-import { decodeFooter, FOOTER_BYTES, footerCrcOf } from '../format/segment-format.js';
+import {
+  decodeFooter,
+  FOOTER_BYTES,
+  footerCrcOf,
+  isSameFile,
+  type SegmentFile,
+} from '../format/segment-format.js';
 import type { Blobs } from '../types/blobs.js';
 import { namesOf, type ReadLog, type Unreadable } from '../types/unreadable.js';
 import type { Extent, Segment } from './segment.js';
+import { readSegmentDirectory } from './segment-scan.js';
 
 /** A log whose messages lie in segments. */
 export interface SegmentLog extends ReadLog {
@@ -28,16 +35,36 @@ export async function findLengthProblem(blobs: Blobs, segment: Segment): Promise
 
 /** Reads the footer of a segment of the right length, and compares it with what the checkpoint says. Where that says nothing, it is noted. */
 export async function findFooterProblem(blobs: Blobs, segment: Segment): Promise<SegmentProblem | undefined> {
-  const bytes = segment.file?.bytes ?? (await blobs.size(segment, segment.leastBytes)) ?? 0;
+  const { file } = segment;
+  const bytes = file?.bytes ?? (await blobs.size(segment, segment.leastBytes)) ?? 0;
+  const found = await footerAt(blobs, segment, bytes);
+  if (file === undefined) {
+    // Something may have appended bytes, which are behind its end.
+    segment.file = found ?? (await footerBefore(blobs, segment, bytes));
+    return segment.file === undefined ? { segment, what: 'its footer is not whole', bytes } : undefined;
+  }
+  if (found === undefined) return { segment, what: 'its footer is not whole', bytes };
+  return isSameFile(found, file)
+    ? undefined
+    : { segment, what: 'its footer is another one than the checkpoint names', bytes };
+}
+
+/** A file that ends with this footer, if it is whole. */
+async function footerAt(blobs: Blobs, segment: Segment, bytes: number): Promise<SegmentFile | undefined> {
   const footer = Buffer.alloc(FOOTER_BYTES);
   const read = await blobs.read(segment, footer, Math.max(0, bytes - FOOTER_BYTES));
-  if (read < FOOTER_BYTES || decodeFooter(footer) === undefined)
-    return { segment, what: 'its footer is not whole', bytes };
-  const footerCrc = footerCrcOf(footer);
-  if (footerCrc !== (segment.file?.footerCrc ?? footerCrc))
-    return { segment, what: 'its footer is another one than the checkpoint names', bytes };
-  segment.file = { bytes, footerCrc };
-  return undefined;
+  if (read < FOOTER_BYTES || decodeFooter(footer) === undefined) return undefined;
+  return { bytes, footerCrc: footerCrcOf(footer) };
+}
+
+/** The file up to the last footer that is whole, if all that logs refer to is before that. */
+async function footerBefore(blobs: Blobs, segment: Segment, bytes: number): Promise<SegmentFile | undefined> {
+  const source = {
+    read: (buffer: Buffer, start: number, end: number, position: number) =>
+      blobs.read(segment, buffer.subarray(start, end), position),
+  };
+  const file = (await readSegmentDirectory(source, bytes))?.file;
+  return file !== undefined && file.bytes >= segment.leastBytes ? file : undefined;
 }
 
 /** Messages that a problem makes unreadable. */

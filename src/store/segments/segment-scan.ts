@@ -156,7 +156,11 @@ class RecordReader {
 }
 
 /** Reads, with zeros for what the disk refuses to give: no CRC is right over them. Less than asked at the end of the file only. */
-export async function readWhatCanBeRead(file: StoreFile, position: number, bytes: number): Promise<Buffer> {
+export async function readWhatCanBeRead(
+  file: Pick<StoreFile, 'read'>,
+  position: number,
+  bytes: number,
+): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(Math.max(0, bytes));
   try {
     return buffer.subarray(0, await file.read(buffer, 0, buffer.length, position));
@@ -201,7 +205,7 @@ export interface SegmentDirectory {
 
 /** @returns undefined if there is no whole footer */
 export async function readSegmentDirectory(
-  file: StoreFile,
+  file: Pick<StoreFile, 'read'>,
   fileBytes: number,
 ): Promise<SegmentDirectory | undefined> {
   const found = await findFooter(file, fileBytes);
@@ -229,7 +233,10 @@ interface FoundFooter {
 }
 
 /** It is at the end, unless something was appended: then it is the last one whose directory lies right before it. */
-async function findFooter(file: StoreFile, fileBytes: number): Promise<FoundFooter | undefined> {
+async function findFooter(
+  file: Pick<StoreFile, 'read'>,
+  fileBytes: number,
+): Promise<FoundFooter | undefined> {
   for (let end = fileBytes; end >= FOOTER_BYTES; ) {
     const start = Math.max(0, end - READ_BYTES);
     const piece = await readWhatCanBeRead(file, start, end - start);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  appendFileSync,
   copyFileSync,
   existsSync,
   readdirSync,
@@ -8,6 +9,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { segmentName } from '../../../src/files/file-names.js';
@@ -187,7 +189,7 @@ describe('A repair of a store with a missing segment', () => {
       },
       takeLease: async () => lease,
     });
-    assert.equal(await verified(terms), '');
+    assert.doesNotMatch(await verified(terms), /segments/);
     const opened = await terms.open(SMALL);
     assert.deepEqual([opened.store.segmentProblems, opened.store.unreadable.list()], [[], []]);
     const log = logOf(opened, 'b');
@@ -252,5 +254,27 @@ describe('A segment of a store of release 0.1.0, whose checkpoints do not say le
     const named = segments.find((id) => segment.endsWith(segmentName(id)));
     assert.equal(named?.file?.bytes, statSync(segment).size);
     assert.deepEqual(opened.store.segmentProblems, []);
+  });
+
+  it('is taken up to its footer where something has appended bytes, and is no problem then', async (t) => {
+    const { terms, segment } = await formerStore(t);
+    const { size } = statSync(segment);
+    appendFileSync(segment, Buffer.alloc(100, 'x'));
+    const opened = await terms.open(settings);
+    await checkpointed(opened);
+    await checkpointed(opened);
+    const [name] = readdirSync(`${terms.dir}/checkpoints`);
+    const path = `${terms.dir}/checkpoints/${name}`;
+    const { segments } = decodeCheckpoint(path, readFileSync(path), opened.store.storeId);
+    assert.equal(segments.find((id) => segment.endsWith(segmentName(id)))?.file?.bytes, size);
+    assert.deepEqual(opened.store.segmentProblems, []);
+    assert.doesNotMatch(await verified(terms), /segments/);
+    // Without a whole footer it is one.
+    const { terms: others, segment: short } = await formerStore(t);
+    const bytes = readFileSync(short);
+    writeFileSync(short, Buffer.concat([bytes.subarray(0, -1), Buffer.alloc(100, 'x')]));
+    const again = await others.open(settings);
+    await checkpointed(again);
+    assert.match(again.store.segmentProblems.join(), /its footer is not whole/);
   });
 });
