@@ -1,4 +1,5 @@
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import type { Clock, Timer } from '../clock/clock.js';
 import { LinkProtocolError, MAX_CONTROL_LINE_BYTES } from './parser.js';
@@ -28,7 +29,7 @@ export interface ByteSink {
 }
 
 export interface Dialed {
-  socket: net.Socket;
+  socket: Duplex;
   /** The INFO, if it came before TLS. Otherwise the sink receives it first. */
   info: ServerInfo | undefined;
 }

@@ -1,11 +1,11 @@
 // The data link: one lean connection to a NATS server.
 
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import { must } from '../util/assert.js';
 import { bugOf } from '../util/bug.js';
 import { connectLine } from './connect-line.js';
-import { Dial, type Dialed, type LinkTarget, withTimeout } from './dial-link.js';
+import { type ByteSink, Dial, type Dialed, type LinkTarget, withTimeout } from './dial-link.js';
 import type { LinkHandler } from './link-handler.js';
 import { LinkDownError, type LinkEvents, type LinkOptions, LinkRefusedError } from './link-options.js';
 import { type ControlHandler, LinkProtocolError, Parser } from './parser.js';
@@ -42,7 +42,7 @@ export class Link implements ControlHandler {
   readonly #congestedBytes: number;
   readonly #maxBacklogBytes: number;
   #state: 'connecting' | 'up' | 'down' = 'connecting';
-  #socket: Socket | undefined;
+  #socket: Duplex | undefined;
   #sender: Sender | undefined;
   #congested = false;
   #lastSid = 0;
@@ -114,6 +114,24 @@ export class Link implements ControlHandler {
     } finally {
       options.signal?.removeEventListener('abort', giveUp);
     }
+  }
+
+  /**
+   * A link over a connection within this process. The other side accepts every login, so the link is up at once. It sends no PINGs of
+   * its own.
+   *
+   * @param open is given where the bytes of the other side go, and returns the connection
+   */
+  static over(
+    open: (sink: ByteSink) => Dialed,
+    handler: LinkHandler,
+    events: LinkEvents,
+    options: LinkOptions,
+  ): Link {
+    const link = new Link(handler, events, options);
+    link.#adopt(open(link.#sink));
+    link.#state = 'up';
+    return link;
   }
 
   /** Gives the messages to another handler from now on. */

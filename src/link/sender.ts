@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { giveBack, lend, mayLend } from '../util/lent-memory.js';
 import { OutBuffer } from './writer.js';
 
@@ -68,10 +68,10 @@ export class Sender {
   #hasWrittenInTurn = false;
   #isStopped = false;
 
-  readonly #socket: Socket;
+  readonly #socket: Writable;
   readonly #onBacklogChanged: () => void;
 
-  constructor(socket: Socket, onBacklogChanged: () => void) {
+  constructor(socket: Writable, onBacklogChanged: () => void) {
     this.#socket = socket;
     this.#onBacklogChanged = onBacklogChanged;
   }

@@ -19,8 +19,12 @@ import { Assembly, brokerOptions } from './assembly.js';
 import { BrokerNode } from './broker-node.js';
 import { openStore } from './open-store.js';
 import { isAnswered } from './other-broker.js';
+import { machineTimes } from './rehearsal/pace.js';
+import type { Rehearsal } from './rehearsal/rehearsal.js';
 import { orStoreGone } from './store-gone.js';
 
+/** After 10 ms of work, while no client is there to wait for it. */
+const REHEARSAL_PAUSE_MS = 2;
 /** How long the last answers may take to reach NATS at a stop. */
 const LAST_FLUSH_MS = 1_000;
 
@@ -32,6 +36,8 @@ export class BrokerAlone extends Assembly<BrokerNode> {
   #selfCheck: SelfCheck | undefined;
   /** The link that has all subscriptions of the broker. */
   #subscribedLink: MovingLink | undefined;
+  readonly #startTimes = machineTimes();
+  #rehearsal: Rehearsal | undefined;
   #isServing = false;
   #hasBeenReady = false;
 
@@ -98,6 +104,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
 
   /** Commits and answers what is gathered, then closes. */
   protected async closeParts(): Promise<void> {
+    this.#rehearsal?.release();
     this.node.stopping();
     this.#selfCheck?.stop();
     this.#broker?.drain();
@@ -212,6 +219,28 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     this.#announceServing();
   }
 
+  /** Warms the code of the hot path until clients send something. */
+  async #rehearse(): Promise<void> {
+    // The code is loaded when the broker is ready: the start does not wait for it.
+    const { Rehearsal } = await import('./rehearsal/rehearsal.js');
+    if (this.isStopping) return;
+    const { counters } = this.#served;
+    const rehearsal = new Rehearsal({
+      kind: this.config.store.kind,
+      broker: brokerOptions(this.config),
+      pauseMs: REHEARSAL_PAUSE_MS,
+      isIdle: () => {
+        const isUsed = counters.messagesIn > 0 || counters.messagesOut > 0;
+        if (isUsed) rehearsal.release();
+        return !isUsed;
+      },
+      onFailed: this.broken,
+      since: this.#startTimes,
+    });
+    this.#rehearsal = rehearsal;
+    rehearsal.start();
+  }
+
   /** Announces that clients can connect, unless NATS refuses what clients need: then `SelfCheck` reports why. */
   #announceServing(): void {
     const link = this.#attachment?.link;
@@ -236,5 +265,6 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     this.#hasBeenReady = true;
     this.log.info(about, 'Streaming Server is ready');
     this.onReady();
+    this.#rehearse().catch(this.broken);
   }
 }

@@ -7,7 +7,6 @@ import { Probe } from '../broker/check/probe.js';
 import { SelfCheck } from '../broker/check/self-check.js';
 import { ackSubject } from '../broker/served-subjects.js';
 import { systemClock } from '../clock/clock.js';
-import { rehearseGuids } from '../dedup/rehearsal.js';
 import { nodeFs, type StoreFs } from '../files/fs.js';
 import { selfTestFile, testFileSystem } from '../files/self-test.js';
 import type { Claim } from '../group/proof/ignored-talk.js';
@@ -45,11 +44,14 @@ import { storeProblems } from './broker-node.js';
 import { logMadeStore } from './made-store.js';
 import { type MemberConfig, MemberNode } from './member-node.js';
 import { isAnswered } from './other-broker.js';
+import type { Rehearsal } from './rehearsal/rehearsal.js';
 
 /** How long the active may take to answer a dashboard. */
 const VIEW_MS = 1_000;
 /** The random name of a process among those whose messages are proved. */
 const BOOT_BYTES = 8;
+/** After 10 ms of work: a rehearsal takes a quarter of one processor at most. */
+const REHEARSAL_PAUSE_MS = 30;
 const MADE = 'the member is made before its transport is started';
 
 /** The members of this process, by node name and folder: two members with the same would each take the other's lease for their own. */
@@ -62,6 +64,7 @@ export class RunningMember extends Assembly<MemberNode> {
   #member: Member | undefined;
   #selfCheck: SelfCheck | undefined;
   #anchor: StoreAnchor | undefined;
+  #rehearsal: Rehearsal | undefined;
   #holder = '';
   #name: string | undefined;
 
@@ -135,6 +138,7 @@ export class RunningMember extends Assembly<MemberNode> {
     this.node.askActive = (request) => this.#askActive(talk, subjects.view, request);
     member.onFatal = (error) => this.fail(error);
     member.onChanged = () => {
+      if (member.role === 'active') this.#rehearsal?.release();
       if (member.role !== 'active' && member.role !== 'standby') return;
       this.node.isStarted = true;
       this.onReady();
@@ -144,10 +148,11 @@ export class RunningMember extends Assembly<MemberNode> {
     await selfCheck.start();
     signal.throwIfAborted();
     await member.start(signal);
-    rehearseGuids(setImmediate);
+    if (!this.isStopping) await this.#rehearse(member);
   }
 
   protected async closeParts(): Promise<void> {
+    this.#rehearsal?.release();
     try {
       await this.#member?.stop();
       this.#selfCheck?.stop();
@@ -157,6 +162,21 @@ export class RunningMember extends Assembly<MemberNode> {
     } finally {
       if (this.#name !== undefined) members.delete(this.#name);
     }
+  }
+
+  /** Warms the code of a takeover while there is time. */
+  async #rehearse(member: Member): Promise<void> {
+    // The code is loaded when the member is ready: it has hours for it.
+    const { Rehearsal } = await import('./rehearsal/rehearsal.js');
+    if (this.isStopping || member.role !== 'standby') return;
+    this.#rehearsal = new Rehearsal({
+      kind: 'file',
+      broker: brokerOptions(this.config),
+      pauseMs: REHEARSAL_PAUSE_MS,
+      isIdle: () => member.isIdle,
+      onFailed: this.broken,
+    });
+    this.#rehearsal.start();
   }
 
   /** @throws Error if another member in this process has the same node name and folder */
@@ -258,6 +278,7 @@ export class RunningMember extends Assembly<MemberNode> {
             defer: setImmediate,
           },
         }),
+        onContend: () => this.#rehearsal?.stop(),
       },
       stanSubjects(clusterId, discoverPrefix),
     );

@@ -38,6 +38,7 @@ export class Candidate {
   async contend(known: LeaseState, opportunity: Opportunity): Promise<void> {
     const { parts, watch, presence, pause } = this.#options;
     const { clock, log, lease, lock, holder, options } = parts;
+    parts.onContend?.();
     const { signMs, active } = watch;
     const decidedMs = clock.monotonicMs();
     const epoch = Math.max(this.#epoch, known.epoch) + 1;

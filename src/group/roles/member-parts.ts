@@ -65,4 +65,6 @@ export interface MemberParts {
   /** Finds the actives of all groups of the cluster id, as far as they are believed. Without it, the member does not ask. */
   findActives?: () => Promise<readonly OtherActive[]>;
   openService: OpenService;
+  /** Called when this member is about to contend for the lease. Without it, nothing has to know. */
+  onContend?: () => void;
 }

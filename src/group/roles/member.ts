@@ -165,6 +165,11 @@ export class Member {
     return this.#active.lastTakeover;
   }
 
+  /** Whether it is a standby that has nothing to do but to wait. */
+  get isIdle(): boolean {
+    return this.role === 'standby' && !this.#standby.isListening && !this.#presence.isStopping;
+  }
+
   /** The broker that serves clients now, on the link that there is now. */
   get servingBroker(): Broker | undefined {
     return this.#active.servingBroker;

@@ -38,6 +38,11 @@ export class Standby {
     this.#foreign = new ForeignHolder(options.parts);
   }
 
+  /** Whether it hears what clients send, since it may be next. */
+  get isListening(): boolean {
+    return this.#buffer !== undefined;
+  }
+
   /** Another group has the store, for people; undefined while none has. */
   get otherGroup(): string | undefined {
     return this.#foreign.otherGroup;
