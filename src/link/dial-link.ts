@@ -12,7 +12,7 @@ export interface LinkTarget {
   port: number;
   /** Undefined for an address that the system finds for the name. */
   address?: string | undefined;
-  /** If set, TLS is required. If not, TLS is used (with the authorities that Node trusts) if the server has it, as in the `nats` package. */
+  /** If set, TLS is required. If not, TLS is used (with the authorities that Node trusts) if the server has it, as in nats.js. */
   tls?: tls.ConnectionOptions | undefined;
   /** Whether the server begins with the TLS handshake, before its INFO (`handshake_first`). */
   tlsFirst?: boolean | undefined;

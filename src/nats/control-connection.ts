@@ -1,14 +1,13 @@
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import {
   type Authenticator,
+  AuthorizationError,
   connect,
-  ErrorCode,
   type Msg,
   type NatsConnection,
-  NatsError,
-  type Status,
   type Subscription,
-} from 'nats';
+  UserAuthenticationExpiredError,
+} from '@nats-io/transport-node';
 import { LinkRefusedError } from '../link/link-options.js';
 import { type ServerInfo, serverInfoOf } from '../link/server-info.js';
 import { messageOf } from './credentials.js';
@@ -20,7 +19,7 @@ export interface ControlSubscription {
   unsubscribe(): void;
 }
 
-/** Sends requests over NATS. A connection of the `nats` package is a requester too. */
+/** Sends requests over NATS. A connection of nats.js is a requester too. */
 export interface Requester {
   request(
     subject: string,
@@ -51,7 +50,7 @@ export interface ControlEvents {
   onBroken?(thrown: unknown): void;
   /** The server has sent news of itself or of its cluster. */
   onInfo?(info: ServerInfo): void;
-  /** The server has refused something. The text is the server's own, as far as the package hands it on. */
+  /** The server has refused something. The text is the server's own. */
   onServerError?(text: string): void;
 }
 
@@ -59,7 +58,7 @@ const PING_INTERVAL_MS = 5_000;
 const MAX_PINGS_OUT = 2;
 
 /**
- * The control connection, for rare messages: requests, status, the talk of a group. It is a connection of the `nats` package that does
+ * The control connection, for rare messages: requests, status, the talk of a group. It is a connection of nats.js that does
  * not reconnect: the package gives up for reasons of its own, and its subscribers are not notified. When it is down it is replaced by
  * another, on which everything subscribes again.
  */
@@ -106,14 +105,15 @@ export class ControlConnection implements Requester {
         ignoreClusterUpdates: true,
         pingInterval: PING_INTERVAL_MS,
         maxPingOut: MAX_PINGS_OUT,
+        // It would make an error for each request, in case that the request fails.
+        noAsyncTraces: true,
         ...(isSecure && { tls: { ...tls, ...(tlsFirst && { handshakeFirst: true }) } as object }),
       });
       return new ControlConnection(connection, events);
     } catch (error) {
       const words = wordsOf(error);
       // The error of a data link has the same words for the same refusal.
-      if (error instanceof NatsError && error.isAuthError())
-        throw new LinkRefusedError(`the server refused: ${words}`);
+      if (isLoginError(error)) throw new LinkRefusedError(`the server refused: ${words}`);
       throw new Error(words, { cause: error });
     }
   }
@@ -156,13 +156,13 @@ export class ControlConnection implements Requester {
   /**
    * Publishes a message. It is dropped if the connection is down.
    *
-   * @throws NatsError if the subject is invalid, or the payload too large for the server
+   * @throws Error if the subject is invalid, or the payload too large for the server
    */
   publish(subject: string, payload: Uint8Array | string = '', { reply = '' } = {}): void {
     if (!this.isClosed()) this.#connection.publish(subject, payload, reply === '' ? {} : { reply });
   }
 
-  /** @throws NatsError if there is no responder, no answer in time, or the connection is or goes down */
+  /** @throws Error if there is no responder, no answer in time, or the connection is or goes down */
   request(
     subject: string,
     payload: Uint8Array | string | undefined,
@@ -171,7 +171,7 @@ export class ControlConnection implements Requester {
     return this.#counted(this.#connection.request(subject, payload, options));
   }
 
-  /** Resolves when the server has processed everything sent before. @throws NatsError if the connection is or goes down */
+  /** Resolves when the server has processed everything sent before. @throws Error if the connection is or goes down */
   flush(): Promise<void> {
     return this.#connection.flush();
   }
@@ -214,36 +214,21 @@ export class ControlConnection implements Requester {
     for await (const status of this.#connection.status()) {
       if (this.isClosed()) return;
       if (status.type === 'update' || status.type === 'ldm') this.#events.onInfo?.(this.serverInfo);
-      else if (status.type === 'error') this.#refused(status);
+      else if (status.type === 'error') this.#refused(status.error);
     }
   }
 
-  #refused({ data, permissionContext }: Status): void {
+  #refused(error: Error): void {
     // `onDown` reports an error that ends the connection.
-    if (LAST_CODES.has(String(data))) return;
-    if (permissionContext === undefined) {
-      // The package does not hand on the server's text.
-      this.#events.onServerError?.(`${data}: a limit on subscriptions, most often`);
-      return;
-    }
-    const { operation, subject } = permissionContext;
-    const what = operation === 'subscription' ? 'Subscription' : 'Publish';
-    this.#events.onServerError?.(`Permissions Violation for ${what} to ${JSON.stringify(subject)}`);
+    if (!isLoginError(error)) this.#events.onServerError?.(wordsOf(error));
   }
 }
 
-const LAST_CODES: ReadonlySet<string> = new Set([
-  ErrorCode.AuthorizationViolation,
-  ErrorCode.AuthenticationExpired,
-  ErrorCode.AuthenticationTimeout,
-  ErrorCode.AccountExpired,
-]);
+function isLoginError(error: unknown): boolean {
+  return error instanceof AuthorizationError || error instanceof UserAuthenticationExpiredError;
+}
 
-/** The server's error text, which the package has in the chained error, or in the error with the quotes of the protocol. */
+/** The server's error text, which the package may have with the quotes of the protocol. */
 function wordsOf(error: unknown): string {
-  const words =
-    error instanceof NatsError && error.chainedError !== undefined
-      ? messageOf(error.chainedError)
-      : messageOf(error);
-  return words.replace(/^'(.*)'$/s, '$1');
+  return messageOf(error).replace(/^'(.*)'$/s, '$1');
 }

@@ -97,6 +97,8 @@ describe('the package, as npm installs it', () => {
     packed = first;
     writeFileSync(join(folder, 'package.json'), '{ "name": "empty", "private": true }\n');
     const types = join(ROOT, 'node_modules', '@types', 'node');
+    // A program may have the nats package as well.
+    const nats = join(ROOT, 'node_modules', 'nats');
     const install = [
       'install',
       '--no-audit',
@@ -104,6 +106,7 @@ describe('the package, as npm installs it', () => {
       '--prefer-offline',
       join(folder, packed.filename),
       types,
+      nats,
     ];
     execFileSync('npm', install, { cwd: folder, stdio: 'ignore' });
   });
