@@ -29,7 +29,7 @@ export interface LoneLeaseOptions {
   lookAtPlace?: () => Promise<StorePlace>;
   /** Another has taken the store, or it cannot be reached: nothing more may be said. Called once. */
   onLost: (error: Error) => void;
-  /** It waits whether a holder that cannot be asked renews its lease, for so many milliseconds. For people. */
+  /** It waits for so many milliseconds whether a holder that cannot be asked renews its lease, or a group takes it. For people. */
   onWait?: (text: string, waitMs: number) => void;
   /** Gives up waiting for a holder. */
   signal?: AbortSignal | undefined;
@@ -43,7 +43,8 @@ const SHORTEST_LEASE_MS = 450;
 
 /**
  * Takes the lease for a broker that has no standbys. It takes at once what is free, released, or held by a dead process of this host;
- * any other holder has the lease time to show by a renewal that it is alive.
+ * any other holder has the lease time to show by a renewal that it is alive. What a group has released, one of its members may be about
+ * to take, as in a handover: they have the length of that lease for it.
  *
  * @throws StoreError `held`, saying by whom; the signal's reason
  */
@@ -56,6 +57,12 @@ export async function takeLoneLease(options: LoneLeaseOptions): Promise<LoneLeas
   let epoch = known.epoch;
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     signal?.throwIfAborted();
+    if (round === 1 && known.holder === RELEASED && known.kind === 'group') {
+      const waitMs = watchedMs(known, 0);
+      const what = `The store in ${dir} was given back by a member of a group`;
+      options.onWait?.(`${what}. Watching for up to ${waitMs} ms whether another one takes it`, waitMs);
+      known = (await change(options, known, holder, waitMs)) ?? known;
+    }
     if (!(await isFree(known, processes))) {
       const waitMs = watchedMs(known, leaseMs);
       if (round === 1) {
@@ -91,13 +98,14 @@ export async function isFree({ holder }: LeaseState, processes: Processes): Prom
   return holder === RELEASED || (await isHolderDead(holder, processes));
 }
 
-/** Watches the lease for its length, or for the own one if that is longer. @returns what it has changed to, as soon as that is seen; undefined if it has not */
+/** Watches the lease: by default for its length, or for the own one if that is longer. @returns what it has changed to, as soon as that is seen; undefined if it has not */
 async function change(
   { lease, clock, leaseMs = DEFAULT_LEASE_MS, signal }: LoneLeaseOptions,
   known: LeaseState,
   holder: string,
+  forMs = watchedMs(known, leaseMs),
 ): Promise<LeaseState | undefined> {
-  const until = clock.monotonicMs() + watchedMs(known, leaseMs);
+  const until = clock.monotonicMs() + forMs;
   for (;;) {
     signal?.throwIfAborted();
     // The last look counts, so it is one past what a mount remembers.

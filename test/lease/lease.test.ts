@@ -382,6 +382,43 @@ describe('the lease of a broker alone', () => {
     assert.equal(second.epoch, 2);
   });
 
+  it('is left to a group that hands over, and taken when no member of it has taken it for the length of its lease', async (t) => {
+    const dir = directory(t);
+    const lease = new Lease(nodeFs, dir);
+    await lease.create('x');
+    const leaving = await lease.takeOver(await lease.read(), newTerm(1, 'a', 300));
+    assert.ok(leaving !== 'lost');
+    await lease.release(leaving);
+    const waits: string[] = [];
+    const clock = new ManualClock();
+    const refused = assert.rejects(take(t, dir, { clock, onWait: (text) => waits.push(text) }), {
+      code: 'held',
+      message: /is held by b, epoch 2\. Stop that group first/,
+    });
+    await awake(waitFor(() => waits.length > 0, 'it waits'));
+    let successor = await lease.takeOver(await lease.read(), newTerm(2, 'b', 300));
+    const renewing = (async () => {
+      // Each look takes a moment, and no time passes by itself.
+      while (waits.length < 99) {
+        clock.advance(20);
+        await new Promise((resolve) => setImmediate(resolve));
+        if (successor !== 'lost') successor = await lease.renew(successor);
+      }
+    })();
+    await awake(refused);
+    waits.length = 99;
+    await renewing;
+    assert.match(
+      waits[0] ?? '',
+      /was given back by a member of a group\. Watching for up to 300 ms whether another one takes it/,
+    );
+    assert.ok(successor !== 'lost', 'it has not been disturbed');
+    await lease.release(successor);
+    const begunMs = performance.now();
+    assert.equal((await take(t, dir)).epoch, 3);
+    assert.ok(performance.now() - begunMs >= 300);
+  });
+
   it('is refused while its holder renews, and the error says who that is', async (t) => {
     const dir = directory(t);
     await take(t, dir, { nodeName: 'stan-1' });
