@@ -1,8 +1,11 @@
 /**
- * Carries over a store of release 0.1.0, whose lease lies in `reign/` and whose locks lie in `reign.locks/`. All of it is
- * here, and goes when no such store is left: `Lease` asks for a former lease, and the opening and the repair of a store call `carryOver`.
+ * Carries over stores of older versions. All of it is here, and goes when no such store is left: `Lease` asks for a former lease, and the
+ * opening and the repair of a store call `carryOver`.
  *
- * Members of both versions may run side by side, so each step has to hold against a program that knows nothing of the others:
+ * A store of version 3 has all that a store of today has; only what its journals, segments and checkpoints may hold is less. A term that has
+ * its lease raises the version in `stanchion.json`, by one byte, before it writes anything else, and older programs refuse it from then on.
+ *
+ * A store of release 0.1.0 has version 1: its lease lies in `reign/`, and its locks lie in `reign.locks/`. Members of both versions may run side by side, so each step has to hold against a program that knows nothing of the others:
  *
  * 1. A new program makes `lease/`, with a note in it instead of a state. The state is still in `reign/`, for both.
  * 2. A new candidate renames the state from `reign/` into `lease/`. This one rename wins the epoch and moves the lease: every
@@ -26,8 +29,10 @@ import { must } from '../util/assert.js';
 import { askServer, newestState } from './lease-folder.js';
 import { type LeaseState, NO_LENGTH, NONE_SERVED } from './lease-state.js';
 
-/** In `stanchion.json`. */
+/** In `stanchion.json` of a store that release 0.1.0 has made. */
 export const FORMER_VERSION = 1;
+/** Of a store in which every message is copied from the journal into a segment. */
+export const COPYING_VERSION = 3;
 export const FORMER_LEASE_DIRECTORY = 'reign';
 const FORMER_LOCKS_DIRECTORY = 'reign.locks';
 /** Lies in `lease/` while the state is in `reign/`: a folder that holds something cannot be replaced by another one's. */
@@ -105,8 +110,10 @@ function isNotThere(error: unknown): boolean {
 
 export interface CarryOverOptions {
   fs: StoreFs;
-  /** The store's directory. Its version is the former one. */
   dir: string;
+  /** The version that the store has, and the one that it is to have. */
+  from: number;
+  to: number;
   /** Epoch of the term that opens the store: its state is in `lease/`. */
   epoch: number;
   /** The caller's own, for names of files. */
@@ -117,12 +124,28 @@ export interface CarryOverOptions {
 }
 
 /**
- * Steps 3 and 4. Called by a term before it reads or writes any other file of the store.
+ * Raises the version; of a store of release 0.1.0 these are steps 3 and 4. Called by a term before it reads or writes any other file of the store.
  *
  * @throws StoreError `lost` if a lease of this epoch or a later one was in `reign/`: it is out, and the next term goes on
  */
 export async function carryOver(options: CarryOverOptions): Promise<void> {
-  const { fs, dir, epoch, unique, warn, makeKey } = options;
+  const { fs, dir, from, to, warn, makeKey } = options;
+  const isFormer = from === FORMER_VERSION;
+  if (isFormer) {
+    await moveLease(options);
+    await makeKey();
+  }
+  const isRaised = await raiseVersion(fs, `${dir}/${IDENTITY_FILE}`, from, to);
+  if (!isRaised) return;
+  const moved = isFormer ? `: its lease is in ${LEASE_DIRECTORY}/ now` : '';
+  warn(
+    `The store in ${dir} has been carried over from format version ${from} to ${to}${moved}. ` +
+      'Older programs refuse it from here on; the way back is a backup (docs/upgrade.md)',
+  );
+}
+
+/** Step 3. */
+async function moveLease({ fs, dir, epoch, unique }: CarryOverOptions): Promise<void> {
   const highest = await retire(fs, dir, unique);
   if (highest >= epoch) {
     throw new StoreError(
@@ -132,13 +155,6 @@ export async function carryOver(options: CarryOverOptions): Promise<void> {
   }
   await removeIfThere(fs, `${dir}/${LEASE_DIRECTORY}/${NOT_YET}`);
   await removeLocks(fs, dir);
-  await makeKey();
-  const isRaised = await raiseVersion(fs, `${dir}/${IDENTITY_FILE}`);
-  if (!isRaised) return;
-  warn(
-    `The store in ${dir} has been carried over from format version 1 to 3: its lease is in ${LEASE_DIRECTORY}/ now. ` +
-      'Programs of release 0.1.0 refuse it from here on; the way back is a backup (docs/upgrade.md)',
-  );
 }
 
 /** Takes every state out of `reign/`. @returns the highest epoch among them, 0 if there was none */
@@ -214,19 +230,20 @@ async function removeLocks(fs: StoreFs, dir: string): Promise<void> {
 }
 
 /** One byte is written, in place: a reader finds the one version or the other, and members go on with the file that they have open. @returns false if another term was faster */
-async function raiseVersion(fs: StoreFs, path: string): Promise<boolean> {
+async function raiseVersion(fs: StoreFs, path: string, from: number, to: number): Promise<boolean> {
   const text = (await readWhole(fs, path)).toString('latin1');
-  const before = /"formatVersion"\s*:\s*(?=1[\s,}])/.exec(text);
+  const version = (number: number): RegExp => new RegExp(`"formatVersion"\\s*:\\s*(?=${number}[\\s,}])`);
+  const before = version(from).exec(text);
   if (before === null) {
-    if (/"formatVersion"\s*:\s*3[\s,}]/.test(text)) return false;
+    if (version(to).test(text)) return false;
     throw new StoreError(
       'foreign',
-      `${path} does not say "formatVersion": 1, as this program writes it. Put it right`,
+      `${path} does not say "formatVersion": ${from}, as this program writes it. Put it right`,
     );
   }
   const file = await fs.open(path, 'durable');
   try {
-    await writeAll(file, Buffer.from('3'), 0, 1, before.index + before[0].length);
+    await writeAll(file, Buffer.from(String(to)), 0, 1, before.index + before[0].length);
   } finally {
     await file.close();
   }

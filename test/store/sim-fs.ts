@@ -33,6 +33,8 @@ export type SimOperation =
 export class SimFs implements StoreFs {
   /** Operations that change something, so far. */
   operations = 0;
+  /** Of all writes so far. */
+  writtenBytes = 0;
   /** The operation, counted from 1, that does not happen any more, nor any after it. */
   stopAt = Number.POSITIVE_INFINITY;
   /** Called before each operation; may throw the error that it fails with. */
@@ -232,6 +234,7 @@ class SimFile implements StoreFile {
         inode.isShared = false;
       }
       inode.data = written(inode.data, bytes, position);
+      this.#fs.writtenBytes += bytes.length;
       if (this.#isDurable) inode.durable = written(inode.durable, bytes, position);
       done(null, bytes.length);
     });

@@ -180,6 +180,7 @@ describe('a store that another version has made', { concurrency: true }, () => {
       it(`${name} is opened by ${who} with all that is in it, takes publishes, and keeps it all over restarts`, async () => {
         const carried = await Carried.open(name, join(root, `${name} ${who}`), [...flags]);
         try {
+          assert.match(carried.broker.output, /has been carried over from format version [13] to 4/);
           await carried.hasPending();
           await carried.hasMessages();
           await carried.publishAgain();

@@ -11,16 +11,18 @@ import {
   RESERVE_DIRECTORY,
   SEGMENT_DIRECTORY,
 } from '../../files/store-folder.js';
-import { FORMER_LEASE_DIRECTORY, FORMER_VERSION } from '../../lease/carry-over.js';
+import { COPYING_VERSION, FORMER_LEASE_DIRECTORY, FORMER_VERSION } from '../../lease/carry-over.js';
 import { parseLeaseFileName } from '../../lease/lease-state.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
 import { isKeyFile, keyFileName, makeKeyFile, readGroupKey } from './group-key.js';
 
 /**
- * Version of the store as a whole: what lies where. Since 3, the lease lies in `lease/`, and the identity has a key file beside it; a store of 1,
- * as release 0.1.0 made it, is carried over by the first term that opens it (carry-over.ts). The binary files in it have versions of their own.
+ * Version of the store as a whole: what lies where. Since 4, messages may stay in the journal file that they were written to; since 3, the
+ * lease lies in `lease/`, and the identity has a key file beside it. A store of an older version, also of 1, as release 0.1.0 made it, is carried over by
+ * the first term that opens it (carry-over.ts). The binary files in it have versions of their own.
  */
-export const STORE_VERSION = 3;
+export const STORE_VERSION = 4;
+const KNOWN_VERSIONS: readonly number[] = [FORMER_VERSION, COPYING_VERSION, STORE_VERSION];
 
 /** What `stanchion.json` says: whose store this is. Written once; only the version is raised. */
 export interface StoreIdentity {
@@ -33,7 +35,7 @@ export interface StoreIdentity {
 
 /** The identity, and what lies in the key file beside it. */
 export interface OpenedIdentity extends StoreIdentity {
-  /** Known to those alone who can read the store. undefined as long as the store is of the former version. */
+  /** Known to those alone who can read the store. undefined as long as the store is as release 0.1.0 made it. */
   groupKey: Buffer | undefined;
 }
 
@@ -174,7 +176,7 @@ export async function formerProblem(
   return damaged(
     `${dir}/${IDENTITY_FILE}`,
     0,
-    `it says version ${FORMER_VERSION}, and the files beside it are of version ${STORE_VERSION}`,
+    `it says version ${FORMER_VERSION}, and the files beside it are of a newer one`,
   );
 }
 
@@ -197,8 +199,7 @@ export async function readIdentityFile(fs: StoreFs, dir: string): Promise<StoreI
       `${path} has format version ${identity.formatVersion}; this program knows versions up to ${STORE_VERSION}. Use a newer stanchion`,
     );
   }
-  if (identity.formatVersion !== STORE_VERSION && identity.formatVersion !== FORMER_VERSION)
-    throw notAnIdentity(path);
+  if (!KNOWN_VERSIONS.includes(identity.formatVersion)) throw notAnIdentity(path);
   const { formatVersion, clusterId, storeId, createdAt } = identity;
   if (typeof clusterId !== 'string' || typeof createdAt !== 'string') throw notAnIdentity(path);
   if (typeof storeId !== 'string' || !/^[0-9A-Za-z]{22}$/.test(storeId)) throw notAnIdentity(path);

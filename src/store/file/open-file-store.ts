@@ -84,7 +84,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const { storeId, formatVersion } = identity;
   if (formatVersion < STORE_VERSION) {
     const makeKey = (): Promise<void> => makeKeyFile(fs, dir, identity, random, reserve);
-    await carryOver({ fs, dir, epoch, unique, warn, makeKey });
+    const versions = { from: formatVersion, to: STORE_VERSION };
+    await carryOver({ fs, dir, epoch, unique, warn, makeKey, ...versions });
     await readGroupKey(fs, dir, identity);
   }
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])

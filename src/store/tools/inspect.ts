@@ -9,17 +9,12 @@ import {
   LEASE_DIRECTORY,
   SEGMENT_DIRECTORY,
 } from '../../files/store-folder.js';
+import { FORMER_VERSION } from '../../lease/carry-over.js';
 import { Lease } from '../../lease/lease.js';
 import { type LeaseState, NONE_SERVED, SERVED_UNKNOWN, type Served } from '../../lease/lease-state.js';
 import { BlobFolder } from '../blobs/blob-folder.js';
 import { groupKeyProblem, keyFileName } from '../file/group-key.js';
-import {
-  formerProblem,
-  goneIdentity,
-  readIdentityFile,
-  STORE_VERSION,
-  type StoreIdentity,
-} from '../file/identity.js';
+import { formerProblem, goneIdentity, readIdentityFile, type StoreIdentity } from '../file/identity.js';
 import { type Recovery, recover } from '../file/recovery.js';
 import { LogParts } from '../log/log-parts.js';
 import { SegmentTable } from '../segments/segment-table.js';
@@ -121,7 +116,7 @@ export async function problemOfIdentity(
   { fs, dir }: InspectOptions,
   identity: StoreIdentity,
 ): Promise<DamageError | undefined> {
-  if (identity.formatVersion === STORE_VERSION) return await groupKeyProblem(fs, dir, identity);
+  if (identity.formatVersion !== FORMER_VERSION) return await groupKeyProblem(fs, dir, identity);
   const problem = await formerProblem(fs, dir, identity);
   if (problem !== undefined) return problem;
   // A store of the former version has no key, unless carrying it over was interrupted.

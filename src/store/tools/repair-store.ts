@@ -107,7 +107,9 @@ export async function repairStore(options: RepairStoreOptions): Promise<RepairOu
     if (identity.formatVersion < STORE_VERSION) {
       const unique = Buffer.from(options.random(6)).toString('hex');
       const makeKey = (): Promise<void> => makeKeyFile(fs, dir, identity, options.random);
-      await carryOver({ fs, dir, epoch, unique, warn: (message) => allNotes.push(message), makeKey });
+      const versions = { from: identity.formatVersion, to: STORE_VERSION };
+      const warn = (message: string): void => void allNotes.push(message);
+      await carryOver({ fs, dir, epoch, unique, warn, makeKey, ...versions });
     }
     const markServed = (): Promise<void> => lease.markServed();
     const keptIn = await repair({ ...options, storeId, epoch, fence, markServed }, found);

@@ -167,7 +167,7 @@ describe('a file store is refused, untouched,', () => {
     const identity = `${terms.dir}/stanchion.json`;
     fs.writeFileSync(
       identity,
-      fs.readFileSync(identity, 'utf8').replace('"formatVersion": 3', '"formatVersion": 4'),
+      fs.readFileSync(identity, 'utf8').replace('"formatVersion": 4', '"formatVersion": 5'),
     );
     const before = fs.readdirSync(terms.dir, { recursive: true });
     await assert.rejects(terms.open(), { code: 'newer-version' });

@@ -98,7 +98,7 @@ describe('the identity of a store', () => {
         true,
       ],
       [(fs) => edit(fs, IDENTITY, '"orders"', '"orderz"'), /stanchion\.json.*fit its checksum/, true],
-      [(fs) => edit(fs, IDENTITY, '"formatVersion": 3', '"formatVersion": 1'), /says version 1/, true],
+      [(fs) => edit(fs, IDENTITY, '"formatVersion": 4', '"formatVersion": 1'), /says version 1/, true],
     ];
     for (const [damage, what, keepsKey] of broken) {
       const { fs, key, identity } = await newStore();

@@ -1,129 +1,42 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
-import { StoreError } from '../../../src/files/store-error.js';
+import { nodeFs } from '../../../src/files/fs.js';
+import type { StoreError } from '../../../src/files/store-error.js';
 import { MOVED, NOT_YET } from '../../../src/lease/carry-over.js';
 import { Lease } from '../../../src/lease/lease.js';
-import { type LeaseState, RELEASED, servedOf } from '../../../src/lease/lease-state.js';
+import { RELEASED } from '../../../src/lease/lease-state.js';
 import { StoreAnchor } from '../../../src/lease/store-anchor.js';
-import type { FileStore } from '../../../src/store/file/file-store.js';
 import { checkIdentity } from '../../../src/store/file/identity.js';
-import { openFileStore } from '../../../src/store/file/open-file-store.js';
 import { storeInfo } from '../../../src/store/tools/inspect.js';
 import { type RepairOutcome, repairStore } from '../../../src/store/tools/repair-store.js';
 import { storeVerify } from '../../../src/store/tools/verify.js';
-import type { ChannelLog } from '../../../src/store/types/store.js';
-import { must } from '../../../src/util/assert.js';
 import { newTerm } from '../../harness/lease-states.js';
 import { temporaryDirectory } from '../file-support.js';
 import { SimFs } from '../sim-fs.js';
-import { NO_LIMITS, pubMsg, random, read, TestClock, TestHost } from '../support.js';
+import { NO_LIMITS, random, read, TestClock } from '../support.js';
 import { asFormerProgram, FORMER_CLUSTER_ID, FORMER_MESSAGES, putFormerStore } from './former-store.js';
+import { OpenTerm } from './open-term.js';
 
 const clock = new TestClock();
-/** Small, so that each of many openings is fast. */
-const ROOM = { count: 1, leastCount: 1, bytes: 4096, leastBytes: 4096 };
 
-/** A term of a program, with its store open. */
-class OpenTerm {
-  readonly lease: Lease;
-  readonly epoch: number;
-  host!: TestHost;
-  store!: FileStore;
-  state: LeaseState;
-  readonly warnings: string[] = [];
-
-  private constructor(lease: Lease, state: LeaseState) {
-    this.lease = lease;
-    this.state = state;
-    this.epoch = state.epoch;
+/** That all of the former store is there, under its sequences, and `more` behind it. */
+async function has(term: OpenTerm, more: readonly string[] = []): Promise<void> {
+  for (const [channel, count] of Object.entries(FORMER_MESSAGES)) {
+    const log = term.log(channel);
+    const behind = channel === 'orders' ? more : [];
+    assert.equal(log.lastSequence, count + behind.length);
+    const word = channel.slice(0, -1).replace('new', 'news');
+    for (let sequence = 1; sequence <= count; sequence++)
+      assert.equal(await read(log, sequence), `${word} ${sequence}`);
+    for (const [index, text] of behind.entries()) assert.equal(await read(log, count + 1 + index), text);
   }
-
-  /** As a broker does: takes the lease from what it finds, and opens the store. @throws StoreError */
-  static async begin(
-    storeFs: StoreFs,
-    dir: string,
-    holder: string,
-    { isStoreThere = false, ...options }: { clusterId?: string; isStoreThere?: boolean } = {},
-  ): Promise<OpenTerm> {
-    const lease = new Lease(storeFs, dir);
-    await lease.create(holder, isStoreThere);
-    const known = await lease.readFresh(holder);
-    const state = await lease.takeOver(known, newTerm(known.epoch + 1, holder));
-    assert.ok(state !== 'lost', 'nobody else is at it');
-    const term = new OpenTerm(lease, state);
-    const store = await openFileStore({
-      fs: storeFs,
-      clock,
-      random,
-      dir,
-      clusterId: FORMER_CLUSTER_ID,
-      epoch: state.epoch,
-      isTested: true,
-      served: servedOf(state),
-      fence: () => term.renew(),
-      warn: (message) => term.warnings.push(message),
-      journalBytes: 1024 * 1024,
-      blockBytes: 64 * 1024,
-      sizes: { log: ROOM, ckpt: ROOM, seg: ROOM },
-      ...options,
-    });
-    term.store = store;
-    term.host = new TestHost(store);
-    await term.renew();
-    return term;
-  }
-
-  async renew(): Promise<void> {
-    const next = await this.lease.renew(this.state);
-    if (next === 'lost') throw new StoreError('lost', 'the lease was taken');
-    this.state = next;
-  }
-
-  /** @returns its sequence, once it is acknowledged */
-  async publish(channel: string, text: string): Promise<number> {
-    const sequence = this.log(channel).append(pubMsg(channel, text), 0);
-    await this.host.commit();
-    return sequence;
-  }
-
-  log(channel: string): ChannelLog {
-    return must(
-      this.store.recovered.logs.find(({ name }) => name === channel),
-      'the store has this channel',
-    );
-  }
-
-  /** That all of the former store is there, under its sequences, and `more` behind it. */
-  async has(more: readonly string[] = []): Promise<void> {
-    for (const [channel, count] of Object.entries(FORMER_MESSAGES)) {
-      const log = this.log(channel);
-      const behind = channel === 'orders' ? more : [];
-      assert.equal(log.lastSequence, count + behind.length);
-      const word = channel.slice(0, -1).replace('new', 'news');
-      for (let sequence = 1; sequence <= count; sequence++)
-        assert.equal(await read(log, sequence), `${word} ${sequence}`);
-      for (const [index, text] of behind.entries()) assert.equal(await read(log, count + 1 + index), text);
-    }
-    const { subscriptions } = this.store.recovered;
-    assert.deepEqual(
-      subscriptions.map(({ record }) => record.durableName),
-      ['billing'],
-    );
-  }
-
-  /** How often it has said so. */
-  get carriedOver(): number {
-    return this.warnings.filter((warning) => warning.includes('has been carried over')).length;
-  }
-
-  async end(): Promise<void> {
-    await this.store.close();
-    await this.lease.release(this.state);
-  }
+  const { subscriptions } = term.store.recovered;
+  assert.deepEqual(
+    subscriptions.map(({ record }) => record.durableName),
+    ['billing'],
+  );
 }
-
 /** All paths, and what shows that a file has changed. */
 function picture(dir: string): Record<string, string> {
   const found: Record<string, string> = {};
@@ -151,7 +64,7 @@ describe('a store of release 0.1.0', () => {
     assert.equal(await anchor.look(), 'same');
     const term = await OpenTerm.begin(nodeFs, dir, 'new');
     assert.equal(term.epoch, 3);
-    await term.has();
+    await has(term);
     assert.equal(term.carriedOver, 1);
     assert.equal(await term.publish('orders', 'order 31'), 31);
     await term.end();
@@ -160,11 +73,11 @@ describe('a store of release 0.1.0', () => {
     ]);
     assert.deepEqual(fs.readdirSync(`${dir}/reign`), [MOVED]);
     assert.equal(fs.existsSync(`${dir}/reign.locks`), false);
-    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '3');
+    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '4');
     // Members that run go by the file that they have open.
     assert.equal(await anchor.look(), 'same');
     const next = await OpenTerm.begin(nodeFs, dir, 'new');
-    await next.has(['order 31']);
+    await has(next, ['order 31']);
     assert.equal(next.carriedOver, 0, 'it is said once');
     await next.end();
   });
@@ -224,7 +137,7 @@ describe('a store of release 0.1.0', () => {
     await assert.rejects(new Lease(former, dir).readFresh('old-too'), (error: Error) =>
       error.message.includes(MOVED),
     );
-    await term.has(['order 31']);
+    await has(term, ['order 31']);
     assert.equal(await term.publish('orders', 'order 32'), 32);
     await term.end();
   });
@@ -261,7 +174,7 @@ describe('a store of release 0.1.0', () => {
     bytes[at] = bytes[at]! ^ 1;
     fs.writeFileSync(`${dir}/segments/${segment}`, bytes);
     assert.equal((await repair(dir)).result, 'repaired');
-    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '3');
+    assert.equal(versionOf(fs.readFileSync(`${dir}/stanchion.json`)), '4');
     assert.deepEqual((await storeVerify(options)).damages, []);
     const { channels: after } = await storeInfo(options);
     assert.deepEqual(after.find(({ name }) => name === 'orders')?.lost, [{ first: 7, last: 7 }]);
@@ -278,7 +191,7 @@ describe('a store of release 0.1.0', () => {
       assert.equal((await repair(dir)).result, 'repaired');
       assert.deepEqual((await storeVerify({ fs: nodeFs, clock, dir })).damages, []);
       const term = await OpenTerm.begin(nodeFs, dir, 'new');
-      await term.has();
+      await has(term);
       await term.end();
     }
   });
@@ -335,22 +248,22 @@ describe('carrying over a store of release 0.1.0', () => {
       assert.ok(await stopped(crashed, at));
       for (const keep of ['synced', 'written'] as const) {
         const left = crashed.restarted(keep);
-        if (keep === 'synced') isCarried = versionOf(left.content(`${DIR}/stanchion.json`)) === '3';
+        if (keep === 'synced') isCarried = versionOf(left.content(`${DIR}/stanchion.json`)) === '4';
         const term = await retaken(left.restarted('written'));
-        await term.has();
+        await has(term);
         // The old one is there first.
         const former = asFormerProgram(left, DIR);
         const old = await OpenTerm.begin(former, DIR, 'old').catch((error: unknown) => error as Error);
         if (old instanceof Error) {
           refused++;
           assert.match(old.message, /should hold one file whose name|format version/);
-          await (await retaken(left)).has();
+          await has(await retaken(left));
           continue;
         }
         taken++;
         await old.publish('orders', 'of the old one');
         const next = await retaken(left);
-        await next.has(['of the old one']);
+        await has(next, ['of the old one']);
         await assert.rejects(old.renew(), { code: 'lost' });
       }
     }
@@ -363,7 +276,7 @@ describe('a store of a newer program', () => {
     const dir = await formerStore(t);
     await (await OpenTerm.begin(nodeFs, dir, 'new')).end();
     const path = `${dir}/stanchion.json`;
-    fs.writeFileSync(path, fs.readFileSync(path, 'utf8').replace('"formatVersion": 3', '"formatVersion": 4'));
+    fs.writeFileSync(path, fs.readFileSync(path, 'utf8').replace('"formatVersion": 4', '"formatVersion": 5'));
     const before = picture(dir);
     await assert.rejects(repair(dir), { code: 'newer-version' });
     assert.deepEqual(picture(dir), before);

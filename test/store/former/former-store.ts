@@ -127,7 +127,7 @@ class ImaginedKey implements StoreFile {
   async close(): Promise<void> {}
 }
 
-/** Its version is two less on the disk. */
+/** Its version is three less on the disk. */
 class FormerIdentity implements StoreFile {
   readonly #real: StoreFile;
 
@@ -143,13 +143,13 @@ class FormerIdentity implements StoreFile {
     done: (error: Error | null, written: number) => void,
   ): void {
     const copy = Buffer.from(buffer);
-    shiftVersion(copy, -2);
+    shiftVersion(copy, -3);
     this.#real.write(copy, start, end, position, done);
   }
 
   async read(buffer: Buffer, start: number, end: number, position: number): Promise<number> {
     const bytes = await this.#real.read(buffer, start, end, position);
-    shiftVersion(buffer.subarray(start, start + bytes), 2);
+    shiftVersion(buffer.subarray(start, start + bytes), 3);
     return bytes;
   }
 
