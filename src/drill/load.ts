@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { StartPosition, type SubscriptionRequest } from '../protocol/messages.js';
 import { must } from '../util/assert.js';
+import { AckRate } from './ack-rate.js';
 import { ChannelCheck } from './channel-check.js';
 import { DRILL_CHANNELS, markBeginning } from './drill-channels.js';
 import { Publisher } from './drill-publisher.js';
@@ -33,8 +34,9 @@ interface Subscribed {
 
 const TICK_MS = 5;
 const PUBLISHERS = 4;
-/** Limit of messages without an ack per publisher: enough for an outage of some seconds at the default rate. */
-const WINDOW = 4_096;
+/** Least limit of messages without an ack per publisher. It is never less than its messages of `WINDOW_SECONDS`, an outage included. */
+const MIN_WINDOW = 4_096;
+const WINDOW_SECONDS = 4;
 const RETRY_MS = 500;
 const ACK_TIMEOUT_MS = 30_000;
 /** Retry time of the probe, which measures outages. */
@@ -68,6 +70,8 @@ export class Load {
   readonly subscriptions: SubscriptionCheck[] = [];
   /** The outage as the probe sees it. */
   readonly outage = new Outage(performance.now());
+  /** The rate of the acks to the four publishers. */
+  readonly ackRate = new AckRate(performance.now());
   /** Longest pause of this process in this phase, in milliseconds: the measured outage may be too long by it. */
   ownPauseMs = 0;
   /** Longest time without an ack before the first fault, in milliseconds. */
@@ -219,7 +223,12 @@ export class Load {
       ackTimeoutMs: STUCK_MS,
     });
     for (const ledger of ledgers) {
-      const options = { window: WINDOW, retryMs: RETRY_MS, ackTimeoutMs: ACK_TIMEOUT_MS };
+      const options = {
+        window: Math.max(MIN_WINDOW, Math.ceil((this.#options.rate / PUBLISHERS) * WINDOW_SECONDS)),
+        retryMs: RETRY_MS,
+        ackTimeoutMs: ACK_TIMEOUT_MS,
+        onAck: (nowMs: number) => this.ackRate.ack(nowMs),
+      };
       this.#load.push(await this.#publisher(ledger, loaded, options));
     }
   }

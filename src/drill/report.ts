@@ -18,6 +18,8 @@ export interface ReportRow {
   readonly takeovers: number;
   /** The longest time without an ack, of each takeover. */
   readonly outageMs: Percentiles | undefined;
+  /** The time from the fault until clients were served as before it, of each takeover in which they were: see `AckRate`. */
+  readonly asBeforeMs: Percentiles | undefined;
   /** The time of the recovery of the store, of each takeover, from the new active. */
   readonly recoveryMs: Percentiles | undefined;
   /** The time from the fault until the new active served, of each takeover. */
@@ -106,6 +108,7 @@ export function makeReport(record: DrillRecord): DrillReport {
     takeovers: takeovers.length,
     outageMs: percentiles(takeovers.map(({ outageMs }) => outageMs)),
     recoveryMs: percentiles(takeovers.map(({ recoveryMs }) => recoveryMs)),
+    asBeforeMs: percentiles(asBefore(takeovers)),
     servedAfterMs: undefined,
     ...sum(rows),
     // This also counts takeovers of a fault that failed the drill.
@@ -184,9 +187,14 @@ function rowOf({ load, phases, takeovers, isChecked }: DrillRecord, fault: Fault
     takeovers: mine.length,
     outageMs: percentiles(mine.map(({ outageMs }) => outageMs)),
     recoveryMs: percentiles(mine.map(({ recoveryMs }) => recoveryMs)),
+    asBeforeMs: percentiles(asBefore(mine)),
     servedAfterMs: percentiles(served),
     ...counts,
   };
+}
+
+function asBefore(takeovers: readonly Takeover[]): number[] {
+  return takeovers.map(({ asBeforeMs }) => asBeforeMs).filter((ms) => ms !== null);
 }
 
 function sum(rows: readonly Counts[]): Counts {

@@ -145,13 +145,13 @@ class DrillRun {
     for (const { kind, takeovers } of this.#options.plan) {
       for (let i = 1; i <= takeovers; i++) {
         active = await this.#inject(kind, active);
-        const { from, to, outageMs } = must(
+        const { from, to, outageMs, asBeforeMs } = must(
           this.#takeovers.at(-1),
           'a fault has been followed by a takeover',
         );
         const acked = this.#running.ackedCount;
         this.#onProgress(
-          `${kind} ${i} of ${takeovers}: ${from} to ${to}, ${Math.round(outageMs)} ms without an ack; ${acked} acked`,
+          `${kind} ${i} of ${takeovers}: ${from} to ${to}, ${Math.round(outageMs)} ms without an ack, ${asBefore(asBeforeMs)}; ${acked} acked`,
         );
       }
     }
@@ -165,6 +165,7 @@ class DrillRun {
     this.#phases.push(kind);
     const atMs = Date.now();
     const injectedMs = performance.now();
+    load.ackRate.fault(injectedMs);
     const fault = await this.#faults.inject(kind, active);
     let next: MemberStatus;
     try {
@@ -196,6 +197,7 @@ class DrillRun {
     await this.#pass(settleMs);
     const now = await this.#whole();
     takeover.outageMs = load.outage.longestMs(performance.now());
+    takeover.asBeforeMs = load.ackRate.asBeforeMs(performance.now()) ?? null;
     takeover.drillPauseMs = load.ownPauseMs;
     takeover.unexpectedEpochs = now.epoch - active.epoch - 1;
     return now;
@@ -241,6 +243,7 @@ function takeoverOf(
     fault: kind,
     atMs,
     outageMs,
+    asBeforeMs: null,
     drillPauseMs: 0,
     from: before.node,
     to: after.node,
@@ -251,6 +254,12 @@ function takeoverOf(
     servedAfterMs: timeline === null || after.host !== hostname() ? null : timeline.atWallMs - atMs,
     unexpectedEpochs: 0,
   };
+}
+
+function asBefore(ms: number | null): string {
+  return ms === null
+    ? 'not served as before until the next fault'
+    : `served as before after ${Math.round(ms)} ms`;
 }
 
 /** The text of a failure of the group. Any other error is a bug of the drill, and thrown again. */

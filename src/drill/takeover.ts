@@ -7,6 +7,8 @@ export interface Takeover {
   readonly atMs: number;
   /** Longest time without an ack, from the fault until the next one. */
   outageMs: number;
+  /** Time from the fault until clients were served as before it: see `AckRate`. null if they were not before the next fault. */
+  asBeforeMs: number | null;
   /** Longest pause of the drill itself in that time: the outage may be shorter by it. */
   drillPauseMs: number;
   readonly from: string;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
+import { AckRate } from '../../src/drill/ack-rate.js';
 import { ChannelCheck } from '../../src/drill/channel-check.js';
 import { reportText } from '../../src/drill/drill-report-text.js';
 import { Ledger } from '../../src/drill/ledger.js';
@@ -283,5 +284,53 @@ describe('an outage', () => {
     outage.ack(170);
     outage.ack(175);
     assert.equal(outage.longestMs(180), 100);
+  });
+});
+
+describe('the rate of acks', () => {
+  /** So many acks in each of these milliseconds. */
+  function acks(rate: AckRate, fromMs: number, toMs: number, count: number): void {
+    for (let ms = fromMs; ms < toMs; ms++) for (let i = 0; i < count; i++) rate.ack(ms);
+  }
+
+  /** 10 acks a millisecond, up to a fault at 5 s. */
+  function faulted(): AckRate {
+    const rate = new AckRate(0);
+    acks(rate, 0, 5_000, 10);
+    rate.fault(5_000);
+    return rate;
+  }
+
+  it('is as before when so many acks come again, and go on to come for a second', () => {
+    const rate = faulted();
+    acks(rate, 5_300, 7_000, 10);
+    assert.equal(rate.asBeforeMs(6_200), undefined, 'a second is not over');
+    // A window may begin 10 ms before the acks do: 90% of them are enough.
+    assert.equal(rate.asBeforeMs(7_000), 290);
+  });
+
+  it('is not as before while acks come more slowly, or in a burst that ends', () => {
+    const rate = faulted();
+    acks(rate, 5_200, 5_300, 20);
+    acks(rate, 5_300, 5_900, 5);
+    acks(rate, 5_900, 8_000, 10);
+    assert.equal(rate.asBeforeMs(8_000), 880);
+  });
+
+  it('may be as before without an outage, and never again', () => {
+    const well = faulted();
+    acks(well, 5_000, 6_500, 10);
+    assert.equal(well.asBeforeMs(6_500), 10);
+    const slow = faulted();
+    acks(slow, 5_000, 9_000, 8);
+    assert.equal(slow.asBeforeMs(9_000), undefined);
+  });
+
+  it('counts from each fault anew', () => {
+    const rate = faulted();
+    acks(rate, 5_300, 9_000, 10);
+    rate.fault(9_000);
+    acks(rate, 9_100, 11_000, 10);
+    assert.equal(rate.asBeforeMs(11_000), 90);
   });
 });
