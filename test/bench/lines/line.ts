@@ -70,6 +70,8 @@ export interface LoadLine extends BaseLine {
   coldMessages: number;
   /** Another process appends and syncs on the same disk. */
   isDiskBusy: boolean;
+  /** The first message comes as soon as the process is ready, instead of once it is at rest. Nothing else is warm either. */
+  isAtOnce: boolean;
 }
 
 /** A subscriber reads what is stored, from the disk of a broker that has just started, while a publisher has a steady rate. */

@@ -29,6 +29,7 @@ const SIMPLE = {
   channels: 1,
   window: WINDOW,
   isDiskBusy: false,
+  isAtOnce: false,
 } as const;
 
 const rate = (figure: 'cold' | 'warm', beside: Side, atLeast: number): Target => ({
@@ -161,12 +162,23 @@ const SHAPES: readonly LoadLine[] = [
   }),
 ];
 
+/** As the first lines, and nothing waits: nor the broker for its first message, nor the clients until they are warm. */
+const AT_ONCE: readonly LoadLine[] = SIZES.slice(0, 2).map((line) => ({
+  ...line,
+  id: line.id.replace('publish', 'at-once'),
+  title: `${line.title}, at once`,
+  sides: BESIDE_GO,
+  isQuick: false,
+  isAtOnce: true,
+  targets: [rate('cold', 'go', 1)],
+}));
+
 const STARTS: readonly StartLine[] = [
   {
     ...COMMON,
     kind: 'start',
     id: 'start-serve',
-    title: 'serve on an empty store, until ready',
+    title: 'start on an empty store, until ready',
     command: 'serve',
     sides: BESIDE_GO,
     isQuick: true,
@@ -176,7 +188,7 @@ const STARTS: readonly StartLine[] = [
     ...COMMON,
     kind: 'start',
     id: 'start-pub',
-    title: 'pub of one message',
+    title: '`stanchion pub` of one message',
     command: 'pub',
     sides: ['stanchion'],
     isQuick: true,
@@ -186,7 +198,7 @@ const STARTS: readonly StartLine[] = [
     ...COMMON,
     kind: 'start',
     id: 'start-help',
-    title: '--help',
+    title: '`stanchion --help`',
     command: 'help',
     sides: ['stanchion'],
     isQuick: true,
@@ -199,7 +211,7 @@ const OUTAGES: readonly OutageLine[] = [
     ...COMMON,
     kind: 'outage',
     id: 'outage-60000',
-    title: 'kill -9 at 60,000 messages a second',
+    title: 'kill -9 at 60,000 messages a second, until served as before',
     perSecond: 60_000,
     storedMessages: 0,
     sides: BESIDE_GO,
@@ -209,7 +221,7 @@ const OUTAGES: readonly OutageLine[] = [
     ...COMMON,
     kind: 'outage',
     id: 'outage-stored',
-    title: 'kill -9 at 5,000 messages a second, 8,000,000 stored',
+    title: 'the same at 5,000 a second, with 8,000,000 stored',
     perSecond: 5_000,
     storedMessages: 8_000_000,
     sides: BESIDE_GO,
@@ -355,6 +367,7 @@ export const LINES: readonly Line[] = [
   ...SIZES,
   ...SHAPES,
   ...BUSY,
+  ...AT_ONCE,
   ...STARTS,
   ...OUTAGES,
   ...OTHERS,

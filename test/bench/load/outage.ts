@@ -40,11 +40,23 @@ async function measure(spec: OutageSpec): Promise<OutageResult> {
     else sinceMs ??= nowMs;
     if (sinceMs !== undefined && nowMs - sinceMs >= FOR_GOOD_MS) break;
     if (nowMs - killedMs > MAX_OUTAGE_MS)
-      throw new Error(`bench: ${MAX_OUTAGE_MS} ms after the kill clients are not served as before`);
+      throw new Error(
+        `bench: ${MAX_OUTAGE_MS} ms after the kill clients are not served as before${refusalOf(publisher)}`,
+      );
   }
   publisher.stop();
   client.connection.close();
-  return { outageMs: sinceMs - killedMs, silentMs, beforeMs, sentAgain: publisher.sentAgain };
+  return {
+    outageMs: sinceMs - killedMs,
+    silentMs,
+    beforeMs,
+    sentAgain: publisher.sentAgain,
+    refused: publisher.refused,
+  };
+}
+
+function refusalOf({ refused, refusal }: PacedPublisher): string {
+  return refusal === undefined ? '' : `; ${refused} messages were refused: ${JSON.stringify(refusal)}`;
 }
 
 function fail(error: Error): never {

@@ -30,6 +30,8 @@ export interface PacedOptions {
  */
 export class PacedPublisher implements HotConsumer {
   sentAgain = 0;
+  /** PubAcks with an error. Such a message is sent again like a lost one. */
+  refused = 0;
   /** When the last ack came. */
   lastAckMs = performance.now();
   readonly #client: Client;
@@ -40,10 +42,12 @@ export class PacedPublisher implements HotConsumer {
   readonly #sentMs: Float64Array;
   readonly #waitsMs: number[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #isFinishing = false;
   #startMs = 0;
   #sent = 0;
   #oldest = 0;
   #highestAcked = -1;
+  #refusal: string | undefined;
 
   constructor(client: Client, { channel, payloadBytes, perSecond, guidPrefix }: PacedOptions) {
     this.#client = client;
@@ -61,7 +65,11 @@ export class PacedPublisher implements HotConsumer {
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** Stops sending. Acks still count. */
+  /** Sends no new messages. Those that were lost are still sent again. */
+  finish(): void {
+    this.#isFinishing = true;
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -75,17 +83,21 @@ export class PacedPublisher implements HotConsumer {
     return this.isIdle ? 0 : nowMs - this.#dueMs(this.#oldest);
   }
 
+  /** What the broker said when it refused a message for the first time, if it did. */
+  get refusal(): string | undefined {
+    return this.#refusal;
+  }
+
   /** The waits of all messages with an ack since the start, or since the last call. */
   takeWaits(): Waits {
     return waitsOf(this.#waitsMs.splice(0));
   }
 
-  /** @throws Error at an ack with an error */
   onPayload(buffer: Buffer, start: number, end: number): void {
     if (end - start !== PUB_ACK_LENGTH) {
-      throw new Error(
-        `bench: a PubAck with an error: ${JSON.stringify(buffer.toString('latin1', start, end))}`,
-      );
+      this.refused++;
+      this.#refusal ??= buffer.toString('latin1', start + PUB_ACK_LENGTH + 2, end);
+      return;
     }
     let index = 0;
     for (let at = end - GUID_DIGITS; at < end; at++) index = index * 10 + buffer[at]! - ZERO;
@@ -107,20 +119,27 @@ export class PacedPublisher implements HotConsumer {
 
   #tick(): void {
     const nowMs = performance.now();
+    if (!this.#isFinishing) this.#sendNew(nowMs);
+    this.#sendAgain(nowMs);
+  }
+
+  #sendNew(nowMs: number): void {
     const due = Math.floor((nowMs - this.#startMs) * this.#perMs) + 1;
     const last = Math.min(due, this.#oldest + this.#sentMs.length);
     const indexes: number[] = [];
     while (this.#sent < last) indexes.push(this.#sent++);
     this.#send(indexes, nowMs);
-    this.#sendAgain(nowMs);
   }
 
   #sendAgain(nowMs: number): void {
     const lost: number[] = [];
-    for (let index = this.#oldest; index < this.#highestAcked; index++) {
-      if (nowMs - this.#dueMs(index) < OVERTAKEN_MS) break;
+    // Behind the last message there is none that could overtake it.
+    const end = this.#isFinishing ? this.#sent : this.#highestAcked;
+    for (let index = this.#oldest; index < end; index++) {
+      const dueMs = this.#dueMs(index);
+      if (nowMs - dueMs < OVERTAKEN_MS) break;
       const sentMs = this.#sentMs[index % this.#sentMs.length]!;
-      const isFirst = sentMs < this.#dueMs(index) + OVERTAKEN_MS;
+      const isFirst = index < this.#highestAcked && sentMs < dueMs + OVERTAKEN_MS;
       if (sentMs !== 0 && nowMs - sentMs >= (isFirst ? OVERTAKEN_MS : SEND_AGAIN_MS)) lost.push(index);
     }
     this.sentAgain += lost.length;

@@ -95,4 +95,6 @@ export interface OutageResult {
   beforeMs: number;
   /** Messages that had to be sent again. */
   sentAgain: number;
+  /** PubAcks with an error. */
+  refused: number;
 }

@@ -26,7 +26,10 @@ export async function measureOutage(
       await fill(nats, active, { messages: line.storedMessages });
       await untilIdle(active.pid);
     }
-    members.push(await startSide(side, programs, { ...options, ...nameOf(side, 2), started: STANDBY }));
+    const standby = await startSide(side, programs, { ...options, ...nameOf(side, 2), started: STANDBY });
+    members.push(standby);
+    // A standby has hours for what it does before it is at rest.
+    await untilIdle(standby.pid);
     const { outageMs, silentMs, beforeMs } = await runOutage({
       natsPort: nats.port,
       clusterId: CLUSTER_ID,

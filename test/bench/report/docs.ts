@@ -21,7 +21,7 @@ export function withFigures(page: string, run: Run): string {
 }
 
 function blockText(name: string, run: Run, all: ReturnType<typeof figuresOf>): string | undefined {
-  if (name === 'machine') return machineText(run.machine, run.rounds);
+  if (name === 'machine') return machineText(run);
   if (name === 'targets') return targetsTable(all);
   const table = TABLES.find((candidate) => candidate.name === name);
   if (table === undefined) throw new Error(`bench: a mark of the docs names no table: ${name}`);

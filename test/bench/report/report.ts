@@ -1,7 +1,6 @@
 import type { FigureName, Line, Target } from '../lines/line.js';
 import { LINES } from '../lines/table.js';
-import type { Machine } from '../machine.js';
-import { SIDE_NAMES } from '../sides.js';
+import { SIDE_NAMES, type Side } from '../sides.js';
 import {
   hundredths,
   markdownTable,
@@ -39,11 +38,7 @@ const FIGURES: Record<FigureName, { what: string; format: (value: number) => str
 /** All tables of a run, as text for a terminal. */
 export function formatReport(run: Run): string {
   const all = figuresOf(run, LINES);
-  const parts = [machineText(run.machine, run.rounds)];
-  if (run.machine.loadAverage > QUIET_LOAD)
-    parts.push(
-      `Others were at work on this machine when it began (load average ${run.machine.loadAverage.toFixed(1)}): not for the docs.`,
-    );
+  const parts = [machineText(run)];
   for (const table of TABLES) {
     const text = formatTable(table, all);
     if (text !== undefined) parts.push(text);
@@ -54,14 +49,18 @@ export function formatReport(run: Run): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-export function machineText(
-  { cpu, cores, memoryGiB, os, fileSystem, node, natsServer, goServer, commit, date, loadAverage }: Machine,
-  rounds: number,
-): string {
+/** Where and when it was measured, and whether others disturbed it. */
+export function machineText({ machine, rounds }: Pick<Run, 'machine' | 'rounds'>): string {
+  const { cpu, cores, memoryGiB, os, fileSystem, node, natsServer, goServer, commit, date, loadAverage } =
+    machine;
   const go = goServer === undefined ? '' : `, Go server ${goServer}`;
+  const others =
+    loadAverage > QUIET_LOAD
+      ? ' Others were at work on this machine: rates and times are worse than they would be, and vary.'
+      : '';
   return (
     `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${os}, ${fileSystem}; Node ${node}, nats-server ${natsServer}${go}; ` +
-    `stanchion ${commit}, ${date}; medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, load average at the start ${loadAverage.toFixed(1)}.`
+    `stanchion ${commit}, ${date}; medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, load average at the start ${loadAverage.toFixed(1)}.${others}`
   );
 }
 
@@ -82,6 +81,11 @@ export function targetsTable(all: readonly LineFigures[]): string | undefined {
   return `${reached} of ${reached + rows.length} targets are reached. Missed:\n\n${markdownTable(['line', 'figure', 'measured', 'target'], rows)}`;
 }
 
+/** Names of programs have no article. */
+function isOfOne(side: Side): boolean {
+  return side !== 'stanchion' && side !== 'node-nats-streaming';
+}
+
 function missedCells(
   { subject }: Line,
   { figure, beside, atLeast, atMost }: Target,
@@ -93,7 +97,7 @@ function missedCells(
   if (beside === undefined) return [`${side}${what}`, format(value), limit(format(atLeast ?? atMost ?? 0))];
   const relative = beside === 'floor' || beside === 'stanchion' ? percent : times;
   return [
-    `${side}${what}, beside the ${SIDE_NAMES[beside]}`,
+    `${side}${what}, beside ${isOfOne(beside) ? 'the ' : ''}${SIDE_NAMES[beside]}`,
     relative(value),
     limit(relative(atLeast ?? atMost ?? 0)),
   ];

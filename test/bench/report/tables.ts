@@ -28,6 +28,9 @@ interface Table {
   columns: readonly Column[];
 }
 
+/** Of payload in the first phase of a line. */
+const MIN_WRITTEN_BYTES = 4 * 1024 * 1024;
+
 type Format = (value: number) => string;
 
 const value = (side: Side, figure: FigureName, format: Format, what: string): Column => ({
@@ -65,9 +68,20 @@ const isLoad = (store: 'file' | 'memory') => (figures: LineFigures) =>
   figures.line.kind === 'load' &&
   figures.line.store === store &&
   !figures.line.isDiskBusy &&
+  !figures.line.isAtOnce &&
   !figures.has('group');
 const isKind = (kind: Line['kind']) => (figures: LineFigures) => figures.line.kind === kind;
 const isFile = isLoad('file');
+const isCold = (figures: LineFigures): boolean =>
+  isFile(figures) || (figures.line.kind === 'load' && figures.line.isAtOnce);
+
+/** What a store writes before the first message is no share of a message. */
+const isLongEnough = (figures: LineFigures): boolean => {
+  const { line } = figures;
+  return (
+    line.kind === 'load' && isFile(figures) && line.coldMessages * line.payloadBytes >= MIN_WRITTEN_BYTES
+  );
+};
 
 const FLOORS: readonly Column[] = [
   value('stanchion', 'warm', rate, 'msg/s'),
@@ -124,7 +138,7 @@ export const TABLES: readonly Table[] = [
   {
     name: 'cold',
     head: 'the first messages of a new process, msg/s',
-    has: (figures) => isFile(figures) && figures.value('stanchion', 'cold') !== undefined,
+    has: (figures) => isCold(figures) && figures.value('stanchion', 'cold') !== undefined,
     columns: [
       value('go', 'cold', rate, ''),
       value('stanchion', 'cold', rate, ''),
@@ -160,7 +174,7 @@ export const TABLES: readonly Table[] = [
   {
     name: 'written',
     head: 'bytes written per byte of payload',
-    has: (figures) => isFile(figures) && figures.value('stanchion', 'written') !== undefined,
+    has: (figures) => isLongEnough(figures) && figures.value('stanchion', 'written') !== undefined,
     columns: [
       value('go', 'written', hundredths, ''),
       value('stanchion', 'written', hundredths, ''),
@@ -252,7 +266,7 @@ export const TABLES: readonly Table[] = [
   {
     name: 'cores',
     head: 'cores kept busy, under stanchion',
-    has: (figures) => figures.value('stanchion', 'selfCores') !== undefined,
+    has: (figures) => figures.value('stanchion', 'selfCores') !== undefined && !figures.has('group'),
     columns: [
       value('stanchion', 'selfCores', hundredths, ''),
       {
