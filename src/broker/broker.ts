@@ -14,8 +14,7 @@ import type { Backlog } from './handlers/backlog.js';
 import type { BrokerOptions } from './handlers/broker-options.js';
 import type { AckHandler } from './handlers/on-ack.js';
 import type { PublishHandler } from './handlers/on-publish.js';
-import type { Request } from './handlers/request.js';
-import { ackSubject, publishSubject } from './served-subjects.js';
+import { LinkSubscriptions } from './link-subscriptions.js';
 import type { BadInputKind } from './state/bad-input.js';
 import type { BrokerLink } from './state/broker-link.js';
 import type { Channels } from './state/channels.js';
@@ -69,11 +68,7 @@ export class Broker implements LinkHandler, StoreHost {
   readonly #defer: (callback: () => void) => void;
   readonly #nowMs: () => number;
 
-  readonly #requests = new Map<number, (request: Request) => void>();
-  readonly #sids: number[] = [];
-  #publishSid = -1;
-  #ackSid = -1;
-  #pingSid = -1;
+  readonly #listening = new LinkSubscriptions();
   #isGoingOn = false;
   #isDraining = false;
   #isStopped = false;
@@ -169,7 +164,7 @@ export class Broker implements LinkHandler, StoreHost {
 
   /** The subscriptions that it made on its newest link. An owner that keeps the link beyond the broker ends them. */
   get sids(): readonly number[] {
-    return this.#sids;
+    return this.#listening.all;
   }
 
   /**
@@ -206,27 +201,7 @@ export class Broker implements LinkHandler, StoreHost {
   #listenOn(link: BrokerLink, adopted: ReadonlyMap<string, number> | undefined): void {
     this.#parts.gate.linkUp(link);
     this.#turn.linkUp(link);
-    const { subjects } = this.#parts;
-    this.#sids.length = 0;
-    const listen = (subject: string): number => {
-      const sid = adopted?.get(subject) ?? link.subscribe(subject);
-      this.#sids.push(sid);
-      return sid;
-    };
-    this.#publishSid = listen(publishSubject(subjects));
-    this.#ackSid = listen(ackSubject(this.#store.storeId));
-    this.#requests.clear();
-    const onRequest = (subject: string, handle: (request: Request) => void): number => {
-      const sid = listen(subject);
-      this.#requests.set(sid, handle);
-      return sid;
-    };
-    onRequest(subjects.discover, (request) => this.#parts.connect.handle(request));
-    this.#pingSid = onRequest(subjects.pings, (request) => this.#parts.ping.handle(request));
-    onRequest(subjects.subscribe, (request) => this.#parts.subscribe.handle(request));
-    onRequest(subjects.subscriptionClose, (request) => this.#parts.unsubscribe.handle(request, 'close'));
-    onRequest(subjects.unsubscribe, (request) => this.#parts.unsubscribe.handle(request, 'unsubscribe'));
-    onRequest(subjects.close, (request) => this.#parts.close.handle(request));
+    this.#listening.begin(link, this.#parts.subjects, this.#store.storeId, this.#parts, adopted);
   }
 
   /** What was to be sent is dropped with the link. The state stays; clients hear nothing until the next link. */
@@ -239,8 +214,7 @@ export class Broker implements LinkHandler, StoreHost {
   }
 
   #leaveLink(): void {
-    this.#publishSid = this.#ackSid = this.#pingSid = -1;
-    this.#requests.clear();
+    this.#listening.end();
     this.#backlog.messages.clear();
     this.#parts.gate.linkDown();
     this.#turn.linkDown();
@@ -293,19 +267,20 @@ export class Broker implements LinkHandler, StoreHost {
     if (this.#isDraining) return;
     try {
       this.#turn.read();
-      if (sid === this.#ackSid) {
+      const { ackSid, pingSid, publishSid } = this.#listening;
+      if (sid === ackSid) {
         this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
         return;
       }
       const waiting = this.#backlog.messages;
-      const isBehind = !waiting.isEmpty && sid !== this.#pingSid;
+      const isBehind = !waiting.isEmpty && sid !== pingSid;
       // A publish that waits for nothing is looked at for that where it is decoded.
-      const mayBeProbe = isBehind || sid !== this.#publishSid;
+      const mayBeProbe = isBehind || sid !== publishSid;
       if (mayBeProbe && this.#probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd)) return;
       const isTaken =
         !isBehind && this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, true);
       if (isTaken) return;
-      if (sid === this.#publishSid && this.#backlog.isFull) {
+      if (sid === publishSid && this.#backlog.isFull) {
         // It is refused for that.
         this.#take(sid, buffer, replyStart, replyEnd, payloadStart, payloadEnd, false);
       } else if (!this.#backlog.isOverflowing) {
@@ -326,13 +301,13 @@ export class Broker implements LinkHandler, StoreHost {
     payloadEnd: number,
     mayWait: boolean,
   ): boolean {
-    if (sid === this.#publishSid)
+    if (sid === this.#listening.publishSid)
       return this.#publish.handle(buffer, replyStart, replyEnd, payloadStart, payloadEnd, mayWait);
     const end = isForeign(buffer, replyStart, replyEnd) ? replyStart : replyEnd;
-    this.#requests.get(sid)?.({
+    this.#listening.request(sid, () => ({
       reply: Buffer.from(buffer.subarray(replyStart, end)),
       payload: Buffer.from(buffer.subarray(payloadStart, payloadEnd)),
-    });
+    }));
     return true;
   }
 

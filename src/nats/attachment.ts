@@ -9,6 +9,7 @@ import { Connections } from './connections.js';
 import type { ControlConnection } from './control-connection.js';
 import { messageOf, NatsConfigError } from './credentials.js';
 import type { Endpoint } from './dialer.js';
+import { LameDuckMove } from './lame-duck-move.js';
 import type { MovingLink } from './moving-link.js';
 import { OutageLog } from './outage-log.js';
 import { type Failure, RoundError, reasonOf } from './round-error.js';
@@ -45,6 +46,7 @@ export class NatsAttachment {
   private readonly outage: OutageLog;
   private readonly connections: Connections;
   private readonly doubt: ServerDoubt;
+  private readonly move: LameDuckMove;
   /** Whether there was a link at this server, or a try: then the next try waits a moment. */
   private isLinkRetry = false;
   /** Whether to leave the server: the next control connection goes to another one, if that can be reached. */
@@ -72,6 +74,11 @@ export class NatsAttachment {
         if (lastedMs >= SETTLED_MS) this.linkBackoff.reset();
       },
       onChanged: () => this.changed(),
+    });
+    this.move = new LameDuckMove({
+      ...{ connections: this.connections, logger: this.logger, backoff: this.moveBackoff },
+      endpoints: () => this.endpoints(),
+      onMoved: (endpoint, control, old) => this.hasMoved(endpoint, control, old),
     });
     const hasOthers = (): boolean => this.servers.round().length > 1;
     this.doubt = new ServerDoubt(this.connections, hasOthers, (why) => this.abandonServer(why));
@@ -168,7 +175,7 @@ export class NatsAttachment {
     while (!this.isClosed) {
       if (!this.isConnected) await this.connectControl();
       else if (!this.link) await this.makeLink();
-      else if (this.connections.isLameDuck) await this.moveAway();
+      else if (this.connections.isLameDuck) await this.move.try();
       else await this.untilChange();
     }
   }
@@ -320,65 +327,6 @@ export class NatsAttachment {
   private onServerInfo({ connectUrls, lameDuck }: ServerInfo): void {
     this.servers.discover(connectUrls);
     if (lameDuck) this.changed();
-  }
-
-  /**
-   * Makes both connections at another server, and moves there before the server that is about to stop closes them. Without another
-   * server the transport stays for as long as it can.
-   */
-  private async moveAway(): Promise<void> {
-    const { link, server } = this;
-    const { control: old } = this.connections;
-    if (old === undefined || link === undefined) return;
-    if (this.moveBackoff.count === 0)
-      this.logger.info({ server }, 'the NATS server is in lame-duck mode: moving to another one');
-    let reason = 'there is no other server';
-    for await (const endpoint of this.endpoints()) {
-      if (this.isClosed || this.link !== link || !this.isConnected) return;
-      const failure = await this.moveTo(endpoint, link, old);
-      if (failure === undefined) {
-        this.moveBackoff.reset();
-        return;
-      }
-      if (endpoint.server.name !== server) reason = `${endpoint.server.name}: ${failure}`;
-    }
-    if (this.isClosed || this.link !== link || !this.isConnected) return;
-    if (this.moveBackoff.count === 0)
-      this.logger.warn({ server, reason }, 'staying at a NATS server that is about to stop: trying again');
-    await this.moveBackoff.wait();
-  }
-
-  /** @returns why the move failed; undefined if it succeeded */
-  private async moveTo(
-    endpoint: Endpoint,
-    link: MovingLink,
-    old: ControlConnection,
-  ): Promise<string | undefined> {
-    let next: Link | undefined;
-    let control: ControlConnection | undefined;
-    let isMoved = false;
-    try {
-      next = await this.connections.dialLink(endpoint);
-      const { serverId, lameDuck } = next.serverInfo;
-      if (lameDuck || serverId === old.serverInfo.serverId) return 'it is about to stop too';
-      control = await this.connections.dialControl(endpoint, next.serverInfo);
-      // An earlier move may have brought the link there, and lost the control connection.
-      if (serverId !== link.serverInfo.serverId) {
-        isMoved = true;
-        const failure = await link.moveTo(next);
-        if (failure !== undefined) return failure;
-      }
-      if (this.isClosed || this.link !== link || control.isClosed())
-        return 'the connection there was lost at once';
-      this.hasMoved(endpoint, control, old);
-      control = undefined;
-      return undefined;
-    } catch (error) {
-      return reasonOf(error).message;
-    } finally {
-      control?.close();
-      if (!isMoved) next?.close();
-    }
   }
 
   private hasMoved(endpoint: Endpoint, control: ControlConnection, old: ControlConnection): void {
