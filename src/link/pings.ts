@@ -25,13 +25,18 @@ export interface Pulse {
   readonly lateMs: number;
   /** How many bytes the server has read, as far as its PONGs show. */
   readonly answeredBytes: number;
-  /** How many bytes the server has to read before it can answer the oldest PING, at most. */
+  /** How many bytes the server has to read and hand on before it can answer the oldest PING, at most. */
   readonly owedBytes: number;
 }
 
 /** The PINGs of a link that its server has not answered yet, in order. */
 export class Pings implements Pulse {
   answeredBytes = 0;
+  /**
+   * What it was before the last PONG. A server has read what was sent before that, but may still be writing it to a subscriber, and reads
+   * nothing on this connection meanwhile (seen with nats-server and a message of 60 MiB).
+   */
+  #answeredBefore = 0;
   readonly #clock: Clock;
   #sent: SentPing[] = [];
 
@@ -48,6 +53,7 @@ export class Pings implements Pulse {
   answered(): void {
     const ping = this.#sent.shift();
     if (ping === undefined) return;
+    this.#answeredBefore = this.answeredBytes;
     this.answeredBytes = ping.sentBytes;
     ping.waiter?.resolve();
   }
@@ -70,7 +76,7 @@ export class Pings implements Pulse {
 
   get owedBytes(): number {
     const [oldest] = this.#sent;
-    return oldest === undefined ? 0 : oldest.sentBytes - this.answeredBytes;
+    return oldest === undefined ? 0 : oldest.sentBytes - this.#answeredBefore;
   }
 
   /** Whether so much was sent behind the newest PING that another one is due. */

@@ -153,6 +153,8 @@ export class FileJournalRoom implements JournalRoom {
     const { problem } = this;
     const segmentBytes = this.#reserve.segmentBytes ?? 0;
     const isTooLarge = segmentBytes > 0 && needed > flushable(segmentBytes);
+    if (problem === undefined && isTooLarge && this.#reserve.wantSegment(segmentBytesFor(needed)))
+      return 'later';
     if (problem === undefined && !isTooLarge) {
       if (segmentBytes > 0) this.#listener.onCheckpointDue();
       return 'later';
@@ -189,6 +191,11 @@ export class FileJournalRoom implements JournalRoom {
 /** Bytes of the journal that a segment of so many bytes can be written of. */
 function flushable(segmentBytes: number): number {
   return (segmentBytes - Math.min(DIRECTORY_BYTES, segmentBytes / 8)) / SEGMENT_SHARE;
+}
+
+/** Bytes of a segment that so many bytes of the journal can be written to. */
+function segmentBytesFor(bytes: number): number {
+  return Math.ceil(bytes * SEGMENT_SHARE) + DIRECTORY_BYTES;
 }
 
 /** Up to where messages may go in the file of a place: the last file that is there is shared with everything else. */

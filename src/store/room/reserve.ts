@@ -70,11 +70,15 @@ export class Reserve {
   #isFolderDurable = false;
   #isClosed = false;
   #checkpointBytes: number;
+  #segmentBytes: number;
+  /** It was tried to set aside a segment of `#segmentBytes`, and there was no room for it. */
+  #isSegmentLacking = false;
 
   constructor(options: ReserveOptions) {
     this.#options = options;
     this.#directory = `${options.dir}/${RESERVE_DIRECTORY}`;
     this.#checkpointBytes = options.sizes.ckpt.bytes;
+    this.#segmentBytes = options.sizes.seg.bytes;
   }
 
   /** The size of the largest segment that can be written in any case; undefined while it is not known what can be set aside. */
@@ -85,6 +89,18 @@ export class Reserve {
   /** Checkpoints are of such a size by now: there is to be room for one twice as large. */
   wantCheckpoint(bytes: number): void {
     this.#checkpointBytes = Math.max(this.#options.sizes.ckpt.bytes, bytes * 2);
+  }
+
+  /**
+   * A message is so large that it needs a larger segment than is set aside: one is set aside, if there is room.
+   *
+   * @returns false if there was no room when it was tried last; it is tried again every ten seconds
+   */
+  wantSegment(bytes: number): boolean {
+    if (this.#isSegmentLacking) return false;
+    this.#segmentBytes = Math.max(this.#segmentBytes, bytes);
+    this.refill();
+    return true;
   }
 
   /** Makes what older terms have set aside this one's. */
@@ -251,8 +267,12 @@ export class Reserve {
       await fs.syncDirectory(this.#options.dir);
       this.#isFolderDurable = true;
     }
+    const segmentBytes = this.#segmentBytes;
     for (const kind of KINDS) await this.#fill(kind, sizes[kind].leastCount, sizes[kind].leastBytes);
-    if (!this.mayHaveMore()) return false;
+    if (!this.mayHaveMore()) {
+      this.#isSegmentLacking = this.#isSmaller(segmentBytes);
+      return false;
+    }
     let isWhole = true;
     for (const kind of KINDS) {
       try {
@@ -262,7 +282,14 @@ export class Reserve {
         isWhole = false;
       }
     }
-    return isWhole;
+    this.#isSegmentLacking = this.#isSmaller(segmentBytes);
+    return isWhole && !this.#isSegmentLacking;
+  }
+
+  /** Whether a message has asked for a segment of so many bytes, and none is set aside. */
+  #isSmaller(segmentBytes: number): boolean {
+    const usualBytes = this.#options.sizes.seg.bytes;
+    return segmentBytes > usualBytes && (this.#kept.seg[0]?.bytes ?? 0) < segmentBytes;
   }
 
   /** Makes so many of a kind, each of so many bytes at least. */
@@ -281,7 +308,8 @@ export class Reserve {
   /** Bytes that one must have to count: more of them where there is plenty of room by now. */
   async #bytesOf(kind: Extension): Promise<number> {
     if (kind === 'ckpt') return this.#checkpointBytes;
-    const { bytes, leastBytes } = this.#options.sizes[kind];
+    const { leastBytes } = this.#options.sizes[kind];
+    const bytes = kind === 'seg' ? this.#segmentBytes : this.#options.sizes[kind].bytes;
     if (this.#kept[kind].every((room) => room.bytes >= bytes)) return leastBytes;
     return (await this.#freeBytes()) / SHARE_OF_FREE >= bytes ? bytes : leastBytes;
   }

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { nodeFs } from '../../../src/files/fs.js';
 import { Reserve } from '../../../src/store/room/reserve.js';
 import { temporaryDirectory, until } from '../file-support.js';
-import { TestClock } from '../support.js';
+import { HastyClock, TestClock } from '../support.js';
 
 const SIZE = { count: 1, leastCount: 1, bytes: 4096, leastBytes: 4096 };
 
@@ -40,5 +40,34 @@ describe('The reserve of a store', () => {
     await reserve.take('log');
     assert.equal(await reserve.keep('log', journal), true);
     assert.equal(fs.existsSync(journal), false);
+  });
+
+  it('sets a larger segment aside for a message that needs one, says so when there is no room, and tries it again', async (t) => {
+    const dir = temporaryDirectory(t);
+    // What is tried again in ten seconds is tried at once.
+    const clock = new HastyClock(10_000);
+    let freeBytes = 1_000_000;
+    const reserve = new Reserve({
+      fs: { ...nodeFs, freeBytes: () => Promise.resolve(freeBytes) },
+      clock,
+      dir,
+      epoch: 1,
+      sizes: { log: SIZE, ckpt: SIZE, seg: SIZE },
+    });
+    t.after(() => reserve.close());
+    reserve.refill();
+    await until(() => reserve.segmentBytes === 4096, 'what is usual is set aside');
+
+    assert.equal(reserve.wantSegment(100_000), true);
+    await until(() => reserve.segmentBytes === 100_000, 'a larger one is set aside');
+
+    assert.equal(reserve.wantSegment(500_000), true);
+    await until(() => !reserve.wantSegment(500_000), 'a fourth of what is free is less');
+    assert.equal(reserve.segmentBytes, 100_000);
+    assert.equal(reserve.problem, undefined, 'others are served');
+
+    freeBytes = 4_000_000;
+    await until(() => reserve.segmentBytes === 500_000, 'there is room by now');
+    assert.equal(reserve.wantSegment(500_000), true);
   });
 });
