@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../../clock/clock.js';
 import { readWhole, removeIfThere, writeAll } from '../../files/file-io.js';
 import type { StoreFs } from '../../files/fs.js';
 import { BOOT_CLOCK_FILE } from '../../files/store-folder.js';
+import { isCount } from '../../util/fields.js';
 
 export interface BootClockOptions {
   fs: StoreFs;
@@ -17,6 +18,8 @@ export interface BootClockOptions {
 /** What the file says. It is not synced: a machine that has lost it has started anew, and then it says nothing anyway. */
 interface BootRecord {
   readonly bootId: string;
+  /** Of the term that wrote it. Former programs did not say it. */
+  readonly epoch: number;
   /** At this many milliseconds since the start of the machine, sleep included, ... */
   readonly uptimeMs: number;
   /** ... the store's own time was this, in milliseconds since 1970. */
@@ -36,7 +39,7 @@ export async function timeByBootNs({
 }: BootClockOptions): Promise<bigint | undefined> {
   const uptimeMs = clock.uptimeMs?.();
   if (bootId === undefined || uptimeMs === undefined) return undefined;
-  const record = parsed(await readWhole(fs, `${dir}/${BOOT_CLOCK_FILE}`).catch(() => undefined));
+  const record = await readRecord(fs, dir);
   if (record === undefined || record.bootId !== bootId) return undefined;
   const passedMs = uptimeMs - record.uptimeMs;
   if (passedMs < 0) return undefined;
@@ -45,25 +48,31 @@ export async function timeByBootNs({
 
 /**
  * Records the store's own time now, and every hour. A record that cannot be written is missed by none but the next broker, which believes
- * its clock then.
+ * its clock then. A term that goes on after its end, as after a pause, leaves the record of its successor as it is.
  *
  * @param storeMs the store's own time
  * @returns what ends it
  */
-export function recordBootClock(options: BootClockOptions, storeMs: () => number): () => void {
+export function recordBootClock(options: BootClockOptions, epoch: number, storeMs: () => number): () => void {
   const { clock, bootId } = options;
   if (bootId === undefined || clock.uptimeMs === undefined) return () => {};
   let timer: Timer | undefined;
   const record = (): void => {
     const uptimeMs = clock.uptimeMs?.() ?? 0;
-    void write(options, { bootId, uptimeMs, storeMs: storeMs() }).catch(() => {});
+    void write(options, { bootId, epoch, uptimeMs, storeMs: storeMs() }).catch(() => {});
     timer = clock.setTimer(RENEWED_MS, record);
   };
   record();
   return () => timer?.cancel();
 }
 
+async function readRecord(fs: StoreFs, dir: string): Promise<BootRecord | undefined> {
+  return parsed(await readWhole(fs, `${dir}/${BOOT_CLOCK_FILE}`).catch(() => undefined));
+}
+
 async function write({ fs, dir }: BootClockOptions, record: BootRecord): Promise<void> {
+  const present = await readRecord(fs, dir);
+  if (present !== undefined && present.epoch > record.epoch) return;
   const path = `${dir}/${BOOT_CLOCK_FILE}`;
   const temporary = `${path}.tmp`;
   const content = Buffer.from(`${JSON.stringify(record)}\n`);
@@ -80,9 +89,10 @@ async function write({ fs, dir }: BootClockOptions, record: BootRecord): Promise
 function parsed(content: Buffer | undefined): BootRecord | undefined {
   if (content === undefined || content.length > MAX_BYTES) return undefined;
   try {
-    const { bootId, uptimeMs, storeMs } = JSON.parse(content.toString()) as Partial<BootRecord>;
-    if (typeof bootId !== 'string' || !isTime(uptimeMs) || !isTime(storeMs)) return undefined;
-    return { bootId, uptimeMs, storeMs };
+    const { bootId, epoch = 0, uptimeMs, storeMs } = JSON.parse(content.toString()) as Partial<BootRecord>;
+    if (typeof bootId !== 'string' || !isCount(epoch) || !isTime(uptimeMs) || !isTime(storeMs))
+      return undefined;
+    return { bootId, epoch, uptimeMs, storeMs };
   } catch {
     return undefined;
   }

@@ -168,7 +168,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     },
   });
   const { bootId } = options;
-  const endBootClock = recordBootClock({ fs: storeFs, clock, dir, bootId }, () => parts.time.nowMs);
+  const endBootClock = recordBootClock({ fs: storeFs, clock, dir, bootId }, epoch, () => parts.time.nowMs);
   return store;
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { BelievedTime } from '../../../src/clock/believed-time.js';
+import { nodeFs, type OpenMode, type StoreFs } from '../../../src/files/fs.js';
+import { recordBootClock } from '../../../src/store/file/boot-clock.js';
 import type { FileStoreOptions } from '../../../src/store/file/file-store-options.js';
 import { Terms, until } from '../file-support.js';
 import { NO_LIMITS, pubMsg, TestClock } from '../support.js';
@@ -141,6 +143,36 @@ describe('what a machine counts since its start', () => {
       assert.deepEqual([believed.doubtMs, log.messageCount], [0, 1], content.slice(0, 100));
       await store.close();
     }
+  });
+
+  it('is left as it is by a term that goes on after its end', async (t) => {
+    const machine = new Machine(t);
+    const { store } = await machine.open();
+    await store.close();
+    const dir = dirname(machine.file);
+    const opened: string[] = [];
+    const spied: StoreFs = new Proxy(nodeFs, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (name !== 'open') return typeof value === 'function' ? value.bind(target) : value;
+        return (path: string, mode: OpenMode) => {
+          opened.push(mode);
+          return nodeFs.open(path, mode);
+        };
+      },
+    });
+    const record = (): { epoch: number } => JSON.parse(fs.readFileSync(machine.file, 'utf8'));
+    const write = (epoch: number): void =>
+      recordBootClock({ fs: spied, clock: machine, dir, bootId: 'one' }, epoch, () => machine.wallMs)();
+    write(7);
+    await until(() => record().epoch === 7, 'its own');
+    opened.length = 0;
+    write(6);
+    write(7);
+    await until(() => opened.includes('create'), 'the later one writes');
+    write(8);
+    await until(() => record().epoch === 8, 'that of the next one');
+    assert.equal(opened.filter((mode) => mode === 'create').length, 2);
   });
 
   it('is not asked where an active has said how time has passed', async (t) => {
