@@ -4,8 +4,17 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { requiredNode } from './node-version.mjs';
 
-/** What Node runs: the command, and the thread that renews the lease. They share files, and lie in one folder. */
-const ENTRIES = { main: 'src/cli/main.ts', 'renewal-worker': 'src/lease/renewal-worker.ts' };
+/**
+ * The bundle is in three parts that share no file, since no process uses two of them: the broker, the tools, and the thread that renews
+ * the lease, which has modules of its own anyway. Files that several parts share would be many and small, and each takes its time to load.
+ */
+const PARTS = {
+  main: 'src/cli/main.ts',
+  tools: 'src/cli/tools.ts',
+  'renewal-worker': 'src/lease/renewal-worker.ts',
+};
+/** The import by which one part calls another. */
+const OTHER_PART = /^\.\/tools\.js$/;
 /** Folders of `src` that no entry of the library leads to: their modules are in the bundle, and nowhere else. */
 const ONLY_IN_BUNDLE = ['cli', 'drill', 'bench', 'local-group'];
 /** The licences of the packages that are in the bundle. */
@@ -15,20 +24,35 @@ const WITH_REQUIRE =
   "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);";
 
 /**
- * Writes `dist/cli`: one file per entry, one for each part that is loaded when a command needs it, and what they share. Source maps lie
- * beside them. The files are as readable as the sources: nothing is shortened.
+ * Writes `dist/cli`: a file for each part, one for each `import()` in it, loaded when a command needs it, and what these share. Source maps
+ * lie beside them. The files are as readable as the sources: nothing is shortened.
  *
  * @param {string} root
  */
 export async function writeBundle(root) {
-  const entries = Object.entries(ENTRIES).filter(([, path]) => existsSync(join(root, path)));
   const folder = join(root, 'dist', 'cli');
+  const parts = Object.entries(PARTS).filter(([, path]) => existsSync(join(root, path)));
+  const built = await Promise.all(parts.map(([name, path]) => buildPart(root, name, path)));
+  for (const name of ONLY_IN_BUNDLE) rmSync(join(root, 'dist', name), { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const { outputFiles } of built)
+    for (const { path, contents } of outputFiles) writeFileSync(path, contents);
+  const inputs = built.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  writeFileSync(join(folder, LICENSES), licenses(root, inputs));
+}
+
+/**
+ * @param {string} root
+ * @param {string} name of the file
+ * @param {string} path of the source
+ */
+async function buildPart(root, name, path) {
   // Not before the packages are installed is there a bundler.
   const { build } = await import('esbuild');
-  const { outputFiles, metafile } = await build({
+  return await build({
     absWorkingDir: root,
-    entryPoints: Object.fromEntries(entries),
-    outdir: folder,
+    entryPoints: { [name]: path },
+    outdir: join('dist', 'cli'),
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -38,16 +62,18 @@ export async function writeBundle(root) {
     sourcemap: 'linked',
     sourcesContent: false,
     banner: { js: WITH_REQUIRE },
-    plugins: [knownVersion(root)],
+    plugins: [knownVersion(root), otherPart],
     metafile: true,
     write: false,
     logLevel: 'warning',
   });
-  for (const name of ONLY_IN_BUNDLE) rmSync(join(root, 'dist', name), { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  for (const { path, contents } of outputFiles) writeFileSync(path, contents);
-  writeFileSync(join(folder, LICENSES), licenses(root, Object.keys(metafile.inputs)));
 }
+
+/** @type {import('esbuild').Plugin} */
+const otherPart = {
+  name: 'other part',
+  setup: ({ onResolve }) => onResolve({ filter: OTHER_PART }, ({ path }) => ({ path, external: true })),
+};
 
 /**
  * The version is known when the bundle is made, and need not be read at each start.

@@ -20,6 +20,8 @@ import { Progress } from './progress-line.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
 import { toolLogger } from './tool-logger.js';
 
+export { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
+
 export const BENCH_FLAGS = {
   publishers: flag('Publishers [default: 1]', ['np']),
   subscribers: flag('Subscribers; each gets all messages, unless --queue is given [default: 0]', ['ns']),

@@ -14,34 +14,27 @@ export interface CommandParts {
 /** Loads the code of a command. */
 export const COMMAND_PARTS: Readonly<Record<CommandName, () => Promise<CommandParts>>> = {
   up: async () => {
-    const { addUpCommand } = await import('./up.js');
-    const { UP_FLAGS } = await import('./up-flags.js');
+    const { addUpCommand, UP_FLAGS } = await import('./up.js');
     return { add: addUpCommand, flags: [UP_FLAGS] };
   },
   drill: async () => {
-    const { addDrillCommand } = await import('./drill-command.js');
-    const { DRILL_FLAGS } = await import('./drill-flags.js');
-    const { NATS_FLAGS } = await import('./client-flags.js');
+    const { addDrillCommand, DRILL_FLAGS, NATS_FLAGS } = await import('./drill-command.js');
     return { add: addDrillCommand, flags: [DRILL_FLAGS, NATS_FLAGS] };
   },
   status: async () => {
-    const { addStatusCommand, STATUS_FLAGS } = await import('./status.js');
-    const { NATS_FLAGS } = await import('./client-flags.js');
+    const { addStatusCommand, NATS_FLAGS, STATUS_FLAGS } = await import('./status.js');
     return { add: addStatusCommand, flags: [STATUS_FLAGS, NATS_FLAGS] };
   },
   pub: async () => {
-    const { addPubCommand, PUB_FLAGS } = await import('./pub.js');
-    const { CLIENT_FLAGS, NATS_FLAGS } = await import('./client-flags.js');
+    const { addPubCommand, CLIENT_FLAGS, NATS_FLAGS, PUB_FLAGS } = await import('./pub.js');
     return { add: addPubCommand, flags: [PUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS] };
   },
   sub: async () => {
-    const { addSubCommand, SUB_FLAGS } = await import('./sub.js');
-    const { CLIENT_FLAGS, NATS_FLAGS } = await import('./client-flags.js');
+    const { addSubCommand, CLIENT_FLAGS, NATS_FLAGS, SUB_FLAGS } = await import('./sub.js');
     return { add: addSubCommand, flags: [SUB_FLAGS, NATS_FLAGS, CLIENT_FLAGS] };
   },
   bench: async () => {
-    const { addBenchCommand, BENCH_FLAGS } = await import('./bench-command.js');
-    const { CLIENT_FLAGS, NATS_FLAGS } = await import('./client-flags.js');
+    const { addBenchCommand, CLIENT_FLAGS, NATS_FLAGS, BENCH_FLAGS } = await import('./bench-command.js');
     return { add: addBenchCommand, flags: [BENCH_FLAGS, NATS_FLAGS, CLIENT_FLAGS] };
   },
   store: async () => {

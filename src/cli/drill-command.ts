@@ -9,6 +9,9 @@ import { Progress } from './progress-line.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
 import { toolLogger } from './tool-logger.js';
 
+export { NATS_FLAGS } from './client-flags.js';
+export { DRILL_FLAGS } from './drill-flags.js';
+
 const FAILED = 1;
 
 /** `stanchion drill`: makes the active of a group fail under load, and checks that nothing is lost. */

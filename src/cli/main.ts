@@ -1,17 +1,10 @@
 #!/usr/bin/env node
-import type { StartBroker } from '../run/running-broker.js';
+import { startBroker } from '../run/start.js';
+import { isForServe, runCli } from './cli.js';
 import { keepYoungGenerationSmall } from './young-generation.js';
 
-/** Loads the broker's code when it is needed: the other commands do without it. */
-const startBroker: StartBroker = async (config, options) => {
-  const assembly = await import('../run/start.js');
-  return await assembly.startBroker(config, options);
-};
-
-// This must come first: loading code makes the young generation grow. (Flags alone are for `serve`.)
-if (/^(serve$|-)/.test(process.argv[2] ?? '')) keepYoungGenerationSmall();
-const { runCli } = await import('./cli.js');
-const { hideSecretsInTitle } = await import('./process-title.js');
-hideSecretsInTitle();
+const args = process.argv.slice(2);
+// This must come first: loading code makes the young generation grow.
+if (isForServe(args)) keepYoungGenerationSmall();
 // `exitCode` alone would not do: a pending timer or socket would keep a stopped broker alive. The log is written already.
-process.exit(await runCli(process.argv.slice(2), { startBroker }));
+process.exit(await runCli(args, { startBroker }));

@@ -20,6 +20,8 @@ import { INTERRUPTED, onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe } from './standard-output.js';
 import { toolLogger } from './tool-logger.js';
 
+export { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
+
 export const PUB_FLAGS = {
   file: flag('Publish the content of this file as one message; "-" is standard input'),
   count: flag('How often to publish the message [default: 1]'),

@@ -18,6 +18,8 @@ import { disputes } from './status-dispute.js';
 import { doubts } from './status-doubts.js';
 import { unansweredRows } from './status-unanswered.js';
 
+export { NATS_FLAGS } from './client-flags.js';
+
 export const STATUS_FLAGS = {
   ...CLUSTER_FLAGS,
   'ft-group': flag('Name of the group [default: all of the cluster id]'),

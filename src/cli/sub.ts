@@ -19,6 +19,8 @@ import { onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe, writeOut } from './standard-output.js';
 import { toolLogger } from './tool-logger.js';
 
+export { CLIENT_FLAGS, NATS_FLAGS } from './client-flags.js';
+
 export const SUB_FLAGS = {
   start: flag('Where to begin: new, last (the newest message first) or all [default: new]'),
   'start-sequence': flag('Begin with this sequence', ['seq']),

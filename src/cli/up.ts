@@ -14,6 +14,8 @@ import { onStopSignal } from './signals.js';
 import { UP_FLAGS, type UpFlag } from './up-flags.js';
 import { upOptions } from './up-options.js';
 
+export { UP_FLAGS } from './up-flags.js';
+
 const STDOUT = 1;
 const ASK_MS = 500;
 

@@ -15,11 +15,14 @@ const BELOW = 48;
 export async function makeApart<T>(fs: StoreFs, room: string, make: () => Promise<T>): Promise<T> {
   const fillers: string[] = [];
   const fill = async (count: number): Promise<void> => {
-    for (let i = 0; i < count; i++) {
-      const filler = `${room}/${fillers.length}`;
-      await (await fs.open(filler, 'create')).close();
-      fillers.push(filler);
-    }
+    const more = Array.from({ length: count }, (_, index) => `${room}/${fillers.length + index}`);
+    fillers.push(...more);
+    // All at once: a broker that makes its store waits for them. None is still under way when they are removed.
+    const made = await Promise.allSettled(
+      more.map(async (filler) => (await fs.open(filler, 'create')).close()),
+    );
+    const failed = made.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   };
   try {
     await fs.makeDirectory(room);
@@ -28,7 +31,7 @@ export async function makeApart<T>(fs: StoreFs, room: string, make: () => Promis
     await fill(NEIGHBOURS);
     return made;
   } finally {
-    for (const filler of fillers) await fs.unlink(filler).catch(() => {});
+    await Promise.all(fillers.map((filler) => fs.unlink(filler).catch(() => {})));
     await fs.removeDirectory(room).catch(() => {});
   }
 }

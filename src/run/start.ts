@@ -2,7 +2,7 @@ import type { StartBroker } from './running-broker.js';
 
 /**
  * Starts a broker in this process: its nats-server if it has one, its store, its NATS transport. With a group it is a member,
- * active or standby.
+ * active or standby. Only now is their code loaded: other commands do without it.
  *
  * @throws Error saying what is in the way: a taken port, a store that is held or damaged; the signal's reason, after everything is
  *   closed again
