@@ -13,14 +13,14 @@ import { RawClient } from '../harness/raw-client.js';
 import { waitFor } from '../harness/wait.js';
 import { packFolder } from './packed.js';
 import { DeliveredChannel } from './read-channel.js';
-import type { Knowledge, KnownChannel } from './stored-stores.js';
+import { type Knowledge, type KnownChannel, textOf } from './stored-stores.js';
 
 const USAGE = `node --import tsx test/data/make-store.ts --program CHECKOUT/dist/cli/main.js --name NAME
 makes test/data/NAME.store.br and test/data/NAME.json`;
 const CLUSTER_ID = 'kept';
 const CONFIG = `store_limits:
   channels:
-    limited: { max_msgs: 5 }
+    capped: { max_msgs: 5 }
 `;
 /** No message comes again while the store is made. */
 const ACK_WAIT_SECONDS = 3600;
@@ -111,12 +111,6 @@ class Maker {
   }
 }
 
-/** 300 bytes of JSON, or 20,000 in the channel `large`. */
-function textOf(channel: string, number: number): string {
-  const text = JSON.stringify({ channel, number, at: `2026-11-28T12:00:${number}Z`, amount: number * 37 });
-  return text.padEnd(channel === 'large' ? 20_000 : 300, ` ${channel} ${number}`);
-}
-
 async function make(program: string, root: string): Promise<{ knowledge: Knowledge; packed: Buffer }> {
   const dir = path.join(root, 'store');
   const config = path.join(root, 'config.yaml');
@@ -141,7 +135,7 @@ async function make(program: string, root: string): Promise<{ knowledge: Knowled
     await maker.join('writer');
     await maker.join('reader');
     await maker.publish('orders', 40);
-    await maker.publish('limited', 12);
+    await maker.publish('capped', 12);
     await maker.publish('large', 2);
     await maker.publish('audit.log', 10);
     const billing = await maker.subscribe('orders', 'billing', { durableName: 'billing', maxInFlight: 8 });
@@ -169,7 +163,7 @@ async function make(program: string, root: string): Promise<{ knowledge: Knowled
     const segments = path.join(dir, 'segments');
     await waitFor(() => fs.readdirSync(segments).length > 0, 'a checkpoint is made');
     await maker.publish('orders', 10);
-    await maker.publish('limited', 4);
+    await maker.publish('capped', 4);
     await maker.publish('audit.log', 5);
     const read = async (channel: string, last: number): Promise<KnownChannel> => {
       const delivered = await DeliveredChannel.read(nats.url, CLUSTER_ID, channel, last);
@@ -181,7 +175,7 @@ async function make(program: string, root: string): Promise<{ knowledge: Knowled
       channels: {
         'audit.log': await read('audit.log', 15),
         large: await read('large', 2),
-        limited: await read('limited', 16),
+        capped: await read('capped', 16),
         orders: await read('orders', 50),
       },
       pending: {

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import { writeFile } from '../../src/files/file-io.js';
 import type { StoreFs } from '../../src/files/fs.js';
-import { unpackFolder } from './packed.js';
+import { type Entry, unpackFolder } from './packed.js';
 
 /** A channel as its last reader has seen it. */
 export interface KnownChannel {
@@ -22,6 +22,12 @@ export interface Knowledge {
   readonly pending: Readonly<Record<string, readonly number[]>>;
 }
 
+/** The text of a message: 300 bytes of JSON, or 20,000 in the channel `large`. */
+export function textOf(channel: string, number: number): string {
+  const text = JSON.stringify({ channel, number, at: `2026-11-28T12:00:${number}Z`, amount: number * 37 });
+  return text.padEnd(channel === 'large' ? 20_000 : 300, ` ${channel} ${number}`);
+}
+
 export const STORED_STORES = ['0.1.0', 'version-3'] as const;
 export type StoredStore = (typeof STORED_STORES)[number];
 
@@ -29,12 +35,16 @@ export function knowledgeOf(name: StoredStore): Knowledge {
   return JSON.parse(fs.readFileSync(new URL(`./${name}.json`, import.meta.url), 'utf8')) as Knowledge;
 }
 
+/** The files and folders of a store. */
+export function entriesOf(name: StoredStore): Entry[] {
+  return unpackFolder(fs.readFileSync(new URL(`./${name}.store.br`, import.meta.url)));
+}
+
 /** Puts a store there, in a folder that does not exist. Its lease was given back. */
 export async function putStoredStore(storeFs: StoreFs, dir: string, name: StoredStore): Promise<void> {
-  const entries = unpackFolder(fs.readFileSync(new URL(`./${name}.store.br`, import.meta.url)));
   const folders = [dir];
   await storeFs.makeDirectory(dir);
-  for (const { path, bytes, content } of entries) {
+  for (const { path, bytes, content } of entriesOf(name)) {
     if (bytes === undefined) {
       folders.push(`${dir}/${path}`);
       await storeFs.makeDirectory(`${dir}/${path}`);

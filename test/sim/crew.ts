@@ -10,7 +10,7 @@ export type SeedReport =
   | { seed: number; result: Omit<SimulationResult, 'trace'> }
   | { seed: number; error: string };
 
-/** What is run with a seed: a group, one of release 0.1.0 that is updated, brokers without a group, or one of these that is turned into a group. */
+/** What is run with a seed: a group, one that begins on a store of release 0.1.0, brokers without a group, or one of these that is turned into a group. */
 export type Scenario = 'group' | 'update' | 'alone' | 'turn';
 
 /**

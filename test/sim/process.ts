@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '../../src/clock/clock.js';
 import type { World } from './world.js';
 
-const WALL_START_NS = 1_700_000_000_000_000_000n;
+/** In 2027: stores of former versions, which are older, are opened too. */
+const WALL_START_NS = 1_800_000_000_000_000_000n;
 
 /** How a process stands still: its clocks go on (SIGSTOP), or stand still with it (a frozen virtual machine). */
 export type PauseKind = 'stopped' | 'frozen';

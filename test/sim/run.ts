@@ -9,7 +9,7 @@ import { Tally } from './tally.js';
 const USAGE = `npm run sim -- [--seeds 200] [--first 1]   runs so many seeds, from the first on
 npm run sim -- --fresh [--seeds 200]       runs so many that were never run before, taken by chance
 npm run sim -- --digests [--seeds 40]      prints a digest of each seed's run, to compare two versions of the code
-npm run sim -- --update [--seeds 200]      the same with a group of release 0.1.0 that is updated meanwhile
+npm run sim -- --update [--seeds 200]      the same with a group that begins on a store of release 0.1.0
 npm run sim -- --alone [--seeds 200]       the same with brokers without a group, on one store
 npm run sim -- --turn [--seeds 200]        the same with a broker without a group that is turned into a group
 npm run sim -- --seed N                    replays one, and tells what happened, line by line`;

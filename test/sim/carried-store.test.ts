@@ -5,7 +5,7 @@ import { Tally } from './tally.js';
 
 const SEEDS = 12;
 
-describe('a group of release 0.1.0 that is updated, member by member,', () => {
+describe('a group that begins on a store of release 0.1.0', () => {
   it(`keeps what a takeover promises, with ${SEEDS} seeds of faults`, { timeout: 5 * 60_000 }, async () => {
     const tally = new Tally('update');
     const said: string[] = [];

@@ -2,14 +2,12 @@ import { LEASE_DIRECTORY } from '../../src/files/store-folder.js';
 import { FORMER_LEASE_DIRECTORY, MOVED } from '../../src/lease/carry-over.js';
 import { parseLeaseFileName } from '../../src/lease/lease-state.js';
 import { must } from '../../src/util/assert.js';
-import { asFormerProgram } from '../store/former/former-store.js';
+import { CUT_CHANNELS, enterFormerMessages, putFormerStore } from './former-store.js';
+import type { Ledger } from './ledger.js';
 import { DIR, type Machine, type Machines } from './machine.js';
 import type { SimProcess } from './process.js';
-import { type SimulationResult, simulate, WEIGHTS } from './simulation.js';
+import { type SimulationResult, simulate } from './simulation.js';
 
-/** Members of 0.1.0 serve for a while first. */
-const FIRST_UPDATE_MS = [1_500, 5_000] as const;
-const NEXT_UPDATE_MS = [100, 3_000] as const;
 const STANDS_STILL_MS = [100, 5_000] as const;
 /** The rename that moves the lease. */
 const MOVES = `rename ${DIR}/${FORMER_LEASE_DIRECTORY}/`;
@@ -17,36 +15,27 @@ const MOVES = `rename ${DIR}/${FORMER_LEASE_DIRECTORY}/`;
 const STEPS = 50;
 
 /**
- * A group of release 0.1.0 that is updated, one member after the other, while clients and faults are at it. At one step of carrying the
- * store over, the member that takes it is killed or stands still.
+ * A group that begins on a store that release 0.1.0 has left, while clients and faults are at it. At one step of carrying the store over, the
+ * member that takes it is killed or stands still. (Members of that release beside new ones are real processes: see test/upgrade.)
  */
-class RollingUpdate {
-  readonly #updated = new Set<Machine>();
+class CarriedOver {
   #cluster: Machines | undefined;
   #stepsLeft = 0;
   /** Those that have begun to carry the store over. */
   readonly #carrying = new Set<SimProcess>();
 
-  fsOf(real: Machine['mount'], node: Machine): ReturnType<typeof asFormerProgram> {
-    if (!this.#updated.has(node)) return asFormerProgram(real, DIR);
+  watch(node: Machine): void {
     node.process.strike = (at) => this.#step(node, at);
-    return real;
   }
 
-  begin(cluster: Machines): void {
-    const { world } = cluster;
+  begin(cluster: Machines, ledger: Ledger): void {
     this.#cluster = cluster;
-    this.#stepsLeft = world.random.below(STEPS);
-    let atMs = world.between(...FIRST_UPDATE_MS);
-    const waiting = [...cluster.nodes];
-    while (waiting.length > 0) {
-      const [node] = waiting.splice(world.random.below(waiting.length), 1) as [Machine];
-      world.after(atMs, () => this.#update(node));
-      atMs += world.between(...NEXT_UPDATE_MS);
-    }
+    this.#stepsLeft = cluster.world.random.below(STEPS);
+    putFormerStore(cluster.disk);
+    enterFormerMessages(ledger);
   }
 
-  /** What is not as it should be once all members are updated. */
+  /** What is not as it should be in the end. */
   problems(): string[] {
     const { world, disk } = must(this.#cluster, 'the run has begun');
     const { directories } = disk;
@@ -62,19 +51,6 @@ class RollingUpdate {
     const isNoted = left.join() === MOVED || (left.length === 0 && (world.faults['disk full'] ?? 0) > 0);
     if (!isNoted) found.push(`${FORMER_LEASE_DIRECTORY}/ holds ${left}`);
     return found;
-  }
-
-  #update(node: Machine): void {
-    const { world } = must(this.#cluster, 'the run has begun');
-    world.note(() => `UPDATE of ${node.name}`);
-    this.#updated.add(node);
-    if (world.chance(0.7)) node.stop();
-    else node.kill(false);
-    const look = (): void => {
-      if (node.process.isDead) node.start();
-      else world.after(50, look);
-    };
-    world.after(50, look);
   }
 
   #step(node: Machine, at: string): void {
@@ -94,15 +70,19 @@ class RollingUpdate {
 }
 
 /** One run by its seed, as `simulate`. */
-export async function simulateUpdate(seed: number, isTraced = false): Promise<SimulationResult> {
-  const update = new RollingUpdate();
+export async function simulateCarriedStore(seed: number, isTraced = false): Promise<SimulationResult> {
+  const carried = new CarriedOver();
   const result = await simulate(seed, {
     isTraced,
-    // Members of 0.1.0 believe what they hear.
-    weights: { ...WEIGHTS, 'forged talk': 0 },
-    mutation: { fs: (real, node) => update.fsOf(real as Machine['mount'], node) },
-    begin: (cluster) => update.begin(cluster),
+    mutation: {
+      fs: (real, node) => {
+        carried.watch(node);
+        return real;
+      },
+    },
+    begin: (cluster, ledger) => carried.begin(cluster, ledger),
+    cutChannels: CUT_CHANNELS,
   });
-  result.violations.push(...update.problems());
+  result.violations.push(...carried.problems());
   return result;
 }
