@@ -33,10 +33,15 @@ export class ByteMap<V> {
 
   /** Sets the value of a key, which is copied. */
   set(buffer: Buffer, start: number, end: number, value: V): void {
-    const hash = hashOf(buffer, start, end, this.#seed);
-    const slot = this.#find(buffer, start, end, hash);
+    this.setKept(Buffer.from(buffer.subarray(start, end)), value);
+  }
+
+  /** Sets the value of a key, which is kept: its bytes must not change. */
+  setKept(key: Buffer, value: V): void {
+    const hash = hashOf(key, 0, key.length, this.#seed);
+    const slot = this.#find(key, 0, key.length, hash);
     if (this.#keys[slot] === undefined) {
-      this.#keys[slot] = Buffer.from(buffer.subarray(start, end));
+      this.#keys[slot] = key;
       this.#hashes[slot] = hash;
       this.#size++;
     }

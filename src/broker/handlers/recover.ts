@@ -97,8 +97,7 @@ function recoverSubscription(
   sub.client = client;
   client.subscriptions.add(sub);
   needs.subscriptions.set(sub.id, sub);
-  channel.byInbox.set(sub.inbox, sub);
-  channel.byAckInbox.set(sub.ackInbox, sub);
+  channel.listLater(sub);
   if (group === undefined) channel.subscriptions.push(sub);
   else group.members.push(sub);
   sub.isStarted = true;

@@ -11,10 +11,10 @@ export class Channel {
   /** Durables, online or not, by `durableKey`. */
   readonly durables = new Map<string, Subscription>();
   readonly groups = new Map<string, QueueGroup>();
-  /** All that are online. */
-  readonly byAckInbox = new Map<string, Subscription>();
-  /** All that are online. Inboxes are chosen by clients: of those that share one, the newest. */
-  readonly byInbox = new Map<string, Subscription>();
+  readonly #byAckInbox = new Map<string, Subscription>();
+  readonly #byInbox = new Map<string, Subscription>();
+  /** Online since before this broker, and in none of the two yet. In the order in which they were made. */
+  #unlisted: Subscription[] = [];
 
   /** Sequence up to which messages are durable and may be shown. */
   visible: number;
@@ -27,6 +27,32 @@ export class Channel {
   ) {
     this.visible = log.lastSequence;
     this.wait = new WaitSlot(log.lastSequence);
+  }
+
+  /** All that are online. */
+  get byAckInbox(): Map<string, Subscription> {
+    this.#list();
+    return this.#byAckInbox;
+  }
+
+  /** All that are online. Inboxes are chosen by clients: of those that share one, the newest. */
+  get byInbox(): Map<string, Subscription> {
+    this.#list();
+    return this.#byInbox;
+  }
+
+  /** Adds one that is online to the two maps when they are needed next: entering 100,000 takes longer than the rest of a takeover. */
+  listLater(sub: Subscription): void {
+    this.#unlisted.push(sub);
+  }
+
+  #list(): void {
+    if (this.#unlisted.length === 0) return;
+    for (const sub of this.#unlisted) {
+      this.#byInbox.set(sub.inbox, sub);
+      this.#byAckInbox.set(sub.ackInbox, sub);
+    }
+    this.#unlisted = [];
   }
 
   get name(): string {

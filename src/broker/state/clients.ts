@@ -47,10 +47,9 @@ export class Clients {
 
   add(client: ClientSession): void {
     this.#byId.set(client.id, client);
-    const id = Buffer.from(client.id);
-    this.#byIdBytes.set(id, 0, id.length, client);
+    this.#byIdBytes.setKept(Buffer.from(client.id), client);
     const connId = Buffer.from(client.record.connId);
-    if (connId.length > 0) this.#byConnId.set(connId, 0, connId.length, client);
+    if (connId.length > 0) this.#byConnId.setKept(connId, client);
   }
 
   remove(client: ClientSession): void {

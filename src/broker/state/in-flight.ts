@@ -1,3 +1,12 @@
+const NONE = -1;
+/** So few that V8 keeps the arrays in its own heap: apart from it, six for each of 100,000 subscriptions would slow garbage collection. */
+const INITIAL_SLOTS = 8;
+/** All that are empty share these, and nothing is written to them. */
+const NO_NUMBERS = new Float64Array(0);
+const NO_COUNTS = new Uint32Array(0);
+const NO_SLOTS = new Int32Array(0);
+const EMPTY_TABLE = new Int32Array(1);
+
 /**
  * The messages that a subscription was sent and has not acknowledged: by sequence, and in the order in which their ack
  * wait ends. The ack wait of a subscription is one figure, so that order is the order of sending, and the earliest end is
@@ -6,29 +15,19 @@
  * Numbers in typed arrays and no object per message.
  */
 export class InFlight {
-  #sequences: Float64Array;
-  #deadlinesMs: Float64Array;
-  #deliveries: Uint32Array;
-  #next: Int32Array;
-  #previous: Int32Array;
+  // A subscription to which nothing goes needs none of these arrays. A takeover makes 100,000 of them in one turn.
+  #sequences = NO_NUMBERS;
+  #deadlinesMs = NO_NUMBERS;
+  #deliveries = NO_COUNTS;
+  #next = NO_SLOTS;
+  #previous = NO_SLOTS;
   /** Slot + 1 by hash; 0 is empty. */
-  #table: Int32Array;
-  #mask: number;
+  #table = EMPTY_TABLE;
+  #mask = 0;
   #free = NONE;
   #head = NONE;
   #tail = NONE;
   #size = 0;
-
-  constructor() {
-    this.#sequences = new Float64Array(INITIAL_SLOTS);
-    this.#deadlinesMs = new Float64Array(INITIAL_SLOTS);
-    this.#deliveries = new Uint32Array(INITIAL_SLOTS);
-    this.#next = new Int32Array(INITIAL_SLOTS);
-    this.#previous = new Int32Array(INITIAL_SLOTS);
-    this.#table = new Int32Array(INITIAL_SLOTS * 2);
-    this.#mask = INITIAL_SLOTS * 2 - 1;
-    this.#addFreeSlots(0, INITIAL_SLOTS);
-  }
 
   get size(): number {
     return this.#size;
@@ -155,18 +154,19 @@ export class InFlight {
   }
 
   #grow(): void {
-    const slots = this.#sequences.length;
-    this.#sequences = grown(this.#sequences, new Float64Array(slots * 2));
-    this.#deadlinesMs = grown(this.#deadlinesMs, new Float64Array(slots * 2));
-    this.#deliveries = grown(this.#deliveries, new Uint32Array(slots * 2));
-    this.#next = grown(this.#next, new Int32Array(slots * 2));
-    this.#previous = grown(this.#previous, new Int32Array(slots * 2));
-    this.#table = new Int32Array(slots * 4);
-    this.#mask = slots * 4 - 1;
+    const before = this.#sequences.length;
+    const slots = Math.max(INITIAL_SLOTS, before * 2);
+    this.#sequences = grown(this.#sequences, new Float64Array(slots));
+    this.#deadlinesMs = grown(this.#deadlinesMs, new Float64Array(slots));
+    this.#deliveries = grown(this.#deliveries, new Uint32Array(slots));
+    this.#next = grown(this.#next, new Int32Array(slots));
+    this.#previous = grown(this.#previous, new Int32Array(slots));
+    this.#table = new Int32Array(slots * 2);
+    this.#mask = slots * 2 - 1;
     for (let slot = this.#head; slot !== NONE; slot = this.#next[slot]) {
       this.#table[this.#find(this.#sequences[slot])] = slot + 1;
     }
-    this.#addFreeSlots(slots, slots * 2);
+    this.#addFreeSlots(before, slots);
   }
 
   #addFreeSlots(from: number, to: number): void {
@@ -175,10 +175,6 @@ export class InFlight {
     this.#free = from;
   }
 }
-
-const NONE = -1;
-/** So few that V8 keeps the arrays in its own heap: apart from it, six for each of 100,000 subscriptions would slow garbage collection. */
-const INITIAL_SLOTS = 8;
 
 /**
  * Fibonacci hashing: neighbours, which in-flight sequences mostly are, come to lie far apart. Side by side they would

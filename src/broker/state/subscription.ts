@@ -34,8 +34,6 @@ export class Subscription implements WheelTimer {
   client: ClientSession | undefined;
   inbox: string;
   ackInbox: string;
-  /** As `AckInboxes.isOf` compares it. */
-  ackToken: Buffer;
   maxInFlight: number;
   ackWaitMs: number;
   /** Highest sequence delivered, or the one before the start. Of a member: the group's counts, this is not used. */
@@ -45,8 +43,9 @@ export class Subscription implements WheelTimer {
   /** Which of its lives this is: a durable has a new one each time it comes back. */
   activation = 0;
   readonly delivery = new DeliverySlot();
-  /** `PUB inbox `, ready to be copied. */
-  deliverTo: Buffer;
+  // Made when they are needed: most of the many subscriptions that a takeover makes wait.
+  #ackToken: Buffer | undefined;
+  #deliverTo: Buffer | undefined;
 
   readonly #ackWait: AckWaitHandler;
 
@@ -64,12 +63,22 @@ export class Subscription implements WheelTimer {
     this.clientId = record.clientId;
     this.inbox = record.inbox;
     this.ackInbox = record.ackInbox;
-    this.ackToken = ackToken(record.ackInbox);
     this.maxInFlight = record.maxInFlight;
     this.ackWaitMs = record.ackWaitSeconds * 1000;
     this.lastSent = record.lastSent;
-    this.deliverTo = pubPrefix(record.inbox);
     this.#ackWait = ackWait;
+  }
+
+  /** As `AckInboxes.isOf` compares it. */
+  get ackToken(): Buffer {
+    this.#ackToken ??= ackToken(this.ackInbox);
+    return this.#ackToken;
+  }
+
+  /** `PUB inbox `, ready to be copied. */
+  get deliverTo(): Buffer {
+    this.#deliverTo ??= pubPrefix(this.inbox);
+    return this.#deliverTo;
   }
 
   get isDurable(): boolean {
@@ -94,11 +103,10 @@ export class Subscription implements WheelTimer {
   resume(inbox: string, ackInbox: string, maxInFlight: number, ackWaitMs: number): void {
     this.inbox = inbox;
     this.ackInbox = ackInbox;
-    this.ackToken = ackToken(ackInbox);
+    this.#ackToken = this.#deliverTo = undefined;
     this.maxInFlight = maxInFlight;
     this.ackWaitMs = ackWaitMs;
     this.activation++;
-    this.deliverTo = pubPrefix(inbox);
     this.isStarted = false;
   }
 
