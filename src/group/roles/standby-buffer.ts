@@ -1,21 +1,24 @@
 import type { Clock } from '../../clock/clock.js';
 import { DROP_ALL, type LinkHandler } from '../../link/link-handler.js';
+import { copyBytes } from '../../util/copy-bytes.js';
 import type { TransportLink } from '../talk/nats-transport.js';
 
+/** A message: where its parts lie in `slab`, one behind the other. */
 interface Kept {
   sid: number;
-  /** The bytes from the subject to the end of the payload. */
-  bytes: Buffer;
-  subjectLength: number;
+  slab: Buffer;
+  start: number;
   replyStart: number;
-  replyEnd: number;
   payloadStart: number;
+  end: number;
   atMs: number;
 }
 
 /** Older messages are useless: their senders have sent them again, or given up. */
 const MAX_AGE_MS = 10_000;
 const MAX_BYTES = 32 * 1024 * 1024;
+/** Messages share pieces of memory: one for each would cost more time than all else, at the moment at which time is short. */
+const SLAB_BYTES = 256 * 1024;
 
 /**
  * The standby buffer: a standby that may be next subscribes to what clients send before the takeover, and keeps it. Its broker then
@@ -32,6 +35,8 @@ export class StandbyBuffer implements LinkHandler {
   readonly #kept: Kept[] = [];
   #first = 0;
   #bytes = 0;
+  #slab: Buffer = NO_BYTES;
+  #used = 0;
 
   constructor(link: TransportLink, subjects: readonly string[], clock: Clock) {
     this.link = link;
@@ -52,23 +57,20 @@ export class StandbyBuffer implements LinkHandler {
     payloadStart: number,
     payloadEnd: number,
   ): void {
-    const bytes = Buffer.concat([
-      buffer.subarray(subjectStart, subjectEnd),
-      buffer.subarray(replyStart, replyEnd),
-      buffer.subarray(payloadStart, payloadEnd),
-    ]);
-    const subjectLength = subjectEnd - subjectStart;
-    const replyLength = replyEnd - replyStart;
-    this.#bytes += bytes.length;
-    this.#kept.push({
-      sid,
-      bytes,
-      subjectLength,
-      replyStart: subjectLength,
-      replyEnd: subjectLength + replyLength,
-      payloadStart: subjectLength + replyLength,
-      atMs: this.#clock.monotonicMs(),
-    });
+    const byteCount = subjectEnd - subjectStart + (replyEnd - replyStart) + (payloadEnd - payloadStart);
+    if (this.#used + byteCount > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, byteCount));
+      this.#used = 0;
+    }
+    const slab = this.#slab;
+    const start = this.#used;
+    const subjectCopied = copyBytes(slab, start, buffer, subjectStart, subjectEnd);
+    const replyCopied = copyBytes(slab, subjectCopied, buffer, replyStart, replyEnd);
+    const end = copyBytes(slab, replyCopied, buffer, payloadStart, payloadEnd);
+    this.#used = end;
+    this.#bytes += byteCount;
+    const atMs = this.#clock.monotonicMs();
+    this.#kept.push({ sid, slab, start, replyStart: subjectCopied, payloadStart: replyCopied, end, atMs });
     this.#forgetOld();
   }
 
@@ -79,8 +81,9 @@ export class StandbyBuffer implements LinkHandler {
     this.#forgetOld();
     const kept = this.#kept.splice(0).slice(this.#first);
     this.#first = this.#bytes = 0;
-    for (const { sid, bytes, subjectLength, replyStart, replyEnd, payloadStart } of kept) {
-      to.onMessage(sid, bytes, 0, subjectLength, replyStart, replyEnd, payloadStart, bytes.length);
+    this.#slab = NO_BYTES;
+    for (const { sid, slab, start, replyStart, payloadStart, end } of kept) {
+      to.onMessage(sid, slab, start, replyStart, replyStart, payloadStart, payloadStart, end);
     }
     if (kept.length > 0) to.onBatchEnd();
     return kept.length;
@@ -91,14 +94,15 @@ export class StandbyBuffer implements LinkHandler {
     this.link.handOverTo(DROP_ALL);
     for (const sid of this.sids.values()) this.link.unsubscribe(sid);
     this.#kept.length = this.#first = this.#bytes = 0;
+    this.#slab = NO_BYTES;
   }
 
   #forgetOld(): void {
     const before = this.#clock.monotonicMs() - MAX_AGE_MS;
     while (this.#first < this.#kept.length) {
-      const { atMs, bytes } = this.#kept[this.#first];
+      const { atMs, start, end } = this.#kept[this.#first];
       if (atMs >= before && this.#bytes <= MAX_BYTES) break;
-      this.#bytes -= bytes.length;
+      this.#bytes -= end - start;
       this.#first++;
     }
     if (this.#first > 1024 && this.#first * 2 > this.#kept.length) {
@@ -107,3 +111,5 @@ export class StandbyBuffer implements LinkHandler {
     }
   }
 }
+
+const NO_BYTES = Buffer.alloc(0);

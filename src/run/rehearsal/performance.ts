@@ -30,6 +30,8 @@ const BLOCK_BYTES = MIB / 2;
 const QUEUE_MEMBERS = 4;
 const FAN_OUT = 8;
 const CHANNELS = 50;
+/** Clients with a durable each, which a takeover finds in the store. */
+const CROWD = 150;
 const LONG_MS = 31_000;
 /** What a member has kept in its buffer while there was no active, in reads. */
 const KEPT_READS = 16;
@@ -246,6 +248,11 @@ export class Performance {
     for (let i = 0; i < QUEUE_MEMBERS; i++)
       await clients.subscribe('queue', 'queue', { queueGroup: 'group' });
     for (let i = 0; i < FAN_OUT; i++) await clients.subscribe('fan', 'fan');
+    for (let i = 0; i < CROWD; i++) {
+      await clients.connect(`crowd-${i}`);
+      await clients.subscribe(`crowd-${i}`, 'crowd', { durableName: 'durable' });
+      if (this.#options.pace.isOver) await this.#options.pace.giveWay();
+    }
     await clients.subscribe('late', 'late', { isSilent: true, ackWaitSeconds: 5 });
   }
 
