@@ -42,7 +42,7 @@ Measures stanchion beside the Go server (where GO_SERVER names its binary) and t
   --broker-arg ARG   a further argument for stanchion; several times for several
   --profile LINE     run one line once under --cpu-prof, print where the time goes (of --sides, default stanchion)
   --json             print JSON instead of tables
-  --docs             write the figures to docs/performance.json, and the tables of README.md and docs/performance.md
+  --docs             all lines; write the figures to docs/performance.json, and the tables of README.md and docs/performance.md
 
 lines:
 ${LINES.map(({ id, title, isCommon, isQuick }) => `  ${isCommon ? '*' : ' '}${isQuick ? '+' : ' '} ${id.padEnd(22)} ${title}`).join('\n')}
@@ -79,8 +79,12 @@ export function parseFlags(args: string[]): Flags {
     const parts = values.profile === undefined ? split(values.lines) : [values.profile];
     const sides =
       isProfile && values.sides.length === 0 ? ['stanchion' as const] : sidesOf(split(values.sides));
+    if (values.docs && (parts.length > 0 || values.quick || values.cold))
+      throw new Error('--docs measures all lines in full: it goes with no choice of them');
+    if ((values.docs || sides.includes('go')) && process.env.GO_SERVER === undefined)
+      throw new Error('the environment variable GO_SERVER must name the binary of the Go server');
     return {
-      lines: chosenLines(parts, { isAll: values.all, isQuick: values.quick }),
+      lines: chosenLines(parts, { isAll: values.all || values.docs, isQuick: values.quick }),
       sides: sides.length === 0 ? undefined : sides,
       rounds: count('rounds', values.rounds) ?? (values.quick || isProfile ? QUICK_ROUNDS : DEFAULT_ROUNDS),
       isQuick: values.quick,

@@ -15,6 +15,8 @@ const PENDING_SECONDS = 15;
 /** A message is sent again if a later one has its ack, and it waits so long. */
 const OVERTAKEN_MS = 50;
 const SEND_AGAIN_MS = 250;
+/** Times the rate: all that waits at once would keep a broker that has just taken over from ever catching up. */
+const MAX_AGAIN_PER_TICK_TIMES = 2;
 
 export interface PacedOptions {
   channel: string;
@@ -135,7 +137,8 @@ export class PacedPublisher implements HotConsumer {
     const lost: number[] = [];
     // Behind the last message there is none that could overtake it.
     const end = this.#isFinishing ? this.#sent : this.#highestAcked;
-    for (let index = this.#oldest; index < end; index++) {
+    const most = MAX_AGAIN_PER_TICK_TIMES * Math.ceil(TICK_MS * this.#perMs);
+    for (let index = this.#oldest; index < end && lost.length < most; index++) {
       const dueMs = this.#dueMs(index);
       if (nowMs - dueMs < OVERTAKEN_MS) break;
       const sentMs = this.#sentMs[index % this.#sentMs.length]!;

@@ -10,6 +10,8 @@ import { type Bench, loadSpec, type Place } from './bench.js';
 const WARM_TIMES = 4;
 const QUICK_TIMES = 2;
 const QUICK_DIVISOR = 2;
+/** Payload of a run: of less, what a process writes besides is too large a share. */
+const MIN_WRITTEN_BYTES = 8 * 1024 * 1024;
 /** Publishers wait when a subscriber is so many messages behind, or as many as they have in flight. */
 const MIN_LAG = 256;
 /** A side that is slower than its line expects ends each phase after this time. */
@@ -48,10 +50,11 @@ export async function measureLoad(
       if (result.redelivered > 0)
         throw new Error(`bench: ${result.redelivered} messages were delivered twice without a reason`);
       await untilIdle(child.pid);
+      const isCounted = line.store === 'file' && result.totalMessages * payloadBytes >= MIN_WRITTEN_BYTES;
       const after = { target: callBytes(child.pid).written, natsRead: callBytes(nats.child.pid).read };
       return {
         ...figuresOf(line, result),
-        ...(line.store === 'file' ? { written: writtenPerByte(result, after, payloadBytes) } : {}),
+        ...(isCounted ? { written: writtenPerByte(result, after, payloadBytes) } : {}),
       };
     } finally {
       await child.stop();

@@ -15,10 +15,10 @@ export const DOC_PAGES: readonly string[] = ['README.md', 'docs/performance.md']
 /**
  * Keeps the figures, and writes the pages' tables from them.
  *
- * @throws Error if the run has no figures for one of the tables: then nothing is written
+ * @throws Error if the run has no figures for one of the tables: then only the figures are kept
  */
 export function writeDocs(run: Run): void {
-  const pages = DOC_PAGES.map((path) => [path, withFigures(readFileSync(path, 'utf8'), run)] as const);
   writeFileSync(DOCS_RUN, runText(run));
+  const pages = DOC_PAGES.map((path) => [path, withFigures(readFileSync(path, 'utf8'), run)] as const);
   for (const [path, text] of pages) writeFileSync(path, text);
 }

@@ -28,9 +28,6 @@ interface Table {
   columns: readonly Column[];
 }
 
-/** Of payload in the first phase of a line. */
-const MIN_WRITTEN_BYTES = 4 * 1024 * 1024;
-
 type Format = (value: number) => string;
 
 const value = (side: Side, figure: FigureName, format: Format, what: string): Column => ({
@@ -74,14 +71,6 @@ const isKind = (kind: Line['kind']) => (figures: LineFigures) => figures.line.ki
 const isFile = isLoad('file');
 const isCold = (figures: LineFigures): boolean =>
   isFile(figures) || (figures.line.kind === 'load' && figures.line.isAtOnce);
-
-/** What a store writes before the first message is no share of a message. */
-const isLongEnough = (figures: LineFigures): boolean => {
-  const { line } = figures;
-  return (
-    line.kind === 'load' && isFile(figures) && line.coldMessages * line.payloadBytes >= MIN_WRITTEN_BYTES
-  );
-};
 
 const FLOORS: readonly Column[] = [
   value('stanchion', 'warm', rate, 'msg/s'),
@@ -174,7 +163,7 @@ export const TABLES: readonly Table[] = [
   {
     name: 'written',
     head: 'bytes written per byte of payload',
-    has: (figures) => isLongEnough(figures) && figures.value('stanchion', 'written') !== undefined,
+    has: (figures) => isFile(figures) && figures.value('stanchion', 'written') !== undefined,
     columns: [
       value('go', 'written', hundredths, ''),
       value('stanchion', 'written', hundredths, ''),
