@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { chosenLines } from './flags.js';
 import type { Line, LoadLine } from './lines/line.js';
@@ -6,6 +7,7 @@ import { LINES } from './lines/table.js';
 import { waitsOf } from './load/waits.js';
 import type { Machine } from './machine.js';
 import { writtenPerByte } from './measure/load.js';
+import { DOC_PAGES, DOCS_RUN } from './report/doc-files.js';
 import { withFigures } from './report/docs.js';
 import { hundredths, milliseconds, rate } from './report/format.js';
 import { formatReport } from './report/report.js';
@@ -171,6 +173,15 @@ describe('the pages of the docs', () => {
   it('are not written from a run that lacks figures, or with a mark of no table', () => {
     assert.throws(() => withFigures(page('rest'), run), /no figures for the table rest/);
     assert.throws(() => withFigures(page('other'), run), /names no table: other/);
+  });
+
+  it('show what docs/performance.json has, and no number typed by hand', () => {
+    const kept = JSON.parse(readFileSync(DOCS_RUN, 'utf8')) as Run;
+    for (const path of DOC_PAGES) {
+      const text = readFileSync(path, 'utf8');
+      assert.match(text, /<!-- bench:go -->/);
+      assert.equal(withFigures(text, kept), text, `${path}: npm run bench:docs writes its tables`);
+    }
   });
 
   it('come from figures that are kept with a line for each round, and nothing lost but noise', () => {
