@@ -119,6 +119,7 @@ const MAKERS: Readonly<Record<string, (terms: Terms) => Promise<void>>> = {
         await rounds(scribe, ['big', 'small'], 12, 10);
         await rounds(scribe, ['small'], 4, 1);
       }
+      await rounds(scribe, ['huge', 'small'], 2, 2);
     });
     await terms.closedTerm(async (scribe) => {
       scribe.channel('bigfew', { ...NO_LIMITS, maxMessages: KEPT });

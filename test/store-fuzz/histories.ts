@@ -178,6 +178,64 @@ const MAKERS: Readonly<Record<string, (past: Past) => Promise<void>>> = {
     await past.alone('killed', (scribe) => batches(scribe, ['big2', 'small'], 6, 30));
   },
 
+  'messages in the journals of many terms': async (past) => {
+    for (let i = 0; i < 5; i++)
+      await past.alone(i % 2 === 0 ? 'killed' : 'closed', async (scribe) => {
+        await batches(scribe, ['a', `b${i}`, 'large'], 2, 4);
+        await scribe.checkpoint();
+        if (i === 2) past.look();
+        await batches(scribe, ['a'], 1, 3);
+      });
+  },
+
+  'journals used again': async (past) => {
+    const limits = { ...NO_LIMITS, maxMessages: 10 };
+    for (const end of ['closed', 'killed'] as const)
+      await past.alone(end, async (scribe) => {
+        scribe.channel('bigfew', limits);
+        await batches(scribe, ['small'], 2, 3);
+        for (let i = 0; i < 12; i++) {
+          await scribe.publish('bigfew', 30);
+          await scribe.commit();
+          await scribe.isIdle();
+        }
+        past.look();
+        await batches(scribe, ['small'], 2, 3);
+      });
+  },
+
+  'batches larger than a journal': async (past) => {
+    await past.alone('killed', async (scribe) => {
+      await batches(scribe, ['huge1', 'small'], 1, 8);
+      await scribe.checkpoint();
+      past.look();
+      await batches(scribe, ['small'], 3, 1);
+      await batches(scribe, ['huge2', 'small'], 1, 2);
+    });
+  },
+
+  'most of a journal is dropped': async (past) => {
+    const limits = { ...NO_LIMITS, maxMessages: 5 };
+    await past.alone('closed', async (scribe) => {
+      scribe.channel('bigfew', limits);
+      scribe.channel('kept');
+      for (let i = 0; i < 4; i++) {
+        await scribe.publish('bigfew', 20);
+        await scribe.publish('kept', 3);
+        await scribe.commit();
+        await scribe.checkpoint();
+        if (i % 2 === 1) past.look();
+      }
+    });
+    await past.alone('killed', async (scribe) => {
+      scribe.channel('bigfew', limits);
+      await scribe.publish('bigfew', 20);
+      await scribe.commit();
+      await scribe.checkpoint();
+      await batches(scribe, ['kept'], 1, 2);
+    });
+  },
+
   'merged segments': async (past) => {
     await past.alone('closed', async (scribe) => {
       for (let i = 0; i < 10; i++) {

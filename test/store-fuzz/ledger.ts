@@ -45,9 +45,10 @@ export class Ledger {
 
 const EMPTY: LedgerState = { channels: new Map(), clients: new Set(), pending: new Map() };
 
-/** Channels whose names begin with `big` have messages of 9 KB. */
+/** Channels whose names begin with `big` have messages of 9 KB, and those with `huge` of 150 KB. */
 export function textOf(channel: string, generation: number, sequence: number): string {
   const text = `${channel} ${generation}.${sequence}`;
+  if (channel.startsWith('huge')) return text.padEnd(150_000, '.');
   return channel.startsWith('big') ? text.padEnd(9_000, '.') : text;
 }
 

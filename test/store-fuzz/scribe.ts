@@ -17,7 +17,8 @@ import type { FoundChannel, FoundState, Ledger, LedgerChannel, LedgerState } fro
 import { textOf } from './ledger.js';
 
 const WAIT_MS = 10_000;
-const MAX_MESSAGE_BYTES = 10_000;
+/** More than a record has besides its text. */
+const MAX_HEAD_BYTES = 1_000;
 /** So many messages behind one that cannot be read are taken for unreadable, at most. */
 const MAX_STRIDE = 64;
 
@@ -93,19 +94,16 @@ export class Scribe implements StoreHost {
     const generation = this.#generations.get(name) ?? 1;
     for (let i = 0; i < count; i++) {
       const sequence = log.lastSequence + 1;
-      await this.#admitted();
+      const text = textOf(name, generation, sequence);
+      await this.#admitted(text.length + MAX_HEAD_BYTES);
       this.#ledger.appended(name, generation, sequence);
-      log.append(pubMsg(name, textOf(name, generation, sequence), `${name}-${generation}-${sequence}`), 1);
+      log.append(pubMsg(name, text, `${name}-${generation}-${sequence}`), 1);
     }
   }
 
   /** A history is never refused: at most the next journal is being made. */
-  async #admitted(): Promise<void> {
-    await waitFor(
-      () => this.store.admit(MAX_MESSAGE_BYTES) === 'yes',
-      'there is room for a message',
-      WAIT_MS,
-    );
+  async #admitted(bytes: number): Promise<void> {
+    await waitFor(() => this.store.admit(bytes) === 'yes', 'there is room for a message', WAIT_MS);
   }
 
   client(clientId: string): void {
