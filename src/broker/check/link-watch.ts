@@ -70,7 +70,9 @@ export class LinkWatch {
   /** Ticks that the ping of the control connection has waited, while the link was answered. */
   #controlTicks = 0;
   #isAsking = false;
-  #pauseTicks = 0;
+  /** So many ticks no other attempt to replace the control connection is made, and no other doubt raised. */
+  #renewalPause = 0;
+  #doubtPause = 0;
   /** When links were found dead, lately. */
   #deaths: number[] = [];
 
@@ -109,7 +111,8 @@ export class LinkWatch {
   #tick(): void {
     const { connections } = this.#options;
     const { link, control } = connections;
-    if (this.#pauseTicks > 0) this.#pauseTicks--;
+    if (this.#renewalPause > 0) this.#renewalPause--;
+    if (this.#doubtPause > 0) this.#doubtPause--;
     if (this.#deaths.length > 0) this.#options.onChanged();
     if (control !== undefined) this.#ask(control);
     if (link === undefined || control === undefined) {
@@ -119,8 +122,8 @@ export class LinkWatch {
     const { lateMs } = link.pulse;
     if (lateMs < LATE_MS) {
       this.#trial = undefined;
-      if (this.#controlTicks >= CONTROL_DEAD_TICKS && this.#pauseTicks === 0) {
-        this.#pauseTicks = PAUSE_TICKS;
+      if (this.#controlTicks >= CONTROL_DEAD_TICKS && this.#renewalPause === 0) {
+        this.#renewalPause = PAUSE_TICKS;
         connections.renewControl(
           `the NATS server has not answered on it for ${this.#controlTicks * TICK_MS} ms, though it answers on the data link`,
         );
@@ -176,8 +179,8 @@ export class LinkWatch {
     if (lateMs < DEAD_MS + Math.max(0, owedBytes - FREE_BYTES) / BYTES_PER_MS) return;
     const late = `the NATS server has not answered a ping on it for ${Math.round(lateMs)} ms`;
     if (trial.controlAnsweredMs === undefined) {
-      if (this.#pauseTicks > 0) return;
-      this.#pauseTicks = PAUSE_TICKS;
+      if (this.#doubtPause > 0) return;
+      this.#doubtPause = PAUSE_TICKS;
       connections.doubtServer?.();
       return;
     }

@@ -165,6 +165,16 @@ describe('the watch of a link', () => {
     assert.match(world.asked.join(), /^control: /);
   });
 
+  it('doubts a server that answers nowhere as soon as ever, also where it has just replaced the control connection', async () => {
+    const world = new World();
+    world.isControlAnswered = false;
+    await world.pass(2_000);
+    assert.equal(world.asked.length, 1, world.asked.join());
+    world.isLinkAnswered = false;
+    await world.pass(2_000);
+    assert.equal(world.asked.length, 2, world.asked.join());
+  });
+
   it('does not take the pause of its own process for silence', async () => {
     const world = new World();
     await world.pass(1_000);
