@@ -8,6 +8,7 @@ import { type Handler, send, sendText } from './answer.js';
 import { jsonPage } from './json-page.js';
 import { JsonLine, JsonObject } from './json-pieces.js';
 import { RETRY_HEADERS } from './once-started.js';
+import { PacedSocket } from './paced-socket.js';
 import { type Page, PageMaker } from './page-maker.js';
 
 /** The page loads nothing from elsewhere, and cannot be put in a frame. */
@@ -63,6 +64,7 @@ export function dashboardRoutes(dashboard: Dashboard): [path: string, about: str
         if (response.req.method === 'HEAD') send(response, 200, 'text/event-stream', '');
         else if (!dashboard.follow(response))
           sendText(response, 503, 'too many dashboards are open: close one');
+        else if (response.socket instanceof PacedSocket) response.socket.streams();
       },
     ],
     [

@@ -43,19 +43,22 @@ export class PacedSocket extends Duplex {
   #isWanted = false;
   #isWaiting = false;
   #unanswered = 0;
+  #isStream = false;
 
   constructor(socket: Socket, pacer: Pacer) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#pacer = pacer;
     socket.on('data', (bytes: Buffer) => {
+      if (this.#isStream) return;
       this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
       socket.pause();
       this.#goOn();
     });
     socket.on('end', () => {
       this.#hasEnded = true;
-      this.#goOn();
+      if (this.#isStream) this.destroy();
+      else this.#goOn();
     });
     socket.on('timeout', () => this.emit('timeout'));
     socket.on('error', (error) => this.destroy(error));
@@ -70,7 +73,17 @@ export class PacedSocket extends Duplex {
   /** A request has been answered, or the connection is gone. */
   answered(): void {
     this.#unanswered--;
-    this.#goOn();
+    // What came meanwhile was not read: the client has to connect again.
+    if (this.#isStream) this.destroySoon();
+    else this.#goOn();
+  }
+
+  /** Its present answer goes on until the client leaves, which is noticed at once. Nothing else that the client sends is read. */
+  streams(): void {
+    this.#isStream = true;
+    this.#received = NOTHING;
+    if (this.#hasEnded) this.destroy();
+    else this.#socket.resume();
   }
 
   /** Hands on the next bytes. The pacer calls it. */

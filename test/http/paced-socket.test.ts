@@ -72,6 +72,30 @@ describe('a connection with many requests ahead', () => {
     await once(slow.socket, 'close');
   });
 
+  it('is noticed to be gone while its answer goes on, whatever it has sent ahead', async () => {
+    mayAnswer = false;
+    waiting.length = 0;
+    for (const ahead of ['', REQUEST.replace('PATH', 'ahead').repeat(1_000)]) {
+      const { socket, text } = await connected();
+      socket.write(REQUEST.replace('PATH', 'stream') + ahead);
+      await waitFor(() => waiting.length > 0, 'the request');
+      const { response } = waiting.splice(0)[0] ?? assert.fail();
+      let isGone = false;
+      response.on('close', () => {
+        isGone = true;
+      });
+      response.write('first');
+      assert.ok(response.socket instanceof PacedSocket);
+      response.socket.streams();
+      await waitFor(() => text().includes('first'), 'the beginning of its answer');
+      assert.equal(isGone, false);
+      socket.end();
+      await waitFor(() => isGone, 'it is gone', 5_000);
+      socket.destroy();
+    }
+    assert.equal(waiting.length, 0);
+  });
+
   it('lets others in between: connections take turns', async () => {
     const order: string[] = [];
     mayAnswer = false;
