@@ -1,5 +1,5 @@
-// Packs the program of a checkout, so that tests can run it as it was: the command line with all that it needs, and the worker that
-// renews the lease.
+// Packs the program of a checkout, so that tests can run it as it was: the command line with all that it needs, the worker that renews
+// the lease, and the store and its lease as modules.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -10,20 +10,26 @@ import { parseArgs } from 'node:util';
 import { runCommand } from '../harness/command.js';
 import { packFolder } from './packed.js';
 
-const USAGE = `node --import tsx test/data/bundle-program.ts --checkout DIR --worker src/.../renewal-worker.ts --name NAME
-makes test/data/NAME.program.br; DIR has its node_modules`;
+const USAGE = `node --import tsx test/data/bundle-program.ts --checkout DIR --name 0.1.0
+makes test/data/0.1.0.program.br; DIR has its node_modules`;
 const ESBUILD = fileURLToPath(new URL('../../node_modules/.bin/esbuild', import.meta.url));
-const ENTRY = 'src/cli/main.ts';
+/** By the place in the package where each is looked for. */
+const ENTRIES = {
+  'dist/cli/main.js': "import './src/cli/main.ts';",
+  'dist/cli/renewal-worker.js': "import './src/group/renewal-worker.ts';",
+  'dist/store.js': `export { Reign } from './src/store/reign.ts';
+    export { openFileStore } from './src/store/open-file.ts';
+    export { checkIdentity } from './src/store/identity.ts';`,
+};
 /** Some packages are CommonJS. */
 const REQUIRE = "import{createRequire}from'node:module';const require=createRequire(import.meta.url);";
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { checkout: { type: 'string' }, worker: { type: 'string' }, name: { type: 'string' } },
+    options: { checkout: { type: 'string' }, name: { type: 'string' } },
   });
-  const { checkout, worker, name } = values;
-  if (checkout === undefined || worker === undefined || name === undefined)
-    throw new Error('--checkout, --worker and --name are needed');
+  const { checkout, name } = values;
+  if (checkout === undefined || name === undefined) throw new Error('--checkout and --name are needed');
   const root = fs.mkdtempSync(path.join(tmpdir(), 'stanchion-bundle-'));
   try {
     const { version } = JSON.parse(fs.readFileSync(path.join(checkout, 'package.json'), 'utf8')) as {
@@ -31,13 +37,12 @@ async function main(): Promise<number> {
     };
     // What the program reads of it.
     fs.writeFileSync(path.join(root, 'package.json'), JSON.stringify({ version, type: 'module' }));
-    for (const entry of [ENTRY, worker]) {
-      const outfile = path.join(root, 'dist', 'cli', `${path.basename(entry, '.ts')}.js`);
+    for (const [place, entry] of Object.entries(ENTRIES)) {
       const flags = ['--bundle', '--minify', '--platform=node', '--target=node20', '--format=esm'];
       execFileSync(
         ESBUILD,
-        [entry, ...flags, `--outfile=${outfile}`, `--banner:js=${REQUIRE}`, '--log-level=error'],
-        { cwd: checkout, stdio: 'inherit' },
+        [...flags, `--outfile=${path.join(root, place)}`, `--banner:js=${REQUIRE}`, '--log-level=error'],
+        { cwd: checkout, input: entry, stdio: ['pipe', 'inherit', 'inherit'] },
       );
     }
     const packed = packFolder(root);

@@ -12,12 +12,8 @@ import { checkIdentity, openIdentity } from '../../src/store/file/identity.js';
 import { openFileStore } from '../../src/store/file/open-file-store.js';
 import { newTerm } from '../harness/lease-states.js';
 import { waitFor } from '../harness/wait.js';
-import {
-  asFormerProgram,
-  FORMER_CLUSTER_ID,
-  FORMER_MESSAGES,
-  putFormerStore,
-} from '../store/former/former-store.js';
+import { FORMER_CLUSTER_ID, FORMER_MESSAGES, putFormerStore } from '../store/former/former-store.js';
+import { oldLease } from '../store/former/old-term.js';
 import { NO_LIMITS, pubMsg, random, readAll, TestClock, TestHost } from '../store/support.js';
 import { type GlusterMount, GlusterVolume, NO_GLUSTER } from './gluster.js';
 
@@ -104,7 +100,7 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
       const [onA, onB] = pair();
       await putFormerStore(nodeFs, onA);
       const [one, two] = [new Lease(nodeFs, onA), new Lease(nodeFs, onB)];
-      const old = new Lease(asFormerProgram(nodeFs, onA), onA);
+      const old = oldLease(nodeFs, onA);
       await Promise.all([one.create('a'), two.create('b')]);
       const state = await old.read();
       const [byOne, byTwo] = [await one.readFresh('a'), await two.readFresh('b')];
@@ -117,9 +113,9 @@ describe('two GlusterFS mounts of one volume', { skip: NO_GLUSTER }, () => {
       assert.deepEqual(others, [], 'one of them has it');
       assert.deepEqual(
         await two.readFresh('b'),
-        taken[2] === 'lost' ? won : { ...state, isFormer: true, counter: state.counter + 1 },
+        taken[2] === 'lost' ? won : { ...byTwo, counter: byTwo.counter + 1 },
       );
-      assert.equal(await two.takeOver({ ...state, isFormer: true }, newTerm(3, 'late')), 'lost');
+      assert.equal(await two.takeOver(byTwo, newTerm(3, 'late')), 'lost');
     }
   });
 

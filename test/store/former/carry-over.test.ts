@@ -7,7 +7,6 @@ import { MOVED, NOT_YET } from '../../../src/lease/carry-over.js';
 import { Lease } from '../../../src/lease/lease.js';
 import { RELEASED } from '../../../src/lease/lease-state.js';
 import { StoreAnchor } from '../../../src/lease/store-anchor.js';
-import { checkIdentity } from '../../../src/store/file/identity.js';
 import { storeInfo } from '../../../src/store/tools/inspect.js';
 import { type RepairOutcome, repairStore } from '../../../src/store/tools/repair-store.js';
 import { storeVerify } from '../../../src/store/tools/verify.js';
@@ -15,7 +14,8 @@ import { newTerm } from '../../harness/lease-states.js';
 import { temporaryDirectory } from '../file-support.js';
 import { SimFs } from '../sim-fs.js';
 import { NO_LIMITS, random, read, TestClock } from '../support.js';
-import { asFormerProgram, FORMER_CLUSTER_ID, FORMER_MESSAGES, putFormerStore } from './former-store.js';
+import { FORMER_CLUSTER_ID, FORMER_MESSAGES, putFormerStore } from './former-store.js';
+import { checkAsOld, OldTerm, oldLease } from './old-term.js';
 import { OpenTerm } from './open-term.js';
 
 const clock = new TestClock();
@@ -97,10 +97,9 @@ describe('a store of release 0.1.0', () => {
     const dir = await formerStore(t);
     await (await OpenTerm.begin(nodeFs, dir, 'new')).end();
     const before = picture(dir);
-    const former = asFormerProgram(nodeFs, dir);
-    await assert.rejects(checkIdentity(former, dir, FORMER_CLUSTER_ID), { code: 'newer-version' });
+    await assert.rejects(checkAsOld(nodeFs, dir), { code: 'newer-version' });
     // One that has looked at the version a moment before.
-    const lease = new Lease(former, dir);
+    const lease = oldLease(nodeFs, dir);
     await lease.create('old');
     await assert.rejects(lease.read(), (error: Error) => error.message.includes(MOVED));
     assert.deepEqual(picture(dir), before);
@@ -108,7 +107,7 @@ describe('a store of release 0.1.0', () => {
 
   it('is looked at, and shared, by both while that release has the lease', async (t) => {
     const dir = await formerStore(t);
-    const old = await OpenTerm.begin(asFormerProgram(nodeFs, dir), dir, 'old');
+    const old = await OldTerm.begin(nodeFs, dir, 'old');
     const watching = new Lease(nodeFs, dir);
     await watching.create('new');
     const seen = await watching.read();
@@ -121,20 +120,19 @@ describe('a store of release 0.1.0', () => {
       'what it has changed since is not taken',
     );
     assert.deepEqual(fs.readdirSync(`${dir}/lease`), [NOT_YET]);
-    const other = new Lease(asFormerProgram(nodeFs, dir), dir);
+    const other = oldLease(nodeFs, dir);
     assert.equal((await other.read()).holder, 'old');
     await old.end();
   });
 
   it('is lost to that release when a newer program takes it, and nothing acknowledged is', async (t) => {
     const dir = await formerStore(t);
-    const former = asFormerProgram(nodeFs, dir);
-    const old = await OpenTerm.begin(former, dir, 'old');
+    const old = await OldTerm.begin(nodeFs, dir, 'old');
     await old.publish('orders', 'order 31');
     const term = await OpenTerm.begin(nodeFs, dir, 'new');
     await assert.rejects(old.publish('orders', 'not acknowledged'), { code: 'lost' });
     assert.equal(await old.lease.release(old.state), 'lost');
-    await assert.rejects(new Lease(former, dir).readFresh('old-too'), (error: Error) =>
+    await assert.rejects(oldLease(nodeFs, dir).readFresh('old-too'), (error: Error) =>
       error.message.includes(MOVED),
     );
     await has(term, ['order 31']);
@@ -198,7 +196,7 @@ describe('a store of release 0.1.0', () => {
 
   it('that both releases make at the same time ends up with one lease, and with what either acknowledged', async (t) => {
     const dir = `${temporaryDirectory(t)}/store`;
-    const old = await OpenTerm.begin(asFormerProgram(nodeFs, dir), dir, 'old');
+    const old = await OldTerm.begin(nodeFs, dir, 'old');
     old.store.createLog('orders', NO_LIMITS);
     await old.host.commit();
     // The newer one had found nothing, and makes the lease of a new store.
@@ -252,8 +250,7 @@ describe('carrying over a store of release 0.1.0', () => {
         const term = await retaken(left.restarted('written'));
         await has(term);
         // The old one is there first.
-        const former = asFormerProgram(left, DIR);
-        const old = await OpenTerm.begin(former, DIR, 'old').catch((error: unknown) => error as Error);
+        const old = await OldTerm.begin(left, DIR, 'old').catch((error: unknown) => error as Error);
         if (old instanceof Error) {
           refused++;
           assert.match(old.message, /should hold one file whose name|format version/);
