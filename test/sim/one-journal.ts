@@ -10,7 +10,8 @@ interface Region {
   bytes: number;
 }
 
-const JOURNAL = /^(.*\/journal)\/(\d+)\.(\d+)\.log$/;
+/** Also before it has its name: a file in this way of doing it has its region from the beginning. */
+const JOURNAL = /^(.*\/journal)\/(\d+)\.(\d+)\.log(?:\.tmp)?$/;
 
 /**
  * One journal for all terms, as it would be if files did not bear their epoch: each term goes on behind the last byte that
@@ -45,7 +46,10 @@ class OneJournalFs {
         const offset = match === null ? 0 : this.#find(match, path).base;
         return real.readSync(backing(match, path), buffer, start, end, position + offset);
       },
-      rename: (from, to) => real.rename(from, to),
+      rename: async (from, to) => {
+        if (from !== `${to}.tmp` || JOURNAL.exec(to) === null) return real.rename(from, to);
+        await real.status(to);
+      },
       link: (from, to) => real.link(from, to),
       unlink: async (path) => {
         const match = JOURNAL.exec(path);

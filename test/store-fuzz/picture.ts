@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { errorCode } from '../../src/files/fs-error.js';
 
 /** A file as it is kept: without the zeros at its end, which most of a journal is. */
 export interface StoredFile {
@@ -72,7 +73,9 @@ export function stampsOf(dir: string): ReadonlyMap<string, string> {
   for (const entry of fs.readdirSync(dir, { withFileTypes: true, recursive: true })) {
     if (entry.isDirectory()) continue;
     const file = path.join(entry.parentPath, entry.name);
-    const { ino, size, mtimeNs } = fs.statSync(file, { bigint: true });
+    const status = ifThere(() => fs.statSync(file, { bigint: true }));
+    if (status === undefined) continue;
+    const { ino, size, mtimeNs } = status;
     stamps.set(path.relative(dir, file), `${ino} ${size} ${mtimeNs}`);
   }
   return stamps;
@@ -84,6 +87,19 @@ function look(root: string, folder: string, files: Map<string, StoredFile>, fold
     if (entry.isDirectory()) {
       folders.add(name);
       look(root, name, files, folders);
-    } else files.set(name, storedFile(fs.readFileSync(path.join(root, name))));
+      continue;
+    }
+    // A file that the store has given its name since the folder was listed was only begun at that moment: it need not be there.
+    const content = ifThere(() => fs.readFileSync(path.join(root, name)));
+    if (content !== undefined) files.set(name, storedFile(content));
+  }
+}
+
+function ifThere<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }

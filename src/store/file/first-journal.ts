@@ -50,7 +50,7 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
     if (!isNoSpace(error)) throw error;
   }
   const room = await reserve.take('log');
-  if (room !== undefined) return await useRoom(forFile, id, room);
+  if (room !== undefined) return await useRoom(forFile, reserve, id, room);
   // This term has not said yet which checkpoint it begins from: a checkpoint that its predecessor was making may still come to count.
   await removeNeedless(options, options.recovery.newestEpoch);
   // So many have begun on the full disk, and ended before their first checkpoint.
@@ -98,10 +98,12 @@ export async function removeNeedless(options: FirstJournalOptions, segmentsBelow
     }
   };
   await remove(JOURNAL_DIRECTORY, 'log', journalName, (id) => !isAccepted(id));
-  // Half a checkpoint. The epoch stands before its first point.
-  for (const name of await fs.list(`${dir}/${CHECKPOINT_DIRECTORY}`)) {
-    if (!name.endsWith('.tmp') || !(Number.parseInt(name, 10) < epoch)) continue;
-    await removeIfThere(fs, `${dir}/${CHECKPOINT_DIRECTORY}/${name}`);
+  // Half a checkpoint, or a journal without its name. The epoch stands before its first point.
+  for (const folder of [CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY]) {
+    for (const name of await fs.list(`${dir}/${folder}`)) {
+      if (!name.endsWith('.tmp') || !(Number.parseInt(name, 10) < epoch)) continue;
+      await removeIfThere(fs, `${dir}/${folder}/${name}`);
+    }
   }
   await remove(
     CHECKPOINT_DIRECTORY,

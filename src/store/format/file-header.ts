@@ -11,11 +11,13 @@ import { crc32 } from '../../util/crc.js';
  *  16  u32      number
  *  20  u32      salt (journals), else 0
  *  24  22 bytes store id
+ *  46  u8       1: the file had another life before (journals from version 3 on), else 0
  *  60  u32      CRC-32 of the 60 bytes before
  */
 export const FILE_HEADER_BYTES = 64;
 export const SALT_AT = 20;
 const STORE_ID_BYTES = 22;
+const RECYCLED_AT = 46;
 
 export const Magic = {
   journal: 'STANCHJ\n',
@@ -24,9 +26,12 @@ export const Magic = {
 } as const;
 export type MagicText = (typeof Magic)[keyof typeof Magic];
 
+/** The version of journals that are written. */
+export const JOURNAL_VERSION = 3;
+
 /** The version of each kind of file grows with each change that an older program would misread. Release 0.1.0 has 1 for all of them. */
 const VERSIONS: Readonly<Record<MagicText, number>> = {
-  [Magic.journal]: 2,
+  [Magic.journal]: JOURNAL_VERSION,
   [Magic.segment]: 1,
   [Magic.checkpoint]: 2,
 };
@@ -35,11 +40,14 @@ export interface FileHeader extends FileId {
   storeId: string;
   /** A random number, which makes batch headers of this file hard to forge. */
   salt: number;
+  /** The file had another life before, and what that has left lies behind the header. */
+  isRecycled?: boolean;
 }
 
 /** A header as it was read, with the version of the format that follows it. */
 export interface DecodedHeader extends FileHeader {
   version: number;
+  isRecycled: boolean;
 }
 
 export function encodeFileHeader(magic: MagicText, header: FileHeader): Buffer {
@@ -50,6 +58,7 @@ export function encodeFileHeader(magic: MagicText, header: FileHeader): Buffer {
   buffer.writeUInt32LE(header.number, 16);
   buffer.writeUInt32LE(header.salt, 20);
   buffer.write(header.storeId, 24, STORE_ID_BYTES, 'latin1');
+  buffer[RECYCLED_AT] = header.isRecycled === true ? 1 : 0;
   buffer.writeUInt32LE(crc32(buffer, 0, 60), 60);
   return buffer;
 }
@@ -88,6 +97,7 @@ export function decodeFileHeader(
     number: buffer.readUInt32LE(16),
     salt: buffer.readUInt32LE(20),
     storeId: found,
+    isRecycled: buffer[RECYCLED_AT] === 1,
   };
 }
 

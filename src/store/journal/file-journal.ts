@@ -5,7 +5,7 @@ import { isNoSpace, StoreError } from '../../files/store-error.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
 import { bugOf } from '../../util/bug.js';
-import { BATCH_HEADER_BYTES, writeBatchHeader } from '../format/batch-format.js';
+import { writeBatchHeader } from '../format/batch-format.js';
 import { SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Batch, Journal, JournalListener, JournalPosition } from '../types/journal.js';
 import type { BatchId } from '../types/store.js';
@@ -117,14 +117,8 @@ export class FileJournal implements Journal {
       return false;
     }
     const { buffer, start, end, timestampNs } = tail.oldest;
-    writeBatchHeader(
-      buffer,
-      start,
-      tail.file.salt,
-      tail.takeIndex(),
-      end - start - BATCH_HEADER_BYTES,
-      timestampNs,
-    );
+    const { life, offset } = tail.file;
+    writeBatchHeader(buffer, start, end, life, offset, tail.takeIndex(), timestampNs);
     this.#write();
     return true;
   }
@@ -158,7 +152,13 @@ export class FileJournal implements Journal {
     kept?: JournalPosition,
   ): Promise<void> {
     const { fs, directory, epoch, reserve } = this.#options;
-    for (const id of parseNames(await fs.list(directory), 'log')) {
+    const names = await fs.list(directory);
+    // Files that an older term began to make. The epoch stands before the first point.
+    for (const name of names) {
+      if (name.endsWith('.tmp') && Number.parseInt(name, 10) < epoch)
+        await removeIfThere(fs, `${directory}/${name}`);
+    }
+    for (const id of parseNames(names, 'log')) {
       if (compareIds(id, position) >= 0 || (kept !== undefined && compareIds(id, kept) <= 0)) continue;
       if (needed(id)) continue;
       const path = `${directory}/${journalName(id)}`;

@@ -1,9 +1,11 @@
-import { writeAll, writeZeros } from '../../files/file-io.js';
+import { removeIfThere, renameOwn, writeAll, writeZeros } from '../../files/file-io.js';
 import { type FileId, journalName } from '../../files/file-names.js';
 import type { StoreFile, StoreFs } from '../../files/fs.js';
 import { isNoSpace } from '../../files/store-error.js';
+import { type JournalLife, newLife } from '../format/batch-format.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
-import { type Room, takeRoom } from '../room/reserve.js';
+import { canTryAgain } from '../room/no-room.js';
+import { type Reserve, type Room, takeRoom } from '../room/reserve.js';
 import type { JournalBody } from '../types/journal.js';
 import type { RandomBytes } from '../types/store-id.js';
 
@@ -15,7 +17,7 @@ export interface JournalFile {
   readonly id: FileId;
   readonly path: string;
   readonly file: StoreFile;
-  readonly salt: number;
+  readonly life: JournalLife;
   /** Preallocated. */
   readonly bytes: number;
   /** Made of room that was set aside: there is no room for messages in it. */
@@ -32,6 +34,11 @@ export interface GrowingBody extends JournalBody {
 
 export function newBody(id: FileId, path: string, salt: number): GrowingBody {
   return { id, path, salt, end: FILE_HEADER_BYTES };
+}
+
+/** A file gets its name when its header is whole and durable. Until then it is called like this, and means nothing. */
+export function temporaryPath(path: string): string {
+  return `${path}.tmp`;
 }
 
 /** So many bytes were written to the file, at its offset. */
@@ -70,43 +77,77 @@ export async function createJournalFile(
 }
 
 async function allocate(options: JournalFileOptions, id: FileId, bytes: number): Promise<JournalFile> {
-  const { fs, directory, storeId } = options;
+  const { fs, directory } = options;
   const path = `${directory}/${journalName(id)}`;
-  const salt = Buffer.from(options.random(4)).readUInt32LE(0);
-  const file = await fs.open(path, 'create');
+  const temporary = temporaryPath(path);
+  const life = beginLife(options, id, false);
+  const file = await fs.open(temporary, 'create');
   try {
     try {
-      const header = encodeFileHeader(Magic.journal, { ...id, storeId, salt });
-      await writeAll(file, header, 0, header.length, 0);
+      await writeHeader(options, file, life);
       await writeZeros(file, FILE_HEADER_BYTES, bytes);
     } finally {
       await file.close();
     }
+    await renameOwn(fs, temporary, path);
     await fs.syncDirectory(directory);
-    const durable = await fs.open(path, 'durable');
-    const body = newBody(id, path, salt);
-    return { id, path, file: durable, salt, bytes, isReserve: false, offset: FILE_HEADER_BYTES, body };
+    return opened(await fs.open(path, 'durable'), path, life, bytes, false);
   } catch (error) {
-    await fs.unlink(path).catch(() => {});
+    for (const name of [temporary, path]) await removeIfThere(fs, name).catch(() => {});
     throw error;
   }
 }
 
-/** Makes one of room that was set aside, which is full of zeros: no new inode, and no new block. */
-export async function useRoom(options: JournalFileOptions, id: FileId, room: Room): Promise<JournalFile> {
-  const { fs, directory, storeId } = options;
+/** Makes one of room that was set aside, which is full of zeros: no new inode, and no new block. The room is given back if that fails for want of something. */
+export async function useRoom(
+  options: JournalFileOptions,
+  reserve: Reserve,
+  id: FileId,
+  room: Room,
+): Promise<JournalFile> {
+  const { fs, directory } = options;
   const path = `${directory}/${journalName(id)}`;
-  await takeRoom(fs, room, path);
-  await fs.syncDirectory(directory);
-  const salt = Buffer.from(options.random(4)).readUInt32LE(0);
-  const file = await fs.open(path, 'durable');
+  const temporary = temporaryPath(path);
   try {
-    const header = encodeFileHeader(Magic.journal, { ...id, storeId, salt });
-    await writeAll(file, header, 0, header.length, 0);
+    await takeRoom(fs, room, temporary);
+    const life = beginLife(options, id, false);
+    const file = await fs.open(temporary, 'durable');
+    try {
+      await writeHeader(options, file, life);
+      await renameOwn(fs, temporary, path);
+      await fs.syncDirectory(directory);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return opened(file, path, life, room.bytes, true);
   } catch (error) {
-    await file.close();
+    if (canTryAgain(error)) for (const name of [temporary, path]) await reserve.give('log', name);
     throw error;
   }
-  const body = newBody(id, path, salt);
-  return { id, path, file, salt, bytes: room.bytes, isReserve: true, offset: FILE_HEADER_BYTES, body };
+}
+
+function beginLife({ random }: JournalFileOptions, id: FileId, isRecycled: boolean): JournalLife {
+  return newLife(id, Buffer.from(random(4)).readUInt32LE(0), isRecycled);
+}
+
+async function writeHeader(
+  { storeId }: JournalFileOptions,
+  file: StoreFile,
+  life: JournalLife,
+): Promise<void> {
+  const header = encodeFileHeader(Magic.journal, { ...life, storeId });
+  await writeAll(file, header, 0, header.length, 0);
+}
+
+function opened(
+  file: StoreFile,
+  path: string,
+  life: JournalLife,
+  bytes: number,
+  isReserve: boolean,
+): JournalFile {
+  const id = { epoch: life.epoch, number: life.number };
+  const body = newBody(id, path, life.salt);
+  return { id, path, file, life, bytes, isReserve, offset: FILE_HEADER_BYTES, body };
 }

@@ -3,7 +3,7 @@ import { checkpointName, compareIds, type FileId, journalName, sameId } from '..
 import type { StoreFs } from '../../files/fs.js';
 import { damaged } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY } from '../../files/store-folder.js';
-import { checkRecords, readBatchHeader } from '../format/batch-format.js';
+import { checkRecords, findBatchHeader, readBatchHeader } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import type { JournalPosition } from '../types/journal.js';
 import { openJournalContent, scanJournal, usedBytes } from './journal-reader.js';
@@ -142,12 +142,13 @@ async function readTerm(options: PlanOptions, epoch: number): Promise<TermRecord
     return undefined;
   }
   const { buffer } = content;
-  const header = readBatchHeader(buffer, FILE_HEADER_BYTES, content.salt);
+  const header = readBatchHeader(buffer, FILE_HEADER_BYTES, content);
   if (header === undefined || checkRecords(buffer, header) < header.contentEnd) {
     // Torn by a crash; if other batches follow, this throws.
     scanJournal(content, 0, 1, undefined, () => {});
     const bytes =
       header === undefined ? maxTermBatchBytes(journals.length) : header.contentEnd - FILE_HEADER_BYTES;
+    // The first file of a term is made of zeros: what the term may write over is not there before it has served.
     if (usedBytes(buffer, FILE_HEADER_BYTES) > bytes)
       throw damaged(
         path,
@@ -171,7 +172,11 @@ async function requireNoBatch(options: PlanOptions, epoch: number): Promise<void
     const path = pathOf(dir, id);
     const content = openJournalContent(path, await readUsed(fs, path), storeId);
     if (content === undefined) continue;
-    if (usedBytes(content.buffer, FILE_HEADER_BYTES) > 0) throw tooShort(pathOf(dir, { epoch, number: 1 }));
+    const { buffer, isRecycled } = content;
+    const isUsed = isRecycled
+      ? findBatchHeader(buffer, FILE_HEADER_BYTES, content) >= 0
+      : usedBytes(buffer, FILE_HEADER_BYTES) > 0;
+    if (isUsed) throw tooShort(pathOf(dir, { epoch, number: 1 }));
   }
 }
 

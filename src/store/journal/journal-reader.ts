@@ -1,17 +1,23 @@
 import { journalName, parseNames, sameId } from '../../files/file-names.js';
 import { damaged } from '../../files/store-error.js';
-import { type BatchHeader, checkRecords, findBatchHeader, readBatchHeader } from '../format/batch-format.js';
+import {
+  type BatchHeader,
+  checkRecords,
+  findBatchHeader,
+  type JournalLife,
+  readBatchHeader,
+} from '../format/batch-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 
 /** A journal file as recovery reads it: as a whole. */
-export interface JournalContent {
+export interface JournalContent extends JournalLife {
   path: string;
   buffer: Buffer;
-  salt: number;
 }
 
 /**
- * @returns undefined if the file was never used: a crash came before its header was synced. Then everything behind is as it was made, zeros
+ * @returns undefined if the file was never used: a crash came before its header was synced. Then everything behind is as it was made, zeros.
+ * (Only versions before 3 leave such a file. Since then none has its name before it has its header.)
  * @throws StoreError if the header is damaged and something was written behind it
  */
 export function openJournalContent(
@@ -25,7 +31,7 @@ export function openJournalContent(
     const [named] = parseNames([path.slice(path.lastIndexOf('/') + 1)], 'log');
     if (named !== undefined && !sameId(named, header))
       throw damaged(path, 0, `its header says that it is journal ${journalName(header)}`);
-    return { path, buffer, salt: header.salt };
+    return { ...header, path, buffer };
   }
   if (buffer.length > FILE_HEADER_BYTES && usedBytes(buffer, FILE_HEADER_BYTES) > 0)
     throw damaged(path, 0, 'its header is not whole, but something was written behind it');
@@ -55,11 +61,11 @@ export function scanJournal(
   acceptedEnd: number | undefined,
   onBatch: (header: BatchHeader) => void,
 ): JournalScan {
-  const { path, buffer, salt } = content;
+  const { path, buffer } = content;
   let pos = Math.max(from, FILE_HEADER_BYTES);
   let index = firstIndex;
   while (acceptedEnd === undefined || pos < acceptedEnd) {
-    const header = readBatchHeader(buffer, pos, salt);
+    const header = readBatchHeader(buffer, pos, content);
     const badAt = header === undefined ? pos : checkRecords(buffer, header);
     if (header === undefined || badAt < header.contentEnd) {
       if (acceptedEnd !== undefined) {
@@ -69,10 +75,11 @@ export function scanJournal(
           `the journal was accepted up to byte ${acceptedEnd}, but a record is not whole`,
         );
       }
-      const next = findBatchHeader(buffer, header === undefined ? pos + 1 : badAt, salt);
+      // A number below the one that is due is none of this life.
+      const next = findBatchHeader(buffer, header === undefined ? pos + 1 : badAt, content, index);
       if (next >= 0)
         throw damaged(path, badAt, `a record is not whole, but a whole batch follows at byte ${next}`);
-      return { end: pos, nextIndex: index, tornBytes: usedBytes(buffer, pos) };
+      return { end: pos, nextIndex: index, tornBytes: tornBytesAt(content, pos, header) };
     }
     if (index !== 0 && header.index !== index) {
       throw damaged(
@@ -92,6 +99,13 @@ export function scanJournal(
       `a batch reaches over byte ${acceptedEnd}, where the journal was accepted to end`,
     );
   return { end: pos, nextIndex: index, tornBytes: 0 };
+}
+
+/** What a crash has left of a batch, as far as that shows: behind the last batch of a file that had a life before lies what that has left. */
+function tornBytesAt(content: JournalContent, pos: number, header: BatchHeader | undefined): number {
+  const { buffer, isRecycled } = content;
+  if (!isRecycled) return usedBytes(buffer, pos);
+  return header === undefined ? 0 : Math.min(header.contentEnd, buffer.length) - pos;
 }
 
 /** Bytes up to the last piece that is not all 0. */

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import { removeIfThere } from '../../files/file-io.js';
-import { type FileId, journalName } from '../../files/file-names.js';
+import type { FileId } from '../../files/file-names.js';
 import { bugOf } from '../../util/bug.js';
 import { canTryAgain, noRoom, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
@@ -107,13 +107,7 @@ export class JournalSupply {
   async #useReserve(): Promise<void> {
     const room = await this.#options.reserve.take('log');
     if (room === undefined) return;
-    try {
-      this.#ready = await useRoom(this.#options, this.#id, room);
-    } catch (error) {
-      const { reserve, directory } = this.#options;
-      if (canTryAgain(error)) await reserve.give('log', `${directory}/${journalName(this.#id)}`);
-      throw error;
-    }
+    this.#ready = await useRoom(this.#options, this.#options.reserve, this.#id, room);
   }
 
   /** Gives the next file up, and makes none until `resume`: its room is needed for something that gives back more. */

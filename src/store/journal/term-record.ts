@@ -46,7 +46,7 @@ export async function writeTermBatch(
     w.varint(end);
   }
   sealRecord(w.buffer, BATCH_HEADER_BYTES, w.length);
-  writeBatchHeader(w.buffer, 0, journal.salt, 1, w.length - BATCH_HEADER_BYTES, timestampNs);
+  writeBatchHeader(w.buffer, 0, w.length, journal.life, journal.offset, 1, timestampNs);
   await writeAll(journal.file, w.buffer, 0, w.length, journal.offset);
   advance(journal, w.length);
 }

@@ -2,14 +2,21 @@ import type { FileId } from '../../files/file-names.js';
 import { StoreError } from '../../files/store-error.js';
 import { crc32, saltOf } from '../../util/crc.js';
 import {
-  BATCH_HEADER_BYTES,
+  batchHeaderBytes,
   checkRecords,
   findBatchHeader,
   hasBatchMagic,
   isBatchMagicAt,
+  provenBatchEnd,
   readBatchHeader,
 } from '../format/batch-format.js';
-import { decodeFileHeader, FILE_HEADER_BYTES, Magic, SALT_AT } from '../format/file-header.js';
+import {
+  decodeFileHeader,
+  FILE_HEADER_BYTES,
+  JOURNAL_VERSION,
+  Magic,
+  SALT_AT,
+} from '../format/file-header.js';
 import { checkRecord, MESSAGE_HEADER_BYTES, RecordType, readU32, writeU32 } from '../format/record.js';
 import type { JournalContent } from '../journal/journal-reader.js';
 
@@ -42,38 +49,46 @@ const MIN_RECORD_BYTES = 10;
 
 export interface DamagedContent extends JournalContent {
   isHeaderWhole: boolean;
-  /** Which journal the header says it is. */
-  id: FileId | undefined;
 }
+
+/** Batches are written alike in this version and those before it. */
+const FORMER_VERSION = 2;
 
 /**
  * Opens a journal whose header may be damaged. Only its salt is needed, which follows from any batch header.
  *
+ * @param named which journal it is by its name: a damaged header does not say it, and what an older life of the file left was another
  * @returns undefined if nothing was ever written, or the salt cannot be found
  */
 export function openDamagedJournal(
   path: string,
+  named: FileId,
   buffer: Buffer,
   storeId: string,
 ): DamagedContent | undefined {
   try {
     const header = decodeFileHeader(Magic.journal, buffer, path, storeId);
-    if (header !== undefined) return { path, buffer, salt: header.salt, isHeaderWhole: true, id: header };
+    if (header !== undefined) return { ...header, path, buffer, isHeaderWhole: true };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     return undefined;
   }
   if (!hasBatchMagic(buffer)) return undefined;
-  const salts = [buffer.readUInt32LE(SALT_AT)];
+  const { epoch, number } = named;
   const first = FILE_HEADER_BYTES;
-  if (isBatchMagicAt(buffer, first)) {
-    salts.push(saltOf(buffer, first + 8, first + BATCH_HEADER_BYTES, readU32(buffer, first + 4)));
-  }
-  for (const salt of salts) {
-    const at = findBatchHeader(buffer, first, salt);
-    const header = at < 0 ? undefined : readBatchHeader(buffer, at, salt);
-    if (header !== undefined && checkRecords(buffer, header) === header.contentEnd)
-      return { path, buffer, salt, isHeaderWhole: false, id: undefined };
+  for (const version of [JOURNAL_VERSION, FORMER_VERSION]) {
+    const salts = [buffer.readUInt32LE(SALT_AT)];
+    if (isBatchMagicAt(buffer, first)) {
+      const end = first + batchHeaderBytes({ version });
+      if (end <= buffer.length) salts.push(saltOf(buffer, first + 8, end, readU32(buffer, first + 4)));
+    }
+    for (const salt of salts) {
+      const isRecycled = version >= JOURNAL_VERSION;
+      const content = { path, buffer, epoch, number, salt, version, isRecycled, isHeaderWhole: false };
+      const at = findBatchHeader(buffer, first, content);
+      const header = at < 0 ? undefined : readBatchHeader(buffer, at, content);
+      if (header !== undefined && checkRecords(buffer, header) === header.contentEnd) return content;
+    }
   }
   return undefined;
 }
@@ -92,24 +107,30 @@ export interface JournalSalvage {
  *
  * @param acceptedEnd the end of the file that a later term has accepted; undefined if none has
  * @param isFollowed whether the term went on in another file, so that this one has no torn batch at its end
+ * @param followingIndex the number of the batch that comes behind this file; undefined if that is not known
  */
 export function salvageJournal(
-  { path, buffer, salt }: JournalContent,
+  content: JournalContent,
   from: number,
   acceptedEnd: number | undefined,
   isFollowed: boolean,
+  followingIndex: number | undefined,
   sink: SalvageSink,
 ): JournalSalvage {
+  const { path, buffer, isRecycled } = content;
+  let nextIndex: number | undefined;
   const limit = Math.min(buffer.length, acceptedEnd ?? buffer.length);
   let pos = Math.max(from, FILE_HEADER_BYTES);
   const begin = pos;
   while (pos < limit) {
-    const header = readBatchHeader(buffer, pos, salt);
+    const header = readBatchHeader(buffer, pos, content);
     if (header !== undefined) {
+      nextIndex = header.index + 1;
       const isWhole = checkRecords(buffer, header) === header.contentEnd && header.contentEnd <= limit;
       if (!isWhole && acceptedEnd === undefined && !isFollowed) {
-        const isLast = findBatchHeader(buffer, header.contentStart, salt) < 0;
-        if (isLast) return { end: pos, tornBytes: usedEnd(buffer, pos) - pos, isEmpty: pos === begin };
+        const isLast = findBatchHeader(buffer, header.contentStart, content, nextIndex) < 0;
+        const tornEnd = isRecycled ? Math.min(header.contentEnd, limit) : usedEnd(buffer, pos);
+        if (isLast) return { end: pos, tornBytes: tornEnd - pos, isEmpty: pos === begin };
       }
       const end = Math.min(header.contentEnd, limit);
       salvageRecords(path, buffer, header.contentStart, end, header.timestampNs, sink);
@@ -120,17 +141,26 @@ export function salvageJournal(
       pos = header.contentEnd;
       continue;
     }
-    const next = findBatchHeader(buffer, pos + 1, salt);
+    const next = findBatchHeader(buffer, pos + 1, content, nextIndex);
     let end = next < 0 || next > limit ? (acceptedEnd ?? -1) : next;
     const isTail = end < 0;
-    if (isTail) {
+    if (isTail && isRecycled) {
+      // What lies here may be what an older life of the file has left.
+      end = isFollowed ? provenBatchEnd(buffer, pos, content) : -1;
+      if (end < 0) {
+        const isMissing = isFollowed && followingIndex !== undefined && followingIndex !== nextIndex;
+        if (isMissing) sink.lost(lostStretch(path, pos, limit - pos, 'a batch is not whole', undefined));
+        return { end: isMissing ? limit : pos, tornBytes: 0, isEmpty: pos === begin };
+      }
+      nextIndex = nextIndex && nextIndex + 1;
+    } else if (isTail) {
       end = usedEnd(buffer, pos);
       if (!isFollowed || end === pos) return { end: pos, tornBytes: end - pos, isEmpty: pos === begin };
       // A record may end in zeros; its own length shows where it ends.
       end = Math.min(buffer.length, end + MESSAGE_HEADER_BYTES);
     }
     end = Math.min(end, limit);
-    salvageRecords(path, buffer, pos, end, undefined, sink, isTail);
+    salvageRecords(path, buffer, pos, end, undefined, sink, isTail && !isRecycled);
     pos = end;
   }
   if (acceptedEnd !== undefined && limit < acceptedEnd && pos < acceptedEnd) {
@@ -173,7 +203,7 @@ function salvageRecords(
     const isOne = isSupposedRight;
     // Without a time, the stretch begins with a batch whose header is damaged.
     const isHeaderDue = timestampNs === undefined && pos === start;
-    const isHeader = (isHeaderDue || isBatchMagicAt(buffer, pos)) && next - pos === BATCH_HEADER_BYTES;
+    const isHeader = (isHeaderDue || isBatchMagicAt(buffer, pos)) && HEADER_SIZES.has(next - pos);
     if (isSumRight(buffer, pos, next)) {
       // The record is complete except for its length.
       writeU32(buffer, pos, next - pos - 8);
@@ -194,6 +224,11 @@ function salvageRecords(
     pos = next;
   }
 }
+
+const HEADER_SIZES = new Set([
+  batchHeaderBytes({ version: JOURNAL_VERSION }),
+  batchHeaderBytes({ version: FORMER_VERSION }),
+]);
 
 /** The offset from which complete records follow each other to the very end. Records that a publisher has made up inside a message do not. */
 function nextChain(buffer: Buffer, from: number, end: number): number {

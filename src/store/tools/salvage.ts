@@ -2,12 +2,7 @@ import { compareIds, type FileId, journalName, sameId } from '../../files/file-n
 import type { StoreFs } from '../../files/fs.js';
 import { StoreError } from '../../files/store-error.js';
 import type { Served } from '../../lease/lease-state.js';
-import {
-  BATCH_HEADER_BYTES,
-  checkRecords,
-  findBatchHeader,
-  readBatchHeader,
-} from '../format/batch-format.js';
+import { batchHeaderBytes, checkRecords, findBatchHeader, readBatchHeader } from '../format/batch-format.js';
 import { type Checkpoint, decodeCheckpoint } from '../format/checkpoint-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import { checkRecord } from '../format/record.js';
@@ -110,7 +105,11 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
     const isFollowed =
       planned.isFollowed ||
       (planned.epoch === served.servedEpoch && lastBatchOf(content) < served.servedBatch);
-    const { end, tornBytes, isEmpty } = salvageJournal(content, from, acceptedEnd, isFollowed, state);
+    const following = contents.get(journalName({ epoch: planned.epoch, number: planned.number + 1 }));
+    const followingIndex = planned.isFollowed ? firstBatchOf(following?.content) : served.servedBatch + 1;
+    const { end, tornBytes, isEmpty } = salvageJournal(
+      ...[content, from, acceptedEnd, isFollowed, followingIndex, state],
+    );
     if (!isEmpty || end > FILE_HEADER_BYTES)
       accepted.push({ epoch: planned.epoch, number: planned.number, end });
     if (tornBytes > 0) {
@@ -146,9 +145,9 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
 
 async function readJournal(fs: StoreFs, journal: FileInfo, storeId: string): Promise<DamagedJournal> {
   const buffer = await readFileLeniently(fs, journal.path);
-  const content = openDamagedJournal(journal.path, buffer, storeId);
+  const content = openDamagedJournal(journal.path, journal, buffer, storeId);
   // One under another name is what its header says.
-  const { epoch, number } = content?.id ?? journal;
+  const { epoch, number } = content ?? journal;
   return { ...journal, epoch, number, content, usedBytes: usedEnd(buffer, 0) };
 }
 
@@ -166,15 +165,21 @@ function newestRecord(
 }
 
 /** The number of the last batch that is whole; 0 if there is none. */
-function lastBatchOf({ buffer, salt }: JournalContent): number {
+function lastBatchOf(content: JournalContent): number {
+  const { buffer } = content;
   let last = 0;
-  for (let at = findBatchHeader(buffer, FILE_HEADER_BYTES, salt); at >= 0; ) {
-    const header = readBatchHeader(buffer, at, salt);
+  for (let at = findBatchHeader(buffer, FILE_HEADER_BYTES, content); at >= 0; ) {
+    const header = readBatchHeader(buffer, at, content);
     const isWhole = header !== undefined && checkRecords(buffer, header) === header.contentEnd;
     if (isWhole) last = header.index;
-    at = findBatchHeader(buffer, isWhole ? header.contentEnd : at + 1, salt);
+    at = findBatchHeader(buffer, isWhole ? header.contentEnd : at + 1, content);
   }
   return last;
+}
+
+/** The number of the batch with which a journal begins; undefined if its header is not whole. */
+function firstBatchOf(content: JournalContent | undefined): number | undefined {
+  return content && readBatchHeader(content.buffer, FILE_HEADER_BYTES, content)?.index;
 }
 
 /** Notes as lost what the lease says was durable, if no file has it any more. */
@@ -319,17 +324,18 @@ function planDamagedJournals(
 }
 
 function hasBatch(content: JournalContent | undefined): boolean {
-  return content !== undefined && findBatchHeader(content.buffer, FILE_HEADER_BYTES, content.salt) >= 0;
+  return content !== undefined && findBatchHeader(content.buffer, FILE_HEADER_BYTES, content) >= 0;
 }
 
 /** Reads the first batch of a term. @returns undefined if it is damaged; 'torn' if nothing else was ever written */
 function termRecordOf(content: JournalContent | undefined): TermRecord | 'torn' | undefined {
   if (content === undefined) return undefined;
-  const { buffer, salt } = content;
-  const start = FILE_HEADER_BYTES + BATCH_HEADER_BYTES;
+  const { buffer } = content;
+  const start = FILE_HEADER_BYTES + batchHeaderBytes(content);
   const end = checkRecord(buffer, start, buffer.length);
-  const isHeaderWhole = readBatchHeader(buffer, FILE_HEADER_BYTES, salt) !== undefined;
-  if ((end < 0 || !isHeaderWhole) && findBatchHeader(buffer, FILE_HEADER_BYTES + 1, salt) < 0) return 'torn';
+  const isHeaderWhole = readBatchHeader(buffer, FILE_HEADER_BYTES, content) !== undefined;
+  if ((end < 0 || !isHeaderWhole) && findBatchHeader(buffer, FILE_HEADER_BYTES + 1, content) < 0)
+    return 'torn';
   // The record's own CRC is right, even if the header of the batch is damaged.
   return end < 0 ? undefined : readTermRecord(buffer, start, end);
 }

@@ -157,12 +157,12 @@ describe('damage', () => {
     const look = fs.open.bind(fs);
     let looks = 0;
     t.mock.method(fs, 'open', (...[path, mode]: Parameters<SimFs['open']>) => {
-      // For the lease record, for the rest, and the same again.
+      // For the lease record, for the rest, and the same again; then it is synced.
       if (path === JOURNAL && ++looks === 3) fs.replace(JOURNAL, whole);
       return look(path, mode);
     });
     const { store } = await open(fs, 2);
-    assert.equal(looks, 4);
+    assert.equal(looks, 5);
     assert.equal(store.recovered.logs[0]!.lastSequence, 9);
   });
 
