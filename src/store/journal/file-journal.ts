@@ -145,7 +145,7 @@ export class FileJournal implements Journal {
     this.#listener.onRoom();
   }
 
-  /** Its own files it sets aside if there are too few of those. One of an older term may still be written to, by a broker that does not know of its end. */
+  /** Its own files it sets aside if there are too few of those, or uses again. One of an older term may still be written to, by a broker that does not know of its end. */
   async retire(
     position: JournalPosition,
     needed: (id: FileId) => boolean,
@@ -162,7 +162,8 @@ export class FileJournal implements Journal {
       if (compareIds(id, position) >= 0 || (kept !== undefined && compareIds(id, kept) <= 0)) continue;
       if (needed(id)) continue;
       const path = `${directory}/${journalName(id)}`;
-      if (id.epoch === epoch && (await reserve.keep('log', path))) continue;
+      const isOwn = id.epoch === epoch;
+      if (isOwn && ((await reserve.keep('log', path)) || (await this.#supply.keep(path)))) continue;
       await removeIfThere(fs, path);
     }
   }
@@ -289,6 +290,9 @@ export class FileJournal implements Journal {
   }
 
   #onSupplyChanged(): void {
+    // Whatever there is no room for needs it more than files to come.
+    if (this.room.problem !== undefined)
+      this.#supply.dropSpares().catch((error) => this.fail(error as Error));
     this.room.changed();
     this.room.update();
     this.#listener.onFree();

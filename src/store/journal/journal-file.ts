@@ -1,7 +1,7 @@
 import { removeIfThere, renameOwn, writeAll, writeZeros } from '../../files/file-io.js';
 import { type FileId, journalName } from '../../files/file-names.js';
 import type { StoreFile, StoreFs } from '../../files/fs.js';
-import { isNoSpace } from '../../files/store-error.js';
+import { isMissing, isNoSpace } from '../../files/store-error.js';
 import { type JournalLife, newLife } from '../format/batch-format.js';
 import { encodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 import { canTryAgain } from '../room/no-room.js';
@@ -123,6 +123,53 @@ export async function useRoom(
     return opened(file, path, life, room.bytes, true);
   } catch (error) {
     if (canTryAgain(error)) for (const name of [temporary, path]) await reserve.give('log', name);
+    throw error;
+  }
+}
+
+/** A file of this term that no checkpoint needs any more. It has blocks, and what its last life has left. */
+export interface SpareFile {
+  path: string;
+  /** It has so many at least, and is used up to there. */
+  bytes: number;
+}
+
+/**
+ * Makes one of a spare file: no new inode, no new block, and nothing to fill. Only this term has ever written to it: into one of an older term
+ * its former writer may still write.
+ *
+ * @returns undefined if the file is gone: a successor, of which this term does not know yet, has removed it
+ */
+export async function recycleJournalFile(
+  options: JournalFileOptions,
+  id: FileId,
+  spare: SpareFile,
+): Promise<JournalFile | undefined> {
+  const { fs, directory } = options;
+  const path = `${directory}/${journalName(id)}`;
+  const temporary = temporaryPath(path);
+  try {
+    try {
+      await renameOwn(fs, spare.path, temporary);
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+    // A power cut must not bring back the former name, with other content than it had.
+    await fs.syncDirectory(directory);
+    const life = beginLife(options, id, true);
+    const file = await fs.open(temporary, 'durable');
+    try {
+      await writeHeader(options, file, life);
+      await renameOwn(fs, temporary, path);
+      await fs.syncDirectory(directory);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return opened(file, path, life, spare.bytes, false);
+  } catch (error) {
+    for (const name of [temporary, path]) await removeIfThere(fs, name).catch(() => {});
     throw error;
   }
 }

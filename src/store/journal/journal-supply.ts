@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../clock/clock.js';
-import { removeIfThere } from '../../files/file-io.js';
+import { removeIfThere, renameOwn } from '../../files/file-io.js';
 import type { FileId } from '../../files/file-names.js';
+import { isMissing } from '../../files/store-error.js';
 import { bugOf } from '../../util/bug.js';
 import { canTryAgain, noRoom, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
@@ -9,6 +10,9 @@ import {
   type JournalFile,
   type JournalFileOptions,
   MIN_JOURNAL_BYTES,
+  recycleJournalFile,
+  type SpareFile,
+  temporaryPath,
   useRoom,
 } from './journal-file.js';
 
@@ -18,6 +22,9 @@ export interface JournalSupplyOptions extends JournalFileOptions {
   journalBytes: number;
   reserve: Reserve;
 }
+
+/** Checkpoints give up one file at a time, most often, and one is taken for each. */
+const MAX_SPARE_FILES = 2;
 
 /** What the supply reports to the journal. */
 export interface JournalSupplyOwner {
@@ -40,6 +47,7 @@ export class JournalSupply {
   #retryTimer: Timer | undefined;
   #isHeldBack = false;
   #isStopped = false;
+  readonly #spares: SpareFile[] = [];
 
   /** @param first the first file to make */
   constructor(options: JournalSupplyOptions, owner: JournalSupplyOwner, first: FileId) {
@@ -67,7 +75,7 @@ export class JournalSupply {
     if (this.#working !== undefined || this.#ready !== undefined || this.#isStopped || this.#isHeldBack)
       return;
     this.#retryTimer?.cancel();
-    this.#working = createJournalFile(this.#options, this.#id, this.#options.journalBytes, this.#least).then(
+    this.#working = this.#make().then(
       (file) => {
         this.#working = undefined;
         this.#ready = file;
@@ -79,6 +87,45 @@ export class JournalSupply {
       (error: unknown) => this.#onError(error as Error),
     );
     this.#working.catch(this.#onThrown);
+  }
+
+  async #make(): Promise<JournalFile> {
+    for (;;) {
+      const at = this.#spares.findIndex(({ bytes }) => bytes >= this.#least);
+      const [spare] = at < 0 ? [] : this.#spares.splice(at, 1);
+      if (spare === undefined) break;
+      const file = await recycleJournalFile(this.#options, this.#id, spare);
+      if (file !== undefined) return file;
+    }
+    return await createJournalFile(this.#options, this.#id, this.#options.journalBytes, this.#least);
+  }
+
+  /**
+   * Takes a file of this term that no checkpoint needs any more, to use it again. It must not be open, and nothing may read from it.
+   *
+   * @returns false if it is not wanted
+   */
+  async keep(path: string): Promise<boolean> {
+    const { fs, journalBytes } = this.#options;
+    const isWanted = !this.#isStopped && !this.#isHeldBack && this.problem === undefined;
+    if (!isWanted || this.#spares.length >= MAX_SPARE_FILES) return false;
+    const bytes = (await fs.status(path))?.bytes ?? 0;
+    // A small one means another file soon. One that went on beyond its size is used up to that: what it has more is for the next such case.
+    if (bytes > 2 * journalBytes || bytes * 2 < journalBytes) return false;
+    const spare = temporaryPath(path);
+    try {
+      await renameOwn(fs, path, spare);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      return true;
+    }
+    this.#spares.push({ path: spare, bytes: Math.min(bytes, journalBytes) });
+    return true;
+  }
+
+  /** Gives back the room of the files that are kept to be used again. */
+  async dropSpares(): Promise<void> {
+    for (const { path } of this.#spares.splice(0)) await removeIfThere(this.#options.fs, path);
   }
 
   /** The next file, which is the caller's then; undefined if there is none yet. */
@@ -113,6 +160,7 @@ export class JournalSupply {
   /** Gives the next file up, and makes none until `resume`: its room is needed for something that gives back more. */
   holdBack(): void {
     this.#isHeldBack = true;
+    this.dropSpares().catch((error: unknown) => this.#owner.onSupplyFailed(error as Error));
     const file = this.#ready;
     if (file === undefined) return;
     this.#ready = undefined;
@@ -144,6 +192,7 @@ export class JournalSupply {
   async close(isClean: boolean): Promise<void> {
     this.stop();
     await this.#working;
+    if (isClean) await this.dropSpares();
     const file = this.#ready;
     this.#ready = undefined;
     if (file === undefined) return;

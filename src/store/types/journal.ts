@@ -86,7 +86,8 @@ export interface Journal {
   resume(): void;
   /**
    * What lies before this position is not needed any more: a durable, fenced checkpoint stands for it.
-   * @param needed whether the checkpoint's index points into this file: then it stays
+   * @param needed whether the checkpoint's index points into this file, or something still reads from it: then it stays. Any other may be written
+   *   over at once
    * @param kept the file that it is in, and those before, stay all the same: an older term had retired what lies there, and this one
    *   cannot say whether that was right
    */

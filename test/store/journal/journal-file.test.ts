@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { journalName } from '../../../src/files/file-names.js';
 import { decodeFileHeader, Magic } from '../../../src/store/format/file-header.js';
 import {
   createJournalFile,
   type JournalFile,
   type JournalFileOptions,
   MIN_JOURNAL_BYTES,
+  recycleJournalFile,
   useRoom,
 } from '../../../src/store/journal/journal-file.js';
 import { Reserve } from '../../../src/store/room/reserve.js';
@@ -18,6 +20,7 @@ import { STORE_ID } from './journal-rig.js';
 const DIR = '/store';
 const DIRECTORY = `${DIR}/journal`;
 const ID = { epoch: 4, number: 2 };
+const OLDER_ID = { epoch: 4, number: 1 };
 const SIZE = { count: 1, leastCount: 1, bytes: MIN_JOURNAL_BYTES, leastBytes: MIN_JOURNAL_BYTES };
 
 type Making = (options: JournalFileOptions, reserve: Reserve) => Promise<JournalFile>;
@@ -39,6 +42,12 @@ const MAKINGS: Record<string, Making> = {
   'made of room that was set aside': async (options, reserve) => {
     const room = must(await reserve.take('log'), 'there is room set aside');
     return await useRoom(options, reserve, ID, room);
+  },
+  'one that had another life': async (options) => {
+    const older = await createJournalFile(options, OLDER_ID, MIN_JOURNAL_BYTES);
+    await older.file.close();
+    const spare = { path: older.path, bytes: MIN_JOURNAL_BYTES };
+    return must(await recycleJournalFile(options, ID, spare), 'it is there');
   },
 };
 
@@ -62,7 +71,8 @@ describe('a journal file', () => {
           for (const path of after.paths().filter((name) => /journal.*\.log$/.test(name))) {
             named++;
             const header = decodeFileHeader(Magic.journal, after.content(path), path, STORE_ID);
-            assert.equal(header?.number, ID.number, `${keep}, operation ${stopAt}`);
+            const name = journalName(header ?? { epoch: 0, number: 0 });
+            assert.ok(path.endsWith(`/${name}`), `${path} has a header, ${keep}, operation ${stopAt}`);
           }
         }
         if (isMade) break;

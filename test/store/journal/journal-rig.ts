@@ -2,11 +2,13 @@ import type { TestContext } from 'node:test';
 import type { StoreFs } from '../../../src/files/fs.js';
 import { Measures } from '../../../src/measures/measures.js';
 import { BATCH_HEADER_BYTES } from '../../../src/store/format/batch-format.js';
+import { type DecodedHeader, decodeFileHeader, Magic } from '../../../src/store/format/file-header.js';
 import { RECORD_HEADER_BYTES, RecordType, sealRecord } from '../../../src/store/format/record.js';
 import { FileJournal, type FileJournalOptions } from '../../../src/store/journal/file-journal.js';
 import { createJournalFile, MIN_JOURNAL_BYTES } from '../../../src/store/journal/journal-file.js';
 import { Reserve } from '../../../src/store/room/reserve.js';
 import type { Batch, JournalListener } from '../../../src/store/types/journal.js';
+import { must } from '../../../src/util/assert.js';
 import { until } from '../file-support.js';
 import { SimFs } from '../sim-fs.js';
 import { random, TestClock } from '../support.js';
@@ -81,6 +83,18 @@ export class JournalRig {
       return this.journal.isEmpty || this.failure !== undefined;
     }, `batch ${batch.id} is written`);
     return batch;
+  }
+
+  /** The headers of the files that have their names, oldest first. */
+  async headers(): Promise<DecodedHeader[]> {
+    const names = (await this.names()).filter((name) => name.endsWith('.log'));
+    return names.map((name) => {
+      const path = `${DIRECTORY}/${name}`;
+      return must(
+        decodeFileHeader(Magic.journal, this.fs.content(path), path, STORE_ID),
+        'a header is whole',
+      );
+    });
   }
 
   /** The names of the journal's files. */
