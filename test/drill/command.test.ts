@@ -5,12 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { connect as connectNats } from 'nats';
 import type { DrillReport } from '../../src/drill/report.js';
-import { nodeFs } from '../../src/files/fs.js';
-import { statusAnswers } from '../../src/group/report/ask-status.js';
 import { connect } from '../../src/index.js';
-import { readIdentity } from '../../src/store/file/identity.js';
 import { Broker, mainScript } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
 import { get, getJson } from '../http/http-rig.js';
@@ -230,15 +226,6 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
         flags: ['--ft-group', 'g', '--node-name', node, ...flags],
       });
     brokers = await Promise.all([start('a'), start('b')]);
-    // A standby that was there before the store finds its key at its next look, which a long lease puts off.
-    const nc = await connectNats({ servers: nats.url });
-    const areProved = async (): Promise<boolean> => {
-      const key = (await readIdentity(nodeFs, join(folder, 'store')))?.groupKey;
-      const question = { clusterId: 'live', group: 'g', key };
-      return key !== undefined && (await statusAnswers(nc, question)).members.length === 2;
-    };
-    await waitFor(areProved, 'both members prove that they see the store');
-    await nc.close();
   }
 
   const live = (...args: string[]): Promise<Ended> => liveIn({}, ...args);

@@ -11,6 +11,9 @@ import type { Presence } from './presence.js';
 import type { Standby } from './standby.js';
 import type { StoreCheck } from './store-check.js';
 
+/** Least time between two looks that claims cause: anyone can claim. */
+const CLAIM_LOOK_MS = 100;
+
 export interface HearingOptions {
   parts: MemberParts;
   watch: LeaseWatch;
@@ -29,6 +32,7 @@ export interface HearingOptions {
 export class Hearing {
   readonly #options: HearingOptions;
   readonly #log: Logger;
+  #claimLookMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HearingOptions) {
     this.#options = options;
@@ -47,8 +51,18 @@ export class Hearing {
         return;
       case 'claim':
         store.claimed(said.heartbeat);
+        if (said.heartbeat.storeId !== '') this.#lookForStore();
         return;
     }
+  }
+
+  /** Looks now, since the group may have a store, and its key, which proves to the others that this member belongs to them. */
+  #lookForStore(): void {
+    const { parts, presence, pause } = this.#options;
+    const nowMs = parts.clock.monotonicMs();
+    if (presence.role !== 'standby' || nowMs - this.#claimLookMs < CLAIM_LOOK_MS) return;
+    this.#claimLookMs = nowMs;
+    pause.wake();
   }
 
   /** Another member of this group has said it. */
