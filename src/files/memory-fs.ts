@@ -5,20 +5,60 @@ import type { FileStatus, OpenMode, StoreFile, StoreFs } from './fs.js';
 /** Runs a callback soon, after other due work: a call to a file system never ends within the caller's turn. */
 type Defer = (callback: () => void) => void;
 
-class Inode {
-  content = Buffer.alloc(0);
-  bytes = 0;
-  readonly id: bigint;
+/** Memory of files that are gone, for the next ones: else each would wait for a full garbage collection. */
+class Pool {
+  readonly #free: Buffer[] = [];
 
-  constructor(id: bigint) {
+  /** @returns zeros: at least so many bytes */
+  take(bytes: number): Buffer {
+    const index = this.#free.findIndex(({ length }) => length >= bytes && length <= bytes * MAX_WASTE);
+    const found = index < 0 ? undefined : this.#free.splice(index, 1)[0];
+    return found?.fill(0) ?? Buffer.alloc(bytes);
+  }
+
+  give(content: Buffer): void {
+    if (content.length > 0) this.#free.push(content);
+  }
+
+  clear(): void {
+    this.#free.length = 0;
+  }
+}
+
+const MAX_WASTE = 4;
+
+class Inode {
+  content: Buffer = Buffer.alloc(0);
+  bytes = 0;
+  /** Names and open files that lead to it. */
+  uses = 1;
+  readonly id: bigint;
+  readonly #pool: Pool;
+
+  constructor(id: bigint, pool: Pool) {
     this.id = id;
+    this.#pool = pool;
+  }
+
+  /** A name or an open file no longer leads to it. */
+  leave(): void {
+    if (--this.uses > 0) return;
+    this.#pool.give(this.content);
+    this.drop();
+  }
+
+  /** Lets go of its memory. A file of it that is still open is empty then. */
+  drop(): void {
+    this.content = Buffer.alloc(0);
+    this.bytes = 0;
   }
 
   /** Bytes that were never written are zeros. */
   resize(bytes: number): void {
     if (bytes > this.content.length) {
-      const larger = Buffer.alloc(Math.max(bytes, this.content.length * 2));
+      const larger = this.#pool.take(Math.max(bytes, this.content.length * 2));
       this.content.copy(larger, 0, 0, this.bytes);
+      this.#pool.give(this.content);
       this.content = larger;
     }
     if (bytes < this.bytes) this.content.fill(0, bytes, this.bytes);
@@ -34,6 +74,7 @@ export class MemoryFs implements StoreFs {
   readonly #defer: Defer;
   readonly #files = new Map<string, Inode>();
   readonly #folders = new Set<string>(['', '/']);
+  readonly #pool = new Pool();
   #lastId = 0n;
   #isEnded = false;
 
@@ -51,7 +92,9 @@ export class MemoryFs implements StoreFs {
   /** Ends all calls for ever, also those under way, and lets go of the files. */
   end(): void {
     this.#isEnded = true;
+    for (const inode of this.#files.values()) inode.drop();
     this.#files.clear();
+    this.#pool.clear();
   }
 
   /** Calls back soon, unless there is an end before. */
@@ -77,7 +120,7 @@ export class MemoryFs implements StoreFs {
     return this.#call(() => {
       if (mode !== 'create') return new MemoryFile(this, this.#inode(path));
       this.#mustBeFree(path);
-      const inode = new Inode(++this.#lastId);
+      const inode = new Inode(++this.#lastId, this.#pool);
       this.#files.set(path, inode);
       return new MemoryFile(this, inode);
     });
@@ -93,6 +136,7 @@ export class MemoryFs implements StoreFs {
 
   renameSync(from: string, to: string): void {
     if (this.#folders.has(from)) {
+      if (this.#folders.has(to) && this.listSync(to).length > 0) throw failure('ENOTEMPTY', to);
       for (const path of [...this.#files.keys()]) {
         if (path.startsWith(`${from}/`)) this.#move(path, `${to}${path.slice(from.length)}`);
       }
@@ -106,13 +150,17 @@ export class MemoryFs implements StoreFs {
   link(from: string, to: string): Promise<void> {
     return this.#call(() => {
       this.#mustBeFree(to);
-      this.#files.set(to, this.#inode(from));
+      const inode = this.#inode(from);
+      inode.uses++;
+      this.#files.set(to, inode);
     });
   }
 
   unlink(path: string): Promise<void> {
     return this.#call(() => {
-      if (!this.#files.delete(path)) throw failure('ENOENT', path);
+      const inode = this.#inode(path);
+      this.#files.delete(path);
+      inode.leave();
     });
   }
 
@@ -165,8 +213,10 @@ export class MemoryFs implements StoreFs {
 
   #move(from: string, to: string): void {
     const inode = this.#inode(from);
+    const replaced = this.#files.get(to);
     this.#files.delete(from);
     this.#files.set(to, inode);
+    if (replaced !== inode) replaced?.leave();
   }
 
   #mustBeFree(path: string): void {
@@ -181,6 +231,7 @@ class MemoryFile implements StoreFile {
   constructor(fs: MemoryFs, inode: Inode) {
     this.#fs = fs;
     this.#inode = inode;
+    inode.uses++;
   }
 
   write(
@@ -214,7 +265,7 @@ class MemoryFile implements StoreFile {
   }
 
   close(): Promise<void> {
-    return this.#soon(() => {});
+    return this.#soon(() => this.#inode.leave());
   }
 
   #soon<T>(body: () => T): Promise<T> {

@@ -173,6 +173,7 @@ export class RunningMember extends Assembly<MemberNode> {
       kind: 'file',
       broker: brokerOptions(this.config),
       pauseMs: REHEARSAL_PAUSE_MS,
+      collectsGarbage: true,
       isIdle: () => member.isIdle,
       onFailed: this.broken,
     });

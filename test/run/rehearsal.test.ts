@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { afterEach, describe, it } from 'node:test';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
 import { brokerOptions } from '../../src/run/assembly.js';
@@ -91,6 +92,23 @@ describe('a rehearsal', () => {
       );
     });
   }
+
+  it('collects its garbage at its end where it is asked to', async () => {
+    let forced = 0;
+    const observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        const { kind, flags } = (entry as unknown as { detail: { kind: number; flags: number } }).detail;
+        const isForced = (flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) !== 0;
+        if (kind === constants.NODE_PERFORMANCE_GC_MAJOR && isForced) forced++;
+      }
+    });
+    observer.observe({ entryTypes: ['gc'] });
+    const made = make({ terms: 1, collectsGarbage: true });
+    made.start();
+    await waitFor(() => made.hasEnded && forced > 0, 'a full garbage collection', WAIT_MS);
+    observer.disconnect();
+    assert.equal(forced, 1);
+  });
 
   it('stops at once: no message, no timer and no file of it is left, and nothing comes any more', async () => {
     const made = await begun();

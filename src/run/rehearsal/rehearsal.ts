@@ -1,5 +1,7 @@
 // A broker's rehearsal: `Rehearsal`.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { BrokerOptions } from '../../broker/handlers/broker-options.js';
 import { bugOf } from '../../util/bug.js';
 import { type MachineTimes, Pace } from './pace.js';
@@ -18,6 +20,11 @@ export interface RehearsalOptions {
   readonly broker: BrokerOptions;
   /** Pause after each 10 ms of work: it bounds the share of a processor. */
   readonly pauseMs: number;
+  /**
+   * Whether its memory is given back at its end, by a full garbage collection of some 20 ms. It is for a process that may wait for hours: a
+   * broker that serves soon collects garbage by itself.
+   */
+  readonly collectsGarbage?: boolean;
   /** Whether the process has nothing better to do. It is asked before each slice. */
   readonly isIdle: () => boolean;
   /** Receives an exception: the rehearsal has ended, and nothing else has noticed. */
@@ -115,5 +122,14 @@ export class Rehearsal {
     this.#hasEnded = true;
     this.#end();
     this.#kept = performance;
+    if (this.#options.collectsGarbage === true) collectGarbage();
   }
+}
+
+/** Gives the memory of the rehearsal back now. A process that waits would do it hours later. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  setFlagsFromString('--no-expose-gc');
+  if (typeof collect === 'function') collect();
 }
