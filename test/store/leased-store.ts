@@ -27,6 +27,7 @@ export class LeasedTerm {
   host!: TestHost;
   readonly #lease: Lease;
   #state: LeaseState;
+  #renewing: Promise<void> = Promise.resolve();
 
   private constructor(lease: Lease, state: LeaseState) {
     this.#lease = lease;
@@ -64,7 +65,13 @@ export class LeasedTerm {
     return term;
   }
 
-  async renew(batch?: number): Promise<void> {
+  /** One renewal after the other, as a real one does it. */
+  renew(batch?: number): Promise<void> {
+    this.#renewing = this.#renewing.then(() => this.#renew(batch));
+    return this.#renewing;
+  }
+
+  async #renew(batch: number | undefined): Promise<void> {
     const next = await this.#lease.renew(this.#state, batch);
     assert.ok(next !== 'lost');
     this.#state = next;
