@@ -163,7 +163,9 @@ export class FileJournal implements Journal {
       if (needed(id)) continue;
       const path = `${directory}/${journalName(id)}`;
       const isOwn = id.epoch === epoch;
-      if (isOwn && ((await reserve.keep('log', path)) || (await this.#supply.keep(path)))) continue;
+      if (isOwn && (await reserve.keep('log', path))) continue;
+      // Where something has no room, that needs it more than files to come.
+      if (isOwn && this.room.problem === undefined && (await this.#supply.keep(path))) continue;
       await removeIfThere(fs, path);
     }
   }
@@ -290,7 +292,6 @@ export class FileJournal implements Journal {
   }
 
   #onSupplyChanged(): void {
-    // Whatever there is no room for needs it more than files to come.
     if (this.room.problem !== undefined)
       this.#supply.dropSpares().catch((error) => this.fail(error as Error));
     this.room.changed();
