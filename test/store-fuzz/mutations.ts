@@ -15,6 +15,8 @@ const BLOCK = 4096;
 /** A whole checkpoint, and pieces of a journal or segment. */
 const FLIPS = 9;
 const FLIPPED_HEADER_BYTES = [3, 9, 13, 17, 30, 61] as const;
+/** In the first batch of a journal, the first record of a segment, the first fields of a checkpoint. */
+const FLIPPED_FIRST_BYTES = [66, 70, 75, 82, 92, 97, 101, 110] as const;
 const MAX_OLDER = 3;
 
 /** The files under the names that mutations have: the lease's is always the same. */
@@ -134,8 +136,8 @@ function* ofOneFile({ bytes, size }: StoredFile): Generator<readonly [string, St
     'bytes behind its end',
     { bytes: Buffer.concat([bytes, Buffer.from('more')]), size: Math.max(size, used + 4) },
   ];
-  const flips = new Set(FLIPPED_HEADER_BYTES.filter((at) => at < used));
-  for (let i = 1; i <= FLIPS; i++) if (used > 0) flips.add(Math.floor((used - 1) * (i / FLIPS)) as 3);
+  const flips = new Set<number>([...FLIPPED_HEADER_BYTES, ...FLIPPED_FIRST_BYTES].filter((at) => at < used));
+  for (let i = 1; i <= FLIPS; i++) if (used > 0) flips.add(Math.floor((used - 1) * (i / FLIPS)));
   for (const at of flips) {
     const copy = Buffer.from(bytes);
     copy.writeUInt8(copy.readUInt8(at) ^ (1 << (at % 8)), at);
