@@ -1,5 +1,6 @@
 import type { StoreFile, StoreFs } from '../../src/files/fs.js';
 import type { LeaseRenewer, RenewerOptions } from '../../src/lease/lease-renewer.js';
+import { allRetired } from './all-retired.js';
 import type { FaultWeights } from './faults.js';
 import type { Machine, Mutation } from './machine.js';
 import { oneJournal } from './one-journal.js';
@@ -166,5 +167,6 @@ export const MUTANTS: Record<string, Mutant> = {
     faults: SLEEP,
   },
   'what is in flight given out as new when the link has moved': { make: () => newAgain, faults: MOVE },
+  'a journal file removed while an extent points into it': { make: () => allRetired, faults: SLEEP },
   'messages that overtake each other': { make: () => outOfOrder, faults: MOVE },
 };

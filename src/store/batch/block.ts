@@ -1,5 +1,6 @@
-import { must } from '../../util/assert.js';
+import { assert, must } from '../../util/assert.js';
 import { isLent } from '../../util/lent-memory.js';
+import type { Batch, BatchPlace, JournalBody } from '../types/journal.js';
 
 /** Where batches with one timestamp begin in a block. */
 const FIRST_MARKS = 16;
@@ -17,6 +18,10 @@ export class Block {
   #markStarts = new Uint32Array(FIRST_MARKS);
   #markMs = new Float64Array(FIRST_MARKS);
   #lastMark = 0;
+  /** Those whose mark it is: the journal notes in them where they lie. */
+  #batches: Pick<Batch, 'place'>[] = [];
+  /** Of a block that was read from a journal: all batches in it lie in one place. */
+  #place: BatchPlace | undefined;
 
   constructor(id: number, buffer: Buffer) {
     this.id = id;
@@ -37,15 +42,35 @@ export class Block {
     this.#markMs[this.#marks++] = timestampMs;
   }
 
+  /** The batch of the newest mark is closed. */
+  closed(batch: Pick<Batch, 'place'>): void {
+    this.#batches.push(batch);
+    assert(this.#batches.length === this.#marks, 'each batch in a block has its mark');
+  }
+
+  /** It was read from this file of a journal, where all has the same offsets. */
+  liesIn(body: JournalBody): void {
+    this.#place = { body, shift: 0 };
+  }
+
+  /** Where the batch lies for good that has a record at `offset`; undefined if the journal keeps no files. */
+  placeOf(offset: number): BatchPlace | undefined {
+    return this.#place ?? this.#batches[this.#markOf(offset)]?.place;
+  }
+
   /** Timestamp of the message whose record is at `offset`. */
   timestampMs(offset: number): number {
+    return this.#msOf(this.#markOf(offset));
+  }
+
+  #markOf(offset: number): number {
     const mark = this.#lastMark;
     if (this.#startOf(mark) <= offset) {
       // Reading goes forward mostly.
-      if (mark + 1 >= this.#marks || this.#startOf(mark + 1) > offset) return this.#msOf(mark);
+      if (mark + 1 >= this.#marks || this.#startOf(mark + 1) > offset) return mark;
       if (mark + 2 >= this.#marks || this.#startOf(mark + 2) > offset) {
         this.#lastMark = mark + 1;
-        return this.#msOf(mark + 1);
+        return mark + 1;
       }
     }
     let low = 0;
@@ -56,7 +81,7 @@ export class Block {
       else high = middle - 1;
     }
     this.#lastMark = low;
-    return this.#msOf(low);
+    return low;
   }
 
   #startOf(mark: number): number {

@@ -111,6 +111,7 @@ export class Gathering {
     this.id++;
     this.messages = 0;
     this.#start = -1;
+    this.#block.closed(batch);
     journal.append(batch);
   }
 }

@@ -98,6 +98,10 @@ export class BlobFolder implements Blobs {
     if (!isKept) await removeIfThere(fs, blob.path);
   }
 
+  forget(blob: Blob): void {
+    this.#open.forget(blob);
+  }
+
   close(): void {
     this.#open.close();
   }

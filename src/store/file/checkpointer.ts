@@ -1,12 +1,12 @@
-import type { Clock } from '../../clock/clock.js';
-import { compareIds, type FileId } from '../../files/file-names.js';
+import { compareIds, type FileId, journalName, sameId } from '../../files/file-names.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
 import { bugOf } from '../../util/bug.js';
-import { CheckpointWriter } from '../format/checkpoint-format.js';
+import { CheckpointWriter, type NamedBody } from '../format/checkpoint-format.js';
 import type { FileLog } from '../log/file-log.js';
 import { canTryAgain } from '../room/no-room.js';
-import type { Segment } from '../segments/segment.js';
+import type { Body } from '../segments/body.js';
+import type { Extent, Segment } from '../segments/segment.js';
 import type { SegmentCheck } from '../segments/segment-check.js';
 import type { Blobs } from '../types/blobs.js';
 import type { Journal, JournalPosition } from '../types/journal.js';
@@ -15,7 +15,6 @@ import { type FlushParts, flush } from './flush.js';
 
 /** What checkpoints are made of. */
 export interface CheckpointerParts extends FlushParts {
-  readonly clock: Clock;
   readonly measures: Measures;
   readonly logs: ReadonlyMap<number, FileLog>;
   readonly checkpoints: Blobs;
@@ -24,6 +23,12 @@ export interface CheckpointerParts extends FlushParts {
   readonly beganFrom: JournalPosition | undefined;
   readonly journal: Pick<Journal, 'whenCommitted' | 'fence' | 'retire'>;
   readonly warn: (message: string) => void;
+}
+
+/** The files that a checkpoint names: they stay. */
+interface Named {
+  readonly segments: ReadonlyMap<Segment, number>;
+  readonly bodies: ReadonlyMap<Body, number>;
 }
 
 /** How a checkpoint ends. */
@@ -39,7 +44,7 @@ export interface CheckpointListener {
 const SLOW_MS = 30_000;
 
 /**
- * Makes checkpoints, one at a time: what is not in segments yet goes into one new segment, then the snapshot that was
+ * Makes checkpoints, one at a time: what is in no segment yet gets its rows in a new one, then the snapshot that was
  * taken at the journal position is written, then what it makes needless is removed.
  */
 export class Checkpointer {
@@ -122,38 +127,48 @@ export class Checkpointer {
     await this.#removeNeedless(id, capture.position, named);
   }
 
-  /** @returns the segments that it names */
-  #write(capture: Capture): Set<Segment> {
+  #write(capture: Capture): Named {
+    const named = this.#nameFiles(capture);
+    const { position } = capture;
+    const segments = [...named.segments.keys()].map(({ id, file }) => ({ ...id, file }));
+    const bodies = [...named.bodies.keys()].map((body) => namedBody(body, position));
+    const writer = this.#writer;
+    writer.begin(position, capture.ids, segments, bodies, capture.logs.length);
+    const encoded = ({ segment, body, first, last, offset, recordBytes }: Extent) => ({
+      segment: named.segments.get(segment) ?? 0,
+      body: body && named.bodies.get(body),
+      count: last - first + 1,
+      offset,
+      recordBytes,
+    });
+    for (const { log, firstSequence, lastSequence, byteCount, lastActivityMs, extents } of capture.logs) {
+      writer.channel({
+        ...{ id: log.id, name: log.name, firstSequence, lastSequence, byteCount, lastActivityMs },
+        extentsFirst: extents[0]?.first ?? 0,
+        extents: extents.map(encoded),
+      });
+    }
+    return named;
+  }
+
+  /** Numbers the files that the captured logs refer to. */
+  #nameFiles({ logs }: Capture): Named {
     const { segments } = this.#parts;
     const indexOf = new Map<Segment, number>();
-    for (const { extents } of capture.logs) {
-      for (const { segment, isGap } of extents) {
-        if (isGap || indexOf.has(segment)) continue;
+    const bodyIndexOf = new Map<Body, number>();
+    for (const { extents } of logs) {
+      for (const { segment, body, isGap } of extents) {
+        if (isGap) continue;
+        if (body !== undefined && !bodyIndexOf.has(body)) {
+          assert(segments.bodies.all.has(body), 'every body that a log refers to is known');
+          bodyIndexOf.set(body, bodyIndexOf.size);
+        }
+        if (indexOf.has(segment)) continue;
         assert(segments.all.has(segment), 'every segment that a log refers to is known');
         indexOf.set(segment, indexOf.size);
       }
     }
-    const names = [...indexOf.keys()].map(({ id, file }) => ({ ...id, file }));
-    const writer = this.#writer;
-    writer.begin(capture.position, capture.ids, names, capture.logs.length);
-    for (const { log, firstSequence, lastSequence, byteCount, lastActivityMs, extents } of capture.logs) {
-      writer.channel({
-        id: log.id,
-        name: log.name,
-        firstSequence,
-        lastSequence,
-        byteCount,
-        lastActivityMs,
-        extentsFirst: extents[0]?.first ?? 0,
-        extents: extents.map(({ segment, first, last, offset, recordBytes }) => ({
-          segment: indexOf.get(segment) ?? 0,
-          count: last - first + 1,
-          offset,
-          recordBytes,
-        })),
-      });
-    }
-    return new Set(indexOf.keys());
+    return { segments: indexOf, bodies: bodyIndexOf };
   }
 
   async #publish({ snapshot }: Capture): Promise<FileId> {
@@ -172,21 +187,22 @@ export class Checkpointer {
    * Removes what this term has replaced itself. What an older term had replaced goes only if everything that stands for it is there: where
    * a segment is missing, an older checkpoint with its segments, or a journal, may have its messages.
    */
-  async #removeNeedless(
-    newest: FileId,
-    position: JournalPosition,
-    named: ReadonlySet<Segment>,
-  ): Promise<void> {
+  async #removeNeedless(newest: FileId, position: JournalPosition, named: Named): Promise<void> {
     const { checkpoints, segments, journal, check, beganFrom } = this.#parts;
     const isVerified = await check.areVerified();
-    // No index points into a journal yet: a segment has copies of its records.
-    await journal.retire(position, () => false, isVerified ? undefined : beganFrom);
+    const { bodies } = segments;
+    const needed = new Set(Array.from(named.bodies.keys(), ({ id }) => journalName(id)));
+    for (const body of bodies.all) {
+      body.isSealed = compareIds(body.id, position) < 0;
+      if (body.extentCount === 0 && !named.bodies.has(body) && body.isSealed) segments.forgetBody(body);
+    }
+    await journal.retire(position, (id) => needed.has(journalName(id)), isVerified ? undefined : beganFrom);
     for (const checkpoint of await checkpoints.list()) {
       if (compareIds(checkpoint.id, newest) >= 0) continue;
       if (isVerified || checkpoint.id.epoch === newest.epoch) await checkpoints.remove(checkpoint);
     }
     for (const segment of segments.dead) {
-      if (!named.has(segment)) await segments.remove(segment);
+      if (!named.segments.has(segment)) await segments.remove(segment);
     }
     if (this.#orphansRemoved || !isVerified) return;
     // Segments that an older term began and no checkpoint names.
@@ -196,6 +212,11 @@ export class Checkpointer {
     }
     this.#orphansRemoved = true;
   }
+}
+
+/** The file that the position is in has more by now: what lies behind it is the next checkpoint's. */
+function namedBody({ id, end, salt }: Body, position: JournalPosition): NamedBody {
+  return { ...id, end: sameId(id, position) ? position.offset : end, salt };
 }
 
 const SLOW =

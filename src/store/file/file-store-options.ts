@@ -58,6 +58,8 @@ export interface FileStoreOptions {
   loadedBytes?: number;
   /** Segments open at once. Default 64. */
   maxOpenSegments?: number;
+  /** Bytes of no use that files may have, beside half of what is alive, before they are rewritten. Default: `journalBytes`. */
+  spareBytes?: number;
   /** What is set aside while there is room. Default: as `journalBytes` wants it. */
   sizes?: Readonly<Record<Extension, RoomSize>>;
 }
@@ -80,6 +82,7 @@ export interface FileStoreSettings {
   cacheBytes: number;
   loadedBytes: number;
   maxOpenSegments: number;
+  spareBytes: number;
   /** What is set aside. */
   sizes: Readonly<Record<Extension, RoomSize>>;
 }

@@ -39,7 +39,7 @@ const RECORD_MARGIN_BYTES = 128;
 export interface FileStoreParts
   extends Pick<
       FileStoreSettings,
-      'clock' | 'random' | 'measures' | 'believed' | 'isSynced' | 'warn' | 'journalBytes'
+      'clock' | 'random' | 'measures' | 'believed' | 'isSynced' | 'warn' | 'journalBytes' | 'spareBytes'
     >,
     Pick<
       UpkeepOptions,

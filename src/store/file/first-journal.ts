@@ -5,7 +5,6 @@ import {
   type FileId,
   journalName,
   parseNames,
-  sameId,
   segmentName,
 } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
@@ -70,12 +69,12 @@ export async function createFirstJournalFile(options: FirstJournalOptions): Prom
 }
 
 /**
- * What older terms have left and no recovery would read: journals before the checkpoint's position and those with nothing in them, older
- * checkpoints, segments that the newest does not name, also if they were set aside before. The first checkpoint would remove them, and may
+ * What older terms have left and no recovery would read: journals before the checkpoint's position that no message stays in, and those with
+ * nothing in them, older checkpoints, segments that the newest does not name, also if they were set aside before. The first checkpoint would remove them, and may
  * need their room. A predecessor
  * that still writes to one of them has lost its lease, and acknowledges nothing any more.
  *
- * Where a segment that the newest checkpoint names is missing or short, they may have what that has lost: then they stay.
+ * Where a segment or journal that the newest checkpoint names is missing or short, they may have what that has lost: then they stay.
  *
  * @param segmentsBelow only segments of older epochs are removed
  */
@@ -83,7 +82,7 @@ export async function removeNeedless(options: FirstJournalOptions, segmentsBelow
   const { fs, dir, epoch, recovery, check } = options;
   const { accepted, checkpoint, state } = recovery;
   if (!(await check.haveLengths())) return;
-  const isAccepted = (id: FileId): boolean => accepted.some((other) => sameId(id, other));
+  const needed = new Set([...accepted, ...[...state.bodies].map(({ id }) => id)].map(journalName));
   const named = new Set([...state.segments].map(({ path }) => path));
   const remove = async (
     folder: string,
@@ -97,7 +96,7 @@ export async function removeNeedless(options: FirstJournalOptions, segmentsBelow
       if (id.epoch < epoch && isNeedless(id, path)) await removeIfThere(fs, path);
     }
   };
-  await remove(JOURNAL_DIRECTORY, 'log', journalName, (id) => !isAccepted(id));
+  await remove(JOURNAL_DIRECTORY, 'log', journalName, (id) => !needed.has(journalName(id)));
   // Half a checkpoint, or a journal without its name. The epoch stands before its first point.
   for (const folder of [CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY]) {
     for (const name of await fs.list(`${dir}/${folder}`)) {

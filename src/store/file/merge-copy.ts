@@ -18,7 +18,7 @@ export interface MergeRun {
   extents: Extent[];
 }
 
-/** Copies the records of extents into another segment, each checked. */
+/** Copies extents into another segment: their records, each checked, or only the rows if the records stay in bodies. */
 export class MergeCopy {
   // Both kept from one merge to the next: what is allocated for each lies about until the garbage collector comes by.
   readonly #reader: MergeReader;
@@ -46,8 +46,16 @@ export class MergeCopy {
     if (oldest === undefined || newest === undefined) return;
     let sequence = Math.max(oldest.first, log.firstSequence);
     if (sequence > newest.last) return;
-    writer.startExtent(log.id, sequence);
+    let body = oldest.body;
+    writer.startExtent(log.id, sequence, body);
     for (const extent of extents) {
+      if (extent.body !== body) {
+        writer.endExtent();
+        body = extent.body;
+        writer.startExtent(log.id, sequence, body);
+      }
+      // An extent counts as a whole as long as a message of it is alive.
+      let recordBytes = extent.recordBytes;
       while (sequence <= extent.last) {
         if (this.#isStopped) throw new StoreError('closed', 'The store is closed');
         const rows = await readRows(
@@ -57,7 +65,9 @@ export class MergeCopy {
           Math.min(ROWS, extent.last - sequence + 1),
         );
         try {
-          await this.#copyRecords(writer, extent, sequence, rows);
+          if (body === undefined) await this.#copyRecords(writer, extent, sequence, rows);
+          else writer.rows(rows, recordBytes);
+          recordBytes = 0;
         } catch (error) {
           // No client has asked for that message yet. Health reports it all the same.
           if (error instanceof DamageError) await log.probe(sequence, sequence + rows.length / ROW_BYTES - 1);
@@ -67,6 +77,7 @@ export class MergeCopy {
       }
     }
     writer.endExtent();
+    await writer.drain();
   }
 
   /** The records of consecutive rows, read piece by piece. */

@@ -3,10 +3,12 @@ import { isMissing, isNoSpace } from '../../files/store-error.js';
 import { Bug, bugOf } from '../../util/bug.js';
 import type { FileLog } from '../log/file-log.js';
 import { canTryAgain } from '../room/no-room.js';
+import { Body } from '../segments/body.js';
 import type { Extent, Segment } from '../segments/segment.js';
 import type { SegmentTable } from '../segments/segment-table.js';
 import { extentsByChannel, SegmentWriter, type WrittenExtent } from '../segments/segment-writer.js';
-import { chooseSegments } from './merge-choice.js';
+import { BodySort } from './body-sort.js';
+import { chooseMerge } from './merge-choice.js';
 import { MergeCopy, type MergeRun } from './merge-copy.js';
 
 /** What merges need of the store. */
@@ -16,6 +18,8 @@ export interface MergerParts {
   readonly segments: SegmentTable;
   readonly logs: ReadonlyMap<number, FileLog>;
   readonly warn: (message: string) => void;
+  /** Bytes of no use that files may have, beside half of what is alive. */
+  readonly spareBytes: number;
   /** Resolves if the lease is still held: a broker that has lost it finds files missing that another one has removed. */
   readonly fence: () => Promise<void>;
   /** A checkpoint should say that what was merged is needless. */
@@ -25,13 +29,17 @@ export interface MergerParts {
 
 const RETRY_MS = 2_000;
 
+/** Segments, or bodies. */
+type Inputs = ReadonlySet<Segment | Body>;
+
 /**
- * Rewrites segments, one merge at a time, after checkpoints: those that are mostly dead, to give room back, and those of
- * many small extents, so that the number of extents does not grow with what is stored.
+ * Rewrites segments and bodies, one merge at a time, after checkpoints: those that are mostly dead, to give room back, and those of
+ * many small extents, so that the number of extents does not grow with what is stored, and a channel's messages come to lie together.
  */
 export class Merger {
   readonly #parts: MergerParts;
   readonly #copy: MergeCopy;
+  readonly #sort: BodySort;
   #running: Promise<void> | undefined;
   /** There was no room for the last one. */
   #isShort = false;
@@ -43,6 +51,7 @@ export class Merger {
   constructor(parts: MergerParts) {
     this.#parts = parts;
     this.#copy = new MergeCopy(parts.segments.blobs);
+    this.#sort = new BodySort(parts.segments.blobs);
   }
 
   get isBusy(): boolean {
@@ -54,7 +63,13 @@ export class Merger {
     if (this.#running !== undefined || this.#isClosed) return;
     this.#retryTimer?.cancel();
     this.#isNextDue = false;
-    const inputs = chooseSegments(this.#parts.segments.all, this.#isShort);
+    const { segments, spareBytes } = this.#parts;
+    const inputs: Inputs = chooseMerge({
+      segments: segments.all,
+      bodies: segments.bodies.sealed(),
+      isShort: this.#isShort,
+      spareBytes,
+    });
     if (inputs.size === 0) {
       // There may be room by the next checkpoint.
       this.#isShort = false;
@@ -75,12 +90,13 @@ export class Merger {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#copy.stop();
+    this.#sort.stop();
     this.#retryTimer?.cancel();
     await this.#running;
   }
 
   // A merge that fails has changed nothing, but for a bug.
-  async #onError(error: unknown, inputs: ReadonlySet<Segment>): Promise<void> {
+  async #onError(error: unknown, inputs: Inputs): Promise<void> {
     const { clock, segments, fence, onFailed, warn } = this.#parts;
     if (this.#isClosed) return;
     if (error instanceof Bug) {
@@ -99,28 +115,27 @@ export class Merger {
     );
     if (!isHeld || this.#isClosed) return;
     const { message, path } = error as Error & { path?: unknown };
-    const found = [...inputs].filter((segment) => segment.path === path);
+    const found = [...inputs].filter((file) => file.path === path);
     const damaged = found.length > 0 ? found : [...inputs];
-    for (const segment of damaged) {
-      segment.isDamaged = true;
-      if (isMissing(error)) segments.onMissing?.(segment);
+    for (const file of damaged) {
+      file.isDamaged = true;
+      if (isMissing(error)) segments.onMissing?.(file);
     }
     warn(
-      `Segments were not merged: ${message}. ${damaged.map((segment) => segment.path).join(', ')} ${damaged.length === 1 ? 'is' : 'are'} left as it is, and others are merged. ` +
+      `Files were not merged: ${message}. ${damaged.map((file) => file.path).join(', ')} ${damaged.length === 1 ? 'is' : 'are'} left as it is, and others are merged. ` +
         '`stanchion store verify` names everything that is damaged; docs/damage.md says what to do',
     );
     this.#isNextDue = true;
   }
 
-  async #merge(inputs: ReadonlySet<Segment>): Promise<void> {
+  async #merge(inputs: Inputs): Promise<void> {
     const { segments, logs, storeId, onMerged } = this.#parts;
     const runs = findRuns(logs.values(), inputs);
     try {
       const writer = await segments.blobs.put({ bytes: 0, isUrgent: false }, async (blob) => {
         const segmentWriter = new SegmentWriter(blob, storeId);
-        for (const run of runs) {
-          if (!run.log.isDeleted) await this.#copy.copy(segmentWriter, run);
-        }
+        if ([...inputs].some((file) => file instanceof Body)) await this.#sort.copy(segmentWriter, runs);
+        else await this.#copyAll(segmentWriter, runs);
         await segmentWriter.finish();
         return segmentWriter;
       });
@@ -137,14 +152,21 @@ export class Merger {
       this.#copy.reset();
     }
   }
+
+  async #copyAll(writer: SegmentWriter, runs: readonly MergeRun[]): Promise<void> {
+    for (const run of runs) {
+      if (!run.log.isDeleted) await this.#copy.copy(writer, run);
+    }
+  }
 }
 
-function findRuns(logs: Iterable<FileLog>, inputs: ReadonlySet<Segment>): MergeRun[] {
+function findRuns(logs: Iterable<FileLog>, inputs: Inputs): MergeRun[] {
   const runs: MergeRun[] = [];
   for (const log of logs) {
     let run: MergeRun | undefined;
     for (const extent of log.extents) {
-      if (!inputs.has(extent.segment)) run = undefined;
+      const isInput = inputs.has(extent.segment) || (extent.body !== undefined && inputs.has(extent.body));
+      if (!isInput) run = undefined;
       else if (run === undefined) {
         run = { log, extents: [extent] };
         runs.push(run);

@@ -72,6 +72,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     warn,
     measures,
     journalBytes,
+    spareBytes: options.spareBytes ?? journalBytes,
     sizes: options.sizes ?? roomSizes(journalBytes),
     blockBytes: options.blockBytes ?? 4 * MIB,
     cacheBytes: options.cacheBytes ?? 8 * MIB,
@@ -112,8 +113,9 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     );
   }
   const check = new SegmentCheck({
-    ...{ clock, warn, table: parts.segments, unreadable: parts.unreadable },
-    ...{ segments: recovery.state.segments, listed: recovery.segmentNames, logs: recovery.state.logs },
+    ...{ clock, warn, storeId, table: parts.segments, unreadable: parts.unreadable },
+    ...{ files: [...recovery.state.segments, ...recovery.state.bodies], listed: recovery.listedNames },
+    logs: recovery.state.logs,
   });
   // A predecessor that was killed behind its last rename has not synced it. This term will name that checkpoint as what it began from.
   const isBaseDurable =
@@ -132,7 +134,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     bootNs: await timeByBootNs({ fs, clock, dir, bootId: options.bootId }),
     fileNs: await first.file.writtenNs?.().catch(() => undefined),
   });
-  parts.segments.adopt(recovery.state.segments);
+  parts.segments.adopt(recovery.state.segments, recovery.state.bodies);
   for (const log of recovery.state.logs.values()) parts.time.hasStamps(log.recoverLastStamp());
   // From here on the older journals end where this term has read them to end.
   const record = { base: recovery.checkpoint, accepted: recovery.accepted };

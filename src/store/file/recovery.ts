@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import { readWhole } from '../../files/file-io.js';
-import { checkpointName, type FileId, parseNames, segmentName } from '../../files/file-names.js';
+import { checkpointName, type FileId, journalName, parseNames, segmentName } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import { DamageError, damaged, isGone, isMissing, StoreError } from '../../files/store-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
@@ -47,8 +47,8 @@ export interface Recovery {
   journalBytes: number;
   /** The newest term that served; 0 if none did. */
   newestEpoch: number;
-  /** The names of the segments' files. */
-  segmentNames: ReadonlySet<string>;
+  /** The names of the files of segments and journals. */
+  listedNames: ReadonlySet<string>;
   /** The highest epoch in the name of any file. */
   highestEpoch: number;
   checkpoint: FileId | undefined;
@@ -93,7 +93,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   const checkpoints = parseNames(await list(CHECKPOINT_DIRECTORY), 'ckpt').reverse();
   // Nothing is read from this listing but the epochs.
   const segments = parseNames(await listIfThere(fs, `${dir}/${SEGMENT_DIRECTORY}`), 'seg');
-  const segmentNames = new Set(segments.map(segmentName));
+  const listedNames = new Set([...segments.map(segmentName), ...journals.map(journalName)]);
   const highestEpoch = Math.max(0, ...[journals, checkpoints, segments].flat().map(({ epoch }) => epoch));
   const listMs = clock.monotonicMs() - begunMs;
   const read: ReadOptions = { ...options, journals, checkpoints };
@@ -116,7 +116,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
       if (firstError !== undefined)
         warn(`${firstError.message}. The checkpoint before it, ${path}, was used`);
       return {
-        ...{ ...recovery, segmentNames, highestEpoch, checkpoint: id },
+        ...{ ...recovery, listedNames, highestEpoch, checkpoint: id },
         report: { ...report, listMs, checkpointMs },
       };
     } catch (error) {
@@ -133,7 +133,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
   );
   return {
     ...recovery,
-    segmentNames,
+    listedNames,
     highestEpoch,
     checkpoint: undefined,
     report: { ...report, listMs, checkpointMs: 0 },

@@ -1,7 +1,7 @@
 import { must } from '../../util/assert.js';
 import type { Block, BlockQueue } from '../batch/block.js';
 import { recordEnd } from '../format/record.js';
-import type { JournalVisitor } from '../types/journal.js';
+import type { JournalBody, JournalVisitor } from '../types/journal.js';
 import type { StoreState } from './store-state.js';
 
 /** Applies the records of a journal to the state that a checkpoint left, and keeps their memory: messages are served from it. */
@@ -16,8 +16,9 @@ export class Replay implements JournalVisitor {
     this.#blocks = blocks;
   }
 
-  onPiece(buffer: Buffer, source: string): void {
+  onPiece(buffer: Buffer, source: string, body?: JournalBody): void {
     this.#block = this.#blocks.adopt(buffer);
+    if (body !== undefined) this.#block.liesIn(body);
     this.#source = source;
   }
 

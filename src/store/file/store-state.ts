@@ -1,6 +1,6 @@
-import { segmentName } from '../../files/file-names.js';
+import { journalName, segmentName } from '../../files/file-names.js';
 import { damaged, StoreError } from '../../files/store-error.js';
-import { SEGMENT_DIRECTORY } from '../../files/store-folder.js';
+import { JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
 import { readMsgProtoSequence } from '../../protocol/msgproto.js';
 import { ByteReader } from '../format/bytes.js';
 import type { Checkpoint } from '../format/checkpoint-format.js';
@@ -13,6 +13,7 @@ import {
 } from '../format/record.js';
 import { FileLog } from '../log/file-log.js';
 import type { LogParts } from '../log/log-parts.js';
+import { Body } from '../segments/body.js';
 import { Extent, Segment } from '../segments/segment.js';
 import type { SavedTime } from '../types/store-time.js';
 import { ClientState } from './client-state.js';
@@ -22,6 +23,8 @@ import { RecoveredGuids } from './recovered-guids.js';
 export class StoreState extends ClientState {
   readonly logs = new Map<number, FileLog>();
   readonly segments = new Set<Segment>();
+  /** Journal files that messages stay in. */
+  readonly bodies = new Set<Body>();
   nextLogId = 1;
   newestNs = 0n;
   time: SavedTime | undefined;
@@ -45,10 +48,15 @@ export class StoreState extends ClientState {
       return segment;
     });
     for (const segment of segments) this.segments.add(segment);
+    const bodies = checkpoint.bodies.map(({ epoch, number, end, salt }) => {
+      const id = { epoch, number };
+      return new Body({ id, path: `${dir}/${JOURNAL_DIRECTORY}/${journalName(id)}`, end, salt });
+    });
+    for (const body of bodies) this.bodies.add(body);
     for (const channel of checkpoint.channels) {
       const log = new FileLog(this.#parts, channel);
       let first = channel.extentsFirst;
-      for (const { segment: index, count, offset, recordBytes } of channel.extents) {
+      for (const { segment: index, body: bodyIndex, count, offset, recordBytes } of channel.extents) {
         if (recordBytes === 0) {
           log.extents.push(Extent.gap(first, first + count - 1));
           log.lostCount += count;
@@ -56,16 +64,17 @@ export class StoreState extends ClientState {
           continue;
         }
         const segment = segments[index];
-        if (segment === undefined)
+        const body = bodyIndex === undefined ? undefined : bodies[bodyIndex];
+        if (segment === undefined || (bodyIndex !== undefined && body === undefined))
           throw new StoreError(
             'damaged',
-            `The checkpoint names no segment for messages of channel ${channel.name}`,
+            `The checkpoint names no file for messages of channel ${channel.name}`,
           );
-        const extent = new Extent(segment, first, first + count - 1, offset, recordBytes);
+        const extent = new Extent(segment, first, first + count - 1, offset, recordBytes, body);
         first += count;
         log.extents.push(extent);
         segment.has(extent);
-        segment.liveBytes += extent.totalBytes;
+        this.#parts.segments.refer(extent);
       }
       this.logs.set(log.id, log);
     }

@@ -16,6 +16,7 @@ export interface UpkeepOptions extends Omit<CheckpointerParts, 'journal' | 'bloc
   readonly journal: Journal;
   /** What is set aside is made whole again behind a checkpoint, which gives room back. */
   readonly reserve: Pick<Reserve, 'refill' | 'close'>;
+  readonly spareBytes: number;
   /** A checkpoint is worth its work when half as much is in journals that are full. */
   readonly journalBytes: number;
   /** Bytes of older terms' journals whose messages are in no segment. */
@@ -96,7 +97,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
     segments.onDead = this.#onDead;
     time.onParted = this.#onParted;
     check.start(() => journal.fence());
-    segments.onMissing = (segment) => check.suspect(segment);
+    segments.onMissing = (file) => check.suspect(file);
     this.#firstTimer = clock.setTimer(FIRST_CHECKPOINT_MS, () => {
       const isWanted = this.#sealedBytes > 0 || time.saved !== undefined;
       if (isWanted || journal.room.fullReason !== undefined) this.checkpoint();
@@ -110,10 +111,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   }
 
   get segmentProblems(): string[] {
-    return Array.from(
-      this.#options.check.problems.values(),
-      ({ segment, what }) => `${segment.path}: ${what}`,
-    );
+    return Array.from(this.#options.check.problems.values(), ({ file, what }) => `${file.path}: ${what}`);
   }
 
   get writingSinceMs(): number | undefined {
@@ -170,7 +168,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   /** Segments that nothing refers to, and all that older terms left, go with the next checkpoint; when the disk is full, that is now. */
   makeRoom(): void {
     if (this.#options.journal.room.fullReason === undefined) return;
-    if (this.#parts.segments.dead.size > 0 || !this.#hasCheckpointed) this.checkpointSoon();
+    if (this.#parts.segments.hasDead || !this.#hasCheckpointed) this.checkpointSoon();
   }
 
   /** Nothing is begun any more. */
@@ -236,7 +234,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   readonly #onDead = (): void => {
     this.#deadTimer ??= this.#options.clock.setTimer(DEAD_SEGMENT_MS, () => {
       this.#deadTimer = undefined;
-      if (this.#parts.segments.dead.size > 0) this.checkpoint();
+      if (this.#parts.segments.hasDead) this.checkpoint();
     });
   };
 }

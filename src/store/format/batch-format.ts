@@ -114,6 +114,15 @@ export function readBatchHeader(buffer: Buffer, start: number, life: JournalLife
   return fieldsOf(buffer, start, life);
 }
 
+/** The time of a batch in a journal of any version: of its header only the salt need be known. @returns undefined if that is not whole */
+export function readBatchTimeNs(buffer: Buffer, start: number, salt: number): bigint | undefined {
+  const end = start + 8 + readU32(buffer, start);
+  if (end - start < FORMER_BATCH_HEADER_BYTES || end > Math.min(buffer.length, start + BATCH_HEADER_BYTES))
+    return undefined;
+  if (saltedCrc32(buffer, start + 8, end, salt) !== readU32(buffer, start + 4)) return undefined;
+  return buffer.readBigUInt64LE(start + 24);
+}
+
 function fieldsOf(buffer: Buffer, start: number, life: JournalLife): BatchHeader {
   const contentStart = start + batchHeaderBytes(life);
   return {

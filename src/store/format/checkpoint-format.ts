@@ -25,9 +25,11 @@ import type { SegmentFile } from './segment-format.js';
  *   newest timestamp (u64, ns since 1970), next channel id, next session, next subscription id
  *   segments: count; each: epoch, number, length of the file in bytes, CRC of its footer (u32); both 0 if they are not known. In version 1:
  *     epoch, number
+ *   bodies, from version 3 on: count; each: epoch, number, bytes that count, salt of its header (u32)
  *   channels: count; each: id, name, first and last sequence, bytes, last activity (f64, ms since 1970);
- *     extents: count; each: segment (index in the list above), messages, offset, bytes of records. The first extent's
- *     first sequence stands before them; the others follow. One of 0 bytes is a gap: messages that are lost
+ *     extents: count; each: segment (index in the list above), messages, offset, bytes of records, and from version 3 on the body
+ *     that the records are in (index in the list above, from 1; 0: they are in the segment). The first extent's first sequence stands
+ *     before them; the others follow. One of 0 bytes is a gap: messages that are lost
  *   clients: count; each as in its record
  *   subscriptions: count; each as in its record, then the ranges of pending sequences
  *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), bytes, entries (see guid-generation.ts)
@@ -40,6 +42,8 @@ export interface CheckpointExtent {
   count: number;
   offset: number;
   recordBytes: number;
+  /** Index in `bodies`; undefined if the records are in the segment. */
+  body: number | undefined;
 }
 
 export interface CheckpointChannel {
@@ -59,6 +63,13 @@ export interface NamedSegment extends FileId {
   file: SegmentFile | undefined;
 }
 
+/** A journal file that messages stay in, as a checkpoint names it. */
+export interface NamedBody extends FileId {
+  /** Bytes that count. */
+  end: number;
+  salt: number;
+}
+
 export interface CheckpointIds {
   newestNs: bigint;
   nextLogId: number;
@@ -71,6 +82,7 @@ export interface CheckpointIds {
 export interface Checkpoint extends CheckpointIds {
   position: JournalPosition;
   segments: NamedSegment[];
+  bodies: NamedBody[];
   channels: CheckpointChannel[];
   clients: ClientRecord[];
   subscriptions: { record: SubscriptionRecord; pending: number[] }[];
@@ -140,6 +152,7 @@ export class CheckpointWriter {
     position: JournalPosition,
     ids: CheckpointIds,
     segments: readonly NamedSegment[],
+    bodies: readonly NamedBody[],
     channels: number,
   ): void {
     const w = this.#w;
@@ -160,6 +173,13 @@ export class CheckpointWriter {
       w.varint(file?.bytes ?? 0);
       w.u32(file?.footerCrc ?? 0);
     }
+    w.varint(bodies.length);
+    for (const { epoch, number, end, salt } of bodies) {
+      w.varint(epoch);
+      w.varint(number);
+      w.varint(end);
+      w.u32(salt);
+    }
     w.varint(channels);
   }
 
@@ -178,6 +198,7 @@ export class CheckpointWriter {
       w.varint(extent.count);
       w.varint(extent.offset);
       w.varint(extent.recordBytes);
+      w.varint(extent.body === undefined ? 0 : extent.body + 1);
     }
   }
 
@@ -251,7 +272,9 @@ function decodeBody(r: ByteReader, version: number): Omit<Checkpoint, 'foreignBy
     nextSubscriptionId: r.varint(),
   };
   const segments = times(r.varint(), () => readNamedSegment(r, version));
-  const channels = times(r.varint(), () => readChannel(r));
+  const hasBodies = version >= 3;
+  const bodies = hasBodies ? times(r.varint(), () => readNamedBody(r)) : [];
+  const channels = times(r.varint(), () => readChannel(r, hasBodies));
   const clients = times(r.varint(), () => readClient(r));
   const subscriptions = times(r.varint(), () => {
     const record = readSubscription(r);
@@ -260,7 +283,7 @@ function decodeBody(r: ByteReader, version: number): Omit<Checkpoint, 'foreignBy
   // Older checkpoints have no recent guids.
   const recentGuids = r.done ? [] : times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
   const time = r.done ? undefined : readTime(r);
-  return { position, ...ids, time, segments, channels, clients, subscriptions, recentGuids };
+  return { position, ...ids, time, segments, bodies, channels, clients, subscriptions, recentGuids };
 }
 
 function readNamedSegment(r: ByteReader, version: number): NamedSegment {
@@ -268,6 +291,10 @@ function readNamedSegment(r: ByteReader, version: number): NamedSegment {
   if (version === 1) return { ...id, file: undefined };
   const file = { bytes: r.varint(), footerCrc: r.u32() };
   return { ...id, file: file.bytes === 0 ? undefined : file };
+}
+
+function readNamedBody(r: ByteReader): NamedBody {
+  return { epoch: r.varint(), number: r.varint(), end: r.varint(), salt: r.u32() };
 }
 
 function encodeTime({ leadMs, gaps }: SavedTime): Buffer {
@@ -287,7 +314,7 @@ function readTime(r: ByteReader): SavedTime | undefined {
   return time.leadMs === 0 && time.gaps.length === 0 ? undefined : time;
 }
 
-function readChannel(r: ByteReader): CheckpointChannel {
+function readChannel(r: ByteReader, hasBodies: boolean): CheckpointChannel {
   const channel: CheckpointChannel = {
     id: r.varint(),
     name: r.string(),
@@ -301,12 +328,14 @@ function readChannel(r: ByteReader): CheckpointChannel {
   const extents = r.varint();
   if (extents > 0) channel.extentsFirst = r.varint();
   for (let i = 0; i < extents; i++) {
-    channel.extents.push({
+    const extent = {
       segment: r.varint(),
       count: r.varint(),
       offset: r.varint(),
       recordBytes: r.varint(),
-    });
+    };
+    const body = hasBodies ? r.varint() : 0;
+    channel.extents.push({ ...extent, body: body === 0 ? undefined : body - 1 });
   }
   return channel;
 }

@@ -32,8 +32,8 @@ export const JOURNAL_VERSION = 3;
 /** The version of each kind of file grows with each change that an older program would misread. Release 0.1.0 has 1 for all of them. */
 const VERSIONS: Readonly<Record<MagicText, number>> = {
   [Magic.journal]: JOURNAL_VERSION,
-  [Magic.segment]: 1,
-  [Magic.checkpoint]: 2,
+  [Magic.segment]: 2,
+  [Magic.checkpoint]: 3,
 };
 
 export interface FileHeader extends FileId {

@@ -1,12 +1,14 @@
+import type { FileId } from '../../files/file-names.js';
 import { crc32 } from '../../util/crc.js';
 import { writeU32 } from './record.js';
 
 /*
  * A segment is a file header, then extents, then the directory, then the footer.
  *
- * An extent is a run of one channel's records, and behind them a row per message:
+ * An extent is a run of one channel's messages. It has a row per message, and before the rows the records, unless these stay where the
+ * journal put them: in a body, which is a journal file.
  *
- *   0  u32      offset of the record in the extent
+ *   0  u32      offset of the record: in the extent, or in the file of the body
  *   4  u32      bytes of its MsgProto
  *   8  6 bytes  the store's own time, ms since 1970
  *  14  u16      low half of the CRC-32 of the 14 bytes before
@@ -21,9 +23,15 @@ export const ROW_BYTES = 16;
  *   8  f64  first sequence
  *  16  f64  offset of the extent in the file
  *  24  u32  bytes of its records
- *  28  u32  CRC-32 of the 28 bytes before
+ *  28  u32  epoch of the body, and
+ *  32  u32  its number; both 0 if the records are in the extent
+ *  36  u32  CRC-32 of the 36 bytes before
+ *
+ * In version 1 all extents have their records, and an entry has neither epoch nor number: its CRC is at 28.
  */
-export const DIRECTORY_ENTRY_BYTES = 32;
+export const DIRECTORY_ENTRY_BYTES = 40;
+export const FORMER_ENTRY_BYTES = 32;
+const CRC_BYTES = 4;
 
 /*
  * The footer, the last 24 bytes:
@@ -91,6 +99,8 @@ export interface DirectoryEntry {
   firstSequence: number;
   offset: number;
   bytes: number;
+  /** The journal file that the records are in; undefined if they are in the extent. */
+  body: FileId | undefined;
 }
 
 export function writeDirectoryEntry(buffer: Buffer, at: number, entry: DirectoryEntry): void {
@@ -99,18 +109,31 @@ export function writeDirectoryEntry(buffer: Buffer, at: number, entry: Directory
   buffer.writeDoubleLE(entry.firstSequence, at + 8);
   buffer.writeDoubleLE(entry.offset, at + 16);
   buffer.writeUInt32LE(entry.bytes, at + 24);
-  buffer.writeUInt32LE(crc32(buffer, at, at + 28), at + 28);
+  buffer.writeUInt32LE(entry.body?.epoch ?? 0, at + 28);
+  buffer.writeUInt32LE(entry.body?.number ?? 0, at + 32);
+  const crcAt = at + DIRECTORY_ENTRY_BYTES - CRC_BYTES;
+  buffer.writeUInt32LE(crc32(buffer, at, crcAt), crcAt);
 }
 
-/** @returns undefined if its CRC is wrong */
-export function readDirectoryEntry(buffer: Buffer, at: number): DirectoryEntry | undefined {
-  if (crc32(buffer, at, at + 28) !== buffer.readUInt32LE(at + 28)) return undefined;
+/**
+ * @param entryBytes by the version of the segment
+ * @returns undefined if its CRC is wrong
+ */
+export function readDirectoryEntry(
+  buffer: Buffer,
+  at: number,
+  entryBytes: number,
+): DirectoryEntry | undefined {
+  const crcAt = at + entryBytes - CRC_BYTES;
+  if (crc32(buffer, at, crcAt) !== buffer.readUInt32LE(crcAt)) return undefined;
+  const epoch = entryBytes === FORMER_ENTRY_BYTES ? 0 : buffer.readUInt32LE(at + 28);
   return {
     channelId: buffer.readUInt32LE(at),
     count: buffer.readUInt32LE(at + 4),
     firstSequence: buffer.readDoubleLE(at + 8),
     offset: buffer.readDoubleLE(at + 16),
     bytes: buffer.readUInt32LE(at + 24),
+    body: epoch === 0 ? undefined : { epoch, number: buffer.readUInt32LE(at + 32) },
   };
 }
 
@@ -132,4 +155,9 @@ export function decodeFooter(buffer: Buffer): { extents: number; directoryOffset
   if (buffer.length !== FOOTER_BYTES || buffer.toString('latin1', 12, 20) !== FOOTER_MAGIC) return undefined;
   if (crc32(buffer, 0, 20) !== buffer.readUInt32LE(20)) return undefined;
   return { extents: buffer.readUInt32LE(0), directoryOffset: buffer.readDoubleLE(4) };
+}
+
+/** The size of a directory's entries follows from where it begins and ends. @returns undefined if it is no such size */
+export function entryBytesOf(extents: number, directoryBytes: number): number | undefined {
+  return [DIRECTORY_ENTRY_BYTES, FORMER_ENTRY_BYTES].find((bytes) => bytes * extents === directoryBytes);
 }

@@ -231,7 +231,7 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
       this.flushedThrough = extent.last;
       if (extent.last < this.firstSequence) continue;
       this.extents.push(extent);
-      extent.segment.liveBytes += extent.totalBytes;
+      this.#parts.segments.refer(extent);
     }
   }
 
@@ -239,8 +239,8 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
   replaceExtents(from: ReadonlySet<Extent>, to: readonly Extent[]): void {
     const kept = this.extents.filter((extent) => !from.has(extent));
     const added = to.filter((extent) => extent.last >= this.firstSequence);
+    for (const extent of added) this.#parts.segments.refer(extent);
     for (const extent of this.extents) if (from.has(extent)) this.#release(extent);
-    for (const extent of added) extent.segment.liveBytes += extent.totalBytes;
     this.extents = [...kept, ...added].sort((a, b) => a.first - b.first);
     let next = this.extents[0]?.first;
     for (const { first, last } of this.extents) {
@@ -395,11 +395,7 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
   }
 
   #release(extent: Extent): void {
-    if (extent.isGap) return;
-    const { segment } = extent;
-    segment.liveBytes -= extent.totalBytes;
-    assert(segment.liveBytes >= 0, 'an extent is released once');
-    if (segment.liveBytes === 0) this.#parts.segments.died(segment);
+    if (!extent.isGap) this.#parts.segments.release(extent);
   }
 
   // What is not in an extent yet stays, dropped or not: a checkpoint may be about to write it.

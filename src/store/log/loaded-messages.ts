@@ -101,7 +101,7 @@ export class LoadedMessages implements LoadedRunOwner {
   async #load(sequence: number): Promise<void> {
     const log = this.#log;
     const { segments, runs, unreadable, warn } = this.#parts;
-    // A merge may take the file away between the look and the read: then look again.
+    // A merge may take the file away between the look and the read, and the journal write over it: then look again.
     for (let attempt = 1; ; attempt++) {
       const extent = log.extents[extentIndex(log.extents, sequence)];
       if (extent === undefined || extent.isGap || log.find(sequence, SCRATCH)) return;
@@ -114,11 +114,17 @@ export class LoadedMessages implements LoadedRunOwner {
           warn(`Message ${sequence} of channel ${log.name} could be read after all`);
         return;
       } catch (error) {
-        if (isMissing(error) && attempt < ATTEMPTS) continue;
+        if ((isMissing(error) || !this.#isOf(extent)) && attempt < ATTEMPTS) continue;
         await this.#noteUnreadable(extent, sequence, error as Error);
         throw error;
       }
     }
+  }
+
+  /** Whether no merge has rewritten it meanwhile. */
+  #isOf(extent: Extent): boolean {
+    const { extents } = this.#log;
+    return extents[extentIndex(extents, extent.last)] === extent;
   }
 
   /** Finds how far it goes, so that it can be reported at once. */
@@ -127,7 +133,9 @@ export class LoadedMessages implements LoadedRunOwner {
     const { unreadable, segments, warn } = this.#parts;
     // With nothing to open the file with, nothing is known of what is in it.
     if (log.isDeleted || shortageOf(error) !== undefined) return;
-    if (isMissing(error)) segments.onMissing?.(extent.segment);
+    const { segment, body, records } = extent;
+    const { path = records.path } = error as Error & { path?: string };
+    if (isMissing(error)) segments.onMissing?.(path === segment.path || body === undefined ? segment : body);
     if (unreadable.isKnown(log, first)) return;
     let last = first;
     const end = Math.min(extent.last, first + MAX_PROBED);
@@ -139,7 +147,8 @@ export class LoadedMessages implements LoadedRunOwner {
       if (isWhole) break;
       last++;
     }
-    const place = unreadable.note(log, first, last, extent.segment.path, error);
+    if (!this.#isOf(extent)) return;
+    const place = unreadable.note(log, first, last, path, error);
     if (place === undefined) return;
     warn(
       `${namesOf(place)} cannot be read: ${place.why}. Subscriptions that are to get it wait there, and the read is tried again every few seconds. ` +

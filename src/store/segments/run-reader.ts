@@ -3,19 +3,14 @@ import { readMsgProtoSequence } from '../../protocol/msgproto.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
 import { isRowWhole, ROW_BYTES, rowOffset } from '../format/segment-format.js';
 import type { Blobs } from '../types/blobs.js';
+import { READ_AHEAD_BYTES, type RunReaderLog, readBodyRun } from './body-reader.js';
 import { readRows } from './head-rows.js';
-import type { LoadedRun, LoadedRunOwner } from './loaded-runs.js';
+import type { LoadedRun } from './loaded-runs.js';
 import type { Extent } from './segment.js';
 
 /** One behind the other, that a message is found past. A sector of them. */
 const MAX_DAMAGED_ROWS = 256;
-const READ_AHEAD_BYTES = 256 * 1024;
 const TYPICAL_RECORD_BYTES = 128;
-
-/** A log that messages are read for. */
-export interface RunReaderLog extends LoadedRunOwner {
-  readonly id: number;
-}
 
 /**
  * Where a record lies in its extent. If its row is damaged, the records before it lead there. Its own CRC and sequence
@@ -67,7 +62,8 @@ export async function readRun(
   extent: Extent,
   sequence: number,
 ): Promise<LoadedRun> {
-  const { segment } = extent;
+  const { segment, body } = extent;
+  if (body !== undefined) return await readBodyRun(blobs, log, extent, body, sequence);
   const offset = await offsetOf(blobs, extent, sequence);
   const rest = extent.recordBytes - offset;
   if (rest <= 0) throw damaged(segment.path, extent.offset + offset, `message ${sequence} is due here`);

@@ -1,11 +1,10 @@
-import type { StoreFile, StoreFs } from '../../files/fs.js';
-import { isGone } from '../../files/store-error.js';
+import type { StoreFile } from '../../files/fs.js';
 import { readMsgProtoSequence } from '../../protocol/msgproto.js';
-import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
+import { messageChannelId, msgProtoStart, RecordType } from '../format/record.js';
 import {
-  DIRECTORY_ENTRY_BYTES,
   type DirectoryEntry,
   decodeFooter,
+  entryBytesOf,
   FOOTER_BYTES,
   FOOTER_MAGIC,
   footerCrcOf,
@@ -17,16 +16,15 @@ import {
   rowTimestampMs,
   type SegmentFile,
 } from '../format/segment-format.js';
+import { readWhatCanBeRead } from './lenient-read.js';
+import { BodyRecords, OwnRecords } from './record-source.js';
 
 const READ_BYTES = 1024 * 1024;
-/** What a disk gives or refuses as a whole. */
-const SECTOR_BYTES = 4096;
-
 /** Messages of an extent that cannot be read, one behind the other. */
 export interface ExtentDamage {
   first: number;
   last: number;
-  /** In the file, of the first. */
+  /** Of the first, in the file that it is in. */
   offset: number;
   what: string;
 }
@@ -34,6 +32,7 @@ export interface ExtentDamage {
 export interface ExtentScan {
   /** That are whole. */
   messages: number;
+  /** Of records: in the body, if they stay in one. */
   damages: ExtentDamage[];
   /** Rows that are not whole or say what is not so, of messages that can be read all the same. */
   badRows: ExtentDamage[];
@@ -54,18 +53,29 @@ export type OnMessage = (
 /**
  * Reads an extent message by message, past whatever is damaged in it. A message is found behind the one before, or where its row says;
  * it counts if its CRC, channel and sequence are right, so either way will do.
+ *
+ * @param file the segment's; undefined if it is gone: then there are no rows
+ * @param body the whole journal file that the records are in, if the extent does not have them
  */
 export async function scanExtent(
-  file: StoreFile,
+  file: StoreFile | undefined,
   entry: DirectoryEntry,
   onMessage: OnMessage = () => {},
+  body?: Buffer,
 ): Promise<ExtentScan> {
   const scan: ExtentScan = { messages: 0, damages: [], badRows: [] };
-  const records = new RecordReader(file, entry.offset, entry.bytes);
-  const rowsAt = entry.offset + entry.bytes;
-  const rows = await readWhatCanBeRead(file, rowsAt, entry.count * ROW_BYTES);
+  const isInBody = entry.body !== undefined;
+  const records =
+    isInBody || file === undefined
+      ? new BodyRecords(body ?? Buffer.alloc(0))
+      : new OwnRecords(file, entry.offset, entry.bytes);
+  const base = isInBody ? 0 : entry.offset;
+  const rowsAt = isInBody ? entry.offset : entry.offset + entry.bytes;
+  const rows =
+    file === undefined ? Buffer.alloc(0) : await readWhatCanBeRead(file, rowsAt, entry.count * ROW_BYTES);
+  const { channelId } = entry;
   let timestampMs: number | undefined;
-  /** Where the next record is due; -1 if nothing shows it. */
+  /** Where the next record is due, or behind that; -1 if nothing shows it. */
   let due = 0;
   for (let i = 0; i < entry.count; i++) {
     const sequence = entry.firstSequence + i;
@@ -74,25 +84,30 @@ export async function scanExtent(
     if (isWhole) timestampMs = rowTimestampMs(rows, row);
     const isMessage = (start: number, end: number): boolean =>
       records.buffer[start + 8] === RecordType.message &&
-      messageChannelId(records.buffer, start) === entry.channelId &&
+      messageChannelId(records.buffer, start) === channelId &&
       readMsgProtoSequence(records.buffer, msgProtoStart(records.buffer, start), end) === sequence;
-    let at = due;
+    // Where the records of others lie between, a row shows more than what came before.
+    const isByRow = isWhole && isInBody;
+    let at = isByRow ? rowOffset(rows, row) : await records.find(due, channelId, sequence);
     let place = await records.at(at);
     let isFound = place !== undefined && isMessage(place.start, place.end);
     const isOther = place !== undefined && !isFound;
-    if (!isFound && isWhole && rowOffset(rows, row) !== due) {
-      at = rowOffset(rows, row);
-      place = await records.at(at);
-      isFound = place !== undefined && isMessage(place.start, place.end);
+    if (!isFound && isWhole) {
+      const other = isInBody ? await records.find(due, channelId, sequence) : rowOffset(rows, row);
+      if (other >= 0 && other !== at) {
+        at = other;
+        place = await records.at(at);
+        isFound = place !== undefined && isMessage(place.start, place.end);
+      }
     }
     if (place === undefined || !isFound) {
-      const offset = entry.offset + Math.max(0, isWhole ? rowOffset(rows, row) : due);
+      const offset = base + Math.max(0, isWhole ? rowOffset(rows, row) : due);
       const what = isOther
-        ? `message ${sequence} of channel ${entry.channelId} is due here`
+        ? `message ${sequence} of channel ${channelId} is due here`
         : `message ${sequence} is not whole`;
       extend(scan.damages, sequence, offset, what);
       // If its length is right, the next one lies behind it; whether it does shows in that one's own record.
-      due = at < 0 ? -1 : await records.supposedEnd(at);
+      if (!isInBody) due = at < 0 ? -1 : await records.supposedEnd(at);
       continue;
     }
     due = at + place.end - place.start;
@@ -110,85 +125,6 @@ function extend(ranges: ExtentDamage[], sequence: number, offset: number, what: 
   const newest = ranges.at(-1);
   if (newest !== undefined && newest.last === sequence - 1) newest.last = sequence;
   else ranges.push({ first: sequence, last: sequence, offset, what });
-}
-
-/** The records of an extent, through a window. */
-class RecordReader {
-  buffer: Buffer = Buffer.alloc(0);
-  #at = 0;
-  readonly #file: StoreFile;
-  readonly #offset: number;
-  readonly #bytes: number;
-
-  constructor(file: StoreFile, offset: number, bytes: number) {
-    this.#file = file;
-    this.#offset = offset;
-    this.#bytes = bytes;
-  }
-
-  /** Where in `buffer` the record that begins at this byte of the extent lies; undefined if there is no whole one. */
-  async at(at: number): Promise<{ start: number; end: number } | undefined> {
-    if (at < 0 || at + 8 > this.#bytes) return undefined;
-    const until = await this.supposedEnd(at);
-    if (until < 0) return undefined;
-    if (until - this.#at > this.buffer.length) await this.#read(at, Math.max(READ_BYTES, until - at));
-    const start = at - this.#at;
-    const end = checkRecord(this.buffer, start, this.buffer.length);
-    return end < 0 ? undefined : { start, end };
-  }
-
-  /** Where a record ends if its length is right; -1 if it cannot be. */
-  async supposedEnd(at: number): Promise<number> {
-    let start = at - this.#at;
-    if (start < 0 || start + 8 > this.buffer.length) {
-      await this.#read(at, READ_BYTES);
-      start = 0;
-    }
-    if (start + 8 > this.buffer.length) return -1;
-    const end = at + 8 + readU32(this.buffer, start);
-    return end > this.#bytes ? -1 : end;
-  }
-
-  async #read(at: number, wanted: number): Promise<void> {
-    this.buffer = await readWhatCanBeRead(this.#file, this.#offset + at, Math.min(wanted, this.#bytes - at));
-    this.#at = at;
-  }
-}
-
-/** Reads, with zeros for what the disk refuses to give: no CRC is right over them. Less than asked at the end of the file only. */
-export async function readWhatCanBeRead(
-  file: Pick<StoreFile, 'read'>,
-  position: number,
-  bytes: number,
-): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(Math.max(0, bytes));
-  try {
-    return buffer.subarray(0, await file.read(buffer, 0, buffer.length, position));
-  } catch (error) {
-    if (isGone(error)) throw error;
-  }
-  let at = 0;
-  while (at < buffer.length) {
-    const end = Math.min(buffer.length, at + SECTOR_BYTES);
-    const count = await file.read(buffer, at, end, position + at).catch((error: unknown) => {
-      if (isGone(error)) throw error;
-      buffer.fill(0, at, end);
-      return end - at;
-    });
-    if (count === 0) break;
-    at += count;
-  }
-  return buffer.subarray(0, at);
-}
-
-/** A whole file, as far as it can be read. */
-export async function readFileLeniently(fs: StoreFs, path: string): Promise<Buffer> {
-  const file = await fs.open(path, 'read');
-  try {
-    return await readWhatCanBeRead(file, 0, await file.size());
-  } finally {
-    await file.close();
-  }
 }
 
 /** What a segment says of itself. */
@@ -210,14 +146,14 @@ export async function readSegmentDirectory(
 ): Promise<SegmentDirectory | undefined> {
   const found = await findFooter(file, fileBytes);
   if (found === undefined) return undefined;
-  const { at, extents, directoryOffset, footerCrc } = found;
-  const directory = await readWhatCanBeRead(file, directoryOffset, extents * DIRECTORY_ENTRY_BYTES);
+  const { at, extents, directoryOffset, footerCrc, entryBytes } = found;
+  const directory = await readWhatCanBeRead(file, directoryOffset, extents * entryBytes);
   const entries: DirectoryEntry[] = [];
   let damagedAt: number | undefined;
   for (let i = 0; i < extents; i++) {
-    const start = i * DIRECTORY_ENTRY_BYTES;
+    const start = i * entryBytes;
     const entry =
-      start + DIRECTORY_ENTRY_BYTES <= directory.length ? readDirectoryEntry(directory, start) : undefined;
+      start + entryBytes <= directory.length ? readDirectoryEntry(directory, start, entryBytes) : undefined;
     if (entry === undefined) damagedAt ??= directoryOffset + start;
     else entries.push(entry);
   }
@@ -230,6 +166,8 @@ interface FoundFooter {
   extents: number;
   directoryOffset: number;
   footerCrc: number;
+  /** The size of an entry of the directory, by the version of the segment. */
+  entryBytes: number;
 }
 
 /** It is at the end, unless something was appended: then it is the last one whose directory lies right before it. */
@@ -246,9 +184,9 @@ async function findFooter(
       const bytes = piece.subarray(Math.max(0, from), from + FOOTER_BYTES);
       const footer = from < 0 ? undefined : decodeFooter(bytes);
       const at = start + from;
-      if (footer !== undefined && footer.directoryOffset + footer.extents * DIRECTORY_ENTRY_BYTES === at) {
-        return { at, ...footer, footerCrc: footerCrcOf(bytes) };
-      }
+      const entryBytes = footer && entryBytesOf(footer.extents, at - footer.directoryOffset);
+      if (footer !== undefined && entryBytes !== undefined)
+        return { at, ...footer, footerCrc: footerCrcOf(bytes), entryBytes };
       magic = magic === 0 ? -1 : piece.lastIndexOf(FOOTER_MAGIC, magic - 1, 'latin1');
     }
     if (start === 0) return undefined;

@@ -6,10 +6,14 @@ import {
   footerCrcOf,
   MAX_EXTENT_BYTES,
   ROW_BYTES,
+  rowOffset,
+  rowSize,
+  rowTimestampMs,
   writeDirectoryEntry,
   writeRow,
 } from '../format/segment-format.js';
 import type { BlobWriter } from '../types/blobs.js';
+import type { Body } from './body.js';
 import { Extent, Segment } from './segment.js';
 
 const OUT_BYTES = 1024 * 1024;
@@ -31,7 +35,7 @@ export interface WrittenExtent {
 }
 
 /**
- * Writes one segment, front to back. Messages are added without waiting; when `isFull`, `drain` before the next one, which
+ * Writes one segment, front to back: extents with their records, or of rows that point into bodies. Messages are added without waiting; when `isFull`, `drain` before the next one, which
  * is also what lets the event loop breathe.
  */
 export class SegmentWriter {
@@ -49,6 +53,7 @@ export class SegmentWriter {
   #first = 0;
   #extentStart = 0;
   #extentBytes = 0;
+  #body: Body | undefined;
   // The run of records that lie one behind the other and are copied at once.
   #runBuffer: Buffer = this.#rows;
   #runStart = 0;
@@ -64,9 +69,14 @@ export class SegmentWriter {
     return this.#full.length > 0;
   }
 
-  /** Messages of a channel follow, in order, from `firstSequence`. */
-  startExtent(channelId: number, firstSequence: number): void {
+  /**
+   * Messages of a channel follow, in order, from `firstSequence`.
+   *
+   * @param body where their records stay: `row` is called for each. Undefined: they are copied, by `message`
+   */
+  startExtent(channelId: number, firstSequence: number, body?: Body): void {
     this.#channelId = channelId;
+    this.#body = body;
     this.#first = firstSequence;
     this.#extentStart = this.#position;
     this.#extentBytes = 0;
@@ -80,12 +90,7 @@ export class SegmentWriter {
       this.endExtent();
       this.startExtent(this.#channelId, next);
     }
-    if ((this.#rowCount + 1) * ROW_BYTES > this.#rows.length) {
-      const rows = Buffer.allocUnsafeSlow(this.#rows.length * 2);
-      this.#rows.copy(rows);
-      this.#rows = rows;
-    }
-    writeRow(this.#rows, this.#rowCount++ * ROW_BYTES, this.#extentBytes, messageBytes, timestampMs);
+    this.#addRow(this.#extentBytes, messageBytes, timestampMs);
     this.#extentBytes += end - start;
     if (buffer === this.#runBuffer && start === this.#runEnd && this.#runEnd > this.#runStart) {
       this.#runEnd = end;
@@ -98,14 +103,29 @@ export class SegmentWriter {
     this.#runEnd = end;
   }
 
+  /** The next message, whose record stays in the body, at this offset. */
+  row(offset: number, recordBytes: number, messageBytes: number, timestampMs: number): void {
+    this.#addRow(offset, messageBytes, timestampMs);
+    this.#extentBytes += recordBytes;
+  }
+
+  /** Rows of another extent of the same body, which follow. @param recordBytes the size of their records */
+  rows(rows: Buffer, recordBytes: number): void {
+    for (let at = 0; at < rows.length; at += ROW_BYTES)
+      this.#addRow(rowOffset(rows, at), rowSize(rows, at), rowTimestampMs(rows, at));
+    this.#extentBytes += recordBytes;
+  }
+
   endExtent(): void {
     this.#endRun();
     if (this.#rowCount === 0) return;
     this.#put(this.#rows, 0, this.#rowCount * ROW_BYTES);
     const last = this.#first + this.#rowCount - 1;
-    const extent = new Extent(this.segment, this.#first, last, this.#extentStart, this.#extentBytes);
+    this.#rowCount = 0;
+    const { segment } = this;
+    const extent = new Extent(segment, this.#first, last, this.#extentStart, this.#extentBytes, this.#body);
     this.extents.push({ channelId: this.#channelId, extent });
-    this.segment.has(extent);
+    segment.has(extent);
   }
 
   async drain(): Promise<void> {
@@ -129,6 +149,7 @@ export class SegmentWriter {
         firstSequence: extent.first,
         offset: extent.offset,
         bytes: extent.recordBytes,
+        body: extent.body?.id,
       });
       at += DIRECTORY_ENTRY_BYTES;
     }
@@ -140,6 +161,15 @@ export class SegmentWriter {
     await this.#blob.append(this.#out, 0, this.#outUsed);
     giveBuffer(this.#out);
     giveRows(this.#rows);
+  }
+
+  #addRow(offset: number, messageBytes: number, timestampMs: number): void {
+    if ((this.#rowCount + 1) * ROW_BYTES > this.#rows.length) {
+      const rows = Buffer.allocUnsafeSlow(this.#rows.length * 2);
+      this.#rows.copy(rows);
+      this.#rows = rows;
+    }
+    writeRow(this.#rows, this.#rowCount++ * ROW_BYTES, offset, messageBytes, timestampMs);
   }
 
   #endRun(): void {

@@ -1,13 +1,10 @@
 import type { FileId } from '../../files/file-names.js';
 import { must } from '../../util/assert.js';
-import {
-  DIRECTORY_ENTRY_BYTES,
-  FOOTER_BYTES,
-  ROW_BYTES,
-  type SegmentFile,
-} from '../format/segment-format.js';
+import { FOOTER_BYTES, FORMER_ENTRY_BYTES, ROW_BYTES, type SegmentFile } from '../format/segment-format.js';
+import type { Blob } from '../types/blobs.js';
+import type { Body } from './body.js';
 
-/** An immutable file of messages of many channels. */
+/** An immutable file of messages of many channels, or of rows only, of messages that stay in bodies. */
 export class Segment {
   readonly id: FileId;
   readonly path: string;
@@ -16,6 +13,8 @@ export class Segment {
   /** The size of those that a log still refers to. */
   liveBytes = 0;
   extentCount = 0;
+  /** The size of the records in it; 0 if all stay in bodies. */
+  recordBytes = 0;
   /** What its file is to be; undefined if the checkpoint of a release 0.1.0 does not say it. */
   file: SegmentFile | undefined;
   /** The end of the last of its extents that a log has referred to. */
@@ -34,38 +33,49 @@ export class Segment {
   has(extent: Extent): void {
     this.bytes += extent.totalBytes;
     this.extentCount++;
+    if (extent.body === undefined) this.recordBytes += extent.recordBytes;
     this.extentsEnd = Math.max(this.extentsEnd, extent.offset + extent.totalBytes);
   }
 
   /** The bytes that its file has at least. */
   get leastBytes(): number {
-    return this.file?.bytes ?? this.extentsEnd + this.extentCount * DIRECTORY_ENTRY_BYTES + FOOTER_BYTES;
+    return this.file?.bytes ?? this.extentsEnd + this.extentCount * FORMER_ENTRY_BYTES + FOOTER_BYTES;
   }
 }
 
 /**
- * A run of one channel's messages in a segment: their records, and behind them a row for each. Or a gap: sequences of messages that a
- * repair could not save, which are given to no other message. A gap lies in no segment, and is never a log's oldest extent.
+ * A run of one channel's messages: a row for each in a segment, and their records before the rows, or in a body. Or a gap: sequences of
+ * messages that a repair could not save, which are given to no other message. A gap lies in no segment, and is never a log's oldest extent.
  */
 export class Extent {
   readonly segment: Segment;
   readonly first: number;
   readonly last: number;
-  /** In the file. */
+  /** In the segment's file. */
   readonly offset: number;
-  /** The size of the records. The rows follow. */
+  /** The size of the records. Those in a segment lie back to back. */
   readonly recordBytes: number;
+  /** The journal file that the records are in; undefined if they are in the segment. */
+  readonly body: Body | undefined;
 
-  constructor(segment: Segment, first: number, last: number, offset: number, recordBytes: number) {
+  constructor(
+    segment: Segment,
+    first: number,
+    last: number,
+    offset: number,
+    recordBytes: number,
+    body: Body | undefined,
+  ) {
     this.segment = segment;
     this.first = first;
     this.last = last;
     this.offset = offset;
     this.recordBytes = recordBytes;
+    this.body = body;
   }
 
   static gap(first: number, last: number): Extent {
-    return new Extent(NO_SEGMENT, first, last, 0, 0);
+    return new Extent(NO_SEGMENT, first, last, 0, 0, undefined);
   }
 
   /** No record has 0 bytes. */
@@ -77,12 +87,20 @@ export class Extent {
     return this.last - this.first + 1;
   }
 
-  get rowsOffset(): number {
-    return this.offset + this.recordBytes;
+  /** What the records are read from. */
+  get records(): Blob {
+    return this.body ?? this.segment;
   }
 
+  get rowsOffset(): number {
+    return this.body === undefined ? this.offset + this.recordBytes : this.offset;
+  }
+
+  /** What it takes in the segment. */
   get totalBytes(): number {
-    return this.isGap ? 0 : this.recordBytes + this.count * ROW_BYTES;
+    if (this.isGap) return 0;
+    const rowBytes = this.count * ROW_BYTES;
+    return this.body === undefined ? this.recordBytes + rowBytes : rowBytes;
   }
 }
 

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { removeIfThere, writeAtomically } from '../../files/file-io.js';
-import { checkpointName, type FileId, sameId } from '../../files/file-names.js';
+import { checkpointName, compareIds, type FileId, sameId, segmentName } from '../../files/file-names.js';
 import type { StoreFs } from '../../files/fs.js';
 import { errorCode } from '../../files/fs-error.js';
 import { CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY, SEGMENT_DIRECTORY } from '../../files/store-folder.js';
@@ -17,11 +17,13 @@ import {
 import { msgProtoStart } from '../format/record.js';
 import { createJournalFile, MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
 import { writeTermBatch } from '../journal/term-record.js';
-import { scanExtent } from '../segments/segment-scan.js';
+import { type OnMessage, scanExtent } from '../segments/segment-scan.js';
 import { SegmentWriter } from '../segments/segment-writer.js';
 import type { RandomBytes } from '../types/store-id.js';
+import { BodyFiles } from './body-files.js';
 import type { InspectOptions } from './inspect.js';
 import type { Salvage } from './salvage.js';
+import { entryOf } from './salvage-segments.js';
 import type { LostMessages, Piece, SalvagedChannel, SalvageState } from './salvage-state.js';
 
 /** The folder for former files, with a folder for each repair. Nothing in it is ever removed. */
@@ -62,13 +64,24 @@ export function reportOf(salvage: Salvage): RepairReport {
   };
 }
 
-/** The files to set aside. If one journal or checkpoint is damaged, all are: they are few, and belong together. */
-function filesToKeep({ segments, journals, checkpoints, damagedPaths }: Salvage): string[] {
-  const state = [...journals, ...checkpoints].map(({ path }) => path);
+/**
+ * The files to set aside. If a checkpoint is damaged, or a journal behind it, all these are: they are few, and belong together. Journals
+ * before it, in which messages stay, stand each for itself.
+ */
+function filesToKeep(salvage: Salvage): string[] {
+  const { segments, journals, checkpoints, damagedPaths } = salvage;
+  const state = [...journals.filter((id) => !isBefore(salvage, id)), ...checkpoints].map(({ path }) => path);
+  const bodies = journals.filter((id) => isBefore(salvage, id)).map(({ path }) => path);
   return [
     ...(state.some((path) => damagedPaths.has(path)) ? state : []),
+    ...bodies.filter((path) => damagedPaths.has(path)),
     ...segments.filter(({ isThere, isWhole }) => isThere && !isWhole).map(({ path }) => path),
   ];
+}
+
+/** Whether a checkpoint stands for all of a journal but its messages. */
+function isBefore({ position }: Salvage, id: FileId): boolean {
+  return position !== undefined && compareIds(id, position) < 0;
 }
 
 /**
@@ -96,14 +109,16 @@ export async function repair(options: RepairOptions, salvage: Salvage): Promise<
   await markServed();
   const position = { ...id, offset: journal.offset, nextIndex: 2 };
   const writer = new CheckpointWriter();
-  writer.begin(position, idsOf(salvage.state, epoch), segments, channels.length);
+  writer.begin(position, idsOf(salvage.state, epoch), segments, [], channels.length);
   for (const channel of channels) writer.channel(channel);
   const parts = writer.finish(id, storeId, snapshotOf(salvage.state));
   await writeAtomically(fs, `${dir}/${CHECKPOINT_DIRECTORY}`, checkpointName(id), parts);
   await fence();
   // As after any checkpoint, files that it replaces are removed.
   for (const { path } of [...salvage.journals, ...salvage.checkpoints]) await removeIfThere(fs, path);
-  for (const { path, isWhole } of salvage.segments) if (!isWhole) await removeIfThere(fs, path);
+  const named = new Set(segments.map(segmentName));
+  for (const { path, id, isWhole } of salvage.segments)
+    if (!isWhole || !named.has(segmentName(id))) await removeIfThere(fs, path);
   for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
     await fs.syncDirectory(`${dir}/${name}`);
   return kept;
@@ -132,12 +147,18 @@ export async function keepAside(
 }
 
 /**
- * The checkpoint from which the term of a repair begins. If only segments are damaged, brokers may open the store as it was until the
+ * The checkpoint from which the term of a repair begins. If only messages are damaged for which it stands, brokers may open the store as it was until the
  * repair's own checkpoint is durable. If more is, the term begins from its own: after a crash before that one, the store is refused until the
  * next repair, and is not opened without what is lost.
  */
-function baseOf({ state, segments, base }: Salvage, own: FileId): FileId | undefined {
-  const isStateWhole = state.damages.every(({ path }) => segments.some((segment) => segment.path === path));
+function baseOf(salvage: Salvage, own: FileId): FileId | undefined {
+  const { state, segments, journals, position, base } = salvage;
+  const isStateWhole = state.damages.every(({ path, offset }) => {
+    if (segments.some((segment) => segment.path === path)) return true;
+    const journal = journals.find((file) => file.path === path);
+    if (journal === undefined || position === undefined) return false;
+    return isBefore(salvage, journal) || (sameId(journal, position) && offset < position.offset);
+  });
   return isStateWhole ? base : own;
 }
 
@@ -161,11 +182,12 @@ async function rewrite(options: RepairOptions, salvage: Salvage): Promise<Rewrit
     return at >= 0 ? at : ids.push(id) - 1;
   };
   const blobs = new BlobFolder({ fs, dir, epoch, kind: 'seg', maxOpen: 1, reserve: undefined });
+  const bodies = new BodyFiles(fs, dir);
   const channels: WrittenChannel[] = [];
   const writer = await blobs.put({ bytes: 0, isUrgent: false }, async (blob) => {
     const segmentWriter = new SegmentWriter(blob, storeId);
     for (const channel of [...salvage.state.channels.values()].sort((a, b) => a.id - b.id)) {
-      channels.push(await rewriteChannel(fs, segmentWriter, channel, salvage, indexOf));
+      channels.push(await rewriteChannel(fs, bodies, segmentWriter, channel, salvage, indexOf));
     }
     await segmentWriter.finish();
     return segmentWriter;
@@ -181,6 +203,7 @@ async function rewrite(options: RepairOptions, salvage: Salvage): Promise<Rewrit
 
 async function rewriteChannel(
   fs: StoreFs,
+  bodies: BodyFiles,
   writer: SegmentWriter,
   channel: SalvagedChannel,
   salvage: Salvage,
@@ -198,7 +221,9 @@ async function rewriteChannel(
         break;
       case 'extent': {
         const segment = salvage.segments.find(({ id }) => sameId(id, piece.segment));
-        if (segment?.isThere) await rewriteExtent(fs, run, channel, piece, segment.path, segment.isWhole);
+        // The journal files go: what is in them is copied.
+        const isKept = segment?.isWhole === true && piece.body === undefined;
+        if (segment?.isThere) await rewriteExtent(fs, bodies, run, channel, piece, segment.path, isKept);
       }
     }
   }
@@ -213,32 +238,26 @@ async function rewriteChannel(
 
 async function rewriteExtent(
   fs: StoreFs,
+  bodies: BodyFiles,
   run: RunWriter,
   { id }: SalvagedChannel,
   piece: Extract<Piece, { kind: 'extent' }>,
   path: string,
-  isWhole: boolean,
+  isKept: boolean,
 ): Promise<void> {
-  const { first, last, offset, recordBytes } = piece;
   const file = await fs.open(path, 'read');
   try {
-    const entry = {
-      channelId: id,
-      firstSequence: first,
-      count: last - first + 1,
-      offset,
-      bytes: recordBytes,
-    };
-    if (isWhole) run.extent(piece);
-    await scanExtent(file, entry, (buffer, start, end, sequence, rowMs) => {
+    if (isKept) run.extent(piece);
+    const onMessage: OnMessage = (buffer, start, end, sequence, rowMs) => {
       const protoStart = msgProtoStart(buffer, start);
-      if (isWhole) {
+      if (isKept) {
         run.count(sequence, end - protoStart);
         return undefined;
       }
       const timestampMs = rowMs ?? Number(readMsgProtoTimestampNs(buffer, protoStart, end) / 1_000_000n);
       return run.message(buffer, start, end, sequence, timestampMs);
-    });
+    };
+    await scanExtent(file, entryOf(id, piece), onMessage, piece.body && (await bodies.read(piece.body)));
   } finally {
     await file.close();
   }
@@ -319,12 +338,13 @@ class RunWriter {
   #push(first: number, count: number, segment: number, offset: number, recordBytes: number): void {
     if (this.extents.length === 0) this.extentsFirst = first;
     else if (first > this.#next) this.#gap(first - 1);
-    this.extents.push({ segment, count, offset, recordBytes });
+    this.extents.push({ segment, count, offset, recordBytes, body: undefined });
     this.#next = first + count;
   }
 
   #gap(last: number): void {
-    this.extents.push({ segment: 0, count: last - this.#next + 1, offset: 0, recordBytes: 0 });
+    const count = last - this.#next + 1;
+    this.extents.push({ segment: 0, count, offset: 0, recordBytes: 0, body: undefined });
     this.#next = last + 1;
   }
 }

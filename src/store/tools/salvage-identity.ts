@@ -7,7 +7,7 @@ import { crc32 } from '../../util/crc.js';
 import { identityCrc, type KeyFile, readKeyFile } from '../file/group-key.js';
 import { readIdentityFile, STORE_VERSION, type StoreIdentity } from '../file/identity.js';
 import { FILE_HEADER_BYTES, storeIdOf } from '../format/file-header.js';
-import { readWhatCanBeRead } from '../segments/segment-scan.js';
+import { readWhatCanBeRead } from '../segments/lenient-read.js';
 import { type InspectOptions, listFiles, problemOfIdentity, requireIdentity } from './inspect.js';
 
 export interface SalvagedIdentity {

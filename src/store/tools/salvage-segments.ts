@@ -7,7 +7,9 @@ import type { Checkpoint } from '../format/checkpoint-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 import { checkRecord, messageChannelId, msgProtoStart, RecordType, readU32 } from '../format/record.js';
 import { type DirectoryEntry, isSameFile, ROW_BYTES, type SegmentFile } from '../format/segment-format.js';
-import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
+import { readWhatCanBeRead } from '../segments/lenient-read.js';
+import { type OnMessage, readSegmentDirectory, scanExtent } from '../segments/segment-scan.js';
+import { BodyFiles } from './body-files.js';
 import type { FileInfo } from './inspect.js';
 import { type Piece, type SalvageState, subjectOf } from './salvage-state.js';
 
@@ -44,7 +46,7 @@ export async function salvageSegments(
   const segments = new Map<string, SalvagedSegment>();
   for (const { epoch, number, path } of files)
     segments.set(path, { id: { epoch, number }, path, isWhole: true, isThere: true, file: undefined });
-  if (checkpoint === undefined) await channelsFrom(fs, files, storeId, state);
+  if (checkpoint === undefined) await channelsFrom(fs, new BodyFiles(fs, dir), files, storeId, state);
   return {
     get segments() {
       return [...segments.values()];
@@ -76,6 +78,7 @@ async function check(
     }
   }
   const named = new Map(checkpoint?.segments.map((segment) => [pathOf(segment), segment.file]));
+  const bodies = new BodyFiles(fs, dir);
   const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
   for (const segment of segments.values()) {
     const { path } = segment;
@@ -90,7 +93,7 @@ async function check(
     const damagesBefore = state.damages.length;
     const file = await fs.open(path, 'read');
     try {
-      segment.file = await checkSegment(file, path, bytes, storeId, pieces, state);
+      segment.file = await checkSegment(file, path, bytes, storeId, pieces, state, bodies);
       const due = named.get(path);
       if (segment.file !== undefined && due !== undefined && !isSameFile(segment.file, due))
         state.mended(path, segment.file.bytes, 'its footer is another one than the checkpoint names');
@@ -108,6 +111,7 @@ async function checkSegment(
   storeId: string,
   pieces: readonly { channelId: number; piece: ExtentPiece }[],
   state: SalvageState,
+  bodies: BodyFiles,
 ): Promise<SegmentFile | undefined> {
   const directory = await readSegmentDirectory(file, bytes);
   if (!(await isHeaderWhole(file, path, storeId)) || directory === undefined) {
@@ -121,6 +125,14 @@ async function checkSegment(
   const isLive = (entry: DirectoryEntry): boolean =>
     entries.some(({ offset, channelId }) => offset === entry.offset && channelId === entry.channelId);
   for (const { channelId, piece } of pieces) {
+    const body = piece.body && (await bodies.read(piece.body));
+    const recordsPath = piece.body === undefined ? path : bodies.pathOf(piece.body);
+    if (piece.body !== undefined && body === undefined) {
+      const what = 'the file is missing';
+      state.mended(recordsPath, 0, what);
+      lose(state, channelId, piece, recordsPath, 0, piece, what);
+      continue;
+    }
     const { damages, badRows } = await scanExtent(
       file,
       entryOf(channelId, piece),
@@ -134,16 +146,18 @@ async function checkSegment(
           readU32(buffer, start + 13),
         );
       },
+      body,
     );
     for (const { first, last, offset, what } of damages) {
-      state.mended(path, offset, what);
-      lose(state, channelId, { first, last }, path, offset, piece, what);
+      state.mended(recordsPath, offset, what);
+      lose(state, channelId, { first, last }, recordsPath, offset, piece, what);
     }
     for (const { offset, what } of badRows) state.mended(path, offset, what);
   }
   // These messages are no longer needed, but a damaged file does not stay in the store.
   for (const entry of directory?.entries ?? []) {
-    if (isLive(entry)) continue;
+    // The journal need not keep what nothing needs.
+    if (isLive(entry) || entry.body !== undefined) continue;
     const { damages, badRows } = await scanExtent(file, entry);
     for (const { offset, what } of [...damages, ...badRows]) state.mended(path, offset, what);
   }
@@ -160,8 +174,11 @@ async function isHeaderWhole(file: StoreFile, path: string, storeId: string): Pr
   }
 }
 
-function entryOf(channelId: number, { first, last, offset, recordBytes }: ExtentPiece): DirectoryEntry {
-  return { channelId, count: last - first + 1, firstSequence: first, offset, bytes: recordBytes };
+export function entryOf(
+  channelId: number,
+  { first, last, offset, recordBytes, body }: ExtentPiece,
+): DirectoryEntry {
+  return { channelId, count: last - first + 1, firstSequence: first, offset, bytes: recordBytes, body };
 }
 
 function lose(
@@ -184,6 +201,7 @@ function lose(
 /** The messages of each channel in segments. Two segments may have the same messages, if one was merged from the other. */
 async function channelsFrom(
   fs: StoreFs,
+  bodies: BodyFiles,
   files: readonly FileInfo[],
   storeId: string,
   state: SalvageState,
@@ -206,7 +224,7 @@ async function channelsFrom(
         const { channelId, firstSequence: first, count, offset } = entry;
         let channel = found.get(channelId);
         if (channel === undefined) {
-          const name = await nameIn(file, entry);
+          const name = await nameIn(file, entry, entry.body && (await bodies.read(entry.body)));
           if (name === undefined) {
             state.also.push(
               `${count} messages from ${first} on of channel id ${channelId}, of which none in ${path} can be read: nothing shows the channel's name`,
@@ -219,7 +237,7 @@ async function channelsFrom(
         const last = first + count - 1;
         const piece: ExtentPiece = {
           ...{ kind: 'extent', first, last, segment: { epoch, number }, offset },
-          recordBytes: entry.bytes,
+          ...{ recordBytes: entry.bytes, body: entry.body },
         };
         // The newer segment was merged from this one; the messages that it lacks were removed by a limit.
         if (channel.pieces.some((newer) => newer.last >= first && newer.first <= last)) continue;
@@ -245,11 +263,16 @@ async function channelsFrom(
 }
 
 /** The name of the channel, from the first readable message. */
-async function nameIn(file: StoreFile, entry: DirectoryEntry): Promise<string | undefined> {
+async function nameIn(
+  file: StoreFile,
+  entry: DirectoryEntry,
+  body: Buffer | undefined,
+): Promise<string | undefined> {
   let name: string | undefined;
-  await scanExtent(file, entry, (buffer, start, end) => {
+  const onMessage: OnMessage = (buffer, start, end) => {
     name ??= subjectOf(buffer, msgProtoStart(buffer, start), end);
-  });
+  };
+  await scanExtent(file, entry, onMessage, body);
   return name;
 }
 
@@ -266,7 +289,7 @@ async function walkExtents(file: StoreFile, fileBytes: number): Promise<Director
       if (end < 0 || buffer[pos + 8] !== RecordType.message) break;
       const channelId = messageChannelId(buffer, pos);
       const sequence = readMsgProtoSequence(buffer, msgProtoStart(buffer, pos), end);
-      if (entry === undefined) entry = { channelId, firstSequence: sequence, count: 0, offset, bytes: 0 };
+      entry ??= { channelId, firstSequence: sequence, count: 0, offset, bytes: 0, body: undefined };
       if (entry.channelId !== channelId || entry.firstSequence + entry.count !== sequence) break;
       entry.count++;
       entry.bytes += end - pos;

@@ -33,7 +33,16 @@ export interface JournalMessage {
 
 /** Consecutive messages of a channel: in a segment, from journals, or lost. */
 export type Piece =
-  | { kind: 'extent'; first: number; last: number; segment: FileId; offset: number; recordBytes: number }
+  | {
+      kind: 'extent';
+      first: number;
+      last: number;
+      segment: FileId;
+      offset: number;
+      recordBytes: number;
+      /** The journal file that the records are in; undefined if they are in the segment. */
+      body: FileId | undefined;
+    }
   | { kind: 'messages'; first: number; last: number; messages: JournalMessage[] }
   | { kind: 'gap'; first: number; last: number };
 
@@ -95,12 +104,16 @@ export class SalvageState extends ClientState implements SalvageSink {
     this.time = checkpoint.time;
     for (const { extents, extentsFirst, ...channel } of checkpoint.channels) {
       let first = extentsFirst;
-      const pieces = extents.map(({ segment, count, offset, recordBytes }): Piece => {
+      const pieces = extents.map(({ segment, body, count, offset, recordBytes }): Piece => {
         const last = first + count - 1;
         const piece: Piece =
           recordBytes === 0
             ? { kind: 'gap', first, last }
-            : { kind: 'extent', first, last, segment: checkpoint.segments[segment], offset, recordBytes };
+            : {
+                ...{ kind: 'extent', first, last, offset, recordBytes },
+                segment: checkpoint.segments[segment],
+                body: body === undefined ? undefined : checkpoint.bodies[body],
+              };
         first = last + 1;
         return piece;
       });

@@ -14,7 +14,7 @@ import {
   readTermRecord,
   type TermRecord,
 } from '../journal/term-record.js';
-import { readFileLeniently } from '../segments/segment-scan.js';
+import { readFileLeniently } from '../segments/lenient-read.js';
 import type { JournalPosition } from '../types/journal.js';
 import { type FileInfo, type InspectOptions, listFiles, readServed } from './inspect.js';
 import {
@@ -35,6 +35,8 @@ export interface Salvage {
   segments: readonly SalvagedSegment[];
   /** The checkpoint that was read; undefined if there is none to read. */
   base: FileId | undefined;
+  /** Where the journals begin that were read; undefined if there is no checkpoint. What lies before is there for its messages only. */
+  position: JournalPosition | undefined;
   /** The journals that were read, oldest first. */
   accepted: AcceptedJournal[];
   /** Files with damage, or with a batch that a crash may have torn. */
@@ -137,6 +139,7 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
     checkpoints,
     segments: found.segments,
     base,
+    position,
     accepted,
     damagedPaths,
     notes,
@@ -243,6 +246,12 @@ function isCheckpointMissing(
   const base = newest?.record.base;
   if (base !== undefined && base !== 'unknown') return true;
   const [oldest] = journals;
+  // A checkpoint had stood for those that are gone between others.
+  const hasGap = journals.some(({ epoch, number }, i) => {
+    const before = journals[i - 1];
+    return before?.epoch === epoch && number !== before.number + 1;
+  });
+  if (hasGap) return true;
   const first = oldest && termRecordOf(contents.get(journalName(oldest))?.content);
   if (
     oldest !== undefined &&
@@ -316,8 +325,9 @@ function planDamagedJournals(
     }
     const all = [...older, ...ownOf(epoch, 1)];
     if (position !== undefined) return all;
-    // The lost checkpoint had replaced the missing journals.
-    const first = all.findIndex((id) => batchesOf(id));
+    // The lost checkpoint had replaced the missing journals, and those before them: messages stay in these, to which segments point.
+    const missing = all.findLastIndex((id) => !journals.some((other) => sameId(other, id)));
+    const first = all.findIndex((id, i) => i > missing && batchesOf(id));
     return first < 0 ? [] : all.slice(first);
   }
   return position === undefined ? [] : ownOf(position.epoch, position.number);

@@ -1,5 +1,5 @@
 import { readUsed, readWhole } from '../../files/file-io.js';
-import { sameId } from '../../files/file-names.js';
+import { compareIds, type FileId, sameId } from '../../files/file-names.js';
 import type { StoreFile, StoreFs } from '../../files/fs.js';
 import { DamageError, damaged, isGone, isUnreadable, StoreError } from '../../files/store-error.js';
 import type { Recovery } from '../file/recovery.js';
@@ -8,8 +8,10 @@ import { decodeCheckpoint } from '../format/checkpoint-format.js';
 import { decodeFileHeader, FILE_HEADER_BYTES, Magic } from '../format/file-header.js';
 import { type DirectoryEntry, FOOTER_BYTES, isSameFile, type SegmentFile } from '../format/segment-format.js';
 import { openJournalContent, scanJournal } from '../journal/journal-reader.js';
-import { readSegmentDirectory, readWhatCanBeRead, scanExtent } from '../segments/segment-scan.js';
+import { readWhatCanBeRead } from '../segments/lenient-read.js';
+import { readSegmentDirectory, scanExtent } from '../segments/segment-scan.js';
 import { namesOf } from '../types/unreadable.js';
+import { BodyFiles } from './body-files.js';
 import {
   type InspectOptions,
   listFiles,
@@ -72,34 +74,31 @@ export async function storeVerify(options: InspectOptions): Promise<StoreVerific
       decodeCheckpoint(path, await readWhole(fs, path), storeId);
     });
   }
-  for (const { path, bytes, ...id } of journals) {
-    await check(bytes, async () => {
-      // Up to where it counts, everything must be whole, also what a checkpoint stands for by now.
-      const end = recovery?.accepted.find((read) => sameId(read, id))?.end;
-      const content = openJournalContent(path, await readUsed(fs, path), storeId);
-      if (content === undefined) result.notes.push(`${path} was never used`);
-      else scanJournal(content, 0, 0, end, () => {});
-    });
-  }
   const directories = new Map<string, DirectoryEntry[]>();
+  const bodies = new BodyFiles(fs, dir);
   for (const { path, bytes } of segments) {
     await check(bytes, async () => {
       const file = await fs.open(path, 'read');
       const found = noFindings();
       try {
-        directories.set(path, await checkSegment(file, { path, bytes }, storeId, recovery?.state, found));
+        const segment = { path, bytes, storeId, bodies };
+        directories.set(path, await checkSegment(file, segment, recovery?.state, found));
       } finally {
         await file.close();
       }
       addFindings(result, found, recovery !== undefined && !isNamed(path, recovery.state));
     });
   }
+  // Behind the segments, which name the messages that are damaged in a journal.
+  for (const { path, bytes, ...id } of journals) {
+    await check(bytes, () => checkJournal(fs, { path, storeId, id }, recovery, result));
+  }
   if (recovery === undefined) return result;
   const missing = await crossCheck(fs, recovery, directories, result);
   if (missing.size === 0) return result;
   // A running broker may have merged the segments away since the state was read.
   const { state } = await recoverReadOnly(options, identity, []);
-  for (const { path } of state.segments) {
+  for (const { path } of [...state.segments, ...state.bodies]) {
     if (missing.has(path)) note(result, damaged(path, 0, 'the file is missing'));
   }
   return result;
@@ -149,11 +148,30 @@ function note(result: Findings, error: unknown): void {
   result.damages.push({ path, offset, what });
 }
 
+/** Checks a journal. Up to where it counts, everything must be whole, also what a checkpoint stands for by now. */
+async function checkJournal(
+  fs: StoreFs,
+  { path, storeId, id }: { path: string; storeId: string; id: FileId },
+  recovery: Recovery | undefined,
+  result: StoreVerification,
+): Promise<void> {
+  const body = [...(recovery?.state.bodies ?? [])].find((named) => sameId(named.id, id));
+  const end = recovery?.accepted.find((read) => sameId(read, id))?.end ?? body?.end;
+  const content = openJournalContent(path, await readUsed(fs, path), storeId);
+  if (content === undefined) {
+    if (body === undefined) result.notes.push(`${path} was never used`);
+    else note(result, damaged(path, 0, 'its header is not whole, and nothing else is in it'));
+    return;
+  }
+  if (body !== undefined && content.salt !== body.salt)
+    note(result, damaged(path, 0, 'its header is another one than the checkpoint names'));
+  scanJournal(content, 0, 0, end, () => {});
+}
+
 /** Checks a segment. Its messages are checked even if its directory is damaged: the newest state knows where they are. */
 async function checkSegment(
   file: StoreFile,
-  { path, bytes }: PathAndBytes,
-  storeId: string,
+  { path, bytes, storeId, bodies }: PathAndBytes & { storeId: string; bodies: BodyFiles },
   state: StoreState | undefined,
   result: Findings,
 ): Promise<DirectoryEntry[]> {
@@ -183,15 +201,23 @@ async function checkSegment(
     note(result, damaged(path, length - FOOTER_BYTES, 'its footer is another one than the checkpoint names'));
   }
   const entries = directory === undefined || directory.damagedAt !== undefined ? known : directory.entries;
-  for (const entry of entries) {
-    const scan = await scanExtent(file, entry);
+  const live = new Set(known.map(keyOf));
+  for (const entry of byBody(entries)) {
+    // What nothing refers to, the journal need not keep.
+    if (entry.body !== undefined && !live.has(keyOf(entry))) continue;
+    const body = entry.body && (await bodies.read(entry.body));
+    // One that is missing is reported by itself.
+    if (entry.body !== undefined && body === undefined) continue;
+    const scan = await scanExtent(file, entry, undefined, body);
+    const recordsPath = entry.body === undefined ? path : bodies.pathOf(entry.body);
     result.messages += scan.messages;
     const log = state?.logs.get(entry.channelId);
     const of = log === undefined ? `channel ${entry.channelId}` : `channel ${log.name}`;
     for (const { first, last, offset, what } of scan.damages) {
       const range = first === last ? '' : `; messages ${first} to ${last} cannot be read`;
       const isGone = log !== undefined && last < log.firstSequence;
-      note(result, damaged(path, offset, `${what} (${of}${isGone ? ', dropped by a limit' : ''})${range}`));
+      const where = `${of}${isGone ? ', dropped by a limit' : ''}`;
+      note(result, damaged(recordsPath, offset, `${what} (${where})${range}`));
     }
     for (const { first, last, offset, what } of scan.badRows) {
       const readable = first === last ? `message ${first} of ${of}` : `messages ${first} to ${last} of ${of}`;
@@ -199,6 +225,16 @@ async function checkSegment(
     }
   }
   return entries;
+}
+
+/** Those of one body are one behind the other, which is read once for them all. */
+function byBody(entries: readonly DirectoryEntry[]): DirectoryEntry[] {
+  const of = ({ body }: DirectoryEntry): FileId => body ?? { epoch: 0, number: 0 };
+  return [...entries].sort((a, b) => compareIds(of(a), of(b)));
+}
+
+function keyOf({ channelId, firstSequence, offset, bytes }: DirectoryEntry): string {
+  return `${channelId} ${firstSequence} ${offset} ${bytes}`;
 }
 
 /** What the checkpoint says of a segment's file; undefined if it does not name it, or does not say it. */
@@ -213,14 +249,15 @@ function entriesOf(path: string, state: StoreState | undefined): DirectoryEntry[
   for (const log of state?.logs.values() ?? []) {
     for (const extent of log.extents) {
       if (extent.segment.path !== path) continue;
-      const { first, count, offset, recordBytes } = extent;
-      entries.push({ channelId: log.id, count, firstSequence: first, offset, bytes: recordBytes });
+      const { first, count, offset, recordBytes: bytes } = extent;
+      const body = extent.body?.id;
+      entries.push({ channelId: log.id, count, firstSequence: first, offset, bytes, body });
     }
   }
   return entries;
 }
 
-/** Checks that the messages of all channels are in segments, without gaps. @returns the missing segments */
+/** Checks that the messages of all channels are in segments, without gaps. @returns the missing files */
 async function crossCheck(
   fs: StoreFs,
   { state }: Recovery,
@@ -231,6 +268,7 @@ async function crossCheck(
   for (const { path } of state.segments) {
     if (!directories.has(path) && (await fs.status(path)) === undefined) missing.add(path);
   }
+  for (const { path } of state.bodies) if ((await fs.status(path)) === undefined) missing.add(path);
   for (const log of state.logs.values()) {
     let next = log.extents[0]?.first ?? log.flushedThrough + 1;
     if (log.messageCount > 0 && next > log.firstSequence) {

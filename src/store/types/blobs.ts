@@ -51,6 +51,8 @@ export interface Blobs extends BlobReader {
   list(): Promise<Blob[]>;
   /** Removes one, also if it was removed already. */
   remove(blob: Blob): Promise<void>;
+  /** Lets go of one that is open for reading: its owner is about to remove it. */
+  forget(blob: Blob): void;
   /** Lets go of what is open for reading. */
   close(): void;
 }

@@ -56,6 +56,7 @@ async function open(fs: SimFs, epoch: number): Promise<{ store: FileStore; host:
     blockBytes: 64 * 1024,
     cacheBytes: 64 * 1024,
     sizes: { log: ROOM, ckpt: ROOM, seg: ROOM },
+    spareBytes: 0,
   });
   return { store, host: new TestHost(store) };
 }
@@ -127,6 +128,9 @@ async function run(fs: SimFs, history: History): Promise<void> {
   store.recordProgress(progressOf(1, [], [2, 3]));
   history.acked.push({ sequence: 2, batch: store.gathering }, { sequence: 3, batch: store.gathering });
   for (let i = 0; i < 15; i++) append(limited, 10);
+  // So much of the first journal file that it is worth a merge when the channel goes.
+  for (let i = 0; i < 6; i++) append(gone, 150_000);
+  await host.commit();
   const checkpoint = async (): Promise<void> => {
     store.upkeep.checkpoint();
     await until(() => fs.isStopped || !store.upkeep.isCheckpointing, 'the checkpoint');
@@ -219,7 +223,8 @@ describe('a crash', () => {
     const whole = new SimFs();
     await run(whole, new History());
     assert.ok(whole.operations > 100);
-    assert.ok(!whole.paths().includes(`${DIR}/segments/00000001.000001.seg`), 'the first segment was merged');
+    assert.ok(!whole.paths().includes(`${DIR}/journal/00000001.000001.log`), 'the first body was merged');
+    assert.ok(whole.paths().includes(`${DIR}/journal/00000001.000002.log`), 'messages stay in journal files');
     for (let stopAt = 2; stopAt <= whole.operations + 1; stopAt++) {
       // That nothing unsynced is left is the harder half.
       for (const keep of stopAt % 3 === 0 ? (['synced', 'written'] as const) : (['synced'] as const)) {

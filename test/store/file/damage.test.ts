@@ -157,7 +157,7 @@ describe('damage', () => {
     const look = fs.open.bind(fs);
     let looks = 0;
     t.mock.method(fs, 'open', (...[path, mode]: Parameters<SimFs['open']>) => {
-      // For the lease record, for the rest, and the same again; then it is synced.
+      // For the term record, for the rest, and the same again; then to sync what was accepted.
       if (path === JOURNAL && ++looks === 3) fs.replace(JOURNAL, whole);
       return look(path, mode);
     });
@@ -229,7 +229,12 @@ describe('damage', () => {
     );
   });
 
-  async function checkpointedStore(): Promise<{ fs: SimFs; segment: string; checkpoint: string }> {
+  async function checkpointedStore(): Promise<{
+    fs: SimFs;
+    segment: string;
+    body: string;
+    checkpoint: string;
+  }> {
     const { fs } = await threeBatches();
     const { store } = await open(fs, 2);
     store.upkeep.checkpoint();
@@ -238,6 +243,8 @@ describe('damage', () => {
     return {
       fs: after,
       segment: after.paths().find((path) => path.includes('/segments/'))!,
+      // The journal of the first term: the segment points into it.
+      body: after.paths().find((path) => path.includes('/journal/'))!,
       checkpoint: after.paths().find((path) => path.includes('/checkpoints/'))!,
     };
   }
@@ -259,7 +266,10 @@ describe('damage', () => {
     await fourth.store.close();
     for (const path of fs.paths().filter((name) => name.includes('/checkpoints/'))) await fs.unlink(path);
     const { damages } = await storeVerify({ fs, clock, dir: DIR });
-    assert.match(damages.map(({ path, what }) => `${path}: ${what}`).join(), /checkpoints: .* no checkpoint/);
+    assert.match(
+      damages.map(({ path, what }) => `${path}: ${what}`).join(),
+      /checkpoints\/.*ckpt: the file is missing/,
+    );
     const segments = fs.paths().filter((path) => path.includes('/segments/'));
     assert.notEqual(segments.length, 0);
     await assert.rejects(open(fs, 5), { code: 'damaged' });
@@ -317,16 +327,16 @@ describe('damage', () => {
     assert.match(third.warnings.join(), /checkpoint before/);
   });
 
-  it('of a message in a segment is an error to its readers, and others are read', async () => {
-    const { fs, segment } = await checkpointedStore();
-    const at = fs.content(segment).indexOf('batch 2 message 1');
-    fs.content(segment)[at]! ^= 1;
+  it('of a message is an error to its readers, and others are read', async () => {
+    const { fs, body } = await checkpointedStore();
+    const at = fs.content(body).indexOf('batch 2 message 1');
+    fs.content(body)[at]! ^= 1;
     const { store } = await open(fs, 3);
     const [log] = store.recovered.logs;
     await log!.load(1);
     await assert.rejects(log!.load(4), (error: StoreError) => {
       assert.equal(error.code, 'damaged');
-      assert.ok(error.message.includes(segment));
+      assert.ok(error.message.includes(body));
       return true;
     });
     await log!.load(5);
@@ -336,7 +346,7 @@ describe('damage', () => {
     const { fs, segment } = await checkpointedStore();
     const content = fs.content(segment);
     // Nine rows of 16 bytes, then one entry of the directory, then the footer.
-    const rows = content.length - 24 - 32 - 9 * 16;
+    const rows = content.length - 24 - 40 - 9 * 16;
     for (const row of [0, 3, 4, 8]) content[rows + row * 16]! ^= 1;
     const { store } = await open(fs, 3);
     const texts = [1, 2, 3].flatMap((batch) =>
@@ -367,14 +377,15 @@ describe('damage', () => {
   });
 
   it('is reported with all the messages that it hit, and the others are checked', async () => {
-    const { fs, segment } = await checkpointedStore();
+    const { fs, segment, body } = await checkpointedStore();
     const content = fs.content(segment);
+    const journal = fs.content(body);
     for (const [batch, message] of [
       [1, 2],
       [1, 3],
       [3, 1],
     ]) {
-      content[content.indexOf(`batch ${batch} message ${message}`)]! ^= 1;
+      journal[journal.indexOf(`batch ${batch} message ${message}`)]! ^= 1;
     }
     // The footer too: the newest state knows what is in the segment.
     content[content.length - 20]! ^= 1;

@@ -41,7 +41,7 @@ describe('damaged rows of a segment', () => {
     await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     await store.close();
     const content = fs.content(fs.paths().find((path) => path.endsWith('.seg'))!);
-    const rows = content.length - 24 - 32 - MESSAGES * ROW_BYTES;
+    const rows = content.length - 24 - 40 - MESSAGES * ROW_BYTES;
     for (const sequence of damaged) content[rows + (sequence - 1) * ROW_BYTES + 9]! ^= 1;
     return fs;
   }
@@ -93,7 +93,7 @@ describe('a damaged message that is not asked for', () => {
       store.upkeep.checkpoint();
       await until(() => store.upkeep.isIdle, 'the checkpoint, and a merge');
       if (epoch === 1) {
-        const content = fs.content(fs.paths().find((path) => path.endsWith('.seg'))!);
+        const content = fs.content(fs.paths().find((path) => path.endsWith('.log'))!);
         content[content.indexOf('message 1-1.')]! ^= 1;
       }
       known = store.unreadable.messageCount();

@@ -37,8 +37,8 @@ describe('a log with messages that a repair could not save', () => {
     store.upkeep.checkpoint();
     await until(() => !store.upkeep.isCheckpointing, 'the checkpoint');
     await store.close();
-    const segment = fs.paths().find((path) => path.endsWith('.seg'))!;
-    for (const i of [4, 5, 8]) fs.content(segment)[fs.content(segment).indexOf(`message ${i}.`)]! ^= 1;
+    const journal = fs.content(fs.paths().find((path) => path.endsWith('.log'))!);
+    for (const i of [4, 5, 8]) journal[journal.indexOf(`message ${i}.`)]! ^= 1;
     const lease = { epoch: 2, fence: async () => {}, markServed: async () => {}, release: async () => {} };
     await repairStore({
       ...{ fs, clock, dir: DIR, random, clusterId: undefined, isDryRun: false },

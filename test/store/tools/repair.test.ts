@@ -271,12 +271,17 @@ describe('stanchion store repair', () => {
     assert.ok(gone > 0);
   });
 
+  /** The journal file, before the checkpoint, in which a message stays. */
+  const bodyWith = (text: string): string =>
+    whole.paths().find((path) => path.endsWith('.log') && whole.content(path).includes(text)) ??
+    assert.fail();
+
   it('that is interrupted anywhere is done by the next one, with the same loss', async (t) => {
-    const segment = whole.paths().find((path) => path.endsWith('.seg'))!;
+    const body = bodyWith('orders 3 ');
     const journal = whole.paths().find((path) => path.endsWith('00000002.000001.log'))!;
     const damagedStore = (): SimFs => {
       const fs = whole.restarted('synced');
-      fs.content(segment)[fs.content(segment).indexOf('orders 3 ')]! ^= 1;
+      fs.content(body)[fs.content(body).indexOf('orders 3 ')]! ^= 1;
       fs.content(journal)[fs.content(journal).indexOf('other 4') + 3]! ^= 1;
       return fs;
     };
@@ -301,19 +306,20 @@ describe('stanchion store repair', () => {
       assert.deepEqual((await storeVerify({ fs, clock, dir: DIR })).damages, [], what);
       assert.equal(await expectAllBut(told, fs.restarted('synced'), epoch + 3, stored, what), 2);
       const kept = fs.paths().filter((path) => path.startsWith(`${DIR}/damaged/`));
-      assert.ok(
-        kept.some((path) => path.endsWith('.seg')) && kept.some((path) => path.endsWith('.log')),
-        what,
-      );
+      for (const path of [body, journal])
+        assert.ok(
+          kept.some((one) => one.endsWith(path.slice(DIR.length))),
+          what,
+        );
     }
     t.diagnostic(`${operations} operations`);
   });
 
   it('of a segment that is interrupted anywhere leaves a store that opens, as it did before', async () => {
-    const segment = whole.paths().find((path) => path.endsWith('.seg'))!;
+    const body = bodyWith('orders 3 ');
     const damagedStore = (): SimFs => {
       const fs = whole.restarted('synced');
-      fs.content(segment)[fs.content(segment).indexOf('orders 3 ')]! ^= 1;
+      fs.content(body)[fs.content(body).indexOf('orders 3 ')]! ^= 1;
       return fs;
     };
     const uninterrupted = damagedStore();

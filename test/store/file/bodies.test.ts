@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { describe, it, type TestContext } from 'node:test';
+import { decodeCheckpoint } from '../../../src/store/format/checkpoint-format.js';
+import { storeVerify } from '../../../src/store/tools/verify.js';
+import type { ChannelLog } from '../../../src/store/types/store.js';
+import { checkpointed, type OpenedStore, SMALL, Terms, until } from '../file-support.js';
+import { HastyClock, NO_LIMITS, pubMsg, read, readAll } from '../support.js';
+
+const LOOK_AGAIN_MS = 3_000;
+
+/** Those that are kept to be used again have a temporary name. */
+function journals({ dir }: Terms): string[] {
+  const names = readdirSync(`${dir}/journal`).filter((name) => name.endsWith('.log'));
+  return names.sort().map((name) => `${dir}/journal/${name}`);
+}
+
+function bodiesOf({ dir }: Terms, { store }: Pick<OpenedStore, 'store'>): string[] {
+  const name = readdirSync(`${dir}/checkpoints`).find((file) => file.endsWith('.ckpt')) ?? assert.fail();
+  const path = `${dir}/checkpoints/${name}`;
+  const { bodies } = decodeCheckpoint(path, readFileSync(path), store.storeId);
+  return bodies.map(
+    ({ epoch, number }) =>
+      `${dir}/journal/${`${epoch}`.padStart(8, '0')}.${`${number}`.padStart(6, '0')}.log`,
+  );
+}
+
+function logOf({ store }: Pick<OpenedStore, 'store'>, name: string): ChannelLog {
+  return store.recovered.logs.find((log) => log.name === name) ?? assert.fail(name);
+}
+
+async function damages({ fs, clock, dir }: Terms): Promise<string[]> {
+  const found = await storeVerify({ fs, clock, dir });
+  // These stores are opened without a lease.
+  const inFiles = found.damages.filter(({ path }) => path !== `${dir}/lease`);
+  return inFiles.map(({ path, what }) => `${path}: ${what}`);
+}
+
+/** Messages of 10 KB, one in turn for each channel, over several journal files. */
+async function fill(opened: OpenedStore, logs: readonly ChannelLog[], rounds: number): Promise<void> {
+  for (let round = 1; round <= rounds; round++) {
+    for (const log of logs) log.append(pubMsg(log.name, textOf(log.name, log.lastSequence + 1)), 1);
+    await opened.host.commit();
+  }
+}
+
+function textOf(name: string, sequence: number): string {
+  return `${name} ${sequence} `.padEnd(10_000, 'x');
+}
+
+async function expectAll(log: ChannelLog, first = 1): Promise<void> {
+  assert.equal(log.firstSequence, first);
+  const expected = Array.from({ length: log.lastSequence - first + 1 }, (_, i) =>
+    textOf(log.name, first + i),
+  );
+  assert.deepEqual(await readAll(log), expected);
+}
+
+async function closedStore(t: TestContext, names: readonly string[], rounds: number): Promise<Terms> {
+  const terms = new Terms(t);
+  const opened = await terms.open(SMALL);
+  await fill(
+    opened,
+    names.map((name) => opened.store.createLog(name, NO_LIMITS)),
+    rounds,
+  );
+  await checkpointed(opened);
+  await until(() => opened.store.upkeep.isIdle, 'all that is under way');
+  await opened.store.close();
+  return terms;
+}
+
+describe('Messages behind a checkpoint', () => {
+  it('stay in the journal: a segment has their rows only, and they are read from there after a restart', async (t) => {
+    const terms = await closedStore(t, ['a', 'b', 'c'], 100);
+    const segments = readdirSync(`${terms.dir}/segments`).map(
+      (name) => statSync(`${terms.dir}/segments/${name}`).size,
+    );
+    assert.ok(segments.reduce((sum, size) => sum + size, 0) < 20_000, segments.join());
+    assert.ok(journals(terms).length >= 3);
+    assert.deepEqual(await damages(terms), []);
+    const opened = await terms.open(SMALL);
+    for (const name of ['a', 'b', 'c']) await expectAll(logOf(opened, name));
+  });
+
+  it('are served by the terms that follow, from the journals of all that came before', async (t) => {
+    const terms = new Terms(t);
+    for (let term = 1; term <= 4; term++) {
+      const opened = await terms.open(SMALL);
+      const log = opened.store.recovered.logs[0] ?? opened.store.createLog('a', NO_LIMITS);
+      await fill(opened, [log], 60);
+      if (term % 2 === 0) await checkpointed(opened);
+      await until(() => opened.store.upkeep.isIdle, 'all that is under way');
+      await opened.store.close();
+    }
+    const last = await terms.open(SMALL);
+    await checkpointed(last);
+    assert.deepEqual(await damages(terms), []);
+    await expectAll(logOf(last, 'a'));
+    assert.ok(bodiesOf(terms, last).some((path) => path.includes('/00000001.')));
+  });
+
+  for (const [what, limits] of [
+    ['number', { ...NO_LIMITS, maxMessages: 20 }],
+    ['bytes', { ...NO_LIMITS, maxBytes: 205_000 }],
+    ['age', { ...NO_LIMITS, maxAgeMs: 10_000 }],
+  ] as const) {
+    it(`give their journal files back when a limit on ${what} has dropped all in them`, async (t) => {
+      const terms = new Terms(t);
+      const opened = await terms.open({ ...SMALL, spareBytes: 100_000_000 });
+      const { store } = opened;
+      const log = store.createLog('a', NO_LIMITS);
+      await fill(opened, [log], 500);
+      await checkpointed(opened);
+      const before = journals(terms).length;
+      terms.clock.pass(11_000);
+      await fill(opened, [log], 20);
+      log.setLimits(limits);
+      store.expire();
+      await opened.host.commit();
+      await checkpointed(opened);
+      const after = journals(terms).length;
+      assert.ok(before >= 4 && after <= before - 2, `${before} journal files, then ${after}`);
+      assert.equal(log.firstSequence, 501);
+      await store.close();
+      assert.deepEqual(await damages(terms), []);
+      const again = logOf(await terms.open(SMALL), 'a');
+      await expectAll(again, 501);
+    });
+  }
+
+  it('give their journal files back when their channel is deleted', async (t) => {
+    const terms = new Terms(t);
+    const opened = await terms.open(SMALL);
+    const log = opened.store.createLog('a', NO_LIMITS);
+    await fill(opened, [log], 300);
+    await checkpointed(opened);
+    const before = journals(terms).length;
+    opened.store.deleteLog(log);
+    await opened.host.commit();
+    await checkpointed(opened);
+    assert.ok(before >= 4 && journals(terms).length <= 2, journals(terms).join());
+  });
+
+  it('are copied out of files of which little is alive', async (t) => {
+    const terms = new Terms(t);
+    const opened = await terms.open({ ...SMALL, spareBytes: 0 });
+    const { store } = opened;
+    const [short, long] = ['short', 'long'].map((name) => store.createLog(name, NO_LIMITS));
+    assert.ok(short !== undefined && long !== undefined);
+    for (let i = 0; i < 10; i++) {
+      await fill(opened, [short], 50);
+      await fill(opened, [long], 1);
+    }
+    await checkpointed(opened);
+    const before = journals(terms).length;
+    short.setLimits({ ...NO_LIMITS, maxMessages: 1 });
+    await opened.host.commit();
+    await checkpointed(opened);
+    await until(() => store.upkeep.isIdle, 'merges, and the checkpoints behind them');
+    const after = journals(terms).length;
+    assert.ok(after <= before - 2, `${before} journal files, then ${after}`);
+    await expectAll(long);
+    await store.close();
+    assert.deepEqual(await damages(terms), []);
+    await expectAll(logOf(await terms.open(SMALL), 'long'));
+  });
+
+  it('are sorted by channel when 16 files have those of many', async (t) => {
+    const terms = new Terms(t);
+    const opened = await terms.open(SMALL);
+    const { store, host } = opened;
+    const logs = Array.from({ length: 40 }, (_, i) => store.createLog(`c${i}`, NO_LIMITS));
+    const texts = new Map<string, string[]>(logs.map(({ name }) => [name, []]));
+    for (let round = 1; store.upkeep.segments.size === 0 || journals(terms).length <= 17; round++) {
+      for (const log of logs) {
+        const text = `${log.name} ${round} `.padEnd(1_500, 'x');
+        log.append(pubMsg(log.name, text), 1);
+        texts.get(log.name)?.push(text);
+      }
+      await host.commit();
+      if (journals(terms).length <= 12 && round > 400) break;
+    }
+    await checkpointed(opened);
+    await until(() => store.upkeep.isIdle, 'the sort, and the checkpoint behind it');
+    await checkpointed(opened);
+    await until(() => store.upkeep.isIdle, 'what is left');
+    assert.ok(journals(terms).length < 16, journals(terms).join());
+    for (const log of logs) assert.deepEqual(await readAll(log), texts.get(log.name));
+    await store.close();
+    assert.deepEqual(await damages(terms), []);
+    const again = await terms.open(SMALL);
+    for (const { name } of logs) assert.deepEqual(await readAll(logOf(again, name)), texts.get(name));
+  });
+});
+
+describe('A journal file in which messages stay', () => {
+  /** Each channel has a file to itself, nearly. */
+  async function filePerChannel(t: TestContext): Promise<{ terms: Terms; pathOf: (name: string) => string }> {
+    const terms = new Terms(t);
+    for (const name of ['a', 'b', 'c']) {
+      const opened = await terms.open(SMALL);
+      await fill(opened, [opened.store.createLog(name, NO_LIMITS)], 20);
+      await checkpointed(opened);
+      await opened.store.close();
+    }
+    return { terms, pathOf: (name) => `${terms.dir}/journal/0000000${'abc'.indexOf(name) + 1}.000001.log` };
+  }
+
+  it('that is missing makes the messages in it unreadable and no others, until it is put back', async (t) => {
+    const { terms, pathOf } = await filePerChannel(t);
+    renameSync(pathOf('b'), `${terms.dir}/away`);
+    const opened = await terms.open({ ...SMALL, clock: new HastyClock(LOOK_AGAIN_MS) });
+    const { store, warnings } = opened;
+    assert.deepEqual(
+      store.unreadable.list().map(({ channel, first, last }) => [channel, first, last]),
+      [['b', 1, 20]],
+    );
+    assert.match(warnings.join('\n'), new RegExp(`${pathOf('b')}: the file is missing`));
+    assert.match((await damages(terms)).join('\n'), new RegExp(`${pathOf('b')}: the file is missing`));
+    await expectAll(logOf(opened, 'a'));
+    await expectAll(logOf(opened, 'c'));
+    renameSync(`${terms.dir}/away`, pathOf('b'));
+    await until(() => store.unreadable.messageCount() === 0, 'the mark to go');
+    await expectAll(logOf(opened, 'b'));
+  });
+
+  it('that is short makes the messages behind its end unreadable', async (t) => {
+    const { terms, pathOf } = await filePerChannel(t);
+    const at = readFileSync(pathOf('b')).indexOf('b 11 ');
+    truncateSync(pathOf('b'), at + 5_000);
+    const opened = await terms.open(SMALL);
+    assert.deepEqual(
+      opened.store.unreadable.list().map(({ channel, first, last }) => [channel, first, last]),
+      [['b', 11, 20]],
+    );
+    assert.equal(await read(logOf(opened, 'b'), 10), textOf('b', 10));
+    await expectAll(logOf(opened, 'a'));
+    assert.notDeepEqual(await damages(terms), []);
+  });
+
+  it('with a byte that has changed makes one message unreadable', async (t) => {
+    const { terms, pathOf } = await filePerChannel(t);
+    const content = readFileSync(pathOf('b'));
+    const at = content.indexOf('b 11 ') + 100;
+    content[at] = 0;
+    writeFileSync(pathOf('b'), content);
+    const opened = await terms.open(SMALL);
+    const log = logOf(opened, 'b');
+    await assert.rejects(log.load(11), { code: 'damaged' });
+    assert.equal(await read(log, 10), textOf('b', 10));
+    assert.equal(await read(log, 12), textOf('b', 12));
+    assert.deepEqual(
+      opened.store.unreadable.list().map(({ channel, first, last }) => [channel, first, last]),
+      [['b', 11, 11]],
+    );
+    assert.match((await damages(terms)).join('\n'), /message 11 is not whole \(channel b\)/);
+  });
+
+  it('with another header than the checkpoint names keeps what older terms have left', async (t) => {
+    const { terms, pathOf } = await filePerChannel(t);
+    const content = readFileSync(pathOf('b'));
+    content[20] ^= 1;
+    writeFileSync(pathOf('b'), content);
+    const opened = await terms.open(SMALL);
+    await checkpointed(opened);
+    assert.deepEqual(opened.store.segmentProblems, [`${pathOf('b')}: its header is not whole`]);
+    await expectAll(logOf(opened, 'b'));
+  });
+
+  it('is not removed before a checkpoint that does not name it is there', async (t) => {
+    const terms = await closedStore(t, ['a'], 300);
+    const opened = await terms.open(SMALL);
+    const named = bodiesOf(terms, opened);
+    assert.ok(named.length >= 3);
+    logOf(opened, 'a').setLimits({ ...NO_LIMITS, maxMessages: 1 });
+    await opened.host.commit();
+    for (const path of named) assert.ok(existsSync(path), path);
+    await checkpointed(opened);
+    const left = bodiesOf(terms, opened);
+    for (const path of named)
+      assert.equal(existsSync(path), left.includes(path) || path >= (journals(terms).at(-2) ?? ''), path);
+    rmSync(named[0] ?? '', { force: true });
+    assert.deepEqual(await damages(terms), []);
+  });
+});
