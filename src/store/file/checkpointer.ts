@@ -1,3 +1,4 @@
+import type { Clock } from '../../clock/clock.js';
 import { compareIds, type FileId, journalName, sameId } from '../../files/file-names.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
@@ -15,6 +16,7 @@ import { type FlushParts, flush } from './flush.js';
 
 /** What checkpoints are made of. */
 export interface CheckpointerParts extends FlushParts {
+  readonly clock: Clock;
   readonly measures: Measures;
   readonly logs: ReadonlyMap<number, FileLog>;
   readonly checkpoints: Blobs;

@@ -1,4 +1,3 @@
-import type { Clock } from '../../clock/clock.js';
 import { assert, must } from '../../util/assert.js';
 import type { BlockQueue } from '../batch/block.js';
 import { msgProtoStart, recordEnd } from '../format/record.js';
@@ -9,7 +8,6 @@ import type { JournalBody } from '../types/journal.js';
 import type { Capture, LogCapture } from './checkpoint-capture.js';
 
 export interface FlushParts {
-  readonly clock: Clock;
   readonly storeId: string;
   readonly blocks: BlockQueue;
   readonly segments: SegmentTable;
@@ -81,16 +79,17 @@ class ExtentWriter {
       if (place === undefined) writer.message(block.buffer, offset, end, messageBytes, timestampMs);
       else writer.row(offset + place.shift, end - offset, messageBytes, timestampMs);
       if (writer.isFull) await writer.drain();
-      if (++this.#rows % ROWS_AT_ONCE === 0) await this.#giveWay();
+      if (++this.#rows % ROWS_AT_ONCE === 0) await giveWay();
     }
     writer.endExtent();
   }
+}
 
-  #giveWay(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#parts.clock.setTimer(0, resolve);
-    });
-  }
+/** A timer of the store's clock does not keep a process alive. */
+function giveWay(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function addExtents({ log, extents, lastSequence }: LogCapture, written: readonly Extent[]): void {

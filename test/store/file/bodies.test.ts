@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { Block } from '../../../src/store/batch/block.js';
 import { decodeCheckpoint } from '../../../src/store/format/checkpoint-format.js';
 import { storeVerify } from '../../../src/store/tools/verify.js';
 import type { ChannelLog } from '../../../src/store/types/store.js';
@@ -291,5 +292,28 @@ describe('A journal file in which messages stay', () => {
       assert.equal(existsSync(path), left.includes(path) || path >= (journals(terms).at(-2) ?? ''), path);
     rmSync(named[0] ?? '', { force: true });
     assert.deepEqual(await damages(terms), []);
+  });
+});
+
+describe('A journal that keeps no files', () => {
+  it('has its messages copied to segments, which are read and merged as those of former stores are', async (t) => {
+    t.mock.method(Block.prototype, 'placeOf', () => undefined);
+    const terms = new Terms(t);
+    const opened = await terms.open(SMALL);
+    const { store } = opened;
+    const logs = ['a', 'b'].map((name) => store.createLog(name, NO_LIMITS));
+    for (let round = 1; round <= 9; round++) {
+      await fill(opened, logs, 20);
+      await checkpointed(opened);
+    }
+    await until(() => store.upkeep.isIdle, 'merges');
+    assert.deepEqual(bodiesOf(terms, opened), []);
+    const segments = readdirSync(`${terms.dir}/segments`);
+    const bytes = segments.reduce((sum, name) => sum + statSync(`${terms.dir}/segments/${name}`).size, 0);
+    assert.ok(bytes > 2 * 9 * 20 * 10_000, `${bytes} bytes`);
+    await store.close();
+    assert.deepEqual(await damages(terms), []);
+    const again = await terms.open(SMALL);
+    for (const name of ['a', 'b']) await expectAll(logOf(again, name));
   });
 });
