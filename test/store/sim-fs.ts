@@ -39,6 +39,8 @@ export class SimFs implements StoreFs {
   stopAt = Number.POSITIVE_INFINITY;
   /** Called before each operation; may throw the error that it fails with. */
   onOperation: (operation: SimOperation, path: string) => void = () => {};
+  /** Called when a write has come to the file; may throw the error that it fails with all the same. */
+  onWritten: (path: string) => void = () => {};
   /** Everything that is written is durable. */
   isPowerSafe = false;
   readonly #directories = new Map<string, Directory>();
@@ -236,6 +238,12 @@ class SimFile implements StoreFile {
       inode.data = written(inode.data, bytes, position);
       this.#fs.writtenBytes += bytes.length;
       if (this.#isDurable) inode.durable = written(inode.durable, bytes, position);
+      try {
+        this.#fs.onWritten(this.#path);
+      } catch (error) {
+        done(error as Error, 0);
+        return;
+      }
       done(null, bytes.length);
     });
   }

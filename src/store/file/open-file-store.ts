@@ -13,11 +13,11 @@ import { Measures } from '../../measures/measures.js';
 import { bugOf } from '../../util/bug.js';
 import { BlobFolder } from '../blobs/blob-folder.js';
 import { FileJournal } from '../journal/file-journal.js';
-import { SEGMENT_SHARE } from '../journal/file-journal-room.js';
 import { MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
 import { syncAccepted, writeTermBatch } from '../journal/term-record.js';
 import { LogParts } from '../log/log-parts.js';
 import { Reserve, type RoomSize } from '../room/reserve.js';
+import { segmentBytesFor } from '../room/segment-room.js';
 import { SegmentCheck } from '../segments/segment-check.js';
 import { SegmentTable } from '../segments/segment-table.js';
 import { recordBootClock, timeByBootNs } from './boot-clock.js';
@@ -183,7 +183,7 @@ function roomSizes(journalBytes: number): Readonly<Record<Extension, RoomSize>> 
     seg: {
       count: 1,
       leastCount: 1,
-      bytes: Math.ceil(journalBytes * 2 * SEGMENT_SHARE) + MIB,
+      bytes: segmentBytesFor(2 * journalBytes),
       leastBytes: 2 * MIB,
     },
   };

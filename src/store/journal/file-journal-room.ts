@@ -2,6 +2,7 @@ import { BATCH_HEADER_BYTES } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import { noRoom } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
+import { flushable, segmentBytesFor } from '../room/segment-room.js';
 import type { JournalListener, JournalRoom } from '../types/journal.js';
 import type { Admission } from '../types/store.js';
 import { MIN_JOURNAL_BYTES } from './journal-file.js';
@@ -12,10 +13,6 @@ import type { JournalTail, Place } from './journal-tail.js';
 const MESSAGE_SHARE = 0.75;
 /** Less room than that is none: a publisher of small messages would be served, and all others refused. */
 const MIN_MESSAGE_BYTES = 64 * 1024;
-/** What a segment takes for each byte of the journal, at most: a small message's row is 16 bytes behind a record of 40. */
-export const SEGMENT_SHARE = 1.4;
-/** And for its directory. */
-const DIRECTORY_BYTES = 1024 * 1024;
 /** A batch of so many bytes fits in whatever file comes next. */
 const SAFE_BATCH_BYTES = MIN_JOURNAL_BYTES - FILE_HEADER_BYTES;
 const NO_ROOM = 'no space left on the device';
@@ -186,16 +183,6 @@ export class FileJournalRoom implements JournalRoom {
   #placeOfNext(): Place {
     return this.#tail.placeOfNext(this.#supply.ready);
   }
-}
-
-/** Bytes of the journal that a segment of so many bytes can be written of. */
-function flushable(segmentBytes: number): number {
-  return (segmentBytes - Math.min(DIRECTORY_BYTES, segmentBytes / 8)) / SEGMENT_SHARE;
-}
-
-/** Bytes of a segment that so many bytes of the journal can be written to. */
-function segmentBytesFor(bytes: number): number {
-  return Math.ceil(bytes * SEGMENT_SHARE) + DIRECTORY_BYTES;
 }
 
 /** Up to where messages may go in the file of a place: the last file that is there is shared with everything else. */

@@ -6,12 +6,13 @@ import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
 import { bugOf } from '../../util/bug.js';
 import { writeBatchHeader } from '../format/batch-format.js';
-import { SPACE_RETRY_MS } from '../room/no-room.js';
+import { FILE_HEADER_BYTES } from '../format/file-header.js';
+import { canTryAgain, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Batch, Journal, JournalListener, JournalPosition } from '../types/journal.js';
 import type { BatchId } from '../types/store.js';
 import { FencedCommits } from './fenced-commits.js';
 import { FileJournalRoom, type Gathered } from './file-journal-room.js';
-import type { JournalFile } from './journal-file.js';
+import { FILLED_AT_ONCE_BYTES, type JournalFile } from './journal-file.js';
 import { JournalSupply, type JournalSupplyOptions } from './journal-supply.js';
 import { JournalTail } from './journal-tail.js';
 
@@ -27,8 +28,19 @@ export interface FileJournalOptions extends JournalSupplyOptions {
 }
 
 /**
- * The journal in files: each batch is one write from one piece of memory, to a file opened O_DSYNC that was filled with zeros before.
- * When a file is full, the next one is ready.
+ * A batch up to this size that comes to where its file has no blocks yet brings zeros for those behind it: the metadata that a file system
+ * writes for each piece of a growing file costs more than these.
+ */
+const SMALL_BATCH_BYTES = 16 * 1024;
+const ZEROS = Buffer.alloc(FILLED_AT_ONCE_BYTES);
+/** What a file system takes beside the bytes of a batch. */
+const CUT_MARGIN_BYTES = 64 * 1024;
+/** What is left set aside where a growing file takes the rest: enough for a segment of rows. */
+const LEAST_SET_ASIDE_BYTES = 2 * 1024 * 1024;
+
+/**
+ * The journal in files: each batch is one write from one piece of memory, to a file opened O_DSYNC. When a file is full, the next one is
+ * ready.
  */
 export class FileJournal implements Journal {
   readonly room: FileJournalRoom;
@@ -198,12 +210,35 @@ export class FileJournal implements Journal {
   #write(): void {
     assert(!this.#isWriting, 'one batch is written at a time');
     const { file } = this.#tail;
-    const { buffer, start, end } = this.#tail.oldest;
+    const { start, end } = this.#tail.oldest;
+    const bytes = end - start;
     this.#isWriting = true;
     this.#written = 0;
     this.#writeBegunMs = this.#options.clock.monotonicMs();
+    if (file.isGrowing && bytes <= SMALL_BATCH_BYTES && file.offset + bytes > file.filled) {
+      const zeros = Math.min(ZEROS.length, file.bytes - file.filled);
+      if (zeros > 0) {
+        file.file.write(ZEROS, 0, zeros, file.filled, this.#onFilled);
+        return;
+      }
+    }
+    this.#writeBatch();
+  }
+
+  #writeBatch(): void {
+    const { file } = this.#tail;
+    const { buffer, start, end } = this.#tail.oldest;
     file.file.write(buffer, start, end, file.offset, this.#onWritten);
   }
+
+  readonly #onFilled = (error: Error | null, written: number): void => {
+    if (this.#isStopped || error !== null) {
+      this.#onWritten(error, 0);
+      return;
+    }
+    this.#tail.file.filled += written;
+    this.#writeBatch();
+  };
 
   readonly #onWritten = (error: Error | null, written: number): void => {
     this.#isWriting = false;
@@ -251,7 +286,7 @@ export class FileJournal implements Journal {
     measures.journalBatchMessages.observe(messages);
   }
 
-  // Beyond preallocation, or on a file system that copies on write. The batch stays: same bytes, same offset, later.
+  // Where a file has no blocks yet, or on a file system that copies on write.
   #onWriteError(error: Error): void {
     if (!isNoSpace(error)) {
       // What a failed write or sync left on the disk is unknown, so it is not tried again.
@@ -259,19 +294,68 @@ export class FileJournal implements Journal {
       this.fail(new Error(`Writing ${path} failed: ${error.message}`, { cause: error }));
       return;
     }
-    if (this.#tail.release()) {
-      // It was to be where a snapshot ends. There is room for it in another file, perhaps.
-      this.#isHeld = false;
-      this.#listener.onMarkVoid();
-      this.#listener.onFree();
-      return;
-    }
+    const { file, isHeldBeyond } = this.#tail;
+    if (file.isGrowing) this.#takeSetAside(error);
+    else if (isHeldBeyond) this.#endFile(error);
+    else this.#writeLater(error);
+  }
+
+  /** The batch stays: same bytes, same offset, later. */
+  #writeLater(error: Error): void {
     this.room.setWriteProblem(error);
     this.room.update();
     this.#writeTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => {
       this.#writeTimer = undefined;
       this.#write();
     });
+  }
+
+  /** The disk is full. What is set aside for a growing file goes to it: same bytes, same offset, now. */
+  #takeSetAside(error: Error): void {
+    const { reserve } = this.#options;
+    const { start, end } = this.#tail.oldest;
+    // Nothing else may be written meanwhile.
+    this.#isWriting = true;
+    reserve
+      .cut(end - start + CUT_MARGIN_BYTES, LEAST_SET_ASIDE_BYTES)
+      .catch((cutError: unknown) => {
+        if (!canTryAgain(cutError)) throw cutError;
+        return false;
+      })
+      .then((isCut) => {
+        this.#isWriting = false;
+        if (this.#isStopped) this.#onIdle?.();
+        else if (isCut) {
+          this.room.changed();
+          this.room.update();
+          this.#write();
+        } else this.#endFile(error);
+      })
+      .catch((thrown: unknown) => {
+        this.#isWriting = false;
+        this.#onIdle?.();
+        this.fail(thrown as Error);
+      });
+  }
+
+  /**
+   * Nothing is left that could be given to the present file. It ends here, and the batch goes into the next one, which may be of the reserve.
+   * Nothing is known of what the file has of it: recovery passes over a batch that it finds a second time.
+   */
+  #endFile(error: Error): void {
+    const { file } = this.#tail;
+    if (file.offset === FILE_HEADER_BYTES) {
+      this.#writeLater(error);
+      return;
+    }
+    if (this.#tail.release()) {
+      // It was to be where a snapshot ends.
+      this.#isHeld = false;
+      this.#listener.onMarkVoid();
+    }
+    this.room.changed();
+    this.room.update();
+    this.#listener.onFree();
   }
 
   /** Goes on to the next file, if it is there and may be begun. */

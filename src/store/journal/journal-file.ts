@@ -12,14 +12,21 @@ import type { RandomBytes } from '../types/store-id.js';
 /** The smallest journal file: below it a store makes no sense. */
 export const MIN_JOURNAL_BYTES = 1024 * 1024;
 
-/** A journal file that is ready to be written: full of zeros, so that a write changes no metadata and finds its room. */
+/** So much of a growing file is made of zeros when it is made, and whenever a small batch is to be written where nothing is yet. */
+export const FILLED_AT_ONCE_BYTES = 128 * 1024;
+
+/** A journal file that is ready to be written. A write into what is filled changes no metadata and finds its room. */
 export interface JournalFile {
   readonly id: FileId;
   readonly path: string;
   readonly file: StoreFile;
   readonly life: JournalLife;
-  /** Preallocated. */
-  readonly bytes: number;
+  /** What it may have at most, but for what must all go into one file. */
+  bytes: number;
+  /** Up to here it has its blocks: zeros, what an earlier life has left, or batches. */
+  filled: number;
+  /** What lies behind `filled` gets its blocks with the batches: room for them is set aside in the reserve. */
+  readonly isGrowing: boolean;
   /** Made of room that was set aside: there is no room for messages in it. */
   readonly isReserve: boolean;
   /** Where the next batch goes. */
@@ -44,6 +51,7 @@ export function temporaryPath(path: string): string {
 /** So many bytes were written to the file, at its offset. */
 export function advance(journal: JournalFile, bytes: number): void {
   journal.offset += bytes;
+  journal.filled = Math.max(journal.filled, journal.offset);
   journal.body.end = journal.offset;
 }
 
@@ -76,7 +84,25 @@ export async function createJournalFile(
   }
 }
 
-async function allocate(options: JournalFileOptions, id: FileId, bytes: number): Promise<JournalFile> {
+/**
+ * Makes a journal file that grows with the batches, so that each byte is written once. The caller has room set aside for `bytes`.
+ *
+ * @throws the file system's error if there is no room for its first part
+ */
+export function createGrowingFile(
+  options: JournalFileOptions,
+  id: FileId,
+  bytes: number,
+): Promise<JournalFile> {
+  return allocate(options, id, bytes, Math.min(bytes, FILLED_AT_ONCE_BYTES));
+}
+
+async function allocate(
+  options: JournalFileOptions,
+  id: FileId,
+  bytes: number,
+  filled = bytes,
+): Promise<JournalFile> {
   const { fs, directory } = options;
   const path = `${directory}/${journalName(id)}`;
   const temporary = temporaryPath(path);
@@ -85,13 +111,13 @@ async function allocate(options: JournalFileOptions, id: FileId, bytes: number):
   try {
     try {
       await writeHeader(options, file, life);
-      await writeZeros(file, FILE_HEADER_BYTES, bytes);
+      await writeZeros(file, FILE_HEADER_BYTES, filled);
     } finally {
       await file.close();
     }
     await renameOwn(fs, temporary, path);
     await fs.syncDirectory(directory);
-    return opened(await fs.open(path, 'durable'), path, life, bytes, false);
+    return opened(await fs.open(path, 'durable'), path, life, { bytes, filled, isReserve: false });
   } catch (error) {
     for (const name of [temporary, path]) await removeIfThere(fs, name).catch(() => {});
     throw error;
@@ -120,7 +146,7 @@ export async function useRoom(
       await file.close();
       throw error;
     }
-    return opened(file, path, life, room.bytes, true);
+    return opened(file, path, life, { bytes: room.bytes, filled: room.bytes, isReserve: true });
   } catch (error) {
     if (canTryAgain(error)) for (const name of [temporary, path]) await reserve.give('log', name);
     throw error;
@@ -130,7 +156,7 @@ export async function useRoom(
 /** A file of this term that no checkpoint needs any more. It has blocks, and what its last life has left. */
 export interface SpareFile {
   path: string;
-  /** It has so many at least, and is used up to there. */
+  /** It has so many at least. */
   bytes: number;
 }
 
@@ -138,12 +164,14 @@ export interface SpareFile {
  * Makes one of a spare file: no new inode, no new block, and nothing to fill. Only this term has ever written to it: into one of an older term
  * its former writer may still write.
  *
+ * @param bytes what it may grow to, if room for that is set aside; else it is used up to what it has
  * @returns undefined if the file is gone: a successor, of which this term does not know yet, has removed it
  */
 export async function recycleJournalFile(
   options: JournalFileOptions,
   id: FileId,
   spare: SpareFile,
+  bytes = spare.bytes,
 ): Promise<JournalFile | undefined> {
   const { fs, directory } = options;
   const path = `${directory}/${journalName(id)}`;
@@ -167,7 +195,11 @@ export async function recycleJournalFile(
       await file.close();
       throw error;
     }
-    return opened(file, path, life, spare.bytes, false);
+    return opened(file, path, life, {
+      bytes: Math.max(bytes, spare.bytes),
+      filled: spare.bytes,
+      isReserve: false,
+    });
   } catch (error) {
     for (const name of [temporary, path]) await removeIfThere(fs, name).catch(() => {});
     throw error;
@@ -191,10 +223,10 @@ function opened(
   file: StoreFile,
   path: string,
   life: JournalLife,
-  bytes: number,
-  isReserve: boolean,
+  room: Pick<JournalFile, 'bytes' | 'filled' | 'isReserve'>,
 ): JournalFile {
   const id = { epoch: life.epoch, number: life.number };
   const body = newBody(id, path, life.salt);
-  return { id, path, file, life, bytes, isReserve, offset: FILE_HEADER_BYTES, body };
+  const isGrowing = room.filled < room.bytes;
+  return { ...room, id, path, file, life, isGrowing, offset: FILE_HEADER_BYTES, body };
 }

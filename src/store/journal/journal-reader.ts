@@ -49,7 +49,7 @@ export interface JournalScan {
 /**
  * Goes through the whole batches of a journal from `from` on.
  *
- * @param firstIndex number of the batch that must come first; 0 if it is not known
+ * @param firstIndex number of the batch that must come first; 0 if it is not known. The one before it may come again
  * @param acceptedEnd where a later term has said that the file ends; undefined to find the end
  * @param onBatch is called for each batch, its records checked; the header object is its to keep
  * @throws StoreError if a batch is damaged that others follow, or that a later term has accepted
@@ -81,14 +81,16 @@ export function scanJournal(
         throw damaged(path, badAt, `a record is not whole, but a whole batch follows at byte ${next}`);
       return { end: pos, nextIndex: index, tornBytes: tornBytesAt(content, pos, header) };
     }
-    if (index !== 0 && header.index !== index) {
+    // It found no room in the file before, and was written again here. What the other file has of it may be the whole.
+    const isRepeated = pos === FILE_HEADER_BYTES && header.index === index - 1;
+    if (index !== 0 && header.index !== index && !isRepeated) {
       throw damaged(
         path,
         pos,
         `batch ${header.index} stands where batch ${index} is due; a journal file is missing or cut`,
       );
     }
-    onBatch(header);
+    if (!isRepeated) onBatch(header);
     index = header.index + 1;
     pos = header.contentEnd;
   }

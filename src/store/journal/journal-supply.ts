@@ -5,7 +5,9 @@ import { isMissing } from '../../files/store-error.js';
 import { bugOf } from '../../util/bug.js';
 import { canTryAgain, noRoom, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
+import { segmentBytesFor } from '../room/segment-room.js';
 import {
+  createGrowingFile,
   createJournalFile,
   type JournalFile,
   type JournalFileOptions,
@@ -90,14 +92,26 @@ export class JournalSupply {
   }
 
   async #make(): Promise<JournalFile> {
+    const options = this.#options;
+    const wanted = Math.max(options.journalBytes, this.#least);
+    const mayGrow = this.#mayGrowTo(wanted);
     for (;;) {
-      const at = this.#spares.findIndex(({ bytes }) => bytes >= this.#least);
+      const at = this.#spares.findIndex(({ bytes }) => mayGrow || bytes >= this.#least);
       const [spare] = at < 0 ? [] : this.#spares.splice(at, 1);
       if (spare === undefined) break;
-      const file = await recycleJournalFile(this.#options, this.#id, spare);
+      const file = await recycleJournalFile(options, this.#id, spare, mayGrow ? wanted : undefined);
       if (file !== undefined) return file;
     }
-    return await createJournalFile(this.#options, this.#id, this.#options.journalBytes, this.#least);
+    return mayGrow
+      ? await createGrowingFile(options, this.#id, wanted)
+      : await createJournalFile(options, this.#id, options.journalBytes, this.#least);
+  }
+
+  /** Whether room is set aside for a file that is not filled, beside the present one, and for a segment of both. */
+  #mayGrowTo(bytes: number): boolean {
+    const { reserve, journalBytes } = this.#options;
+    const { segmentBytes = 0, problem } = reserve;
+    return problem === undefined && segmentBytes >= segmentBytesFor(journalBytes + bytes);
   }
 
   /**

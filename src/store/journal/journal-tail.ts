@@ -89,14 +89,23 @@ export class JournalTail {
     this.#heldThrough = this.#newest;
   }
 
-  /** The oldest, whose number was taken, has no room where `hold` wanted it. @returns whether that is so */
-  release(): boolean {
+  /** The oldest, whose number was taken, is to go beyond what the file may have, because `hold` wanted it there. */
+  get isHeldBeyond(): boolean {
     const { oldest } = this;
-    const isHeld = oldest.id <= this.#heldThrough;
-    if (!isHeld || this.#file.offset + oldest.end - oldest.start <= this.#file.bytes) return false;
+    return oldest.id <= this.#heldThrough && this.#file.offset + oldest.end - oldest.start > this.#file.bytes;
+  }
+
+  /**
+   * The oldest, whose number was taken, finds no room in the present file, which ends where it is.
+   *
+   * @returns whether `hold` wanted it there
+   */
+  release(): boolean {
+    const isHeld = this.oldest.id <= this.#heldThrough;
+    this.#file.bytes = this.#file.offset;
     this.#heldThrough = 0;
     this.#nextIndex--;
-    return true;
+    return isHeld;
   }
 
   /** @returns the file before, which is the caller's to close */

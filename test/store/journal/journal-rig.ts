@@ -22,13 +22,15 @@ const SIZE = { count: 0, leastCount: 0, bytes: 4096, leastBytes: 4096 };
 export class JournalRig {
   readonly fs: SimFs;
   readonly journal: FileJournal;
+  readonly reserve: Reserve;
   readonly directory = DIRECTORY;
   failure: Error | undefined;
   #isFree = true;
   #batch = 0;
 
-  private constructor(fs: SimFs, open: (listener: JournalListener) => FileJournal) {
+  private constructor(fs: SimFs, reserve: Reserve, open: (listener: JournalListener) => FileJournal) {
     this.fs = fs;
+    this.reserve = reserve;
     this.journal = open({
       onFree: () => {
         this.#isFree = true;
@@ -45,12 +47,22 @@ export class JournalRig {
     });
   }
 
-  static async open(t: TestContext, options: Partial<FileJournalOptions> = {}): Promise<JournalRig> {
+  /** @param segmentBytes room that is set aside for a segment: a file may grow while there is enough */
+  static async open(
+    t: TestContext,
+    options: Partial<FileJournalOptions> = {},
+    segmentBytes = 0,
+  ): Promise<JournalRig> {
     const fs = new SimFs();
     await fs.makeDirectory(DIRECTORY);
     const clock = new TestClock();
     const epoch = 1;
-    const reserve = new Reserve({ fs, clock, dir: DIR, epoch, sizes: { log: SIZE, ckpt: SIZE, seg: SIZE } });
+    const seg = segmentBytes === 0 ? SIZE : { ...SIZE, count: 1, bytes: segmentBytes };
+    const reserve = new Reserve({ fs, clock, dir: DIR, epoch, sizes: { log: SIZE, ckpt: SIZE, seg } });
+    if (segmentBytes > 0) {
+      reserve.refill();
+      await until(() => reserve.segmentBytes === segmentBytes, 'room is set aside');
+    }
     const all: FileJournalOptions = {
       ...{ fs: fs as StoreFs, clock, random, directory: DIRECTORY, storeId: STORE_ID, epoch, reserve },
       ...{ journalBytes: MIN_JOURNAL_BYTES, fence: undefined, isSynced: true, recoveredBytes: 0 },
@@ -58,7 +70,11 @@ export class JournalRig {
       ...options,
     };
     const first = await createJournalFile(all, { epoch, number: 1 }, MIN_JOURNAL_BYTES);
-    const rig = new JournalRig(fs, (listener) => new FileJournal(all, listener, { bytes: 0 }, first, 1));
+    const rig = new JournalRig(
+      fs,
+      reserve,
+      (listener) => new FileJournal(all, listener, { bytes: 0 }, first, 1),
+    );
     t.after(() => rig.journal.close());
     return rig;
   }

@@ -1,0 +1,19 @@
+// How much of the journal the room holds that is set aside for a segment.
+
+/**
+ * What is set aside for each byte of the journal, at most. The records themselves need room where they lie in a journal file that grows, or
+ * in a segment that they are copied to; and a small message's row is 16 bytes beside a record of 40.
+ */
+const SEGMENT_SHARE = 1.4;
+/** And for a segment's directory. */
+const DIRECTORY_BYTES = 1024 * 1024;
+
+/** Bytes of the journal for which there is room in so many bytes that are set aside. */
+export function flushable(segmentBytes: number): number {
+  return (segmentBytes - Math.min(DIRECTORY_BYTES, segmentBytes / 8)) / SEGMENT_SHARE;
+}
+
+/** Bytes to set aside for so many bytes of the journal. */
+export function segmentBytesFor(bytes: number): number {
+  return Math.ceil(bytes * SEGMENT_SHARE) + DIRECTORY_BYTES;
+}

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, it, type TestContext } from 'node:test';
+import { FILE_HEADER_BYTES } from '../../../src/store/format/file-header.js';
+import { MIN_JOURNAL_BYTES } from '../../../src/store/journal/journal-file.js';
+import { openJournalContent, scanJournal } from '../../../src/store/journal/journal-reader.js';
+import { segmentBytesFor } from '../../../src/store/room/segment-room.js';
+import type { Batch } from '../../../src/store/types/journal.js';
+import { must } from '../../../src/util/assert.js';
+import { failure } from '../sim-fs.js';
+import { JournalRig, STORE_ID } from './journal-rig.js';
+
+const LARGE_BYTES = 100 * 1024;
+const SMALL_BYTES = 1000;
+const AHEAD_BYTES = 128 * 1024;
+
+/** A journal whose next file grows: room for it is set aside. The first one is full, but for a few bytes. */
+async function openGrowing(t: TestContext): Promise<JournalRig> {
+  const rig = await JournalRig.open(t, {}, segmentBytesFor(2 * MIN_JOURNAL_BYTES));
+  while (must((await rig.write(randomBytes(LARGE_BYTES))).place, 'it is written').body.id.number === 1);
+  return rig;
+}
+
+function fileOf({ place }: Batch, rig: JournalRig): { path: string; content: Buffer; end: number } {
+  const { path, end } = must(place, 'it is written').body;
+  return { path, content: rig.fs.content(path), end };
+}
+
+describe('A journal file that grows', () => {
+  it('has each byte of large batches written once', async (t) => {
+    const rig = await openGrowing(t);
+    const before = rig.fs.writtenBytes;
+    let last = await rig.write(randomBytes(LARGE_BYTES));
+    let bytes = last.end - last.start;
+    while (must(last.place, 'it is written').body.id.number === 2) {
+      last = await rig.write(randomBytes(LARGE_BYTES));
+      bytes += last.end - last.start;
+    }
+    // Two files were begun beside: the one of the last batch, and the one that stands ready behind it.
+    assert.ok(
+      rig.fs.writtenBytes - before <= bytes + 2 * AHEAD_BYTES,
+      `${rig.fs.writtenBytes - before} bytes written for ${bytes}`,
+    );
+    const { content, end } = fileOf(last, rig);
+    assert.equal(content.length, Math.max(end, AHEAD_BYTES));
+  });
+
+  it('has zeros before small batches come, so that most of these change no metadata', async (t) => {
+    const rig = await openGrowing(t);
+    const sizes = new Set<number>();
+    for (let i = 0; i < 400; i++) {
+      const { content, end } = fileOf(await rig.write(randomBytes(SMALL_BYTES)), rig);
+      sizes.add(content.length);
+      assert.ok(content.length >= end && content.length <= Math.max(end + AHEAD_BYTES, AHEAD_BYTES));
+    }
+    assert.ok(sizes.size <= 6, `the file had ${sizes.size} sizes`);
+  });
+
+  it('gets what is set aside when the disk is full, for the same bytes at the same place', async (t) => {
+    const rig = await openGrowing(t);
+    const before = rig.reserve.segmentBytes;
+    let isCut = false;
+    rig.fs.onOperation = (operation, path) => {
+      if (path.includes('/reserve/') && operation === 'truncate') isCut = true;
+      if (path.endsWith('.log') && path.includes('/journal/') && operation === 'write' && !isCut)
+        throw failure('ENOSPC', path);
+    };
+    const content = randomBytes(LARGE_BYTES);
+    const batch = await rig.write(content);
+    assert.ok(isCut);
+    const { body, shift } = must(batch.place, 'it is written');
+    assert.deepEqual(
+      rig.fs.content(body.path).subarray(batch.end + shift - content.length, batch.end + shift),
+      content,
+    );
+    assert.ok(must(rig.reserve.segmentBytes, 'it is known') < must(before, 'it is known') - content.length);
+    assert.equal(rig.failure, undefined);
+  });
+
+  it('ends where nothing more can be had: the batch is found once, though both files have it', async (t) => {
+    const rig = await openGrowing(t);
+    const first = await rig.write(randomBytes(LARGE_BYTES));
+    const former = fileOf(first, rig);
+    // The file system has written all of it, and says that it had no room.
+    let isFailing = true;
+    rig.fs.onOperation = (operation, path) => {
+      if (path.includes('/reserve/') && operation === 'truncate') throw failure('ENOSPC', path);
+    };
+    rig.fs.onWritten = (path) => {
+      if (path === former.path && isFailing) throw failure('ENOSPC', path);
+    };
+    const batch = await rig.write(randomBytes(LARGE_BYTES));
+    isFailing = false;
+    assert.notEqual(fileOf(batch, rig).path, former.path);
+    const seen: number[] = [];
+    let nextIndex = first.id;
+    for (const { path, from } of [
+      { path: former.path, from: former.end },
+      { path: fileOf(batch, rig).path, from: FILE_HEADER_BYTES },
+    ]) {
+      const content = must(openJournalContent(path, rig.fs.content(path), STORE_ID), 'it has its header');
+      nextIndex = scanJournal(
+        content,
+        from,
+        nextIndex + (from === FILE_HEADER_BYTES ? 0 : 1),
+        undefined,
+        ({ index }) => seen.push(index),
+      ).nextIndex;
+    }
+    assert.deepEqual(seen, [batch.id]);
+  });
+});
