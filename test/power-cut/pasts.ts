@@ -59,14 +59,14 @@ class Terms {
   }
 }
 
-/** Publishes to each channel in turn. */
+/** Publishes to each channel in turn. One that is there keeps its limits, for as long as the term lasts. */
 async function rounds(
   scribe: Scribe,
   channels: readonly string[],
   count: number,
   each: number,
 ): Promise<void> {
-  for (const channel of channels) scribe.channel(channel);
+  for (const channel of channels) if (!scribe.hasChannel(channel)) scribe.channel(channel);
   for (let round = 0; round < count; round++) {
     for (const channel of channels) await scribe.publish(channel, each);
     await scribe.commit();
@@ -130,6 +130,23 @@ const MAKERS: Readonly<Record<string, (terms: Terms) => Promise<void>>> = {
       await scribe.checkpoint();
       await rounds(scribe, ['bigfew', 'small'], 4, 11);
     });
+  },
+
+  /** What a limit has dropped gives its journal files back, and the next ones are made of them. */
+  'journals that are used again': async (terms) => {
+    const few = { ...NO_LIMITS, maxMessages: KEPT };
+    for (const isClosed of [false, true]) {
+      const work = async (scribe: Scribe): Promise<void> => {
+        scribe.channel('bigfew', few);
+        await rounds(scribe, ['small'], 2, 2);
+        for (let i = 0; i < 10; i++) {
+          await rounds(scribe, ['bigfew'], 5, 10);
+          await scribe.isIdle();
+        }
+        await rounds(scribe, ['small', 'bigfew'], 3, 1);
+      };
+      await (isClosed ? terms.closedTerm(work) : terms.term(work));
+    }
   },
 
   /** More terms than a store keeps journals of, each with its checkpoint. */

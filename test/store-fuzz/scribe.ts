@@ -75,6 +75,10 @@ export class Scribe implements StoreHost {
       );
   }
 
+  hasChannel(name: string): boolean {
+    return this.#logs.has(name);
+  }
+
   channel(name: string, limits: LogLimits = NO_LIMITS): void {
     const log = this.#logs.get(name) ?? this.store.createLog(name, limits);
     log.setLimits(limits);
