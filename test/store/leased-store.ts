@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { StoreFs } from '../../src/files/fs.js';
+import { StoreError } from '../../src/files/store-error.js';
 import { Lease } from '../../src/lease/lease.js';
 import { type LeaseState, RELEASED, servedOf } from '../../src/lease/lease-state.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
@@ -73,7 +74,7 @@ export class LeasedTerm {
 
   async #renew(batch: number | undefined): Promise<void> {
     const next = await this.#lease.renew(this.#state, batch);
-    assert.ok(next !== 'lost');
+    if (next === 'lost') throw new StoreError('lost', 'the lease was taken');
     this.#state = next;
   }
 
