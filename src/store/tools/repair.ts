@@ -223,7 +223,10 @@ async function rewriteChannel(
         const segment = salvage.segments.find(({ id }) => sameId(id, piece.segment));
         // The journal files go: what is in them is copied.
         const isKept = segment?.isWhole === true && piece.body === undefined;
-        if (segment?.isThere) await rewriteExtent(fs, bodies, run, channel, piece, segment.path, isKept);
+        const path = segment?.isThere ? segment.path : undefined;
+        // Without its rows, messages are found in the journal all the same.
+        if (path !== undefined || piece.body !== undefined)
+          await rewriteExtent(fs, bodies, run, channel, piece, path, isKept);
       }
     }
   }
@@ -242,10 +245,10 @@ async function rewriteExtent(
   run: RunWriter,
   { id }: SalvagedChannel,
   piece: Extract<Piece, { kind: 'extent' }>,
-  path: string,
+  path: string | undefined,
   isKept: boolean,
 ): Promise<void> {
-  const file = await fs.open(path, 'read');
+  const file = path === undefined ? undefined : await fs.open(path, 'read');
   try {
     if (isKept) run.extent(piece);
     const onMessage: OnMessage = (buffer, start, end, sequence, rowMs) => {
@@ -259,7 +262,7 @@ async function rewriteExtent(
     };
     await scanExtent(file, entryOf(id, piece), onMessage, piece.body && (await bodies.read(piece.body)));
   } finally {
-    await file.close();
+    await file?.close();
   }
 }
 

@@ -86,8 +86,11 @@ async function check(
     const bytes = sizes.get(path);
     if (bytes === undefined) {
       state.mended(path, 0, 'the file is missing');
-      for (const { channelId, piece } of pieces)
-        lose(state, channelId, piece, path, piece.offset, piece, 'the file is missing');
+      for (const { channelId, piece } of pieces) {
+        // The checkpoint says in which journal they are.
+        if (piece.body !== undefined) await checkPiece(undefined, path, channelId, piece, state, bodies);
+        else lose(state, channelId, piece, path, piece.offset, piece, 'the file is missing');
+      }
       continue;
     }
     const damagesBefore = state.damages.length;
@@ -124,36 +127,7 @@ async function checkSegment(
   const entries = pieces.map(({ channelId, piece }) => entryOf(channelId, piece));
   const isLive = (entry: DirectoryEntry): boolean =>
     entries.some(({ offset, channelId }) => offset === entry.offset && channelId === entry.channelId);
-  for (const { channelId, piece } of pieces) {
-    const body = piece.body && (await bodies.read(piece.body));
-    const recordsPath = piece.body === undefined ? path : bodies.pathOf(piece.body);
-    if (piece.body !== undefined && body === undefined) {
-      const what = 'the file is missing';
-      state.mended(recordsPath, 0, what);
-      lose(state, channelId, piece, recordsPath, 0, piece, what);
-      continue;
-    }
-    const { damages, badRows } = await scanExtent(
-      file,
-      entryOf(channelId, piece),
-      (buffer, start, end, _sequence, timestampMs) => {
-        if (!state.isCheckpointLost) return;
-        const stampNs = readMsgProtoTimestampNs(buffer, msgProtoStart(buffer, start), end);
-        state.seen(
-          channelId,
-          timestampMs ?? Number(stampNs / 1_000_000n),
-          stampNs,
-          readU32(buffer, start + 13),
-        );
-      },
-      body,
-    );
-    for (const { first, last, offset, what } of damages) {
-      state.mended(recordsPath, offset, what);
-      lose(state, channelId, { first, last }, recordsPath, offset, piece, what);
-    }
-    for (const { offset, what } of badRows) state.mended(path, offset, what);
-  }
+  for (const { channelId, piece } of pieces) await checkPiece(file, path, channelId, piece, state, bodies);
   // These messages are no longer needed, but a damaged file does not stay in the store.
   for (const entry of directory?.entries ?? []) {
     // The journal need not keep what nothing needs.
@@ -162,6 +136,45 @@ async function checkSegment(
     for (const { offset, what } of [...damages, ...badRows]) state.mended(path, offset, what);
   }
   return directory?.file;
+}
+
+/** @param file the segment's; undefined if it is gone, and only a body may have the messages */
+async function checkPiece(
+  file: StoreFile | undefined,
+  path: string,
+  channelId: number,
+  piece: ExtentPiece,
+  state: SalvageState,
+  bodies: BodyFiles,
+): Promise<void> {
+  const body = piece.body && (await bodies.read(piece.body));
+  const recordsPath = piece.body === undefined ? path : bodies.pathOf(piece.body);
+  if (piece.body !== undefined && body === undefined) {
+    const what = 'the file is missing';
+    state.mended(recordsPath, 0, what);
+    lose(state, channelId, piece, recordsPath, 0, piece, what);
+    return;
+  }
+  const { damages, badRows } = await scanExtent(
+    file,
+    entryOf(channelId, piece),
+    (buffer, start, end, _sequence, timestampMs) => {
+      if (!state.isCheckpointLost) return;
+      const stampNs = readMsgProtoTimestampNs(buffer, msgProtoStart(buffer, start), end);
+      state.seen(
+        channelId,
+        timestampMs ?? Number(stampNs / 1_000_000n),
+        stampNs,
+        readU32(buffer, start + 13),
+      );
+    },
+    body,
+  );
+  for (const { first, last, offset, what } of damages) {
+    state.mended(recordsPath, offset, what);
+    lose(state, channelId, { first, last }, recordsPath, offset, piece, what);
+  }
+  if (file !== undefined) for (const { offset, what } of badRows) state.mended(path, offset, what);
 }
 
 async function isHeaderWhole(file: StoreFile, path: string, storeId: string): Promise<boolean> {
