@@ -13,6 +13,9 @@ import { GroupError } from './watched-group.js';
 /** The faults that are signals to the processes of members. */
 const SIGNALS: ReadonlySet<FaultKind> = new Set(['term', 'kill', 'pause']);
 
+/** How long a drill waits for two members to answer. */
+const MEMBERS_WAIT_MS = 3_000;
+
 /** A running group. The drill asks its members, and signals only those that it may. */
 export class RunningDrillGroup implements DrillGroup {
   readonly clusterId: string;
@@ -41,7 +44,7 @@ export class RunningDrillGroup implements DrillGroup {
    * @throws ConfigError if the plan is impossible for this group; Error if there is no group, or no standby
    */
   static async find(target: RunningTarget, plan: readonly PlannedFault[]): Promise<RunningDrillGroup> {
-    const members = await ask(target);
+    const members = await askForTwo(target);
     const where = `cluster "${target.clusterId}"${target.group === undefined ? '' : `, group "${target.group}"`}`;
     if (members.length === 0)
       throw new Error(
@@ -87,6 +90,15 @@ export class RunningDrillGroup implements DrillGroup {
   }
 
   async close(): Promise<undefined> {}
+}
+
+/** The members. In a group that has just started, one may not have seen the store yet, and prove nothing; on a busy machine, one may answer late. */
+async function askForTwo(target: RunningTarget): Promise<MemberStatus[]> {
+  const untilMs = performance.now() + MEMBERS_WAIT_MS;
+  for (;;) {
+    const members = await ask(target);
+    if (members.length > 1 || performance.now() >= untilMs) return members;
+  }
 }
 
 async function ask({ nats, clusterId, group, key }: RunningTarget): Promise<MemberStatus[]> {

@@ -9,7 +9,7 @@ import { Rig } from '../harness/rig.js';
 import type { Received } from '../harness/stan-client.js';
 import { waitFor } from '../harness/wait.js';
 import { get, type Json } from '../http/http-rig.js';
-import { filesOf, inSegments } from '../store/damaged-store.js';
+import { bodyWith, checkpointed, filesOf } from '../store/damaged-store.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -42,7 +42,7 @@ function flip(path: string, text: string): Buffer {
 describe('stanchion store repair', () => {
   const rig = new Rig({ store: 'file', broker: false, flags: ['--http-port', '-1'] });
 
-  it('takes a damaged message out of a segment, and a durable that stood still before it goes on behind it', async () => {
+  it('takes a damaged message out of what a checkpoint stands for, and a durable that stood still before it goes on behind it', async () => {
     const broker = await rig.startBroker();
     const dir = broker.settings.dir!;
     const publisher = await rig.connect(undefined, { broker });
@@ -58,10 +58,10 @@ describe('stanchion store repair', () => {
       });
       await waitFor(() => waiting[kind].size === 30, 'all of them are delivered');
     }
-    await inSegments(broker);
+    await checkpointed(broker);
     await broker.kill();
-    const [segment] = filesOf(dir, 'segments');
-    const damaged = flip(segment!, 'order 8.');
+    const body = bodyWith(dir, 'order 8.');
+    const damaged = flip(body, 'order 8.');
     await broker.startAgain();
 
     const got: [number, string][] = [];
@@ -84,9 +84,9 @@ describe('stanchion store repair', () => {
     assert.equal(dry.status, 0, dry.stderr);
     assert.match(
       dry.stdout,
-      /LOST: message 8 of channel orders \(.*\.seg, \d+ bytes from byte \d+: message 8 is not whole\)/,
+      /LOST: message 8 of channel orders \(.*\.log, \d+ bytes from byte \d+: message 8 is not whole\)/,
     );
-    assert.ok(readFileSync(segment!).equals(damaged), 'nothing was changed');
+    assert.ok(readFileSync(body).equals(damaged), 'nothing was changed');
 
     const repaired = await stanchion('store', 'repair', '--dir', dir, '--yes', '--json');
     assert.equal(repaired.status, 0, repaired.stderr);
@@ -97,11 +97,8 @@ describe('stanchion store repair', () => {
       [['orders', 8, 8]],
     );
     assert.deepEqual([report.doubtful, report.also], [[], []]);
-    assert.equal(existsSync(segment!), false);
-    assert.ok(
-      readFileSync(join(keptIn, 'segments', segment!.split('/').at(-1)!)).equals(damaged),
-      'kept aside',
-    );
+    assert.equal(existsSync(body), false);
+    assert.ok(readFileSync(join(keptIn, 'journal', body.split('/').at(-1)!)).equals(damaged), 'kept aside');
     const again = await stanchion('store', 'repair', '--dir', dir);
     assert.deepEqual([again.status, /nothing to repair/.test(again.stdout)], [0, true], again.stdout);
 

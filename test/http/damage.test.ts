@@ -4,10 +4,10 @@ import { describe, it } from 'node:test';
 import type { Broker } from '../harness/broker.js';
 import { Rig } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
-import { filesOf, inSegments } from '../store/damaged-store.js';
+import { bodyWith, checkpointed, filesOf } from '../store/damaged-store.js';
 import { get, getJson, type Json } from './http-rig.js';
 
-describe('a flipped byte in a segment', () => {
+describe('a flipped byte in what a checkpoint stands for', () => {
   const rig = new Rig({ store: 'file', broker: false, flags: ['--http-port', '-1'] });
 
   it('shows in health and metrics, and once in the log, until the message can be read; others are served', async () => {
@@ -16,13 +16,13 @@ describe('a flipped byte in a segment', () => {
     const client = await rig.connect('billing', { broker });
     for (let i = 1; i <= 20; i++) await client.publish('orders', `order ${i}`);
     await client.publish('other', 'other 1');
-    await inSegments(broker);
+    await checkpointed(broker);
     await broker.kill();
-    const [segment] = filesOf(dir, 'segments');
-    const whole = readFileSync(segment!);
+    const body = bodyWith(dir, 'order 8');
+    const whole = readFileSync(body);
     const damaged = Buffer.from(whole);
     for (const payload of ['order 8', 'order 9']) damaged[damaged.indexOf(payload)]! ^= 1;
-    writeFileSync(segment!, damaged);
+    writeFileSync(body, damaged);
     await broker.startAgain();
 
     assert.deepEqual(await health(), { status: 'ok', reasons: [] });
@@ -39,7 +39,7 @@ describe('a flipped byte in a segment', () => {
     const { reasons } = await health();
     assert.match(
       String(reasons),
-      /messages 8 to 9 of channel orders .*\.seg, byte \d+: message 8 is not whole/,
+      /messages 8 to 9 of channel orders .*\.log, byte \d+: message 8 is not whole/,
     );
     assert.equal((await get(broker, '/healthz')).status, 200);
     assert.equal((await get(broker, '/readyz')).status, 200);
@@ -53,7 +53,7 @@ describe('a flipped byte in a segment', () => {
     await waitFor(() => others.length === 1, 'another channel is served');
 
     // As if the disk had given it wrong once.
-    writeFileSync(segment!, whole);
+    writeFileSync(body, whole);
     await waitFor(() => got.length === 20 && again.length === 20, 'delivery goes on by itself', 15_000);
     assert.deepEqual(
       got,
@@ -90,7 +90,7 @@ describe('a segment that is missing', () => {
     const broker = await rig.startBroker();
     const client = await rig.connect('billing', { broker });
     for (let i = 1; i <= 20; i++) await client.publish('orders', `order ${i}`);
-    await inSegments(broker);
+    await checkpointed(broker);
     await broker.kill();
     const [segment] = filesOf(broker.settings.dir ?? assert.fail('it has a folder'), 'segments');
     assert.ok(segment !== undefined);

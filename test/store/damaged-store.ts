@@ -1,5 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { must } from '../../src/util/assert.js';
 import type { Broker } from '../harness/broker.js';
 import { waitFor } from '../harness/wait.js';
 
@@ -9,13 +10,18 @@ export function filesOf(dir: string, kind: 'journal' | 'segments' | 'checkpoints
   return names.sort().map((name) => join(dir, kind, name));
 }
 
-/** Everything that the broker has stored lies in segments, named by a checkpoint: it makes one soon after it has found journals. */
-export async function inSegments(broker: Broker): Promise<void> {
+/** A checkpoint stands for everything that the broker has stored: it makes one soon after it has found journals. */
+export async function checkpointed(broker: Broker): Promise<void> {
   const dir = broker.settings.dir!;
+  const before = filesOf(dir, 'checkpoints').at(-1);
   await broker.restart('SIGKILL');
-  const [before] = filesOf(dir, 'journal');
-  await waitFor(
-    () => filesOf(dir, 'checkpoints').length > 0 && !filesOf(dir, 'journal').includes(before!),
-    'a checkpoint',
+  await waitFor(() => filesOf(dir, 'checkpoints').at(-1) !== before, 'a checkpoint');
+}
+
+/** The file in which a message lies that a checkpoint stands for. */
+export function bodyWith(dir: string, text: string): string {
+  return must(
+    filesOf(dir, 'journal').find((path) => readFileSync(path).includes(text)),
+    `a journal file has ${text}`,
   );
 }

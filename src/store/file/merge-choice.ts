@@ -9,6 +9,8 @@ const SMALLEST_TIER_BYTES = 32 * 1024 * 1024;
 const BODIES_SORTED = 16;
 /** Extents larger than this on average read well enough as they are. */
 const SMALL_EXTENT_BYTES = 64 * 1024;
+/** The same where the messages of others lie between: with more than some 16 channels in a journal file, a read finds little for one of them. */
+const SMALL_MIXED_EXTENT_BYTES = 512 * 1024;
 /** Larger messages gain nothing by lying beside each other. */
 const SMALL_MESSAGE_BYTES = 4 * 1024;
 /** Bodies smaller than this become one, whatever is in them: a broker that is restarted often makes many. */
@@ -90,7 +92,7 @@ function isSparse({ bytes, liveBytes }: Part): boolean {
 
 function isWorthSorting({ bytes, liveBytes, extentCount, messageCount }: Body): boolean {
   if (bytes < SMALL_BODY_BYTES) return true;
-  return liveBytes < extentCount * SMALL_EXTENT_BYTES && liveBytes < messageCount * SMALL_MESSAGE_BYTES;
+  return liveBytes < extentCount * SMALL_MIXED_EXTENT_BYTES && liveBytes < messageCount * SMALL_MESSAGE_BYTES;
 }
 
 function byLiveBytes(a: Part, b: Part): number {
