@@ -93,6 +93,24 @@ describe('a rehearsal', () => {
     });
   }
 
+  it("goes through with other subjects and narrow limits: it serves with its broker's own configuration", async () => {
+    const flags = [
+      '--discover-prefix',
+      'of.another',
+      '--max-channels',
+      '1',
+      '--max-subs',
+      '1',
+      '--max-msgs',
+      '1',
+    ];
+    const narrow = resolveServeConfig(['--cluster-id', 'c', ...flags], {}, () => NO_CONFIG_FILE);
+    const made = make({ broker: brokerOptions(narrow), terms: 1 });
+    made.start();
+    await waitFor(() => made.hasEnded || failure !== undefined, 'it is through', WAIT_MS);
+    assert.equal(failure, undefined);
+  });
+
   it('collects its garbage at its end where it is asked to', async () => {
     let forced = 0;
     const observer = new PerformanceObserver((list) => {

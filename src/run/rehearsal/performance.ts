@@ -12,7 +12,7 @@ import { DROP_ALL } from '../../link/link-handler.js';
 import type { Logger } from '../../log/logger.js';
 import { Measures } from '../../measures/measures.js';
 import { MovingLink } from '../../nats/moving-link.js';
-import { stanSubjects } from '../../protocol/stan-subjects.js';
+import { type StanSubjects, stanSubjects } from '../../protocol/stan-subjects.js';
 import { openFileStore } from '../../store/file/open-file-store.js';
 import { MemoryStore } from '../../store/memory/memory-store.js';
 import type { Store } from '../../store/types/store.js';
@@ -88,6 +88,7 @@ export class Performance {
   /** What the brokers of former terms have counted. */
   readonly #counted = { messagesIn: 0, messagesOut: 0, acks: 0, redeliveries: 0, duplicatePublishes: 0 };
   readonly #options: PerformanceOptions;
+  readonly #subjects: StanSubjects;
   readonly #clock = new SkippingClock(systemClock);
   readonly #fs: MemoryFs;
   /** The present broker, or the last one. */
@@ -98,6 +99,7 @@ export class Performance {
 
   constructor(options: PerformanceOptions) {
     this.#options = options;
+    this.#subjects = stanSubjects(CLUSTER_ID, options.broker.discoverPrefix);
     this.#fs = new MemoryFs(this.#defer);
   }
 
@@ -136,9 +138,9 @@ export class Performance {
     for (let term = 1; term <= terms; term++) {
       await pace.giveWay();
       const store = await this.#openStore(term);
-      const subjects = stanSubjects(CLUSTER_ID);
       const isFirst = clients === undefined || store.kind === 'memory';
-      if (clients === undefined || isFirst) clients = new MadeUpClients(subjects, store.storeId, this.#defer);
+      if (clients === undefined || isFirst)
+        clients = new MadeUpClients(this.#subjects, store.storeId, this.#defer);
       await this.#serve(store, clients, isFirst);
       await this.#act(clients);
       if (term === terms) await this.#leave(clients);
@@ -219,13 +221,13 @@ export class Performance {
     clients.moveTo(nats);
     const link = new MovingLink(connection, broker, clock, () => broker.linkDrained());
     this.#stage = { store, broker, link, clients };
-    const subjects = stanSubjects(CLUSTER_ID);
     if (isFirst) {
       link.handOverTo(broker);
       await broker.linkUp(link);
       await this.#arrive(clients);
       return;
     }
+    const subjects = this.#subjects;
     const heard = [publishSubject(subjects), ackSubject(store.storeId), subjects.discover];
     const buffer = new StandbyBuffer(link, heard, clock);
     await buffer.begun;
