@@ -138,10 +138,9 @@ export class FileJournal implements Journal {
   mark(isForced: boolean): JournalPosition | undefined {
     const tail = this.#tail;
     const begun = this.#isWriting ? 1 : 0;
-    if (tail.count > begun) {
-      if (!isForced) return undefined;
-      tail.hold();
-    }
+    if (tail.count > begun && !isForced) return undefined;
+    // Also the one that is being written: it may find no room in the present file yet.
+    tail.hold();
     const { epoch, number } = tail.file.id;
     const offset = tail.file.offset + tail.waitingBytes;
     // The one that is being written has its number.

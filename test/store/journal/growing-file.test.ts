@@ -109,4 +109,20 @@ describe('A journal file that grows', () => {
     }
     assert.deepEqual(seen, [batch.id]);
   });
+
+  it('ends also where a checkpoint counted on the batch that was being written: the mark is void, and the journal goes on', async (t) => {
+    const rig = await openGrowing(t);
+    const former = fileOf(await rig.write(randomBytes(LARGE_BYTES)), rig);
+    rig.fs.onOperation = (operation, path) => {
+      if (path.includes('/reserve/') && operation === 'truncate') throw failure('ENOSPC', path);
+      if (path === former.path && operation === 'write') throw failure('ENOSPC', path);
+    };
+    let marks = 0;
+    const batch = await rig.write(randomBytes(LARGE_BYTES), () => {
+      if (marks++ === 0) assert.ok(rig.journal.mark(false));
+    });
+    assert.equal(rig.voids, 1);
+    assert.notEqual(fileOf(batch, rig).path, former.path);
+    assert.equal(rig.failure, undefined);
+  });
 });

@@ -25,6 +25,8 @@ export class JournalRig {
   readonly reserve: Reserve;
   readonly directory = DIRECTORY;
   failure: Error | undefined;
+  /** How often what a mark stands for did not come to lie before it. */
+  voids = 0;
   #isFree = true;
   #batch = 0;
 
@@ -43,7 +45,9 @@ export class JournalRig {
       onRoom: () => {},
       onRolled: () => {},
       onCheckpointDue: () => {},
-      onMarkVoid: () => {},
+      onMarkVoid: () => {
+        this.voids++;
+      },
     });
   }
 
@@ -79,8 +83,8 @@ export class JournalRig {
     return rig;
   }
 
-  /** Writes one batch with one record, whose body is `content`. */
-  async write(content: Buffer): Promise<Batch> {
+  /** Writes one batch with one record, whose body is `content`. @param onBegun called each time when its write is under way */
+  async write(content: Buffer, onBegun: () => void = () => {}): Promise<Batch> {
     const start = 100;
     const record = start + BATCH_HEADER_BYTES;
     const end = record + RECORD_HEADER_BYTES + content.length;
@@ -94,8 +98,10 @@ export class JournalRig {
     };
     this.journal.append(batch);
     await until(() => {
-      if (this.#isFree && this.journal.isFree && !this.journal.isEmpty)
+      if (this.#isFree && this.journal.isFree && !this.journal.isEmpty) {
         this.#isFree = !this.journal.writeNext();
+        if (!this.#isFree) onBegun();
+      }
       return this.journal.isEmpty || this.failure !== undefined;
     }, `batch ${batch.id} is written`);
     return batch;
