@@ -196,7 +196,8 @@ export class Checkpointer {
     const needed = new Set(Array.from(named.bodies.keys(), ({ id }) => journalName(id)));
     for (const body of bodies.all) {
       body.isSealed = compareIds(body.id, position) < 0;
-      if (body.extentCount === 0 && !named.bodies.has(body) && body.isSealed) segments.forgetBody(body);
+      if (body.isMerging) needed.add(journalName(body.id));
+      else if (body.extentCount === 0 && !named.bodies.has(body) && body.isSealed) segments.forgetBody(body);
     }
     await journal.retire(position, (id) => needed.has(journalName(id)), isVerified ? undefined : beganFrom);
     for (const checkpoint of await checkpoints.list()) {
@@ -204,7 +205,7 @@ export class Checkpointer {
       if (isVerified || checkpoint.id.epoch === newest.epoch) await checkpoints.remove(checkpoint);
     }
     for (const segment of segments.dead) {
-      if (!named.segments.has(segment)) await segments.remove(segment);
+      if (!named.segments.has(segment) && !segment.isMerging) await segments.remove(segment);
     }
     if (this.#orphansRemoved || !isVerified) return;
     // Segments that an older term began and no checkpoint names.

@@ -131,6 +131,7 @@ export class Merger {
   async #merge(inputs: Inputs): Promise<void> {
     const { segments, logs, storeId, onMerged } = this.#parts;
     const runs = findRuns(logs.values(), inputs);
+    for (const file of inputs) file.isMerging = true;
     try {
       const writer = await segments.blobs.put({ bytes: 0, isUrgent: false }, async (blob) => {
         const segmentWriter = new SegmentWriter(blob, storeId);
@@ -150,6 +151,9 @@ export class Merger {
       }
     } finally {
       this.#copy.reset();
+      for (const file of inputs) file.isMerging = false;
+      // What died meanwhile has stayed. No traffic may come by that brings a checkpoint.
+      if (segments.hasDead) segments.onDead?.();
     }
   }
 

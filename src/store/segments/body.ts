@@ -15,6 +15,8 @@ export class Body implements Blob {
   isSealed = false;
   /** It is missing, short, or a merge found damage in it: it is left as it is. */
   isDamaged = false;
+  /** A merge reads it: until that has ended it stays, whatever limits drop. */
+  isMerging = false;
   /** The journal was told that nothing needs it any more. */
   isRemoved = false;
   /** Extents point to what may have been written since it was opened for reading: a mount may go on to show the file as it was then. */

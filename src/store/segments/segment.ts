@@ -21,6 +21,8 @@ export class Segment {
   extentsEnd = 0;
   /** It is missing, short, or a merge found damage in it: it is left as it is. */
   isDamaged = false;
+  /** A merge reads it: until that has ended it stays, whatever limits drop. */
+  isMerging = false;
   /** Its file was removed: nothing refers to it any more. */
   isRemoved = false;
 

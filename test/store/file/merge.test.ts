@@ -12,7 +12,7 @@ import { NO_LIMITS, pubMsg, readAll } from '../support.js';
 
 describe('a merge', () => {
   it('reads each segment from front to back once, however many have gathered and of however many channels', async (t) => {
-    const { fs, reads, release } = segmentReads(t);
+    const { fs, reads, release } = heldReads(t, '.seg');
     const terms = new Terms(t, fs);
     const opened = await terms.open(SMALL);
     const { store, host } = opened;
@@ -37,7 +37,7 @@ describe('a merge', () => {
   });
 
   it('leaves no segment behind if all that it has copied is gone by its end', async (t) => {
-    const { fs, release } = segmentReads(t);
+    const { fs, release } = heldReads(t, '.seg');
     const terms = new Terms(t, fs);
     const opened = await terms.open(SMALL);
     const { store, host } = opened;
@@ -54,6 +54,36 @@ describe('a merge', () => {
     await until(() => store.upkeep.isIdle, 'the merge and the checkpoint behind it');
     assert.deepEqual(readdirSync(`${terms.dir}/segments`), []);
     assert.equal(store.upkeep.segments.size, 0);
+  });
+
+  it('reads its files to the end, though limits drop all in them meanwhile and checkpoints are made: none is taken for damaged', async (t) => {
+    const { fs, release } = heldReads(t, '.log');
+    const terms = new Terms(t, fs);
+    const opened = await terms.open({ ...SMALL, spareBytes: 0 });
+    const { store, host, warnings } = opened;
+    const [short, long] = [store.createLog('short', NO_LIMITS), store.createLog('long', NO_LIMITS)];
+    for (let round = 0; round < 10; round++) {
+      for (let i = 0; i < 50; i++) short.append(pubMsg('short', 'x'.repeat(10_000)), 1);
+      long.append(pubMsg('long', String(round)), 1);
+      await host.commit();
+    }
+    const journals = (): string[] =>
+      readdirSync(`${terms.dir}/journal`).filter((name) => name.endsWith('.log'));
+    await checkpointed(opened);
+    short.setLimits({ ...NO_LIMITS, maxMessages: 1 });
+    await host.commit();
+    await checkpointed(opened);
+    const copied = journals();
+    assert.ok(copied.length >= 4 && !store.upkeep.isIdle, 'a merge of several files is held up');
+    long.setLimits({ ...NO_LIMITS, maxMessages: 1 });
+    await host.commit();
+    await checkpointed(opened);
+    release();
+    await until(() => store.upkeep.isIdle, 'the merge');
+    await checkpointed(opened);
+    assert.deepEqual(warnings, []);
+    assert.ok(journals().length <= 2, `${copied.join()}, then ${journals().join()}`);
+    assert.deepEqual(await readAll(long), ['9']);
   });
 
   it('takes no more segments than it can read side by side, small or sparse', () => {
@@ -109,8 +139,11 @@ describe('a merge', () => {
   });
 });
 
-/** A file system that counts the reads of each segment, and holds them up until `release`. */
-function segmentReads(t: TestContext): { fs: StoreFs; reads: Map<string, number>; release: () => void } {
+/** A file system that counts the reads of each file with this ending, and holds them up until `release`. */
+function heldReads(
+  t: TestContext,
+  ending: string,
+): { fs: StoreFs; reads: Map<string, number>; release: () => void } {
   const reads = new Map<string, number>();
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
@@ -121,7 +154,7 @@ function segmentReads(t: TestContext): { fs: StoreFs; reads: Map<string, number>
     ...nodeFs,
     open: async (path, mode) => {
       const file = await nodeFs.open(path, mode);
-      return mode === 'read' && path.endsWith('.seg') ? counted(path, file) : file;
+      return mode === 'read' && path.endsWith(ending) ? counted(path, file) : file;
     },
   };
   const counted = (path: string, file: StoreFile): StoreFile => ({
