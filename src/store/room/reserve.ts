@@ -33,6 +33,7 @@ export interface ReserveOptions {
 
 interface Kept extends Room {
   id: FileId;
+  bytes: number;
 }
 
 const KINDS = ['log', 'ckpt', 'seg'] as const;
@@ -60,6 +61,8 @@ export class Reserve {
   readonly #kept: Record<Extension, Kept[]> = { log: [], ckpt: [], seg: [] };
   #number = 0;
   #adopting: Promise<void> | undefined;
+  /** What is set aside for a segment is being cut: until that has ended, it stays where it is. It never fails. */
+  #cutting: Promise<unknown> | undefined;
   #refilling: Promise<void> | undefined;
   #retryTimer: Timer | undefined;
   /** It has been tried to set everything aside. */
@@ -115,6 +118,7 @@ export class Reserve {
   /** Takes one out, for a caller that renames it at once. @param least bytes that it must have */
   async take(kind: Extension, least = 0): Promise<Room | undefined> {
     await this.adopt();
+    while (kind === 'seg' && this.#cutting !== undefined) await this.#cutting;
     const kept = this.#kept[kind];
     const index = kept.findIndex(({ bytes }) => bytes >= least);
     if (index < 0) return undefined;
@@ -130,17 +134,34 @@ export class Reserve {
   /** Gives back room of what is set aside for a segment, if one of `least` bytes is left. @returns whether it did */
   async cut(bytes: number, least: number): Promise<boolean> {
     await this.adopt();
+    while (this.#cutting !== undefined) await this.#cutting;
     const [kept] = this.#kept.seg;
     if (kept === undefined || kept.bytes - bytes < least) return false;
-    const file = await this.#options.fs.open(kept.path, 'write');
-    try {
-      await file.truncate(kept.bytes - bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    this.#kept.seg[0] = { ...kept, bytes: kept.bytes - bytes };
+    const cut = this.#cut(kept, kept.bytes - bytes).finally(() => {
+      this.#cutting = undefined;
+    });
+    this.#cutting = cut.catch(() => {});
+    await cut;
     return true;
+  }
+
+  /** Under a temporary name: a successor that adopts what is there must not get a file that this term still cuts when it wakes up. */
+  async #cut(kept: Kept, bytes: number): Promise<void> {
+    const { fs } = this.#options;
+    const temporary = `${kept.path}.tmp`;
+    await renameOwn(fs, kept.path, temporary);
+    try {
+      const file = await fs.open(temporary, 'write');
+      try {
+        await file.truncate(bytes);
+        kept.bytes = bytes;
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } finally {
+      await renameOwn(fs, temporary, kept.path);
+    }
   }
 
   /** A file that was taken is not needed after all. Its content does not matter. */
@@ -298,6 +319,7 @@ export class Reserve {
     const isEnough = (): boolean => kept.filter(({ bytes }) => bytes >= least).length >= count;
     while (!isEnough() && !this.#isClosed) {
       kept.push(await this.#make(kind, least));
+      while (this.#cutting !== undefined) await this.#cutting;
       // One that is too small by now is in the way.
       const at = kept.length > count ? kept.findIndex(({ bytes }) => bytes < least) : -1;
       const [small] = at >= 0 ? kept.splice(at, 1) : [];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import { nodeFs } from '../../../src/files/fs.js';
-import { Reserve } from '../../../src/store/room/reserve.js';
+import { Reserve, takeRoom } from '../../../src/store/room/reserve.js';
 import { temporaryDirectory, until } from '../file-support.js';
 import { HastyClock, TestClock } from '../support.js';
 
@@ -69,5 +69,76 @@ describe('The reserve of a store', () => {
     freeBytes = 4_000_000;
     await until(() => reserve.segmentBytes === 500_000, 'there is room by now');
     assert.equal(reserve.wantSegment(500_000), true);
+  });
+
+  it('is not taken for a segment while it is being cut for the journal', async (t) => {
+    const dir = temporaryDirectory(t);
+    const gate = { pass: () => {} };
+    const passed = new Promise<void>((resolve) => {
+      gate.pass = resolve;
+    });
+    const reserve = new Reserve({
+      fs: {
+        ...nodeFs,
+        open: async (path, mode) => {
+          if (mode === 'write') await passed;
+          return await nodeFs.open(path, mode);
+        },
+      },
+      clock: new TestClock(),
+      dir,
+      epoch: 1,
+      sizes: { log: SIZE, ckpt: SIZE, seg: SIZE },
+    });
+    t.after(() => reserve.close());
+    reserve.refill();
+    await until(() => reserve.segmentBytes === 4096, 'it is set aside');
+
+    const cut = reserve.cut(1024, 1024);
+    const segment = `${dir}/00000001.000001.seg`;
+    const taken = reserve.take('seg').then(async (room) => {
+      if (room !== undefined) await takeRoom(nodeFs, room, segment);
+      return room?.bytes;
+    });
+    setImmediate(gate.pass);
+    assert.equal(await cut, true);
+    assert.equal(await taken, 4096 - 1024);
+    assert.equal(fs.statSync(segment).size, 4096 - 1024);
+    assert.equal(reserve.segmentBytes, 0);
+  });
+
+  it('cannot be adopted by a successor while it is being cut, which would cut what the successor writes there', async (t) => {
+    const dir = temporaryDirectory(t);
+    const gate = { pass: () => {}, isReached: false };
+    const passed = new Promise<void>((resolve) => {
+      gate.pass = resolve;
+    });
+    const open: typeof nodeFs.open = async (path, mode) => {
+      const file = await nodeFs.open(path, mode);
+      if (mode !== 'write') return file;
+      const { truncate } = file;
+      file.truncate = async (bytes) => {
+        gate.isReached = true;
+        await passed;
+        await truncate.call(file, bytes);
+      };
+      return file;
+    };
+    const options = { clock: new TestClock(), dir, sizes: { log: SIZE, ckpt: SIZE, seg: SIZE } };
+    const reserve = new Reserve({ ...options, fs: { ...nodeFs, open }, epoch: 1 });
+    const successor = new Reserve({ ...options, fs: nodeFs, epoch: 2 });
+    t.after(() => Promise.all([reserve.close(), successor.close()]));
+    reserve.refill();
+    await until(() => reserve.segmentBytes === 4096, 'it is set aside');
+
+    const cut = reserve.cut(1024, 1024).catch(() => false);
+    await until(() => gate.isReached, 'it is about to be cut');
+    assert.equal(await successor.take('seg'), undefined);
+    gate.pass();
+    assert.equal(await cut, false);
+    assert.deepEqual(
+      fs.readdirSync(`${dir}/reserve`).filter((name) => name.includes('.seg')),
+      [],
+    );
   });
 });
