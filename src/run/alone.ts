@@ -234,7 +234,7 @@ export class BrokerAlone extends Assembly<BrokerNode> {
         if (isUsed) rehearsal.release();
         return !isUsed;
       },
-      onFailed: this.broken,
+      onFailed: this.rehearsalFailed,
       since: this.#startTimes,
     });
     this.#rehearsal = rehearsal;
@@ -265,6 +265,6 @@ export class BrokerAlone extends Assembly<BrokerNode> {
     this.#hasBeenReady = true;
     this.log.info(about, 'Streaming Server is ready');
     this.onReady();
-    this.#rehearse().catch(this.broken);
+    this.#rehearse().catch(this.rehearsalFailed);
   }
 }

@@ -31,6 +31,12 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
     this.log.error({ err: bug }, 'a bug: something around the broker has failed, and stops it');
     this.fail(bug);
   };
+  /** A rehearsal shares no state with the broker, which goes on. */
+  protected readonly rehearsalFailed = (thrown: unknown): void => {
+    const message =
+      'a bug: the rehearsal has failed. All else goes on; the first messages are slower than they could be';
+    this.log.error({ err: bugOf(thrown) }, message);
+  };
   /** The clock of the machine, for what stands around the broker. */
   protected readonly clock = guardedClock(systemClock, this.broken);
   readonly #starting = new AbortController();

@@ -148,7 +148,7 @@ export class RunningMember extends Assembly<MemberNode> {
     await selfCheck.start();
     signal.throwIfAborted();
     await member.start(signal);
-    if (!this.isStopping) await this.#rehearse(member);
+    if (!this.isStopping) await this.#rehearse(member).catch(this.rehearsalFailed);
   }
 
   protected async closeParts(): Promise<void> {
@@ -175,7 +175,7 @@ export class RunningMember extends Assembly<MemberNode> {
       pauseMs: REHEARSAL_PAUSE_MS,
       collectsGarbage: true,
       isIdle: () => member.isIdle,
-      onFailed: this.broken,
+      onFailed: this.rehearsalFailed,
     });
     this.#rehearsal.start();
   }

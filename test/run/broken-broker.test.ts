@@ -8,6 +8,7 @@ import { CommitGate } from '../../src/broker/delivery/commit-gate.js';
 import { EventFeed } from '../../src/dashboard/event-feed.js';
 import { connect, type StanConnection } from '../../src/index.js';
 import { View } from '../../src/monitor/view.js';
+import { Pace } from '../../src/run/rehearsal/pace.js';
 import { type BrokerOptions, type RunningBroker, startBroker } from '../../src/server.js';
 import { FileLog } from '../../src/store/log/file-log.js';
 import { MemoryLog } from '../../src/store/memory/memory-log.js';
@@ -109,6 +110,34 @@ describe('a lone broker in which something breaks', () => {
       await child.destroy();
     }
   });
+});
+
+describe('a rehearsal that breaks', () => {
+  for (const ftGroup of [undefined, 'g']) {
+    it(`ends nothing else: ${ftGroup === undefined ? 'a lone broker' : 'a standby'} logs it, and goes on`, async () => {
+      const clusterId = `broken-${++stores}`;
+      const lines: string[] = [];
+      const say = (_fields: unknown, message: string): void => void lines.push(message);
+      const log = { debug: () => {}, info: say, warn: say, error: say, child: () => log };
+      const options: BrokerOptions = {
+        ...{ clusterId, natsServer: nats.url, log },
+        ...(ftGroup && { ftGroup, store: 'file', dir: join(folder, clusterId) }),
+      };
+      const first = ftGroup && (await startBroker({ ...options, nodeName: 'first' }));
+      part = new BrokenPart(Pace.prototype, 'giveWay', 1, BREAKS.invariant);
+      const broker = await startBroker({ ...options, ...(ftGroup && { nodeName: 'second' }) });
+      await waitFor(
+        () => lines.some((line) => line.startsWith('a bug: the rehearsal has failed')),
+        () => `it is logged: ${lines.join('\n')}`,
+      );
+      if (first) await first.stop();
+      const stan = await client(clusterId);
+      await stan.publish('orders', 'after a broken rehearsal');
+      await stan.close();
+      await broker.stop();
+      assert.deepEqual(await broker.stopped, { exitCode: 0 });
+    });
+  }
 });
 
 describe('a page that breaks', () => {

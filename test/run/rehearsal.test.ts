@@ -2,10 +2,15 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { afterEach, describe, it } from 'node:test';
+import { CommitGate } from '../../src/broker/delivery/commit-gate.js';
+import { AckHandler } from '../../src/broker/handlers/on-ack.js';
 import { NO_CONFIG_FILE, resolveServeConfig } from '../../src/config/resolve.js';
+import { MemoryFs } from '../../src/files/memory-fs.js';
 import { brokerOptions } from '../../src/run/assembly.js';
 import type { MachineTimes } from '../../src/run/rehearsal/pace.js';
 import { Rehearsal, type RehearsalOptions } from '../../src/run/rehearsal/rehearsal.js';
+import { FileLog } from '../../src/store/log/file-log.js';
+import { BREAKS, BrokenPart } from '../harness/broken-part.js';
 import { waitFor } from '../harness/wait.js';
 
 const config = resolveServeConfig(['--cluster-id', 'c'], {}, () => NO_CONFIG_FILE);
@@ -110,6 +115,29 @@ describe('a rehearsal', () => {
     await waitFor(() => made.hasEnded || failure !== undefined, 'it is through', WAIT_MS);
     assert.equal(failure, undefined);
   });
+
+  for (const [where, prototype, method, at] of [
+    ['in its broker', FileLog.prototype, 'append', 1_000],
+    ['in its link, as acks come in', AckHandler.prototype, 'handle', 1_000],
+    ['when its batch is durable', CommitGate.prototype, 'release', 100],
+    ['in a callback of its files', MemoryFs.prototype, 'listSync', 1],
+  ] as const) {
+    it(`reports what breaks ${where}, and is not tried again`, async () => {
+      const part = new BrokenPart(prototype, method, at, BREAKS.exception);
+      const made = make({ retryMs: 1 });
+      try {
+        made.start();
+        await waitFor(() => failure !== undefined, 'it fails', WAIT_MS);
+      } finally {
+        part.restore();
+      }
+      assert.match(String(failure), /TypeError: Cannot read properties of undefined/);
+      failure = undefined;
+      made.start();
+      assert.equal(made.isRunning, false);
+      assert.equal(made.performance, undefined);
+    });
+  }
 
   it('collects its garbage at its end where it is asked to', async () => {
     let forced = 0;

@@ -5,6 +5,7 @@ import { Broker } from '../../broker/broker.js';
 import type { BrokerOptions } from '../../broker/handlers/broker-options.js';
 import { ackSubject, publishSubject } from '../../broker/served-subjects.js';
 import { systemClock } from '../../clock/clock.js';
+import { guarded, guardedClock } from '../../clock/guarded-clock.js';
 import { MemoryFs } from '../../files/memory-fs.js';
 import { StandbyBuffer } from '../../group/roles/standby-buffer.js';
 import { Link } from '../../link/link.js';
@@ -89,16 +90,23 @@ export class Performance {
   readonly #counted = { messagesIn: 0, messagesOut: 0, acks: 0, redeliveries: 0, duplicatePublishes: 0 };
   readonly #options: PerformanceOptions;
   readonly #subjects: StanSubjects;
-  readonly #clock = new SkippingClock(systemClock);
+  readonly #clock: SkippingClock;
   readonly #fs: MemoryFs;
   /** The present broker, or the last one. */
   #stage: Stage | undefined;
   /** The ack inbox of the subscription that is ended at the end. */
   #oneInbox = '';
   #isStopped = false;
+  /** Rejects with what a callback has thrown, which nothing awaits. */
+  readonly #broken: Promise<never>;
+  #fail: (thrown: unknown) => void = () => {};
 
   constructor(options: PerformanceOptions) {
     this.#options = options;
+    this.#broken = new Promise((_resolve, reject) => {
+      this.#fail = reject;
+    });
+    this.#clock = new SkippingClock(guardedClock(systemClock, this.#fail));
     this.#subjects = stanSubjects(CLUSTER_ID, options.broker.discoverPrefix);
     this.#fs = new MemoryFs(this.#defer);
   }
@@ -132,7 +140,12 @@ export class Performance {
     this.#fs.end();
   }
 
-  async run(): Promise<void> {
+  /** Resolves at its end, and never after `stop`. @throws what breaks in it, wherever that is */
+  run(): Promise<void> {
+    return Promise.race([this.#perform(), this.#broken]);
+  }
+
+  async #perform(): Promise<void> {
     const { pace, terms } = this.#options;
     let clients: MadeUpClients | undefined;
     for (let term = 1; term <= terms; term++) {
@@ -154,8 +167,9 @@ export class Performance {
   }
 
   readonly #defer = (callback: () => void): void => {
+    const guardedCallback = guarded(callback, this.#fail);
     setImmediate(() => {
-      if (!this.#isStopped) callback();
+      if (!this.#isStopped) guardedCallback();
     });
   };
 
@@ -205,16 +219,23 @@ export class Performance {
       hashSeed: 1,
       random: randomBytes,
       defer,
-      onFailed: () => this.stop(),
+      onFailed: this.#fail,
     });
     let nats: InProcessNats | undefined;
     const connection = Link.over(
       (sink) => {
-        nats = new InProcessNats(sink, defer, clients.onPublished);
+        nats = new InProcessNats(sink, defer, (...published) =>
+          guarded(() => clients.onPublished(...published), this.#fail)(),
+        );
         return { socket: nats, info: SERVER_INFO };
       },
       DROP_ALL,
-      { onDown: () => {}, onDrain: () => broker.linkDrained() },
+      {
+        // A bug says more of itself by `onBroken`, right after this.
+        onDown: (reason) => queueMicrotask(() => this.#fail(new Error(`the link is down: ${reason}`))),
+        onBroken: this.#fail,
+        onDrain: () => broker.linkDrained(),
+      },
       { clock },
     );
     if (nats === undefined) return;
