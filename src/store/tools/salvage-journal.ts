@@ -107,6 +107,7 @@ export interface JournalSalvage {
  *
  * @param acceptedEnd the end of the file that a later term has accepted; undefined if none has
  * @param isFollowed whether the term went on in another file, so that this one has no torn batch at its end
+ * @param firstIndex the number of the batch that is due at `from`; undefined if that is not known
  * @param followingIndex the number of the batch that comes behind this file; undefined if that is not known
  */
 export function salvageJournal(
@@ -114,16 +115,20 @@ export function salvageJournal(
   from: number,
   acceptedEnd: number | undefined,
   isFollowed: boolean,
+  firstIndex: number | undefined,
   followingIndex: number | undefined,
   sink: SalvageSink,
 ): JournalSalvage {
   const { path, buffer, isRecycled } = content;
-  let nextIndex: number | undefined;
+  let nextIndex = firstIndex;
   const limit = Math.min(buffer.length, acceptedEnd ?? buffer.length);
   let pos = Math.max(from, FILE_HEADER_BYTES);
   const begin = pos;
   while (pos < limit) {
     const header = readBatchHeader(buffer, pos, content);
+    // It found no room here, and was written again into the file that follows.
+    if (header !== undefined && isFollowed && header.index === followingIndex)
+      return { end: acceptedEnd ?? pos, tornBytes: 0, isEmpty: pos === begin };
     if (header !== undefined) {
       nextIndex = header.index + 1;
       const isWhole = checkRecords(buffer, header) === header.contentEnd && header.contentEnd <= limit;
@@ -144,11 +149,13 @@ export function salvageJournal(
     const next = findBatchHeader(buffer, pos + 1, content, nextIndex);
     let end = next < 0 || next > limit ? (acceptedEnd ?? -1) : next;
     const isTail = end < 0;
+    const isComplete = isFollowed && followingIndex !== undefined && followingIndex === nextIndex;
+    if (isTail && isComplete) return { end: pos, tornBytes: 0, isEmpty: pos === begin };
     if (isTail && isRecycled) {
       // What lies here may be what an older life of the file has left.
       end = isFollowed ? provenBatchEnd(buffer, pos, content) : -1;
       if (end < 0) {
-        const isMissing = isFollowed && followingIndex !== undefined && followingIndex !== nextIndex;
+        const isMissing = isFollowed && followingIndex !== undefined;
         if (isMissing) sink.lost(lostStretch(path, pos, limit - pos, 'a batch is not whole', undefined));
         return { end: isMissing ? limit : pos, tornBytes: 0, isEmpty: pos === begin };
       }

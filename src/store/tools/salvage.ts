@@ -109,8 +109,9 @@ export async function salvage({ fs, dir }: InspectOptions, storeId: string): Pro
       (planned.epoch === served.servedEpoch && lastBatchOf(content) < served.servedBatch);
     const following = contents.get(journalName({ epoch: planned.epoch, number: planned.number + 1 }));
     const followingIndex = planned.isFollowed ? firstBatchOf(following?.content) : served.servedBatch + 1;
+    const firstIndex = isBase ? position.nextIndex : undefined;
     const { end, tornBytes, isEmpty } = salvageJournal(
-      ...[content, from, acceptedEnd, isFollowed, followingIndex, state],
+      ...[content, from, acceptedEnd, isFollowed, firstIndex, followingIndex, state],
     );
     if (!isEmpty || end > FILE_HEADER_BYTES)
       accepted.push({ epoch: planned.epoch, number: planned.number, end });

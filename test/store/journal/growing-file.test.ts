@@ -5,6 +5,11 @@ import { FILE_HEADER_BYTES } from '../../../src/store/format/file-header.js';
 import { MIN_JOURNAL_BYTES } from '../../../src/store/journal/journal-file.js';
 import { openJournalContent, scanJournal } from '../../../src/store/journal/journal-reader.js';
 import { segmentBytesFor } from '../../../src/store/room/segment-room.js';
+import {
+  type LostStretch,
+  type SalvageSink,
+  salvageJournal,
+} from '../../../src/store/tools/salvage-journal.js';
 import type { Batch } from '../../../src/store/types/journal.js';
 import { must } from '../../../src/util/assert.js';
 import { failure } from '../sim-fs.js';
@@ -125,4 +130,44 @@ describe('A journal file that grows', () => {
     assert.notEqual(fileOf(batch, rig).path, former.path);
     assert.equal(rig.failure, undefined);
   });
+
+  for (const [what, left] of [
+    ['all of it', 1],
+    ['half of it', 0.5],
+    ['a few bytes', 0.0001],
+  ] as const)
+    it(`is followed by another that has the batch: a repair misses none, though the former one has ${what}`, async (t) => {
+      const rig = await openGrowing(t);
+      const former = fileOf(await rig.write(randomBytes(LARGE_BYTES)), rig);
+      let isFailing = true;
+      rig.fs.onOperation = (operation, path) => {
+        if (path.includes('/reserve/') && operation === 'truncate') throw failure('ENOSPC', path);
+      };
+      rig.fs.onWritten = (path) => {
+        if (path === former.path && isFailing) throw failure('ENOSPC', path);
+      };
+      const batch = await rig.write(randomBytes(LARGE_BYTES));
+      isFailing = false;
+      const { path, content, end } = fileOf(batch, rig);
+      assert.notEqual(path, former.path);
+      const bytes = Math.ceil((batch.end - batch.start) * left);
+      const ended = rig.fs.content(former.path).subarray(0, former.end + bytes);
+      const followed = Buffer.concat([ended, Buffer.alloc(LARGE_BYTES)]);
+      const open = (name: string, buffer: Buffer) =>
+        must(openJournalContent(name, buffer, STORE_ID), 'it has its header');
+      const found: { lost: LostStretch[]; records: number } = { lost: [], records: 0 };
+      const sink: SalvageSink = {
+        record: () => found.records++,
+        lost: (stretch) => found.lost.push(stretch),
+        mended: () => assert.fail('nothing is damaged'),
+      };
+      const recycled = { ...open(former.path, followed), isRecycled: true };
+      for (const file of [open(former.path, followed), recycled]) {
+        found.records = 0;
+        const salvage = salvageJournal(file, former.end, undefined, true, batch.id, batch.id, sink);
+        salvageJournal(open(path, content), FILE_HEADER_BYTES, end, false, undefined, undefined, sink);
+        assert.deepEqual(found.lost, []);
+        assert.deepEqual({ end: salvage.end, records: found.records }, { end: former.end, records: 1 });
+      }
+    });
 });
