@@ -63,6 +63,8 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   #sealedBytes: number;
   /** Since the store was opened. */
   #hasCheckpointed = false;
+  /** The journal has gone on in another file since the newest checkpoint was begun. */
+  #hasRolled = false;
   /** No checkpoint was begun since the store's own time has parted from the clock's, or come back to it. */
   #isTimeUnsaved = false;
   #firstTimer: Timer | undefined;
@@ -147,6 +149,8 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   /** Another journal file was begun. @returns whether a checkpoint is to be made of what is sealed */
   sealed(bytes: number, isUrgent: boolean): boolean {
     this.#sealedBytes += bytes;
+    this.#hasRolled = true;
+    if (this.#hasNeedless && !this.#isStopped) this.#onDead();
     // Small files, as the first of a term, are not worth a checkpoint each.
     const isEnough = isUrgent || this.#sealedBytes * 2 >= this.#options.journalBytes;
     return this.#isStarted && !this.#checkpointer.isBusy && isEnough;
@@ -155,6 +159,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   /** The place that was asked for. */
   begin(point: CheckpointPoint): void {
     this.#sealedBytes = 0;
+    this.#hasRolled = false;
     this.#isTimeUnsaved = false;
     this.#retryTimer?.cancel();
     this.#checkpointer.begin(point);
@@ -168,7 +173,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   /** Segments that nothing refers to, and all that older terms left, go with the next checkpoint; when the disk is full, that is now. */
   makeRoom(): void {
     if (this.#options.journal.room.fullReason === undefined) return;
-    if (this.#parts.segments.hasDead || !this.#hasCheckpointed) this.checkpointSoon();
+    if (this.#hasNeedless || !this.#hasCheckpointed) this.checkpointSoon();
   }
 
   /** Nothing is begun any more. */
@@ -217,6 +222,14 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
     this.#options.journal.fail(error);
   }
 
+  /** A checkpoint would remove something. The file that the journal writes to stays, also when none of its messages is left. */
+  get #hasNeedless(): boolean {
+    const { dead, bodies } = this.#parts.segments;
+    if (dead.size > 0) return true;
+    for (const { isSealed } of bodies.dead) if (isSealed || this.#hasRolled) return true;
+    return false;
+  }
+
   #onEnd(): void {
     const { journal, reserve } = this.#options;
     journal.resume();
@@ -234,7 +247,7 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   readonly #onDead = (): void => {
     this.#deadTimer ??= this.#options.clock.setTimer(DEAD_SEGMENT_MS, () => {
       this.#deadTimer = undefined;
-      if (this.#parts.segments.hasDead) this.checkpoint();
+      if (this.#hasNeedless) this.checkpoint();
     });
   };
 }

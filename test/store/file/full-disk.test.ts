@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ClientRecord } from '../../../src/store/types/store.js';
 import { within } from '../../harness/wait.js';
-import { type OpenedStore, SMALL, Terms, until } from '../file-support.js';
+import { checkpointed, type OpenedStore, SMALL, Terms, until } from '../file-support.js';
 import { failure, SimFs } from '../sim-fs.js';
 import { NO_LIMITS, progressOf, pubMsg, readAll } from '../support.js';
 
@@ -104,6 +104,35 @@ describe('a file store on a full disk', () => {
     await until(() => disk.names('checkpoints').length === 1, 'the checkpoint');
     assert.deepEqual(disk.names('segments'), [], 'there was nothing to write to one');
     assert.equal(host.failed, undefined);
+  });
+
+  it('makes no checkpoints for the journal file that it writes to, of whose messages none is left', async (t) => {
+    const disk = new FullDisk('journal/');
+    const terms = new Terms(t, disk);
+    const opened = await openFull(terms, disk);
+    const { store, host } = opened;
+    const log = store.createLog('foo', { ...NO_LIMITS, maxAgeMs: 10_000 });
+    while (store.admit(MESSAGE.length) === 'yes') log.append(pubMsg('foo', MESSAGE), 1);
+    await host.commit();
+    await until(() => store.fullReason !== undefined, 'the disk is full');
+    await checkpointed(opened);
+    const journals = disk.names('journal').length;
+    terms.clock.wallMs += 60_000;
+    const soon = async (): Promise<void> => {
+      store.expire();
+      await new Promise<void>((resolve) => {
+        terms.clock.setTimer(0, resolve);
+      });
+      await until(() => store.upkeep.isIdle, 'a checkpoint, if one is made');
+    };
+    await soon();
+    assert.equal(log.messageCount, 0);
+    assert.equal(disk.names('journal').length, journals - 1, 'the file before it is gone');
+    assert.notEqual(store.fullReason, undefined);
+    const checkpoint = disk.names('checkpoints');
+    await soon();
+    await soon();
+    assert.deepEqual(disk.names('checkpoints'), checkpoint);
   });
 
   for (const [code, reason] of [
