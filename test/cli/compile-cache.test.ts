@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import * as nodeModule from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { compileCacheFolder } from '../../src/cli/compile-cache.js';
+import { compileCacheFolder, isSafeFolder } from '../../src/cli/compile-cache.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -29,6 +38,23 @@ describe('compiled code', () => {
       throw new Error('no such user');
     };
     assert.equal(compileCacheFolder({}, home), undefined);
+  });
+
+  it('is not kept where another user could put code', { skip: process.geteuid === undefined }, () => {
+    const uid = process.geteuid?.();
+    const safe = join(folder, 'safe', 'stanchion');
+    assert.equal(isSafeFolder(safe, uid), true);
+    assert.equal(isSafeFolder(safe, uid), true);
+    assert.equal(statSync(safe).mode & 0o777, 0o700);
+    assert.equal(isSafeFolder(safe, Number(uid) + 1), false);
+    const open = join(folder, 'open', 'stanchion');
+    mkdirSync(open, { recursive: true });
+    chmodSync(open, 0o775);
+    assert.equal(isSafeFolder(open, uid), false);
+    assert.equal(isSafeFolder('/proc/nowhere/stanchion', uid), false);
+    const loop = join(folder, 'loop');
+    symlinkSync(loop, loop);
+    assert.equal(isSafeFolder(join(loop, 'stanchion'), uid), false);
   });
 
   it('is kept by each Node that can do that', () => {
