@@ -26,10 +26,13 @@ export class BodyFiles {
     if (path === this.#path) return this.#content;
     this.#content = undefined;
     this.#path = path;
-    this.#content = await readFileLeniently(this.#fs, path).catch((error: unknown) => {
+    const content = await readFileLeniently(this.#fs, path).catch((error: unknown) => {
       if (isMissing(error)) return undefined;
       throw error;
     });
+    // A broker that runs may have taken its name away meanwhile, and used the file again.
+    const isThere = content !== undefined && (await this.#fs.status(path)) !== undefined;
+    this.#content = isThere ? content : undefined;
     return this.#content;
   }
 }

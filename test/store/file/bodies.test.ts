@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
 import { Block } from '../../../src/store/batch/block.js';
 import { decodeCheckpoint } from '../../../src/store/format/checkpoint-format.js';
 import { storeVerify } from '../../../src/store/tools/verify.js';
@@ -292,6 +293,37 @@ describe('A journal file in which messages stay', () => {
       assert.equal(existsSync(path), left.includes(path) || path >= (journals(terms).at(-2) ?? ''), path);
     rmSync(named[0] ?? '', { force: true });
     assert.deepEqual(await damages(terms), []);
+  });
+
+  it('that the broker uses again while a verification reads it is not taken for damaged', async (t) => {
+    const terms = new Terms(t);
+    const opened = await terms.open(SMALL);
+    const log = opened.store.createLog('a', NO_LIMITS);
+    await fill(opened, [log], 300);
+    await checkpointed(opened);
+    await until(() => opened.store.upkeep.isIdle, 'all that is under way');
+    const [body] = bodiesOf(terms, opened);
+    let isUsedAgain = false;
+    const fs: StoreFs = {
+      ...nodeFs,
+      open: async (path, mode) => {
+        const file = await nodeFs.open(path, mode);
+        if (path !== body || isUsedAgain) return file;
+        isUsedAgain = true;
+        log.setLimits({ ...NO_LIMITS, maxMessages: 1 });
+        for (let i = 0; i < 4; i++) {
+          await fill(opened, [log], 150);
+          await checkpointed(opened);
+        }
+        return file;
+      },
+    };
+    const { damages } = await storeVerify({ fs, clock: terms.clock, dir: terms.dir });
+    assert.ok(isUsedAgain && body !== undefined && !existsSync(body));
+    assert.deepEqual(
+      damages.filter(({ path }) => path !== `${terms.dir}/lease`),
+      [],
+    );
   });
 });
 
