@@ -2,7 +2,7 @@ import { BATCH_HEADER_BYTES } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import { noRoom } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
-import { flushable, segmentBytesFor } from '../room/segment-room.js';
+import { flushable, rowsBytesFor, segmentBytesFor } from '../room/segment-room.js';
 import type { JournalListener, JournalRoom } from '../types/journal.js';
 import type { Admission } from '../types/store.js';
 import { MIN_JOURNAL_BYTES } from './journal-file.js';
@@ -70,6 +70,11 @@ export class FileJournalRoom implements JournalRoom {
   get needsNext(): boolean {
     const { next, offset, bytes } = this.#placeOfNext();
     return next === undefined || offset + this.#gathered.bytes > bytes;
+  }
+
+  /** What must stay set aside for a segment. The rest is for the records themselves, in a file that grows. */
+  get leastSetAsideBytes(): number {
+    return rowsBytesFor(this.#takenBytes);
   }
 
   admit(bytes: number): Admission {
@@ -168,9 +173,13 @@ export class FileJournalRoom implements JournalRoom {
     const { segmentBytes, problem } = this.#reserve;
     if (problem !== undefined) return 0;
     if (segmentBytes === undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(0, flushable(segmentBytes) - this.#takenBytes);
+  }
+
+  /** Bytes that no checkpoint stands for, also of what is in memory only. */
+  get #takenBytes(): number {
     const { sealedBytes, file, waitingBytes } = this.#tail;
-    const taken = sealedBytes + file.offset + waitingBytes + this.#gathered.bytes - this.#checkpointedBytes;
-    return Math.max(0, flushable(segmentBytes) - taken);
+    return sealedBytes + file.offset + waitingBytes + this.#gathered.bytes - this.#checkpointedBytes;
   }
 
   /** Bytes that messages still find room for. */

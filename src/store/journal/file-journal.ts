@@ -35,8 +35,6 @@ const SMALL_BATCH_BYTES = 16 * 1024;
 const ZEROS = Buffer.alloc(FILLED_AT_ONCE_BYTES);
 /** What a file system takes beside the bytes of a batch. */
 const CUT_MARGIN_BYTES = 64 * 1024;
-/** What is left set aside where a growing file takes the rest: enough for a segment of rows. */
-const LEAST_SET_ASIDE_BYTES = 2 * 1024 * 1024;
 
 /**
  * The journal in files: each batch is one write from one piece of memory, to a file opened O_DSYNC. When a file is full, the next one is
@@ -231,11 +229,12 @@ export class FileJournal implements Journal {
   }
 
   readonly #onFilled = (error: Error | null, written: number): void => {
-    if (this.#isStopped || error !== null) {
+    if (this.#isStopped || (error !== null && !isNoSpace(error))) {
       this.#onWritten(error, 0);
       return;
     }
-    this.#tail.file.filled += written;
+    // Where there is no room for zeros, there may be enough for the batch.
+    if (error === null) this.#tail.file.filled += written;
     this.#writeBatch();
   };
 
@@ -313,28 +312,28 @@ export class FileJournal implements Journal {
   #takeSetAside(error: Error): void {
     const { reserve } = this.#options;
     const { start, end } = this.#tail.oldest;
+    const least = this.room.leastSetAsideBytes;
+    const bytes = Math.min(end - start + CUT_MARGIN_BYTES, (reserve.segmentBytes ?? 0) - least);
     // Nothing else may be written meanwhile.
     this.#isWriting = true;
     reserve
-      .cut(end - start + CUT_MARGIN_BYTES, LEAST_SET_ASIDE_BYTES)
-      .catch((cutError: unknown) => {
-        if (!canTryAgain(cutError)) throw cutError;
-        return false;
-      })
-      .then((isCut) => {
-        this.#isWriting = false;
-        if (this.#isStopped) this.#onIdle?.();
-        else if (isCut) {
-          this.room.changed();
-          this.room.update();
-          this.#write();
-        } else this.#endFile(error);
-      })
-      .catch((thrown: unknown) => {
-        this.#isWriting = false;
-        this.#onIdle?.();
-        this.fail(thrown as Error);
-      });
+      .cut(bytes, least)
+      .then(
+        (isCut) => this.#onCut(isCut, error),
+        (cutError: Error) => this.#onCut(false, canTryAgain(cutError) ? error : cutError),
+      )
+      .catch((thrown: unknown) => this.fail(bugOf(thrown)));
+  }
+
+  #onCut(isCut: boolean, error: Error): void {
+    this.#isWriting = false;
+    if (this.#isStopped) this.#onIdle?.();
+    else if (isCut) {
+      this.room.changed();
+      this.room.update();
+      this.#write();
+    } else if (isNoSpace(error)) this.#endFile(error);
+    else this.fail(error);
   }
 
   /**

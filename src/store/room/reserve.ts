@@ -136,7 +136,7 @@ export class Reserve {
     await this.adopt();
     while (this.#cutting !== undefined) await this.#cutting;
     const [kept] = this.#kept.seg;
-    if (kept === undefined || kept.bytes - bytes < least) return false;
+    if (kept === undefined || bytes <= 0 || kept.bytes - bytes < least) return false;
     const cut = this.#cut(kept, kept.bytes - bytes).finally(() => {
       this.#cutting = undefined;
     });

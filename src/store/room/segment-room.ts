@@ -5,6 +5,8 @@
  * in a segment that they are copied to; and a small message's row is 16 bytes beside a record of 40.
  */
 const SEGMENT_SHARE = 1.4;
+/** How much of that is for rows. */
+const ROWS_SHARE = 0.4;
 /** And for a segment's directory. */
 const DIRECTORY_BYTES = 1024 * 1024;
 
@@ -16,4 +18,9 @@ export function flushable(segmentBytes: number): number {
 /** Bytes to set aside for so many bytes of the journal. */
 export function segmentBytesFor(bytes: number): number {
   return Math.ceil(bytes * SEGMENT_SHARE) + DIRECTORY_BYTES;
+}
+
+/** Bytes that must stay set aside for the rows of so many bytes of the journal, of those for which there was room: the others may go to the journal. */
+export function rowsBytesFor(bytes: number): number {
+  return Math.ceil(bytes * ROWS_SHARE + Math.min(DIRECTORY_BYTES, bytes / 5));
 }

@@ -12,6 +12,7 @@ import {
 } from '../../../src/store/tools/salvage-journal.js';
 import type { Batch } from '../../../src/store/types/journal.js';
 import { must } from '../../../src/util/assert.js';
+import { until } from '../file-support.js';
 import { failure } from '../sim-fs.js';
 import { JournalRig, STORE_ID } from './journal-rig.js';
 
@@ -79,6 +80,27 @@ describe('A journal file that grows', () => {
       content,
     );
     assert.ok(must(rig.reserve.segmentBytes, 'it is known') < must(before, 'it is known') - content.length);
+    assert.equal(rig.failure, undefined);
+  });
+
+  it('gets it for every message that was admitted, however little is left set aside', async (t) => {
+    const rig = await openGrowing(t);
+    const { journal, reserve } = rig;
+    const former = fileOf(await rig.write(randomBytes(LARGE_BYTES)), rig);
+    // What earlier batches have left of it; a checkpoint stands for them.
+    const leftBytes = 2.1 * 1024 * 1024;
+    assert.ok(await reserve.cut(must(reserve.segmentBytes, 'it is known') - leftBytes, leftBytes));
+    assert.ok(journal.mark(false));
+    journal.setCheckpointProblem(undefined);
+    journal.resume();
+    const content = randomBytes(6 * LARGE_BYTES);
+    await until(() => journal.room.admit(content.length + 100) === 'yes', 'it is admitted');
+    let cuts = 0;
+    rig.fs.onOperation = (operation, path) => {
+      if (path.includes('/reserve/') && operation === 'truncate') cuts++;
+      if (path.includes('/journal/') && operation === 'write' && cuts === 0) throw failure('ENOSPC', path);
+    };
+    assert.equal(fileOf(await rig.write(content), rig).path, former.path);
     assert.equal(rig.failure, undefined);
   });
 
