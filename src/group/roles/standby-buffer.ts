@@ -100,9 +100,11 @@ export class StandbyBuffer implements LinkHandler {
   #forgetOld(): void {
     const before = this.#clock.monotonicMs() - MAX_AGE_MS;
     while (this.#first < this.#kept.length) {
-      const { atMs, start, end } = this.#kept[this.#first];
-      if (atMs >= before && this.#bytes <= MAX_BYTES) break;
-      this.#bytes -= end - start;
+      const oldest = this.#kept[this.#first];
+      if (oldest.atMs >= before && this.#bytes <= MAX_BYTES) break;
+      this.#bytes -= oldest.end - oldest.start;
+      // Its place is given up later, its memory now: a message may be as large as NATS takes.
+      oldest.slab = NO_BYTES;
       this.#first++;
     }
     if (this.#first > 1024 && this.#first * 2 > this.#kept.length) {

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { StandbyBuffer } from '../../../src/group/roles/standby-buffer.js';
 import type { TransportLink } from '../../../src/group/talk/nats-transport.js';
 import type { LinkHandler } from '../../../src/link/link-handler.js';
 import { ManualClock } from '../../clock/manual-clock.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 /** What a handler was given. */
 class Heard implements LinkHandler {
@@ -68,5 +73,15 @@ describe('the standby buffer', () => {
       heard.messages.map((message) => message.split(' ')[1]),
       Array.from({ length: 31 }, (_, i) => `s${i + 9}`),
     );
+  });
+
+  it('holds no memory of what it has forgotten', () => {
+    collectGarbage();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 150; i++) hear(`s${i}`, 'r', 'x'.repeat(1024 * 1024));
+    collectGarbage();
+    const heldMib = (process.memoryUsage().arrayBuffers - before) / 1024 / 1024;
+    assert.ok(heldMib < 40, `${heldMib} MiB`);
+    assert.equal(buffer.replay(heard), 31);
   });
 });
