@@ -103,8 +103,10 @@ export class WaitingMessages {
 
   #giveBack(chunk: Chunk): void {
     chunk.used = 0;
-    if (chunk === this.#chunk) return;
-    if (chunk.buffer.length === CHUNK_BYTES && this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
+    const isUsual = chunk.buffer.length === CHUNK_BYTES;
+    if (chunk !== this.#chunk) {
+      if (isUsual && this.#spare.length < MAX_SPARE) this.#spare.push(chunk);
+    } else if (!isUsual) this.#chunk = undefined;
   }
 }
 
