@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { ConfigError } from '../config/config-error.js';
 import { nodeFs } from '../files/fs.js';
@@ -15,6 +16,7 @@ const SIGNALS: ReadonlySet<FaultKind> = new Set(['term', 'kill', 'pause']);
 
 /** How long a drill waits for two members to answer. */
 const MEMBERS_WAIT_MS = 3_000;
+const ASK_AGAIN_MS = 200;
 
 /** A running group. The drill asks its members, and signals only those that it may. */
 export class RunningDrillGroup implements DrillGroup {
@@ -98,6 +100,8 @@ async function askForTwo(target: RunningTarget): Promise<MemberStatus[]> {
   for (;;) {
     const members = await ask(target);
     if (members.length > 1 || performance.now() >= untilMs) return members;
+    // Where no member is, NATS says so at once.
+    await sleep(ASK_AGAIN_MS);
   }
 }
 

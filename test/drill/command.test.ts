@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -356,15 +358,30 @@ describe('stanchion drill, on a group that runs', { concurrency: 1 }, () => {
     assert.match(stdout, /^all +0 .* \d+ +0 +0 +0 +0 +0$/m);
   });
 
-  it('names the member that is missing', async () => {
+  it('names the member that is missing, after it has asked a few times', async () => {
+    const before = await connectionsOf(nats.url);
     const { exitCode, stderr } = await keyless({});
     assert.equal(exitCode, 1);
+    const asked = (await connectionsOf(nats.url)) - before;
+    assert.ok(asked < 50, `${asked} connections`);
     assert.match(stderr, /no member of cluster "live" answers/);
     const nowhere = await drill('--nats-server', 'nats://127.0.0.1:1');
     assert.equal(nowhere.exitCode, 1);
     assert.match(nowhere.stderr, /NATS cannot be reached at nats:\/\/127\.0\.0\.1:1/);
   });
 });
+
+/** How many connections a nats-server has taken, this one included: it numbers them. */
+async function connectionsOf(url: string): Promise<number> {
+  const { hostname, port } = new URL(url);
+  const socket = createConnection(Number(port), hostname);
+  try {
+    const [info] = await once(socket, 'data');
+    return Number(/"client_id":(\d+)/.exec(String(info))?.[1]);
+  } finally {
+    socket.destroy();
+  }
+}
 
 /** What the members of a drill's group have logged. */
 function logs(dir: string): string {
