@@ -96,7 +96,18 @@ export async function removeNeedless(options: FirstJournalOptions, segmentsBelow
       if (id.epoch < epoch && isNeedless(id, path)) await removeIfThere(fs, path);
     }
   };
-  await remove(JOURNAL_DIRECTORY, 'log', journalName, (id) => !needed.has(journalName(id)));
+  // One that found no room for its first batch has none, and the journal went on behind it: as long as this term has not served, none may be missing.
+  const [oldest] = accepted;
+  const isPassedBy = (id: FileId): boolean =>
+    oldest !== undefined &&
+    compareIds(id, oldest) > 0 &&
+    accepted.some(({ epoch: of, number }) => of === id.epoch && number > id.number);
+  await remove(
+    JOURNAL_DIRECTORY,
+    'log',
+    journalName,
+    (id) => !needed.has(journalName(id)) && !isPassedBy(id),
+  );
   // Half a checkpoint, or a journal without its name. The epoch stands before its first point.
   for (const folder of [CHECKPOINT_DIRECTORY, JOURNAL_DIRECTORY]) {
     for (const name of await fs.list(`${dir}/${folder}`)) {

@@ -14,7 +14,7 @@ const MESSAGE_SHARE = 0.75;
 /** Less room than that is none: a publisher of small messages would be served, and all others refused. */
 const MIN_MESSAGE_BYTES = 64 * 1024;
 /** A batch of so many bytes fits in whatever file comes next. */
-const SAFE_BATCH_BYTES = MIN_JOURNAL_BYTES - FILE_HEADER_BYTES;
+export const SAFE_BATCH_BYTES = MIN_JOURNAL_BYTES - FILE_HEADER_BYTES;
 const NO_ROOM = 'no space left on the device';
 
 /** What is gathered and will be appended next. */

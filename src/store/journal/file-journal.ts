@@ -11,7 +11,7 @@ import { canTryAgain, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Batch, Journal, JournalListener, JournalPosition } from '../types/journal.js';
 import type { BatchId } from '../types/store.js';
 import { FencedCommits } from './fenced-commits.js';
-import { FileJournalRoom, type Gathered } from './file-journal-room.js';
+import { FileJournalRoom, type Gathered, SAFE_BATCH_BYTES } from './file-journal-room.js';
 import { FILLED_AT_ONCE_BYTES, type JournalFile } from './journal-file.js';
 import { JournalSupply, type JournalSupplyOptions } from './journal-supply.js';
 import { JournalTail } from './journal-tail.js';
@@ -341,8 +341,9 @@ export class FileJournal implements Journal {
    * Nothing is known of what the file has of it: recovery passes over a batch that it finds a second time.
    */
   #endFile(error: Error): void {
-    const { file } = this.#tail;
-    if (file.offset === FILE_HEADER_BYTES) {
+    const { file, oldest } = this.#tail;
+    const isSafe = oldest.end - oldest.start <= SAFE_BATCH_BYTES;
+    if (file.offset === FILE_HEADER_BYTES && !(file.isGrowing && isSafe)) {
       this.#writeLater(error);
       return;
     }

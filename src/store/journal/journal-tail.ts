@@ -136,6 +136,8 @@ export class JournalTail {
   }
 
   #isBeyond({ id, start, end }: Batch, offset: number, bytes: number): boolean {
-    return offset + end - start > bytes && offset > FILE_HEADER_BYTES && id > this.#heldThrough;
+    // A batch larger than a file has one to itself, unless that has ended without any.
+    const mayGoOn = offset > FILE_HEADER_BYTES || bytes === FILE_HEADER_BYTES;
+    return offset + end - start > bytes && mayGoOn && id > this.#heldThrough;
   }
 }

@@ -153,6 +153,19 @@ describe('A journal file that grows', () => {
     assert.equal(rig.failure, undefined);
   });
 
+  it('is passed by if there is not even room for its first batch, as acks must go on in what is set aside', async (t) => {
+    const rig = await openGrowing(t);
+    const former = must((await rig.write(randomBytes(LARGE_BYTES))).place, 'it is written').body;
+    const hasRoom = (path: string) => !/\.00000[23]\.log$/.test(path);
+    rig.fs.onOperation = (operation, path) => {
+      const isCut = path.includes('/reserve/') && operation === 'truncate';
+      if (isCut || (operation === 'write' && !hasRoom(path))) throw failure('ENOSPC', path);
+    };
+    const batch = await rig.write(randomBytes(2 * LARGE_BYTES));
+    assert.deepEqual([former.id.number, must(batch.place, 'it is written').body.id.number], [2, 4]);
+    assert.equal(rig.failure, undefined);
+  });
+
   for (const [what, left] of [
     ['all of it', 1],
     ['half of it', 0.5],
