@@ -199,6 +199,8 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
     journal.setCheckpointProblem(undefined);
     this.#onEnd();
     this.#hasCheckpointed = true;
+    // It names what died while it was made.
+    if (this.#hasNeedless) this.#onDead();
     this.#merger.start();
     if (this.#isTimeUnsaved) this.#onParted();
     this.#spareTimer?.cancel();

@@ -16,9 +16,10 @@ import { decodeCheckpoint } from '../../../src/store/format/checkpoint-format.js
 import { storeVerify } from '../../../src/store/tools/verify.js';
 import type { ChannelLog } from '../../../src/store/types/store.js';
 import { checkpointed, type OpenedStore, SMALL, Terms, until } from '../file-support.js';
-import { HastyClock, NO_LIMITS, pubMsg, read, readAll } from '../support.js';
+import { HastyClock, HeldClock, NO_LIMITS, pubMsg, read, readAll } from '../support.js';
 
 const LOOK_AGAIN_MS = 3_000;
+const DEAD_MS = 30_000;
 
 /** Those that are kept to be used again have a temporary name. */
 function journals({ dir }: Terms): string[] {
@@ -151,6 +152,39 @@ describe('Messages behind a checkpoint', () => {
     await opened.host.commit();
     await checkpointed(opened);
     assert.ok(before >= 4 && journals(terms).length <= 2, journals(terms).join());
+  });
+
+  it('give their journal files back when their channel is deleted while a checkpoint is made, though no other one is due', async (t) => {
+    let onCheckpoint: (() => Promise<void>) | undefined;
+    const fs: StoreFs = {
+      ...nodeFs,
+      open: async (path, mode) => {
+        if (mode === 'create' && path.includes('/checkpoints/')) {
+          const work = onCheckpoint;
+          onCheckpoint = undefined;
+          await work?.();
+        }
+        return await nodeFs.open(path, mode);
+      },
+    };
+    const terms = new Terms(t, fs);
+    const clock = new HeldClock(DEAD_MS);
+    const opened = await terms.open({ ...SMALL, clock });
+    const log = opened.store.createLog('a', NO_LIMITS);
+    await fill(opened, [log], 300);
+    const before = journals(terms).length;
+    await until(() => opened.store.upkeep.isIdle, 'the checkpoints of the traffic');
+    onCheckpoint = async () => {
+      opened.store.deleteLog(log);
+      await opened.host.commit();
+      // It comes to nothing: a checkpoint is being made.
+      clock.end();
+    };
+    await checkpointed(opened);
+    await until(() => opened.store.upkeep.isIdle, 'all that is under way');
+    clock.end();
+    await until(() => journals(terms).length <= 2, 'the files to go');
+    assert.ok(before >= 4, `${before} journal files`);
   });
 
   it('are copied out of files of which little is alive', async (t) => {
