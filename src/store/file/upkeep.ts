@@ -172,7 +172,9 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
 
   /** Segments that nothing refers to, and all that older terms left, go with the next checkpoint; when the disk is full, that is now. */
   makeRoom(): void {
-    if (this.#options.journal.room.fullReason === undefined) return;
+    const { fullReason, problem } = this.#options.journal.room;
+    // There may be room for small messages still, and none for larger ones.
+    if (fullReason === undefined && problem === undefined) return;
     if (this.#hasNeedless || !this.#hasCheckpointed) this.checkpointSoon();
   }
 
@@ -227,8 +229,9 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   /** A checkpoint would remove something. The file that the journal writes to stays, also when none of its messages is left. */
   get #hasNeedless(): boolean {
     const { dead, bodies } = this.#parts.segments;
-    if (dead.size > 0) return true;
-    for (const { isSealed } of bodies.dead) if (isSealed || this.#hasRolled) return true;
+    // Messages that were dropped before a checkpoint could stand for them leave no dead body behind, only a file that one gives back.
+    if (dead.size > 0 || this.#hasRolled) return true;
+    for (const { isSealed } of bodies.dead) if (isSealed) return true;
     return false;
   }
 

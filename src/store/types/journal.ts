@@ -41,6 +41,8 @@ export interface JournalBody extends Blob {
 export interface JournalRoom {
   /** Why messages must be refused at present, for people. */
   readonly fullReason: string | undefined;
+  /** Why there is no more room than what is left, for people: a message that needs more is refused. */
+  readonly problem: string | undefined;
   /** Up to so many bytes of the gathering batch, messages are known to find room: `admit` need not be asked. */
   readonly admittedBytes: number;
   /** Whether there is room for a message whose record has so many bytes at most. */
