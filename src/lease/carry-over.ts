@@ -29,9 +29,9 @@ import { must } from '../util/assert.js';
 import { askServer, newestState } from './lease-folder.js';
 import { type LeaseState, NO_LENGTH, NONE_SERVED } from './lease-state.js';
 
-/** In `stanchion.json` of a store that release 0.1.0 has made. */
+/** The version in `stanchion.json` of a store that release 0.1.0 has made. */
 export const FORMER_VERSION = 1;
-/** Of a store in which every message is copied from the journal into a segment. */
+/** The version of a store in which every message is copied from the journal into a segment. */
 export const COPYING_VERSION = 3;
 export const FORMER_LEASE_DIRECTORY = 'reign';
 const FORMER_LOCKS_DIRECTORY = 'reign.locks';

@@ -13,9 +13,9 @@ const OUT_OF_THE_FOLDER = /^(?:\.\.\/)+/;
 const known = new Map<string, string>();
 
 /**
- * Names the sources in a text, as `src/broker/broker.ts:12:3`, wherever a source map lies beside the file. Texts for people alone are
- * worth that: the maps are large, and packages look at the stacks of errors that nobody will see. (Node can do it for all stacks, but it reads
- * every map at the start and keeps them all.)
+ * Names the sources in a text, as `src/broker/broker.ts:12:3`, wherever a source map lies beside the file. It is called for texts that are
+ * printed: the maps are large. Node can do it for all stacks, but it reads every map at the start and keeps it, and packages look at many
+ * stacks that are never printed.
  */
 export function withSourcePlaces(text: string): string {
   if (!text.includes('file://')) return text;

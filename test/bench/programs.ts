@@ -20,9 +20,9 @@ const LOAD_MARGIN_MS = 60_000;
 const DISK_WRITE_BYTES = 64 * 1024;
 const DISK_WRITES_PER_SECOND = 200;
 export const READY = /Streaming Server is ready/;
-/** Of whatever is measured. */
+/** The cluster of the program that is measured. */
 export const CLUSTER_ID = 'bench';
-/** Of the floor that the load generator warms itself up with. */
+/** The cluster of the floor that the load generator warms itself up with. */
 export const WARM_UP_CLUSTER_ID = 'warm-up';
 
 /** @throws Error with the compiler's output if there is nothing to run after it */

@@ -42,7 +42,7 @@ export interface Programs {
 }
 
 const MANY_CHANNELS = ['--max-channels', '0', '--max-subs', '0'];
-/** Of messages only in files: in memory the default limits stay, as in any use of it that is meant to last. */
+/** No limit, for stores in files. In memory the default limits stay, as in any use of it that is meant to last. */
 const ALL_MESSAGES = ['--max-msgs', '0', '--max-bytes', '0'];
 
 /** Starts a side by itself: it serves the cluster `CLUSTER_ID`, and stops at SIGTERM. */

@@ -89,7 +89,7 @@ describe('connecting', () => {
   });
 
   it('says that no broker answers, within its time', async () => {
-    // To dial NATS takes a slow machine longer.
+    // A slow machine takes longer to dial NATS.
     const natsConnection = await connectNats({ servers: rig.rig.nats.url });
     try {
       const connecting = rig.connect({ clusterId: 'nobody', connectTimeout: 200, natsConnection });

@@ -8,7 +8,7 @@ import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 export interface Entry {
   /** In the folder. */
   readonly path: string;
-  /** Of a file; a folder has none. */
+  /** The size of a file. A folder has none. */
   readonly bytes?: number;
   readonly content?: Buffer;
 }

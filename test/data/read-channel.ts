@@ -51,7 +51,7 @@ export class DeliveredChannel {
     return this.#messages.map((bytes) => Buffer.from(decodeMsgProto(bytes).data).toString());
   }
 
-  /** Of the messages up to this one, one after the other. */
+  /** The hash of the messages up to this one, one after the other. */
   sha256(last: number): string {
     const upTo = this.#messages.filter((bytes) => sequenceOf(bytes) <= last);
     return createHash('sha256').update(Buffer.concat(upTo)).digest('hex');

@@ -9,7 +9,7 @@ import { type Entry, unpackFolder } from './packed.js';
 export interface KnownChannel {
   readonly first: number;
   readonly last: number;
-  /** Of all its messages one after the other, as they were delivered. */
+  /** The hash of all its messages, one after the other, as they were delivered. */
   readonly sha256: string;
 }
 

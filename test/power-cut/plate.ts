@@ -30,7 +30,7 @@ class PlateFile {
   #bytes = 0;
   readonly #durable = new Map<number, Buffer>();
   #durableBytes = 0;
-  /** Of each sector, oldest first. */
+  /** The versions of each sector, oldest first. */
   readonly #versions = new Map<number, Version[]>();
   readonly #sizes: { write: number; bytes: number }[] = [];
   /** Writes that have ended, and are not durable yet. */
@@ -160,7 +160,7 @@ interface NameChange {
 /**
  * The disk under a recording, event by event, with what a power cut may leave of it.
  *
- * Of each sector that was written and not synced, any version since the last sync may be there; the size of a file, too, is one of those
+ * A sector that was written and not synced may have any version since the last sync. The size of a file, too, is one of those that
  * it has had. Changes of names are kept in their order, either in the whole file system, as journaling ones do, or in each folder
  * by itself. A rename between two folders is there in both or in none. Folders themselves count as durable.
  */

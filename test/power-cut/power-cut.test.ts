@@ -5,7 +5,7 @@ import { caseName, cutsOf, judgePast } from './cases.js';
 import { makePast, PASTS } from './pasts.js';
 import type { Omissions } from './recording.js';
 
-/** Of each past. `npm run fuzz:power-cut` tries all of them. */
+/** How many cuts are tried of each past. `npm run fuzz:power-cut` tries all of them. */
 const CUTS = 50;
 const SEED = 1;
 

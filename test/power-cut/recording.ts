@@ -127,7 +127,7 @@ export class RecordingFs implements StoreFs {
     return this.#omissions?.isLeftOut(...asked) ?? false;
   }
 
-  /** For a write or a sync. */
+  /** The number of a write or a sync. */
   number(): number {
     return ++this.#next;
   }

@@ -33,7 +33,7 @@ export type SimOperation =
 export class SimFs implements StoreFs {
   /** Operations that change something, so far. */
   operations = 0;
-  /** Of all writes so far. */
+  /** Bytes of all writes so far. */
   writtenBytes = 0;
   /** The operation, counted from 1, that does not happen any more, nor any after it. */
   stopAt = Number.POSITIVE_INFINITY;

@@ -18,9 +18,9 @@ export class Block {
   #markStarts = new Uint32Array(FIRST_MARKS);
   #markMs = new Float64Array(FIRST_MARKS);
   #lastMark = 0;
-  /** Those whose mark it is: the journal notes in them where they lie. */
+  /** The batch of each mark: the journal notes in it where it lies. */
   #batches: Pick<Batch, 'place'>[] = [];
-  /** Of a block that was read from a journal: all batches in it lie in one place. */
+  /** Where all its batches lie, if it was read from a journal. */
   #place: BatchPlace | undefined;
 
   constructor(id: number, buffer: Buffer) {

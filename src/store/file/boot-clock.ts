@@ -18,7 +18,7 @@ export interface BootClockOptions {
 /** What the file says. It is not synced: a machine that has lost it has started anew, and then it says nothing anyway. */
 interface BootRecord {
   readonly bootId: string;
-  /** Of the term that wrote it. Former programs did not say it. */
+  /** The epoch of the term that wrote it. Former programs did not write it. */
   readonly epoch: number;
   /** At this many milliseconds since the start of the machine, sleep included, ... */
   readonly uptimeMs: number;

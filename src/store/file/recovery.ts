@@ -141,7 +141,7 @@ async function recoverListed(options: RecoveryOptions): Promise<Recovery> {
 }
 
 function foreignBytesText(path: string, bytes: number): string {
-  return `${path}: ${bytes} bytes behind its end are not the store's: somebody has appended them. They are not read`;
+  return `${path}: ${bytes} bytes behind its end are not the store's: something else has appended them. They are not read`;
 }
 
 /** Opening a store makes its folders. Where it is only looked at, one that is not there counts as empty. */

@@ -24,15 +24,15 @@ const READ_BYTES = 1024 * 1024;
 export interface ExtentDamage {
   first: number;
   last: number;
-  /** Of the first, in the file that it is in. */
+  /** Where the first one begins, in the file that has its record. */
   offset: number;
   what: string;
 }
 
 export interface ExtentScan {
-  /** That are whole. */
+  /** How many messages are whole. */
   messages: number;
-  /** Of records: in the body, if they stay in one. */
+  /** Records that are damaged. Where they stay in a body, offsets are of the body's file. */
   damages: ExtentDamage[];
   /** Rows that are not whole or say what is not so, of messages that can be read all the same. */
   badRows: ExtentDamage[];

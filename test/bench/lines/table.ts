@@ -5,7 +5,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 /** Stan clients send up to 16,384 ahead; a multiple of 1,000, so that 1,000 channels are taken evenly. */
 const WINDOW = 4_000;
-/** Of large messages fewer are in flight: what clients may send ahead is also a matter of memory. */
+/** Bytes in flight: fewer large messages are under way, since what clients send ahead takes memory. */
 const WINDOW_BYTES = 8 * MIB;
 
 const BESIDE_GO: readonly Side[] = ['go', 'stanchion'];

@@ -21,9 +21,9 @@ export interface LoadSpec {
   maxInFlight: number;
   /** Publishers wait when a subscriber is so many messages behind. */
   maxLag: number;
-  /** Of the first phase: the first messages that this run publishes. 0: there is no such phase. */
+  /** How many messages the first phase has: the first that this run publishes. 0: there is no such phase. */
   coldMessages: number;
-  /** Of the second phase. 0: there is no such phase. */
+  /** How many messages the second phase has. 0: there is no such phase. */
   warmMessages: number;
   /** A phase ends after this time, with however many messages. */
   maxSeconds: number;

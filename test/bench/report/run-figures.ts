@@ -64,7 +64,7 @@ export function figuresOf({ lines }: Pick<Run, 'lines'>, table: readonly Line[])
   });
 }
 
-/** Of those that are known. */
+/** The median of the values that are known. */
 export function median(values: readonly (number | undefined)[]): number | undefined {
   // NaN, where the system does not tell, is null in JSON.
   const known = values.filter((value): value is number => typeof value === 'number' && !Number.isNaN(value));
