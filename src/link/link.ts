@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type Clock, systemClock, type Timer } from '../clock/clock.js';
 import { must } from '../util/assert.js';
 import { bugOf } from '../util/bug.js';
+import { Congestion } from './congestion.js';
 import { connectLine } from './connect-line.js';
 import { type ByteSink, Dial, type Dialed, type LinkTarget, withTimeout } from './dial-link.js';
 import type { LinkHandler } from './link-handler.js';
@@ -20,8 +21,6 @@ import type { OutBuffer } from './writer.js';
 const DEFAULT_PING_INTERVAL_MS = 5_000;
 /** PINGs for the pulse, between two that count for `PingWatch`. */
 const PULSES_PER_INTERVAL = 20;
-const DEFAULT_CONGESTED_BYTES = 8 * 1024 * 1024;
-const DEFAULT_MAX_BACKLOG_BYTES = 256 * 1024 * 1024;
 /** Limit of flushes that wait for their PONG. */
 const MAX_FLUSHES = 10_000;
 
@@ -39,12 +38,10 @@ export class Link implements ControlHandler {
   readonly #parser: Parser;
   readonly #clock: Clock;
   readonly #pingIntervalMs: number;
-  readonly #congestedBytes: number;
-  readonly #maxBacklogBytes: number;
+  readonly #congestion: Congestion;
   #state: 'connecting' | 'up' | 'down' = 'connecting';
   #socket: Duplex | undefined;
   #sender: Sender | undefined;
-  #congested = false;
   #lastSid = 0;
   readonly #pings: Pings;
   #pingTimer: Timer | undefined;
@@ -62,8 +59,7 @@ export class Link implements ControlHandler {
     this.#events = events;
     this.#clock = options.clock ?? systemClock;
     this.#pingIntervalMs = options.pingIntervalMs ?? DEFAULT_PING_INTERVAL_MS;
-    this.#congestedBytes = options.congestedBytes ?? DEFAULT_CONGESTED_BYTES;
-    this.#maxBacklogBytes = options.maxBacklogBytes ?? DEFAULT_MAX_BACKLOG_BYTES;
+    this.#congestion = new Congestion(options);
     this.#parser = new Parser(handler, this);
     this.#pings = new Pings(this.#clock);
   }
@@ -164,7 +160,7 @@ export class Link implements ControlHandler {
 
   /** Whether the server reads more slowly than it is sent to: send only what is necessary, until `onDrain`. */
   get isCongested(): boolean {
-    return this.#congested;
+    return this.#congestion.isCongested;
   }
 
   get #open(): Sender {
@@ -385,17 +381,11 @@ export class Link implements ControlHandler {
   }
 
   #onBacklogChanged(): void {
-    const backlogBytes = this.#open.backlogBytes;
-    if (this.#congested) {
-      if (backlogBytes < this.#congestedBytes / 2) {
-        this.#congested = false;
-        this.#events.onDrain?.();
-      } else if (backlogBytes > this.#maxBacklogBytes) {
-        this.#fail(new Error(`the server does not read what it is sent: ${backlogBytes} bytes wait`));
-      }
-    } else if (backlogBytes >= this.#congestedBytes) {
-      this.#congested = true;
-    }
+    const { backlogBytes } = this.#open;
+    const change = this.#congestion.changed(backlogBytes);
+    if (change === 'drained') this.#events.onDrain?.();
+    else if (change === 'too-much')
+      this.#fail(new Error(`the server does not read what it is sent: ${backlogBytes} bytes wait`));
   }
 
   #fail(error: Error): void {

@@ -9,16 +9,13 @@ import { ackSubject } from '../broker/served-subjects.js';
 import { systemClock } from '../clock/clock.js';
 import { nodeFs, type StoreFs } from '../files/fs.js';
 import { selfTestFile, testFileSystem } from '../files/self-test.js';
-import type { Claim } from '../group/proof/ignored-talk.js';
-import { isSealed, SEAL_BYTES } from '../group/proof/seal.js';
-import { statusAnswers } from '../group/report/ask-status.js';
+import { SEAL_BYTES } from '../group/proof/seal.js';
 import { encodeStatus, type MemberStatus } from '../group/report/member-status.js';
 import { activeService } from '../group/roles/active-service.js';
 import { HandoverRequests } from '../group/roles/handover-requests.js';
 import { Member } from '../group/roles/member.js';
 import { AttachedTransport, type GroupRequest } from '../group/talk/attached-transport.js';
 import { GroupClocks } from '../group/talk/group-clocks.js';
-import { parseJson } from '../group/talk/group-messages.js';
 import { groupSubjects } from '../group/talk/group-subjects.js';
 import { GroupTalk } from '../group/talk/group-talk.js';
 import { candidateLock } from '../lease/candidate-lock.js';
@@ -29,25 +26,21 @@ import { holderOf, isHolderDead, machineProcesses } from '../lease/process-ident
 import { RenewalThread } from '../lease/renewal-thread.js';
 import { StoreAnchor } from '../lease/store-anchor.js';
 import type { Logger } from '../log/logger.js';
-import { encodeView, type ViewAnswer, type ViewRequest, viewRequestOf } from '../monitor/view.js';
-import { askAll } from '../nats/ask-all.js';
+import { encodeView, viewRequestOf } from '../monitor/view.js';
 import type { NatsRefusal } from '../nats/refusal.js';
 import { stanSubjects } from '../protocol/stan-subjects.js';
 import { checkIdentity } from '../store/file/identity.js';
 import { newStoreId } from '../store/types/store-id.js';
 import { must } from '../util/assert.js';
-import { isObject } from '../util/fields.js';
 import { VERSION } from '../version.js';
 import { Assembly, brokerOptions } from './assembly.js';
 import { bootIdOf } from './boot-id.js';
 import { storeProblems } from './broker-node.js';
+import { GroupQuestions } from './group-questions.js';
 import { logMadeStore } from './made-store.js';
 import { type MemberConfig, MemberNode } from './member-node.js';
-import { isAnswered } from './other-broker.js';
 import type { Rehearsal } from './rehearsal/rehearsal.js';
 
-/** How long the active may take to answer a dashboard. */
-const VIEW_MS = 1_000;
 /** The random name of a process among those whose messages are proved. */
 const BOOT_BYTES = 8;
 /** After 10 ms of work: a rehearsal takes a quarter of one processor at most. */
@@ -128,14 +121,15 @@ export class RunningMember extends Assembly<MemberNode> {
     this.#transport = transport;
     selfCheck = this.#makeSelfCheck(transport, probe);
     this.#selfCheck = selfCheck;
-    member = this.#makeMember(talk, transport, probe, renewals.keep, (holder) =>
+    const questions = new GroupQuestions({ transport, talk, config });
+    member = this.#makeMember(talk, transport, questions, probe, renewals.keep, (holder) =>
       isHolderDead(holder, processes),
     );
     handovers = new HandoverRequests(talk, subjects.handover, this.#holder, member);
     this.#member = this.node.member = member;
     this.node.ownStatus = () => this.#status();
-    this.node.askMembers = () => this.#askMembers(talk, config.group.name);
-    this.node.askActive = (request) => this.#askActive(talk, subjects.view, request);
+    this.node.askMembers = () => questions.members(config.group.name);
+    this.node.askActive = (request) => questions.activeView(subjects.view, request);
     member.onFatal = (error) => this.fail(error);
     member.onChanged = () => {
       if (member.role === 'active') this.#rehearsal?.release();
@@ -212,6 +206,7 @@ export class RunningMember extends Assembly<MemberNode> {
   #makeMember(
     talk: GroupTalk,
     transport: AttachedTransport,
+    questions: GroupQuestions,
     probe: Probe,
     startRenewer: StartRenewer,
     isDead: (holder: string) => Promise<boolean>,
@@ -249,8 +244,8 @@ export class RunningMember extends Assembly<MemberNode> {
         testStore: (epoch) => testFileSystem(fs, dir, epoch, randomBytes(6).toString('hex')),
         transport,
         serviceProblem: () => this.#selfCheck?.problem,
-        findServer: () => this.#askServers(),
-        findActives: () => this.#askActives(talk),
+        findServer: () => questions.isServed(),
+        findActives: () => questions.actives(),
         openService: activeService({
           store: {
             fs,
@@ -345,55 +340,6 @@ export class RunningMember extends Assembly<MemberNode> {
       return view && talk.answer(subject, payload, encodeView(view, maxBytes - SEAL_BYTES));
     };
   }
-
-  /** What of the members' answers counts: see `StatusAnswers`. What does not is counted. */
-  async #askMembers(talk: GroupTalk, group: string | undefined): Promise<MemberStatus[]> {
-    const control = this.#transport?.control;
-    if (control === undefined) return [];
-    const { clusterId } = this.config;
-    const question = { clusterId, group, key: talk.key };
-    const answers = await statusAnswers(control, question).catch(() => undefined);
-    if (answers === undefined) return [];
-    const { members, unproved, malformed } = answers;
-    for (const answer of unproved) talk.ignored.note('unproved', () => claimOf(answer));
-    for (let i = 0; i < malformed; i++) talk.ignored.note('malformed');
-    return members;
-  }
-
-  async #askActives(talk: GroupTalk): Promise<MemberStatus[]> {
-    const members = await this.#askMembers(talk, undefined);
-    return members.filter(({ role }) => role === 'active' || role === 'recovering');
-  }
-
-  /** Whether a broker answers the ping of an unknown client. */
-  async #askServers(): Promise<boolean> {
-    const control = this.#transport?.control;
-    const { clusterId, discoverPrefix } = this.config;
-    return control !== undefined && (await isAnswered(control, stanSubjects(clusterId, discoverPrefix)));
-  }
-
-  /** @returns the first answer that is proved, if there is one */
-  async #askActive(talk: GroupTalk, subject: string, request: ViewRequest): Promise<ViewAnswer | undefined> {
-    const { key } = talk;
-    const control = this.#transport?.control;
-    if (control === undefined) return undefined;
-    const asked = Buffer.from(talk.ask(subject, request));
-    let view: ViewAnswer | undefined;
-    const take = (data: Uint8Array): boolean => {
-      const isProved = key === undefined || isSealed(key, [subject, asked], data);
-      const answer = isProved ? parseJson(data) : undefined;
-      if (isObject(answer)) view = answer as unknown as ViewAnswer;
-      else talk.ignored.note(isProved ? 'malformed' : 'unproved');
-      return view !== undefined;
-    };
-    // Without a connection there is no answer.
-    await askAll(control, { subject, payload: asked, answerMs: VIEW_MS, take }).catch(() => {});
-    return view;
-  }
-}
-
-function claimOf({ node, role, store, natsServer }: MemberStatus): Claim {
-  return { node, role, storeDir: store.dir, storeId: store.storeId, server: natsServer };
 }
 
 function oneOrNone(text: string | undefined): string[] {

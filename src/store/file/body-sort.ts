@@ -2,6 +2,7 @@ import { damaged, StoreError } from '../../files/store-error.js';
 import { readMsgProtoSequence } from '../../protocol/msgproto.js';
 import { must } from '../../util/assert.js';
 import { copyBytes } from '../../util/copy-bytes.js';
+import { sumOf } from '../../util/sum-of.js';
 import { readBatchTimeNs } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import {
@@ -10,7 +11,6 @@ import {
   messageChannelId,
   msgProtoStart,
   RecordType,
-  readU32,
   recordEnd,
 } from '../format/record.js';
 import type { FileLog } from '../log/file-log.js';
@@ -68,14 +68,7 @@ export class BodySort {
   async copy(writer: SegmentWriter, runs: readonly MergeRun[], passBytes = PASS_BYTES): Promise<void> {
     const passes = passesOf(runs, passBytes);
     const most = (of: (part: Part) => number): number =>
-      passes.reduce(
-        (max, parts) =>
-          Math.max(
-            max,
-            parts.reduce((sum, part) => sum + of(part), 0),
-          ),
-        0,
-      );
+      Math.max(0, ...passes.map((parts) => sumOf(parts, of)));
     const out = Buffer.allocUnsafeSlow(most(({ bytes }) => bytes));
     const times = new Float64Array(most(({ messages }) => messages));
     const walk = new BodyWalk(this.#blobs, () => this.#isStopped);
@@ -222,7 +215,7 @@ class BodyWalk {
       const headBytes = Math.min(HEAD_BYTES, end - offset);
       if (at < 0 || at + headBytes > this.#windowBytes) at = await this.#fill(body, offset, headBytes);
       const window = this.#window;
-      const next = offset + 8 + readU32(window, at);
+      const next = offset + recordEnd(window, at) - at;
       if (next <= offset + 8 || next > end) throw damaged(path, offset, 'the length of a record is wrong');
       if (window[at + 8] === RecordType.message) {
         const channelId = messageChannelId(window, at);

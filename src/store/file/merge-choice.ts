@@ -1,3 +1,4 @@
+import { sumOf } from '../../util/sum-of.js';
 import type { Body } from '../segments/body.js';
 import { MAX_MERGED_SEGMENTS } from '../segments/merge-reader.js';
 import type { Segment } from '../segments/segment.js';
@@ -51,8 +52,8 @@ export function chooseMerge(candidates: MergeCandidates): Set<Segment> | Set<Bod
       return new Set(body === undefined ? [] : [body]);
     return new Set([segment]);
   }
-  const liveBytes = sum([...segments, ...bodies], (part) => part.liveBytes);
-  const deadBytes = sum([...segments, ...bodies], (part) => part.bytes - part.liveBytes);
+  const liveBytes = sumOf([...segments, ...bodies], (part) => part.liveBytes);
+  const deadBytes = sumOf([...segments, ...bodies], (part) => part.bytes - part.liveBytes);
   if (deadBytes > liveBytes / 2 + candidates.spareBytes) {
     if (sparseBodies.length > 0) return bounded(sparseBodies);
     if (sparseSegments.length > 0) return bounded(sparseSegments);
@@ -101,10 +102,6 @@ function byLiveBytes(a: Part, b: Part): number {
 
 function byAge(a: Body, b: Body): number {
   return a.id.epoch - b.id.epoch || a.id.number - b.id.number;
-}
-
-function sum(parts: readonly Part[], of: (part: Part) => number): number {
-  return parts.reduce((total, part) => total + of(part), 0);
 }
 
 function tierOf(bytes: number): number {

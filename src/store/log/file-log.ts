@@ -1,4 +1,4 @@
-import { isMissing, StoreError, shortageOf } from '../../files/store-error.js';
+import { isMissing, StoreError } from '../../files/store-error.js';
 import {
   encodeMsgProto,
   encodeTimestamp,
@@ -18,11 +18,11 @@ import {
   sealRecord,
   writeU32,
 } from '../format/record.js';
-import { HeadRows, readTimestampMs } from '../segments/head-rows.js';
+import { readTimestampMs } from '../segments/head-rows.js';
 import { type Extent, extentIndex } from '../segments/segment.js';
 import type { ChannelLog, LogLimits, MessageRef } from '../types/store.js';
 import type { Ageing } from './age-queue.js';
-import { HeadEstimate } from './head-estimate.js';
+import { DiskHead, type HeadedLog } from './disk-head.js';
 import { LoadedMessages, type LoadingLog } from './loaded-messages.js';
 import type { LogParts, LogState } from './log-parts.js';
 import { MessageTable } from './message-table.js';
@@ -32,7 +32,7 @@ import { firstAt, type TimedLog } from './time-search.js';
  * A channel's messages: the newest in the journal's blocks, older ones in extents of segments. Extents end where
  * `flushedThrough` says; a checkpoint moves it on.
  */
-export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
+export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog, HeadedLog {
   readonly id: number;
   readonly name: string;
   firstSequence: number;
@@ -56,10 +56,8 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
   #maxBytes = Number.POSITIVE_INFINITY;
   #maxAgeMs = Number.POSITIVE_INFINITY;
   readonly #table: MessageTable;
-  #headRows: HeadRows | undefined;
+  #diskHead: DiskHead | undefined;
   #loaded: LoadedMessages | undefined;
-  #hasWarned = false;
-  #headEstimate: HeadEstimate | undefined;
   readonly #parts: LogParts;
 
   constructor(parts: LogParts, state: LogState) {
@@ -280,7 +278,7 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
     for (let attempt = 1; ; attempt++) {
       const sequence = this.messageUpTo(middle);
       if (sequence < this.firstSequence) return undefined;
-      const inMemory = this.#timestampInMemory(sequence);
+      const inMemory = this.timestampInMemory(sequence);
       if (inMemory !== undefined) return inMemory;
       const extent = this.extents[extentIndex(this.extents, sequence)];
       if (extent === undefined)
@@ -293,70 +291,28 @@ export class FileLog implements ChannelLog, Ageing, LoadingLog, TimedLog {
     }
   }
 
-  #timestampInMemory(sequence: number): number | undefined {
+  /** The store's own time of a message that is in memory, ms since 1970. */
+  timestampInMemory(sequence: number): number | undefined {
     const index = sequence - this.#table.first;
     if (index < 0) return undefined;
     return this.#parts.blocks.get(this.#table.blockId(index))?.timestampMs(this.#table.offset(index));
   }
 
   #headTimestampMs(): number {
-    const inMemory = this.#timestampInMemory(this.firstSequence);
-    if (inMemory !== undefined) return inMemory;
-    if (this.#headEstimate?.isGone(this.firstSequence)) return this.#estimatedHeadMs();
-    this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
-    try {
-      return this.#headRows.timestampMs(this.#parts.segments.blobs, this.extents, this.firstSequence);
-    } catch (error) {
-      this.#noteRow(error);
-      return this.#estimatedHeadMs();
-    }
+    return this.timestampInMemory(this.firstSequence) ?? this.#onDisk().timestampMs();
   }
 
   #headBytes(): number {
     const index = this.firstSequence - this.#table.first;
-    if (index >= 0) {
-      const block = this.#parts.blocks.get(this.#table.blockId(index));
-      if (block !== undefined) {
-        const start = this.#table.offset(index);
-        return recordEnd(block.buffer, start) - msgProtoStart(block.buffer, start);
-      }
-    }
-    const estimate = Math.floor(this.byteCount / this.messageCount);
-    if (this.#headEstimate?.isGone(this.firstSequence)) return estimate;
-    this.#headRows ??= new HeadRows((error) => this.#warnOfRow(error));
-    try {
-      return this.#headRows.size(this.#parts.segments.blobs, this.extents, this.firstSequence);
-    } catch (error) {
-      this.#noteRow(error);
-      return estimate;
-    }
+    const block = index < 0 ? undefined : this.#parts.blocks.get(this.#table.blockId(index));
+    if (block === undefined) return this.#onDisk().bytes();
+    const start = this.#table.offset(index);
+    return recordEnd(block.buffer, start) - msgProtoStart(block.buffer, start);
   }
 
-  #noteRow(error: unknown): void {
-    this.#warnOfRow(error);
-    const [oldest] = this.extents;
-    if (oldest !== undefined && shortageOf(error) === undefined)
-      this.#estimate().rowsGone(this.firstSequence, oldest);
-  }
-
-  #estimate(): HeadEstimate {
-    this.#headEstimate ??= new HeadEstimate((error) => this.#warnOfRow(error));
-    return this.#headEstimate;
-  }
-
-  #estimatedHeadMs(): number {
-    return this.#estimate().ms(this.#parts.segments.blobs, this.extents, () => {
-      const first = this.flushedThrough + 1;
-      const inMemory = first <= this.lastSequence ? this.#timestampInMemory(first) : undefined;
-      return inMemory ?? this.lastActivityMs + this.#parts.time.leadMs;
-    });
-  }
-
-  // Limits go on with an estimate: a damaged index must not stop what is whole.
-  #warnOfRow(error: unknown): void {
-    if (this.#hasWarned || shortageOf(error) !== undefined) return;
-    this.#hasWarned = true;
-    this.#parts.warn(`Limits of channel ${this.name} use estimates: ${(error as Error).message}`);
+  #onDisk(): DiskHead {
+    this.#diskHead ??= new DiskHead(this, this.#parts);
+    return this.#diskHead;
   }
 
   // The newest message stays even if it alone is over the limit on bytes, as in the Go server.

@@ -9,6 +9,7 @@ import {
   RECORD_HEADER_BYTES,
   RecordType,
   readU32,
+  recordEnd,
 } from '../format/record.js';
 import { readWhatCanBeRead } from './lenient-read.js';
 
@@ -116,7 +117,7 @@ export class BodyRecords implements RecordSource {
 
   #endOf(offset: number): number {
     if (offset < 0 || offset + RECORD_HEADER_BYTES > this.buffer.length) return -1;
-    const end = offset + 8 + readU32(this.buffer, offset);
+    const end = recordEnd(this.buffer, offset);
     return end <= offset + 8 || end > this.buffer.length ? -1 : end;
   }
 }
