@@ -11,7 +11,7 @@ const floors = [
   [10, ['server.ts', 'run']],
   [9, ['http', 'dashboard']],
   [8, ['metrics']],
-  [7, ['bench', 'drill', 'monitor']],
+  [7, ['bench', 'drill', 'import', 'monitor']],
   [6, ['group']],
   [5, ['index.ts', 'client', 'local-group', 'broker']],
   [4, ['nats', 'store']],
@@ -23,6 +23,7 @@ const floors = [
 /** The large folders inside: each sub-folder uses those to its right. '.' has the files of the folder itself. */
 const inside = new Map([
   ['group', ['roles', 'report', 'watch', 'talk', 'proof']],
+  ['import', ['types']],
   ['broker', ['.', 'handlers', 'delivery', 'check', 'state']],
   [
     'store',
