@@ -27,7 +27,7 @@ export const SUITES = {
     'util',
   ],
   // What people and their programs meet: command line, HTTP, dashboard, configuration, docs, packages, client library; the bench.
-  edge: ['bench', 'cli', 'client', 'config', 'dashboard', 'deploy', 'docs', 'http', 'monitor'],
+  edge: ['bench', 'cli', 'client', 'config', 'dashboard', 'deploy', 'docs', 'http', 'import', 'monitor'],
   // Several members: how they take over, crash, and meet full disks and wrong clocks.
   group: [
     ...['chaos', 'crash', 'drill', 'full-disk', 'group', 'local-group', 'mount', 'run', 'upgrade'],

@@ -16,7 +16,7 @@ import {
 } from './client-flags.js';
 import { COMMAND_NAMES } from './command-names.js';
 import type { Flags } from './flags.js';
-import { Progress } from './progress-line.js';
+import { bar, Progress } from './progress-line.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
 import { toolLogger } from './tool-logger.js';
 
@@ -45,7 +45,6 @@ const MAX_MESSAGES = 1_000_000_000;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_WINDOW = 1_000_000;
 const HOUR_MS = 3_600_000;
-const BAR_WIDTH = 40;
 
 /** `stanchion bench`: rates and latencies of publishers and subscribers. */
 export function addBenchCommand(parser: Argv, onExitCode: (exitCode: number) => void): Argv {
@@ -122,11 +121,4 @@ function checkAllHaveEffect(
     throw new ConfigError('--queue is for subscribers: add --subscribers');
   if ((publishers > 0 || subscribers === 0) && flags.isOnCommandLine('ignore-old'))
     throw new ConfigError('--ignore-old is for subscribers without publishers: add --publishers 0');
-}
-
-function bar(done: number, due: number): string {
-  const share = due === 0 ? 1 : done / due;
-  const full = Math.round(share * BAR_WIDTH);
-  const percent = String(Math.floor(share * 100)).padStart(3);
-  return `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${percent}%  ${done.toLocaleString('en-US')} of ${due.toLocaleString('en-US')}`;
 }

@@ -37,6 +37,10 @@ export const COMMAND_PARTS: Readonly<Record<CommandName, () => Promise<CommandPa
     const { addBenchCommand, CLIENT_FLAGS, NATS_FLAGS, BENCH_FLAGS } = await import('./bench-command.js');
     return { add: addBenchCommand, flags: [BENCH_FLAGS, NATS_FLAGS, CLIENT_FLAGS] };
   },
+  export: async () => {
+    const { addExportCommand, EXPORT_FLAGS } = await import('./export-command.js');
+    return { add: addExportCommand, flags: [EXPORT_FLAGS] };
+  },
   store: async () => {
     const { addStoreCommands, REPAIR_FLAGS, STORE_FLAGS } = await import('./store-command.js');
     return { add: addStoreCommands, flags: [STORE_FLAGS, REPAIR_FLAGS] };

@@ -26,3 +26,13 @@ export class Progress {
     this.#isShown = false;
   }
 }
+
+const BAR_WIDTH = 40;
+
+/** How much of a known amount is done, as a bar with its figures. */
+export function bar(done: number, due: number): string {
+  const share = due === 0 ? 1 : Math.min(1, done / due);
+  const full = Math.round(share * BAR_WIDTH);
+  const percent = String(Math.floor(share * 100)).padStart(3);
+  return `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${percent}%  ${done.toLocaleString('en-US')} of ${due.toLocaleString('en-US')}`;
+}

@@ -4,6 +4,7 @@ import { buffer as bytesOf } from 'node:stream/consumers';
 import type { Argv, Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { connect, type StanConnection } from '../index.js';
+import { lines } from '../util/lines.js';
 import {
   ACK_FLAGS,
   ackTimeoutMs,
@@ -15,7 +16,6 @@ import {
   flagSwitch,
 } from './client-flags.js';
 import { COMMAND_NAMES } from './command-names.js';
-import { lines } from './lines.js';
 import { INTERRUPTED, onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe } from './standard-output.js';
 import { toolLogger } from './tool-logger.js';

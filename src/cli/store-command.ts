@@ -13,6 +13,7 @@ import { table } from '../util/table.js';
 import { CONFIG_FLAG, flag, flagSwitch } from './client-flags.js';
 import { COMMAND_NAMES } from './command-names.js';
 import { flagsOf } from './flags.js';
+import { sizeText } from './size-text.js';
 
 export const STORE_FLAGS = {
   dir: flag('Folder of the store'),
@@ -109,7 +110,7 @@ function infoText(dir: string, found: StoreInfo): string {
   const files = (what: string, list: StoreInfo['journals']): string[] => {
     const bytes = list.reduce((sum, file) => sum + file.bytes, 0);
     const epochs = [...new Set(list.map((file) => file.epoch))].join(', ');
-    return [what, `${list.length}`, size(bytes), epochs];
+    return [what, `${list.length}`, sizeText(bytes), epochs];
   };
   const lines = [
     printable(
@@ -134,7 +135,7 @@ function infoText(dir: string, found: StoreInfo): string {
         `${channel.firstSequence}`,
         `${channel.lastSequence}`,
         `${channel.messages}`,
-        size(channel.bytes),
+        sizeText(channel.bytes),
         `${channel.extents}`,
       ]),
     ),
@@ -148,7 +149,7 @@ function verifyText(dir: string, found: StoreVerification): string {
   const lines = found.notes.map((note) => `Note: ${note}`);
   for (const { path, offset, what } of found.damages)
     lines.push(path === '' ? `DAMAGED: ${what}` : `DAMAGED: ${path}, byte ${offset}: ${what}`);
-  const checked = `${found.files} files, ${size(found.bytes)}, ${found.messages} messages in segments`;
+  const checked = `${found.files} files, ${sizeText(found.bytes)}, ${found.messages} messages in segments`;
   lines.push(
     found.damages.length === 0
       ? `All is well in ${dir}: ${checked}`
@@ -162,16 +163,4 @@ function holderText(lease: StoreInfo['lease']): string {
   const holder = parseHolder(lease.holder);
   if (holder === undefined) return lease.holder;
   return `node "${holder.nodeName}" (host ${holder.identity.host}, pid ${holder.identity.pid}) since epoch ${lease.epoch}`;
-}
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-function size(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }

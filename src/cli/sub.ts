@@ -2,7 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import type { Argv, Options } from 'yargs';
 import { ConfigError } from '../config/config-error.js';
 import { connect, type Message, type StartAt, type Subscription } from '../index.js';
+import { lines } from '../util/lines.js';
 import { printableLines } from '../util/printable.js';
+import { timeText } from '../util/time-text.js';
 import {
   addClientFlags,
   type ConnectionFlag,
@@ -14,7 +16,6 @@ import {
 } from './client-flags.js';
 import { COMMAND_NAMES } from './command-names.js';
 import type { Flags } from './flags.js';
-import { lines } from './lines.js';
 import { onStopSignal } from './signals.js';
 import { endQuietlyOnBrokenPipe, writeOut } from './standard-output.js';
 import { toolLogger } from './tool-logger.js';
@@ -246,10 +247,4 @@ const FORMATS: Record<Output, (message: Message) => string | Uint8Array> = {
 function payloadText(message: Message): string {
   const text = message.string();
   return process.stdout.isTTY ? printableLines(text) : text;
-}
-
-/** The time in RFC 3339, to the nanosecond as in Go. */
-function timeText(nanos: bigint): string {
-  const seconds = new Date(Number(nanos / 1_000_000n)).toISOString().slice(0, 19);
-  return `${seconds}.${String(nanos % 1_000_000_000n).padStart(9, '0')}Z`;
 }

@@ -189,21 +189,28 @@ export interface MsgProtoView {
   sequence: number;
   subjectStart: number;
   subjectEnd: number;
+  replyStart: number;
+  replyEnd: number;
   dataStart: number;
   dataEnd: number;
 }
 
 export function newMsgProtoView(): MsgProtoView {
-  return { sequence: 0, subjectStart: 0, subjectEnd: 0, dataStart: 0, dataEnd: 0 };
+  return {
+    ...{ sequence: 0, subjectStart: 0, subjectEnd: 0 },
+    ...{ replyStart: 0, replyEnd: 0, dataStart: 0, dataEnd: 0 },
+  };
 }
 
 const SUBJECT = 2;
+const REPLY = 3;
 const DATA = 4;
 
 /** @returns false if `buffer[start, end)` is not a MsgProto */
 export function decodeMsgProtoView(buffer: Buffer, start: number, end: number, view: MsgProtoView): boolean {
   view.sequence = 0;
-  view.subjectStart = view.subjectEnd = view.dataStart = view.dataEnd = start;
+  view.subjectStart = view.subjectEnd = view.replyStart = view.replyEnd = start;
+  view.dataStart = view.dataEnd = start;
   let pos = start;
   while (pos < end) {
     pos = readTag(buffer, pos, end);
@@ -214,13 +221,16 @@ export function decodeMsgProtoView(buffer: Buffer, start: number, end: number, v
       pos = readVarint(buffer, pos, end);
       if (pos === MALFORMED) return false;
       view.sequence = Math.min(wire.value, Number.MAX_SAFE_INTEGER);
-    } else if (fieldNumber === SUBJECT || fieldNumber === DATA) {
+    } else if (fieldNumber === SUBJECT || fieldNumber === REPLY || fieldNumber === DATA) {
       if (wireType !== LENGTH_DELIMITED) return false;
       pos = readVarint(buffer, pos, end);
       if (pos === MALFORMED || wire.value > end - pos) return false;
       if (fieldNumber === SUBJECT) {
         view.subjectStart = pos;
         view.subjectEnd = pos + wire.value;
+      } else if (fieldNumber === REPLY) {
+        view.replyStart = pos;
+        view.replyEnd = pos + wire.value;
       } else {
         view.dataStart = pos;
         view.dataEnd = pos + wire.value;

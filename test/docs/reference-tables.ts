@@ -2,6 +2,7 @@ import type { Options } from 'yargs';
 import { BENCH_FLAGS } from '../../src/cli/bench-command.js';
 import { CLIENT_FLAGS, NATS_FLAGS } from '../../src/cli/client-flags.js';
 import { DRILL_FLAGS } from '../../src/cli/drill-flags.js';
+import { EXPORT_FLAGS } from '../../src/cli/export-command.js';
 import { PUB_FLAGS } from '../../src/cli/pub.js';
 import { STATUS_FLAGS } from '../../src/cli/status.js';
 import { REPAIR_FLAGS, STORE_FLAGS } from '../../src/cli/store-command.js';
@@ -21,6 +22,7 @@ export const TABLES: Readonly<Record<string, string>> = {
   pub: flagTable(PUB_FLAGS),
   sub: flagTable(SUB_FLAGS),
   bench: flagTable(BENCH_FLAGS),
+  export: flagTable(EXPORT_FLAGS),
   store: flagTable(STORE_FLAGS),
   'store repair': flagTable(REPAIR_FLAGS),
   connection: flagTable(NATS_FLAGS),

@@ -124,12 +124,29 @@ export async function problemOfIdentity(
   return isKeyThere ? await groupKeyProblem(fs, dir, identity) : undefined;
 }
 
-/** Recovers the state as a broker would, and writes nothing. */
+/** Recovers the state as a broker would, and writes nothing. Its messages cannot be read: see `openReadOnly`. */
 export async function recoverReadOnly(
+  options: InspectOptions,
+  identity: StoreIdentity,
+  warnings: string[],
+): Promise<Recovery> {
+  const { recovery, close } = await openReadOnly(options, identity, warnings);
+  close();
+  return recovery;
+}
+
+/** A recovered state, whose logs read their messages until it is closed. */
+export interface OpenedReadOnly {
+  recovery: Recovery;
+  close: () => void;
+}
+
+/** Recovers the state as a broker would, and writes nothing. */
+export async function openReadOnly(
   { fs, clock, dir }: InspectOptions,
   { storeId }: StoreIdentity,
   warnings: string[],
-): Promise<Recovery> {
+): Promise<OpenedReadOnly> {
   for (let attempt = 1; ; attempt++) {
     const found: string[] = [];
     const warn = (message: string): void => {
@@ -149,12 +166,11 @@ export async function recoverReadOnly(
       const served = await readServed({ fs, dir });
       const recovery = await recover({ fs, clock, dir, storeId, parts, warn, served });
       warnings.push(...found);
-      return recovery;
+      return { recovery, close: () => segments.close() };
     } catch (error) {
+      segments.close();
       const isDamage = error instanceof StoreError && error.code === 'damaged';
       if ((!isGone(error) && !isDamage) || attempt === ATTEMPTS) throw error;
-    } finally {
-      segments.close();
     }
   }
 }
