@@ -163,10 +163,17 @@ const NOT_OURS = new Set(['EACCES', 'EPERM', 'EROFS', 'EINVAL', 'ENOTSUP', 'EOPN
  * in it, unless each of them was synced. All are, since a process may have died between making them and this.
  */
 export async function syncParents(fs: StoreFs, path: string): Promise<void> {
+  const parents: string[] = [];
   for (let at = resolve(path); dirname(at) !== at; ) {
     at = dirname(at);
-    await fs.syncDirectory(at).catch((error: unknown) => {
-      if (!NOT_OURS.has(errorCode(error) ?? '')) throw error;
-    });
+    parents.push(at);
   }
+  // In any order: they count when all are durable.
+  await Promise.all(
+    parents.map((parent) =>
+      fs.syncDirectory(parent).catch((error: unknown) => {
+        if (!NOT_OURS.has(errorCode(error) ?? '')) throw error;
+      }),
+    ),
+  );
 }

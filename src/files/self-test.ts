@@ -4,6 +4,10 @@ import { errorCode } from './fs-error.js';
 import { isMissing, isNoSpace, StoreError } from './store-error.js';
 
 const ATTEMPTS = 3;
+/** What the test makes. */
+const FILES = ['a', 'b', 'c'] as const;
+const FOLDERS = ['d', 'e', 'f'] as const;
+const INSIDE = 'x';
 const NAME = /^self-test\.(\d+)\./;
 
 /** A file or folder of a self-test, perhaps left behind by a process that died. */
@@ -39,18 +43,27 @@ export async function testFileSystem(fs: StoreFs, dir: string, epoch: number, un
 
 async function testOnce(fs: StoreFs, dir: string, prefix: string): Promise<void> {
   try {
-    await testFiles(fs, dir, prefix);
-    await testFolders(fs, dir, prefix);
+    // Files and folders have nothing to do with each other, and a broker that makes its store waits for both.
+    const tests = [testFiles(fs, dir, prefix), testFolders(fs, dir, prefix)];
+    // None is still under way when what they leave is removed.
+    const failed = (await Promise.allSettled(tests)).find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     await attempt(dir, 'sync a directory', () => fs.syncDirectory(dir));
   } finally {
-    for (const name of ['a', 'b', 'c', 'd/x', 'e/x', 'f/x'])
-      await removeIfThere(fs, `${dir}/${prefix}.${name}`).catch(() => {});
-    for (const name of ['d', 'e', 'f']) await fs.removeDirectory(`${dir}/${prefix}.${name}`).catch(() => {});
+    await Promise.all([
+      ...FILES.map((name) => removeIfThere(fs, `${dir}/${prefix}.${name}`).catch(() => {})),
+      ...FOLDERS.map((name) => removeFolder(fs, `${dir}/${prefix}.${name}`)),
+    ]);
   }
 }
 
+async function removeFolder(fs: StoreFs, path: string): Promise<void> {
+  await removeIfThere(fs, `${path}/${INSIDE}`).catch(() => {});
+  await fs.removeDirectory(path).catch(() => {});
+}
+
 async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void> {
-  const [a, b, c] = ['a', 'b', 'c'].map((name) => `${dir}/${prefix}.${name}`) as [string, string, string];
+  const [a, b, c] = FILES.map((name) => `${dir}/${prefix}.${name}`) as [string, string, string];
   const written = Buffer.from('stanchion');
   const file = await attempt(dir, 'create a file', () => fs.open(a, 'create'));
   try {
@@ -66,7 +79,7 @@ async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void
   );
   await attempt(dir, 'rename a file', () => fs.rename(a, b));
   await refuses(dir, 'refuse to rename what is not there', 'ENOENT', () => fs.rename(a, b));
-  const names = (await fs.list(dir)).filter((name) => name.startsWith(prefix));
+  const names = (await fs.list(dir)).filter((name) => FILES.some((file) => name === `${prefix}.${file}`));
   if (names.length !== 1 || names[0] !== `${prefix}.b`)
     throw cannot(dir, 'list exactly the new name after a rename');
   await attempt(dir, 'give a file a second name (hard link)', () => fs.link(b, c));
@@ -92,16 +105,17 @@ async function testFiles(fs: StoreFs, dir: string, prefix: string): Promise<void
 
 /** Tests renaming a folder: the lease's folder is made with its file inside, and must not replace an existing one. */
 async function testFolders(fs: StoreFs, dir: string, prefix: string): Promise<void> {
-  for (const name of ['d', 'e']) {
-    await attempt(dir, 'make a folder', () => fs.makeDirectory(`${dir}/${prefix}.${name}`));
-    const file = await attempt(dir, 'create a file', () => fs.open(`${dir}/${prefix}.${name}/x`, 'create'));
+  const [d, e, f] = FOLDERS.map((name) => `${dir}/${prefix}.${name}`) as [string, string, string];
+  for (const path of [d, e]) {
+    await attempt(dir, 'make a folder', () => fs.makeDirectory(path));
+    const file = await attempt(dir, 'create a file', () => fs.open(`${path}/${INSIDE}`, 'create'));
     await file.close();
   }
-  const onto = await outcome(() => fs.rename(`${dir}/${prefix}.d`, `${dir}/${prefix}.e`));
+  const onto = await outcome(() => fs.rename(d, e));
   if (onto === undefined || !['ENOTEMPTY', 'EEXIST'].includes(errorCode(onto) ?? ''))
     throw cannot(dir, 'refuse to rename a folder onto one that is not empty', onto);
-  await attempt(dir, 'rename a folder', () => fs.rename(`${dir}/${prefix}.d`, `${dir}/${prefix}.f`));
-  const moved = await fs.list(`${dir}/${prefix}.f`);
+  await attempt(dir, 'rename a folder', () => fs.rename(d, f));
+  const moved = await fs.list(f);
   if (moved.length !== 1) throw cannot(dir, 'keep what is in a folder when the folder is renamed');
 }
 
@@ -111,8 +125,7 @@ async function removeLeftOvers(fs: StoreFs, dir: string, epoch: number): Promise
     const match = NAME.exec(name);
     if (match === null || Number(match[1]) >= epoch) continue;
     await fs.unlink(`${dir}/${name}`).catch(() => {});
-    await fs.unlink(`${dir}/${name}/x`).catch(() => {});
-    await fs.removeDirectory(`${dir}/${name}`).catch(() => {});
+    await removeFolder(fs, `${dir}/${name}`);
   }
 }
 

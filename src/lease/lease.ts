@@ -92,19 +92,19 @@ export class Lease {
   }
 
   async #newestEpoch(): Promise<number> {
-    let newest = 0;
-    for (const [directory, extension] of [
+    const folders = [
       [JOURNAL_DIRECTORY, 'log'],
       [SEGMENT_DIRECTORY, 'seg'],
       [CHECKPOINT_DIRECTORY, 'ckpt'],
-    ] as const) {
+    ] as const;
+    const epochs = folders.map(async ([directory, extension]) => {
       const names = await this.#fs.list(`${this.#parent}/${directory}`).catch((error: unknown) => {
         if (isMissing(error)) return [];
         throw error;
       });
-      newest = Math.max(newest, ...parseNames(names, extension).map(({ epoch }) => epoch));
-    }
-    return newest;
+      return parseNames(names, extension).map(({ epoch }) => epoch);
+    });
+    return Math.max(0, ...(await Promise.all(epochs)).flat());
   }
 
   /**

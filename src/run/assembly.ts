@@ -8,7 +8,7 @@ import type { HttpServer } from '../http/http-server.js';
 import type { Logger } from '../log/logger.js';
 import type { MonitoredNode } from '../monitor/monitored-node.js';
 import { monitoringOf } from '../nats/monitoring.js';
-import { SupervisedServer } from '../nats/supervised-server.js';
+import type { SupervisedServer } from '../nats/supervised-server.js';
 import { bugOf, isBug } from '../util/bug.js';
 import type { RunningBroker, StopReason } from './running-broker.js';
 
@@ -175,6 +175,8 @@ export abstract class Assembly<Node extends MonitoredNode & { failed(error: Erro
   protected async startNatsServer(signal: AbortSignal): Promise<ServeConfig['nats']> {
     const { natsServer, nats, httpPort } = this.config;
     if (natsServer === undefined) return nats;
+    const { SupervisedServer } = await import('../nats/supervised-server.js');
+    signal.throwIfAborted();
     this.natsServer = await SupervisedServer.start({
       config: natsServer,
       credentials: nats,

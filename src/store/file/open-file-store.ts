@@ -89,8 +89,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     await carryOver({ fs, dir, epoch, unique, warn, makeKey, ...versions });
     await readGroupKey(fs, dir, identity);
   }
-  for (const name of [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY])
-    await fs.makeDirectory(`${dir}/${name}`);
+  const folders = [JOURNAL_DIRECTORY, SEGMENT_DIRECTORY, CHECKPOINT_DIRECTORY];
+  await Promise.all(folders.map((name) => fs.makeDirectory(`${dir}/${name}`)));
   await fs.syncDirectory(dir);
   const room = new Reserve(settings);
   const blobs = { ...settings, reserve: room };
