@@ -10,6 +10,15 @@ export interface ConfigFile {
   readonly values: readonly RawValue[];
   readonly channels: readonly ChannelRule[];
   readonly warnings: readonly string[];
+  /** Of a Go server's file: the part of it that is for the nats-server. */
+  readonly nats?: NatsPart;
+}
+
+export interface NatsPart {
+  /** The Go server's file. */
+  readonly path: string;
+  /** The names at its top that the nats-server gets. */
+  readonly names: readonly string[];
 }
 
 /**

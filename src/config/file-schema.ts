@@ -1,12 +1,11 @@
 import * as z from 'zod';
-import { must } from '../util/assert.js';
 import { checkGoFlag } from './argv.js';
 import type { ChannelLimits } from './channel-limits.js';
 import { ConfigError } from './config-error.js';
 import { CHANNELS_KEYS, FILE_SECTIONS, keysOf, LIMITS_SECTIONS } from './file-keys.js';
-import { GO_FLAGS, type GoFlag } from './go-flags.js';
+import { GO_FLAGS, type GoFlag, goFlag } from './go-flags.js';
 import { channelLimit, type Kind, shownValue } from './kinds.js';
-import { type ChannelRule, isPatternValid } from './limits-table.js';
+import { CHANNEL_LIMIT_OPTIONS, type ChannelRule, isPatternValid } from './limits-table.js';
 import { kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
 // A checked file consists of these. They are classes so that a walk over the file can distinguish them from sections.
@@ -29,14 +28,6 @@ export class FileChannels {
 const MAX_SHOWN = 80;
 
 type Shape = Record<string, z.ZodType>;
-
-const CHANNEL_LIMIT_OPTIONS: readonly [OptionName, keyof ChannelLimits][] = [
-  ['max-msgs', 'maxMessages'],
-  ['max-bytes', 'maxBytes'],
-  ['max-age', 'maxAgeMs'],
-  ['max-subs', 'maxSubscriptions'],
-  ['max-inactivity', 'maxInactivityMs'],
-];
 
 /** One strict schema of the config file, made from the table of options. */
 export const fileSchema = z.strictObject(topLevel());
@@ -61,11 +52,7 @@ function optionShape(): Shape {
   addKeys(shape, FILE_SECTIONS, z.strictObject(fileOptionsShape()).optional());
   // Two keys have two meanings each in the Go servers' files.
   shape.tls = sectionOr(z.strictObject(sectionShape('tls')), optionValue('tls'));
-  const raft = must(
-    GO_FLAGS.find((flag) => flag.names.includes('clustered')),
-    'the flags of the Go server have -clustered',
-  );
-  shape.cluster = sectionOr(goValue(raft), optionValue('cluster'));
+  shape.cluster = sectionOr(goValue(goFlag('clustered')), optionValue('cluster'));
   return shape;
 }
 

@@ -1,5 +1,6 @@
 // The flags of the Go servers that have no use here, and the answer to each.
 
+import { must } from '../util/assert.js';
 import type { OptionName } from './options.js';
 
 /** A flag of the Go servers that stanchion has no use for. */
@@ -17,12 +18,13 @@ export interface GoFlag {
 
 const RAFT =
   'there is no Raft clustering here. Several brokers on one shared store take its place: --ft-group';
-const SQL = 'there is no SQL store. Use --store file --dir FOLDER';
+export const SQL =
+  'there is no SQL store. Use --store file --dir FOLDER; docs/migrate.md says how its messages come along';
 const ENCRYPTION = 'the store is not encrypted. Put --dir on an encrypted file system (LUKS, fscrypt)';
 const SYSLOG =
   'the log goes to standard output: leave it to systemd or the container runtime, or pipe it to logger(1)';
 const SLICES =
-  'segments are cut by size, and whole ones are removed as limits drop their messages. Leave it out';
+  'segments are cut by size, and removed as limits drop their messages. Which messages those are does not depend on it';
 const OWN_FORMAT = "it tunes the Go server's files; the store here has its own format";
 const TRACE = 'the raw protocol is not traced. `trace: true` in --nats-config traces that of the nats-server';
 
@@ -71,7 +73,7 @@ export const GO_FLAGS: readonly GoFlag[] = [
   },
 
   ...['file_slice_max_msgs', 'file_slice_max_bytes', 'file_slice_max_age'].map(
-    (name): GoFlag => ({ names: [name], treatment: 'refused', why: SLICES }),
+    (name): GoFlag => ({ names: [name], treatment: 'noted', why: SLICES }),
   ),
   {
     names: ['file_slice_archive_script'],
@@ -141,4 +143,12 @@ export const GO_FLAGS: readonly GoFlag[] = [
 /** Whether the value turns the flag off in the Go servers. */
 export function asksForNothing(value: string): boolean {
   return ['', '0', '0s', 'false', 'f'].includes(value.toLowerCase());
+}
+
+/** The flag of this name. */
+export function goFlag(name: string): GoFlag {
+  return must(
+    GO_FLAGS.find(({ names }) => names.includes(name)),
+    `the Go servers have a flag -${name}`,
+  );
 }

@@ -1,5 +1,15 @@
 import type { ChannelLimits } from './channel-limits.js';
 import { ConfigError } from './config-error.js';
+import type { OptionName } from './options.js';
+
+/** The options that single channels can have too. */
+export const CHANNEL_LIMIT_OPTIONS: readonly [OptionName, keyof ChannelLimits][] = [
+  ['max-msgs', 'maxMessages'],
+  ['max-bytes', 'maxBytes'],
+  ['max-age', 'maxAgeMs'],
+  ['max-subs', 'maxSubscriptions'],
+  ['max-inactivity', 'maxInactivityMs'],
+];
 
 /** The limits in the configuration for one channel or pattern. A missing limit comes from the next wider pattern. */
 export interface ChannelRule {

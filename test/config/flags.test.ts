@@ -202,7 +202,6 @@ describe('a command line of the Go server', () => {
     ['--encryption_key k', /^--encryption_key is not supported/],
     ['-s', /^-s is not supported: the log goes to standard output/],
     ['-r udp://localhost:514', /^-r is not supported/],
-    ['--file_slice_max_msgs 10', /^--file_slice_max_msgs is not supported/],
     ['--file_slice_archive_script x', /^--file_slice_archive_script is not supported/],
     ['--ft_group g', /^--ft-group needs a store that its members share: add --store file/],
     ['--ft_group g -st file -dir d --ft_lease 50ms', /^--ft-lease must be from 200ms to 1m/],
@@ -217,11 +216,18 @@ describe('a command line of the Go server', () => {
 
   it('goes on with a warning that names each flag that only tuned the Go server', () => {
     const { warnings } = resolve(
-      '-file_buffer_size 2MB --file_compact_enabled=false -file_crc -SV --io_batch_size 10',
+      '-file_buffer_size 2MB --file_slice_max_msgs 10 --file_compact_enabled=false -file_crc -SV --io_batch_size 10',
     );
     assert.deepEqual(
       warnings.map((warning) => /^(\S+) (?:has no effect|does no more than --debug): /.exec(warning)?.[1]),
-      ['-file_buffer_size', '--file_compact_enabled', '-file_crc', '-SV', '--io_batch_size'],
+      [
+        '-file_buffer_size',
+        '--file_slice_max_msgs',
+        '--file_compact_enabled',
+        '-file_crc',
+        '-SV',
+        '--io_batch_size',
+      ],
     );
   });
 
