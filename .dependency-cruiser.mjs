@@ -23,7 +23,7 @@ const floors = [
 /** The large folders inside: each sub-folder uses those to its right. '.' has the files of the folder itself. */
 const inside = new Map([
   ['group', ['roles', 'report', 'watch', 'talk', 'proof']],
-  ['import', ['lines', 'types']],
+  ['import', ['target', 'lines', 'types']],
   ['broker', ['.', 'handlers', 'delivery', 'check', 'state']],
   [
     'store',

@@ -1,18 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { systemClock } from '../clock/clock.js';
 import { ConfigError } from '../config/config-error.js';
 import { nodeFs } from '../files/fs.js';
-import { candidateLock } from '../lease/candidate-lock.js';
-import { Lease } from '../lease/lease.js';
-import { startRenewer } from '../lease/lease-renewer.js';
-import { type LoneLease, takeLoneLease } from '../lease/lone-lease.js';
-import { machineProcesses } from '../lease/process-identity.js';
 import type { RepairReport } from '../store/tools/repair.js';
 import { type RepairOutcome, repairStore } from '../store/tools/repair-store.js';
 import type { LostMessages } from '../store/tools/salvage-state.js';
 import { printable } from '../util/printable.js';
+import { takeStore } from './take-store.js';
 
 export interface RepairFlags {
   dir: string;
@@ -22,37 +17,20 @@ export interface RepairFlags {
   clusterId: string | undefined;
 }
 
-/** How long a holder that cannot be asked is watched, unless its own lease is longer. */
-const HOLDER_MS = 10_000;
-
 /** `stanchion store repair`: asks before it changes anything. @returns the exit code */
 export async function repairCommand(flags: RepairFlags): Promise<number> {
   const { dir, clusterId, dryRun, json } = flags;
   const outcome = await repairStore({
     ...{ fs: nodeFs, clock: systemClock, dir, random: randomBytes, clusterId, isDryRun: dryRun },
     ask: (report) => ask(flags, report),
-    takeLease: () => takeStore(dir),
+    takeLease: () => {
+      process.stderr.write(`Taking the store in ${dir}\n`);
+      // It repairs no folder that is no store.
+      return takeStore(dir, 'store-repair', true);
+    },
   });
   process.stdout.write(json ? `${JSON.stringify(outcome, undefined, 2)}\n` : repairText(flags, outcome));
   return outcome.result === 'refused' ? 1 : 0;
-}
-
-async function takeStore(dir: string): Promise<LoneLease> {
-  process.stderr.write(`Taking the store in ${dir}\n`);
-  // The clock's timers do not keep a process alive, and watching a holder uses nothing else.
-  const keepAlive = setInterval(() => {}, 1000);
-  const warn = (message: string): void => void process.stderr.write(`${printable(message)}\n`);
-  return takeLoneLease({
-    // It repairs no folder that is no store.
-    ...{ clock: systemClock, dir, nodeName: 'store-repair', leaseMs: HOLDER_MS, isStoreThere: true, warn },
-    lease: new Lease(nodeFs, dir, true),
-    lock: candidateLock(nodeFs, dir, warn),
-    startRenewer,
-    processes: machineProcesses(nodeFs, hostname(), process.pid),
-    onWait: (text) => warn(text),
-    // The next fence fails, and with it the repair.
-    onLost: () => {},
-  }).finally(() => clearInterval(keepAlive));
 }
 
 async function ask({ dir, yes, json }: RepairFlags, report: RepairReport): Promise<boolean> {

@@ -10,3 +10,5 @@ export const RESERVE_DIRECTORY = 'reserve';
 /** What the clock was: see store/file/boot-clock.ts. */
 export const BOOT_CLOCK_FILE = 'boot-clock.json';
 export const IDENTITY_FILE = 'stanchion.json';
+/** The identity of a store that an import has begun: it gets its name when all else is durable. */
+export const IMPORTING_FILE = 'stanchion.json.importing';

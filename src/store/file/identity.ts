@@ -6,6 +6,7 @@ import { type DamageError, damaged, isMissing, StoreError } from '../../files/st
 import {
   CHECKPOINT_DIRECTORY,
   IDENTITY_FILE,
+  IMPORTING_FILE,
   JOURNAL_DIRECTORY,
   LEASE_DIRECTORY,
   RESERVE_DIRECTORY,
@@ -210,11 +211,24 @@ function notAnIdentity(path: string): StoreError {
   return damaged(path, 0, 'it is not the identity of a stanchion store');
 }
 
-/** The damage of a folder without an identity that is a store all the same, and not one of another program that has names like these. */
+/**
+ * What is wrong with a folder without an identity that is a store all the same, and not one of another program that has names like these: its
+ * identity is gone, or an import has not come to its end.
+ */
 export function goneIdentity(dir: string, names: readonly string[]): StoreError | undefined {
+  if (names.includes(IMPORTING_FILE)) return unfinishedImport(dir);
   const hasContent = CONTENT.some((name) => names.includes(name));
   const isStore = hasContent && names.some((name) => isKeyFile(name) || LEASES.includes(name));
   return isStore ? damaged(`${dir}/${IDENTITY_FILE}`, 0, GONE) : undefined;
+}
+
+/** The refusal of a folder in which an import is at work, or was interrupted. Its last step makes the identity. */
+export function unfinishedImport(dir: string): StoreError {
+  return new StoreError(
+    'foreign',
+    `${dir} holds the beginning of a store: an import into it has not ended, or was interrupted. If none is at work, run "stanchion import" again with the same ` +
+      '--dir: it begins anew. Or remove the folder. Nothing in it is needed: the old server still has all of it',
+  );
 }
 
 /** Every store that was opened once has these. */

@@ -47,7 +47,7 @@ export class Segment {
 
 /**
  * A run of one channel's messages: a row for each in a segment, and their records before the rows, or in a body. Or a gap: sequences of
- * messages that a repair could not save, which are given to no other message. A gap lies in no segment, and is never a log's oldest extent.
+ * messages that a repair could not save, or that an import has not found, which are given to no other message. A gap lies in no segment, and is never a log's oldest extent.
  */
 export class Extent {
   readonly segment: Segment;

@@ -34,7 +34,7 @@ export interface ChannelInfo {
   bytes: number;
   /** How many runs are in segments. The other messages are in the journal. */
   extents: number;
-  /** How many of the messages a repair could not save. */
+  /** Which of the messages a repair could not save, or an import has not found. */
   lost: { first: number; last: number }[];
 }
 

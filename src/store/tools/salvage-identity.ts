@@ -1,11 +1,11 @@
 import { readWhole } from '../../files/file-io.js';
 import type { StoreFs } from '../../files/fs.js';
 import { DamageError, StoreError } from '../../files/store-error.js';
-import { IDENTITY_FILE } from '../../files/store-folder.js';
+import { IDENTITY_FILE, IMPORTING_FILE } from '../../files/store-folder.js';
 import { FORMER_VERSION, FormerLease } from '../../lease/carry-over.js';
 import { crc32 } from '../../util/crc.js';
 import { identityCrc, type KeyFile, readKeyFile } from '../file/group-key.js';
-import { readIdentityFile, STORE_VERSION, type StoreIdentity } from '../file/identity.js';
+import { readIdentityFile, STORE_VERSION, type StoreIdentity, unfinishedImport } from '../file/identity.js';
 import { FILE_HEADER_BYTES, storeIdOf } from '../format/file-header.js';
 import { readWhatCanBeRead } from '../segments/lenient-read.js';
 import { type InspectOptions, listFiles, problemOfIdentity, requireIdentity } from './inspect.js';
@@ -34,6 +34,9 @@ export async function salvageIdentity(
   clusterId: string | undefined,
 ): Promise<SalvagedIdentity> {
   const { fs, dir } = options;
+  const names: string[] = await fs.list(dir).catch(() => []);
+  // What is there is a part of what is to come, and the old server has all of it.
+  if (names.includes(IMPORTING_FILE) && !names.includes(IDENTITY_FILE)) throw unfinishedImport(dir);
   // Without other files, this file alone counts.
   const storeId = (await storeIdOfFiles(options)) ?? (await requireIdentity(options)).storeId;
   const key = await salvageKey(options, storeId);

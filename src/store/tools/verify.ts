@@ -289,7 +289,7 @@ async function crossCheck(
       next = last + 1;
       if (isGap) {
         const lost = namesOf({ channel: log.name, first, last });
-        result.notes.push(`lost: ${lost}, which a repair could not save`);
+        result.notes.push(`gap: ${lost}, which a repair could not save, or an import has not found`);
         continue;
       }
       const entries = directories.get(segment.path);

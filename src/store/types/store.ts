@@ -26,7 +26,7 @@ export interface MessageRef {
 export type SequenceRanges = readonly number[];
 
 /**
- * The messages of one channel, in order, without gaps but for what a repair of the store could not save. It owns the channel's sequence, bounds and limits: at a limit the
+ * The messages of one channel, in order, without gaps but for what a repair of the store could not save, or an import has not found. It owns the channel's sequence, bounds and limits: at a limit the
  * oldest messages go, within the `append` that exceeds it, so that the bounds are exact at any moment.
  */
 export interface ChannelLog {

@@ -118,7 +118,7 @@ describe('a log with messages that a repair could not save', () => {
     assert.ok(segments.length < 8, `they were merged: ${segments.length}`);
     const { damages, notes } = await storeVerify({ fs, clock, dir: DIR });
     assert.deepEqual(damages, []);
-    assert.match(notes.join(), /lost: messages 4 to 5 of channel foo, .*lost: message 8 of channel foo/);
+    assert.match(notes.join(), /gap: messages 4 to 5 of channel foo, .*gap: message 8 of channel foo/);
     const { store } = await open(fs, 14);
     const [log] = store.recovered.logs;
     assert.deepEqual(await present(log!), [

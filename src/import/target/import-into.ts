@@ -1,0 +1,184 @@
+import type { StoreFs } from '../../files/fs.js';
+import type { RepairLease } from '../../store/tools/repair-store.js';
+import { checkBuildable, StoreBuilder } from '../../store/tools/store-builder.js';
+import type { RandomBytes } from '../../store/types/store-id.js';
+import type { ImportSource, MessageSink, SourceChannel, SourceState } from '../types/source.js';
+import { highestSent, isGroup, storedSubscriptions } from './positions.js';
+
+export interface ImportOptions {
+  fs: StoreFs;
+  clock: { wallNs(): bigint };
+  random: RandomBytes;
+  /** The folder of the new store: missing, empty, or with what an import that was interrupted has left. */
+  dir: string;
+  /** Of the new store. */
+  clusterId: string;
+  source: ImportSource;
+  /** What the source's `open` has given. */
+  state: SourceState;
+  /** Takes the lease of the folder, as a lone broker does: two imports, or an import and a broker, keep off each other. @throws StoreError `held` */
+  takeLease: () => Promise<RepairLease>;
+  /** Called now and then, some ten times a second at most times. */
+  onProgress?: ((progress: ImportProgress) => void) | undefined;
+  /** Gives up: what was written is removed. */
+  signal?: AbortSignal | undefined;
+  /** For tests. */
+  segmentBytes?: number | undefined;
+}
+
+export interface ImportProgress {
+  /** The one that is being copied. */
+  channel: string;
+  /** Channels that are copied. */
+  channels: number;
+  /** Messages that are copied, and bytes of their MsgProtos. */
+  messages: number;
+  bytes: number;
+}
+
+/** Sequences that have no message. */
+export interface Gap {
+  channel: string;
+  first: number;
+  last: number;
+}
+
+/** What has come along. */
+export interface ImportReport {
+  storeId: string;
+  channels: number;
+  messages: number;
+  /** Of their MsgProtos. */
+  bytes: number;
+  clients: number;
+  /** Without records of queue groups. */
+  subscriptions: number;
+  /** Messages that are delivered and not acknowledged. */
+  pending: number;
+  /** Sequences, and how many stretches of them, that have no message, though there are messages before them; the first hundred stretches. */
+  missing: number;
+  gapCount: number;
+  gaps: Gap[];
+  /** Channels whose next sequence is higher than the source says, since a subscription has had higher ones. */
+  raised: { channel: string; from: number; to: number }[];
+}
+
+const MAX_GAPS = 100;
+
+/**
+ * Writes a new store with all that a source has: term 1 of it, which has ended. A broker that opens it finds it as after an orderly end. The store has no name for brokers before all of it is durable. An import
+ * that was interrupted leaves a folder that brokers refuse; another import into it removes what is there, and begins anew.
+ *
+ * @throws SourceError, StoreError, the signal's reason; then nothing is left of what was written, if it can be removed
+ */
+export async function importInto(options: ImportOptions): Promise<ImportReport> {
+  const { fs, dir, clusterId, takeLease, signal } = options;
+  await checkBuildable(fs, dir, clusterId);
+  signal?.throwIfAborted();
+  const lease = await takeLease();
+  try {
+    const builder = await StoreBuilder.begin(options, lease);
+    try {
+      const report = await fill(builder, options);
+      await builder.finish();
+      return report;
+    } catch (error) {
+      // What cannot be removed is refused by brokers, and cleared by the next import.
+      await builder.abandon().catch(() => {});
+      throw error;
+    }
+  } finally {
+    await lease.release();
+  }
+}
+
+async function fill(builder: StoreBuilder, options: ImportOptions): Promise<ImportReport> {
+  const { source, state, signal } = options;
+  const report: ImportReport = {
+    ...{
+      storeId: builder.identity.storeId,
+      channels: 0,
+      messages: 0,
+      bytes: 0,
+      clients: 0,
+      subscriptions: 0,
+    },
+    ...{ pending: 0, missing: 0, gapCount: 0, gaps: [], raised: [] },
+  };
+  for (const client of state.clients) {
+    builder.client(client);
+    report.clients++;
+  }
+  for (const channel of state.channels) {
+    signal?.throwIfAborted();
+    await builder.startChannel();
+    await source.read(channel, new Sink(builder, options, report, channel));
+    await endChannel(builder, channel, report);
+  }
+  signal?.throwIfAborted();
+  return report;
+}
+
+async function endChannel(
+  builder: StoreBuilder,
+  channel: SourceChannel,
+  report: ImportReport,
+): Promise<void> {
+  const { name, lastSequence } = channel;
+  const sent = highestSent(channel);
+  const built = await builder.endChannel(name, Math.max(lastSequence, sent));
+  if (sent > lastSequence) report.raised.push({ channel: name, from: lastSequence, to: sent });
+  report.channels++;
+  report.messages += built.messages;
+  report.bytes += built.bytes;
+  for (let i = 0; i < built.gaps.length; i += 2) {
+    const [first, last] = built.gaps.slice(i, i + 2) as [number, number];
+    report.missing += last - first + 1;
+    report.gapCount++;
+    if (report.gaps.length < MAX_GAPS) report.gaps.push({ channel: name, first, last });
+  }
+  for (const { pending, ...record } of storedSubscriptions(channel)) {
+    builder.subscription({ ...record, channelId: built.id }, pending);
+    report.pending += pending.length;
+    if (!isGroup({ ...record, pending })) report.subscriptions++;
+  }
+}
+
+/** Hands the messages of one channel to the builder. */
+class Sink implements MessageSink {
+  readonly #builder: StoreBuilder;
+  readonly #options: ImportOptions;
+  readonly #before: Readonly<Pick<ImportReport, 'channels' | 'messages' | 'bytes'>>;
+  readonly #channel: string;
+  #messages = 0;
+  #bytes = 0;
+
+  constructor(builder: StoreBuilder, options: ImportOptions, report: ImportReport, { name }: SourceChannel) {
+    this.#builder = builder;
+    this.#options = options;
+    this.#before = { ...report };
+    this.#channel = name;
+  }
+
+  get isFull(): boolean {
+    return this.#builder.segments.isFull;
+  }
+
+  message(buffer: Buffer, start: number, end: number, sequence: number, timestampMs: number): void {
+    this.#builder.segments.message(buffer, start, end, sequence, timestampMs);
+    this.#messages++;
+    this.#bytes += end - start;
+  }
+
+  async drain(): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    await this.#builder.segments.drain();
+    signal?.throwIfAborted();
+    onProgress?.({
+      channel: this.#channel,
+      channels: this.#before.channels,
+      messages: this.#before.messages + this.#messages,
+      bytes: this.#before.bytes + this.#bytes,
+    });
+  }
+}
