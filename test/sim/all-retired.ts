@@ -3,6 +3,7 @@ import { compareIds, journalName, parseNames } from '../../src/files/file-names.
 import type { StoreFs } from '../../src/files/fs.js';
 import { decodeCheckpoint } from '../../src/store/format/checkpoint-format.js';
 import { storeIdOf } from '../../src/store/format/file-header.js';
+import { bound } from './bound.js';
 import type { Mutation } from './machine.js';
 
 const CHECKPOINT = /^(.*)\/checkpoints\/[^/]*\.ckpt$/;
@@ -15,13 +16,7 @@ export const allRetired: Mutation = {
       const match = CHECKPOINT.exec(to);
       if (match !== null) await retireAll(real, `${match[1]}/journal`, to);
     };
-    return new Proxy(real, {
-      get: (target, name) => {
-        if (name === 'rename') return rename;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
+    return bound(real, { rename });
   },
 };
 

@@ -146,8 +146,13 @@ export interface PublisherOptions {
   everyMs: number;
   /** Sends again under the same guid until it has an answer or this time is over. 0: sends once. */
   retryForMs: number;
+  /** At most. */
   payloadBytes: number;
+  /** All messages, and their guids, are of one size. */
+  isOneSize?: boolean;
 }
+
+const GUID_DIGITS = 6;
 
 const PUBLISH_RETRY_MS = 150;
 /** Of a publisher that sends once: an ack may come late. */
@@ -188,12 +193,13 @@ export class SimPublisher {
 
   #publish(): void {
     if (this.isStopped) return;
-    const { channels, everyMs, retryForMs, payloadBytes } = this.#options;
+    const { channels, everyMs, retryForMs, payloadBytes, isOneSize = false } = this.#options;
     const { world, ledger, id } = this.client;
-    const guid = `${id}-${++this.#count}`;
+    const count = ++this.#count;
+    const guid = `${id}-${isOneSize ? String(count).padStart(GUID_DIGITS, '0') : count}`;
     const channel = world.random.pick(channels)!;
-    const size = world.random.below(payloadBytes);
-    const data = Buffer.concat([Buffer.from(`${guid}|`), Buffer.alloc(size, this.#count & 0xff)]);
+    const size = isOneSize ? payloadBytes : world.random.below(payloadBytes);
+    const data = Buffer.concat([Buffer.from(`${guid}|`), Buffer.alloc(size, count & 0xff)]);
     ledger.publishSent(channel, guid);
     this.#pending.set(guid, { channel, untilMs: world.nowMs + (retryForMs || PATIENCE_MS) });
     const message = encodePubMsg({

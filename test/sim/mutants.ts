@@ -1,9 +1,13 @@
 import type { StoreFile, StoreFs } from '../../src/files/fs.js';
 import type { LeaseRenewer, RenewerOptions } from '../../src/lease/lease-renewer.js';
 import { allRetired } from './all-retired.js';
+import { bound } from './bound.js';
 import type { FaultWeights } from './faults.js';
 import type { Machine, Mutation } from './machine.js';
+import { noSalt } from './no-salt.js';
 import { oneJournal } from './one-journal.js';
+import { PassedOnFile } from './passed-on-file.js';
+import type { SimulationOptions } from './simulation.js';
 import { staleLockfile } from './stale-lockfile.js';
 
 type Fence = (real: LeaseRenewer, options: RenewerOptions, node: Machine) => Promise<void>;
@@ -59,53 +63,26 @@ function earlyFence(): Mutation {
         const file = await real.open(path, mode);
         return mode === 'durable' ? new WatchedFile(file, onWrite) : file;
       };
-      return new Proxy(real, {
-        get: (target, name) => {
-          if (name === 'open') return open;
-          const value: unknown = Reflect.get(target, name, target);
-          return typeof value === 'function' ? value.bind(target) : value;
-        },
-      });
+      return bound(real, { open });
     },
   };
 }
 
-class WatchedFile implements StoreFile {
-  readonly #file: StoreFile;
+class WatchedFile extends PassedOnFile {
   /** Called when a write begins; what it gives, when that write has ended. */
   readonly #onWrite: () => () => void;
 
   constructor(file: StoreFile, onWrite: () => () => void) {
-    this.#file = file;
+    super(file);
     this.#onWrite = onWrite;
   }
 
-  write(...[buffer, start, end, position, done]: Parameters<StoreFile['write']>): void {
+  override write(...[buffer, start, end, position, done]: Parameters<StoreFile['write']>): void {
     const onWritten = this.#onWrite();
-    this.#file.write(buffer, start, end, position, (error, written) => {
+    super.write(buffer, start, end, position, (error, written) => {
       onWritten();
       done(error, written);
     });
-  }
-
-  read(...args: Parameters<StoreFile['read']>): Promise<number> {
-    return this.#file.read(...args);
-  }
-
-  size(): Promise<number> {
-    return this.#file.size();
-  }
-
-  sync(): Promise<void> {
-    return this.#file.sync();
-  }
-
-  truncate(bytes: number): Promise<void> {
-    return this.#file.truncate(bytes);
-  }
-
-  close(): Promise<void> {
-    return this.#file.close();
   }
 }
 
@@ -151,6 +128,8 @@ export interface Mutant {
   /** Made anew for each run. */
   make(): Mutation;
   faults: Partial<FaultWeights>;
+  /** What clients send and receive, if it takes something special. */
+  traffic?: SimulationOptions['traffic'];
 }
 
 const SLEEP: Partial<FaultWeights> = { pause: 1, freeze: 1 };
@@ -168,5 +147,11 @@ export const MUTANTS: Record<string, Mutant> = {
   },
   'what is in flight given out as new when the link has moved': { make: () => newAgain, faults: MOVE },
   'a journal file removed while an extent points into it': { make: () => allRetired, faults: SLEEP },
+  // What a former life has left must lie where a batch of the next one ends.
+  'a journal file used again without its salt': {
+    make: () => noSalt,
+    faults: { kill: 3, strike: 3 },
+    traffic: 'one size',
+  },
   'messages that overtake each other': { make: () => outOfOrder, faults: MOVE },
 };

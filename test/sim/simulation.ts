@@ -33,6 +33,11 @@ export interface SimulationOptions {
   /** How long faults come, milliseconds of simulated time: at least and at most. */
   faultsMs?: readonly [number, number];
   isTraced?: boolean;
+  /**
+   * What clients send and receive. `one size`: messages of one size, one after the other, to a channel that keeps only the last of them, and no
+   * subscribers; so journal files are used again, and batches lie where those of the file's former life lay. Default: all kinds.
+   */
+  traffic?: 'one size' | undefined;
   /** Called before the brokers start. */
   begin?: (cluster: Machines, ledger: Ledger) => void;
   /** Channels of a store that was there before, whose first messages a limit had dropped. */
@@ -115,14 +120,15 @@ async function run(
   world: World,
   cluster: Machines,
   ledger: Ledger,
-  { faults: only, faultsMs = FAULTS_MS, begin, cutChannels }: SimulationOptions,
+  { faults: only, faultsMs = FAULTS_MS, begin, cutChannels, traffic }: SimulationOptions,
   weights: FaultWeights,
 ): Promise<void> {
   begin?.(cluster, ledger);
   for (const node of cluster.nodes) world.after(world.between(0, STARTED_MS - 1), () => node.start());
   await world.run(STARTED_MS);
   await world.run(5_000, () => cluster.active !== undefined);
-  const { publishers, subscribers } = startClients(world, cluster, ledger);
+  const { publishers, subscribers } =
+    traffic === 'one size' ? startOneSize(cluster, ledger) : startClients(world, cluster, ledger);
   const faults = new Faults(cluster, faultWeights(world, weights, only), world.between(200, 2_000));
   await world.run(world.nowMs + world.between(...faultsMs));
   faults.heal();
@@ -201,14 +207,23 @@ function faultWeights(
   return weights;
 }
 
-function startClients(
-  world: World,
-  cluster: Machines,
-  ledger: Ledger,
-): {
+interface Clients {
   publishers: SimPublisher[];
   subscribers: SimSubscriber[];
-} {
+}
+
+function startOneSize({ nats }: Machines, ledger: Ledger): Clients {
+  const options = {
+    channels: [LIMITED],
+    everyMs: 20,
+    retryForMs: 8_000,
+    payloadBytes: 30_000,
+    isOneSize: true,
+  };
+  return { publishers: [new SimPublisher(new SimClient(nats, ledger, 'p1'), options)], subscribers: [] };
+}
+
+function startClients(world: World, cluster: Machines, ledger: Ledger): Clients {
   const { nats } = cluster;
   const client = (id: string): SimClient => new SimClient(nats, ledger, id);
   const channels = ['a', 'b', LIMITED];
