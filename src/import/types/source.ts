@@ -61,7 +61,16 @@ export interface SourceChannel {
   readonly lastSequence: number;
   /** Messages from the first to the last, without those in gaps. An estimate, for the progress shown, where the source cannot know. */
   readonly messages: number;
+  /** Messages that the source still has, and that the old server's limits hide: they do not come along. */
+  readonly hidden?: HiddenMessages;
   readonly subscriptions: SourceSubscription[];
+}
+
+/** How many messages each limit hides. */
+export interface HiddenMessages {
+  byMaxMessages: number;
+  byMaxBytes: number;
+  byMaxAge: number;
 }
 
 /** A subscription, or a durable that is offline. */

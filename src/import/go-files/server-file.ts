@@ -1,0 +1,59 @@
+import { stanSubjects } from '../../protocol/stan-subjects.js';
+import { GoWireError } from '../go-wire/field-reader.js';
+import { decodeGoServerInfo, type GoServerInfo } from '../go-wire/go-records.js';
+import type { SourceSubjects } from '../types/source.js';
+import { FILE_HEADER_BYTES, RECORD_HEADER_BYTES, RecordReader } from './record-reader.js';
+import type { ReadSettings } from './slice.js';
+
+/**
+ * Reads `server.dat`: one record and nothing else.
+ *
+ * @returns undefined if there is none, as before the first start of the server
+ * @throws SourceError 'damaged' if the source is strict
+ */
+export async function readServerInfo(
+  path: string,
+  settings: ReadSettings,
+): Promise<GoServerInfo | undefined> {
+  const { problems, pool } = settings;
+  const reader = await RecordReader.open(path, { ...settings, isTyped: false });
+  if (reader === undefined) return undefined;
+  const place = { where: path, offset: FILE_HEADER_BYTES };
+  try {
+    let step = reader.next();
+    if (step === 'more') {
+      await reader.more();
+      step = reader.next();
+    }
+    if (step === 'end') return undefined;
+    if (step !== 'record') {
+      problems.damaged(place, 'the record of the server cannot be read: its cluster id and subjects');
+      return undefined;
+    }
+    const { buffer, payloadStart, payloadEnd, size } = reader;
+    const info = decodeGoServerInfo(buffer, payloadStart, payloadEnd);
+    if (size !== FILE_HEADER_BYTES + RECORD_HEADER_BYTES + payloadEnd - payloadStart)
+      problems.damaged(place, 'there is more in the file than the record of the server');
+    return info;
+  } catch (error) {
+    if (!(error instanceof GoWireError)) throw error;
+    problems.damaged(place, error.message);
+    return undefined;
+  } finally {
+    await reader.close();
+    pool.release();
+  }
+}
+
+/** The subjects of a server; undefined if they are those of its cluster id. */
+export function subjectsOf(info: GoServerInfo): SourceSubjects | undefined {
+  const usual = stanSubjects(info.clusterId);
+  const { publish, subscribe, unsubscribe, close, subscriptionClose } = info;
+  const isUsual =
+    publish === usual.publish &&
+    subscribe === usual.subscribe &&
+    unsubscribe === usual.unsubscribe &&
+    close === usual.close &&
+    subscriptionClose === usual.subscriptionClose;
+  return isUsual ? undefined : { publish, subscribe, unsubscribe, close, subscriptionClose };
+}

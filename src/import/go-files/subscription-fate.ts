@@ -1,0 +1,94 @@
+import type { SourceSubscription } from '../types/source.js';
+import type { FilePlace, ProblemList } from './problem-list.js';
+import type { StoredSubscription } from './subscriptions-file.js';
+
+/**
+ * What the Go server makes of the subscriptions in a file when it starts (`recoverOneSub` in its server.go): each is online, an offline
+ * durable, the state of a durable queue group, or dropped.
+ *
+ * @param isConnected whether the client with this id is in `clients.dat`
+ */
+export function recoveredSubscriptions(
+  stored: readonly StoredSubscription[],
+  isConnected: (clientId: string) => boolean,
+  place: FilePlace,
+  problems: ProblemList,
+): SourceSubscription[] {
+  const recovered: SourceSubscription[] = [];
+  const durables = new Map<string, SourceSubscription>();
+  const groups = new Map<string, SourceSubscription>();
+  for (const { state, pending } of stored) {
+    const { id: _, isClosed, ...kept } = state;
+    const isDurable = state.isDurable || state.durableName !== '';
+    const subscription: SourceSubscription = {
+      ...kept,
+      isDurable,
+      isOnline: isConnected(state.clientId) && !(isClosed && state.durableName !== ''),
+      pending: [...pending].sort((a, b) => a - b),
+    };
+    if (state.durableName !== '') {
+      const key = `${state.clientId}\n${state.durableName}`;
+      const other = durables.get(key);
+      if (other !== undefined && !takesOver(other, subscription, place, problems)) continue;
+      if (other !== undefined) recovered.splice(recovered.indexOf(other), 1);
+      durables.set(key, subscription);
+      recovered.push(subscription);
+    } else if (state.queueGroup !== '' && isDurable && state.clientId === '') {
+      const group = groups.get(state.queueGroup);
+      if (group === undefined) {
+        groups.set(state.queueGroup, subscription);
+        recovered.push(subscription);
+      } else {
+        mergeGroup(group, subscription, place, problems);
+      }
+    } else if (subscription.isOnline) {
+      recovered.push(subscription);
+    } else if (isDurable) {
+      problems.note(
+        place,
+        `a member of durable queue group ${state.queueGroup} is left from client ${state.clientId}, which is not connected: the old server drops it, too`,
+      );
+    }
+  }
+  liftGroups(recovered);
+  return recovered;
+}
+
+/** Two records of one durable: a fault of old versions. The one that the other side would go on with, or that is further back. */
+function takesOver(
+  one: SourceSubscription,
+  other: SourceSubscription,
+  place: FilePlace,
+  problems: ProblemList,
+): boolean {
+  problems.note(
+    place,
+    `durable ${one.durableName} of client ${one.clientId} is there twice: the one that is online comes along, or the one with the lower position`,
+  );
+  if (one.isOnline !== other.isOnline) return other.isOnline;
+  return other.lastSent < one.lastSent;
+}
+
+/** Two states of one durable queue group. The Go server takes the one that is further; what is pending of the other is kept here. */
+function mergeGroup(
+  group: SourceSubscription,
+  other: SourceSubscription,
+  place: FilePlace,
+  problems: ProblemList,
+): void {
+  problems.note(
+    place,
+    `the state of queue group ${group.queueGroup} is there twice: the higher position comes along, and what is pending in either`,
+  );
+  group.lastSent = Math.max(group.lastSent, other.lastSent);
+  group.pending = [...new Set([...group.pending, ...other.pending])].sort((a, b) => a - b);
+}
+
+/** The position of a group is the highest one of its members and its own. */
+function liftGroups(subscriptions: readonly SourceSubscription[]): void {
+  for (const group of subscriptions) {
+    if (group.queueGroup === '' || group.clientId !== '') continue;
+    for (const { queueGroup, lastSent } of subscriptions)
+      if (queueGroup === group.queueGroup) group.lastSent = Math.max(group.lastSent, lastSent);
+  }
+}
