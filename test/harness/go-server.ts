@@ -1,0 +1,125 @@
+// The real Go NATS Streaming server, where there is one.
+
+import { execFileSync } from 'node:child_process';
+import { Child } from './child.js';
+import { freePort } from './free-ports.js';
+import { waitFor } from './wait.js';
+
+/** The binary, or why there is none. */
+export function findGoServer(): { binary: string } | { skipped: string } {
+  for (const binary of [process.env.GO_SERVER, 'nats-streaming-server']) {
+    if (binary === undefined || binary === '') continue;
+    try {
+      execFileSync(binary, ['--version'], { stdio: 'ignore' });
+      return { binary };
+    } catch (error) {
+      if (binary === process.env.GO_SERVER)
+        throw new Error(`the Go server that GO_SERVER names does not run: ${(error as Error).message}`);
+    }
+  }
+  return {
+    skipped:
+      'no Go server: name its binary by GO_SERVER, or go install github.com/nats-io/nats-streaming-server@v0.25.6',
+  };
+}
+
+/** What `/streaming/channelsz?subs=1` says of a subscription. */
+export interface SaidSubscription {
+  client_id: string;
+  inbox: string;
+  ack_inbox: string;
+  durable_name?: string;
+  queue_name?: string;
+  is_durable: boolean;
+  is_offline: boolean;
+  max_inflight: number;
+  ack_wait: number;
+  last_sent: number;
+  pending_count: number;
+}
+
+export interface SaidChannel {
+  name: string;
+  msgs: number;
+  bytes: number;
+  first_seq: number;
+  last_seq: number;
+  subscriptions?: SaidSubscription[];
+}
+
+export interface SaidClient {
+  id: string;
+  hb_inbox: string;
+}
+
+/** What a running Go server says of its channels and clients. */
+export interface GoServerWords {
+  channels: SaidChannel[];
+  clients: SaidClient[];
+}
+
+/** A Go server with a file store and a NATS server of its own inside. */
+export class GoServer {
+  readonly port: number;
+  readonly #binary: string;
+  readonly #args: readonly string[];
+  readonly #monitorPort: number;
+  #child: Child | undefined;
+
+  private constructor(binary: string, port: number, monitorPort: number, args: readonly string[]) {
+    this.port = port;
+    this.#binary = binary;
+    this.#monitorPort = monitorPort;
+    this.#args = args;
+  }
+
+  /** @param args beside ports and the folder of the store */
+  static async start(binary: string, dir: string, args: readonly string[]): Promise<GoServer> {
+    const port = await freePort();
+    const monitorPort = await freePort();
+    const own = ['-a', '127.0.0.1', '-p', `${port}`, '-m', `${monitorPort}`, '-st', 'file', '--dir', dir];
+    const server = new GoServer(binary, port, monitorPort, [...own, ...args]);
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<void> {
+    const child = new Child(this.#binary, this.#args);
+    this.#child = child;
+    await waitFor(
+      () => {
+        if (child.hasExited) throw new Error(`the Go server ended:\n${child.output}`);
+        return child.output.includes('Streaming Server is ready');
+      },
+      () => `the Go server is ready; it said:\n${child.output}`,
+    );
+  }
+
+  async words(): Promise<GoServerWords> {
+    const { channels } = await this.#get<{ channels?: SaidChannel[] }>('channelsz?subs=1&limit=1000');
+    const { clients } = await this.#get<{ clients?: SaidClient[] }>('clientsz?limit=1000');
+    return { channels: channels ?? [], clients: clients ?? [] };
+  }
+
+  async #get<T>(path: string): Promise<T> {
+    const response = await fetch(`http://127.0.0.1:${this.#monitorPort}/streaming/${path}`);
+    return (await response.json()) as T;
+  }
+
+  /** Ends it at once, as a power cut would. */
+  kill(): Promise<unknown> {
+    return this.#child?.end('SIGKILL') ?? Promise.resolve();
+  }
+
+  stop(): Promise<unknown> {
+    return this.#child?.end('SIGTERM') ?? Promise.resolve();
+  }
+
+  async destroy(): Promise<void> {
+    await this.#child?.destroy();
+  }
+}
