@@ -1,15 +1,7 @@
 import { assert, must } from '../util/assert.js';
-/*
- * An entry for a guid, in a generation and in a checkpoint:
- *
- *   0  u32  id of the channel that the message is in
- *   4  u32  session of the publisher
- *   8  u8   length of the guid
- *   9       guid
- */
-export const GUID_HEADER_BYTES = 9;
-/** Average room per guid: a NUID, which all clients use, has 22 bytes. */
-export const GUID_ENTRY_BYTES = GUID_HEADER_BYTES + 23;
+import { GUID_ENTRY_BYTES, GUID_HEADER_BYTES } from './guid-entry.js';
+import { type GuidRun, packGuids } from './packed-guids.js';
+
 /** An id for a channel that does not exist yet. */
 export const NO_CHANNEL = 0;
 /** A slot has two i32: the hash, and the offset of the entry plus 1, or 0 if it is free. (Larger unsigned numbers would be heap objects.) */
@@ -18,12 +10,15 @@ const SLOT_WORDS = 2;
 const MARK_ENTRIES = 1024;
 const MARK_MS = 1000;
 
-/** The entries of one stretch of time. */
-export interface GuidRun {
-  /** Timestamp of the first entry, in milliseconds since 1970. */
+/** Where a stretch of entries begins. */
+interface Mark {
+  /** Of its first entry. */
   ms: number;
-  /** The entries, one behind the other. */
-  entries: Buffer;
+  /** How many entries are before it. */
+  count: number;
+  offset: number;
+  /** The stretch as a checkpoint keeps it. It is packed once, and kept for those to come. */
+  packed: GuidRun | undefined;
 }
 
 /**
@@ -50,8 +45,7 @@ export class GuidGeneration {
   #nextMarkMs = 0;
   /** The free slot at which the last unsuccessful search has ended. */
   #freeSlot = 0;
-  /** The marks, where stretches begin: the timestamp and the offset of their first entry. */
-  readonly #marks: { ms: number; count: number; offset: number }[] = [];
+  readonly #marks: Mark[] = [];
 
   /**
    * @param capacity limit of entries, a power of 2
@@ -156,22 +150,30 @@ export class GuidGeneration {
     this.#slots?.fill(0);
   }
 
-  /** The newest entries, oldest first: those from `sinceMs` on, and not many more than `atMost`. They are valid until one is added. */
+  /** The newest entries, oldest first: those from `sinceMs` on, and not many more than `atMost`. */
   runs(atMost: number, sinceMs: number): GuidRun[] {
     const runs: GuidRun[] = [];
+    const marks = this.#marks;
     let end = this.#used;
-    for (let i = this.#marks.length - 1; i >= 0; i--) {
-      const { ms, count, offset } = this.#marks[i];
-      if (ms < sinceMs || this.count - count > atMost) break;
-      runs.push({ ms, entries: this.#bytes.subarray(offset, end) });
-      end = offset;
+    for (let i = marks.length - 1; i >= 0; i--) {
+      const mark = marks[i];
+      if (mark.ms < sinceMs || this.count - mark.count > atMost) {
+        // The stretches before it come into no checkpoint any more either.
+        for (let j = i; j >= 0 && marks[j].packed !== undefined; j--) marks[j].packed = undefined;
+        break;
+      }
+      const run = mark.packed ?? packGuids(mark.ms, this.#bytes.subarray(mark.offset, end));
+      // More entries come into the last one.
+      if (i < marks.length - 1) mark.packed = run;
+      runs.push(run);
+      end = mark.offset;
     }
     return runs.reverse();
   }
 
   #mark(ms: number, offset: number): void {
     if (this.count === 0) this.firstMs = ms;
-    this.#marks.push({ ms, count: this.count, offset });
+    this.#marks.push({ ms, count: this.count, offset, packed: undefined });
     this.#nextMarkCount = this.count + MARK_ENTRIES;
     this.#nextMarkMs = ms + MARK_MS;
   }

@@ -1,6 +1,8 @@
 import { assert } from '../util/assert.js';
-import { GUID_HEADER_BYTES, GuidGeneration, type GuidRun, hashOf, viewOf } from './guid-generation.js';
+import { GUID_HEADER_BYTES } from './guid-entry.js';
+import { GuidGeneration, hashOf, viewOf } from './guid-generation.js';
 import { NewestGuid } from './newest-guid.js';
+import { type GuidRun, unpackGuids } from './packed-guids.js';
 
 /** Least time for which a guid is remembered, unless `MAX_GUIDS` forbids it. */
 export const GUID_MEMORY_MS = 120_000;
@@ -142,20 +144,19 @@ export class RecentGuids {
     this.#present = new GuidGeneration(capacity, this.#seed);
   }
 
-  /** Remembers the guids of a checkpoint. @throws RangeError if an entry is cut off */
-  restoreRun({ ms, entries }: GuidRun): void {
+  /** Remembers the guids of a checkpoint. @throws RangeError if they are not whole */
+  restoreRun(run: GuidRun): void {
+    const entries = unpackGuids(run);
     const view = viewOf(entries);
     for (let at = 0; at < entries.length; ) {
-      if (at + GUID_HEADER_BYTES > entries.length) throw new RangeError('the guids end in the middle of one');
       const start = at + GUID_HEADER_BYTES;
-      const end = start + (entries[at + 8] ?? 0);
-      if (end > entries.length) throw new RangeError('the guids end in the middle of one');
-      this.restore(view.getUint32(at + 4, true), view.getUint32(at, true), entries, start, end, ms);
+      const end = start + view.getUint8(at + 8);
+      this.restore(view.getUint32(at + 4, true), view.getUint32(at, true), entries, start, end, run.ms);
       at = end;
     }
   }
 
-  /** The guids for a checkpoint, oldest first. They are valid until a guid is added. */
+  /** The guids for a checkpoint, oldest first. */
   runs(): GuidRun[] {
     this.enter();
     const sinceMs = this.#newestMs - GUID_MEMORY_MS;

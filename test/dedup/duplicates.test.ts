@@ -191,6 +191,48 @@ describe('a publish that comes again on the file store', () => {
     });
   }
 
+  it('is not stored by any of the next brokers, however many checkpoints, merges and limits came since, and though its channel is gone', async (t: TestContext) => {
+    const terms = new Terms(t);
+    const limits = { maxMessages: 20 };
+    const open = async (): Promise<[InMemoryBroker, FileStore]> => {
+      const { store } = await terms.openOnly(SMALL);
+      return [await InMemoryBroker.start({ limits }, store), store];
+    };
+    let [world, store] = await open();
+    await connectOn(world, 'a');
+    const guids: Publish[] = [];
+    for (let term = 1; term <= 3; term++) {
+      for (let round = 0; round < 10; round++) {
+        const more = Array.from({ length: 30 }, (_, i) => ({
+          guid: `${term}-${String(round * 30 + i).padStart(10, '0')}`,
+          subject: ['foo', 'bar', `one-${term}-${round}`][i % 3] ?? 'foo',
+        }));
+        await acked(world, ...more);
+        guids.push(...more);
+        await checkpoint(store);
+        // Within the time for which guids are remembered.
+        terms.clock.pass(1000);
+      }
+      await until(() => store.upkeep.isIdle, 'the merges');
+      for (const channel of [...world.broker.channels.all()])
+        if (channel.name.startsWith(`one-${term}`)) store.deleteLog(channel.log);
+      await acked(world, { guid: `last-${term}` });
+      guids.push({ guid: `last-${term}` });
+      if (term % 2 === 1) await checkpoint(store);
+      world.broker.stop();
+      [world, store] = await open();
+      assert.equal(world.broker.recentGuids.size, guids.length);
+      const again = guids.filter(({ subject = 'foo' }) => !subject.startsWith('one-'));
+      const before = [stored(world), stored(world, 'bar')];
+      assert.deepEqual(
+        await acked(world, ...again),
+        again.map(({ guid }) => guid),
+      );
+      assert.deepEqual([stored(world), stored(world, 'bar')], before);
+    }
+    world.broker.stop();
+  });
+
   async function checkpoint(store: FileStore): Promise<void> {
     await until(() => !store.upkeep.isCheckpointing, 'the checkpoint before');
     store.upkeep.checkpoint();

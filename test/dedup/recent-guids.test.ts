@@ -178,13 +178,37 @@ describe('recent guids', () => {
     assert.deepEqual([has(after, 1, 'old'), has(after, 1, 'young')], [false, true]);
   });
 
-  it('entries that are not whole are refused', () => {
+  it('are in each checkpoint as they are, also those that came since the one before', () => {
+    const guids = new RecentGuids(1);
+    const nuid = (i: number): string => `PPPPPPPPPPPP${String(i).padStart(10, '0')}`;
+    let bytes = 0;
+    for (let i = 0; i < 20_000; i++) {
+      store(guids, i % 3, nuid(i), 1 + (i % 2), START_MS + (i >> 4));
+      if (i % 3000 !== 2999) continue;
+      const after = new RecentGuids(2);
+      bytes = 0;
+      for (const run of guids.runs()) {
+        after.restoreRun(run);
+        bytes += run.packed.length;
+      }
+      assert.equal(after.size, i + 1);
+      for (let j = 0; j <= i; j++) {
+        assert.ok(has(after, j % 3, nuid(j), 1 + (j % 2)), `${j} at ${i}`);
+        assert.ok(!has(after, j % 3, nuid(j), 3), `${j} at ${i}`);
+      }
+    }
+    // Each takes 31 bytes in memory.
+    assert.ok(bytes < 5 * 20_000, `${bytes} bytes`);
+  });
+
+  it('that are not whole are refused', () => {
     const guids = new RecentGuids(1);
     store(guids, 1, 'guid');
-    const [run] = guids.runs();
-    for (let cut = 1; cut < run!.entries.length; cut++) {
-      const entries = run!.entries.subarray(0, cut);
-      assert.throws(() => new RecentGuids(1).restoreRun({ ms: START_MS, entries }), RangeError);
+    for (const run of guids.runs()) {
+      for (let cut = 0; cut < run.packed.length; cut++) {
+        const packed = run.packed.subarray(0, cut);
+        assert.throws(() => new RecentGuids(1).restoreRun({ ...run, packed }), RangeError);
+      }
     }
   });
 });

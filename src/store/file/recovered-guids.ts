@@ -1,4 +1,4 @@
-import { GUID_ENTRY_BYTES, type GuidRun } from '../../dedup/guid-generation.js';
+import type { GuidRun } from '../../dedup/packed-guids.js';
 import type { RecentGuids } from '../../dedup/recent-guids.js';
 import {
   MESSAGE_HEADER_BYTES,
@@ -38,8 +38,7 @@ export class RecoveredGuids {
   }
 
   enterIn(guids: RecentGuids): void {
-    const runBytes = this.#runs.reduce((sum, { entries }) => sum + entries.length, 0);
-    guids.reserve(Math.ceil(runBytes / GUID_ENTRY_BYTES) + this.messages);
+    guids.reserve(this.#runs.reduce((sum, { count }) => sum + count, this.messages));
     for (const run of this.#runs.splice(0)) guids.restoreRun(run);
     for (const batch of this.#batches.splice(0)) enterBatch(guids, batch);
   }

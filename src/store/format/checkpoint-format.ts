@@ -1,4 +1,4 @@
-import type { GuidRun } from '../../dedup/guid-generation.js';
+import { type GuidRun, packGuids } from '../../dedup/packed-guids.js';
 import type { FileId } from '../../files/file-names.js';
 import { damaged } from '../../files/store-error.js';
 import { crc32, crc32Of, nextCrc32 } from '../../util/crc.js';
@@ -32,7 +32,8 @@ import type { SegmentFile } from './segment-format.js';
  *     before them; the others follow. One of 0 bytes is a gap: messages that are lost
  *   clients: count; each as in its record
  *   subscriptions: count; each as in its record, then the ranges of pending sequences
- *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), bytes, entries (see guid-generation.ts)
+ *   recent guids: count of runs; each: timestamp of the first (f64, ms since 1970), how many, bytes, guids (see dedup/packed-guids.ts). Before
+ *     version 3: timestamp of the first, bytes, entries (see dedup/guid-entry.ts)
  *   only if the store's own time is not the clock's: its lead (f64, ms); gaps: count; each: from, to (f64, ms since 1970)
  */
 
@@ -116,10 +117,11 @@ export class SnapshotWriter implements SnapshotSink {
     writeRanges(this.#subscriptions, pending);
   }
 
-  recentGuids({ ms, entries }: GuidRun): void {
+  recentGuids({ ms, count, packed }: GuidRun): void {
     this.#guidRuns++;
     this.#guids.f64(ms);
-    this.#guids.bytes(entries);
+    this.#guids.varint(count);
+    this.#guids.bytes(packed);
   }
 
   /** Valid until `reset`. */
@@ -281,7 +283,7 @@ function decodeBody(r: ByteReader, version: number): Omit<Checkpoint, 'foreignBy
     return { record, pending: expandRanges(readRanges(r)) };
   });
   // Older checkpoints have no recent guids.
-  const recentGuids = r.done ? [] : times(r.varint(), () => ({ ms: r.f64(), entries: r.bytes() }));
+  const recentGuids = r.done ? [] : times(r.varint(), () => readGuids(r, version));
   const time = r.done ? undefined : readTime(r);
   return { position, ...ids, time, segments, bodies, channels, clients, subscriptions, recentGuids };
 }
@@ -295,6 +297,11 @@ function readNamedSegment(r: ByteReader, version: number): NamedSegment {
 
 function readNamedBody(r: ByteReader): NamedBody {
   return { epoch: r.varint(), number: r.varint(), end: r.varint(), salt: r.u32() };
+}
+
+function readGuids(r: ByteReader, version: number): GuidRun {
+  const ms = r.f64();
+  return version < 3 ? packGuids(ms, r.bytes()) : { ms, count: r.varint(), packed: r.bytes() };
 }
 
 function encodeTime({ leadMs, gaps }: SavedTime): Buffer {

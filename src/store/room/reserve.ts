@@ -41,6 +41,12 @@ const KINDS = ['log', 'ckpt', 'seg'] as const;
 const MORE_RETRY_MS = 10_000;
 /** One part in so many of what is free may be set aside: a small volume is there for messages. */
 const SHARE_OF_FREE = 4;
+/**
+ * The next checkpoint may be larger than the last one by this, and finds room. What is made anew is as much larger as the second number says: so
+ * it is made a few times while checkpoints grow, not each time.
+ */
+const CHECKPOINT_LEAST = 1.5;
+const CHECKPOINT_MADE = 2;
 
 /**
  * Room to get out: files made while there is room, so that a takeover, a restart, and a checkpoint that gives room back need none. A broker
@@ -72,7 +78,8 @@ export class Reserve {
   /** It survives a power cut, too. */
   #isFolderDurable = false;
   #isClosed = false;
-  #checkpointBytes: number;
+  /** Of the last checkpoint. */
+  #checkpointBytes = 0;
   #segmentBytes: number;
   /** It was tried to set aside a segment of `#segmentBytes`, and there was no room for it. */
   #isSegmentLacking = false;
@@ -80,7 +87,6 @@ export class Reserve {
   constructor(options: ReserveOptions) {
     this.#options = options;
     this.#directory = `${options.dir}/${RESERVE_DIRECTORY}`;
-    this.#checkpointBytes = options.sizes.ckpt.bytes;
     this.#segmentBytes = options.sizes.seg.bytes;
   }
 
@@ -89,9 +95,9 @@ export class Reserve {
     return this.#isKnown ? (this.#kept.seg[0]?.bytes ?? 0) : undefined;
   }
 
-  /** Checkpoints are of such a size by now: there is to be room for one twice as large. */
+  /** Checkpoints are of such a size by now: there is to be room for a larger one. */
   wantCheckpoint(bytes: number): void {
-    this.#checkpointBytes = Math.max(this.#options.sizes.ckpt.bytes, bytes * 2);
+    this.#checkpointBytes = bytes;
   }
 
   /**
@@ -297,7 +303,8 @@ export class Reserve {
     let isWhole = true;
     for (const kind of KINDS) {
       try {
-        await this.#fill(kind, sizes[kind].count, await this.#bytesOf(kind));
+        const { least, made } = await this.#bytesOf(kind);
+        await this.#fill(kind, sizes[kind].count, least, made);
       } catch (error) {
         if (!canTryAgain(error)) throw error;
         isWhole = false;
@@ -313,12 +320,12 @@ export class Reserve {
     return segmentBytes > usualBytes && (this.#kept.seg[0]?.bytes ?? 0) < segmentBytes;
   }
 
-  /** Makes so many of a kind, each of so many bytes at least. */
-  async #fill(kind: Extension, count: number, least: number): Promise<void> {
+  /** Makes so many of a kind, each of so many bytes at least; and of so many, where there is plenty of room. */
+  async #fill(kind: Extension, count: number, least: number, made = least): Promise<void> {
     const kept = this.#kept[kind];
     const isEnough = (): boolean => kept.filter(({ bytes }) => bytes >= least).length >= count;
     while (!isEnough() && !this.#isClosed) {
-      kept.push(await this.#make(kind, least));
+      kept.push(await this.#make(kind, least, made));
       while (this.#cutting !== undefined) await this.#cutting;
       // One that is too small by now is in the way.
       const at = kept.length > count ? kept.findIndex(({ bytes }) => bytes < least) : -1;
@@ -327,23 +334,28 @@ export class Reserve {
     }
   }
 
-  /** Bytes that one must have to count: more of them where there is plenty of room by now. */
-  async #bytesOf(kind: Extension): Promise<number> {
-    if (kind === 'ckpt') return this.#checkpointBytes;
-    const { leastBytes } = this.#options.sizes[kind];
-    const bytes = kind === 'seg' ? this.#segmentBytes : this.#options.sizes[kind].bytes;
-    if (this.#kept[kind].every((room) => room.bytes >= bytes)) return leastBytes;
-    return (await this.#freeBytes()) / SHARE_OF_FREE >= bytes ? bytes : leastBytes;
+  /** Bytes that one must have to count, and bytes of one that is made: more of them where there is plenty of room by now. */
+  async #bytesOf(kind: Extension): Promise<{ least: number; made: number }> {
+    const { bytes: usualBytes, leastBytes } = this.#options.sizes[kind];
+    if (kind === 'ckpt') {
+      const least = Math.max(usualBytes, Math.ceil(this.#checkpointBytes * CHECKPOINT_LEAST));
+      return { least, made: this.#checkpointBytes * CHECKPOINT_MADE };
+    }
+    const bytes = kind === 'seg' ? this.#segmentBytes : usualBytes;
+    const isThere = this.#kept[kind].every((room) => room.bytes >= bytes);
+    const isMade = !isThere && (await this.#freeBytes()) / SHARE_OF_FREE >= bytes;
+    const least = isMade ? bytes : leastBytes;
+    return { least, made: least };
   }
 
   async #freeBytes(): Promise<number> {
     return (await this.#options.fs.freeBytes?.(this.#directory)) ?? 0;
   }
 
-  async #make(kind: Extension, least: number): Promise<Kept> {
+  async #make(kind: Extension, least: number, made: number): Promise<Kept> {
     const { fs, sizes } = this.#options;
     const free = fs.freeBytes === undefined ? Number.POSITIVE_INFINITY : await this.#freeBytes();
-    let bytes = Math.max(least, sizes[kind].bytes);
+    let bytes = Math.max(least, made, sizes[kind].bytes);
     while (bytes > least && bytes > free / SHARE_OF_FREE) bytes = Math.max(least, Math.floor(bytes / 2));
     for (;;) {
       try {

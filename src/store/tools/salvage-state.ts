@@ -1,4 +1,5 @@
-import { GUID_HEADER_BYTES, type GuidRun } from '../../dedup/guid-generation.js';
+import { GUID_HEADER_BYTES } from '../../dedup/guid-entry.js';
+import { type GuidRun, packGuids } from '../../dedup/packed-guids.js';
 import type { FileId } from '../../files/file-names.js';
 import {
   decodeMsgProtoView,
@@ -164,7 +165,7 @@ export class SalvageState extends ClientState implements SalvageSink {
     for (const { ms, entries } of this.#guids.reverse()) {
       room -= entries.length;
       if (room < 0) break;
-      runs.push({ ms, entries: Buffer.concat(entries) });
+      runs.push(packGuids(ms, Buffer.concat(entries)));
     }
     this.guidRuns.push(...runs.reverse());
     if (this.#isStateLost) {

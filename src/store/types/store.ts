@@ -1,5 +1,5 @@
 import type { BelievedTime } from '../../clock/believed-time.js';
-import type { GuidRun } from '../../dedup/guid-generation.js';
+import type { GuidRun } from '../../dedup/packed-guids.js';
 import type { RecentGuids } from '../../dedup/recent-guids.js';
 import type { PubMsgView } from '../../protocol/pubmsg.js';
 import type { Progress } from './progress.js';
@@ -145,7 +145,7 @@ export interface RecoveredState {
 export interface SnapshotSink {
   client(record: ClientRecord): void;
   subscription(record: SubscriptionRecord, pending: SequenceRanges): void;
-  /** Guids of messages stored not long ago: oldest first. Its entries are valid during the call. */
+  /** Guids of messages stored not long ago: oldest first. */
   recentGuids(run: GuidRun): void;
 }
 

@@ -71,6 +71,49 @@ describe('The reserve of a store', () => {
     assert.equal(reserve.segmentBytes, 500_000);
   });
 
+  it('makes room for a checkpoint a few times while checkpoints grow, and always enough for the next one', async (t) => {
+    const dir = temporaryDirectory(t);
+    let made = 0;
+    let madeBytes = 0;
+    const open: typeof nodeFs.open = async (path, mode) => {
+      const file = await nodeFs.open(path, mode);
+      if (!path.endsWith('.ckpt.tmp')) return file;
+      made++;
+      const { write } = file;
+      file.write = (buffer, start, end, at, done) => {
+        madeBytes += end - start;
+        write.call(file, buffer, start, end, at, done);
+      };
+      return file;
+    };
+    const size = { ...SIZE, count: 2 };
+    const reserve = new Reserve({
+      ...{ fs: { ...nodeFs, open }, clock: new TestClock(), dir, epoch: 1 },
+      sizes: { log: SIZE, ckpt: size, seg: SIZE },
+    });
+    t.after(() => reserve.close());
+    const largest = 400_000;
+    let tries = 0;
+    for (let bytes = 1000; bytes <= largest; bytes *= 1.05) {
+      reserve.wantCheckpoint(Math.floor(bytes));
+      tries++;
+      const refilled = new Promise<void>((resolve) => {
+        reserve.onChanged = resolve;
+      });
+      reserve.refill();
+      await refilled;
+      await new Promise((resolve) => setImmediate(resolve));
+      const sizes = fs
+        .readdirSync(`${dir}/reserve`)
+        .filter((name) => name.endsWith('.ckpt'))
+        .map((name) => fs.statSync(`${dir}/reserve/${name}`).size);
+      assert.equal(sizes.length, 2);
+      for (const room of sizes) assert.ok(room >= bytes * 1.4, `${room} at ${bytes}`);
+    }
+    assert.ok(made <= 40 && tries > 100, `${made} files were made in ${tries} steps`);
+    assert.ok(madeBytes < 20 * largest, `${madeBytes} bytes`);
+  });
+
   it('is not taken for a segment while it is being cut for the journal', async (t) => {
     const dir = temporaryDirectory(t);
     const gate = { pass: () => {} };
