@@ -42,9 +42,9 @@ export class BlobFileWriter implements BlobWriter {
 
   static async create(fs: StoreFs, place: BlobFile, room?: BlobRoom): Promise<BlobFileWriter> {
     const { temporary, path } = place;
-    if (room !== undefined) await takeRoom(fs, room.room, temporary);
-    else if (temporary !== path) await removeIfThere(fs, temporary);
+    if (room === undefined && temporary !== path) await removeIfThere(fs, temporary);
     try {
+      if (room !== undefined) await takeRoom(fs, room.room, temporary);
       const file = await fs.open(temporary, room === undefined ? 'create' : 'write');
       return new BlobFileWriter(fs, place, file, room);
     } catch (error) {

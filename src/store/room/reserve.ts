@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { Clock, Timer } from '../../clock/clock.js';
 import { removeIfThere, renameOwn, writeZeros } from '../../files/file-io.js';
 import { type Extension, type FileId, fileName, parseNames } from '../../files/file-names.js';
@@ -397,9 +398,13 @@ export class Reserve {
   }
 }
 
-/** Gives room that was taken out of a reserve its name. */
-export function takeRoom(fs: StoreFs, room: Room, path: string): Promise<void> {
-  return renameOwn(fs, room.path, path);
+/**
+ * Gives room that was taken out of a reserve its name. Its former one is gone for good before anything is written: to a file system without a
+ * journal the two halves of a rename are two changes, and a power cut may keep both names. A successor would find what it holds by now set aside, and write over it.
+ */
+export async function takeRoom(fs: StoreFs, room: Room, path: string): Promise<void> {
+  await renameOwn(fs, room.path, path);
+  await fs.syncDirectory(dirname(room.path));
 }
 
 async function renameIfThere(fs: StoreFs, from: string, to: string): Promise<void> {

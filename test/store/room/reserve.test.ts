@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import { nodeFs } from '../../../src/files/fs.js';
+import { BlobFileWriter } from '../../../src/store/blobs/blob-file-writer.js';
+import { useRoom } from '../../../src/store/journal/journal-file.js';
 import { Reserve, takeRoom } from '../../../src/store/room/reserve.js';
+import { must } from '../../../src/util/assert.js';
 import { temporaryDirectory, until } from '../file-support.js';
 import { HastyClock, TestClock } from '../support.js';
 
@@ -148,6 +151,56 @@ describe('The reserve of a store', () => {
     assert.equal(await taken, 4096 - 1024);
     assert.equal(fs.statSync(segment).size, 4096 - 1024);
     assert.equal(reserve.segmentBytes, 0);
+  });
+
+  it('has lost the name of what is taken before anything is written to it, also after a power cut', async (t) => {
+    const dir = temporaryDirectory(t);
+    const calls: string[] = [];
+    const recording: typeof nodeFs = {
+      ...nodeFs,
+      open: (path, mode) => {
+        calls.push(`open ${mode} ${path.slice(dir.length)}`);
+        return nodeFs.open(path, mode);
+      },
+      rename: (from, to) => {
+        calls.push(`rename ${from.slice(dir.length)} to ${to.slice(dir.length)}`);
+        return nodeFs.rename(from, to);
+      },
+      syncDirectory: (path) => {
+        calls.push(`sync ${path.slice(dir.length)}`);
+        return nodeFs.syncDirectory(path);
+      },
+    };
+    const sizes = { log: SIZE, ckpt: SIZE, seg: SIZE };
+    const reserve = new Reserve({ fs: nodeFs, clock: new TestClock(), dir, epoch: 1, sizes });
+    t.after(() => reserve.close());
+    reserve.refill();
+    await until(() => reserve.segmentBytes === 4096, 'it is set aside');
+
+    const id = { epoch: 1, number: 1 };
+    const segment = must(await reserve.take('seg'), 'a segment is set aside');
+    const path = `${dir}/00000001.000001.seg`;
+    const writer = await BlobFileWriter.create(
+      recording,
+      { id, directory: dir, path, temporary: path },
+      { reserve, kind: 'seg', room: segment },
+    );
+    await writer.abandon();
+    assert.deepEqual(calls.splice(0), [
+      `rename ${segment.path.slice(dir.length)} to /00000001.000001.seg`,
+      'sync /reserve',
+      'open write /00000001.000001.seg',
+    ]);
+
+    const journal = must(await reserve.take('log'), 'a journal is set aside');
+    const forJournal = { fs: recording, directory: dir, storeId: 'x'.repeat(22), random: Buffer.alloc };
+    const { file } = await useRoom(forJournal, reserve, id, journal);
+    await file.close();
+    assert.deepEqual(calls.slice(0, 3), [
+      `rename ${journal.path.slice(dir.length)} to /00000001.000001.log.tmp`,
+      'sync /reserve',
+      'open durable /00000001.000001.log.tmp',
+    ]);
   });
 
   it('cannot be adopted by a successor while it is being cut, which would cut what the successor writes there', async (t) => {
