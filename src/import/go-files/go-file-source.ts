@@ -44,6 +44,8 @@ export interface GoFileSourceOptions {
   readonly isCrcChecked: boolean;
   /** The old server's `file_crc_poly`. */
   readonly crcPolynomial?: number | undefined;
+  /** Looks for a server that still uses the files: in /proc, unless something else is given. */
+  readonly serverSeen?: ((dir: string) => Promise<string | undefined>) | undefined;
   /** For the age of messages. */
   readonly clock?: Pick<Clock, 'wallNs'> | undefined;
 }
@@ -72,7 +74,7 @@ export class GoFileSource implements ImportSource {
   async open(): Promise<SourceState> {
     const dir = this.name;
     const folders = await this.#channelFolders();
-    const seen = await serverSeen(dir);
+    const seen = await (this.#options.serverSeen ?? serverSeen)(dir);
     if (seen !== undefined)
       throw new SourceError('in-use', `a server uses ${dir}: ${seen}. Stop it before the import`);
     const info = await readServerInfo(join(dir, SERVER_FILE), this.#settings);

@@ -118,14 +118,14 @@ export class MessageWalk {
   }
 
   async #findNext(): Promise<FoundRecord | undefined> {
-    const { reader, index, indexEnd, crc } = this.#file;
+    const { reader, index, indexEnd, crc, problems } = this.#file;
     if (index !== undefined && reader.offset < indexEnd) {
       if (!(await index.findBehind(reader.offset))) return undefined;
       return { offset: index.offset, sequence: index.sequence };
     }
     return crc === undefined
       ? undefined
-      : findRecord(reader.path, crc, reader.offset + 1, this.#lastSequence);
+      : findRecord(reader.path, crc, problems, reader.offset + 1, this.#lastSequence);
   }
 }
 

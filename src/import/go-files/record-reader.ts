@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { SourceError } from '../types/source-error.js';
 import type { ChunkPool } from './chunk-pool.js';
+import type { ProblemList } from './problem-list.js';
 
 /** Each file begins with its version, a u32: it has been 1 since 2016. */
 export const FILE_HEADER_BYTES = 4;
@@ -22,6 +23,7 @@ export type RecordStep = 'record' | 'more' | 'end' | 'zeros' | 'torn' | 'bad';
 export interface RecordReaderOptions {
   /** Where the chunks come from. What has been read stays as it is until the pool takes a chunk back. */
   readonly pool: ChunkPool;
+  readonly problems: ProblemList;
   /** Undefined if CRCs are not checked. */
   readonly crc: RecordCrc | undefined;
   /** Whether the highest byte of a record's size is its type. */
@@ -62,7 +64,7 @@ export class RecordReader {
 
   /**
    * @returns undefined if the file does not exist, or is shorter than its version
-   * @throws SourceError 'unsupported' for another version
+   * @throws SourceError 'unsupported' for another version, if the source is strict
    */
   static async open(path: string, options: RecordReaderOptions): Promise<RecordReader | undefined> {
     const file = await openIfThere(path);
@@ -73,7 +75,7 @@ export class RecordReader {
         await file.close();
         return undefined;
       }
-      await checkVersion(file, path);
+      await checkVersion(file, path, options.problems);
       return new RecordReader(path, size, file, options);
     } catch (error) {
       await file.close().catch(() => {});
@@ -205,13 +207,12 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-async function checkVersion(file: FileHandle, path: string): Promise<void> {
+async function checkVersion(file: FileHandle, path: string, problems: ProblemList): Promise<void> {
   const head = Buffer.alloc(FILE_HEADER_BYTES);
   await file.read(head, 0, FILE_HEADER_BYTES, 0);
   const version = head.readUInt32LE();
-  if (version !== FILE_VERSION)
-    throw new SourceError(
-      'unsupported',
-      `${path} has file version ${version}. The Go server's files have version ${FILE_VERSION}: is this one of them?`,
-    );
+  if (version === FILE_VERSION) return;
+  const text = `the file has version ${version}, and the files of all Go servers have version ${FILE_VERSION}`;
+  if (!problems.isLenient) throw new SourceError('unsupported', `${path}: ${text}. Is it one of them?`);
+  problems.note({ where: path, offset: 0 }, `${text}: it is read as one of them`);
 }

@@ -1,5 +1,6 @@
 import { StoredMessage } from '../go-wire/stored-message.js';
 import { ChunkPool } from './chunk-pool.js';
+import type { ProblemList } from './problem-list.js';
 import { type RecordCrc, RecordReader } from './record-reader.js';
 
 const SEQUENCE_TAG = 0x08;
@@ -22,11 +23,12 @@ export interface FoundRecord {
 export async function findRecord(
   path: string,
   crc: RecordCrc,
+  problems: ProblemList,
   from: number,
   lastSequence: number,
 ): Promise<FoundRecord | undefined> {
   const pool = new ChunkPool();
-  const reader = await RecordReader.open(path, { pool, crc, isTyped: false });
+  const reader = await RecordReader.open(path, { pool, crc, problems, isTyped: false });
   if (reader === undefined) return undefined;
   try {
     return await search(reader, pool, from, lastSequence);

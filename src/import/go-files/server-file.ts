@@ -27,7 +27,10 @@ export async function readServerInfo(
     }
     if (step === 'end') return undefined;
     if (step !== 'record') {
-      problems.damaged(place, 'the record of the server cannot be read: its cluster id and subjects');
+      problems.damaged(
+        place,
+        'the record of the server cannot be read: its size or CRC is wrong (a server with file_crc_poly needs the same for its import)',
+      );
       return undefined;
     }
     const { buffer, payloadStart, payloadEnd, size } = reader;

@@ -12,10 +12,11 @@ import type { ReadSettings } from './slice.js';
  */
 export async function eachTypedRecord(
   path: string,
-  { pool, crc, problems }: ReadSettings,
+  settings: ReadSettings,
   onRecord: (reader: RecordReader) => void,
 ): Promise<boolean> {
-  const reader = await RecordReader.open(path, { pool, crc, isTyped: true });
+  const { pool, problems } = settings;
+  const reader = await RecordReader.open(path, { ...settings, isTyped: true });
   if (reader === undefined) return false;
   const place = () => ({ where: path, offset: reader.offset });
   try {
