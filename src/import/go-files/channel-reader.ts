@@ -1,7 +1,7 @@
+import type { MessageOpener } from '../go-state/message-opener.js';
 import type { MessageSink } from '../types/source.js';
 import { SourceError } from '../types/source-error.js';
 import type { ChannelMessages } from './channel-messages.js';
-import type { MessageOpener } from './message-opener.js';
 import { MessageWalk } from './message-walk.js';
 import { FILE_HEADER_BYTES } from './record-reader.js';
 import { type OpenSlice, type ReadSettings, type Slice, withSlice } from './slice.js';

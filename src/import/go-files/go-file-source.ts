@@ -3,6 +3,10 @@ import { join, resolve } from 'node:path';
 import { type Clock, systemClock } from '../../clock/clock.js';
 import { isChannelNameStringValid } from '../../protocol/stan-subjects.js';
 import type { LogLimits } from '../../store/types/store.js';
+import { MessageOpener } from '../go-state/message-opener.js';
+import { ProblemList } from '../go-state/problem-list.js';
+import { subjectsOf } from '../go-state/server-subjects.js';
+import { recoveredSubscriptions } from '../go-state/subscription-fate.js';
 import type { GoClient } from '../go-wire/go-records.js';
 import type {
   ImportSource,
@@ -18,13 +22,10 @@ import { ChannelReader } from './channel-reader.js';
 import { ChunkPool } from './chunk-pool.js';
 import { readClients } from './clients-file.js';
 import { proveKey } from './key-proof.js';
-import { MessageOpener } from './message-opener.js';
 import { crcOf, IEEE_POLYNOMIAL } from './polynomial-crc.js';
-import { ProblemList } from './problem-list.js';
 import { serverSeen } from './running-server.js';
-import { readServerInfo, subjectsOf } from './server-file.js';
+import { readServerInfo } from './server-file.js';
 import type { ReadSettings } from './slice.js';
-import { recoveredSubscriptions } from './subscription-fate.js';
 import { readSubscriptions } from './subscriptions-file.js';
 
 const SERVER_FILE = 'server.dat';

@@ -1,7 +1,7 @@
+import { isNonceOf, MessageKey, mayBeEncrypted } from '../go-state/message-key.js';
+import { HOW_TO_GIVE_THE_KEY } from '../go-state/message-opener.js';
 import { SourceError } from '../types/source-error.js';
 import type { ChannelMessages } from './channel-messages.js';
-import { isNonceOf, MessageKey, mayBeEncrypted } from './message-key.js';
-import { HOW_TO_GIVE_THE_KEY } from './message-opener.js';
 import { MessageWalk } from './message-walk.js';
 import { FILE_HEADER_BYTES } from './record-reader.js';
 import { type OpenSlice, type ReadSettings, type Slice, withSlice } from './slice.js';

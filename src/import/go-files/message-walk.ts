@@ -1,6 +1,6 @@
+import type { ProblemList } from '../go-state/problem-list.js';
 import { StoredMessage } from '../go-wire/stored-message.js';
 import type { MessageIndex } from './message-index.js';
-import type { ProblemList } from './problem-list.js';
 import { RECORD_HEADER_BYTES, type RecordCrc, type RecordReader, type RecordStep } from './record-reader.js';
 import { type FoundRecord, findRecord } from './record-search.js';
 

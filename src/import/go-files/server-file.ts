@@ -1,7 +1,5 @@
-import { stanSubjects } from '../../protocol/stan-subjects.js';
 import { GoWireError } from '../go-wire/field-reader.js';
 import { decodeGoServerInfo, type GoServerInfo } from '../go-wire/go-records.js';
-import type { SourceSubjects } from '../types/source.js';
 import { FILE_HEADER_BYTES, RECORD_HEADER_BYTES, RecordReader } from './record-reader.js';
 import type { ReadSettings } from './slice.js';
 
@@ -46,17 +44,4 @@ export async function readServerInfo(
     await reader.close();
     pool.release();
   }
-}
-
-/** The subjects of a server; undefined if they are those of its cluster id. */
-export function subjectsOf(info: GoServerInfo): SourceSubjects | undefined {
-  const usual = stanSubjects(info.clusterId);
-  const { publish, subscribe, unsubscribe, close, subscriptionClose } = info;
-  const isUsual =
-    publish === usual.publish &&
-    subscribe === usual.subscribe &&
-    unsubscribe === usual.unsubscribe &&
-    close === usual.close &&
-    subscriptionClose === usual.subscriptionClose;
-  return isUsual ? undefined : { publish, subscribe, unsubscribe, close, subscriptionClose };
 }

@@ -1,8 +1,8 @@
+import type { ProblemList } from '../go-state/problem-list.js';
 import { SourceError } from '../types/source-error.js';
 import type { ChunkPool } from './chunk-pool.js';
 import { MessageIndex } from './message-index.js';
 import { MessageWalk } from './message-walk.js';
-import type { ProblemList } from './problem-list.js';
 import { FILE_HEADER_BYTES, type RecordCrc, RecordReader } from './record-reader.js';
 
 /** What the Go server counts for a message beside its payload: the header of its record, and its row in the index. */

@@ -1,9 +1,9 @@
+import type { StoredSubscription } from '../go-state/subscription-fate.js';
 import { GoWireError } from '../go-wire/field-reader.js';
 import {
   decodeGoSubscription,
   decodeGoSubscriptionDelete,
   decodeGoSubscriptionUpdate,
-  type GoSubscription,
 } from '../go-wire/go-records.js';
 import { SourceError } from '../types/source-error.js';
 import type { ReadSettings } from './slice.js';
@@ -16,13 +16,6 @@ const ACK = 4;
 const DELIVERED = 5;
 /** Of one channel. They are held in memory; a subscription has as many as its MaxInflight, or a few more. */
 const MAX_PENDING = 2_000_000;
-
-/** A subscription as its file has it. */
-export interface StoredSubscription {
-  state: GoSubscription;
-  /** Delivered and not acknowledged. */
-  readonly pending: Set<number>;
-}
 
 /** Reads `subs.dat`: the subscriptions of a channel, by their ids. */
 export async function readSubscriptions(path: string, settings: ReadSettings): Promise<StoredSubscription[]> {

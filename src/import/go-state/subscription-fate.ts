@@ -1,12 +1,19 @@
+import type { GoSubscription } from '../go-wire/go-records.js';
 import type { SourceSubscription } from '../types/source.js';
 import type { FilePlace, ProblemList } from './problem-list.js';
-import type { StoredSubscription } from './subscriptions-file.js';
+
+/** A subscription as the Go server has stored it. */
+export interface StoredSubscription {
+  state: GoSubscription;
+  /** Delivered and not acknowledged. */
+  readonly pending: Set<number>;
+}
 
 /**
- * What the Go server makes of the subscriptions in a file when it starts (`recoverOneSub` in its server.go): each is online, an offline
+ * What the Go server makes of the stored subscriptions of a channel when it starts (`recoverOneSub` in its server.go): each is online, an offline
  * durable, the state of a durable queue group, or dropped.
  *
- * @param isConnected whether the client with this id is in `clients.dat`
+ * @param isConnected whether the client with this id was connected
  */
 export function recoveredSubscriptions(
   stored: readonly StoredSubscription[],
