@@ -16,7 +16,7 @@ const PARTS = {
 /** The import by which one part calls another. */
 const OTHER_PART = /^\.\/tools\.js$/;
 /** Folders of `src` that no entry of the library leads to: their modules are in the bundle, and nowhere else. */
-const ONLY_IN_BUNDLE = ['cli', 'drill', 'bench', 'local-group'];
+const ONLY_IN_BUNDLE = ['cli', 'drill', 'bench', 'import', 'local-group'];
 /** The licences of the packages that are in the bundle. */
 const LICENSES = 'third-party-licenses.txt';
 /** Packages in CommonJS ask for Node's own modules by `require`, which an ES module has not. */
@@ -66,6 +66,8 @@ async function buildPart(root, name, path) {
     metafile: true,
     write: false,
     logLevel: 'warning',
+    // A part of pg in C that it uses only when asked to.
+    external: ['pg-native'],
   });
 }
 

@@ -45,6 +45,13 @@ export const KINDS: readonly Kind[] = [
   { name: 'late', args: [], thenArgs: encrypted('AES'), key: KEY, end: 'stop', messageBytes: 60 },
 ];
 
+/** The same with a store in a database. A server that caches writes at its end what clients have got and acknowledged. */
+export const SQL_KINDS: readonly Kind[] = [
+  { name: 'tables', args: ['--sql_no_caching'], end: 'kill', messageBytes: 120 },
+  { name: 'cached', args: [], end: 'stop', messageBytes: 120 },
+  { name: 'sealed', args: encrypted('AES'), key: KEY, end: 'stop', messageBytes: 60 },
+];
+
 /** The limits that the servers had. */
 export const LIMITS: Readonly<Record<string, LogLimits>> = {
   counted: { maxMessages: 30, maxBytes: 0, maxAgeMs: 0 },

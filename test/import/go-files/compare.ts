@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { GoFileSource, type GoFileSourceOptions } from '../../../src/import/go-files/go-file-source.js';
 import type {
+  ImportSource,
   MessageSink,
   SourceChannel,
   SourceState,
@@ -72,7 +73,7 @@ export class CollectingSink implements MessageSink {
   }
 }
 
-export async function messagesOf(source: GoFileSource, channel: SourceChannel): Promise<KnownMessage[]> {
+export async function messagesOf(source: ImportSource, channel: SourceChannel): Promise<KnownMessage[]> {
   const sink = new CollectingSink();
   await source.read(channel, sink);
   await sink.drain();
