@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import type { ProblemList } from '../go-state/problem-list.js';
 import { SourceError } from '../types/source-error.js';
 import type { ChunkPool } from './chunk-pool.js';
-import type { ProblemList } from './problem-list.js';
 
 /** Each file begins with its version, a u32: it has been 1 since 2016. */
 export const FILE_HEADER_BYTES = 4;

@@ -1,6 +1,6 @@
+import type { ProblemList } from '../go-state/problem-list.js';
 import { StoredMessage } from '../go-wire/stored-message.js';
 import { ChunkPool } from './chunk-pool.js';
-import type { ProblemList } from './problem-list.js';
 import { type RecordCrc, RecordReader } from './record-reader.js';
 
 const SEQUENCE_TAG = 0x08;
