@@ -22,6 +22,7 @@ import type { Clients } from './state/clients.js';
 import type { Counters } from './state/counters.js';
 import type { EndedSubscriptions } from './state/ended-subscriptions.js';
 import { isForeign } from './state/foreign-subject.js';
+import type { ImportedAckInboxes } from './state/imported-ack-inboxes.js';
 import type { Subscription } from './state/subscription.js';
 import { type BrokerParts, wire } from './wire.js';
 
@@ -64,6 +65,7 @@ export class Broker implements LinkHandler, StoreHost {
   readonly #probes: ProbeAnswerer;
   readonly #publish: PublishHandler;
   readonly #ack: AckHandler;
+  readonly #imported: ImportedAckInboxes;
   readonly #onFailed: (error: Error) => void;
   readonly #defer: (callback: () => void) => void;
   readonly #nowMs: () => number;
@@ -95,6 +97,7 @@ export class Broker implements LinkHandler, StoreHost {
     this.#probes = wired.probes;
     this.#publish = wired.publish;
     this.#ack = wired.ack;
+    this.#imported = wired.importedAckInboxes;
     this.#onFailed = parts.onFailed;
     this.#defer = defer;
     this.#nowMs = () => clock.monotonicMs();
@@ -162,9 +165,14 @@ export class Broker implements LinkHandler, StoreHost {
     return this.#isDraining;
   }
 
+  /** Ack inboxes of subscriptions that came along with an import. */
+  get importedAckInboxes(): Pick<ImportedAckInboxes, 'has' | 'size'> {
+    return this.#imported;
+  }
+
   /** The subscriptions that it made on its newest link. An owner that keeps the link beyond the broker ends them. */
   get sids(): readonly number[] {
-    return this.#listening.all;
+    return [...this.#listening.all, ...this.#imported.sids];
   }
 
   /**
@@ -202,6 +210,7 @@ export class Broker implements LinkHandler, StoreHost {
     this.#parts.gate.linkUp(link);
     this.#turn.linkUp(link);
     this.#listening.begin(link, this.#parts.subjects, this.#store.storeId, this.#parts, adopted);
+    this.#imported.linkUp(link);
   }
 
   /** What was to be sent is dropped with the link. The state stays; clients hear nothing until the next link. */
@@ -215,6 +224,7 @@ export class Broker implements LinkHandler, StoreHost {
 
   #leaveLink(): void {
     this.#listening.end();
+    this.#imported.linkDown();
     this.#backlog.messages.clear();
     this.#parts.gate.linkDown();
     this.#turn.linkDown();
@@ -270,6 +280,11 @@ export class Broker implements LinkHandler, StoreHost {
       const { ackSid, pingSid, publishSid } = this.#listening;
       if (sid === ackSid) {
         this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
+        return;
+      }
+      const imported = sid === publishSid ? undefined : this.#imported.get(sid);
+      if (imported !== undefined) {
+        this.#ack.handleImported(imported, buffer, payloadStart, payloadEnd);
         return;
       }
       const waiting = this.#backlog.messages;

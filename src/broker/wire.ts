@@ -42,6 +42,7 @@ import { Clients } from './state/clients.js';
 import { Counters } from './state/counters.js';
 import { EndedSubscriptions } from './state/ended-subscriptions.js';
 import { Ids } from './state/ids.js';
+import { ImportedAckInboxes } from './state/imported-ack-inboxes.js';
 import type { AckWaitHandler, Subscription } from './state/subscription.js';
 
 /** What a broker is made of, and what it reports to its owner. */
@@ -81,6 +82,7 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
   const channels = new Channels(parts.hashSeed);
   const clients = new Clients(parts.hashSeed);
   const ackInboxes = new AckInboxes(ackInboxPrefix(store.storeId), parts.random);
+  const importedAckInboxes = new ImportedAckInboxes();
   const badInput = new RateLimitedLog<BadInputKind>(log, clock);
   const wheel = new TimerWheel(clock);
   const ended = new EndedSubscriptions(wheel);
@@ -100,7 +102,16 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
 
   const inactivity = new Inactivity({ clock, wheel, channels, ended, store, log });
   const opener = new ChannelOpener({ options, channels, inactivity, store, log });
-  const ender = new SubscriptionEnder({ subscriptions, ended, delivery, inactivity, clock, wheel, store });
+  const ender = new SubscriptionEnder({
+    subscriptions,
+    ended,
+    importedAckInboxes,
+    delivery,
+    inactivity,
+    clock,
+    wheel,
+    store,
+  });
   const closer = new ClientCloser({ clients, wheel, recentGuids, ender, store, log });
   const heartbeats = new Heartbeats({ options, pinger, wheel, turn, closer, delivery, store, log });
   const ackWait: AckWaitHandler = {
@@ -172,6 +183,8 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
     clients,
     subscriptions,
     ended,
+    ackInboxes,
+    importedAckInboxes,
     heartbeats,
     inactivity,
     ackWait,
@@ -184,7 +197,17 @@ export function wire(parts: BrokerParts, onBroken: (thrown: unknown) => void) {
   defer(() => recentGuids.enter());
   const expiry = new ExpiryTimer({ wheel, store });
   return {
-    ...{ subjects, channels, clients, subscriptions, ended, recentGuids, counters, badInput },
+    ...{
+      subjects,
+      channels,
+      clients,
+      subscriptions,
+      ended,
+      importedAckInboxes,
+      recentGuids,
+      counters,
+      badInput,
+    },
     ...{ wheel, turn, gate, delivery, backlog, inactivity, probes, expiry },
     ...{ publish, ack, connect, ping, subscribe, unsubscribe, close, snapshot },
   };

@@ -27,6 +27,8 @@ export class StrictLink implements BrokerLink {
     return this.#sids.size;
   }
 
+  unsubscribe(): void {}
+
   flush(): Promise<void> {
     return Promise.resolve();
   }

@@ -44,12 +44,23 @@ export class RecordingLink implements BrokerLink {
   maxPayload = 1024 * 1024;
   isCongested = false;
   readonly sent: Sent[] = [];
+  /** The subscriptions that have ended. */
+  readonly ended: number[] = [];
   readonly #sids = new Map<string, number>();
+  readonly #subjects = new Map<number, string>();
+  #lastSid = 0;
 
   subscribe(subject: string): number {
-    const sid = this.#sids.size + 1;
+    const sid = ++this.#lastSid;
     this.#sids.set(subject, sid);
+    this.#subjects.set(sid, subject);
     return sid;
+  }
+
+  unsubscribe(sid: number): void {
+    this.ended.push(sid);
+    const subject = this.#subjects.get(sid);
+    if (subject !== undefined) this.#sids.delete(subject);
   }
 
   flush(): Promise<void> {
@@ -70,6 +81,11 @@ export class RecordingLink implements BrokerLink {
       this.sent.push({ subject: subject!, payload: Buffer.from(bytes.subarray(start, end)) });
       at = end + 2;
     }
+  }
+
+  /** All that is subscribed to. */
+  get subjects(): string[] {
+    return [...this.#sids.keys()];
   }
 
   /** The subscription that a subject matches. */

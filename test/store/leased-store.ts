@@ -19,7 +19,7 @@ const MEBIBYTE = 1024 * 1024;
 const CLUSTER_ID = 'test-cluster';
 const clock = new TestClock();
 /** Small, so that each of many openings is fast. */
-const ROOM = { count: 1, leastCount: 1, bytes: 4096, leastBytes: 4096 };
+export const ROOM = { count: 1, leastCount: 1, bytes: 4096, leastBytes: 4096 };
 
 /** A term of a broker that has the lease as a real one has: each fence renews it, and it knows what was durable before. */
 export class LeasedTerm {

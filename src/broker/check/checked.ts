@@ -2,6 +2,7 @@ import type { Pulse } from '../../link/pings.js';
 import type { ControlConnection } from '../../nats/control-connection.js';
 import type { Store } from '../../store/types/store.js';
 import type { BrokerLink } from '../state/broker-link.js';
+import type { ImportedAckInboxes } from '../state/imported-ack-inboxes.js';
 
 /** The broker's connections to NATS, as far as they are checked. */
 export interface CheckedConnections {
@@ -30,6 +31,8 @@ export type CheckedControl = Pick<
 export interface CheckedBroker {
   readonly isDraining: boolean;
   readonly store: Pick<Store, 'committed' | 'touch'>;
+  /** Ack inboxes of subscriptions that came along with an import. */
+  readonly importedAckInboxes: Pick<ImportedAckInboxes, 'has'>;
 }
 
 export interface CheckedLink extends BrokerLink {
@@ -38,5 +41,4 @@ export interface CheckedLink extends BrokerLink {
   /** All that has come in. */
   readonly receivedBytes: number;
   readonly pulse: Pulse;
-  unsubscribe(sid: number): void;
 }

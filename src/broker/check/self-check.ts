@@ -8,6 +8,7 @@ import { LinkWatch } from './link-watch.js';
 import type { Probe, ProbedSubject } from './probe.js';
 import { ServicePermissions } from './service-permissions.js';
 import {
+  importedAcksRefused,
   notHeard,
   otherServerProblem,
   refusedProblem,
@@ -105,6 +106,7 @@ export class SelfCheck {
       connections: options.connections,
       probed: () => this.#probed,
       isServing: () => options.serving() !== undefined,
+      isImportedAckInbox: (subject) => options.serving()?.importedAckInboxes.has(subject) === true,
       inbox: this.#inbox,
       probeName: name,
       onTried: () => this.#judge(),
@@ -348,7 +350,8 @@ export class SelfCheck {
       const isHopeless = this.#missed.some((rounds) => rounds >= HOPELESS_ROUNDS);
       return notHeard(subjects, server, { isServing: serving() !== undefined, isHopeless });
     }
-    return this.#otherRounds < OTHER_SERVER_ROUNDS ? undefined : otherServerProblem(clusterId, server);
+    if (this.#otherRounds >= OTHER_SERVER_ROUNDS) return otherServerProblem(clusterId, server);
+    return this.#permissions.lacksImportedAcks ? importedAcksRefused(server) : undefined;
   }
 }
 

@@ -16,6 +16,8 @@ export interface ServicePermissionsOptions {
   probed: () => readonly ProbedSubject[];
   /** Whether a broker serves on the link. */
   isServing: () => boolean;
+  /** Whether a subject is an ack inbox of a subscription that came along with an import, which the broker that serves listens on. */
+  isImportedAckInbox: (subject: string) => boolean;
   /** Where answers to probes come, without the last token. */
   inbox: string;
   /** The probe's: a subject of acks with this name is published to for trial. */
@@ -34,6 +36,8 @@ export class ServicePermissions {
   readonly #said: readonly string[];
   /** By subject. */
   #refused = new Map<string, NatsRefusal>();
+  /** Ack inboxes of imported subscriptions that it may not listen on. All else works without them. */
+  readonly #refusedAcks = new Set<string>();
   /** In the trial under way. */
   #refusedAgain: Map<string, NatsRefusal> | undefined;
   /** Connections on which a subscription is missing, since it was refused. */
@@ -52,6 +56,15 @@ export class ServicePermissions {
   /** What clients need and NATS has refused. */
   get refusals(): ReadonlyMap<string, NatsRefusal> {
     return this.#refused;
+  }
+
+  /** Acks of subscriptions that came along with an import are not heard, since NATS has refused it. */
+  get lacksImportedAcks(): boolean {
+    for (const subject of this.#refusedAcks) {
+      if (this.#options.isImportedAckInbox(subject)) return true;
+      this.#refusedAcks.delete(subject);
+    }
+    return false;
   }
 
   get isTrying(): boolean {
@@ -79,7 +92,7 @@ export class ServicePermissions {
   /** @returns whether the refusal is in the way of clients */
   refused(refusal: NatsRefusal): boolean {
     const key = this.#keyOf(refusal);
-    if (key === undefined) return false;
+    if (key === undefined) return this.#importedAckRefused(refusal);
     const named = key === INBOXES ? { ...refusal, subject: INBOXES } : refusal;
     this.#refused.set(key, named);
     this.#refusedAgain?.set(key, named);
@@ -88,6 +101,15 @@ export class ServicePermissions {
       if (refusal.connection === 'control') this.#lackingControl = connections.control;
       else this.#lackingLink = connections.link;
     }
+    this.#trialAtRound = this.#round + RETRIAL_ROUNDS;
+    return true;
+  }
+
+  #importedAckRefused({ connection, operation, subject }: NatsRefusal): boolean {
+    if (connection === 'control' || operation !== 'subscribe' || subject === undefined) return false;
+    if (!this.#options.isImportedAckInbox(subject)) return false;
+    this.#refusedAcks.add(subject);
+    this.#lackingLink = this.#options.connections.link;
     this.#trialAtRound = this.#round + RETRIAL_ROUNDS;
     return true;
   }
@@ -115,26 +137,31 @@ export class ServicePermissions {
   async #tryOn(link: CheckedLink | undefined, control: CheckedControl | undefined): Promise<void> {
     const { isServing, connections, probed, inbox, onTried } = this.#options;
     this.#trialAtRound = this.#round + TRIAL_ROUNDS;
-    const wasRefused = this.#refused.size > 0;
+    const wasRefused = this.#refused.size > 0 || this.lacksImportedAcks;
     // A serving broker that was refused nothing has its subscriptions, and hears itself on them.
     if (link === undefined || control === undefined || (isServing() && !wasRefused)) return;
     const refusedAgain = new Map<string, NatsRefusal>();
     this.#refusedAgain = refusedAgain;
     // Each is given up at once: the broker has its own, and there may be no room for all of them twice.
     for (const { subscribed } of probed()) link.unsubscribe(link.subscribe(subscribed));
+    // Where one is permitted, all are.
+    const [ackInbox] = this.#refusedAcks;
+    this.#refusedAcks.clear();
+    if (ackInbox !== undefined) link.unsubscribe(link.subscribe(ackInbox));
     control.subscribe(`${inbox}.*`, { callback: () => {} }).unsubscribe();
     this.say(link);
     try {
       await Promise.all([link.flush(), control.flush()]);
     } catch {
       // A connection is down: nothing is known to be better.
+      if (ackInbox !== undefined) this.#refusedAcks.add(ackInbox);
       return;
     } finally {
       this.#refusedAgain = undefined;
     }
     if (this.#isStopped) return;
     this.#refused = refusedAgain;
-    if (this.#refused.size > 0) this.#trialAtRound = this.#round + RETRIAL_ROUNDS;
+    if (this.#refused.size > 0 || this.lacksImportedAcks) this.#trialAtRound = this.#round + RETRIAL_ROUNDS;
     else {
       // The subscriptions that were refused are missing still, unless there is another connection since.
       const why = 'NATS permits again what it had refused';

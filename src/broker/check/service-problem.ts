@@ -44,6 +44,17 @@ export function refusedProblem(refusals: Iterable<NatsRefusal>, server: string):
   };
 }
 
+/** NATS does not let the broker listen where clients send their acks that came along with an import. Another member may do that as little. */
+export function importedAcksRefused(server: string): ServiceProblem {
+  return {
+    kind: 'refused',
+    isOwn: false,
+    text:
+      `acks of imported subscriptions are not heard: the NATS server at ${server} does not let this broker subscribe to their ack inboxes, which ` +
+      'the former server has named. What their clients acknowledge comes to them again and again. Give the user of the brokers the permission subscribe "_INBOX.>", or start those clients again',
+  };
+}
+
 /**
  * What the broker sends to itself does not come back.
  *

@@ -6,6 +6,7 @@ import { toRanges } from '../../util/ranges.js';
 import type { Delivery } from '../delivery/delivery.js';
 import { durableKey } from '../state/channel.js';
 import { type EndedSubscriptions, LEAVE_GRACE_MS } from '../state/ended-subscriptions.js';
+import type { ImportedAckInboxes } from '../state/imported-ack-inboxes.js';
 import type { QueueGroup } from '../state/queue-group.js';
 import type { Subscription } from '../state/subscription.js';
 import type { Inactivity } from './inactivity.js';
@@ -15,6 +16,7 @@ export interface EndSubscriptionNeeds {
   /** All that are online, by id. */
   readonly subscriptions: Map<number, Subscription>;
   readonly ended: Pick<EndedSubscriptions, 'addDurable' | 'addMember' | 'remove'>;
+  readonly importedAckInboxes: Pick<ImportedAckInboxes, 'remove'>;
   readonly delivery: Pick<Delivery, 'forget' | 'makeReady'>;
   readonly inactivity: Pick<Inactivity, 'watch'>;
   readonly clock: Clock;
@@ -38,9 +40,10 @@ export class SubscriptionEnder {
    * member unsubscribes.
    */
   end(sub: Subscription, how: 'close' | 'unsubscribe'): void {
-    const { subscriptions, wheel, delivery, store, inactivity } = this.#needs;
+    const { subscriptions, importedAckInboxes, wheel, delivery, store, inactivity } = this.#needs;
     const { channel, group } = sub;
     subscriptions.delete(sub.id);
+    importedAckInboxes.remove(sub);
     channel.byAckInbox.delete(sub.ackInbox);
     if (channel.byInbox.get(sub.inbox) === sub) channel.byInbox.delete(sub.inbox);
     wheel.disarm(sub);

@@ -39,7 +39,7 @@ export class AckHandler {
     payloadStart: number,
     payloadEnd: number,
   ): void {
-    const { ackInboxes, delivery } = this.#needs;
+    const { ackInboxes } = this.#needs;
     if (!ackInboxes.read(buffer, subjectStart, subjectEnd)) {
       this.#needs.probes.answer(buffer, replyStart, replyEnd, payloadStart, payloadEnd);
       return;
@@ -59,11 +59,24 @@ export class AckHandler {
       this.#needs.badInput.note('ack to a wrong ack inbox', () => ({ clientId, channel: channel.name }));
       return;
     }
-    if (!decodeAck(buffer, payloadStart, payloadEnd, this.#view)) {
-      const { clientId, channel } = sub;
-      this.#needs.badInput.note('malformed Ack', () => ({ clientId, channel: channel.name }));
-      return;
-    }
+    if (this.#decode(sub, buffer, payloadStart, payloadEnd)) this.#take(sub);
+  }
+
+  /** An ack on the ack inbox of this subscription, which came along with an import: only its client knows that name. */
+  handleImported(sub: Subscription, buffer: Buffer, payloadStart: number, payloadEnd: number): void {
+    if (this.#decode(sub, buffer, payloadStart, payloadEnd)) this.#take(sub);
+  }
+
+  #decode(sub: Subscription, buffer: Buffer, payloadStart: number, payloadEnd: number): boolean {
+    if (decodeAck(buffer, payloadStart, payloadEnd, this.#view)) return true;
+    const { clientId, channel } = sub;
+    this.#needs.badInput.note('malformed Ack', () => ({ clientId, channel: channel.name }));
+    return false;
+  }
+
+  /** Takes the ack that was decoded last. */
+  #take(sub: Subscription): void {
+    const { delivery } = this.#needs;
     this.#needs.counters.acks++;
     const sequence = this.#view.sequence;
     const wasStalled = sub.isStalled;

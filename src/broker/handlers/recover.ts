@@ -2,15 +2,18 @@ import type { Clock } from '../../clock/clock.js';
 import type { TimerWheel } from '../../clock/timer-wheel.js';
 import type { Logger } from '../../log/logger.js';
 import type { RecoveredSubscription, Store } from '../../store/types/store.js';
+import type { AckInboxes } from '../state/ack-inboxes.js';
 import { Channel, durableKey } from '../state/channel.js';
 import type { Channels } from '../state/channels.js';
 import type { Clients } from '../state/clients.js';
 import type { EndedSubscriptions } from '../state/ended-subscriptions.js';
+import type { ImportedAckInboxes } from '../state/imported-ack-inboxes.js';
 import { groupKey, QueueGroup } from '../state/queue-group.js';
 import { type AckWaitHandler, Subscription } from '../state/subscription.js';
 import type { BrokerOptions } from './broker-options.js';
 import type { Heartbeats } from './heartbeats.js';
 import type { Inactivity } from './inactivity.js';
+import { isInboxValid } from './names.js';
 
 /** What the recovery of a broker needs. */
 export interface RecoverNeeds {
@@ -20,6 +23,8 @@ export interface RecoverNeeds {
   /** All that are online, by id. */
   readonly subscriptions: Map<number, Subscription>;
   readonly ended: Pick<EndedSubscriptions, 'addDurable'>;
+  readonly ackInboxes: Pick<AckInboxes, 'isOwn'>;
+  readonly importedAckInboxes: Pick<ImportedAckInboxes, 'add'>;
   readonly heartbeats: Pick<Heartbeats, 'resume'>;
   readonly inactivity: Pick<Inactivity, 'watch'>;
   readonly ackWait: AckWaitHandler;
@@ -97,6 +102,7 @@ function recoverSubscription(
   sub.client = client;
   client.subscriptions.add(sub);
   needs.subscriptions.set(sub.id, sub);
+  if (!needs.ackInboxes.isOwn(sub.ackInbox) && isInboxValid(sub.ackInbox)) needs.importedAckInboxes.add(sub);
   channel.listLater(sub);
   if (group === undefined) channel.subscriptions.push(sub);
   else group.members.push(sub);

@@ -32,6 +32,11 @@ export class AckInboxes {
     return `${this.prefix}${id}-${Buffer.from(this.#random(SECRET_BYTES)).toString('base64url')}`;
   }
 
+  /** Whether acks to this subject come on the store's own subscription. If not, it came along with an import. */
+  isOwn(ackInbox: string): boolean {
+    return ackInbox.startsWith(this.prefix);
+  }
+
   /**
    * Reads the subscription out of a subject into `id`. Whether it has this ack inbox is for `isOf` to say, before the buffer changes.
    *

@@ -8,6 +8,8 @@ export interface BrokerLink {
   readonly isCongested: boolean;
   /** @returns the id that messages of this subscription bear */
   subscribe(subject: string): number;
+  /** Ends a subscription. Messages that are under way may still come. */
+  unsubscribe(sid: number): void;
   /** Resolves when the server has processed everything before. Rejects if the link goes down. */
   flush(): Promise<void>;
   takeBuffer(): OutBuffer;

@@ -21,6 +21,9 @@ class Nats {
   isLinkAnswering = true;
   /** What is published on such subjects reaches nobody. */
   lost: RegExp | undefined;
+  /** Subscribing to such subjects is refused. */
+  refused: RegExp | undefined;
+  onRefused: (subject: string) => void = () => {};
   /** Late only with the whole server: a link that alone is late is for `LinkWatch`. */
   readonly #pulse = {
     nats: this,
@@ -84,7 +87,10 @@ class Nats {
       backlogBytes: 0,
       receivedBytes: 0,
       pulse: this.#pulse,
-      subscribe: () => 1,
+      subscribe: (subject) => {
+        if (this.refused?.test(subject) === true) this.onRefused(subject);
+        return 1;
+      },
       unsubscribe: () => {},
       takeBuffer: () => new OutBuffer(),
       send: () => {},
@@ -94,7 +100,8 @@ class Nats {
 }
 
 function newBroker(): CheckedBroker {
-  return { isDraining: false, store: { committed: 0, touch: () => {} } };
+  const importedAckInboxes = { has: (subject: string) => subject.startsWith('_INBOX.imported-') };
+  return { isDraining: false, store: { committed: 0, touch: () => {} }, importedAckInboxes };
 }
 
 interface Checked {
@@ -197,6 +204,31 @@ describe('The rounds of the self-check', () => {
     nats.lost = undefined;
     await pass(1);
     assert.equal(check.problem, undefined, 'another term is not judged by the one before');
+  });
+
+  it('report imported ack inboxes that NATS refuses, as no fault of this member, until they are permitted', async () => {
+    const { nats, check, log, pass } = await start();
+    nats.refused = /^_INBOX\.imported-/;
+    nats.onRefused = (subject) =>
+      check.refused({ connection: 'data link', operation: 'subscribe', subject, text: 'refused' });
+    for (let i = 0; i < 1000; i++) nats.onRefused(`_INBOX.imported-${i}`);
+    await settled();
+    assert.match(
+      check.problem?.text ?? '',
+      /acks of imported subscriptions are not heard.*subscribe "_INBOX\.>"/,
+    );
+    assert.deepEqual([check.problem?.kind, check.problem?.isOwn], ['refused', false]);
+    await pass(20);
+    assert.notEqual(check.problem, undefined);
+    assert.equal(log.all.length, 1, log.all.join('\n'));
+    assert.deepEqual(nats.renewals, []);
+    nats.refused = undefined;
+    await pass(3);
+    assert.equal(check.problem, undefined);
+    assert.deepEqual(nats.renewals, ['NATS permits again what it had refused']);
+    nats.onRefused('_INBOX.of-another');
+    await pass(3);
+    assert.equal(check.problem, undefined);
   });
 
   it('do not count against a broker that ends', async () => {
