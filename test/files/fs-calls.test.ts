@@ -88,6 +88,8 @@ function withRead(file: StoreFile, read: StoreFile['read']): StoreFile {
 class HangingFs {
   /** Calls so far. */
   count = 0;
+  /** Calls that have begun and not ended. */
+  underWay = 0;
   open = 0;
   hangs = false;
   /** Of the call that hangs; '' if it is of an open file. */
@@ -144,12 +146,17 @@ class HangingFs {
   }
 
   async #call<T>(run: () => Promise<T>, path = ''): Promise<T> {
-    if (++this.count !== this.#at) return run();
-    this.path = path;
-    if (this.#when === 'before') await this.#hang();
-    const result = await run();
-    if (this.#when === 'after') await this.#hang();
-    return result;
+    const hangs = ++this.count === this.#at;
+    this.underWay++;
+    try {
+      if (hangs) this.path = path;
+      if (hangs && this.#when === 'before') await this.#hang();
+      const result = await run();
+      if (hangs && this.#when === 'after') await this.#hang();
+      return result;
+    } finally {
+      this.underWay--;
+    }
   }
 
   #hang(): Promise<void> {
@@ -241,6 +248,8 @@ describe('opening a store', () => {
         }
         assert.notEqual(calls.oldest, undefined);
         calls.refuse();
+        // An opening syncs older journals while it makes its own: what the file system was already doing cannot be taken back.
+        await until(() => hanging.underWay === 1, 'no call but the one that hangs is under way');
         const before = snapshot(dir);
         hanging.release();
         await opened;
