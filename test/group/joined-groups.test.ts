@@ -8,7 +8,6 @@ import { connect } from 'nats';
 import { askStatus } from '../../src/group/report/ask-status.js';
 import type { MemberStatus } from '../../src/group/report/member-status.js';
 import { connect as connectStan, type StanConnection } from '../../src/index.js';
-import { freePort } from '../harness/free-ports.js';
 import { InProcess } from '../harness/in-process.js';
 import { waitFor } from '../harness/wait.js';
 import { NatsProcess } from '../nats/nats-process.js';
@@ -26,21 +25,19 @@ function ignored(reasons: readonly string[]): number {
 describe('two groups of one name, on two stores', () => {
   it('both go on when their NATS servers become joined, with all members, and say what is wrong', async (t) => {
     const dir = await mkdtemp(join(tmpdir(), 'stanchion-joined-'));
-    const port = await freePort();
-    const config = (routes: string): string =>
-      `cluster { name: n, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
-    const one = await NatsProcess.start({ config: 'cluster { name: n, listen: "127.0.0.1:-1" }' });
-    const other = await NatsProcess.start({ config: config('') });
+    const config = 'cluster { name: n, listen: "127.0.0.1:-1" }';
+    const [one, other] = await Promise.all([NatsProcess.start({ config }), NatsProcess.start({ config })]);
+    const servers = [one, other];
     const members: InProcess[] = [];
     const clients: StanConnection[] = [];
     t.after(async () => {
       await Promise.all(clients.map((client) => client.close()));
       await Promise.all(members.map(({ broker }) => broker.stop()));
-      await Promise.all([one.stop(), other.stop()]);
+      await Promise.all(servers.map((server) => server.stop()));
       await rm(dir, { recursive: true });
     });
-    const statuses = async (): Promise<MemberStatus[]> => {
-      const nc = await connect({ servers: one.url });
+    const statuses = async (server: NatsProcess): Promise<MemberStatus[]> => {
+      const nc = await connect({ servers: server.url });
       try {
         return await askStatus(nc, 'c', 'g');
       } finally {
@@ -59,7 +56,23 @@ describe('two groups of one name, on two stores', () => {
     await start('older-1', one, 'older');
     await start('younger-1', other, 'younger');
     await Promise.all([start('older-2', one, 'older'), start('younger-2', other, 'younger')]);
-    await other.reload(config(`"nats://127.0.0.1:${one.clusterPort}"`));
+    let found: MemberStatus[] = [];
+    const roles = (): string[] => found.map(({ node, role }) => `${node.replace(/-.*/, '')} ${role}`).sort();
+    // Before they are joined: a member that sees no store has no proof yet, and makes none where it hears of another group's.
+    for (const [server, group] of [
+      [one, 'older'],
+      [other, 'younger'],
+    ] as const) {
+      await waitFor(
+        async () => {
+          found = await statuses(server);
+          const isComplete = isDeepStrictEqual(roles(), [`${group} active`, `${group} standby`]);
+          return isComplete && found.every(({ needsProof }) => needsProof);
+        },
+        () => `the ${group} group has its store: ${roles().join()}`,
+      );
+    }
+    servers.push(await NatsProcess.join('n', [one, other]));
     let ended = 0;
     for (const { broker } of members) void broker.stopped.then(() => ended++);
     for (const member of members) {
@@ -70,11 +83,9 @@ describe('two groups of one name, on two stores', () => {
     }
     assert.equal(ended, 0, 'none has ended');
     // A machine that stands still for a lease makes a takeover: who is active is not promised.
-    let found: MemberStatus[] = [];
-    const roles = (): string[] => found.map(({ node, role }) => `${node.replace(/-.*/, '')} ${role}`).sort();
     await waitFor(
       async () => {
-        found = await statuses();
+        found = await statuses(one);
         return isDeepStrictEqual(roles(), [
           'older active',
           'older standby',

@@ -46,6 +46,18 @@ export class NatsProcess {
     }
   }
 
+  /**
+   * Joins servers of a cluster that know nothing of each other: another server has routes to all of them, and makes them known to each
+   * other. A reload that gives one of them a route would not do: nats-server 2.9 sets up its accounts anew meanwhile, and loses what the
+   * other side subscribes to if the route is quick.
+   */
+  static join(cluster: string, servers: readonly NatsProcess[]): Promise<NatsProcess> {
+    const routes = servers.map(({ clusterPort }) => `"nats://127.0.0.1:${clusterPort}"`);
+    return NatsProcess.start({
+      config: `cluster { name: ${cluster}, listen: "127.0.0.1:-1", routes: [${routes.join(', ')}] }`,
+    });
+  }
+
   get url(): string {
     return `nats://127.0.0.1:${this.port}`;
   }

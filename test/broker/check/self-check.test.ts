@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { connect } from 'nats';
 import { askStatus } from '../../../src/group/report/ask-status.js';
-import { freePort } from '../../harness/free-ports.js';
 import { InProcess } from '../../harness/in-process.js';
 import { StanClient } from '../../harness/stan-client.js';
 import { waitFor, within } from '../../harness/wait.js';
@@ -164,18 +163,17 @@ system_account: SYS
 
   it('says, as `status` does, that another server answers for its cluster id when their NATS servers are joined', async (t) => {
     const world = new World(t);
-    const otherPort = await freePort();
-    const cluster = (port: number, routes = ''): string =>
-      `cluster { name: x, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
-    const one = await world.natsServer(cluster(-1));
-    const other = await world.natsServer(cluster(otherPort));
+    const cluster = 'cluster { name: x, listen: "127.0.0.1:-1" }';
+    const one = await world.natsServer(cluster);
+    const other = await world.natsServer(cluster);
     const dir = mkdtempSync(join(tmpdir(), 'stanchion-self-check-'));
     t.after(() => rmSync(dir, { recursive: true, force: true }));
     const member = { 'node-name': 'a', 'ft-group': 'g', store: 'file', dir };
     const [first, second] = [await world.start(one, member), await world.start(other)];
     await waitFor(() => first.log.matching(/Streaming Server is ready/).length > 0, 'the group serves');
     await Promise.all([first.isWell(), second.isWell()]);
-    await other.reload(cluster(otherPort, `"nats-route://127.0.0.1:${one.clusterPort}"`));
+    const between = await NatsProcess.join('x', [one, other]);
+    t.after(() => between.stop());
     for (const broker of [first, second]) {
       const { healthz, readyz } = await broker.complains(
         /another streaming server answers for cluster id "c"/,
