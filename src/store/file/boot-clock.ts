@@ -51,19 +51,27 @@ export async function timeByBootNs({
  * its clock then. A term that goes on after its end, as after a pause, leaves the record of its successor as it is.
  *
  * @param storeMs the store's own time
- * @returns what ends it
+ * @returns ends it, and resolves when nothing more is written: the folder of a closed store may be removed, or moved
  */
-export function recordBootClock(options: BootClockOptions, epoch: number, storeMs: () => number): () => void {
+export function recordBootClock(
+  options: BootClockOptions,
+  epoch: number,
+  storeMs: () => number,
+): () => Promise<void> {
   const { clock, bootId } = options;
-  if (bootId === undefined || clock.uptimeMs === undefined) return () => {};
+  if (bootId === undefined || clock.uptimeMs === undefined) return async () => {};
   let timer: Timer | undefined;
+  let writing = Promise.resolve();
   const record = (): void => {
     const uptimeMs = clock.uptimeMs?.() ?? 0;
-    void write(options, { bootId, epoch, uptimeMs, storeMs: storeMs() }).catch(() => {});
+    writing = write(options, { bootId, epoch, uptimeMs, storeMs: storeMs() }).catch(() => {});
     timer = clock.setTimer(RENEWED_MS, record);
   };
   record();
-  return () => timer?.cancel();
+  return () => {
+    timer?.cancel();
+    return writing;
+  };
 }
 
 async function readRecord(fs: StoreFs, dir: string): Promise<BootRecord | undefined> {

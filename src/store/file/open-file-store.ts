@@ -156,7 +156,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     ...settings,
     ...{ storeId, parts, report, check, shortage, reserve: room },
     onClosed: async () => {
-      endBootClock();
+      await endBootClock();
       await options.onClosed?.();
     },
     state: recovery.state,

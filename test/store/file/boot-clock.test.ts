@@ -6,6 +6,7 @@ import { BelievedTime } from '../../../src/clock/believed-time.js';
 import { nodeFs, type OpenMode, type StoreFs } from '../../../src/files/fs.js';
 import { recordBootClock } from '../../../src/store/file/boot-clock.js';
 import type { FileStoreOptions } from '../../../src/store/file/file-store-options.js';
+import { holdsFor } from '../../harness/wait.js';
 import { Terms, until } from '../file-support.js';
 import { NO_LIMITS, pubMsg, TestClock } from '../support.js';
 
@@ -17,9 +18,9 @@ class Machine extends TestClock {
   bootId = 'one';
   readonly #terms: Terms;
 
-  constructor(t: TestContext) {
+  constructor(t: TestContext, storeFs: StoreFs = nodeFs) {
     super();
-    this.#terms = new Terms(t);
+    this.#terms = new Terms(t, storeFs);
   }
 
   uptimeMs(): number {
@@ -33,11 +34,7 @@ class Machine extends TestClock {
   /** A broker starts, and what is too old goes. It has recorded what the machine counts. */
   async open(options: Partial<FileStoreOptions> = {}) {
     const before = fs.existsSync(this.file) ? fs.statSync(this.file).ino : 0;
-    const warnings: string[] = [];
-    const warn = (message: string): void => void warnings.push(message);
-    const believed = new BelievedTime({ clock: this, warn });
-    const all = { clock: this, bootId: this.bootId, believed, warn, ...options };
-    const { store, host } = await this.#terms.open(all);
+    const { store, host, believed, warnings } = await this.openOnly(options);
     await until(() => fs.existsSync(this.file) && fs.statSync(this.file).ino !== before, 'it is recorded');
     const log = store.recovered.logs[0] ?? store.createLog('a', ONE_HOUR);
     log.setLimits(ONE_HOUR);
@@ -47,6 +44,16 @@ class Machine extends TestClock {
       await host.commit();
     };
     return { store, log, believed, warnings, publish };
+  }
+
+  /** The same, which has perhaps not recorded it yet. */
+  async openOnly(options: Partial<FileStoreOptions> = {}) {
+    const warnings: string[] = [];
+    const warn = (message: string): void => void warnings.push(message);
+    const believed = new BelievedTime({ clock: this, warn });
+    const all = { clock: this, bootId: this.bootId, believed, warn, ...options };
+    const { store, host } = await this.#terms.open(all);
+    return { store, host, believed, warnings };
   }
 }
 
@@ -162,17 +169,41 @@ describe('what a machine counts since its start', () => {
       },
     });
     const record = (): { epoch: number } => JSON.parse(fs.readFileSync(machine.file, 'utf8'));
-    const write = (epoch: number): void =>
+    const write = (epoch: number): Promise<void> =>
       recordBootClock({ fs: spied, clock: machine, dir, bootId: 'one' }, epoch, () => machine.wallMs)();
-    write(7);
-    await until(() => record().epoch === 7, 'its own');
+    await write(7);
+    assert.equal(record().epoch, 7, 'its own');
     opened.length = 0;
-    write(6);
-    write(7);
-    await until(() => opened.includes('create'), 'the later one writes');
-    write(8);
-    await until(() => record().epoch === 8, 'that of the next one');
+    await write(6);
+    assert.deepEqual([record().epoch, opened], [7, ['read']]);
+    await write(7);
+    await write(8);
+    assert.equal(record().epoch, 8, 'that of the next one');
     assert.equal(opened.filter((mode) => mode === 'create').length, 2);
+  });
+
+  it('is recorded before the store is closed: nothing is written into its folder after that', async (t) => {
+    let goOn!: () => void;
+    const mayGoOn = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const slow: StoreFs = {
+      ...nodeFs,
+      open: async (path, mode) => {
+        if (path.endsWith('boot-clock.json.tmp')) await mayGoOn;
+        return await nodeFs.open(path, mode);
+      },
+    };
+    const machine = new Machine(t, slow);
+    const { store } = await machine.openOnly();
+    let isClosed = false;
+    const closed = store.close().then(() => {
+      isClosed = true;
+    });
+    await holdsFor(100, () => !isClosed, 'it waits for the record');
+    goOn();
+    await closed;
+    assert.deepEqual([fs.existsSync(machine.file), fs.existsSync(`${machine.file}.tmp`)], [true, false]);
   });
 
   it('is not asked where an active has said how time has passed', async (t) => {
