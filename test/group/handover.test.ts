@@ -214,11 +214,9 @@ describe('a handover in a group of brokers, looked at closely', () => {
     take.mock.restore();
     assert.equal((await first.broker.stopped).exitCode, 0);
     assert.ok(!first.log.all.includes('Streaming Server is ready'));
-    await start('b', lease);
-    const watchesSinceMs = performance.now();
+    const next = await start('b', lease);
     assert.equal((await settled(0)).node, 'b');
-    const tookMs = performance.now() - watchesSinceMs;
-    assert.ok(tookMs < 4_000, `at once, and not when a lease is over: ${tookMs} ms`);
+    assert.match(next.log.matching(/^taking over/).join(), /it was given back/, 'no lease had to end');
   });
 });
 
