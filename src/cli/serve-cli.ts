@@ -14,7 +14,11 @@ import { hideSecretsInTitle } from './process-title.js';
 export async function runServe(args: readonly string[], startBroker: StartBroker): Promise<number> {
   hideSecretsInTitle();
   return await exitCodeOf(async () => {
-    const { wantsHelp, wantsVersion } = parseFlags(args);
+    const { wantsHelp, wantsVersion, wantsCheck } = parseFlags(args);
+    if (wantsCheck && !wantsHelp && !wantsVersion) {
+      const { checkServe } = await import('./serve-check.js');
+      return await checkServe(args);
+    }
     if (!wantsHelp && !wantsVersion) {
       const { serve } = await import('./serve.js');
       return await serve(args, startBroker);

@@ -1,16 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import {
-  NO_CONFIG_FILE,
-  namesConfigFile,
-  type ReadConfigFile,
-  type ResolvedServe,
-  resolveServe,
-} from '../config/resolve.js';
+import { type ResolvedServe, resolveServe } from '../config/resolve.js';
 import type { LogConfig } from '../config/serve-config.js';
 import { createLogger, type RootLogger } from '../log/logger.js';
 import { descriptorOutput, fileOutput, type LogFile } from '../log/output.js';
 import type { RunningBroker, StartBroker } from '../run/running-broker.js';
+import { configFileReader } from './config-file-reader.js';
 import { errorText } from './error-text.js';
 import { LogLevelSwitch } from './log-level.js';
 import { writePidFile } from './pid-file.js';
@@ -77,13 +71,6 @@ export async function serve(argv: readonly string[], startBroker: StartBroker): 
     logError(log, error);
     return 1;
   }
-}
-
-/** Loads the parser of config files only if one is named: it would take a tenth of the broker's memory. */
-async function configFileReader(argv: readonly string[]): Promise<ReadConfigFile> {
-  if (!namesConfigFile(argv, process.env)) return () => NO_CONFIG_FILE;
-  const { parseConfigFile } = await import('../config/config-file.js');
-  return (path) => parseConfigFile(path, readFileSync(path, 'utf8'));
 }
 
 function delay(ms: number): Promise<undefined> {

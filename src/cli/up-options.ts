@@ -4,7 +4,7 @@ import { ConfigError } from '../config/config-error.js';
 import { readEnvironment } from '../config/env.js';
 import { boolean } from '../config/kinds.js';
 import type { Credentials } from '../config/nats-options.js';
-import { type OptionName, optionOf } from '../config/options.js';
+import { CONFIG_FILE_OPTIONS, type OptionName, optionOf } from '../config/options.js';
 import { NO_CONFIG_FILE, resolveServe } from '../config/resolve.js';
 import type { Flags } from './flags.js';
 import { UP_FLAGS, type UpFlag } from './up-flags.js';
@@ -43,7 +43,9 @@ export async function upOptions(
   environment: NodeJS.ProcessEnv,
   logFormat: 'pretty' | 'json',
 ): Promise<UpOptions> {
-  const inEnvironment = readEnvironment(environment).values.filter(({ name }) => name !== 'config');
+  const inEnvironment = readEnvironment(environment).values.filter(
+    ({ name }) => !CONFIG_FILE_OPTIONS.includes(name),
+  );
   const chosen = [...flags.fileOptions, ...inEnvironment];
   for (const option of chosen) checkIsPossible(option);
   const {
@@ -54,7 +56,7 @@ export async function upOptions(
   const config = brokersFile(flags);
   const brokerFlags = config === undefined ? [] : ['--config', config];
   if (!chosen.some(({ name }) => name === 'log-format')) brokerFlags.push('--log-format', logFormat);
-  const brokerEnvironment = { ...environment, STANCHION_CONFIG: '' };
+  const brokerEnvironment = { ...environment, STANCHION_CONFIG: '', STANCHION_STAN_CONFIG: '' };
   // An option that the brokers would refuse is refused here, once.
   const { parseConfigFile } = await import('../config/config-file.js');
   const { config: broker, options } = resolveServe(

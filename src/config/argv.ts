@@ -20,11 +20,14 @@ export interface ParsedFlags {
   readonly warnings: readonly string[];
   readonly wantsHelp: boolean;
   readonly wantsVersion: boolean;
+  /** Whether the configuration is only to be checked. */
+  readonly wantsCheck: boolean;
 }
 
 type Flag =
   | { readonly is: 'option'; readonly name: OptionName; readonly isSwitch: boolean; readonly negated?: true }
   | { readonly is: 'go'; readonly flag: GoFlag; readonly isSwitch: boolean }
+  | { readonly is: 'check'; readonly isSwitch: true }
   | { readonly is: 'help'; readonly isSwitch: true }
   | { readonly is: 'version'; readonly isSwitch: true };
 
@@ -41,6 +44,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
   const warnings: string[] = [];
   let wantsHelp = false;
   let wantsVersion = false;
+  let wantsCheck = false;
 
   for (let index = 0; index < argv.length; index++) {
     const token = argv[index];
@@ -64,6 +68,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
 
     if (flag.is === 'help') wantsHelp = true;
     else if (flag.is === 'version') wantsVersion = true;
+    else if (flag.is === 'check') wantsCheck = boolean.parse(text) ?? true;
     else if (flag.is === 'option') {
       if (flag.negated && inline !== undefined) throw new ConfigError(`${given} takes no value`);
       values.push({ name: flag.name, text: flag.negated ? 'false' : text, where: given });
@@ -74,7 +79,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
         values.push({ name: flag.flag.sets, text: 'true', where: given });
     }
   }
-  return { values, warnings, wantsHelp, wantsVersion };
+  return { values, warnings, wantsHelp, wantsVersion, wantsCheck };
 }
 
 /**
@@ -135,6 +140,7 @@ function flagTable(): Map<string, Flag> {
   for (const name of OPTION_NAMES.filter((each) => optionOf(each).kind.isSwitch)) {
     add(`no-${name}`, { is: 'option', name, isSwitch: true, negated: true });
   }
+  add('t', { is: 'check', isSwitch: true });
   for (const name of ['help', 'h']) add(name, { is: 'help', isSwitch: true });
   for (const name of ['version', 'v']) add(name, { is: 'version', isSwitch: true });
   return table;

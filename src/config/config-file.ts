@@ -5,6 +5,7 @@ import type { RawValue } from './argv.js';
 import { ConfigError } from './config-error.js';
 import { FILE_KEYS, FileChannels, FileOption, FileWarning, fileSchema } from './file-schema.js';
 import type { ChannelRule } from './limits-table.js';
+import type { GoFileUse } from './serve-config.js';
 
 export interface ConfigFile {
   readonly values: readonly RawValue[];
@@ -17,8 +18,15 @@ export interface ConfigFile {
 export interface NatsPart {
   /** The Go server's file. */
   readonly path: string;
+  readonly use: GoFileUse;
+  /** The options that stand in it. */
+  readonly values: readonly RawValue[];
   /** The names at its top that the nats-server gets. */
   readonly names: readonly string[];
+  /** Those of them that are options of stanchion too. */
+  readonly optionNames: ReadonlySet<string>;
+  /** Where the values of the file stand, to tell them from flags. */
+  readonly places: ReadonlySet<string>;
 }
 
 /**
@@ -121,7 +129,7 @@ function placeOf(position: { line: number; col: number } | undefined): string {
 }
 
 /** Finds `streaming {`, `port = 4222`, and maps that span lines without commas, which are not YAML. */
-function looksLikeNatsConfig(content: string): boolean {
+export function looksLikeNatsConfig(content: string): boolean {
   return /^\s*["\w-]+\s*[={]/m.test(content) || /^\s*["\w-]+\s*:\s*\{\s*$/m.test(content);
 }
 

@@ -19,7 +19,7 @@ type Given<Value> =
   | (Value extends readonly string[] ? string : never);
 
 /** The options of a process, which a broker inside another program has not. */
-type NotHere = 'config' | 'pid';
+type NotHere = 'config' | 'stan-config' | 'pid';
 
 /** Limits of a channel, or of the channels that match a pattern. */
 export interface ChannelOptions {
@@ -45,7 +45,7 @@ export type BrokerOptions = {
   signal?: AbortSignal;
 };
 
-const NOT_HERE: ReadonlySet<string> = new Set(['config', 'pid'] satisfies NotHere[]);
+const NOT_HERE: ReadonlySet<string> = new Set(['config', 'stan-config', 'pid'] satisfies NotHere[]);
 const NAMES = new Map(OPTION_NAMES.filter((name) => !NOT_HERE.has(name)).map((name) => [camel(name), name]));
 
 const KEYS = [...NAMES.keys(), 'channels', 'log', 'signal'];

@@ -1,7 +1,7 @@
 // The keys of a config file. They are apart from file-schema.ts, which loads zod.
 
 import { GO_FLAGS } from './go-flags.js';
-import { flagNames, kebab, OPTION_NAMES, type OptionName, optionOf } from './options.js';
+import { CONFIG_FILE_OPTIONS, flagNames, kebab, OPTION_NAMES, type OptionName, optionOf } from './options.js';
 
 export const LIMITS_SECTIONS = ['limits', 'store_limits', 'storelimits'];
 export const FILE_SECTIONS = ['file', 'file_options'];
@@ -26,7 +26,7 @@ export function isFileKey(key: string): boolean {
       ...LIMITS_SECTIONS,
       ...FILE_SECTIONS,
       ...CHANNELS_KEYS,
-      ...OPTION_NAMES.filter((name) => name !== 'config').flatMap(keysOf),
+      ...OPTION_NAMES.filter((name) => !CONFIG_FILE_OPTIONS.includes(name)).flatMap(keysOf),
       ...GO_FLAGS.flatMap(({ names }) => names),
     ].map(kebab),
   );

@@ -6,7 +6,7 @@ import { CHANNELS_KEYS, FILE_SECTIONS, keysOf, LIMITS_SECTIONS } from './file-ke
 import { GO_FLAGS, type GoFlag, goFlag } from './go-flags.js';
 import { channelLimit, type Kind, shownValue } from './kinds.js';
 import { CHANNEL_LIMIT_OPTIONS, type ChannelRule, isPatternValid } from './limits-table.js';
-import { kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
+import { CONFIG_FILE_OPTIONS, kebab, OPTION_NAMES, type OptionName, optionOf, snake } from './options.js';
 
 // A checked file consists of these. They are classes so that a walk over the file can distinguish them from sections.
 
@@ -45,7 +45,7 @@ function optionShape(): Shape {
   const shape: Shape = {};
   for (const flag of GO_FLAGS) addKeys(shape, flag.names, goValue(flag));
   for (const name of OPTION_NAMES) {
-    if (name !== 'config') addKeys(shape, keysOf(name), optionValue(name));
+    if (!CONFIG_FILE_OPTIONS.includes(name)) addKeys(shape, keysOf(name), optionValue(name));
   }
   addKeys(shape, LIMITS_SECTIONS, z.strictObject(limitsShape()).optional());
   addKeys(shape, CHANNELS_KEYS, channels());

@@ -131,12 +131,6 @@ export const GO_FLAGS: readonly GoFlag[] = [
   { names: ['ports_file_dir'], treatment: 'refused', why: 'choose ports with --port and --http-port' },
   { names: ['jetstream', 'js'], isSwitch: true, treatment: 'refused', why: NATS_CONFIG },
   { names: ['store_dir', 'sd'], treatment: 'refused', why: NATS_CONFIG },
-  {
-    names: ['t'],
-    isSwitch: true,
-    treatment: 'refused',
-    why: 'a wrong configuration always ends with exit code 2 at the start',
-  },
   { names: ['help_tls'], isSwitch: true, treatment: 'refused', why: 'see the --tls options in --help' },
 ];
 

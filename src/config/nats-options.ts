@@ -3,6 +3,7 @@
 import { parseServerUrl, type ServerUrl, shownUrls } from '../util/server-url.js';
 import type { Choices } from './choose.js';
 import { ConfigError } from './config-error.js';
+import type { NatsPart } from './config-file.js';
 import { OPTION_NAMES, type OptionName, type OptionValues, optionOf, snake } from './options.js';
 import type { NatsConfig, NatsServerConfig, NatsTlsConfig } from './serve-config.js';
 
@@ -54,9 +55,18 @@ export function natsConfigOf(choices: Choices<NatsOption>, isOwnTls = false): Na
   };
 }
 
-/** The configuration of the nats-server to start; undefined if the broker attaches to other servers. */
-export function natsServerConfigOf({ values }: Choices): NatsServerConfig | undefined {
+/**
+ * The configuration of the nats-server to start; undefined if the broker attaches to other servers.
+ *
+ * @param part the part of a Go server's file that is for the nats-server
+ */
+export function natsServerConfigOf(
+  { values, where }: Choices,
+  part?: NatsPart,
+): NatsServerConfig | undefined {
   if (values['nats-server'] !== undefined) return undefined;
+  const configFile = values['nats-config'];
+  const login = where.get('user') ?? where.get('auth');
   return {
     binary: values['nats-server-bin'],
     host: values.addr,
@@ -64,16 +74,27 @@ export function natsServerConfigOf({ values }: Choices): NatsServerConfig | unde
     clusterUrl: values.cluster,
     clusterName: values['cluster-name'],
     routes: values.routes ?? [],
-    configFile: values['nats-config'],
+    configFile: configFile ?? (part !== undefined && part.names.length > 0 ? part.path : undefined),
+    ...(part !== undefined && configFile === undefined && { goFile: part.use }),
+    ...(part !== undefined && { isLoginInFile: login !== undefined && part.places.has(login) }),
     flags: OPTION_NAMES.filter((name) => optionOf(name).isHandedOn && values[name] !== undefined).map(
       (name) => `--${snake(name)}=${values[name]}`,
     ),
   };
 }
 
-/** Whether the nats-server that is started asks for TLS. */
-export function startsTls(values: OptionValues): boolean {
-  return values['nats-server'] === undefined && (values.tls === true || values.tlsverify === true);
+/**
+ * Whether the nats-server that is started asks for TLS.
+ *
+ * @param part the part of a Go server's file that is for the nats-server
+ */
+export function startsTls(values: OptionValues, part?: NatsPart): boolean {
+  const isInFile =
+    values['nats-config'] === undefined && part?.names.some((name) => name.toLowerCase() === 'tls');
+  return (
+    values['nats-server'] === undefined &&
+    (values.tls === true || values.tlsverify === true || isInFile === true)
+  );
 }
 
 /**

@@ -345,8 +345,15 @@ export const OPTIONS = {
   config: {
     kind: kinds.path,
     section: 'process',
-    describe: 'File with any of these options, and limits of single channels, in YAML or JSON',
-    aliases: ['c', 'sc', 'stan_config'],
+    describe:
+      'File with any of these options, and limits of single channels, in YAML or JSON; or the configuration file of a Go server',
+    aliases: ['c'],
+  },
+  'stan-config': {
+    kind: kinds.path,
+    section: 'process',
+    describe: 'Same as --config. With both, as in the Go server, --config names the file of the nats-server',
+    aliases: ['sc'],
   },
   'node-name': {
     kind: kinds.subject,
@@ -459,6 +466,9 @@ type ValueOf<O> = O extends { kind: kinds.Kind<infer T> }
 export type OptionValues = { -readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+
+/** The options that name a config file. None of them can be in one. */
+export const CONFIG_FILE_OPTIONS: readonly OptionName[] = ['config', 'stan-config'];
 
 export function optionOf(name: OptionName): Option {
   return OPTIONS[name];

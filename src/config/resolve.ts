@@ -1,18 +1,26 @@
 // The resolver of `serve`: it reads command line, environment and config file, and makes one configuration of them.
 
 import { hostname } from 'node:os';
+import { extname } from 'node:path';
 import { parseFlags, type RawValue } from './argv.js';
 import { type Choices, choose } from './choose.js';
 import { ConfigError } from './config-error.js';
-import type { ConfigFile } from './config-file.js';
+import type { ConfigFile, NatsPart } from './config-file.js';
 import { type Environment, readEnvironment } from './env.js';
 import { httpAccessOf, httpTlsOf, httpWarnings } from './http-options.js';
 import { ChannelLimitsTable, isLiteral } from './limits-table.js';
 import { natsConfigOf, natsServerConfigOf, startsTls } from './nats-options.js';
-import { OPTION_NAMES, type OptionName, type OptionValues, optionOf } from './options.js';
+import {
+  CONFIG_FILE_OPTIONS,
+  OPTION_NAMES,
+  type OptionName,
+  type OptionValues,
+  optionOf,
+} from './options.js';
 import type { GroupConfig, ServeConfig, StoreConfig } from './serve-config.js';
 
-export type ReadConfigFile = (path: string) => ConfigFile;
+/** @param isForNats whether it is the file of the nats-server alone */
+export type ReadConfigFile = (path: string, isForNats?: boolean) => ConfigFile;
 
 /** The content if there is no config file. */
 export const NO_CONFIG_FILE: ConfigFile = { values: [], channels: [], warnings: [] };
@@ -22,8 +30,11 @@ export function namesConfigFile(argv: readonly string[], env: Environment): bool
   return configValues([...readEnvironment(env).values, ...parseFlags(argv).values]).length > 0;
 }
 
+/** The values that name a config file. Flags override the environment. */
 function configValues(values: readonly RawValue[]): RawValue[] {
-  return values.filter((value) => value.name === 'config');
+  const named = values.filter(({ name }) => CONFIG_FILE_OPTIONS.includes(name));
+  const flags = named.filter(isFlag);
+  return flags.length > 0 ? flags : named;
 }
 
 /**
@@ -58,35 +69,81 @@ export function resolveServe(
 ): ResolvedServe {
   const flags = parseFlags(argv);
   const environment = readEnvironment(env);
-  const file = readConfigFile([...environment.values, ...flags.values], readFile);
+  const files = namedFiles([...environment.values, ...flags.values]);
+  const file = readNamedFiles(files, readFile);
   const choices = choose([file.values, environment.values, flags.values]);
   const warnings = [
     ...flags.warnings,
     ...environment.warnings,
     ...file.warnings,
     ...withoutEffect(choices),
+    ...natsPartWarnings(choices, file.nats),
     ...httpWarnings(choices.values),
   ];
   const config = { ...buildConfig(choices, file), warnings };
   return { config, options: choices.values, channels: file.channels };
 }
 
-function readConfigFile(values: readonly RawValue[], readFile: ReadConfigFile): ConfigFile {
+interface NamedFiles {
+  readonly own: RawValue | undefined;
+  readonly nats?: RawValue;
+}
+
+/**
+ * The files that flags or environment name: the one with options, and that of the nats-server. As in the Go server, `--stan-config` and
+ * `--config` name one each if both are given.
+ */
+function namedFiles(values: readonly RawValue[]): NamedFiles {
   const named = configValues(values);
-  const last = named.at(-1);
-  if (last === undefined) return NO_CONFIG_FILE;
-  const other = named.find((value) => value.text !== last.text && isFlag(value) && isFlag(last));
-  if (other) {
+  const config = theOnly(named.filter(({ name }) => name === 'config'));
+  const stanConfig = theOnly(named.filter(({ name }) => name === 'stan-config'));
+  if (config === undefined || stanConfig === undefined || config.text === stanConfig.text)
+    return { own: stanConfig ?? config };
+  if (['.yaml', '.yml'].includes(extname(config.text).toLowerCase())) throw bothNamed(config, stanConfig);
+  const natsConfig = values.findLast(({ name }) => name === 'nats-config');
+  if (natsConfig !== undefined && isFlag(natsConfig) === isFlag(config)) {
     throw new ConfigError(
-      `${other.where} and ${last.where} both name the config file of stanchion. Give that of nats-server with --nats-config`,
+      `${config.where} and ${natsConfig.where} both name the file of nats-server, since ${stanConfig.where} names that of stanchion`,
     );
   }
+  return { own: stanConfig, nats: config };
+}
+
+/** @throws ConfigError if flags name two files */
+function theOnly(named: readonly RawValue[]): RawValue | undefined {
+  const last = named.at(-1);
+  const other = named.find(({ text }) => text !== last?.text);
+  if (last !== undefined && other !== undefined) throw bothNamed(other, last);
+  return last;
+}
+
+function bothNamed(one: RawValue, other: RawValue): ConfigError {
+  return new ConfigError(
+    `${one.where} and ${other.where} both name the config file of stanchion. Give that of nats-server with --nats-config`,
+  );
+}
+
+function readNamedFiles({ own, nats }: NamedFiles, readFile: ReadConfigFile): ConfigFile {
+  if (own === undefined) return NO_CONFIG_FILE;
+  const file = readNamed(own, readFile);
+  if (nats === undefined) return file;
+  const part = readNamed(nats, readFile, true);
+  const values = file.values.filter((value) => !file.nats?.values.includes(value));
+  return {
+    values: [...values, ...part.values],
+    channels: file.channels,
+    warnings: [...file.warnings, ...part.warnings],
+    nats: part.nats,
+  };
+}
+
+function readNamed(named: RawValue, readFile: ReadConfigFile, isForNats = false): ConfigFile {
   try {
-    return readFile(last.text);
+    return readFile(named.text, isForNats);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(
-      `${last.where}: cannot read ${last.text}: ${error instanceof Error ? error.message : error}`,
+      `${named.where}: cannot read ${named.text}: ${error instanceof Error ? error.message : error}`,
     );
   }
 }
@@ -121,8 +178,8 @@ function buildConfig(choices: Choices, file: ConfigFile): Omit<ServeConfig, 'war
     heartbeatTimeoutMs: values['hb-timeout'],
     heartbeatFailCount: values['hb-fail-count'],
     replaceDurable: values['replace-durable'],
-    nats: natsConfigOf(choices, startsTls(values)),
-    natsServer: natsServerConfigOf(choices),
+    nats: natsConfigOf(choices, startsTls(values, file.nats)),
+    natsServer: natsServerConfigOf(choices, file.nats),
     httpPort: values['http-port'] === false ? undefined : values['http-port'],
     httpAddress: values['http-addr'],
     httpAllowedHosts: values['http-allowed-hosts'],
@@ -205,4 +262,20 @@ function withoutEffect({ values, where }: Choices): string[] {
     warnings.push(...idle(started, 'with --nats-server: no nats-server is started'));
   }
   return warnings;
+}
+
+/** A warning if what a Go server's file has for a nats-server has no effect. */
+function natsPartWarnings({ values, where }: Choices, part: NatsPart | undefined): string[] {
+  if (part === undefined || part.names.length === 0) return [];
+  const natsConfig = where.get('nats-config');
+  const isAttached = values['nats-server'] !== undefined;
+  if (!isAttached && natsConfig === undefined) return [];
+  const why = isAttached
+    ? 'with --nats-server: no nats-server is started'
+    : `beside ${natsConfig}, which names another file for the nats-server`;
+  const names = part.names.filter((name) => !part.optionNames.has(name));
+  if (names.length === 0) return [];
+  return [
+    `config file ${part.path}: ${names.join(', ')} ${names.length === 1 ? 'has' : 'have'} no effect ${why}`,
+  ];
 }

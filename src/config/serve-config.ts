@@ -106,9 +106,16 @@ export interface NatsServerConfig {
   readonly clusterName: string | undefined;
   readonly routes: readonly string[];
   readonly configFile: string | undefined;
+  /** Set if that is the file of a Go server, of which the nats-server gets only a part: whether it is a file for NATS alone. */
+  readonly goFile?: GoFileUse;
+  /** Whether the user, password and token of `NatsConfig` are the broker's only: a Go server's file says what clients need. */
+  readonly isLoginInFile?: boolean;
   /** More flags for it, like `--tlscert=PATH`. */
   readonly flags: readonly string[];
 }
+
+/** What a Go server's file is for: `both` the streaming server and NATS, or `nats` alone. */
+export type GoFileUse = 'both' | 'nats';
 
 export interface LogConfig {
   readonly level: LogLevel;

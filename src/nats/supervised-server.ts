@@ -14,6 +14,7 @@ import { hasClientUsers, isInOperatorMode, setsCluster, setsMonitoring } from '.
 import { explainFailedStart, missingBinary, NatsServerError, newServerName } from './server-error.js';
 import { makeServerFolder } from './server-folder.js';
 import { ServerLog } from './server-log.js';
+import { aboutGoFile, partPath, writePart } from './server-part.js';
 import { probe } from './server-probe.js';
 import { clusterLines, hasCredentials, quoted, ServerSecrets } from './server-secrets.js';
 
@@ -125,9 +126,20 @@ export class SupervisedServer {
   /** Makes the server read its configuration file again, if it has one. */
   reload(): void {
     // A starting server reads the file anyway, and a signal that it does not handle yet would end it.
-    if (this.#options.config.configFile === undefined || this.#pages.kind === 'starting') return;
+    const { configFile } = this.#options.config;
+    if (configFile === undefined || this.#pages.kind === 'starting') return;
+    try {
+      this.#writePart();
+    } catch (error) {
+      const reason = messageOf(error);
+      this.#logger.error(
+        { reason },
+        `nats-server goes on as it is: its part of ${configFile} cannot be read`,
+      );
+      return;
+    }
     this.#logger.info({}, 'nats-server is asked to read its configuration file again');
-    this.#writeConfig();
+    if (this.#config !== '') this.#writeConfig();
     this.#child?.kill('SIGHUP');
   }
 
@@ -158,6 +170,7 @@ export class SupervisedServer {
   async #launch(): Promise<void> {
     mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
     for (const file of readdirSync(this.#dir)) rmSync(join(this.#dir, file));
+    this.#writePart();
     const secrets = new ServerSecrets();
     const args = this.#args(secrets);
     const [command, allArgs] = this.#deathSignalWrapper
@@ -197,7 +210,11 @@ export class SupervisedServer {
       child.kill('SIGKILL');
       await ended;
       this.#options.signal?.throwIfAborted();
-      throw await explainFailedStart(failure, log, this.#localHost, this.#listenPort, this.#clock);
+      const error = await explainFailedStart(failure, log, this.#localHost, this.#listenPort, this.#clock);
+      const { configFile, goFile } = this.#options.config;
+      throw goFile !== undefined && configFile !== undefined
+        ? new NatsServerError(aboutGoFile(error.message, configFile))
+        : error;
     }
     isReady = true;
     this.#logger.info({ pid: child.pid, url: this.url }, 'nats-server takes connections');
@@ -283,7 +300,8 @@ export class SupervisedServer {
 
   /** Keeps passwords out of the arguments, which any user of the machine can read. */
   #configArgs(secrets: ServerSecrets, hasClusterInFile: boolean): string[] {
-    const { configFile, clusterUrl, routes } = this.#options.config;
+    const { clusterUrl, routes } = this.#options.config;
+    const configFile = this.#configFile;
     const lines = [...this.#monitoringLines(), ...this.#authorizationLines(secrets)];
     if (hasClusterInFile) lines.push(...clusterLines(clusterUrl, routes, secrets));
     if (lines.length === 0) return configFile === undefined ? [] : ['--config', configFile];
@@ -292,6 +310,20 @@ export class SupervisedServer {
       lines.unshift(`include ${quoted(relative(this.#dir, resolve(configFile)))}`);
     this.#config = `${lines.join('\n')}\n`;
     return ['--config', this.#writeConfig()];
+  }
+
+  /** What the nats-server is to read. */
+  get #configFile(): string | undefined {
+    const { configFile, goFile } = this.#options.config;
+    return goFile !== undefined && configFile !== undefined ? partPath(this.#dir) : configFile;
+  }
+
+  /** Writes the part of a Go server's file that is for the nats-server. @throws ConfigError, and Error if the file cannot be read */
+  #writePart(): void {
+    const { configFile, goFile } = this.#options.config;
+    if (goFile === undefined || configFile === undefined) return;
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    writePart(configFile, goFile, this.#dir);
   }
 
   /** @returns the path. A clean-up job may have removed an old folder */
@@ -303,21 +335,23 @@ export class SupervisedServer {
   }
 
   #monitoringLines(): string[] {
-    const { withMonitoring = false, config, credentials } = this.#options;
+    const { withMonitoring = false, credentials } = this.#options;
     // To anyone who can connect to the port, /connz?auth=1 shows the token of each client; of users it shows the names.
     if (credentials.token !== undefined) return [];
-    if (!withMonitoring || (config.configFile !== undefined && setsMonitoring(config.configFile))) return [];
+    const configFile = this.#configFile;
+    if (!withMonitoring || (configFile !== undefined && setsMonitoring(configFile))) return [];
     return [MONITORING_ON_LOOPBACK];
   }
 
   /** Whether the routes are in the file, since their URLs have a password. */
   get #hasClusterInFile(): boolean {
-    const { clusterUrl, routes, configFile } = this.#options.config;
+    const { clusterUrl, routes, configFile: usersFile } = this.#options.config;
+    const configFile = this.#configFile;
     if (![clusterUrl ?? '', ...routes].some(hasCredentials)) return false;
     if (configFile === undefined || !setsCluster(configFile)) return true;
     this.#logger.warn(
       {},
-      `--cluster or --routes has a password, and every user of this machine can see it in the list of processes: write it into ${configFile}, ` +
+      `--cluster or --routes has a password, and every user of this machine can see it in the list of processes: write it into ${usersFile}, ` +
         'which has a block "cluster" that would be lost otherwise',
     );
     return false;
@@ -326,13 +360,13 @@ export class SupervisedServer {
   /** @throws NatsServerError if the server would ignore the credentials */
   #authorizationLines(secrets: ServerSecrets): string[] {
     const { user, pass, token } = this.#options.credentials;
-    if (user === undefined && token === undefined) return [];
+    if (this.#options.config.isLoginInFile || (user === undefined && token === undefined)) return [];
     // Two lists of users contradict each other. As in the Go server the file's list stays, and must have our user.
-    const { configFile } = this.#options.config;
+    const configFile = this.#configFile;
     if (configFile !== undefined && hasClientUsers(configFile)) return [];
     if (configFile !== undefined && isInOperatorMode(configFile)) {
       throw new NatsServerError(
-        `${configFile} has an operator, so that all clients log in with JWTs: give the broker --creds, not --user or --auth`,
+        `${this.#options.config.configFile} has an operator, so that all clients log in with JWTs: give the broker --creds, not --user or --auth`,
       );
     }
     const fields = token === undefined ? { user: user ?? '', password: pass ?? '' } : { token };

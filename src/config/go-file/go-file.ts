@@ -10,6 +10,7 @@ import { channelLimit, type Kind, shownValue } from '../kinds.js';
 import { CHANNEL_LIMIT_OPTIONS, type ChannelRule, isPatternValid } from '../limits-table.js';
 import { isMap, type NatsEntry, type NatsFile, type NatsMap, type NatsValue } from '../nats-syntax/node.js';
 import { type OptionName, optionOf } from '../options.js';
+import type { GoFileUse } from '../serve-config.js';
 import { CHANNELS_KEY, type GoKey, type GoSection, keysByName } from './go-keys.js';
 import { natsNamesOf, streamingOf } from './nats-part.js';
 
@@ -34,26 +35,30 @@ export interface GoFile extends ConfigFile {
  *
  * @throws ConfigError naming every key that is wrong or cannot be honoured, each with file and line
  */
-export function goConfigFile(file: NatsFile): ConfigFile {
-  const found = readGoFile(file);
+export function goConfigFile(file: NatsFile, use: GoFileUse = 'both'): ConfigFile {
+  const found = readGoFile(file, use);
   if (found.errors.length > 0) throw new ConfigError(found.errors.join('\n'));
   return found;
 }
 
 /** Reads everything, also if something is wrong. */
-export function readGoFile(file: NatsFile): GoFile {
+export function readGoFile(file: NatsFile, use: GoFileUse = 'both'): GoFile {
   const reader = new Reader();
   const streaming = streamingOf(file);
-  if (streaming === undefined) {
+  const natsValues: RawValue[] = [];
+  if (use === 'both' && streaming === undefined) {
     const [entry] = [...file.entries.values()].filter(({ name }) => name.toLowerCase() === 'streaming');
     if (entry !== undefined)
       reader.errors.push(wrong(entry, ['streaming'], 'must be a map: streaming { ... }').message);
   } else {
-    const path = streaming.hasBlock ? ['streaming'] : [];
-    reader.section('streaming', streaming.map, path, !streaming.hasBlock);
+    const path = streaming?.hasBlock ? ['streaming'] : [];
+    if (use === 'both' && streaming !== undefined)
+      reader.section('streaming', streaming.map, path, !streaming.hasBlock);
+    const before = new Set(reader.values);
     reader.section('nats', file.entries, [], true);
+    natsValues.push(...reader.values.filter((value) => !before.has(value)));
   }
-  const names = natsNamesOf(file);
+  const names = natsNamesOf(file, use);
   const warnings = [...reader.warnings];
   for (const [why, keys] of reader.noted)
     warnings.push(
@@ -65,7 +70,14 @@ export function readGoFile(file: NatsFile): GoFile {
     warnings,
     errors: reader.errors,
     noted: reader.noted,
-    nats: { path: file.path, names },
+    nats: {
+      path: file.path,
+      use,
+      values: natsValues,
+      names,
+      optionNames: new Set(names.filter((name) => isOption(name.toLowerCase()))),
+      places: new Set(reader.values.map((value) => value.where)),
+    },
   };
 }
 
@@ -120,7 +132,7 @@ class Reader {
     else if (outcome.is === 'less') {
       this.#option(outcome.option, key, entry, path);
       if (!asksForNothing(textOf(entry.value)))
-        this.#note(`it does no more than --${outcome.option}: ${outcome.why}`, entry, path);
+        this.warnings.push(`${where(entry, path)} does no more than --${outcome.option}: ${outcome.why}`);
     } else if (outcome.is === 'noted') this.#note(outcome.why, entry, path);
     else if (isMap(entry.value) || !asksForNothing(textOf(entry.value)))
       throw wrong(entry, path, `is not supported: ${outcome.why}`);
@@ -227,6 +239,11 @@ class Reader {
 
 function wrong(entry: NatsEntry, path: readonly string[], what: string): ConfigError {
   return new ConfigError(`${where(entry, path)} ${what}`);
+}
+
+function isOption(natsName: string): boolean {
+  const is = keysByName('nats').get(natsName)?.outcome.is;
+  return is === 'option' || is === 'address';
 }
 
 function isHttp({ name }: NatsEntry): boolean {

@@ -1,8 +1,9 @@
 // The part of a Go server's configuration file that is for the nats-server: everything beside the `streaming` block, without what
 // stanchion does itself.
 
-import { join, relative, resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { isMap, type NatsFile, type NatsMap } from '../nats-syntax/node.js';
+import type { GoFileUse } from '../serve-config.js';
 import { keysByName } from './go-keys.js';
 
 export const STREAMING = 'streaming';
@@ -47,6 +48,11 @@ const KNOWN = new Set(
   ),
 );
 
+/** Whether a nats-server knows a name at the top of its file. */
+export function isKnownToNats(name: string): boolean {
+  return KNOWN.has(name.toLowerCase()) || OWN.has(name.toLowerCase());
+}
+
 /** What stanchion reads: the `streaming` block, or the whole file if there is none, as in the Go server. */
 export function streamingOf({ entries }: NatsFile): { map: NatsMap; hasBlock: boolean } | undefined {
   const blocks = [...entries.values()].filter(({ name }) => name.toLowerCase() === STREAMING);
@@ -56,14 +62,14 @@ export function streamingOf({ entries }: NatsFile): { map: NatsMap; hasBlock: bo
 }
 
 /** The names at the top of the file that the nats-server gets. */
-export function natsNamesOf(file: NatsFile): string[] {
-  const cut = cutNames(file);
+export function natsNamesOf(file: NatsFile, use: GoFileUse = 'both'): string[] {
+  const cut = cutNames(file, use);
   return [...file.entries.keys()].filter((name) => !cut.has(name));
 }
 
 /** The names at the top of the file that the nats-server does not get. */
-function cutNames(file: NatsFile): ReadonlySet<string> {
-  const hasBlock = streamingOf(file)?.hasBlock ?? true;
+function cutNames(file: NatsFile, use: GoFileUse): ReadonlySet<string> {
+  const hasBlock = use === 'nats' || (streamingOf(file)?.hasBlock ?? true);
   const ofStreaming = keysByName('streaming');
   const cut = new Set<string>();
   for (const [given, entry] of file.entries) {
@@ -97,8 +103,8 @@ function isForBoth(name: string, value: unknown): boolean {
  *
  * @param folder where the text will be
  */
-export function natsTextOf(file: NatsFile, folder: string): string {
-  return textWithout(file, cutNames(file), folder);
+export function natsTextOf(file: NatsFile, folder: string, use: GoFileUse = 'both'): string {
+  return textWithout(file, cutNames(file, use), folder);
 }
 
 function textWithout(file: NatsFile, cut: ReadonlySet<string>, folder: string): string {
@@ -131,9 +137,4 @@ function hasAny(file: NatsFile, cut: ReadonlySet<string>): boolean {
 /** A path has no escapes behind `include`. */
 function quotedPath(path: string): string {
   return path.includes('"') ? `'${path}'` : `"${path}"`;
-}
-
-/** The path that an error of the nats-server names, as the user knows it. */
-export function withUsersPath(text: string, written: string, path: string): string {
-  return [written, join('.', written)].reduce((all, each) => all.replaceAll(each, path), text);
 }
