@@ -1,6 +1,5 @@
 import type { Timer } from '../../clock/clock.js';
-import { removeIfThere } from '../../files/file-io.js';
-import { compareIds, type FileId, journalName, parseNames } from '../../files/file-names.js';
+import type { FileId } from '../../files/file-names.js';
 import { isNoSpace, StoreError } from '../../files/store-error.js';
 import type { Measures } from '../../measures/measures.js';
 import { assert } from '../../util/assert.js';
@@ -15,6 +14,7 @@ import { FileJournalRoom, type Gathered, SAFE_BATCH_BYTES } from './file-journal
 import { FILLED_AT_ONCE_BYTES, type JournalFile } from './journal-file.js';
 import { JournalSupply, type JournalSupplyOptions } from './journal-supply.js';
 import { JournalTail } from './journal-tail.js';
+import { RetiredFiles } from './retired-files.js';
 
 export interface FileJournalOptions extends JournalSupplyOptions {
   epoch: number;
@@ -46,6 +46,7 @@ export class FileJournal implements Journal {
   readonly #listener: JournalListener;
   readonly #tail: JournalTail;
   readonly #supply: JournalSupply;
+  readonly #retired: RetiredFiles;
   readonly #commits: FencedCommits;
   /** No other file may be begun before the checkpoint at the mark is made. */
   #isHeld = false;
@@ -79,6 +80,7 @@ export class FileJournal implements Journal {
       onSupplyFailed: (error: Error) => this.fail(error),
     };
     this.#supply = new JournalSupply(options, supplyOwner, { epoch, number: number + 1 });
+    this.#retired = new RetiredFiles(options, this.#supply);
     this.room = new FileJournalRoom(this.#tail, this.#supply, reserve, gathered, listener);
     reserve.onChanged = () => this.#onSupplyChanged();
     reserve.mayHaveMore = () => this.#supply.problem === undefined;
@@ -154,29 +156,8 @@ export class FileJournal implements Journal {
     this.#listener.onRoom();
   }
 
-  /** Its own files it sets aside if there are too few of those, or uses again. One of an older term may still be written to, by a broker that does not know of its end. */
-  async retire(
-    position: JournalPosition,
-    needed: (id: FileId) => boolean,
-    kept?: JournalPosition,
-  ): Promise<void> {
-    const { fs, directory, epoch, reserve } = this.#options;
-    const names = await fs.list(directory);
-    // Files that an older term began to make. The epoch stands before the first point.
-    for (const name of names) {
-      if (name.endsWith('.tmp') && Number.parseInt(name, 10) < epoch)
-        await removeIfThere(fs, `${directory}/${name}`);
-    }
-    for (const id of parseNames(names, 'log')) {
-      if (compareIds(id, position) >= 0 || (kept !== undefined && compareIds(id, kept) <= 0)) continue;
-      if (needed(id)) continue;
-      const path = `${directory}/${journalName(id)}`;
-      const isOwn = id.epoch === epoch;
-      if (isOwn && (await reserve.keep('log', path))) continue;
-      // Where something has no room, that needs it more than files to come.
-      if (isOwn && this.room.problem === undefined && (await this.#supply.keep(path))) continue;
-      await removeIfThere(fs, path);
-    }
+  retire(position: JournalPosition, needed: (id: FileId) => boolean, kept?: JournalPosition): Promise<void> {
+    return this.#retired.retire(position, needed, kept, () => this.room.problem === undefined);
   }
 
   whenCommitted(batch: BatchId): Promise<void> {
@@ -367,6 +348,7 @@ export class FileJournal implements Journal {
     }
     const sealed = this.#tail.roll(next);
     sealed.file.close().catch((error: unknown) => this.fail(error as Error));
+    this.#retired.sealed(sealed);
     this.#supply.prepare();
     this.room.changed();
     this.#listener.onRolled(sealed.offset, next.isReserve);

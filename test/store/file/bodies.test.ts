@@ -18,6 +18,7 @@ import type { ChannelLog } from '../../../src/store/types/store.js';
 import { checkpointed, type OpenedStore, SMALL, Terms, until } from '../file-support.js';
 import { HastyClock, HeldClock, NO_LIMITS, pubMsg, read, readAll } from '../support.js';
 
+const ONLY_LAST = { ...NO_LIMITS, maxMessages: 1 };
 const LOOK_AGAIN_MS = 3_000;
 const DEAD_MS = 30_000;
 
@@ -138,6 +139,36 @@ describe('Messages behind a checkpoint', () => {
       assert.deepEqual(await damages(terms), []);
       const again = logOf(await terms.open(SMALL), 'a');
       await expectAll(again, 501);
+    });
+  }
+
+  for (const [what, keptBytes, droppedBytes, rounds] of [
+    ['a third is dropped, and the next message does not fit behind the rest', 430_000, 210_000, 50],
+    ['limits drop most messages around those that stay', 100_000, 900_000, 12],
+  ] as const) {
+    it(`take at most twice their bytes on disk, and what the journal needs: ${what}`, async (t) => {
+      const terms = new Terms(t);
+      const opened = await terms.open(SMALL);
+      const { store, host } = opened;
+      const [kept, dropped] = [store.createLog('kept', NO_LIMITS), store.createLog('dropped', ONLY_LAST)];
+      for (let i = 0; i < rounds; i++) {
+        kept.append(pubMsg('kept', 'x'.repeat(keptBytes)), 1);
+        dropped.append(pubMsg('dropped', 'x'.repeat(droppedBytes)), 1);
+        await host.commit();
+        if (i % 5 === 4) await checkpointed(opened);
+      }
+      const alive = rounds * keptBytes + droppedBytes;
+      const taken = (): number => {
+        const folders = ['journal', 'segments'].map((name) => `${terms.dir}/${name}`);
+        const files = folders.flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`));
+        return files.reduce((sum, path) => sum + statSync(path).size, 0);
+      };
+      // The file that is written, the next one, two to be used again, and as much that is of no use.
+      const most = 2 * alive + 5 * (SMALL.journalBytes ?? 0);
+      await checkpointed(opened);
+      await until(() => store.upkeep.isIdle, 'merges');
+      await checkpointed(opened);
+      assert.ok(taken() <= most, `${taken()} bytes are taken for ${alive} that are alive`);
     });
   }
 

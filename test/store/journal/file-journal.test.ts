@@ -59,6 +59,29 @@ describe('The journal in files', () => {
     assert.deepEqual(rig.fs.content(`${rig.directory}/${needed}`), kept);
   });
 
+  it('cuts off what is unused behind the messages that stay in a file, once they are known to stay', async (t) => {
+    const rig = await JournalRig.open(t);
+    const ends = new Map<number, number>();
+    for (let i = 0; i < 12; i++) {
+      const { body } = must((await rig.write(randomBytes(BATCH_BYTES))).place, 'it is written');
+      ends.set(body.id.number, body.end);
+    }
+    const path = (number: number): string => `${rig.directory}/${journalName({ epoch: 1, number })}`;
+    const before = rig.fs.content(path(2)).length;
+    const end = must(ends.get(2), 'it has batches');
+    assert.ok(before - end > 64 * 1024, `${before - end} bytes are unused`);
+    const position = must(rig.journal.mark(false), 'nothing waits');
+    rig.journal.resume();
+    await rig.journal.retire(position, ({ number }) => number === 2);
+    assert.equal(rig.fs.content(path(2)).length, end);
+    const content = must(openJournalContent(path(2), rig.fs.content(path(2)), STORE_ID), 'it has its header');
+    assert.equal(scanJournal(content, 0, 0, undefined, () => {}).end, end);
+    assert.equal(rig.fs.content(path(position.number)).length, before, 'the one that is written stays');
+    const [spare] = (await rig.names()).filter((name) => name.endsWith('.tmp'));
+    const kept = rig.fs.content(`${rig.directory}/${must(spare, 'one is kept to be used again')}`);
+    assert.equal(kept.length, before);
+  });
+
   it('ends where its own life ends in a file that is used again, though batches of the older life follow', async (t) => {
     const rig = await JournalRig.open(t);
     // All batches have one size: those of the older life lie just where the next ones would.

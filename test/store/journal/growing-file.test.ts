@@ -135,6 +135,11 @@ describe('A journal file that grows', () => {
       ).nextIndex;
     }
     assert.deepEqual(seen, [batch.id]);
+    // What it has of the batch stays, also when messages are known to stay in it.
+    const size = rig.fs.content(former.path).length;
+    assert.ok(size - former.end > 64 * 1024);
+    await rig.journal.retire(must(rig.journal.mark(false), 'nothing waits'), () => true);
+    assert.equal(rig.fs.content(former.path).length, size);
   });
 
   it('ends also where a checkpoint counted on the batch that was being written: the mark is void, and the journal goes on', async (t) => {
