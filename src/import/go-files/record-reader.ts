@@ -53,6 +53,8 @@ export class RecordReader {
   /** Where `buffer[0]` lies in the file. */
   #base = FILE_HEADER_BYTES;
   #needed = RECORD_HEADER_BYTES;
+  /** Where the record that `next` has looked at would end, in `buffer`. */
+  #badEnd = 0;
 
   private constructor(path: string, size: number, file: FileHandle, options: RecordReaderOptions) {
     this.path = path;
@@ -136,12 +138,18 @@ export class RecordReader {
     const payloadEnd = payloadStart + size;
     const check = this.#options.crc;
     this.checkedBytes = size;
+    this.#badEnd = payloadEnd;
     if (check !== undefined && check(buffer, payloadStart, payloadEnd) !== crc) return 'bad';
     this.type = this.#options.isTyped ? head >>> 24 : 0;
     this.payloadStart = payloadStart;
     this.payloadEnd = payloadEnd;
     this.#pos = payloadEnd;
     return 'record';
+  }
+
+  /** Goes on where a bad record ends by its size. With types, such a record always fits in memory. */
+  skipBad(): void {
+    this.#pos = this.#badEnd;
   }
 
   /**

@@ -36,15 +36,22 @@ async function openFileSeen(dir: string): Promise<string | undefined> {
     if (!/^\d+$/.test(pid) || pid === own) continue;
     for (const fd of await namesIn(`/proc/${pid}/fd`)) {
       const file = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
-      if (isStoreFile(file, prefix)) return `process ${pid} has ${file} open`;
+      if (isStoreFile(file, prefix) && (await isWriter(pid, fd))) return `process ${pid} has ${file} open`;
     }
   }
   return undefined;
 }
 
-/** A backup that runs, or somebody who looks into a file, is no server; only these files stay open in one. */
+/** These files stay open in a server. */
 function isStoreFile(file: string, prefix: string): boolean {
   return file.startsWith(prefix) && /(^|[/\\])(server|clients|subs|msgs\.\d+)\.(dat|idx)$/.test(file);
+}
+
+/** A backup that runs, or somebody who looks into a file, is no server. */
+async function isWriter(pid: string, fd: string): Promise<boolean> {
+  const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
+  const flags = /^flags:\s*([0-7]+)/m.exec(info)?.[1];
+  return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
 }
 
 async function namesIn(dir: string): Promise<string[]> {

@@ -3,8 +3,8 @@ import { RECORD_HEADER_BYTES, RecordReader, type RecordStep } from './record-rea
 import type { ReadSettings } from './slice.js';
 
 /**
- * Reads the records of `clients.dat` or `subs.dat` in order. A record that cannot be decoded is damage, as in the Go server; a lenient
- * import skips it, and whatever lies behind a bad size or CRC.
+ * Reads the records of `clients.dat` or `subs.dat` in order. A record with a bad CRC, or that cannot be decoded, is damage, as in the Go
+ * server; a lenient import skips it.
  *
  * @param onRecord throws GoWireError if it cannot be decoded
  * @returns false if there is no such file
@@ -32,6 +32,9 @@ export async function eachTypedRecord(
       } else if (step === 'more') {
         await reader.more();
         pool.release(reader.buffer);
+      } else if (step === 'bad') {
+        problems.damaged(place(), 'the size or CRC of a record is wrong: it is not read');
+        reader.skipBad();
       } else {
         const trouble = await troubleOf(step, reader);
         if (trouble !== undefined) problems.damaged(place(), `${trouble}: what is behind it is not read`);
@@ -50,7 +53,6 @@ async function troubleOf(step: RecordStep, reader: RecordReader): Promise<string
     return (await reader.hasOnlyZeros())
       ? undefined
       : 'there are zeros with data behind them, where the old server would cut the file';
-  if (step === 'bad') return 'the size or CRC of a record is wrong';
   // The old server takes a file that ends behind a header for one that ends before it.
   return reader.size - reader.offset === RECORD_HEADER_BYTES
     ? undefined

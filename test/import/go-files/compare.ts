@@ -82,37 +82,35 @@ export async function messagesOf(source: ImportSource, channel: SourceChannel): 
 
 /** Fails where the state differs from what the running server said. */
 export function compareState(state: SourceState, known: KnownStore): void {
-  const { words, pending } = known;
+  const { words } = known;
   assert.equal(state.clusterId, CLUSTER_ID);
   assert.equal(state.subjects, undefined);
   assert.deepEqual(
     state.clients.map(({ clientId, heartbeatInbox }) => [clientId, heartbeatInbox]).sort(),
     words.clients.map(({ id, hb_inbox }) => [id, hb_inbox]).sort(),
   );
-  assert.deepEqual(state.channels.map(channelWords), saidChannels(words));
-  for (const [key, sequences] of Object.entries(pending))
+  assert.deepEqual(boundsOf(state), boundsSaid(words));
+  for (const { name, subscriptions } of state.channels) {
+    const said = words.channels.find((channel) => channel.name === name)?.subscriptions ?? [];
+    assert.deepEqual(subscriptions.map(subscriptionWords).sort(), said.map(saidSubscription).sort(), name);
+  }
+  for (const [key, sequences] of Object.entries(known.pending))
     assert.deepEqual(pendingOf(state, key), sequences, `what is pending of ${key}`);
 }
 
-function channelWords({ name, messages, firstSequence, lastSequence, subscriptions }: SourceChannel) {
-  // The server shows the last sequence as the first one, where there is no message.
-  return {
-    name,
-    messages,
-    firstSequence,
-    lastSequence,
-    subscriptions: subscriptions.map(subscriptionWords).sort(compare),
-  };
+/** The messages of each channel, in numbers. */
+export function boundsOf({ channels }: SourceState) {
+  return channels.map(({ name, messages, firstSequence, lastSequence }) => ({
+    ...{ name, messages, firstSequence, lastSequence },
+  }));
 }
 
-function saidChannels({ channels }: GoServerWords) {
+export function boundsSaid({ channels }: GoServerWords) {
   return channels
-    .map(({ name, msgs, first_seq, last_seq, subscriptions }) => ({
-      name,
-      messages: msgs,
+    .map(({ name, msgs, first_seq, last_seq }) => ({
+      ...{ name, messages: msgs, lastSequence: last_seq },
+      // The server shows the last sequence, or 0, as the first one where there is no message.
       firstSequence: msgs === 0 ? last_seq + 1 : first_seq,
-      lastSequence: last_seq,
-      subscriptions: (subscriptions ?? []).map(saidSubscription).sort(compare),
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -153,8 +151,4 @@ function pendingOf({ channels }: SourceState, key: string): number[] {
     .filter(({ durableName, queueGroup }) => (name.includes(':') ? queueGroup : durableName) === name)
     .flatMap(({ pending }) => pending)
     .sort((a, b) => a - b);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : 1;
 }

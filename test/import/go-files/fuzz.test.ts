@@ -9,7 +9,7 @@ import { sourceOf } from './compare.js';
 import { judge, type Outcome, stateText, type WholeStore } from './fuzz-case.js';
 
 /** `STANCHION_FUZZ_CASES=20000` for a longer run, `STANCHION_FUZZ_SEED=N` for another beginning. */
-const CASES = Number(process.env.STANCHION_FUZZ_CASES ?? 120);
+const CASES = Number(process.env.STANCHION_FUZZ_CASES ?? 80);
 const FIRST_SEED = Number(process.env.STANCHION_FUZZ_SEED ?? 1);
 const MAX_GROWTH_BYTES = 200 * 1024 * 1024;
 
