@@ -65,8 +65,8 @@ export class RecordReader {
   }
 
   /**
-   * @returns undefined if the file does not exist, or is shorter than its version
-   * @throws SourceError 'unsupported' for another version, if the source is strict
+   * @returns undefined if the file does not exist
+   * @throws SourceError 'unsupported' for another version, 'damaged' if it has none, if the source is strict
    */
   static async open(path: string, options: RecordReaderOptions): Promise<RecordReader | undefined> {
     const file = await openIfThere(path);
@@ -74,6 +74,7 @@ export class RecordReader {
     try {
       const { size } = await file.stat();
       if (size < FILE_HEADER_BYTES) {
+        options.problems.damaged({ where: path, offset: 0 }, 'the file is too short to have a version');
         await file.close();
         return undefined;
       }

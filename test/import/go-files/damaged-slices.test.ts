@@ -166,6 +166,19 @@ describe('the files of a channel', () => {
     });
   }
 
+  it('are too short for a version: the import is refused, unless it is lenient', async () => {
+    write(1, messagesFrom(1, 3));
+    write(2, messagesFrom(4, 5));
+    truncateSync(file(2, 'dat'), 3);
+    assert.match(await refused(), /the file is too short to have a version/);
+    const { sequences, problems } = await read(true);
+    assert.deepEqual(sequences, from(1, 3));
+    assert.deepEqual(
+      problems.map(({ isLoss }) => isLoss),
+      [true],
+    );
+  });
+
   it('have zeros in the middle: a lenient import reads on behind them', async () => {
     const { offsets } = write(1, messagesFrom(1, 9));
     unlinkSync(file(1, 'idx'));
