@@ -58,33 +58,39 @@ export interface GoServerWords {
   clients: SaidClient[];
 }
 
-/** A Go server with a file store and a NATS server of its own inside. */
+/** A Go server with a file store, and a NATS server of its own inside unless it is attached to one. */
 export class GoServer {
-  readonly port: number;
+  readonly url: string;
   readonly #binary: string;
   readonly #args: readonly string[];
   readonly #monitorPort: number;
   #child: Child | undefined;
 
-  private constructor(binary: string, port: number, monitorPort: number, args: readonly string[]) {
-    this.port = port;
+  private constructor(binary: string, url: string, monitorPort: number, args: readonly string[]) {
+    this.url = url;
     this.#binary = binary;
     this.#monitorPort = monitorPort;
     this.#args = args;
   }
 
-  /** @param args beside ports and the folder of the store */
-  static async start(binary: string, dir: string, args: readonly string[]): Promise<GoServer> {
+  /**
+   * @param args beside ports and the folder of the store
+   * @param natsUrl a NATS server to attach to
+   */
+  static async start(
+    binary: string,
+    dir: string,
+    args: readonly string[],
+    natsUrl?: string,
+  ): Promise<GoServer> {
     const port = await freePort();
     const monitorPort = await freePort();
-    const own = ['-a', '127.0.0.1', '-p', `${port}`, '-m', `${monitorPort}`, '-st', 'file', '--dir', dir];
-    const server = new GoServer(binary, port, monitorPort, [...own, ...args]);
+    const own = natsUrl === undefined ? ['-a', '127.0.0.1', '-p', `${port}`] : ['-ns', natsUrl];
+    const url = natsUrl ?? `nats://127.0.0.1:${port}`;
+    const store = ['-m', `${monitorPort}`, '-st', 'file', '--dir', dir];
+    const server = new GoServer(binary, url, monitorPort, [...own, ...store, ...args]);
     await server.start();
     return server;
-  }
-
-  get url(): string {
-    return `nats://127.0.0.1:${this.port}`;
   }
 
   async start(): Promise<void> {
