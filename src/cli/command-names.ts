@@ -14,6 +14,7 @@ export const COMMAND_NAMES = {
   bench: ['bench [subject]', 'Publish and receive as fast as possible, and print rates and latencies'],
   export: ['export', 'Write a file store as JSON Lines: a backup, or the way to another system'],
   store: ['store', 'Look at a file store, check it, repair it'],
+  config: ['config', 'Translate a configuration file of the Go server'],
   serve: ['serve', 'Run one broker'],
 } as const satisfies Readonly<Record<string, readonly [usage: string, about: string]>>;
 

@@ -45,6 +45,10 @@ export const COMMAND_PARTS: Readonly<Record<CommandName, () => Promise<CommandPa
     const { addStoreCommands, REPAIR_FLAGS, STORE_FLAGS } = await import('./store-command.js');
     return { add: addStoreCommands, flags: [STORE_FLAGS, REPAIR_FLAGS] };
   },
+  config: async () => {
+    const { addConfigCommand, CONFIG_FROM_FLAGS } = await import('./config-command.js');
+    return { add: addConfigCommand, flags: [CONFIG_FROM_FLAGS] };
+  },
   serve: async () => {
     const { addServeHelp } = await import('./serve-help.js');
     const [usage, about] = COMMAND_NAMES.serve;

@@ -1,6 +1,7 @@
 import type { Options } from 'yargs';
 import { BENCH_FLAGS } from '../../src/cli/bench-command.js';
 import { CLIENT_FLAGS, NATS_FLAGS } from '../../src/cli/client-flags.js';
+import { CONFIG_FROM_FLAGS } from '../../src/cli/config-command.js';
 import { DRILL_FLAGS } from '../../src/cli/drill-flags.js';
 import { EXPORT_FLAGS } from '../../src/cli/export-command.js';
 import { PUB_FLAGS } from '../../src/cli/pub.js';
@@ -25,6 +26,7 @@ export const TABLES: Readonly<Record<string, string>> = {
   export: flagTable(EXPORT_FLAGS),
   store: flagTable(STORE_FLAGS),
   'store repair': flagTable(REPAIR_FLAGS),
+  'config from': flagTable(CONFIG_FROM_FLAGS),
   connection: flagTable(NATS_FLAGS),
   client: flagTable(CLIENT_FLAGS),
   'Go server': goTable(),

@@ -19,7 +19,7 @@ export interface ConfigSources {
 /** A config file by its syntax. */
 export type FoundConfig =
   | { readonly kind: 'own'; readonly content: object }
-  | { readonly kind: 'go'; readonly file: NatsFile };
+  | { readonly kind: 'go'; readonly file: NatsFile & { readonly hasReferences: boolean } };
 
 /**
  * Reads a config file, whatever its syntax is.
