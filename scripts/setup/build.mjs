@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { writeBundle } from './bundle.mjs';
 import { writeCommonJsTypes } from './commonjs-types.mjs';
 import { run, SetupError, say } from './run.mjs';
+import { removeStale } from './stale-files.mjs';
 
 /**
  * Whether `dist` was built from `src` as it is now. Told by content: a checkout gives every file a new time.
@@ -34,14 +35,14 @@ export async function runBuild(root) {
 }
 
 /**
- * Adds to the modules that tsc has compiled what it does not make: pages, types for CommonJS, the bundle.
+ * Adds to the modules that tsc has compiled what it does not make: pages, types for CommonJS, the bundle. What an earlier build has left goes.
  *
  * @param {string} root
  */
 export async function finishBuild(root) {
   copyPages(root);
   writeCommonJsTypes(root);
-  await writeBundle(root);
+  removeStale(root, await writeBundle(root));
 }
 
 /**

@@ -28,6 +28,7 @@ const WITH_REQUIRE =
  * lie beside them. The files are as readable as the sources: nothing is shortened.
  *
  * @param {string} root
+ * @returns {Promise<Set<string>>} the files that it has written
  */
 export async function writeBundle(root) {
   const folder = join(root, 'dist', 'cli');
@@ -35,10 +36,12 @@ export async function writeBundle(root) {
   const built = await Promise.all(parts.map(([name, path]) => buildPart(root, name, path)));
   for (const name of ONLY_IN_BUNDLE) rmSync(join(root, 'dist', name), { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  for (const { outputFiles } of built)
-    for (const { path, contents } of outputFiles) writeFileSync(path, contents);
+  const files = built.flatMap(({ outputFiles }) => outputFiles);
+  for (const { path, contents } of files) writeFileSync(path, contents);
   const inputs = built.flatMap(({ metafile }) => Object.keys(metafile.inputs));
-  writeFileSync(join(folder, LICENSES), licenses(root, inputs));
+  const texts = join(folder, LICENSES);
+  writeFileSync(texts, licenses(root, inputs));
+  return new Set([...files.map(({ path }) => path), texts]);
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -63,6 +64,26 @@ describe('the set-up', () => {
       assert.equal((await setUp()).output, 'setup: building (tsc, esbuild)\n');
       assert.equal((await setUp()).output, '');
     }
+  });
+
+  it('leaves nothing in dist of sources that are gone', async () => {
+    put('src/other/module.ts', 'export const other = 1;\n');
+    await setUp();
+    for (const path of ['dist/cli/chunk-OLD.js', 'dist/gone.js', 'dist/gone/deep/types.d.ts'])
+      put(path, 'export {};\n');
+    rmSync(join(checkout, 'src/other'), { recursive: true });
+    put('src/kept/module.ts', 'export const kept = 1;\n');
+    assert.equal((await setUp()).exitCode, 0);
+    const files = readdirSync(join(checkout, 'dist'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(checkout.length + 1));
+    assert.deepEqual(files.sort(), [
+      'dist/.built-from',
+      'dist/cli/main.js',
+      'dist/cli/main.js.map',
+      'dist/cli/third-party-licenses.txt',
+      'dist/kept/module.js',
+    ]);
   });
 
   it('builds again after another build has run', async () => {
