@@ -5,13 +5,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Asker {
   subscribe(
     subject: string,
-    options: { callback(error: Error | null, message: { readonly data: Uint8Array }): void },
+    options: { callback(error: Error | null, message: Answer): void },
   ): { unsubscribe(): void };
   publish(subject: string, payload: Uint8Array, options: { reply: string }): void;
   /** Resolves when the server has processed all that was sent before, and what it sent before has come in. */
   flush(): Promise<void>;
   /** Those of a connection of nats.js, which has them though its types do not. */
   readonly options?: { readonly inboxPrefix?: string };
+}
+
+export interface Answer {
+  readonly data: Uint8Array;
+  /** The server's own have a code. */
+  readonly headers?: { readonly code: number } | undefined;
 }
 
 export interface Question {
@@ -23,6 +29,7 @@ export interface Question {
   readonly take: (data: Uint8Array) => boolean;
 }
 
+const NO_RESPONDERS = 503;
 /** A program may have permission for another one only. */
 const INBOX_PREFIX = '_INBOX';
 const INBOX_BYTES = 16;
@@ -41,8 +48,9 @@ export async function askAll(nats: Asker, { subject, payload, answerMs, take }: 
   const answers = nats.subscribe(inbox, {
     callback: (error, message) => {
       if (over.signal.aborted) return;
-      // Only the server answers with nothing: no one listens.
-      if (error !== null || message.data.length === 0 || take(message.data)) over.abort();
+      // No one listens. What another program answers with nothing is no answer.
+      const isLast = error !== null || message.headers?.code === NO_RESPONDERS;
+      if (isLast || (message.data.length > 0 && take(message.data))) over.abort();
     },
   });
   try {

@@ -71,6 +71,12 @@ describe('a question to all that listen', () => {
     assert.ok(performance.now() - startMs < 30_000);
   });
 
+  it('is not ended by a program that answers with nothing', async () => {
+    others.subscribe('empty', { callback: (_, message) => void message.respond() });
+    await listening('empty', ['a', 'b']);
+    assert.deepEqual(await answers('empty', 200), ['a', 'b']);
+  });
+
   it('fails on a connection that is closed', async () => {
     const closed = await connect({ servers: server.url });
     await closed.close();
