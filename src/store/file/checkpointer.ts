@@ -199,11 +199,12 @@ export class Checkpointer {
       if (body.isMerging) needed.add(journalName(body.id));
       else if (body.extentCount === 0 && !named.bodies.has(body) && body.isSealed) segments.forgetBody(body);
     }
-    await journal.retire(position, (id) => needed.has(journalName(id)), isVerified ? undefined : beganFrom);
     for (const checkpoint of await checkpoints.list()) {
       if (compareIds(checkpoint.id, newest) >= 0) continue;
       if (isVerified || checkpoint.id.epoch === newest.epoch) await checkpoints.remove(checkpoint);
     }
+    // Older checkpoints count on these: one that outlived them would be taken up where the newest is damaged, and its messages would be missing.
+    await journal.retire(position, (id) => needed.has(journalName(id)), isVerified ? undefined : beganFrom);
     for (const segment of segments.dead) {
       if (!named.segments.has(segment) && !segment.isMerging) await segments.remove(segment);
     }

@@ -96,6 +96,13 @@ export async function removeNeedless(options: FirstJournalOptions, segmentsBelow
       if (id.epoch < epoch && isNeedless(id, path)) await removeIfThere(fs, path);
     }
   };
+  // Before the journals on which they count.
+  await remove(
+    CHECKPOINT_DIRECTORY,
+    'ckpt',
+    checkpointName,
+    (id) => checkpoint !== undefined && compareIds(id, checkpoint) < 0,
+  );
   // One that found no room for its first batch has none, and the journal went on behind it: as long as this term has not served, none may be missing.
   const [oldest] = accepted;
   const isPassedBy = (id: FileId): boolean =>
@@ -115,12 +122,6 @@ export async function removeNeedless(options: FirstJournalOptions, segmentsBelow
       await removeIfThere(fs, `${dir}/${folder}/${name}`);
     }
   }
-  await remove(
-    CHECKPOINT_DIRECTORY,
-    'ckpt',
-    checkpointName,
-    (id) => checkpoint !== undefined && compareIds(id, checkpoint) < 0,
-  );
   await remove(
     SEGMENT_DIRECTORY,
     'seg',

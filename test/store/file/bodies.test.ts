@@ -172,6 +172,39 @@ describe('Messages behind a checkpoint', () => {
     });
   }
 
+  it('are outlived by no older checkpoint, which counts on their journal files', async (t) => {
+    const checkpoints: number[] = [];
+    const onGone = (path: string): void => {
+      if (!/\/journal\/[^/]*\.log$/.test(path)) return;
+      const names = readdirSync(path.replace(/journal\/[^/]*$/, 'checkpoints'));
+      checkpoints.push(names.filter((name) => name.endsWith('.ckpt')).length);
+    };
+    const fs: StoreFs = {
+      ...nodeFs,
+      rename: (from, to) => {
+        onGone(from);
+        return nodeFs.rename(from, to);
+      },
+      unlink: (path) => {
+        onGone(path);
+        return nodeFs.unlink(path);
+      },
+    };
+    const terms = new Terms(t, fs);
+    for (let term = 1; term <= 2; term++) {
+      const opened = await terms.open(SMALL);
+      const log = opened.store.recovered.logs[0] ?? opened.store.createLog('a', ONLY_LAST);
+      for (let times = 0; times < 2; times++) {
+        await fill(opened, [log], 150);
+        await checkpointed(opened);
+      }
+      await until(() => opened.store.upkeep.isIdle, 'all that is under way');
+      await opened.store.close();
+    }
+    assert.ok(checkpoints.length >= 4, `${checkpoints.length} journal files are given back`);
+    assert.deepEqual([...new Set(checkpoints)], [1]);
+  });
+
   it('give their journal files back when their channel is deleted', async (t) => {
     const terms = new Terms(t);
     const opened = await terms.open(SMALL);
