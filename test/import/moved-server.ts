@@ -19,6 +19,8 @@ import { NatsServer } from '../harness/nats-server.js';
 import { StanClient } from '../harness/stan-client.js';
 
 export const CLUSTER_ID = 'moved';
+/** Without buffers, so that what it has said is in its files also when it is killed. */
+const ARGS = ['-cid', CLUSTER_ID, '--file_buffer_size', '0'];
 /** The old server's own. */
 const LIMITS = { maxMessages: 1_000_000, maxBytes: 1_024_000_000, maxAgeMs: 0 };
 
@@ -42,7 +44,7 @@ export class MovedServer {
     t.after(() => rmSync(root, { recursive: true, force: true }));
     const nats = await NatsServer.start();
     t.after(() => nats.stop());
-    const go = await GoServer.start(binary, join(root, 'go'), ['-cid', CLUSTER_ID], nats.url);
+    const go = await GoServer.start(binary, join(root, 'go'), ARGS, nats.url);
     t.after(() => go.destroy());
     return new MovedServer(t, binary, root, nats, go);
   }
@@ -97,7 +99,7 @@ export class MovedServer {
   async serveCopy(nats: NatsServer): Promise<GoServer> {
     const copy = join(this.#root, 'copy');
     cpSync(join(this.#root, 'go'), copy, { recursive: true });
-    const go = await GoServer.start(this.#binary, copy, ['-cid', CLUSTER_ID], nats.url);
+    const go = await GoServer.start(this.#binary, copy, ARGS, nats.url);
     this.#t.after(() => go.destroy());
     return go;
   }

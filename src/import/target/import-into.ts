@@ -2,8 +2,10 @@ import type { StoreFs } from '../../files/fs.js';
 import type { RepairLease } from '../../store/tools/repair-store.js';
 import { checkBuildable, StoreBuilder } from '../../store/tools/store-builder.js';
 import type { RandomBytes } from '../../store/types/store-id.js';
+import { must } from '../../util/assert.js';
 import type { ImportSource, MessageSink, SourceChannel, SourceState } from '../types/source.js';
 import { highestSent, isGroup, storedSubscriptions } from './positions.js';
+import { soundState } from './sound-state.js';
 
 export interface ImportOptions {
   fs: StoreFs;
@@ -61,6 +63,8 @@ export interface ImportReport {
   gaps: Gap[];
   /** Channels whose next sequence is higher than the source says, since a subscription has had higher ones. */
   raised: { channel: string; from: number; to: number }[];
+  /** Clients and subscriptions that cannot be served: sentences for people, without full stop. */
+  leftOut: string[];
 }
 
 const MAX_GAPS = 100;
@@ -103,16 +107,21 @@ async function fill(builder: StoreBuilder, options: ImportOptions): Promise<Impo
       clients: 0,
       subscriptions: 0,
     },
-    ...{ pending: 0, missing: 0, gapCount: 0, gaps: [], raised: [] },
+    ...{ pending: 0, missing: 0, gapCount: 0, gaps: [], raised: [], leftOut: [] },
   };
-  for (const client of state.clients) {
+  const { clients, channels, leftOut } = soundState(state);
+  report.leftOut = leftOut;
+  for (const client of clients) {
     builder.client(client);
     report.clients++;
   }
-  for (const channel of state.channels) {
+  for (const [i, channel] of channels.entries()) {
     signal?.throwIfAborted();
     await builder.startChannel();
-    await source.read(channel, new Sink(builder, options, report, channel));
+    await source.read(
+      must(state.channels[i], 'all channels of the source come along'),
+      new Sink(builder, options, report, channel),
+    );
     await endChannel(builder, channel, report);
   }
   signal?.throwIfAborted();

@@ -221,6 +221,63 @@ describe('an import', () => {
     await term.end();
   });
 
+  it('leaves out what would not pass as a line to NATS, and loses no position by it', async () => {
+    const fs = new SimFs();
+    const bad = '_INBOX.x 1\r\nPUB y 0';
+    const durable = { durableName: 'd', isDurable: true, lastSent: 7, pending: [5] };
+    const shared = { queueGroup: 'dur:q', isDurable: true, lastSent: 8, pending: [6] };
+    const subscriptions = [
+      subscription({ clientId: 'me', inbox: bad }),
+      subscription({ clientId: 'me', ackInbox: '', ...durable }),
+      subscription({ clientId: 'me', ackInbox: 'a.*', ...shared }),
+      subscription({ clientId: 'bad', ...shared, lastSent: 9, pending: [9] }),
+      subscription({
+        clientId: 'me',
+        durableName: 'zero',
+        isDurable: true,
+        maxInFlight: 0,
+        ackWaitSeconds: 0,
+      }),
+    ];
+    const channel = {
+      name: 'a',
+      firstSequence: 1,
+      lastSequence: 10,
+      messages: messages(1, 10),
+      subscriptions,
+    };
+    const clients = [client('me'), { ...client('bad'), heartbeatInbox: bad }, client('me')];
+    const { leftOut } = await importFrom(fs, new MadeUpSource([channel], clients));
+    assert.deepEqual(leftOut, [
+      'client bad: its heartbeat inbox is no subject to publish to. It has to connect again',
+      'client me: another client has the same id. It has to connect again',
+      'a subscription of client me to a: its inbox is no subject to publish to. It ends; its client has to subscribe again',
+      'a subscription of client me to a: its ack inbox is no subject. It comes along offline',
+      'a subscription of client me to a: its ack inbox is no subject. What it has not acknowledged is for the other members',
+      'a subscription of client bad to a: its client does not come along. What it has not acknowledged is for the other members',
+    ]);
+    const term = await LeasedTerm.begin(fs);
+    const { clients: found, subscriptions: kept } = term.store.recovered;
+    assert.deepEqual(
+      found.map(({ clientId }) => clientId),
+      ['me'],
+    );
+    assert.deepEqual(
+      kept.map(
+        ({ record: { clientId, queueGroup, durableName, isOnline, maxInFlight, lastSent }, pending }) => [
+          ...[clientId, queueGroup || durableName, isOnline, maxInFlight, lastSent],
+          ...pending,
+        ],
+      ),
+      [
+        ['', 'dur:q', false, 0, 9, 6, 9],
+        ['me', 'd', false, 10, 7, 5],
+        ['me', 'zero', true, 1, 0],
+      ],
+    );
+    await term.end();
+  });
+
   it('writes as many segments as it takes, also within one channel', async () => {
     const fs = new SimFs();
     const text = 'x'.repeat(1000);

@@ -1,0 +1,81 @@
+import { isInboxValid, MAX_CONN_ID_BYTES } from '../../broker/handlers/names.js';
+import type { SourceChannel, SourceClient, SourceState, SourceSubscription } from '../types/source.js';
+
+/** What can be served of clients and subscriptions, and what cannot: sentences for people, without full stop. */
+export interface SoundState {
+  clients: SourceClient[];
+  channels: SourceChannel[];
+  leftOut: string[];
+}
+
+/**
+ * Takes what a broker can serve. Inboxes are written into lines of the NATS protocol as they are, so one that is no subject must not get that far; the old server need not have
+ * looked at that. A durable whose subscriber cannot be served goes offline, and no position is lost.
+ */
+export function soundState({ clients, channels }: SourceState): SoundState {
+  const leftOut: string[] = [];
+  const sound = new Map<string, SourceClient>();
+  for (const client of clients) {
+    const fault = sound.has(client.clientId) ? 'another client has the same id' : faultOf(client);
+    if (fault === undefined) sound.set(client.clientId, client);
+    else leftOut.push(`client ${client.clientId}: ${fault}. It has to connect again`);
+  }
+  const served = channels.map((channel) => {
+    const subscriptions: SourceSubscription[] = [];
+    for (const subscription of channel.subscriptions) {
+      const fault = subscription.isOnline ? faultOfSubscriber(subscription, sound) : undefined;
+      const kept = fault === undefined ? subscription : offline(subscription);
+      if (fault !== undefined)
+        leftOut.push(`${nameOf(channel, subscription)}: ${fault}. ${fateOf(subscription)}`);
+      if (kept !== undefined) subscriptions.push(withLimits(kept));
+    }
+    return { ...channel, subscriptions };
+  });
+  return { clients: [...sound.values()], channels: served, leftOut };
+}
+
+function faultOf({ clientId, heartbeatInbox, connId }: SourceClient): string | undefined {
+  if (clientId === '') return 'it has no id';
+  if (!isInboxValid(heartbeatInbox)) return 'its heartbeat inbox is no subject to publish to';
+  return connId.length > MAX_CONN_ID_BYTES ? `its connection id has ${connId.length} bytes` : undefined;
+}
+
+function faultOfSubscriber(
+  { clientId, inbox, ackInbox }: SourceSubscription,
+  clients: ReadonlyMap<string, SourceClient>,
+): string | undefined {
+  if (!clients.has(clientId)) return 'its client does not come along';
+  if (!isInboxValid(inbox)) return 'its inbox is no subject to publish to';
+  return isInboxValid(ackInbox) ? undefined : 'its ack inbox is no subject';
+}
+
+/** What is left of a subscription without its subscriber; undefined if nothing is. */
+function offline(subscription: SourceSubscription): SourceSubscription | undefined {
+  if (!subscription.isDurable) return undefined;
+  const without = { ...subscription, isOnline: false, inbox: '', ackInbox: '' };
+  if (subscription.queueGroup === '') return without;
+  // Other members of its group get what it had.
+  return { ...without, clientId: '', maxInFlight: 0, ackWaitSeconds: 0 };
+}
+
+function fateOf({ isDurable, queueGroup }: SourceSubscription): string {
+  if (!isDurable) return 'It ends; its client has to subscribe again';
+  return queueGroup === ''
+    ? 'It comes along offline'
+    : 'What it has not acknowledged is for the other members';
+}
+
+function nameOf({ name }: SourceChannel, { clientId }: SourceSubscription): string {
+  return `a subscription of client ${clientId} to ${name}`;
+}
+
+/** A message that is never in flight, or whose ack wait is none, would be sent without end. */
+function withLimits(subscription: SourceSubscription): SourceSubscription {
+  const { maxInFlight, ackWaitSeconds, clientId } = subscription;
+  if (clientId === '' || (maxInFlight > 0 && ackWaitSeconds > 0)) return subscription;
+  return {
+    ...subscription,
+    maxInFlight: Math.max(1, maxInFlight),
+    ackWaitSeconds: Math.max(1, ackWaitSeconds),
+  };
+}
