@@ -58,6 +58,9 @@ export interface GoServerWords {
   clients: SaidClient[];
 }
 
+/** The second is what version 0.3.8 writes last. */
+const READY = /Streaming Server is ready|Age {10}.*\n.*-{30}/;
+
 /** A Go server with a file store, and a NATS server of its own inside unless it is attached to one. */
 export class GoServer {
   readonly url: string;
@@ -99,7 +102,7 @@ export class GoServer {
     await waitFor(
       () => {
         if (child.hasExited) throw new Error(`the Go server ended:\n${child.output}`);
-        return child.output.includes('Streaming Server is ready');
+        return READY.test(child.output);
       },
       () => `the Go server is ready; it said:\n${child.output}`,
     );

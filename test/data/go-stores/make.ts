@@ -10,23 +10,27 @@ import { compressed, packFolder } from '../packed.js';
 import { KINDS, type Kind, type KnownStore, makeGoStore, SQL_KINDS } from './scenario.js';
 import { makeTables, openSession, packTables } from './sql-tables.js';
 
-const USAGE = `GO_SERVER=nats-streaming-server node --import tsx test/data/go-stores/make.ts
-makes test/data/go-stores/*.store.br, *.tables.br and *.json.br anew, by this Go server; for the tables a PostgreSQL has to be there`;
+const USAGE = `GO_SERVER=nats-streaming-server GO_SERVER_OLD=... node --import tsx test/data/go-stores/make.ts [NAME]
+makes test/data/go-stores/*.store.br, *.tables.br and *.json.br anew, all or one, by these Go servers of versions 0.25.6 and 0.3.8;
+for the tables a PostgreSQL has to be there`;
 
 async function main(): Promise<number> {
   const found = findGoServer();
   if ('skipped' in found) throw new Error(found.skipped);
   const root = mkdtempSync(join(tmpdir(), 'stanchion-go-stores-'));
   try {
-    for (const kind of KINDS) {
-      const known = await makeGoStore(found.binary, join(root, kind.name), kind);
+    const [only] = process.argv.slice(2);
+    for (const kind of KINDS.filter(({ name }) => only === undefined || name === only)) {
+      const binary = kind.isOld ? process.env.GO_SERVER_OLD : found.binary;
+      if (binary === undefined) throw new Error(`GO_SERVER_OLD must name the server that makes ${kind.name}`);
+      const known = await makeGoStore(binary, join(root, kind.name), kind, found.binary);
       const packed = packFolder(join(root, kind.name, 'store'));
       const base = new URL(`./${kind.name}`, import.meta.url).pathname;
       writeFileSync(`${base}.store.br`, packed);
       writeFileSync(`${base}.json.br`, compressed(Buffer.from(JSON.stringify(known))));
       console.log(`${kind.name}: ${packed.length} bytes, ${known.words.channels.length} channels`);
     }
-    for (const kind of SQL_KINDS) {
+    for (const kind of SQL_KINDS.filter(({ name }) => only === undefined || name === only)) {
       const { known, packed } = await makeTablesBy(found.binary, join(root, kind.name), kind);
       const base = new URL(`./${kind.name}`, import.meta.url).pathname;
       writeFileSync(`${base}.tables.br`, packed);

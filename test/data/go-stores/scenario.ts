@@ -1,7 +1,7 @@
 // The past of the Go servers' stores that are kept here: what clients did, and what the server said of it at its end.
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LogLimits } from '../../../src/store/types/store.js';
 import { GoServer, type GoServerWords } from '../../harness/go-server.js';
@@ -19,6 +19,8 @@ export interface Kind {
   readonly key?: string;
   /** Flags of the server that is started on the first half of the messages, if another one is. */
   readonly thenArgs?: readonly string[];
+  /** Made by version 0.3.8 of 2017, which does not say what it has: the newest one says it, started on a copy. */
+  readonly isOld?: boolean;
   /** How the server ends, with its clients connected. */
   readonly end: 'kill' | 'stop';
   /** Bytes of a message, about. */
@@ -43,6 +45,7 @@ export const KINDS: readonly Kind[] = [
     messageBytes: 60,
   },
   { name: 'late', args: [], thenArgs: encrypted('AES'), key: KEY, end: 'stop', messageBytes: 60 },
+  { name: 'old', args: ['--file_slice_max_msgs', '25'], isOld: true, end: 'kill', messageBytes: 120 },
 ];
 
 /** The same with a store in a database. A server that caches writes at its end what clients have got and acknowledged. */
@@ -75,6 +78,8 @@ const CONFIG = `streaming {
   }
 }
 `;
+/** Version 0.3.8 does not know all of these limits. */
+const OLD_CONFIG = 'streaming { }\n';
 const NO_ACK_WAIT_MS = 3_600_000;
 
 /** A message as a client got it from the server. */
@@ -95,14 +100,23 @@ export interface KnownStore {
   readonly atMs: number;
 }
 
-/** Lets a Go server make a store in this folder, and ends it there. */
-export async function makeGoStore(binary: string, root: string, kind: Kind): Promise<KnownStore> {
+/**
+ * Lets a Go server make a store in this folder, and ends it there.
+ *
+ * @param newest the server that says what an old one has
+ */
+export async function makeGoStore(
+  binary: string,
+  root: string,
+  kind: Kind,
+  newest = binary,
+): Promise<KnownStore> {
   mkdirSync(root, { recursive: true });
   const config = join(root, 'stan.conf');
-  writeFileSync(config, CONFIG);
+  writeFileSync(config, kind.isOld ? OLD_CONFIG : CONFIG);
   const dir = join(root, 'store');
-  const start = (args: readonly string[]) =>
-    GoServer.start(binary, dir, ['-cid', CLUSTER_ID, '-sc', config, '-hbi', '60s', ...args]);
+  const usual = ['-cid', CLUSTER_ID, '-sc', config, '-hbi', '60s'];
+  const start = (args: readonly string[]) => GoServer.start(binary, dir, [...usual, ...args]);
   let server = await start(kind.args);
   const clients: StanClient[] = [];
   try {
@@ -117,23 +131,43 @@ export async function makeGoStore(binary: string, root: string, kind: Kind): Pro
       await server.stop();
       server = await start(kind.thenArgs);
     }
-    const pending = await subscribe(connect);
+    const pending = await subscribe(connect, kind);
     const writer = await connect('writer-2');
     await publishSecondHalf(writer, kind);
-    const counts = async (name: string) =>
-      (await server.words()).channels.find((one) => one.name === name)?.msgs;
-    await waitFor(async () => (await counts('gone')) === undefined, 'channel gone is gone');
-    await waitFor(async () => (await counts('aged')) === 0, 'messages of channel aged have expired');
-    await publish(writer, kind, 'aged', 31, 33);
-    const messages = await readAll(await connect('reader'), await server.words());
-    const words = await server.words();
+    if (!kind.isOld) await letLimitsWork(server, writer, kind);
+    const messages = await readAll(await connect('reader'), kind);
+    const words = kind.isOld ? undefined : await server.words();
     const atMs = Date.now();
     await (kind.end === 'kill' ? server.kill() : server.stop());
-    return { words, messages, pending: pendingOf(pending), atMs };
+    return {
+      words: words ?? (await wordsOnCopy(newest, dir, usual)),
+      ...{ messages, pending: pendingOf(pending), atMs },
+    };
   } finally {
     for (const client of clients) client.drop();
     await server.destroy();
   }
+}
+
+/** What a server says that is started on a copy of the store. */
+async function wordsOnCopy(binary: string, dir: string, args: readonly string[]): Promise<GoServerWords> {
+  const copy = `${dir}-copy`;
+  cpSync(dir, copy, { recursive: true });
+  const server = await GoServer.start(binary, copy, args);
+  try {
+    return await server.words();
+  } finally {
+    await server.destroy();
+  }
+}
+
+/** A channel is deleted, and messages expire. */
+async function letLimitsWork(server: GoServer, writer: StanClient, kind: Kind): Promise<void> {
+  const counts = async (name: string) =>
+    (await server.words()).channels.find((one) => one.name === name)?.msgs;
+  await waitFor(async () => (await counts('gone')) === undefined, 'channel gone is gone');
+  await waitFor(async () => (await counts('aged')) === 0, 'messages of channel aged have expired');
+  await publish(writer, kind, 'aged', 31, 33);
 }
 
 function textOf(kind: Kind, channel: string, number: number): Buffer {
@@ -164,6 +198,7 @@ async function publishFirstHalf(client: StanClient, kind: Kind): Promise<void> {
   await publish(client, kind, 'counted', 1, 40);
   await publish(client, kind, 'sized', 1, 40);
   await publish(client, kind, 'work', 1, 20);
+  if (kind.isOld) return;
   await publish(client, kind, 'gone', 1, 3);
   await publish(client, kind, 'aged', 1, 30);
 }
@@ -179,7 +214,10 @@ async function publishSecondHalf(client: StanClient, kind: Kind): Promise<void> 
 type Connect = (id: string) => Promise<StanClient>;
 
 /** Subscriptions of every kind. @returns what they have got, by channel and durable or group, and what they acknowledged */
-async function subscribe(connect: Connect): Promise<Map<string, [StanSubscription, number[]][]>> {
+async function subscribe(
+  connect: Connect,
+  { isOld }: Kind,
+): Promise<Map<string, [StanSubscription, number[]][]>> {
   const kept = new Map<string, [StanSubscription, number[]][]>();
   const take = async (
     client: StanClient,
@@ -205,12 +243,13 @@ async function subscribe(connect: Connect): Promise<Map<string, [StanSubscriptio
   await online.got(10);
   ack(online, [1, 2, 5, 9]);
   await online.got(14);
-  // Closed, and its client still connected.
-  const closed = await take(one, 'work', { durableName: 'closed', maxInFlight: 4 }, [2]);
+  // Closed, and its client still connected; version 0.3.8 cannot do that.
+  const closer = isOld ? await connect('client-5') : one;
+  const closed = await take(closer, 'work', { durableName: 'closed', maxInFlight: 4 }, [2]);
   await closed.got(4);
   ack(closed, [2]);
   await closed.got(5);
-  await closed.close();
+  await (isOld ? closer : closed).close();
   // Its client has gone.
   const left = await connect('client-3');
   const offline = await take(left, 'orders', { durableName: 'offline', maxInFlight: 5 }, []);
@@ -251,14 +290,22 @@ function pendingOf(kept: Map<string, [StanSubscription, number[]][]>): Record<st
   return pending;
 }
 
+/** The newest message of each channel that has any. */
+function channelsOf({ isOld }: Kind): [name: string, last: number][] {
+  const all: [string, number][] = [
+    ['orders', 80],
+    ['counted', 60],
+    ['sized', 60],
+    ['work', 30],
+    ['deep.nested.name_1', 3],
+  ];
+  return isOld ? all : [...all, ['aged', 33]];
+}
+
 /** What a client gets that begins with the oldest message of each channel. */
-async function readAll(
-  client: StanClient,
-  { channels }: GoServerWords,
-): Promise<Record<string, KnownMessage[]>> {
+async function readAll(client: StanClient, kind: Kind): Promise<Record<string, KnownMessage[]>> {
   const messages: Record<string, KnownMessage[]> = {};
-  for (const { name, msgs, last_seq: last } of channels) {
-    if (msgs === 0 || name === 'gone') continue;
+  for (const [name, last] of channelsOf(kind)) {
     const known: KnownMessage[] = [];
     const subscription = await client.subscribe(name, {
       all: true,
