@@ -12,8 +12,10 @@ import type { RandomBytes } from '../types/store-id.js';
 /** The smallest journal file: below it a store makes no sense. */
 export const MIN_JOURNAL_BYTES = 1024 * 1024;
 
-/** So much of a growing file is made of zeros when it is made, and whenever a small batch is to be written where nothing is yet. */
+/** So much of a growing file is made of zeros whenever a small batch is to be written where nothing is yet. */
 export const FILLED_AT_ONCE_BYTES = 128 * 1024;
+/** And so much when it is made: the block that its header is in. Large batches need no zeros, and which ones will come is not known yet. */
+const FILLED_AT_FIRST_BYTES = 4 * 1024;
 
 /** A journal file that is ready to be written. A write into what is filled changes no metadata and finds its room. */
 export interface JournalFile {
@@ -94,7 +96,7 @@ export function createGrowingFile(
   id: FileId,
   bytes: number,
 ): Promise<JournalFile> {
-  return allocate(options, id, bytes, Math.min(bytes, FILLED_AT_ONCE_BYTES));
+  return allocate(options, id, bytes, Math.min(bytes, FILLED_AT_FIRST_BYTES));
 }
 
 async function allocate(
