@@ -1,4 +1,5 @@
-// The temporary folder of a supervised nats-server: its configuration, which holds no secret, and the ports that it announces.
+// The temporary folder of a supervised nats-server: its configuration, which holds no secret, its part of a Go server's file, which may,
+// and the ports that it announces.
 
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

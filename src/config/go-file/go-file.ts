@@ -205,7 +205,8 @@ class Reader {
     if (port === undefined || optionOf(to.port).kind.parse(port) === undefined)
       throw wrong(entry, path, 'must be a port, or an address with one like 127.0.0.1:8222');
     const address = host.replace(/^\[(.*)\]$/, '$1') || this.#host;
-    this.#set(to.host, address, entry, path);
+    // Port 0 turns HTTP off.
+    if (to.host !== 'http-addr' || port !== '0') this.#set(to.host, address, entry, path);
     this.#set(to.port, port, entry, path);
     if (to.host === 'addr') this.#host = address;
   }

@@ -5,6 +5,7 @@ import type { ConfigFile } from '../../../src/config/config-file.js';
 import type { GoType } from '../../../src/config/go-file/go-keys.js';
 import { readConfigFile } from '../../../src/config/go-file/syntax.js';
 import type { OptionName } from '../../../src/config/options.js';
+import { SeededRandom } from '../../broker/model-random.js';
 import { fileWith, NAMED_KEYS } from './keys.js';
 
 const read = (text: string, path = 'stan.conf', env = {}): ConfigFile =>
@@ -148,6 +149,46 @@ describe('a file of a Go server', () => {
       ['store=file', 'dir=d', 'tls-cert=d', 'port=4333'],
     );
     assert.deepEqual(nats?.names, ['port', 'max_payload', 'tls']);
+  });
+});
+
+describe('any file in the syntax of the NATS servers', () => {
+  it('is read, or refused with lines: nothing crashes, and no value is lost without a word', () => {
+    const random = new SeededRandom(1234);
+    const values = [
+      '"FILE"',
+      '17',
+      '-1',
+      '5m',
+      '"90s"',
+      'on',
+      '[1 ]',
+      '{ }',
+      '{ a: 1 }',
+      '"127.0.0.1:5"',
+      '1.5',
+      '$ENV',
+      '2016-05-04T18:53:41Z',
+    ];
+    let accepted = 0;
+    for (let i = 0; i < 2000; i++) {
+      const entries = Array.from({ length: 1 + random.below(4) }, () => {
+        const key = random.pick(NAMED_KEYS);
+        assert.ok(key !== undefined);
+        return fileWith(key, random.pick(values) ?? '').replace('streaming { }; ', '');
+      });
+      const text = `streaming { }\n${entries.join('\n')}`;
+      try {
+        const { values: found, warnings, channels } = read(text, 'stan.conf', { ENV: '"x"' });
+        accepted++;
+        for (const value of found) assert.match(value.where, /^config file stan\.conf, line \d+: /);
+        assert.ok(Array.isArray(warnings) && Array.isArray(channels));
+      } catch (error) {
+        assert.ok(error instanceof ConfigError, `${text}\n${error instanceof Error ? error.stack : error}`);
+        assert.match(error.message, /line \d+/, text);
+      }
+    }
+    assert.ok(accepted > 100, `${accepted} were read`);
   });
 });
 
