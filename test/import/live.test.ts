@@ -18,6 +18,8 @@ interface Living {
   durableMembers: StanSubscription[];
 }
 
+/** A client that is not known, or does not answer, is found out within two seconds. */
+const HEARTBEATS = ['--hb-interval', '500ms', '--hb-timeout', '400ms', '--hb-fail-count', '2'];
 const MANUAL: SubscribeOptions = { all: true, manualAcks: true, ackWaitMs: 3000 };
 
 /** Subscriptions of every kind, each with acks out of order and with messages that it has not acknowledged. */
@@ -113,14 +115,8 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       assert.deepEqual([report.clients, report.messages, report.gaps], [3, 100, []]);
       const all = [durable, plain, ...members, ...durableMembers];
       const before = new Map(all.map((sub) => [sub, sub.messages.length]));
-      const broker = await server.serve('store', [
-        '--hb-interval',
-        '500ms',
-        '--hb-timeout',
-        '400ms',
-        '--hb-fail-count',
-        '2',
-      ]);
+      const group = signal === 'SIGTERM' ? [] : ['--ft-group', 'g'];
+      const broker = await server.serve('store', [...HEARTBEATS, ...group, '--node-name', 'a']);
       const lengths = (subs: readonly StanSubscription[]): number[] =>
         subs.map((sub) => before.get(sub) ?? 0);
 
@@ -160,8 +156,13 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       // Heartbeats and pings: all three are known, for longer than it takes to find out that they are not.
       await holdsFor(2500, () => clients.every(({ lost }) => lost === undefined), 'no client is lost');
       assert.doesNotMatch(broker.output, /client closed/);
-      // After another restart too.
-      await broker.restart();
+      // After a restart, and a takeover, too.
+      if (signal === 'SIGTERM') await broker.restart();
+      else {
+        const standby = await server.serve('store', [...HEARTBEATS, ...group, '--node-name', 'b']);
+        await broker.kill();
+        await waitFor(() => /Streaming Server is ready/.test(standby.output), 'the standby serves');
+      }
       const inFlight = durable.messages.at(-1)!.sequence;
       await durable.gotOne(
         ({ sequence, redelivered }) => sequence === inFlight && redelivered,
