@@ -106,7 +106,7 @@ export class SelfCheck {
       connections: options.connections,
       probed: () => this.#probed,
       isServing: () => options.serving() !== undefined,
-      isImportedAckInbox: (subject) => options.serving()?.importedAckInboxes.has(subject) === true,
+      isImportedAckInbox: (subject) => options.serving()?.importedAckInboxes.has(subject),
       inbox: this.#inbox,
       probeName: name,
       onTried: () => this.#judge(),

@@ -5,6 +5,8 @@ import type { ProbedSubject } from './probe.js';
 /** Rounds between two trials of what a standby could subscribe to; and between two of what was refused. */
 const TRIAL_ROUNDS = 10;
 const RETRIAL_ROUNDS = 2;
+/** Imported ack inboxes that are tried at once. There may be many thousand, and most often one permission is for all of them. */
+const MAX_TRIED_ACKS = 100;
 /** Under the subjects that are refused: there are too many subscriptions already. */
 const LIMIT = '';
 /** Where answers to the broker come, to subjects of many names. */
@@ -16,8 +18,8 @@ export interface ServicePermissionsOptions {
   probed: () => readonly ProbedSubject[];
   /** Whether a broker serves on the link. */
   isServing: () => boolean;
-  /** Whether a subject is an ack inbox of a subscription that came along with an import, which the broker that serves listens on. */
-  isImportedAckInbox: (subject: string) => boolean;
+  /** Whether the broker that serves listens on this subject for acks of a subscription that came along with an import; undefined if none serves yet. */
+  isImportedAckInbox: (subject: string) => boolean | undefined;
   /** Where answers to probes come, without the last token. */
   inbox: string;
   /** The probe's: a subject of acks with this name is published to for trial. */
@@ -36,8 +38,10 @@ export class ServicePermissions {
   readonly #said: readonly string[];
   /** By subject. */
   #refused = new Map<string, NatsRefusal>();
-  /** Ack inboxes of imported subscriptions that it may not listen on. All else works without them. */
-  readonly #refusedAcks = new Set<string>();
+  /** Ack inboxes of imported subscriptions that it may not listen on. All else works without them. Before the broker serves, other subjects may be among them. */
+  #refusedAcks = new Set<string>();
+  /** In the trial under way. */
+  #refusedAcksAgain: Set<string> | undefined;
   /** In the trial under way. */
   #refusedAgain: Map<string, NatsRefusal> | undefined;
   /** Connections on which a subscription is missing, since it was refused. */
@@ -61,7 +65,8 @@ export class ServicePermissions {
   /** Acks of subscriptions that came along with an import are not heard, since NATS has refused it. */
   get lacksImportedAcks(): boolean {
     for (const subject of this.#refusedAcks) {
-      if (this.#options.isImportedAckInbox(subject)) return true;
+      const isLacking = this.#options.isImportedAckInbox(subject);
+      if (isLacking !== false) return isLacking === true;
       this.#refusedAcks.delete(subject);
     }
     return false;
@@ -107,8 +112,9 @@ export class ServicePermissions {
 
   #importedAckRefused({ connection, operation, subject }: NatsRefusal): boolean {
     if (connection === 'control' || operation !== 'subscribe' || subject === undefined) return false;
-    if (!this.#options.isImportedAckInbox(subject)) return false;
+    if (this.#options.isImportedAckInbox(subject) === false) return false;
     this.#refusedAcks.add(subject);
+    this.#refusedAcksAgain?.add(subject);
     this.#lackingLink = this.#options.connections.link;
     this.#trialAtRound = this.#round + RETRIAL_ROUNDS;
     return true;
@@ -144,23 +150,25 @@ export class ServicePermissions {
     this.#refusedAgain = refusedAgain;
     // Each is given up at once: the broker has its own, and there may be no room for all of them twice.
     for (const { subscribed } of probed()) link.unsubscribe(link.subscribe(subscribed));
-    // Where one is permitted, all are.
-    const [ackInbox] = this.#refusedAcks;
-    this.#refusedAcks.clear();
-    if (ackInbox !== undefined) link.unsubscribe(link.subscribe(ackInbox));
+    const acksBefore = [...this.#refusedAcks];
+    const acksAgain = new Set<string>();
+    this.#refusedAcksAgain = acksAgain;
+    for (const subject of acksBefore.slice(0, MAX_TRIED_ACKS)) link.unsubscribe(link.subscribe(subject));
     control.subscribe(`${inbox}.*`, { callback: () => {} }).unsubscribe();
     this.say(link);
     try {
       await Promise.all([link.flush(), control.flush()]);
     } catch {
       // A connection is down: nothing is known to be better.
-      if (ackInbox !== undefined) this.#refusedAcks.add(ackInbox);
       return;
     } finally {
-      this.#refusedAgain = undefined;
+      this.#refusedAgain = this.#refusedAcksAgain = undefined;
     }
     if (this.#isStopped) return;
     this.#refused = refusedAgain;
+    // What was not tried is permitted if all that was tried is.
+    if (acksAgain.size > 0) for (const subject of acksBefore.slice(MAX_TRIED_ACKS)) acksAgain.add(subject);
+    this.#refusedAcks = acksAgain;
     if (this.#refused.size > 0 || this.lacksImportedAcks) this.#trialAtRound = this.#round + RETRIAL_ROUNDS;
     else {
       // The subscriptions that were refused are missing still, unless there is another connection since.

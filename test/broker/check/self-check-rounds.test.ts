@@ -104,6 +104,10 @@ function newBroker(): CheckedBroker {
   return { isDraining: false, store: { committed: 0, touch: () => {} }, importedAckInboxes };
 }
 
+function textOf({ problem }: SelfCheck): string {
+  return problem?.text ?? '';
+}
+
 interface Checked {
   readonly nats: Nats;
   readonly check: SelfCheck;
@@ -222,6 +226,10 @@ describe('The rounds of the self-check', () => {
     assert.notEqual(check.problem, undefined);
     assert.equal(log.all.length, 1, log.all.join('\n'));
     assert.deepEqual(nats.renewals, []);
+    nats.refused = /^_INBOX\.imported-5$/;
+    await pass(20);
+    assert.notEqual(check.problem, undefined, 'some are permitted, and not all');
+    assert.deepEqual(nats.renewals, []);
     nats.refused = undefined;
     await pass(3);
     assert.equal(check.problem, undefined);
@@ -229,6 +237,21 @@ describe('The rounds of the self-check', () => {
     nats.onRefused('_INBOX.of-another');
     await pass(3);
     assert.equal(check.problem, undefined);
+  });
+
+  it('report imported ack inboxes that are refused before the broker serves, as soon as it does', async () => {
+    const { nats, check, pass } = await start();
+    nats.broker = undefined;
+    nats.refused = /^_INBOX\.imported-/;
+    nats.onRefused = (subject) =>
+      check.refused({ connection: 'data link', operation: 'subscribe', subject, text: 'refused' });
+    nats.onRefused('_INBOX.imported-1');
+    nats.onRefused('_INBOX.of-another');
+    await pass(1);
+    assert.equal(check.problem, undefined);
+    nats.broker = newBroker();
+    await pass(1);
+    assert.match(textOf(check), /acks of imported subscriptions/);
   });
 
   it('do not count against a broker that ends', async () => {
