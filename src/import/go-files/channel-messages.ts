@@ -6,6 +6,7 @@ import { eachMessage, MESSAGE_OVERHEAD_BYTES, type ReadSettings, type Slice, wit
 import { scanSlice } from './slice-scan.js';
 
 const DATA_FILE = /^msgs\.(\d+)\.dat$/;
+const INDEX_FILE = /^msgs\.(\d+)\.idx$/;
 
 /** The messages of one channel, as far as the Go server would have them after a start. */
 export interface ChannelMessages {
@@ -22,11 +23,11 @@ export interface ChannelMessages {
   readonly hidden: HiddenMessages;
 }
 
-/** The numbers of a channel's slices, ascending. */
-export async function sliceNumbers(dir: string): Promise<number[]> {
-  return (await readdir(dir))
+/** The numbers of the slices among a channel's files, ascending. */
+export function sliceNumbers(files: readonly string[], pattern = DATA_FILE): number[] {
+  return files
     .flatMap((name) => {
-      const number = DATA_FILE.exec(name)?.[1];
+      const number = pattern.exec(name)?.[1];
       return number === undefined ? [] : [Number(number)];
     })
     .sort((a, b) => a - b);
@@ -40,9 +41,14 @@ export async function findMessages(
   settings: ReadSettings,
 ): Promise<ChannelMessages> {
   const slices: Slice[] = [];
+  const files = await readdir(dir);
+  const numbers = sliceNumbers(files);
+  for (const number of sliceNumbers(files, INDEX_FILE))
+    if (!numbers.includes(number))
+      settings.problems.note({ where: join(dir, `msgs.${number}.idx`) }, 'the index has no data file');
   let before = Infinity;
   // From the newest one: where it begins, the one before it ends.
-  for (const number of (await sliceNumbers(dir)).toReversed()) {
+  for (const number of numbers.toReversed()) {
     const base = join(dir, `msgs.${number}`);
     const slice = await scanSlice(`${base}.dat`, `${base}.idx`, before, settings);
     if (slice === undefined) continue;

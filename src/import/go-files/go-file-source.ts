@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Clock, systemClock } from '../../clock/clock.js';
 import { isChannelNameStringValid } from '../../protocol/stan-subjects.js';
@@ -31,6 +31,7 @@ import { readSubscriptions } from './subscriptions-file.js';
 const SERVER_FILE = 'server.dat';
 const CLIENTS_FILE = 'clients.dat';
 const SUBSCRIPTIONS_FILE = 'subs.dat';
+const LOST_AND_FOUND = 'lost+found';
 
 export interface GoFileSourceOptions {
   /** The `dir` of the old server: it has `server.dat`, and a folder for each channel. */
@@ -112,7 +113,9 @@ export class GoFileSource implements ImportSource {
       throw new SourceError('not-found', `${dir} cannot be read: ${error.message}`, { cause: error });
     });
     const folders: string[] = [];
-    for (const entry of entries) if (await this.#isChannel(entry.name)) folders.push(entry.name);
+    // A link to a folder is no channel for the Go server either.
+    for (const entry of entries)
+      if (entry.isDirectory() && (await this.#isChannel(entry.name))) folders.push(entry.name);
     const isStore = folders.length > 0 || entries.some(({ name }) => name === SERVER_FILE);
     if (!isStore)
       throw new SourceError(
@@ -125,11 +128,16 @@ export class GoFileSource implements ImportSource {
   async #isChannel(name: string): Promise<boolean> {
     const folder = join(this.name, name);
     const { problems } = this.#settings;
-    if (!(await stat(folder)).isDirectory()) return false;
-    const isUsed =
-      (await stat(join(folder, SUBSCRIPTIONS_FILE)).catch(() => undefined)) !== undefined ||
-      (await sliceNumbers(folder).catch(() => [])).length > 0;
-    if (!isUsed) {
+    let files: string[];
+    try {
+      files = await readdir(folder);
+    } catch (error) {
+      // A volume's own folder can be read by root alone.
+      if (name === LOST_AND_FOUND) return false;
+      problems.damaged({ where: folder }, `it cannot be read: ${(error as Error).message}`);
+      return false;
+    }
+    if (!files.includes(SUBSCRIPTIONS_FILE) && sliceNumbers(files).length === 0) {
       problems.note(
         { where: folder },
         'the folder is not a channel: it has no messages and no subscriptions',

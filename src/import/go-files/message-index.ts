@@ -100,7 +100,10 @@ export class MessageIndex {
   async #read(chunk: Buffer, bytes: number, row: number): Promise<boolean> {
     for (let done = 0; done < bytes; ) {
       const at = FILE_HEADER_BYTES + row * ROW_BYTES + done;
-      const { bytesRead } = await this.#file.read(chunk, done, bytes - done, at);
+      // What the disk cannot read is no better than what is not there: the data file is read instead.
+      const { bytesRead } = await this.#file
+        .read(chunk, done, bytes - done, at)
+        .catch(() => ({ bytesRead: 0 }));
       if (bytesRead === 0) return false;
       done += bytesRead;
     }

@@ -166,7 +166,7 @@ export class RecordReader {
   /**
    * Reads what the next record needs, and more, into another chunk.
    *
-   * @throws SourceError 'damaged' if the file has become shorter
+   * @throws SourceError 'damaged' if the disk cannot read it, or the file has become shorter
    */
   async more(): Promise<void> {
     const left = this.#end - this.#pos;
@@ -179,12 +179,21 @@ export class RecordReader {
     while (this.#end < this.#needed) {
       const at = this.#base + this.#end;
       const room = Math.min(chunk.length - this.#end, this.size - at);
-      const { bytesRead } = await this.#file.read(chunk, this.#end, room, at);
-      if (bytesRead === 0) {
-        throw new SourceError('damaged', `${this.path} has become shorter while it was read`);
-      }
-      this.#end += bytesRead;
+      this.#end += await this.#read(chunk, this.#end, room, at);
     }
+  }
+
+  async #read(chunk: Buffer, start: number, bytes: number, at: number): Promise<number> {
+    let bytesRead: number;
+    try {
+      ({ bytesRead } = await this.#file.read(chunk, start, bytes, at));
+    } catch (error) {
+      const text = `${this.path} cannot be read at byte ${at}: ${(error as Error).message}`;
+      throw new SourceError('damaged', text, { cause: error });
+    }
+    if (bytesRead === 0)
+      throw new SourceError('damaged', `${this.path} has become shorter while it was read`);
+    return bytesRead;
   }
 
   /** Whether only zeros are left from here on. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
@@ -165,6 +167,25 @@ describe('the files of a channel', () => {
       assert.match(problems[0]?.text ?? '', /messages 5 to 5 are lost/);
     });
   }
+
+  it('lie beside folders and files that are no channels', async () => {
+    write(1, messagesFrom(1, 3));
+    mkdirSync(join(dir, 'lost+found'));
+    mkdirSync(join(dir, 'empty'));
+    writeFileSync(join(dir, 'notes.txt'), 'not a folder');
+    symlinkSync(join(dir, 'nowhere'), join(dir, 'broken-link'));
+    writeFileSync(file(7, 'idx'), Buffer.from([1, 0, 0, 0]));
+    const { sequences, problems } = await read(false);
+    assert.deepEqual(sequences, from(1, 3));
+    assert.deepEqual(
+      problems.map(({ where, isLoss }) => [where, isLoss]),
+      [
+        [join(dir, 'empty'), false],
+        [join(dir, 'lost+found'), false],
+        [file(7, 'idx'), false],
+      ],
+    );
+  });
 
   it('are too short for a version: the import is refused, unless it is lenient', async () => {
     write(1, messagesFrom(1, 3));
