@@ -15,10 +15,12 @@ import { GUID_HEADER_BYTES } from './guid-entry.js';
 const OTHER_CHANNEL = 1;
 const OTHER_PUBLISHER = 2;
 const SPELLED = 4;
+const FLAGS = OTHER_CHANNEL | OTHER_PUBLISHER | SPELLED;
 /** What the flags leave of a head is multiplied by this. */
 const HEAD_UNIT = 8;
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const DIGIT_BYTES = Buffer.from(DIGITS, 'latin1');
 const BASE = DIGITS.length;
 const NUMBER_DIGITS = 4;
 const NUMBERS = BASE ** NUMBER_DIGITS;
@@ -86,13 +88,14 @@ class RunState {
  */
 export function packGuids(ms: number, entries: Buffer): GuidRun {
   const run = new RunState();
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
   let used = 0;
   let count = 0;
   for (let at = 0; at < entries.length; ) {
     const start = at + GUID_HEADER_BYTES;
     const length = entries.readUInt8(at + 8);
     if (start + length > entries.length) throw notWhole();
-    used = packEntry(run, entries, at, start, length, used);
+    used = packEntry(run, entries, view, at, start, length, used);
     run.note(start, length);
     at = start + length;
     count++;
@@ -103,6 +106,7 @@ export function packGuids(ms: number, entries: Buffer): GuidRun {
 function packEntry(
   run: RunState,
   entries: Buffer,
+  view: DataView,
   at: number,
   start: number,
   length: number,
@@ -118,8 +122,8 @@ function packEntry(
   const isNew = place === run.sessions.length;
   if (isNew) run.begin(session);
   run.publisher = place;
-  const shared = sharedBytes(entries, run.start, run.length, start, length);
-  const growth = isNew ? 0 : growthOf(entries, run.start, run.length, start, length, shared);
+  const { start: before, length: beforeLength } = run;
+  const growth = isNew || length !== beforeLength ? 0 : growthOf(entries, view, before, start, length);
   const head = growth > 0 ? growth * HEAD_UNIT + flags : length * HEAD_UNIT + (flags | SPELLED);
   let used = writeVarint(from, head);
   if (channelId !== run.channelId) used = writeVarint(used, zigzag(channelId - run.channelId));
@@ -127,6 +131,7 @@ function packEntry(
   if (isNew) used = writeVarint(used, session);
   run.channelId = channelId;
   if (growth > 0) return used;
+  const shared = sharedBytes(entries, before, beforeLength, start, length);
   scratch[used++] = shared;
   return used + entries.copy(scratch, used, start + shared, start + length);
 }
@@ -141,24 +146,20 @@ export function unpackGuids({ count, packed }: GuidRun): Buffer {
   const reader = new Reader(packed);
   let used = 0;
   let unpacked = 0;
-  while (reader.at < packed.length) {
+  for (; reader.at < packed.length; unpacked++) {
     makeRoom(used, GUID_HEADER_BYTES + MAX_GUID_BYTES);
     const head = reader.varint();
     const value = Math.floor(head / HEAD_UNIT);
-    if ((head & OTHER_CHANNEL) !== 0) run.channelId += unzigzag(reader.varint());
-    if ((head & OTHER_PUBLISHER) !== 0) run.publisher = readPublisher(run, reader);
-    if (run.channelId < 0 || run.channelId > MAX_ID || run.publisher < 0) throw notWhole();
-    const start = used + GUID_HEADER_BYTES;
-    const length = (head & SPELLED) !== 0 ? value : run.length;
-    if (length > MAX_GUID_BYTES) throw notWhole();
-    scratch.writeUInt32LE(run.channelId, used);
-    scratch.writeUInt32LE(must(run.sessions[run.publisher], 'a publisher has a session'), used + 4);
-    scratch[used + 8] = length;
-    if ((head & SPELLED) !== 0) readSpelled(run, reader, start, length);
-    else readGrown(run, start, length, value);
-    run.note(start, length);
-    used = start + length;
-    unpacked++;
+    // This is all that there is to most entries, and a process that has just begun does it 65,536 times.
+    if ((head & FLAGS) === 0) used = readGrown(run, used, value);
+    else {
+      if ((head & OTHER_CHANNEL) !== 0) run.channelId += unzigzag(reader.varint());
+      if ((head & OTHER_PUBLISHER) !== 0) run.publisher = readPublisher(run, reader);
+      if (run.channelId < 0 || run.channelId > MAX_ID || run.publisher < 0) throw notWhole();
+      const at = used;
+      used = (head & SPELLED) !== 0 ? readSpelled(run, reader, at, value) : readGrown(run, at, value);
+      scratch.writeUInt32LE(run.channelId, at);
+    }
   }
   if (unpacked !== count) throw notWhole();
   return scratch.subarray(0, used);
@@ -175,22 +176,37 @@ function readPublisher(run: RunState, reader: Reader): number {
   return place;
 }
 
-function readSpelled(run: RunState, reader: Reader, start: number, length: number): void {
+function readSpelled(run: RunState, reader: Reader, at: number, length: number): number {
+  const { start: before, length: beforeLength } = run;
+  const start = at + GUID_HEADER_BYTES;
   const shared = reader.u8();
-  if (shared > length || shared > run.length) throw notWhole();
-  scratch.copyWithin(start, run.start, run.start + shared);
+  if (length > MAX_GUID_BYTES || shared > length || shared > beforeLength) throw notWhole();
+  scratch.writeUInt32LE(must(run.sessions[run.publisher], 'a publisher has a session'), at + 4);
+  scratch[at + 8] = length;
+  scratch.copyWithin(start, before, before + shared);
   reader.copyTo(scratch, start + shared, length - shared);
+  run.note(start, length);
+  return start + length;
 }
 
-function readGrown(run: RunState, start: number, length: number, growth: number): void {
-  const before = length < NUMBER_DIGITS ? -1 : numberAt(scratch, run.start + length - NUMBER_DIGITS);
-  let number = before + growth;
-  if (before < 0 || number >= NUMBERS) throw notWhole();
-  scratch.copyWithin(start, run.start, run.start + length - NUMBER_DIGITS);
-  for (let at = start + length - 1; at >= start + length - NUMBER_DIGITS; at--) {
-    scratch[at] = DIGITS.charCodeAt(number % BASE);
-    number = Math.floor(number / BASE);
+/** The entry is the one before of the same publisher, but for its channel and the number at its end. */
+function readGrown(run: RunState, at: number, growth: number): number {
+  if (run.publisher < 0) throw notWhole();
+  const { start: before, length } = run;
+  const start = at + GUID_HEADER_BYTES;
+  const end = start + length;
+  const numberBefore = length < NUMBER_DIGITS ? -1 : numberAt(scratch, before + length - NUMBER_DIGITS);
+  if (numberBefore < 0 || numberBefore + growth >= NUMBERS) throw notWhole();
+  scratch.copyWithin(at, before - GUID_HEADER_BYTES, before + length);
+  let digits = numberBefore + growth;
+  let digitsBefore = numberBefore;
+  for (let i = end - 1; digits !== digitsBefore; i--) {
+    scratch[i] = DIGIT_BYTES[digits % BASE] ?? 0;
+    digits = Math.floor(digits / BASE);
+    digitsBefore = Math.floor(digitsBefore / BASE);
   }
+  run.note(start, length);
+  return end;
 }
 
 function sharedBytes(bytes: Buffer, one: number, oneLength: number, other: number, length: number): number {
@@ -200,17 +216,13 @@ function sharedBytes(bytes: Buffer, one: number, oneLength: number, other: numbe
   return shared;
 }
 
-/** By how much the number at the end of a guid has grown; 0 if the guid differs by more than that. */
-function growthOf(
-  bytes: Buffer,
-  before: number,
-  beforeLength: number,
-  start: number,
-  length: number,
-  shared: number,
-): number {
+/** By how much the number at the end of a guid has grown, from one of the same length; 0 if the guid differs by more than that. */
+function growthOf(bytes: Buffer, view: DataView, before: number, start: number, length: number): number {
   const prefix = length - NUMBER_DIGITS;
-  if (length !== beforeLength || prefix < 0 || shared < prefix) return 0;
+  if (prefix < 0) return 0;
+  let i = 0;
+  for (; i + 4 <= prefix; i += 4) if (view.getInt32(before + i) !== view.getInt32(start + i)) return 0;
+  for (; i < prefix; i++) if (bytes[before + i] !== bytes[start + i]) return 0;
   const number = numberAt(bytes, start + prefix);
   const numberBefore = numberAt(bytes, before + prefix);
   return number < 0 || numberBefore < 0 ? 0 : Math.max(0, number - numberBefore);
@@ -273,8 +285,10 @@ class Reader {
   }
 
   varint(): number {
-    let value = 0;
-    for (let unit = 1; ; unit *= 128) {
+    const first = this.u8();
+    if (first < 0x80) return first;
+    let value = first & 0x7f;
+    for (let unit = 128; ; unit *= 128) {
       const byte = this.u8();
       value += (byte & 0x7f) * unit;
       if (value > Number.MAX_SAFE_INTEGER) throw notWhole();
