@@ -23,7 +23,7 @@ const floors = [
 /** The large folders inside: each sub-folder uses those to its right. '.' has the files of the folder itself. */
 const inside = new Map([
   ['group', ['roles', 'report', 'watch', 'talk', 'proof']],
-  ['import', ['target', 'lines', 'sql', 'go-files', 'go-state', 'go-wire', 'types']],
+  ['import', ['.', 'target', 'lines', 'stan', 'sql', 'go-files', 'go-state', 'go-wire', 'types']],
   ['broker', ['.', 'handlers', 'delivery', 'check', 'state']],
   [
     'store',

@@ -12,6 +12,7 @@ export const COMMAND_NAMES = {
   ],
   sub: ['sub <subject>', 'Print the messages of a channel. Ends with Ctrl-C, after --count or --timeout'],
   bench: ['bench [subject]', 'Publish and receive as fast as possible, and print rates and latencies'],
+  import: ['import', "Make a store of a Go server's files or tables, of a running server, or of JSON Lines"],
   export: ['export', 'Write a file store as JSON Lines: a backup, or the way to another system'],
   store: ['store', 'Look at a file store, check it, repair it'],
   config: ['config', 'Translate a configuration file of the Go server'],

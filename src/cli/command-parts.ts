@@ -37,6 +37,12 @@ export const COMMAND_PARTS: Readonly<Record<CommandName, () => Promise<CommandPa
     const { addBenchCommand, CLIENT_FLAGS, NATS_FLAGS, BENCH_FLAGS } = await import('./bench-command.js');
     return { add: addBenchCommand, flags: [BENCH_FLAGS, NATS_FLAGS, CLIENT_FLAGS] };
   },
+  import: async () => {
+    const { addImportCommand, GO_FILE_FLAGS, IMPORT_FLAGS, RUNNING_FLAGS } = await import(
+      './import-command.js'
+    );
+    return { add: addImportCommand, flags: [IMPORT_FLAGS, GO_FILE_FLAGS, RUNNING_FLAGS] };
+  },
   export: async () => {
     const { addExportCommand, EXPORT_FLAGS } = await import('./export-command.js');
     return { add: addExportCommand, flags: [EXPORT_FLAGS] };

@@ -47,6 +47,11 @@ export class Flags<Name extends string> {
     this.#file = file;
   }
 
+  /** The same flags, and one more as if the command line had it. */
+  with<More extends string>(flag: More, text: string): Flags<Name | More> {
+    return new Flags<Name | More>({ ...this.#args, [flag]: text }, this.#environment, this.#file);
+  }
+
   isOnCommandLine(flag: Name): boolean {
     return this.#args[flag] !== undefined;
   }

@@ -77,6 +77,11 @@ export class ReceivedMessage implements Message {
     return this.#source.subject;
   }
 
+  /** The MsgProto as it was received. */
+  get encoded(): Uint8Array {
+    return this.#bytes;
+  }
+
   get data(): Uint8Array {
     this.#data ??= this.#bytes.subarray(this.#dataStart, this.#dataEnd);
     return this.#data;

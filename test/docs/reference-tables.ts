@@ -4,6 +4,7 @@ import { CLIENT_FLAGS, NATS_FLAGS } from '../../src/cli/client-flags.js';
 import { CONFIG_FROM_FLAGS } from '../../src/cli/config-command.js';
 import { DRILL_FLAGS } from '../../src/cli/drill-flags.js';
 import { EXPORT_FLAGS } from '../../src/cli/export-command.js';
+import { GO_FILE_FLAGS, IMPORT_FLAGS, RUNNING_FLAGS } from '../../src/cli/import-flags.js';
 import { PUB_FLAGS } from '../../src/cli/pub.js';
 import { STATUS_FLAGS } from '../../src/cli/status.js';
 import { REPAIR_FLAGS, STORE_FLAGS } from '../../src/cli/store-command.js';
@@ -23,6 +24,9 @@ export const TABLES: Readonly<Record<string, string>> = {
   pub: flagTable(PUB_FLAGS),
   sub: flagTable(SUB_FLAGS),
   bench: flagTable(BENCH_FLAGS),
+  import: flagTable(IMPORT_FLAGS),
+  "import a Go server's store": flagTable(GO_FILE_FLAGS),
+  'import from a running server': flagTable(RUNNING_FLAGS),
   export: flagTable(EXPORT_FLAGS),
   store: flagTable(STORE_FLAGS),
   'store repair': flagTable(REPAIR_FLAGS),

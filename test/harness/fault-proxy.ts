@@ -53,6 +53,11 @@ export class FaultProxy {
     for (const pair of this.#pairs) pair.rule = rule;
   }
 
+  /** Ends all connections. New ones are accepted. */
+  cut(): void {
+    for (const pair of [...this.#pairs]) pair.end();
+  }
+
   async stop(): Promise<void> {
     for (const pair of this.#pairs) pair.end();
     this.#listener.close();

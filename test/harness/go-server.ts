@@ -96,6 +96,10 @@ export class GoServer {
     return server;
   }
 
+  get monitorUrl(): string {
+    return `http://127.0.0.1:${this.#monitorPort}`;
+  }
+
   async start(): Promise<void> {
     const child = new Child(this.#binary, this.#args);
     this.#child = child;

@@ -2,10 +2,9 @@ import type { StoreFs } from '../../files/fs.js';
 import type { RepairLease } from '../../store/tools/repair-store.js';
 import { checkBuildable, StoreBuilder } from '../../store/tools/store-builder.js';
 import type { RandomBytes } from '../../store/types/store-id.js';
-import { must } from '../../util/assert.js';
 import type { ImportSource, MessageSink, SourceChannel, SourceState } from '../types/source.js';
 import { highestSent, isGroup, storedSubscriptions } from './positions.js';
-import { soundState } from './sound-state.js';
+import { SoundState } from './sound-state.js';
 
 export interface ImportOptions {
   fs: StoreFs;
@@ -109,20 +108,17 @@ async function fill(builder: StoreBuilder, options: ImportOptions): Promise<Impo
     },
     ...{ pending: 0, missing: 0, gapCount: 0, gaps: [], raised: [], leftOut: [] },
   };
-  const { clients, channels, leftOut } = soundState(state);
-  report.leftOut = leftOut;
-  for (const client of clients) {
+  const sound = new SoundState(state.clients);
+  report.leftOut = sound.leftOut;
+  for (const client of sound.clients) {
     builder.client(client);
     report.clients++;
   }
-  for (const [i, channel] of channels.entries()) {
+  for (const channel of state.channels) {
     signal?.throwIfAborted();
     await builder.startChannel();
-    await source.read(
-      must(state.channels[i], 'all channels of the source come along'),
-      new Sink(builder, options, report, channel),
-    );
-    await endChannel(builder, channel, report);
+    await source.read(channel, new Sink(builder, options, report, channel));
+    await endChannel(builder, sound.channel(channel), report);
   }
   signal?.throwIfAborted();
   return report;

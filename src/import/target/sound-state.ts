@@ -1,37 +1,39 @@
 import { isInboxValid, MAX_CONN_ID_BYTES } from '../../broker/handlers/names.js';
-import type { SourceChannel, SourceClient, SourceState, SourceSubscription } from '../types/source.js';
-
-/** What can be served of clients and subscriptions, and what cannot: sentences for people, without full stop. */
-export interface SoundState {
-  clients: SourceClient[];
-  channels: SourceChannel[];
-  leftOut: string[];
-}
+import type { SourceChannel, SourceClient, SourceSubscription } from '../types/source.js';
 
 /**
- * Takes what a broker can serve. Inboxes are written into lines of the NATS protocol as they are, so one that is no subject must not get that far; the old server need not have
+ * What a broker can serve. Inboxes are written into lines of the NATS protocol as they are, so one that is no subject must not get that far; the old server need not have
  * looked at that. A durable whose subscriber cannot be served goes offline, and no position is lost.
  */
-export function soundState({ clients, channels }: SourceState): SoundState {
-  const leftOut: string[] = [];
-  const sound = new Map<string, SourceClient>();
-  for (const client of clients) {
-    const fault = sound.has(client.clientId) ? 'another client has the same id' : faultOf(client);
-    if (fault === undefined) sound.set(client.clientId, client);
-    else leftOut.push(`client ${client.clientId}: ${fault}. It has to connect again`);
+export class SoundState {
+  /** What cannot be served: sentences for people, without full stop. */
+  readonly leftOut: string[] = [];
+  readonly #clients = new Map<string, SourceClient>();
+
+  constructor(clients: readonly SourceClient[]) {
+    for (const client of clients) {
+      const fault = this.#clients.has(client.clientId) ? 'another client has the same id' : faultOf(client);
+      if (fault === undefined) this.#clients.set(client.clientId, client);
+      else this.leftOut.push(`client ${client.clientId}: ${fault}. It has to connect again`);
+    }
   }
-  const served = channels.map((channel) => {
+
+  get clients(): readonly SourceClient[] {
+    return [...this.#clients.values()];
+  }
+
+  /** A channel with those of its subscriptions that can be served. It has been read: until then its source may add some. */
+  channel(channel: SourceChannel): SourceChannel {
     const subscriptions: SourceSubscription[] = [];
     for (const subscription of channel.subscriptions) {
-      const fault = subscription.isOnline ? faultOfSubscriber(subscription, sound) : undefined;
+      const fault = subscription.isOnline ? faultOfSubscriber(subscription, this.#clients) : undefined;
       const kept = fault === undefined ? subscription : offline(subscription);
       if (fault !== undefined)
-        leftOut.push(`${nameOf(channel, subscription)}: ${fault}. ${fateOf(subscription)}`);
+        this.leftOut.push(`${nameOf(channel, subscription)}: ${fault}. ${fateOf(subscription)}`);
       if (kept !== undefined) subscriptions.push(withLimits(kept));
     }
     return { ...channel, subscriptions };
-  });
-  return { clients: [...sound.values()], channels: served, leftOut };
+  }
 }
 
 function faultOf({ clientId, heartbeatInbox, connId }: SourceClient): string | undefined {

@@ -63,6 +63,7 @@ export interface SourceChannel {
   readonly messages: number;
   /** Messages that the source still has, and that the old server's limits hide: they do not come along. */
   readonly hidden?: HiddenMessages;
+  /** A source may add some until the channel has been read: what runs shows its positions last. */
   readonly subscriptions: SourceSubscription[];
 }
 

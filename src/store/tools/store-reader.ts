@@ -58,9 +58,10 @@ export class StoreReader {
     this.channels = [...state.logs.values()].map(copyOf).sort((a, b) => (a.name < b.name ? -1 : 1));
     this.clients = [...state.clients.values()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
     this.subscriptions = [...state.subscriptions.values()]
-      .map(({ record, pending }) => ({ record, pending: [...pending].sort((a, b) => a - b) }))
+      .map(({ record, pending }) => ({ record: { ...record }, pending: [...pending].sort((a, b) => a - b) }))
       .filter(({ record }) => state.logs.has(record.channelId))
       .sort((a, b) => compareTexts(namesOf(a.record, state.logs), namesOf(b.record, state.logs)));
+    liftGroups(this.subscriptions);
   }
 
   /** @throws StoreError if there is no store, or it is of a newer version, or damaged */
@@ -138,6 +139,19 @@ export class StoreReader {
     const opened = await openReadOnly(this.#options, this.identity, []);
     this.#opened.close();
     this.#opened = opened;
+  }
+}
+
+/** A queue group has been given all that its members have: its own record may be older. */
+function liftGroups(subscriptions: readonly RecoveredSubscription[]): void {
+  const groups = new Map<string, SubscriptionRecord>();
+  const keyOf = ({ channelId, queueGroup, isDurable }: SubscriptionRecord): string =>
+    `${channelId} ${isDurable} ${queueGroup}`;
+  for (const { record } of subscriptions)
+    if (record.queueGroup !== '' && record.clientId === '') groups.set(keyOf(record), record);
+  for (const { record } of subscriptions) {
+    const group = groups.get(keyOf(record));
+    if (group !== undefined) group.lastSent = Math.max(group.lastSent, record.lastSent);
   }
 }
 
