@@ -89,6 +89,12 @@ class Reader {
   readonly noted = new Map<string, string[]>();
   /** The host that the nats-server listens on. */
   #host = ALL_ADDRESSES;
+  readonly #kindOf: (option: OptionName) => Kind<unknown>;
+
+  /** @param kindOf the kind of an option's values; that of a channel's limit is another one */
+  constructor(kindOf = (option: OptionName): Kind<unknown> => optionOf(option).kind) {
+    this.#kindOf = kindOf;
+  }
 
   /** @param isOpen whether other names belong to someone else */
   section(section: GoSection, map: NatsMap, path: readonly string[], isOpen = false): void {
@@ -167,20 +173,18 @@ class Reader {
   }
 
   #limits(map: NatsMap, path: readonly string[]): Partial<ChannelLimits> {
-    const limits = new Reader();
-    limits.#kindOf = (option) => channelLimit(optionOf(option).kind as Kind<number>);
+    const kindOf = (option: OptionName): Kind<number> => channelLimit(optionOf(option).kind as Kind<number>);
+    const limits = new Reader(kindOf);
     limits.section('channel', map, path);
     this.errors.push(...limits.errors);
     this.warnings.push(...limits.warnings);
     const found: Partial<ChannelLimits> = {};
     for (const { name, text } of limits.values) {
       const [, field] = CHANNEL_LIMIT_OPTIONS.find(([option]) => option === name) ?? [];
-      if (field !== undefined) found[field] = limits.#kindOf(name).parse(text) as number;
+      if (field !== undefined) found[field] = kindOf(name).parse(text);
     }
     return found;
   }
-
-  #kindOf = (option: OptionName): Kind<unknown> => optionOf(option).kind;
 
   #option(option: OptionName, key: GoKey, entry: NatsEntry, path: readonly string[]): void {
     const kind = this.#kindOf(option);

@@ -119,13 +119,26 @@ function textWithout(file: NatsFile, cut: ReadonlySet<string>, folder: string): 
       const ends = /[;,]$/.exec(text.slice(start, end))?.[0] ?? '';
       result += hasAny(statement.file, cut)
         ? `\n${textWithout(statement.file, cut, folder)}\n`
-        : `include ${quotedPath(relative(resolve(folder), resolve(statement.file.path)))}${ends}`;
+        : `include ${pathIn(folder, statement.file.path)}${ends}`;
     } else {
-      const own = text.slice(start, end);
-      result += cut.has(statement.name) ? own.replace(/[^\n\r]/g, ' ') : own;
+      result += cut.has(statement.name)
+        ? text.slice(start, end).replace(/[^\n\r]/g, ' ')
+        : withPaths(file, start, end, folder);
     }
   }
   return result + text.slice(position);
+}
+
+/** A piece of a file's text whose includes have paths that are right in another folder. */
+function withPaths({ text, includes }: NatsFile, start: number, end: number, folder: string): string {
+  let result = '';
+  let position = start;
+  for (const include of includes) {
+    if (include.start < start || include.end > end) continue;
+    result += text.slice(position, include.start) + pathIn(folder, include.path);
+    position = include.end;
+  }
+  return result + text.slice(position, end);
 }
 
 function hasAny(file: NatsFile, cut: ReadonlySet<string>): boolean {
@@ -134,7 +147,8 @@ function hasAny(file: NatsFile, cut: ReadonlySet<string>): boolean {
   );
 }
 
-/** A path has no escapes behind `include`. */
-function quotedPath(path: string): string {
+/** The path of an include in a file that lies in another folder. It has no escapes. */
+function pathIn(folder: string, file: string): string {
+  const path = relative(resolve(folder), resolve(file));
   return path.includes('"') ? `'${path}'` : `"${path}"`;
 }

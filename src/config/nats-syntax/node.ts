@@ -40,6 +40,13 @@ export type NatsStatement = { readonly start: number; readonly end: number } & (
   | { readonly kind: 'include'; readonly file: NatsFile }
 );
 
+/** An include anywhere in a file: where its path stands, with its quotes. */
+export interface NatsInclude {
+  readonly start: number;
+  readonly end: number;
+  readonly path: string;
+}
+
 /** A parsed file. */
 export interface NatsFile {
   readonly path: string;
@@ -47,6 +54,7 @@ export interface NatsFile {
   /** Everything at its top, also from its includes. */
   readonly entries: NatsMap;
   readonly statements: readonly NatsStatement[];
+  readonly includes: readonly NatsInclude[];
 }
 
 export function isMap(value: NatsValue): value is NatsMap {

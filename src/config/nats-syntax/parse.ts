@@ -4,7 +4,7 @@
 import { dirname, join } from 'node:path';
 import type { Environment } from '../env.js';
 import { Cursor } from './cursor.js';
-import type { NatsEntry, NatsFile, NatsItem, NatsMap, NatsStatement } from './node.js';
+import type { NatsEntry, NatsFile, NatsInclude, NatsItem, NatsMap, NatsStatement } from './node.js';
 import { readScalar, Variable } from './scalar.js';
 
 const MAX_DEPTH = 100;
@@ -61,6 +61,7 @@ class Parser {
   /** The maps around the place, outermost first. */
   readonly #scopes: NatsMap[] = [];
   readonly #statements: NatsStatement[] = [];
+  readonly #includes: NatsInclude[] = [];
   /** The name at the top of the file that is being read. */
   #topName = '';
   #depth = 0;
@@ -90,7 +91,7 @@ class Parser {
       else this.#entry(entries, true);
     }
     const { path, text } = cursor;
-    return { path, text, entries, statements: this.#statements };
+    return { path, text, entries, statements: this.#statements, includes: this.#includes };
   }
 
   /** A brace too many at the end of a file does no harm. */
@@ -237,6 +238,7 @@ class Parser {
     shared.hasReferences = true;
     if (shared.includesLeft-- <= 0) throw cursor.error(`more than ${MAX_INCLUDES} files are included`, start);
     const file = join(dirname(cursor.path), path);
+    this.#includes.push({ start, end: cursor.position, path: file });
     if (shared.open.includes(file)) throw cursor.error(`${file} includes itself`, start);
     let text: string;
     try {

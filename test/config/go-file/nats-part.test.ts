@@ -6,6 +6,7 @@ import { plain } from '../nats-syntax/plain.js';
 
 const FILES: Readonly<Record<string, string>> = {
   '/etc/stan/users.conf': 'authorization { users: [ {user: a, password: b} ] }',
+  '/etc/stan/list.conf': 'LIST = [ {user: a, password: b} ]',
   '/etc/stan/mixed.conf': 'streaming { id: x }\nmax_payload: 3kb\ninclude "deep.conf"',
   '/etc/stan/deep.conf': 'http: 8222\nping_max: 3',
 };
@@ -69,5 +70,17 @@ describe('the part of a Go server file for the nats-server', () => {
       port: 4,
     });
     assert.doesNotMatch(cut.text, /streaming|8222/);
+
+    const inner = part(
+      'streaming { }\nauthorization {\n  timeout: 2; include list.conf; users: $LIST # x\n}',
+    );
+    assert.match(inner.text, /timeout: 2; include "\.\.\/\.\.\/etc\/stan\/list\.conf"; users/);
+    assert.deepEqual(inner.values, {
+      authorization: {
+        timeout: 2,
+        LIST: [{ user: 'a', password: 'b' }],
+        users: [{ user: 'a', password: 'b' }],
+      },
+    });
   });
 });
