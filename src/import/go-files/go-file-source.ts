@@ -84,7 +84,7 @@ export class GoFileSource implements ImportSource {
     if (info !== undefined && info.nodeId !== '')
       this.#settings.problems.lost(
         { where: join(dir, SERVER_FILE) },
-        `this is node ${info.nodeId} of a cluster: its messages come along. Clients, durables and their positions are not in these files but in the Raft log, and do not come along`,
+        `this is node ${info.nodeId} of a cluster: its messages come along. Clients, durables and their positions are not in these files but in the Raft log, and do not come along. Take the folder of the node that was the leader: its messages reach furthest`,
       );
     const channels: SourceChannel[] = [];
     for (const folder of folders) channels.push(await this.#openChannel(folder, clients));

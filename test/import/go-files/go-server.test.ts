@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -31,12 +31,12 @@ describe('the files of a real Go server', { skip: 'skipped' in found ? found.ski
   }
 
   for (const [what, maxMessages, maxBytes] of [
-    ['17 messages', 17, 0],
-    ['2,000 bytes', 0, 2000],
-    ['24 messages and 3,000 bytes', 24, 3000],
+    ['a limit of 17 messages', 17, 0],
+    ['a limit of 2,000 bytes', 0, 2000],
+    ['limits of 24 messages and 3,000 bytes', 24, 3000],
     ['no limits', 0, 0],
   ] as const) {
-    it(`started with a limit of ${what} have the same messages for the server as for an import`, async () => {
+    it(`started with ${what} have the same messages for the server as for an import`, async () => {
       const [kind] = KINDS;
       assert.ok(kind);
       const dir = join(root, `limits-${maxMessages}-${maxBytes}`);
@@ -60,6 +60,62 @@ describe('the files of a real Go server', { skip: 'skipped' in found ? found.ski
         hidden.some((count) => count !== 0),
         maxMessages + maxBytes > 0,
       );
+    });
+  }
+
+  const DAMAGES: readonly [what: string, damage: (orders: string) => void][] = [
+    ['without an index', (orders) => unlinkSync(join(orders, 'msgs.2.idx'))],
+    ['without a slice', (orders) => removeSlice(orders, 2)],
+    ['without the first slice', (orders) => removeSlice(orders, 1)],
+    ['with a bad row in an index', (orders) => overwrite(join(orders, 'msgs.1.idx'), 200)],
+    [
+      'with half a record that no index lists',
+      (orders) => appendFileSync(join(orders, 'msgs.4.dat'), 'half'),
+    ],
+    [
+      'with half a record and no index',
+      (orders) => {
+        unlinkSync(join(orders, 'msgs.4.idx'));
+        appendFileSync(join(orders, 'msgs.4.dat'), 'half');
+      },
+    ],
+    [
+      'with a bad CRC and no index',
+      (orders) => {
+        unlinkSync(join(orders, 'msgs.1.idx'));
+        overwrite(join(orders, 'msgs.1.dat'), 200);
+      },
+    ],
+    ['with half a record of subscriptions', (orders) => appendFileSync(join(orders, 'subs.dat'), 'half')],
+    ['with a bad CRC of subscriptions', (orders) => overwrite(join(orders, 'subs.dat'), 20)],
+    [
+      'with zeros behind the subscriptions',
+      (orders) => appendFileSync(join(orders, 'subs.dat'), Buffer.alloc(99)),
+    ],
+  ];
+  for (const [what, damage] of DAMAGES) {
+    it(`${what} are read as the server reads them, or refused as by the server`, async () => {
+      const [kind] = KINDS;
+      assert.ok(kind);
+      const dir = join(root, what);
+      putGoStore(kind, dir);
+      damage(join(dir, 'orders'));
+      const open = () => sourceOf(dir, kind, knownStore(kind), { limits: () => NO_LIMITS }).open();
+      const state = await open().catch((error: unknown) => {
+        assert.ok(error instanceof SourceError && error.code === 'damaged', String(error));
+        return undefined;
+      });
+      const start = GoServer.start(binary, dir, ['-cid', CLUSTER_ID, '-hbi', '60s', '-mm', '0', '-mb', '0']);
+      if (state === undefined) {
+        await assert.rejects(start, /the Go server ended/);
+        return;
+      }
+      const server = await start;
+      try {
+        assert.deepEqual(boundsOf(state), boundsSaid(await server.words()));
+      } finally {
+        await server.destroy();
+      }
     });
   }
 
@@ -90,3 +146,13 @@ describe('the files of a real Go server', { skip: 'skipped' in found ? found.ski
     });
   }
 });
+
+function removeSlice(channelDir: string, number: number): void {
+  for (const ext of ['dat', 'idx']) unlinkSync(join(channelDir, `msgs.${number}.${ext}`));
+}
+
+function overwrite(file: string, offset: number): void {
+  const bytes = readFileSync(file);
+  bytes[offset] = (bytes[offset] ?? 0) ^ 0x55;
+  writeFileSync(file, bytes);
+}
