@@ -27,7 +27,7 @@ const QUICK_ROUNDS = 1;
 
 const HELP = `npm run bench -- [flags]
 
-Measures stanchion beside the Go server (where GO_SERVER names its binary) and two programs that only answer.
+Measures stanchion beside the Go server (where GO_SERVER names its binary) and floors: programs that only answer.
 
   --lines PART       lines whose id contains PART; several by commas, or times [the common ones: marked *]
   --all              all lines

@@ -65,7 +65,7 @@ async function withBench<T>(use: (bench: Bench) => Promise<T>): Promise<T> {
   const { window, isColdOnly, isQuick, isDiskBusy } = flags;
   const nats = await startNatsServer();
   try {
-    const spec = { natsPort: nats.port, clusterId: WARM_UP_CLUSTER_ID, isBare: true };
+    const spec = { natsPort: nats.port, clusterId: WARM_UP_CLUSTER_ID, isBare: true, isOverwriting: false };
     const warmUp = await startFloor(spec, []);
     try {
       return await use({ programs, nats, window, isColdOnly, isQuick, isDiskBusy });

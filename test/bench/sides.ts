@@ -5,7 +5,16 @@ import type { StoreKind } from './lines/line.js';
 import { brokerMain, CLUSTER_ID, type NatsServer, READY, START_MS, startFloor } from './programs.js';
 
 /** What is measured beside each other. */
-export const SIDES = ['go', 'stanchion', 'base', 'group', 'node-nats-streaming', 'floor', 'bare'] as const;
+export const SIDES = [
+  'go',
+  'stanchion',
+  'base',
+  'group',
+  'node-nats-streaming',
+  'floor',
+  'overwriting',
+  'bare',
+] as const;
 export type Side = (typeof SIDES)[number];
 
 export const SIDE_NAMES: Record<Side, string> = {
@@ -15,6 +24,7 @@ export const SIDE_NAMES: Record<Side, string> = {
   group: 'group of one',
   'node-nats-streaming': 'node-nats-streaming',
   floor: 'floor',
+  overwriting: 'overwriting floor',
   bare: 'bare floor',
 };
 
@@ -23,6 +33,8 @@ export interface StartOptions {
   store: StoreKind;
   /** The file store is in it. */
   dir: string;
+  /** Bytes of messages that a channel keeps; without it: all. */
+  channelBytes?: number;
   /** Name of the group of which it is a member. */
   group?: string;
   /** Further arguments of stanchion. */
@@ -41,17 +53,25 @@ export interface Programs {
   brokerArgs: readonly string[];
 }
 
+/** A floor keeps nothing in channels, and has no limits. */
+export function isFloor(side: Side): boolean {
+  return side === 'floor' || side === 'overwriting' || side === 'bare';
+}
+
 const MANY_CHANNELS = ['--max-channels', '0', '--max-subs', '0'];
-/** No limit, for stores in files. In memory the default limits stay, as in any use of it that is meant to last. */
-const ALL_MESSAGES = ['--max-msgs', '0', '--max-bytes', '0'];
+/** No limit but what a line has, for stores in files. In memory the default limits stay, as in any use of it that is meant to last. */
+const messageLimits = (channelBytes: number): string[] => [
+  ...['--max-msgs', '0'],
+  ...['--max-bytes', String(channelBytes)],
+];
 
 /** Starts a side by itself: it serves the cluster `CLUSTER_ID`, and stops at SIGTERM. */
 export async function startSide(side: Side, programs: Programs, options: StartOptions): Promise<Child> {
   const { nats, store, dir, nodeArgs = [], started = READY } = options;
-  if (side === 'floor' || side === 'bare') {
+  if (isFloor(side)) {
     const journalPath = store === 'file' ? join(dir, 'floor.journal') : undefined;
-    const spec = { natsPort: nats.port, clusterId: CLUSTER_ID, journalPath, isBare: side === 'bare' };
-    return startFloor(spec, nodeArgs);
+    const kind = { isBare: side === 'bare', isOverwriting: side === 'overwriting' };
+    return startFloor({ natsPort: nats.port, clusterId: CLUSTER_ID, journalPath, ...kind }, nodeArgs);
   }
   const [command, args] = commandOf(side, programs, options);
   const child = new Child(SIDE_NAMES[side], command, args);
@@ -62,10 +82,10 @@ export async function startSide(side: Side, programs: Programs, options: StartOp
 export function commandOf(
   side: Side,
   { goServer, base, brokerArgs }: Programs,
-  { nats, store, dir, group, args = [], nodeArgs = [] }: StartOptions,
+  { nats, store, dir, channelBytes = 0, group, args = [], nodeArgs = [] }: StartOptions,
 ): [command: string, args: string[]] {
   const url = `nats://127.0.0.1:${nats.port}`;
-  const limits = [...MANY_CHANNELS, ...(store === 'file' ? ALL_MESSAGES : [])];
+  const limits = [...MANY_CHANNELS, ...(store === 'file' ? messageLimits(channelBytes) : [])];
   const storeFlags =
     store === 'file' ? ['--store', 'file', '--dir', join(dir, 'store')] : ['--store', 'memory'];
   const groupFlags = group === undefined ? [] : ['--ft-group', group];

@@ -1,13 +1,14 @@
 import { constants, openSync, write } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 
-const JOURNAL_BYTES = 64 * 1024 * 1024;
+const OVERWRITTEN_BYTES = 64 * 1024 * 1024;
 const GATHER_BYTES = 1024 * 1024;
 const ZEROS_BYTES = 4 * 1024 * 1024;
 
 /**
- * Makes bytes durable and nothing else: one O_DSYNC write for all that came while the last one ran. The file is filled
- * with zeros before, so that no write changes its size, and used again from its start when it is full.
+ * Makes bytes durable and nothing else: one O_DSYNC write for all that came while the last one ran. The file grows, as that of a log does
+ * that keeps what it has: each write gets new blocks of the disk, and new pages of the machine's memory. The file of a journal that
+ * overwrites is filled with zeros before, so that no write changes its size, and used again from its start when it is full.
  */
 export class Journal {
   readonly #fd: number;
@@ -17,20 +18,28 @@ export class Journal {
   #writing = Buffer.allocUnsafeSlow(GATHER_BYTES);
   #length = 0;
   #position = 0;
+  readonly #fileBytes: number;
 
-  private constructor(fd: number, onDurable: (error?: Error) => void) {
+  private constructor(fd: number, fileBytes: number, onDurable: (error?: Error) => void) {
     this.#fd = fd;
+    this.#fileBytes = fileBytes;
     this.#onDurable = onDurable;
     this.#onWritten = (error) => this.#onDurable(error ?? undefined);
   }
 
-  static async create(path: string, onDurable: (error?: Error) => void): Promise<Journal> {
+  static async create(
+    path: string,
+    isOverwriting: boolean,
+    onDurable: (error?: Error) => void,
+  ): Promise<Journal> {
     const file = await openFile(path, 'w');
     const zeros = Buffer.alloc(ZEROS_BYTES);
-    for (let at = 0; at < JOURNAL_BYTES; at += zeros.length) await file.write(zeros, 0, zeros.length, at);
+    const filled = isOverwriting ? OVERWRITTEN_BYTES : 0;
+    for (let at = 0; at < filled; at += zeros.length) await file.write(zeros, 0, zeros.length, at);
     await file.sync();
     await file.close();
-    return new Journal(openSync(path, constants.O_WRONLY | constants.O_DSYNC), onDurable);
+    const fileBytes = isOverwriting ? OVERWRITTEN_BYTES : Number.POSITIVE_INFINITY;
+    return new Journal(openSync(path, constants.O_WRONLY | constants.O_DSYNC), fileBytes, onDurable);
   }
 
   append(source: Buffer, start: number, end: number): void {
@@ -51,7 +60,7 @@ export class Journal {
     this.#gathering = this.#writing;
     this.#writing = bytes;
     this.#length = 0;
-    if (this.#position + length > JOURNAL_BYTES) this.#position = 0;
+    if (this.#position + length > this.#fileBytes) this.#position = 0;
     write(this.#fd, bytes, 0, length, this.#position, this.#onWritten);
     this.#position += length;
   }

@@ -42,9 +42,9 @@ class Floor implements LinkHandler {
   }
 
   async start(): Promise<void> {
-    const { natsPort, clusterId, journalPath } = this.#spec;
+    const { natsPort, clusterId, journalPath, isOverwriting } = this.#spec;
     if (journalPath !== undefined)
-      this.#journal = await Journal.create(journalPath, (error) => this.#onDurable(error));
+      this.#journal = await Journal.create(journalPath, isOverwriting, (error) => this.#onDurable(error));
     const target = { host: '127.0.0.1', port: natsPort, connectTimeoutMs: CONNECT_TIMEOUT_MS };
     this.#link = await Link.connect(target, this, { onDown: (reason) => stop(new Error(reason)) });
     this.#pubSid = this.#link.subscribe(`${this.#prefix}.pub.>`);

@@ -6,6 +6,8 @@ export interface FloorSpec {
   journalPath?: string | undefined;
   /** Looks at nothing but the bytes that it copies, instead of decoding each message and encoding each answer. */
   isBare: boolean;
+  /** Writes over the same file for ever, instead of keeping what it has. */
+  isOverwriting: boolean;
 }
 
 /** Printed once it answers. */

@@ -68,6 +68,8 @@ export interface LoadLine extends BaseLine {
   window: number;
   /** The first messages of a new process; four times as many follow. */
   coldMessages: number;
+  /** A channel keeps so many bytes of messages, and has had more of them before what is measured; 0: it keeps all. */
+  channelBytes: number;
   /** Another process appends and syncs on the same disk. */
   isDiskBusy: boolean;
   /** The first message comes as soon as the process is ready, instead of once it is at rest. Nothing else is warm either. */

@@ -9,7 +9,7 @@ const WINDOW = 4_000;
 const WINDOW_BYTES = 8 * MIB;
 
 const BESIDE_GO: readonly Side[] = ['go', 'stanchion'];
-const ALL_SIDES: readonly Side[] = ['go', 'stanchion', 'floor', 'bare'];
+const ALL_SIDES: readonly Side[] = ['go', 'stanchion', 'floor', 'overwriting'];
 
 const COMMON = {
   isCommon: true,
@@ -28,6 +28,7 @@ const SIMPLE = {
   isQueue: false,
   channels: 1,
   window: WINDOW,
+  channelBytes: 0,
   isDiskBusy: false,
   isAtOnce: false,
 } as const;
@@ -92,7 +93,7 @@ const SIZES: readonly LoadLine[] = [
   window: Math.min(WINDOW, WINDOW_BYTES / line.payloadBytes),
 }));
 
-const BUSY_TIMES: Record<string, number> = {
+const TIMES_GO: Record<string, number> = {
   'publish-128': 1.3,
   'publish-1k': 1.2,
   'publish-8k': 1.15,
@@ -107,7 +108,21 @@ const BUSY: readonly LoadLine[] = SIZES.map((line) => ({
   sides: BESIDE_GO,
   isQuick: false,
   isDiskBusy: true,
-  targets: [rate('warm', 'go', BUSY_TIMES[line.id] ?? 1)],
+  targets: [rate('warm', 'go', TIMES_GO[line.id] ?? 1)],
+}));
+
+/** Slices of the Go server's channel are a quarter of this, and stanchion's journal files a thirtieth. */
+const LIMIT_BYTES = 256 * MIB;
+
+/** The steady state of a channel that has reached its limit: with each message an old one goes, and its room can be used again. */
+const LIMITED: readonly LoadLine[] = SIZES.slice(1).map((line) => ({
+  ...line,
+  id: line.id.replace('publish', 'limit'),
+  title: `${line.title}, channel at its limit`,
+  sides: ['go', 'stanchion', 'overwriting'],
+  isQuick: false,
+  channelBytes: LIMIT_BYTES,
+  targets: [rate('warm', 'go', TIMES_GO[line.id] ?? 1), cpu('go', 0.7), written(1.15)],
 }));
 
 const SHAPES: readonly LoadLine[] = [
@@ -365,6 +380,7 @@ const CLIENTS: readonly ClientLine[] = [
 /** All that can be measured, in the order of the tables. */
 export const LINES: readonly Line[] = [
   ...SIZES,
+  ...LIMITED,
   ...SHAPES,
   ...BUSY,
   ...AT_ONCE,

@@ -67,17 +67,26 @@ export function newRunId(): string {
 const FILL_PUBLISHERS = 4;
 const MAX_FILL_SECONDS = 180;
 
+export interface Filling {
+  messages: number;
+  channels?: number;
+  payloadBytes?: number;
+  /** Messages in flight per publisher. */
+  window?: number;
+}
+
 /** @throws Error if that takes too long */
 export async function fill(
   nats: NatsServer,
   target: Child,
-  { messages, channels = 1 }: { messages: number; channels?: number },
+  { messages, channels = 1, payloadBytes = DEFAULTS.payloadBytes, window = DEFAULTS.window }: Filling,
 ): Promise<void> {
   const { totalMessages } = await runLoad(
     loadSpec(nats, target, {
       publishers: FILL_PUBLISHERS,
       channels,
-      window: Math.max(DEFAULTS.window, channels),
+      payloadBytes,
+      window: Math.max(window, channels),
       warmMessages: messages,
       maxSeconds: MAX_FILL_SECONDS,
     }),

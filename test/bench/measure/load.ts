@@ -3,8 +3,8 @@ import type { LoadResult, Phase } from '../load/spec.js';
 import { callBytes } from '../process-stats.js';
 import { runLoad, startDiskWriter, WARM_UP_CLUSTER_ID } from '../programs.js';
 import { untilIdle } from '../settle.js';
-import { type Side, startSide } from '../sides.js';
-import { type Bench, loadSpec, type Place } from './bench.js';
+import { isFloor, type Side, startSide } from '../sides.js';
+import { type Bench, fill, loadSpec, type Place } from './bench.js';
 
 /** So many times the cold messages follow. */
 const WARM_TIMES = 4;
@@ -16,6 +16,8 @@ const MIN_WRITTEN_BYTES = 8 * 1024 * 1024;
 const MIN_LAG = 256;
 /** A side that is slower than its line expects ends each phase after this time. */
 const MAX_PHASE_SECONDS = 4;
+/** So many times what a channel keeps is published before what is measured. */
+const LIMIT_TIMES = 1.5;
 
 /** A new process under a load: its first messages, and those behind them. */
 export async function measureLoad(
@@ -29,12 +31,18 @@ export async function measureLoad(
   const writer = isDiskBusy ? await startDiskWriter(dir) : undefined;
   try {
     const group = side === 'group' ? { group: 'bench' } : {};
-    const child = await startSide(side, programs, { nats, store: line.store, dir, nodeArgs, ...group });
+    const { store, channelBytes } = line;
+    const child = await startSide(side, programs, { nats, store, dir, nodeArgs, channelBytes, ...group });
     try {
       // A broker that has just started warms its code as long as it has nothing better to do.
       if (!line.isAtOnce) await untilIdle(child.pid);
       const coldMessages = isQuick ? Math.ceil(line.coldMessages / QUICK_DIVISOR) : line.coldMessages;
       const { publishers, subscribers, isQueue, channels, payloadBytes } = line;
+      if (channelBytes > 0 && !isFloor(side)) {
+        const messages = Math.ceil((channelBytes * LIMIT_TIMES) / payloadBytes);
+        await fill(nats, child, { messages, channels, payloadBytes, window: line.window });
+        await untilIdle(child.pid);
+      }
       // One in flight is what its line is about.
       const window = line.window === 1 ? 1 : (bench.window ?? line.window);
       const result = await runLoad(
@@ -64,12 +72,13 @@ export async function measureLoad(
   }
 }
 
-function figuresOf({ subscribers, isQueue }: LoadLine, { cold, warm }: LoadResult): Figures {
+function figuresOf({ subscribers, isQueue, channelBytes }: LoadLine, { cold, warm }: LoadResult): Figures {
   // Where each gets all, deliveries are what is to be counted.
   const times = isQueue ? 1 : Math.max(1, subscribers);
   const phase = warm ?? cold;
   return {
-    ...(cold === undefined ? {} : { cold: cold.messagesPerSecond * times }),
+    // Behind what has filled the channel, no message is a first one.
+    ...(cold === undefined || channelBytes > 0 ? {} : { cold: cold.messagesPerSecond * times }),
     ...(warm === undefined ? {} : { warm: warm.messagesPerSecond * times }),
     ...(phase === undefined ? {} : { cpu: phase.targetCpuMicros, ...coresOf(phase) }),
   };

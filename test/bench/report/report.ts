@@ -95,7 +95,8 @@ function missedCells(
   const side = subject === 'stanchion' ? '' : `${SIDE_NAMES[subject]}: `;
   const limit = (text: string): string => (atLeast === undefined ? `at most ${text}` : `at least ${text}`);
   if (beside === undefined) return [`${side}${what}`, format(value), limit(format(atLeast ?? atMost ?? 0))];
-  const relative = beside === 'floor' || beside === 'stanchion' ? percent : times;
+  const isShare = beside === 'floor' || beside === 'overwriting' || beside === 'stanchion';
+  const relative = isShare ? percent : times;
   return [
     `${side}${what}, beside ${isOfOne(beside) ? 'the ' : ''}${SIDE_NAMES[beside]}`,
     relative(value),

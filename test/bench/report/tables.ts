@@ -67,16 +67,21 @@ const isLoad = (store: 'file' | 'memory') => (figures: LineFigures) =>
   !figures.line.isDiskBusy &&
   !figures.line.isAtOnce &&
   !figures.has('group');
+const isLimited = (figures: LineFigures): boolean =>
+  figures.line.kind === 'load' && figures.line.channelBytes > 0;
 const isKind = (kind: Line['kind']) => (figures: LineFigures) => figures.line.kind === kind;
 const isFile = isLoad('file');
+const isKept = (figures: LineFigures): boolean => isFile(figures) && !isLimited(figures);
 const isCold = (figures: LineFigures): boolean =>
-  isFile(figures) || (figures.line.kind === 'load' && figures.line.isAtOnce);
+  isKept(figures) || (figures.line.kind === 'load' && figures.line.isAtOnce);
 
 const FLOORS: readonly Column[] = [
   value('stanchion', 'warm', rate, 'msg/s'),
   value('floor', 'warm', rate, 'msg/s'),
   ratio('stanchion', 'warm', 'floor', percent, 'share of the floor'),
   target('warm', 'floor', percent),
+  value('overwriting', 'warm', rate, 'msg/s'),
+  ratio('stanchion', 'warm', 'overwriting', percent, 'share of the overwriting floor'),
   value('bare', 'warm', rate, 'msg/s'),
   ratio('stanchion', 'warm', 'bare', percent, 'share of the bare floor'),
 ];
@@ -94,7 +99,7 @@ export const TABLES: readonly Table[] = [
   {
     name: 'go',
     head: 'file store with sync, messages a second',
-    has: (figures) => isFile(figures) && figures.has('go'),
+    has: (figures) => isKept(figures) && figures.has('go'),
     columns: [
       value('go', 'warm', rate, ''),
       value('stanchion', 'warm', rate, ''),
@@ -107,7 +112,7 @@ export const TABLES: readonly Table[] = [
   {
     name: 'floors',
     head: 'file store beside the floors',
-    has: (figures) => isFile(figures) && figures.has('floor'),
+    has: (figures) => isKept(figures) && (figures.has('floor') || figures.has('overwriting')),
     columns: FLOORS,
   },
   {
@@ -150,7 +155,8 @@ export const TABLES: readonly Table[] = [
   {
     name: 'cpu',
     head: 'file store, CPU time per message',
-    has: (figures) => isFile(figures) && (figures.has('go') || figures.has('floor')),
+    has: (figures) =>
+      isKept(figures) && (figures.has('go') || figures.has('floor') || figures.has('overwriting')),
     columns: [
       value('go', 'cpu', micros, 'µs'),
       value('stanchion', 'cpu', micros, 'µs'),
@@ -158,12 +164,33 @@ export const TABLES: readonly Table[] = [
       target('cpu', 'go', times),
       value('floor', 'cpu', micros, 'µs'),
       ratio('stanchion', 'cpu', 'floor', times, 'times the floor'),
+      value('overwriting', 'cpu', micros, 'µs'),
+      ratio('stanchion', 'cpu', 'overwriting', times, 'times the overwriting floor'),
+    ],
+  },
+  {
+    name: 'limited',
+    head: 'a channel at its limit, msg/s',
+    has: (figures) => isLimited(figures) && figures.has('stanchion'),
+    columns: [
+      value('go', 'warm', rate, ''),
+      value('stanchion', 'warm', rate, ''),
+      ratio('stanchion', 'warm', 'go', times, 'times'),
+      target('warm', 'go', times),
+      value('overwriting', 'warm', rate, ''),
+      value('go', 'cpu', micros, 'µs'),
+      value('stanchion', 'cpu', micros, 'µs'),
+      ratio('stanchion', 'cpu', 'go', times, 'CPU time, times the Go server'),
+      target('cpu', 'go', times),
+      value('overwriting', 'cpu', micros, 'µs'),
+      value('go', 'written', hundredths, 'written'),
+      value('stanchion', 'written', hundredths, 'written'),
     ],
   },
   {
     name: 'written',
     head: 'bytes written per byte of payload',
-    has: (figures) => isFile(figures) && figures.value('stanchion', 'written') !== undefined,
+    has: (figures) => isKept(figures) && figures.value('stanchion', 'written') !== undefined,
     columns: [
       value('go', 'written', hundredths, ''),
       value('stanchion', 'written', hundredths, ''),
