@@ -266,6 +266,8 @@ export const SMALL_STORE = {
   dir: DIR,
   clusterId: CLUSTER_ID,
   journalBytes: 1024 * 1024,
+  // Two files, most often.
+  checkpointBytes: 1024 * 1024,
   blockBytes: 256 * 1024,
   cacheBytes: 64 * 1024,
   loadedBytes: 256 * 1024,

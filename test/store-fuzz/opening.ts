@@ -41,6 +41,7 @@ export const SMALL_STORE = {
   random: randomBytes,
   clusterId: CLUSTER_ID,
   journalBytes: 1024 * 1024,
+  checkpointBytes: 1024 * 1024,
   blockBytes: 64 * 1024,
   cacheBytes: 64 * 1024,
   loadedBytes: 64 * 1024,

@@ -93,8 +93,11 @@ export class Block {
   }
 }
 
-/** As many as checkpoints let go at once under load: without them, each would be followed by as much new memory. */
-const MAX_SPARE = 4;
+/**
+ * As many as checkpoints let go at once under load, of four journal files and what came meanwhile: without them, each would be followed by as
+ * much new memory, and the system's work for a page that is touched for the first time costs more than the copy of a message into it.
+ */
+const MAX_SPARE = 10;
 
 /** The journal's newest blocks, oldest first: those not yet in segments, and before them a cache within a budget. */
 export class BlockQueue {

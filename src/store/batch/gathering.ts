@@ -18,8 +18,9 @@ const NO_BLOCK = new Block(0, Buffer.alloc(0));
 export class Gathering {
   /** The batch that the next append joins. */
   id: BatchId = 1;
-  /** Messages in it. */
+  /** Messages in it, and other records. */
   messages = 0;
+  otherRecords = 0;
   readonly #blocks: BlockQueue;
   readonly #time: StoreTime;
   #journal: BatchJournal | undefined;
@@ -106,10 +107,12 @@ export class Gathering {
     const journal = must(this.#journal, 'an open batch has a journal to go to');
     assert(this.#start >= 0, 'a batch is closed once');
     const { id, messages } = this;
+    const records = messages + this.otherRecords;
     const timestampNs = this.#time.ns;
-    const batch = { id, buffer, start: this.#start, end: used, messages, timestampNs, place: undefined };
+    const range = { buffer, start: this.#start, end: used };
+    const batch = { id, ...range, messages, records, timestampNs, place: undefined };
     this.id++;
-    this.messages = 0;
+    this.messages = this.otherRecords = 0;
     this.#start = -1;
     this.#block.closed(batch);
     journal.append(batch);

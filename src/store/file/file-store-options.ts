@@ -48,8 +48,13 @@ export interface FileStoreOptions {
   warn: (message: string) => void;
   /** Where writes, fences, checkpoints and what limits drop are noted. Default: nowhere. */
   measures?: Measures;
-  /** Size of journal files, bytes: what recovery may have to replay is twice that. Default 8 MiB. */
+  /** Size of journal files, bytes. Default 8 MiB. */
   journalBytes?: number;
+  /**
+   * Bytes in full journal files that a checkpoint is worth: what recovery may have to replay is two files more. Default: four files, but for
+   * small messages, of which a file is enough.
+   */
+  checkpointBytes?: number;
   /** Size of the pieces of memory that batches gather in, and so of a batch. Default 4 MiB. */
   blockBytes?: number;
   /** Recent messages in memory, bytes. What is not in segments yet comes on top. Default 8 MiB. */
@@ -78,6 +83,7 @@ export interface FileStoreSettings {
   warn: (message: string) => void;
   measures: Measures;
   journalBytes: number;
+  checkpointBytes: number;
   blockBytes: number;
   cacheBytes: number;
   loadedBytes: number;

@@ -39,7 +39,7 @@ const RECORD_MARGIN_BYTES = 128;
 export interface FileStoreParts
   extends Pick<
       FileStoreSettings,
-      'clock' | 'random' | 'measures' | 'believed' | 'isSynced' | 'warn' | 'journalBytes' | 'spareBytes'
+      'clock' | 'random' | 'measures' | 'believed' | 'isSynced' | 'warn' | 'checkpointBytes' | 'spareBytes'
     >,
     Pick<
       UpkeepOptions,
@@ -299,7 +299,7 @@ export class FileStore implements Store {
       this.#upkeep.makeRoom();
     },
     onRoom: () => this.#host?.onRoom(),
-    onRolled: (sealedBytes, isUrgent) => this.#cycle.onRolled(this.#upkeep.sealed(sealedBytes, isUrgent)),
+    onRolled: (sealed, isUrgent) => this.#cycle.onRolled(this.#upkeep.sealed(sealed, isUrgent)),
     onCheckpointDue: () => this.#upkeep.checkpointSoon(),
     onMarkVoid: () => this.#upkeep.void(),
   };
@@ -341,6 +341,7 @@ export class FileStore implements Store {
     const start = block.used;
     record.buffer.copy(block.buffer, start, 0, record.length);
     block.used = start + record.length;
+    this.#gathering.otherRecords++;
     sealRecord(block.buffer, start, block.used);
   }
 }

@@ -4,7 +4,7 @@ import type { FileLog } from '../log/file-log.js';
 import type { LogParts } from '../log/log-parts.js';
 import type { Reserve } from '../room/reserve.js';
 import type { Segment } from '../segments/segment.js';
-import type { Journal } from '../types/journal.js';
+import type { Journal, SealedFile } from '../types/journal.js';
 import type { CheckpointPoint } from './checkpoint-capture.js';
 import { Checkpointer, type CheckpointerParts, type CheckpointListener } from './checkpointer.js';
 import { Merger } from './merger.js';
@@ -17,8 +17,8 @@ export interface UpkeepOptions extends Omit<CheckpointerParts, 'journal' | 'bloc
   /** What is set aside is made whole again behind a checkpoint, which gives room back. */
   readonly reserve: Pick<Reserve, 'refill' | 'close'>;
   readonly spareBytes: number;
-  /** A checkpoint is worth its work when half as much is in journals that are full. */
-  readonly journalBytes: number;
+  /** A checkpoint is worth its work when so many bytes are in journals that are full. */
+  readonly checkpointBytes: number;
   /** Bytes of older terms' journals whose messages are in no segment. */
   readonly recoveredBytes: number;
   /** How the store was opened. */
@@ -28,6 +28,11 @@ export interface UpkeepOptions extends Omit<CheckpointerParts, 'journal' | 'bloc
   readonly isSnapshotWanted: () => boolean;
 }
 
+/**
+ * Or when as many records are there: replaying one takes a recovery as long as reading some KiB. A file of 8 MiB has about as many messages of
+ * 128 bytes.
+ */
+const CHECKPOINT_RECORDS = 32_000;
 const FIRST_CHECKPOINT_MS = 1000;
 /** How long a segment that nothing refers to may stay when no checkpoint comes by. */
 const DEAD_SEGMENT_MS = 30_000;
@@ -61,6 +66,8 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   readonly #merger: Merger;
   /** Bytes of sealed journals whose messages are in no segment. */
   #sealedBytes: number;
+  /** Records of those that were sealed since the store was opened. */
+  #sealedRecords = 0;
   /** Since the store was opened. */
   #hasCheckpointed = false;
   /** The journal has gone on in another file since the newest checkpoint was begun. */
@@ -147,18 +154,20 @@ export class Upkeep implements CheckpointListener, StoreUpkeep {
   }
 
   /** Another journal file was begun. @returns whether a checkpoint is to be made of what is sealed */
-  sealed(bytes: number, isUrgent: boolean): boolean {
+  sealed({ bytes, records }: SealedFile, isUrgent: boolean): boolean {
     this.#sealedBytes += bytes;
+    this.#sealedRecords += records;
     this.#hasRolled = true;
     if (this.#hasNeedless && !this.#isStopped) this.#onDead();
     // Small files, as the first of a term, are not worth a checkpoint each.
-    const isEnough = isUrgent || this.#sealedBytes * 2 >= this.#options.journalBytes;
-    return this.#isStarted && !this.#checkpointer.isBusy && isEnough;
+    const isEnough =
+      this.#sealedBytes >= this.#options.checkpointBytes || this.#sealedRecords >= CHECKPOINT_RECORDS;
+    return this.#isStarted && !this.#checkpointer.isBusy && (isUrgent || isEnough);
   }
 
   /** The place that was asked for. */
   begin(point: CheckpointPoint): void {
-    this.#sealedBytes = 0;
+    this.#sealedBytes = this.#sealedRecords = 0;
     this.#hasRolled = false;
     this.#isTimeUnsaved = false;
     this.#retryTimer?.cancel();

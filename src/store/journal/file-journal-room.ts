@@ -2,7 +2,7 @@ import { BATCH_HEADER_BYTES } from '../format/batch-format.js';
 import { FILE_HEADER_BYTES } from '../format/file-header.js';
 import { noRoom } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
-import { flushable, rowsBytesFor, segmentBytesFor } from '../room/segment-room.js';
+import { flushable, rowsBytesFor, rowsBytesOf, segmentBytesFor } from '../room/segment-room.js';
 import type { JournalListener, JournalRoom } from '../types/journal.js';
 import type { Admission } from '../types/store.js';
 import { MIN_JOURNAL_BYTES } from './journal-file.js';
@@ -40,6 +40,10 @@ export class FileJournalRoom implements JournalRoom {
   /** How many of all bytes lie before the last mark, and before that of the last checkpoint. */
   #markedBytes = 0;
   #checkpointedBytes = 0;
+  /** The same of the messages that were counted: those that older terms left are not. */
+  #markedMessages = 0;
+  #checkpointedMessages = 0;
+  #uncountedBytes: number;
   #isStopped = false;
 
   constructor(
@@ -54,6 +58,7 @@ export class FileJournalRoom implements JournalRoom {
     this.#reserve = reserve;
     this.#gathered = gathered;
     this.#listener = listener;
+    this.#uncountedBytes = tail.sealedBytes;
   }
 
   /** Why no further file, segment or checkpoint can be made. */
@@ -74,7 +79,7 @@ export class FileJournalRoom implements JournalRoom {
 
   /** What must stay set aside for a segment. The rest is for the records themselves, in a file that grows. */
   get leastSetAsideBytes(): number {
-    return rowsBytesFor(this.#takenBytes);
+    return this.#rowsBytes(this.#takenBytes, this.#uncountedBytes + this.#gathered.bytes);
   }
 
   admit(bytes: number): Admission {
@@ -118,6 +123,7 @@ export class FileJournalRoom implements JournalRoom {
   /** A checkpoint is to be made of everything up to this offset of the present file. */
   marked(offset: number): void {
     this.#markedBytes = this.#tail.sealedBytes + offset;
+    this.#markedMessages = this.#tail.messages;
   }
 
   setWriteProblem(error: Error | undefined): void {
@@ -129,6 +135,8 @@ export class FileJournalRoom implements JournalRoom {
     // A checkpoint gives back more room than the next file takes, so it goes first.
     if (error === undefined) {
       this.#checkpointedBytes = this.#markedBytes;
+      this.#checkpointedMessages = this.#markedMessages;
+      this.#uncountedBytes = 0;
       this.#supply.resume();
     } else if (!this.needsNext) this.#supply.holdBack();
     this.changed();
@@ -166,14 +174,22 @@ export class FileJournalRoom implements JournalRoom {
   }
 
   /**
-   * Bytes of messages that may be taken. A checkpoint moves all that are in the journal to a segment, and must find the room for that, whatever
-   * happens on the disk.
+   * Bytes of messages that may be taken: they must find their room, and so must the rows of all that no checkpoint stands for, whatever
+   * happens on the disk. What is written has its room.
    */
   #budget(): number {
     const { segmentBytes, problem } = this.#reserve;
     if (problem !== undefined) return 0;
     if (segmentBytes === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(0, flushable(segmentBytes) - this.#takenBytes);
+    const unwritten = this.#tail.waitingBytes + this.#gathered.bytes;
+    const rowsBytes = this.#rowsBytes(this.#takenBytes - unwritten, this.#uncountedBytes);
+    return Math.max(0, flushable(segmentBytes - rowsBytes) - unwritten);
+  }
+
+  /** What rows need at most, of so many bytes whose messages were counted but for some. */
+  #rowsBytes(bytes: number, uncounted: number): number {
+    const counted = rowsBytesOf(this.#tail.messages - this.#checkpointedMessages);
+    return Math.min(rowsBytesFor(bytes), counted + rowsBytesFor(uncounted));
   }
 
   /** Bytes that no checkpoint stands for, also of what is in memory only. */

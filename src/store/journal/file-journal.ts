@@ -346,12 +346,12 @@ export class FileJournal implements Journal {
       if (this.room.problem !== undefined) this.#supply.useReserve();
       return false;
     }
-    const sealed = this.#tail.roll(next);
+    const { sealed, records } = this.#tail.roll(next);
     sealed.file.close().catch((error: unknown) => this.fail(error as Error));
     this.#retired.sealed(sealed);
     this.#supply.prepare();
     this.room.changed();
-    this.#listener.onRolled(sealed.offset, next.isReserve);
+    this.#listener.onRolled({ bytes: sealed.offset, records }, next.isReserve);
     this.#listener.onRoom();
     return true;
   }

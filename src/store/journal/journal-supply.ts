@@ -25,8 +25,8 @@ export interface JournalSupplyOptions extends JournalFileOptions {
   reserve: Reserve;
 }
 
-/** Checkpoints give up one file at a time, most often, and one is taken for each. */
-const MAX_SPARE_FILES = 2;
+/** In a store at its limits, a checkpoint gives up as many files as were filled since the one before: four, at most, most often. */
+const MAX_SPARE_FILES = 5;
 
 /** What the supply reports to the journal. */
 export interface JournalSupplyOwner {

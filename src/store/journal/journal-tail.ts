@@ -24,6 +24,10 @@ export class JournalTail {
   sealedBytes: number;
   /** Bytes of the batches that wait, or are being written. */
   waitingBytes = 0;
+  /** Messages in all batches since the store was opened. */
+  messages = 0;
+  /** Records in the present file. */
+  #fileRecords = 0;
   #newest: BatchId = 0;
   /** The newest batch that lies before a mark's position, and so in the file of that position. */
   #heldThrough: BatchId = 0;
@@ -61,6 +65,7 @@ export class JournalTail {
     this.#newest = batch.id;
     this.#waiting.push(batch);
     this.waitingBytes += batch.end - batch.start;
+    this.messages += batch.messages;
   }
 
   /** The oldest is about to be written: its number. */
@@ -75,6 +80,7 @@ export class JournalTail {
     this.waitingBytes -= bytes;
     batch.place = { body: this.#file.body, shift: this.#file.offset - batch.start };
     advance(this.#file, bytes);
+    this.#fileRecords += batch.records;
     return batch;
   }
 
@@ -108,13 +114,15 @@ export class JournalTail {
     return isHeld;
   }
 
-  /** @returns the file before, which is the caller's to close */
-  roll(next: JournalFile): JournalFile {
+  /** @returns the file before, which is the caller's to close, and how many records it has */
+  roll(next: JournalFile): { sealed: JournalFile; records: number } {
     const sealed = this.#file;
+    const records = this.#fileRecords;
+    this.#fileRecords = 0;
     assert(next.id.number > sealed.id.number, 'files are used in the order of their numbers');
     this.#file = next;
     this.sealedBytes += sealed.offset;
-    return sealed;
+    return { sealed, records };
   }
 
   /** Where the batch stands that is opened next, if what waits is written as it is. @param ready the next file, if it is there */

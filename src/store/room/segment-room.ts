@@ -1,3 +1,5 @@
+import { DIRECTORY_ENTRY_BYTES, ROW_BYTES } from '../format/segment-format.js';
+
 // How much of the journal the room holds that is set aside for a segment.
 
 /**
@@ -23,4 +25,9 @@ export function segmentBytesFor(bytes: number): number {
 /** Bytes that must stay set aside for the rows of so many bytes of the journal, of those for which there was room: the others may go to the journal. */
 export function rowsBytesFor(bytes: number): number {
   return Math.ceil(bytes * ROWS_SHARE + Math.min(DIRECTORY_BYTES, bytes / 5));
+}
+
+/** The same for so many messages, of whatever size, in as many channels. */
+export function rowsBytesOf(messages: number): number {
+  return messages * (ROW_BYTES + DIRECTORY_ENTRY_BYTES);
 }

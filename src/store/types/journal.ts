@@ -17,6 +17,8 @@ export interface Batch {
   readonly end: number;
   /** How many of its records are messages. */
   readonly messages: number;
+  /** How many it has, messages included. */
+  readonly records: number;
   readonly timestampNs: bigint;
   /** Set by the journal before it reports the batch as written. It stays undefined in a journal that keeps no files. */
   place: BatchPlace | undefined;
@@ -106,6 +108,12 @@ export interface Journal {
   close(): Promise<void>;
 }
 
+/** A file of the journal that is full: what a recovery has to read of it, and to replay. */
+export interface SealedFile {
+  readonly bytes: number;
+  readonly records: number;
+}
+
 /** What a journal reports to the store. Called from the event loop when a write, a fence or a file has come to its end. */
 export interface JournalListener {
   /** The next batch can be written. */
@@ -118,10 +126,10 @@ export interface JournalListener {
   /** What `admit` has put off may be asked for again. */
   onRoom(): void;
   /**
-   * Another file was begun, and one with so many bytes stays until a checkpoint stands for it.
+   * Another file was begun, and the one before stays until a checkpoint stands for it.
    * @param isUrgent the new one was set aside for an emergency: a checkpoint gives room back
    */
-  onRolled(sealedBytes: number, isUrgent: boolean): void;
+  onRolled(sealed: SealedFile, isUrgent: boolean): void;
   /** Nothing more can be admitted before a checkpoint stands for what there is. */
   onCheckpointDue(): void;
   /** What was appended before the last mark does not end there after all. */

@@ -53,6 +53,7 @@ async function open(fs: SimFs, epoch: number): Promise<{ store: FileStore; host:
     epoch,
     warn: () => {},
     journalBytes: 1024 * 1024,
+    checkpointBytes: 512 * 1024,
     blockBytes: 64 * 1024,
     cacheBytes: 64 * 1024,
     sizes: { log: ROOM, ckpt: ROOM, seg: ROOM },

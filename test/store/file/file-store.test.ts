@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { nodeFs, type StoreFs } from '../../../src/files/fs.js';
+import { Measures } from '../../../src/measures/measures.js';
 import type { ChannelLog, ClientRecord, SubscriptionRecord } from '../../../src/store/types/store.js';
 import { holdsFor } from '../../harness/wait.js';
 import { checkpointed, SMALL, Terms, until } from '../file-support.js';
@@ -197,7 +198,8 @@ describe('a file store is refused, untouched,', () => {
 describe('a file store under load', () => {
   it('makes checkpoints also while more comes all the time than has been written', async (t) => {
     const terms = new Terms(t);
-    const { store, host } = await terms.open(SMALL);
+    // One for each file.
+    const { store, host } = await terms.open({ ...SMALL, checkpointBytes: 500_000 });
     const log = store.createLog('foo', NO_LIMITS);
     const checkpoint = (): string => fs.readdirSync(`${terms.dir}/checkpoints`).join();
     const text = 'x'.repeat(4_096);
@@ -221,6 +223,28 @@ describe('a file store under load', () => {
     const again = await terms.open(SMALL);
     assert.equal(again.store.recovered.logs[0]!.lastSequence, lastSequence);
     assert.equal((await readAll(again.store.recovered.logs[0]!)).length, lastSequence);
+  });
+
+  it('makes checkpoints of many messages before there are many bytes: replaying each takes a recovery its time', async (t) => {
+    const measures = new Measures();
+    const { store, host } = await new Terms(t).open({ ...SMALL, checkpointBytes: 100_000_000, measures });
+    const log = store.createLog('foo', NO_LIMITS);
+    const fill = async (messages: number, bytes: number): Promise<void> => {
+      for (let i = 1; i <= messages; i++) {
+        log.append(pubMsg('foo', 'x'.repeat(bytes)), 1);
+        if (i % 500 === 0) await host.commit();
+      }
+      await until(() => store.upkeep.isIdle, 'all is done');
+    };
+    await fill(1_000, 10_000);
+    const { count } = measures.checkpoint;
+    // One comes a second after the opening, where it has taken that long.
+    assert.ok(count <= 1, `${count} checkpoints of ten files of large ones`);
+    await fill(80_000, 50);
+    assert.ok(
+      measures.checkpoint.count >= count + 2,
+      `${measures.checkpoint.count - count} checkpoints of 80,000 small ones`,
+    );
   });
 
   it('says so when a checkpoint does not end, and goes on when it does', async (t) => {

@@ -94,7 +94,7 @@ export class JournalRig {
     sealRecord(buffer, record, end);
     const batch: Batch = {
       ...{ id: ++this.#batch, buffer, start, end },
-      ...{ messages: 1, timestampNs: 1n, place: undefined },
+      ...{ messages: 1, records: 1, timestampNs: 1n, place: undefined },
     };
     this.journal.append(batch);
     await until(() => {
