@@ -132,11 +132,19 @@ export async function checkIdentity(
     );
   const foreign = names.filter((name) => !isHarmless(name));
   if (foreign.length === 0) return undefined;
+  if (GO_STORE_FILES.every((name) => foreign.includes(name)))
+    throw new StoreError(
+      'foreign',
+      `${dir} is the file store of a Go server. Bring it along into another folder, and give that: \`stanchion import --from ${dir} --dir NEW\`, see docs/migrate.md`,
+    );
   throw new StoreError(
     'foreign',
     `${dir} is not a stanchion store, and not empty either (${foreign.slice(0, 3).join(', ')}). Give an empty or new directory`,
   );
 }
+
+/** What every file store of the Go server has. */
+const GO_STORE_FILES = ['server.dat', 'clients.dat'];
 
 /** Whether a term of a store was ever served in: what claims the lease for the first time leaves a lease too, and says nothing of the kind. */
 async function hasServed(fs: StoreFs, dir: string): Promise<boolean> {

@@ -48,6 +48,19 @@ function edit(fs: SimFs, path: string, from: string, to: string): void {
 }
 
 describe('the identity of a store', () => {
+  it('is not made in the folder of a Go server, which is named with the way to bring it along', async () => {
+    const fs = new SimFs();
+    await fs.makeDirectory(DIR);
+    for (const name of ['server.dat', 'clients.dat', 'orders'])
+      await writeFile(fs, `${DIR}/${name}`, Buffer.alloc(4));
+    await assert.rejects(openIdentity({ fs, dir: DIR, clusterId, clock, random }), {
+      code: 'foreign',
+      message:
+        '/store is the file store of a Go server. Bring it along into another folder, and give that: `stanchion import --from /store --dir NEW`, see docs/migrate.md',
+    });
+    assert.equal(fs.paths().length, 3);
+  });
+
   it('has a secret of 32 bytes beside it, which every opening finds, and no report shows', async () => {
     const { fs, identity } = await newStore();
     assert.equal(identity.groupKey?.length, 32);
