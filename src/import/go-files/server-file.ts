@@ -27,7 +27,7 @@ export async function readServerInfo(
     if (step !== 'record') {
       problems.damaged(
         place,
-        'the record of the server cannot be read: its size or CRC is wrong (a server with file_crc_poly needs the same for its import)',
+        'the record of the server cannot be read: its size or CRC is wrong (a server that had file_crc_poly needs the same flag here)',
       );
       return undefined;
     }
