@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { goServer } from './setup/go-server.mjs';
 import { buildNewestNatsServer } from './setup/newest-nats-server.mjs';
 import { run } from './setup/run.mjs';
 import { runsWithNewestServer, suites, testFiles } from './suites.mjs';
@@ -33,7 +34,9 @@ if (isAll) {
 } else {
   skipped.push('lint, typecheck and the newest nats-server: only some tests were asked for');
 }
-await runTests(values.suite === undefined ? 'tests' : `${values.suite} tests`, files, process.env);
+const binary = isAll ? await goServer(root) : undefined;
+const env = binary === undefined ? process.env : { ...process.env, GO_SERVER: binary };
+await runTests(values.suite === undefined ? 'tests' : `${values.suite} tests`, files, env);
 if (isAll) await runWithNewestServer();
 
 if (skipped.length > 0) {

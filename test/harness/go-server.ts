@@ -18,8 +18,7 @@ export function findGoServer(): { binary: string } | { skipped: string } {
     }
   }
   return {
-    skipped:
-      'no Go server: name its binary by GO_SERVER, or go install github.com/nats-io/nats-streaming-server@v0.25.6',
+    skipped: 'no Go server: name its binary by GO_SERVER, or have go, by which `npm test` builds it',
   };
 }
 

@@ -1,10 +1,11 @@
 // One case of the fuzz test: a store of a Go server, damaged in one file, and what becomes of its import.
 
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SourceProblem, SourceState } from '../../../src/import/types/source.js';
 import { SourceError } from '../../../src/import/types/source-error.js';
-import type { Kind, KnownMessage, KnownStore } from '../../data/go-stores/scenario.js';
+import { knownStore, putGoStore } from '../../data/go-stores/known-stores.js';
+import { KINDS, type Kind, type KnownMessage, type KnownStore } from '../../data/go-stores/scenario.js';
 import { messagesOf, sourceOf } from './compare.js';
 
 /** A random draw: 0 to below `bound`. */
@@ -86,6 +87,22 @@ export interface WholeStore {
   /** Its files, from the folder. */
   readonly files: readonly string[];
   readonly state: string;
+}
+
+/** Puts the kept stores into a folder. */
+export async function wholeStores(root: string): Promise<WholeStore[]> {
+  const stores: WholeStore[] = [];
+  for (const kind of KINDS) {
+    const dir = join(root, kind.name);
+    putGoStore(kind, dir);
+    const known = knownStore(kind);
+    const state = stateText(await sourceOf(dir, kind, known).open());
+    const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      statSync(join(dir, name)).isFile(),
+    );
+    stores.push({ kind, known, dir, files: files.sort(), state });
+  }
+  return stores;
 }
 
 /** What became of a case. */
@@ -171,7 +188,7 @@ function missingOf(channel: string, known: readonly KnownMessage[], read: readon
   return known.length - found;
 }
 
-export function stateText(state: SourceState): string {
+function stateText(state: SourceState): string {
   return JSON.stringify(state, (_, value: unknown) =>
     value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value,
   );
