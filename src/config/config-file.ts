@@ -99,7 +99,7 @@ export function parseYaml(path: string, content: string): object {
   if (looksLikeNatsConfig(content)) {
     throw new ConfigError(
       `config file ${path} is in the syntax of nats-server. Write the options of stanchion as YAML (max_msgs: 1000), ` +
-        'and give a file for nats-server with --nats-config. A file of the Go server is read by serve alone, and its name must not end in .yaml',
+        'and give a file for nats-server with --nats-config. A file of the Go server goes to serve -sc, under a name that does not end in .yaml',
     );
   }
   if (error) throw new ConfigError(`config file ${path} is not YAML: ${error}`);

@@ -19,7 +19,7 @@ export interface GoFlag {
 const RAFT =
   'there is no Raft clustering here. Several brokers on one shared store take its place: --ft-group';
 export const SQL =
-  'there is no SQL store. Use --store file --dir FOLDER; docs/migrate.md says how its messages come along';
+  'there is no SQL store. Use --store file --dir FOLDER, with what `stanchion import --from postgres://...` or mysql:// has brought along';
 const ENCRYPTION = 'the store is not encrypted. Put --dir on an encrypted file system (LUKS, fscrypt)';
 const SYSLOG =
   'the log goes to standard output: leave it to systemd or the container runtime, or pipe it to logger(1)';

@@ -96,7 +96,7 @@ describe('a file of a Go server', () => {
       ),
       [
         'config file stan.conf, line 2: streaming.id must be a NATS subject: no spaces, no wildcards, no empty part between dots, 200 characters at most, not "a b"',
-        'config file stan.conf, line 3: streaming.store "sql" is not supported: there is no SQL store. Use --store file --dir FOLDER; docs/migrate.md says how its messages come along',
+        'config file stan.conf, line 3: streaming.store "sql" is not supported: there is no SQL store. Use --store file --dir FOLDER, with what `stanchion import --from postgres://...` or mysql:// has brought along',
         'config file stan.conf, line 4: streaming.hbi must be a duration above zero with its unit, like 30s, 1h30m or 500ms. Without quotes 5m is a number: write "5m"',
         'config file stan.conf, line 5: streaming.limits.mm must be a whole number, 0 or more, not "x"',
         'config file stan.conf, line 6: streaming.encrypt is not supported: the store is not encrypted. Put --dir on an encrypted file system (LUKS, fscrypt)',
