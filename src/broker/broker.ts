@@ -3,7 +3,7 @@ import type { RecentGuids } from '../dedup/recent-guids.js';
 import type { LinkHandler } from '../link/link-handler.js';
 import type { Logger } from '../log/logger.js';
 import type { RateLimitedLog } from '../log/rate-limited.js';
-import type { BatchId, SnapshotSink, Store, StoreHost } from '../store/types/store.js';
+import type { BatchId, FormerSubjects, SnapshotSink, Store, StoreHost } from '../store/types/store.js';
 import { bugOf, isBug } from '../util/bug.js';
 import { inSlices } from '../util/turns.js';
 import type { GateOutput } from './delivery/commit-gate.js';
@@ -209,8 +209,17 @@ export class Broker implements LinkHandler, StoreHost {
   #listenOn(link: BrokerLink, adopted: ReadonlyMap<string, number> | undefined): void {
     this.#parts.gate.linkUp(link);
     this.#turn.linkUp(link);
-    this.#listening.begin(link, this.#parts.subjects, this.#store.storeId, this.#parts, adopted);
+    const { subjects } = this.#parts;
+    this.#listening.begin(link, subjects, this.#store.storeId, this.#parts, adopted, this.#formerSubjects());
     this.#imported.linkUp(link);
+  }
+
+  /** Those of the server that the store was imported from, as long as a client is connected that knows them. */
+  #formerSubjects(): FormerSubjects | undefined {
+    const former = this.#store.recovered.formerSubjects;
+    if (former === undefined) return undefined;
+    for (const { record } of this.clients.all()) if (record.session <= former.lastSession) return former;
+    return undefined;
   }
 
   /** What was to be sent is dropped with the link. The state stays; clients hear nothing until the next link. */
@@ -265,7 +274,7 @@ export class Broker implements LinkHandler, StoreHost {
   }
 
   onMessage(
-    sid: number,
+    subscription: number,
     buffer: Buffer,
     subjectStart: number,
     subjectEnd: number,
@@ -277,7 +286,8 @@ export class Broker implements LinkHandler, StoreHost {
     if (this.#isDraining) return;
     try {
       this.#turn.read();
-      const { ackSid, pingSid, publishSid } = this.#listening;
+      const { ackSid, pingSid, publishSid, formerPublishSid } = this.#listening;
+      const sid = subscription === formerPublishSid ? publishSid : subscription;
       if (sid === ackSid) {
         this.#ack.handle(buffer, subjectStart, subjectEnd, replyStart, replyEnd, payloadStart, payloadEnd);
         return;

@@ -1,4 +1,5 @@
 import type { StanSubjects } from '../protocol/stan-subjects.js';
+import type { FormerSubjects } from '../store/types/store.js';
 import type { Request } from './handlers/request.js';
 import { ackSubject, publishSubject } from './served-subjects.js';
 import type { BrokerLink } from './state/broker-link.js';
@@ -18,6 +19,8 @@ const NONE = -1;
 /** The subscriptions of the broker on its link, by their numbers: which is for publishes, which for acks, and who answers which requests. */
 export class LinkSubscriptions {
   publishSid = NONE;
+  /** For publishes of clients that came along with an import; most often there is none. */
+  formerPublishSid = NONE;
   ackSid = NONE;
   pingSid = NONE;
   readonly #requests = new Map<number, (request: Request) => void>();
@@ -32,6 +35,7 @@ export class LinkSubscriptions {
    * Subscribes on a new link.
    *
    * @param adopted subscriptions that the link has already, by subject
+   * @param former subjects that clients send to beside these
    */
   begin(
     link: BrokerLink,
@@ -39,6 +43,7 @@ export class LinkSubscriptions {
     storeId: string,
     handlers: RequestHandlers,
     adopted: ReadonlyMap<string, number> | undefined,
+    former: FormerSubjects | undefined,
   ): void {
     this.#all.length = 0;
     this.#requests.clear();
@@ -61,11 +66,23 @@ export class LinkSubscriptions {
     onRequest(subjects.subscriptionClose, (request) => unsubscribe.handle(request, 'close'));
     onRequest(subjects.unsubscribe, (request) => unsubscribe.handle(request, 'unsubscribe'));
     onRequest(subjects.close, (request) => close.handle(request));
+    this.formerPublishSid = NONE;
+    if (former === undefined) return;
+    // What is subscribed to twice comes twice.
+    const known = new Set(Object.values(subjects));
+    const onFormer = (subject: string, handle: (request: Request) => void): void => {
+      if (subject !== '' && !known.has(subject)) onRequest(subject, handle);
+    };
+    if (!known.has(former.publish)) this.formerPublishSid = listen(`${former.publish}.>`);
+    onFormer(former.subscribe, (request) => subscribe.handle(request));
+    onFormer(former.subscriptionClose, (request) => unsubscribe.handle(request, 'close'));
+    onFormer(former.unsubscribe, (request) => unsubscribe.handle(request, 'unsubscribe'));
+    onFormer(former.close, (request) => close.handle(request));
   }
 
   /** The link is gone: its numbers mean nothing any more. */
   end(): void {
-    this.publishSid = this.ackSid = this.pingSid = NONE;
+    this.publishSid = this.formerPublishSid = this.ackSid = this.pingSid = NONE;
     this.#requests.clear();
   }
 

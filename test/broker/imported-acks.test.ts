@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { SourceSubscription } from '../../src/import/types/source.js';
+import { decodePubAck, encodeCloseRequest, encodePubMsg } from '../../src/protocol/messages.js';
 import type { FileStore } from '../../src/store/file/file-store.js';
 import { openFileStore } from '../../src/store/file/open-file-store.js';
 import { client, MadeUpSource, messages, subscription } from '../import/made-up-source.js';
@@ -72,6 +73,73 @@ async function taken(broker: InMemoryBroker, clientId: string, sequences: number
 function importedSubjects(link: RecordingLink): string[] {
   return link.subjects.filter((subject) => /^_INBOX\.[a-z]+$/.test(subject));
 }
+
+const FORMER = {
+  publish: '_STAN.pub.NUID',
+  subscribe: '_STAN.sub.NUID',
+  unsubscribe: '_STAN.unsub.NUID',
+  close: '_STAN.close.NUID',
+  subscriptionClose: '',
+};
+
+describe('the subjects that clients know which came along with an import', () => {
+  it('are listened on beside those of the cluster id, until none of these clients is left', async (t) => {
+    const fs = new SimFs();
+    const source = new MadeUpSource(
+      [
+        {
+          name: 'foo',
+          firstSequence: 1,
+          lastSequence: 10,
+          messages: messages(1, 10),
+          subscriptions: [PLAIN],
+        },
+      ],
+      [client('me')],
+    );
+    source.subjects = FORMER;
+    await importFrom(fs, source);
+    const broker = await InMemoryBroker.start({}, await open(t, fs, 2));
+    const publish = async (subject: string, guid: string): Promise<string> => {
+      const message = {
+        clientId: 'me',
+        connId: Buffer.from('conn-me'),
+        guid,
+        subject: 'foo',
+        data: Buffer.from('x'),
+      };
+      const replied = broker.link.sent.length;
+      await broker.message(subject, encodePubMsg(message), `_INBOX.reply.${guid}`);
+      await until(() => broker.link.sent.length > replied, 'an answer');
+      const answer = broker.link.sent.find((sent) => sent.subject === `_INBOX.reply.${guid}`);
+      return decodePubAck(answer!.payload).error;
+    };
+    assert.equal(await publish('_STAN.pub.NUID.foo', 'one'), '');
+    assert.equal(await publish('_STAN.pub.c.foo', 'two'), '');
+    assert.equal(broker.broker.channels.get('foo')?.log.lastSequence, 12);
+    await broker.message('_STAN.close.NUID', encodeCloseRequest({ clientId: 'me' }), '_INBOX.reply.close');
+    assert.equal(broker.broker.clients.size, 0);
+    broker.broker.linkDown();
+    const link = new RecordingLink();
+    await broker.broker.linkUp(link);
+    assert.deepEqual(
+      link.subjects.filter((subject) => subject.includes('NUID')),
+      [],
+    );
+  });
+
+  it('are not, if they are nothing that a streaming server listens on: then their clients have to connect again', async (t) => {
+    const fs = new SimFs();
+    const source = new MadeUpSource([], [client('me')]);
+    source.subjects = { ...FORMER, publish: '$SYS' };
+    const { leftOut } = await importFrom(fs, source);
+    assert.deepEqual(leftOut, [
+      'client me: it sends to subjects that no broker listens on. It has to connect again',
+    ]);
+    const { recovered } = await open(t, fs, 2);
+    assert.deepEqual([recovered.clients, recovered.formerSubjects], [[], undefined]);
+  });
+});
 
 describe('the ack inboxes that came along with an import', () => {
   it('are listened on until their subscriptions end; those of offline durables never', async (t) => {

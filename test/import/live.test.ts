@@ -107,12 +107,13 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     skip: 'skipped' in found && found.skipped,
   }, () => {
     it('go on at stanchion without reconnecting, each subscription where it was', async (t) => {
-      const server = await MovedServer.start(t, binary);
+      const server = await MovedServer.start(t, binary, signal === 'SIGTERM');
       const living = await live(server);
       const { publisher, clients, durable, plain, members, durableMembers } = living;
       await (signal === 'SIGTERM' ? server.go.stop() : server.go.kill());
       const report = await server.import('store');
       assert.deepEqual([report.clients, report.messages, report.gaps], [3, 100, []]);
+      assert.equal(server.hasOldSubjects('store'), signal === 'SIGTERM');
       const all = [durable, plain, ...members, ...durableMembers];
       const before = new Map(all.map((sub) => [sub, sub.messages.length]));
       const group = signal === 'SIGTERM' ? [] : ['--ft-group', 'g'];

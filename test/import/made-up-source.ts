@@ -5,6 +5,7 @@ import type {
   SourceClient,
   SourceProblem,
   SourceState,
+  SourceSubjects,
   SourceSubscription,
 } from '../../src/import/types/source.js';
 
@@ -28,6 +29,8 @@ export interface MadeUpChannel {
 export class MadeUpSource implements ImportSource {
   readonly name = 'made up';
   readonly problems: SourceProblem[] = [];
+  /** Those of the cluster id. */
+  subjects: SourceSubjects | undefined;
   readonly #channels: readonly MadeUpChannel[];
   readonly #clients: SourceClient[];
   /** Called with each message before it is handed on. */
@@ -43,7 +46,7 @@ export class MadeUpSource implements ImportSource {
       ...{ name, firstSequence, lastSequence, subscriptions },
       messages: Math.max(0, lastSequence - firstSequence + 1),
     }));
-    return { clusterId: 'test-cluster', subjects: undefined, clients: this.#clients, channels };
+    return { clusterId: 'test-cluster', subjects: this.subjects, clients: this.#clients, channels };
   }
 
   async read({ name }: SourceChannel, sink: MessageSink): Promise<void> {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -13,6 +13,7 @@ import { GoFileSource } from '../../src/import/go-files/go-file-source.js';
 import { type ImportReport, importInto } from '../../src/import/target/import-into.js';
 import { verifyImport } from '../../src/import/target/verify-import.js';
 import { storeVerify } from '../../src/store/tools/verify.js';
+import { crc32 } from '../../src/util/crc.js';
 import { Broker } from '../harness/broker.js';
 import { GoServer } from '../harness/go-server.js';
 import { NatsServer } from '../harness/nats-server.js';
@@ -39,9 +40,11 @@ export class MovedServer {
     this.go = go;
   }
 
-  static async start(t: TestContext, binary: string): Promise<MovedServer> {
+  /** @param isOld the store was made by a server before 0.20: it has an id of its own in the subjects */
+  static async start(t: TestContext, binary: string, isOld = false): Promise<MovedServer> {
     const root = mkdtempSync(join(tmpdir(), 'stanchion-moved-'));
     t.after(() => rmSync(root, { recursive: true, force: true }));
+    if (isOld) makeOldStore(join(root, 'go'));
     const nats = await NatsServer.start();
     t.after(() => nats.stop());
     const go = await GoServer.start(binary, join(root, 'go'), ARGS, nats.url);
@@ -78,6 +81,11 @@ export class MovedServer {
     return report;
   }
 
+  /** Whether clients of an imported store send to subjects that have the old server's own id. */
+  hasOldSubjects(name: string): boolean {
+    return readFileSync(join(this.#root, name, 'stanchion.json'), 'utf8').includes('_STAN.pub.OLDNUID');
+  }
+
   /** Serves from an imported store. */
   async serve(name: string, flags: readonly string[] = [], nats = this.nats): Promise<Broker> {
     const dir = join(this.#root, name);
@@ -103,4 +111,25 @@ export class MovedServer {
     this.#t.after(() => go.destroy());
     return go;
   }
+}
+
+/** What a server before 0.20 that was alone made first. Later servers keep to it. */
+function makeOldStore(dir: string): void {
+  const verbs = ['pub', 'sub', 'unsub', 'close', 'subclose', 'acks'];
+  const fields = [
+    CLUSTER_ID,
+    `_STAN.discover.${CLUSTER_ID}`,
+    ...verbs.map((verb) => `_STAN.${verb}.OLDNUID`),
+  ];
+  const info = Buffer.concat(
+    fields.map((text, i) =>
+      Buffer.concat([Buffer.from([((i + 1) << 3) | 2, text.length]), Buffer.from(text)]),
+    ),
+  );
+  const head = Buffer.alloc(12);
+  head.writeUInt32LE(1, 0);
+  head.writeUInt32LE(info.length, 4);
+  head.writeUInt32LE(crc32(info, 0, info.length), 8);
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'server.dat'), Buffer.concat([head, info]));
 }

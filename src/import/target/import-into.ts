@@ -80,9 +80,10 @@ export async function importInto(options: ImportOptions): Promise<ImportReport> 
   signal?.throwIfAborted();
   const lease = await takeLease();
   try {
-    const builder = await StoreBuilder.begin(options, lease);
+    const sound = new SoundState(options.state);
+    const builder = await StoreBuilder.begin({ ...options, formerSubjects: sound.formerSubjects }, lease);
     try {
-      const report = await fill(builder, options);
+      const report = await fill(builder, sound, options);
       await builder.finish();
       return report;
     } catch (error) {
@@ -95,7 +96,7 @@ export async function importInto(options: ImportOptions): Promise<ImportReport> 
   }
 }
 
-async function fill(builder: StoreBuilder, options: ImportOptions): Promise<ImportReport> {
+async function fill(builder: StoreBuilder, sound: SoundState, options: ImportOptions): Promise<ImportReport> {
   const { source, state, signal } = options;
   const report: ImportReport = {
     ...{
@@ -108,7 +109,6 @@ async function fill(builder: StoreBuilder, options: ImportOptions): Promise<Impo
     },
     ...{ pending: 0, missing: 0, gapCount: 0, gaps: [], raised: [], leftOut: [] },
   };
-  const sound = new SoundState(state.clients);
   report.leftOut = sound.leftOut;
   for (const client of sound.clients) {
     builder.client(client);

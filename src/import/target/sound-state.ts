@@ -1,5 +1,7 @@
 import { isInboxValid, MAX_CONN_ID_BYTES } from '../../broker/handlers/names.js';
-import type { SourceChannel, SourceClient, SourceSubscription } from '../types/source.js';
+import { areSubjects } from '../../store/format/former-subjects.js';
+import type { FormerSubjects } from '../../store/types/store.js';
+import type { SourceChannel, SourceClient, SourceState, SourceSubscription } from '../types/source.js';
 
 /**
  * What a broker can serve. Inboxes are written into lines of the NATS protocol as they are, so one that is no subject must not get that far; the old server need not have
@@ -8,14 +10,21 @@ import type { SourceChannel, SourceClient, SourceSubscription } from '../types/s
 export class SoundState {
   /** What cannot be served: sentences for people, without full stop. */
   readonly leftOut: string[] = [];
+  /** Undefined if clients send to those of the cluster id, or there are none. */
+  readonly formerSubjects: FormerSubjects | undefined;
   readonly #clients = new Map<string, SourceClient>();
 
-  constructor(clients: readonly SourceClient[]) {
+  constructor({ clients, subjects }: Pick<SourceState, 'clients' | 'subjects'>) {
+    const areHeard = subjects === undefined || areSubjects(subjects);
     for (const client of clients) {
-      const fault = this.#clients.has(client.clientId) ? 'another client has the same id' : faultOf(client);
+      let fault = this.#clients.has(client.clientId) ? 'another client has the same id' : faultOf(client);
+      if (!areHeard) fault = 'it sends to subjects that no broker listens on';
       if (fault === undefined) this.#clients.set(client.clientId, client);
       else this.leftOut.push(`client ${client.clientId}: ${fault}. It has to connect again`);
     }
+    const { size } = this.#clients;
+    this.formerSubjects =
+      subjects === undefined || size === 0 ? undefined : { ...subjects, lastSession: size };
   }
 
   get clients(): readonly SourceClient[] {

@@ -17,6 +17,7 @@ import type {
   BatchId,
   ChannelLog,
   ClientRecord,
+  FormerSubjects,
   LogLimits,
   RecoveredState,
   SequenceRanges,
@@ -47,6 +48,7 @@ export interface FileStoreParts
     > {
   readonly state: StoreState;
   readonly shortage: FsShortage;
+  readonly formerSubjects: FormerSubjects | undefined;
   readonly openJournal: (listener: JournalListener, gathering: Gathering) => Journal;
   /** Gives back what opening the store took. */
   readonly onClosed: (() => Promise<void>) | undefined;
@@ -94,7 +96,10 @@ export class FileStore implements Store {
     this.#nextLogId = state.nextLogId;
     this.#nextSession = state.nextSession;
     this.#nextSubscriptionId = state.nextSubscriptionId;
-    this.recovered = recoveredState(state, randomSeed(options.random));
+    this.recovered = {
+      ...recoveredState(state, randomSeed(options.random)),
+      formerSubjects: options.formerSubjects,
+    };
     this.#gathering = gathering;
     this.#journal = openJournal(this.#journalListener, gathering);
     gathering.begin(this.#journal);

@@ -14,6 +14,8 @@ import {
 } from '../../files/store-folder.js';
 import { COPYING_VERSION, FORMER_LEASE_DIRECTORY, FORMER_VERSION } from '../../lease/carry-over.js';
 import { parseLeaseFileName } from '../../lease/lease-state.js';
+import { decodeFormerSubjects, encodeFormerSubjects } from '../format/former-subjects.js';
+import type { FormerSubjects } from '../types/store.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
 import { isKeyFile, keyFileName, makeKeyFile, readGroupKey } from './group-key.js';
 
@@ -32,6 +34,8 @@ export interface StoreIdentity {
   storeId: string;
   /** ISO 8601. */
   createdAt: string;
+  /** Of an imported store whose clients send to subjects of the former server. */
+  formerSubjects?: FormerSubjects | undefined;
 }
 
 /** The identity, and what lies in the key file beside it. */
@@ -93,8 +97,12 @@ export async function openIdentity(options: IdentityOptions): Promise<OpenedIden
   return made;
 }
 
-export function encodeIdentity({ formatVersion, clusterId, storeId, createdAt }: StoreIdentity): Buffer {
-  return Buffer.from(`${JSON.stringify({ formatVersion, clusterId, storeId, createdAt }, null, 2)}\n`);
+export function encodeIdentity(identity: StoreIdentity): Buffer {
+  const { formatVersion, clusterId, storeId, createdAt, formerSubjects } = identity;
+  const former = formerSubjects === undefined ? {} : { formerSubjects: encodeFormerSubjects(formerSubjects) };
+  return Buffer.from(
+    `${JSON.stringify({ formatVersion, clusterId, storeId, createdAt, ...former }, null, 2)}\n`,
+  );
 }
 
 /**
@@ -212,7 +220,14 @@ export async function readIdentityFile(fs: StoreFs, dir: string): Promise<StoreI
   const { formatVersion, clusterId, storeId, createdAt } = identity;
   if (typeof clusterId !== 'string' || typeof createdAt !== 'string') throw notAnIdentity(path);
   if (typeof storeId !== 'string' || !/^[0-9A-Za-z]{22}$/.test(storeId)) throw notAnIdentity(path);
-  return { formatVersion, clusterId, storeId, createdAt };
+  const formerSubjects = decodeFormerSubjects(identity.formerSubjects);
+  return {
+    formatVersion,
+    clusterId,
+    storeId,
+    createdAt,
+    ...(formerSubjects === undefined ? {} : { formerSubjects }),
+  };
 }
 
 function notAnIdentity(path: string): StoreError {

@@ -157,7 +157,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
   const journal = { ...first, file: uncounted(first.file) };
   store = new FileStore({
     ...settings,
-    ...{ storeId, parts, report, check, shortage, reserve: room },
+    ...{ storeId, parts, report, check, shortage, reserve: room, formerSubjects: identity.formerSubjects },
     onClosed: async () => {
       await endBootClock();
       await options.onClosed?.();

@@ -23,7 +23,7 @@ import {
 import { type CheckpointChannel, CheckpointWriter, SnapshotWriter } from '../format/checkpoint-format.js';
 import { createJournalFile, MIN_JOURNAL_BYTES } from '../journal/journal-file.js';
 import { writeTermBatch } from '../journal/term-record.js';
-import type { ClientRecord, SubscriptionRecord } from '../types/store.js';
+import type { ClientRecord, FormerSubjects, SubscriptionRecord } from '../types/store.js';
 import { newStoreId, type RandomBytes } from '../types/store-id.js';
 import { gapOf, NewSegments } from './new-segments.js';
 import type { RepairLease } from './repair-store.js';
@@ -34,6 +34,8 @@ export interface BuilderOptions {
   random: RandomBytes;
   dir: string;
   clusterId: string;
+  /** Subjects that clients send to, if they are not those of the cluster id. */
+  formerSubjects?: FormerSubjects | undefined;
   /** For tests: see `NewSegments`. */
   segmentBytes?: number | undefined;
 }
@@ -110,7 +112,9 @@ export class StoreBuilder {
     await fs.makeDirectory(dir);
     await syncParents(fs, dir);
     await testFileSystem(fs, dir, lease.epoch, Buffer.from(random(6)).toString('hex'));
+    const { formerSubjects } = options;
     const identity: StoreIdentity = {
+      ...(formerSubjects === undefined ? {} : { formerSubjects }),
       formatVersion: STORE_VERSION,
       clusterId,
       storeId: newStoreId(random),

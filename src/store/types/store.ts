@@ -128,8 +128,23 @@ export interface RecoveredSubscription {
   pending: number[];
 }
 
+/** Subjects of a former server, which clients that came along with an import send to beside those of the cluster id. */
+export interface FormerSubjects {
+  /** Without the channel behind it. */
+  publish: string;
+  subscribe: string;
+  unsubscribe: string;
+  close: string;
+  /** '' if that server had none. */
+  subscriptionClose: string;
+  /** Clients up to this session know them. */
+  lastSession: number;
+}
+
 /** What a store held when it was opened. */
 export interface RecoveredState {
+  /** Undefined if no clients came along that know any. */
+  formerSubjects?: FormerSubjects | undefined;
   clients: ClientRecord[];
   subscriptions: RecoveredSubscription[];
   logs: ChannelLog[];
