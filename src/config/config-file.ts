@@ -25,7 +25,7 @@ export interface NatsPart {
   readonly names: readonly string[];
   /** Those of them that are options of stanchion too. */
   readonly optionNames: ReadonlySet<string>;
-  /** Where the values of the file stand, to tell them from flags. */
+  /** Where the values of the file stand, to know them from those of flags. */
   readonly places: ReadonlySet<string>;
 }
 

@@ -46,7 +46,7 @@ export function yamlOf(file: GoFile, { from, natsConfig, hasReferences }: YamlSo
     const text = given.get(name);
     if (text === undefined) continue;
     if (isFree && ['user', 'pass', 'auth'].includes(name)) {
-      lines.push(`# ${name}: left out, since the nats-server that is started asks nobody for it`);
+      lines.push(`# ${name}: left out, since the nats-server that is started asks no client for it`);
     } else lines.push(`${name}: ${valueText(name, text)}`);
   }
   if (startsServer && names.length > 0) lines.push(...natsLines(names, natsConfig, given));
