@@ -31,13 +31,15 @@ export function recoveredSubscriptions(
       ...kept,
       isDurable,
       isOnline: isConnected(state.clientId) && !(isClosed && state.durableName !== ''),
-      pending: [...pending].sort((a, b) => a - b),
+      pending: ascending(pending),
     };
     if (state.durableName !== '') {
       const key = `${state.clientId}\n${state.durableName}`;
       const other = durables.get(key);
-      if (other !== undefined && !takesOver(other, subscription, place, problems)) continue;
-      if (other !== undefined) recovered.splice(recovered.indexOf(other), 1);
+      if (other !== undefined) {
+        mergeDurable(other, subscription, place, problems);
+        continue;
+      }
       durables.set(key, subscription);
       recovered.push(subscription);
     } else if (state.queueGroup !== '' && isDurable && state.clientId === '') {
@@ -61,19 +63,23 @@ export function recoveredSubscriptions(
   return recovered;
 }
 
-/** Two records of one durable: a fault of old versions. The one that the other side would go on with, or that is further back. */
-function takesOver(
-  one: SourceSubscription,
+/**
+ * Two records of one durable, a fault of old versions: the one that is online counts, or the one that is further back, with what is pending
+ * in either. So no message is skipped.
+ */
+function mergeDurable(
+  durable: SourceSubscription,
   other: SourceSubscription,
   place: FilePlace,
   problems: ProblemList,
-): boolean {
+): void {
   problems.note(
     place,
-    `durable ${one.durableName} of client ${one.clientId} is there twice: the one that is online comes along, or the one with the lower position`,
+    `durable ${durable.durableName} of client ${durable.clientId} is there twice: the one that is online comes along, or the one with the lower position, with what is pending in either`,
   );
-  if (one.isOnline !== other.isOnline) return other.isOnline;
-  return other.lastSent < one.lastSent;
+  const pending = ascending([...durable.pending, ...other.pending]);
+  const isOther = durable.isOnline === other.isOnline ? other.lastSent < durable.lastSent : other.isOnline;
+  Object.assign(durable, isOther ? other : {}, { pending });
 }
 
 /** Two states of one durable queue group. The Go server takes the one that is further; what is pending of the other is kept here. */
@@ -88,7 +94,7 @@ function mergeGroup(
     `the state of queue group ${group.queueGroup} is there twice: the higher position comes along, and what is pending in either`,
   );
   group.lastSent = Math.max(group.lastSent, other.lastSent);
-  group.pending = [...new Set([...group.pending, ...other.pending])].sort((a, b) => a - b);
+  group.pending = ascending([...group.pending, ...other.pending]);
 }
 
 /** The position of a group is the highest one of its members and its own. */
@@ -98,4 +104,8 @@ function liftGroups(subscriptions: readonly SourceSubscription[]): void {
     for (const { queueGroup, lastSent } of subscriptions)
       if (queueGroup === group.queueGroup) group.lastSent = Math.max(group.lastSent, lastSent);
   }
+}
+
+function ascending(sequences: Iterable<number>): number[] {
+  return [...new Set(sequences)].sort((a, b) => a - b);
 }

@@ -156,6 +156,26 @@ describe('the clients and subscriptions of a Go server', () => {
     );
   });
 
+  it('have one record for a durable that has two: the online one, or the one that is further back, with what is pending in either', async () => {
+    writeSubscriptions(
+      add({ [ID]: 1, [CLIENT]: 'here', [INBOX]: 'off', [DURABLE]: 'd', [LAST_SENT]: 3, [IS_CLOSED]: 1 }),
+      add({ [ID]: 2, [CLIENT]: 'here', [INBOX]: 'on', [DURABLE]: 'd', [LAST_SENT]: 6 }),
+      deliver(1, 3),
+      deliver(2, 5),
+      add({ [ID]: 3, [CLIENT]: 'gone', [INBOX]: 'far', [DURABLE]: 'd', [LAST_SENT]: 9 }),
+      add({ [ID]: 4, [CLIENT]: 'gone', [INBOX]: 'near', [DURABLE]: 'd', [LAST_SENT]: 4 }),
+      deliver(3, 2),
+    );
+    const { subscriptions } = await open();
+    assert.deepEqual(
+      subscriptions.map(({ inbox, lastSent, pending }) => ({ inbox, lastSent, pending })),
+      [
+        { inbox: 'on', lastSent: 6, pending: [3, 5] },
+        { inbox: 'near', lastSent: 4, pending: [2] },
+      ],
+    );
+  });
+
   it('have been sent messages that no file has: new ones begin behind them', async () => {
     writeSubscriptions(add({ [ID]: 1, [CLIENT]: 'here', [LAST_SENT]: 60 }));
     const { channel, problems } = await open();
