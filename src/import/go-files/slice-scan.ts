@@ -1,7 +1,14 @@
 import { StoredMessage } from '../go-wire/stored-message.js';
 import { MessageIndex } from './message-index.js';
 import { FILE_HEADER_BYTES, RecordReader } from './record-reader.js';
-import { eachMessage, type OpenSlice, type ReadSettings, type Slice } from './slice.js';
+import {
+  eachMessage,
+  eachRecord,
+  type MessagePlace,
+  type OpenSlice,
+  type ReadSettings,
+  type Slice,
+} from './slice.js';
 import { SliceTally, StepsBack } from './slice-tally.js';
 
 /**
@@ -21,10 +28,12 @@ export async function scanSlice(
   if (reader === undefined) return undefined;
   const index = await MessageIndex.open(indexPath, settings.crc);
   try {
-    const check = index === undefined ? { end: 0, last: 0 } : await checkIndex(index, reader, settings);
+    const counted = new SliceCount(before);
+    const check =
+      index === undefined ? { end: 0, last: 0 } : await checkIndex(index, reader, counted, settings);
     const isUsed = index !== undefined && check.end > 0;
     const source = { reader, index: isUsed ? index : undefined, indexEnd: check.end, holes: [] };
-    const slice = await count(source, before, settings);
+    const slice = await count(source, isUsed ? counted : new SliceCount(before), settings);
     if (!isUsed && check.last > (slice?.lastSequence ?? 0)) {
       const text = `the index lists messages up to ${check.last}, the data file has them up to ${slice?.lastSequence ?? 0}`;
       settings.problems.damaged({ where: path, offset: reader.size }, text);
@@ -40,11 +49,13 @@ export async function scanSlice(
 /**
  * As the Go server does: all rows must be good, and the last one that of a record with its sequence. Else the data file is read.
  *
+ * @param counted gets the rows, since reading them twice would take as long as reading the messages
  * @returns the end of the last record; 0 if the index is not used. The highest sequence that the index lists
  */
 async function checkIndex(
   index: MessageIndex,
   reader: RecordReader,
+  counted: SliceCount,
   { problems, pool }: ReadSettings,
 ): Promise<{ end: number; last: number }> {
   const last = { sequence: 0, offset: 0, payloadBytes: 0, end: FILE_HEADER_BYTES };
@@ -62,7 +73,7 @@ async function checkIndex(
       end: last.end,
     } = index);
     if (index.sequence > highest) highest = index.sequence;
-    return true;
+    return counted.look(index);
   });
   if (result === 'bad') problem ??= `the CRC of row ${rows + 1} is wrong`;
   if (index.isTorn) problem ??= 'its last row is cut off';
@@ -95,14 +106,33 @@ async function isMessage(
   );
 }
 
-async function count(source: OpenSlice, before: number, settings: ReadSettings): Promise<Slice | undefined> {
+/** The messages of a slice, counted while its files are read for the first time. */
+class SliceCount {
+  readonly steps: StepsBack;
+  readonly tally = new SliceTally(undefined);
+
+  constructor(before: number) {
+    this.steps = new StepsBack(before);
+  }
+
+  /** @returns true, to go on */
+  look(place: MessagePlace): boolean {
+    this.steps.look(place);
+    return this.tally.add(place);
+  }
+}
+
+/** @param counted has what the index lists, if it is used */
+async function count(
+  source: OpenSlice,
+  counted: SliceCount,
+  settings: ReadSettings,
+): Promise<Slice | undefined> {
   const { reader, index, indexEnd } = source;
-  const steps = new StepsBack(before, indexEnd);
-  let tally = new SliceTally(undefined);
-  await eachMessage(source, settings, (place) => {
-    steps.look(place);
-    return tally.add(place);
-  });
+  const { steps } = counted;
+  let { tally } = counted;
+  if (index !== undefined) steps.endIndex();
+  await eachRecord(source, settings, (place) => counted.look(place));
   const { path, size: fileBytes } = reader;
   if (steps.areThere) {
     tally = new SliceTally(steps);

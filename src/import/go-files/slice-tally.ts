@@ -11,7 +11,7 @@ const MAX_STEPS = 10_000;
  */
 export class StepsBack {
   readonly #before: number;
-  readonly #indexEnd: number;
+  #isBehindIndex = false;
   readonly #offsets: number[] = [];
   readonly #sequences: number[] = [];
   #last = 0;
@@ -21,10 +21,8 @@ export class StepsBack {
   #limits: number[] | undefined;
   #kept = 0;
 
-  /** @param indexEnd where the index ends; 0 without one */
-  constructor(before: number, indexEnd: number) {
+  constructor(before: number) {
     this.#before = before;
-    this.#indexEnd = indexEnd;
   }
 
   get areThere(): boolean {
@@ -37,10 +35,15 @@ export class StepsBack {
       return;
     }
     this.#isReplaced = true;
-    if (sequence >= this.#before || this.#isBehindIndex(offset) || this.#offsets.length === MAX_STEPS) return;
+    if (sequence >= this.#before || this.#isBehindIndex || this.#offsets.length === MAX_STEPS) return;
     this.#offsets.push(offset);
     this.#sequences.push(sequence);
     this.#last = sequence;
+  }
+
+  /** What is looked at from now on, the index does not list. */
+  endIndex(): void {
+    this.#isBehindIndex = true;
   }
 
   /** Whether a record counts. Asked once for each, in the order of their offsets. */
@@ -50,10 +53,6 @@ export class StepsBack {
     if (sequence >= this.#limits[this.#at] || sequence <= this.#kept) return false;
     this.#kept = sequence;
     return true;
-  }
-
-  #isBehindIndex(offset: number): boolean {
-    return this.#indexEnd > 0 && offset >= this.#indexEnd;
   }
 
   /** For each step, the lowest sequence from there on. */

@@ -79,7 +79,7 @@ export async function eachMessage(
   settings: ReadSettings,
   visit: (place: MessagePlace) => boolean,
 ): Promise<'end' | 'stopped' | 'bad'> {
-  const { index, indexEnd, holes } = slice;
+  const { index, holes } = slice;
   if (index !== undefined) {
     let holeAt = 0;
     const end = await index.each(() => {
@@ -89,16 +89,17 @@ export async function eachMessage(
     });
     if (end !== 'end') return end;
   }
-  return eachRecord(slice, settings, indexEnd === 0 ? FILE_HEADER_BYTES : indexEnd, visit);
+  return eachRecord(slice, settings, visit);
 }
 
-async function eachRecord(
+/** Goes through the messages of a slice that its index does not list: through all of them if there is none. */
+export async function eachRecord(
   slice: OpenSlice,
   { pool, crc, problems }: ReadSettings,
-  from: number,
   visit: (place: MessagePlace) => boolean,
 ): Promise<'end' | 'stopped'> {
-  const { reader } = slice;
+  const { reader, indexEnd } = slice;
+  const from = indexEnd === 0 ? FILE_HEADER_BYTES : indexEnd;
   const walk = new MessageWalk({ ...slice, crc, problems }, from);
   const place: MessagePlace = { sequence: 0, offset: 0, payloadBytes: 0, timestampMs: 0 };
   for (;;) {
