@@ -19,6 +19,8 @@ export function summaryText(
   limits: FileLimits | undefined,
   seconds: number,
 ): string {
+  // A URL may have a password in it: the source's name has none.
+  const shownFrom = from.includes('://') ? summary.from : from;
   const { dir, clusterId, storeId, messages, bytes, channels, clients } = summary;
   const { connected, durables, pending, bounds } = summary;
   const counts = [
@@ -52,7 +54,7 @@ export function summaryText(
   if (storeId !== undefined) {
     lines.push(
       '',
-      `To compare it with its source: stanchion import --verify --from ${shellWord(from)} --dir ${shellWord(dir)} ...`,
+      `To compare it with its source: stanchion import --verify --from ${shellWord(shownFrom)} --dir ${shellWord(dir)} ...`,
       `To go on: stanchion serve --store file --dir ${shellWord(dir)} --cluster-id ${clusterId}`,
     );
   }
@@ -83,7 +85,12 @@ function limitLines({ hidden }: ImportSummary, limits: FileLimits): string[] {
 function limitsText({ maxMessages, maxBytes, maxAgeMs }: Readonly<ChannelLimits>): string {
   const messages = maxMessages === 0 ? 'any number of messages' : countText(maxMessages, 'message');
   const bytes = maxBytes === 0 ? 'any size' : sizeText(maxBytes);
-  return `${messages}, ${bytes}, ${maxAgeMs === 0 ? 'any age' : `an age of ${maxAgeMs / 1000} s`}`;
+  return `${messages}, ${bytes}, ${maxAgeMs === 0 ? 'any age' : `an age of ${durationText(maxAgeMs)}`}`;
+}
+
+function durationText(ms: number): string {
+  if (ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
+  return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }
 
 function gapLines({ missing, gapCount, gaps, raised }: ImportSummary): string[] {

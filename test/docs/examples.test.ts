@@ -6,7 +6,6 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect as connectNats } from 'nats';
 import { askStatus } from '../../src/group/report/ask-status.js';
-import { connect } from '../../src/index.js';
 import { LocalGroup } from '../../src/local-group/local-group.js';
 import { silentLogger } from '../../src/log/logger.js';
 import { Child } from '../harness/child.js';
@@ -21,7 +20,6 @@ describe('the examples', () => {
 
   before(async () => {
     await rig.startBroker({ clusterId: 'old' });
-    await rig.startBroker({ clusterId: 'new' });
   });
 
   it('publish, and receive by a durable', async () => {
@@ -39,58 +37,6 @@ describe('the examples', () => {
       await subscriber.destroy();
     }
   });
-
-  it('move channels with their order and sequences, and go on where they were', async () => {
-    const from = await connect({ servers: rig.nats.url, clusterId: 'old', clientId: 'publisher' });
-    const publish = (from_: number, to: number) =>
-      Promise.all(
-        Array.from({ length: to - from_ + 1 }, (_, i) =>
-          from.publish('moved', Buffer.from([from_ + i, 0, 255])),
-        ),
-      );
-    await publish(1, 100);
-    await from.publish('other', 'x');
-    assert.equal(
-      await move('moved', 'other'),
-      'moved: 100 messages copied, sequences 1 to 100\nother: 1 message copied, sequences 1 to 1\n',
-    );
-    await publish(101, 110);
-    assert.equal(await move('moved'), 'moved: 10 messages copied, sequences 101 to 110\n');
-    await from.close();
-
-    const to = await connect({ servers: rig.nats.url, clusterId: 'new', clientId: 'reader' });
-    const found: string[] = [];
-    for await (const { sequence, data } of await to.subscribe('moved', { startAt: 'all' })) {
-      found.push(`${sequence}: ${data.join()}`);
-      if (sequence === 110) break;
-    }
-    assert.deepEqual(
-      found,
-      Array.from({ length: 110 }, (_, i) => `${i + 1}: ${i + 1},0,255`),
-    );
-    await to.close();
-  });
-
-  it('say how they are used', async () => {
-    const child = new Child(process.execPath, [join(EXAMPLES, 'move-channels.mjs'), '--from', rig.nats.url]);
-    assert.equal((await child.exit).code, 2);
-    assert.match(child.output, /^usage: move-channels/);
-  });
-
-  /** @returns what it printed, by channel */
-  async function move(...channels: string[]): Promise<string> {
-    const servers = ['--from', rig.nats.url, '--to', rig.nats.url];
-    const ids = ['--cluster-id', 'old', '--to-cluster-id', 'new', '--idle', '0.5'];
-    const child = new Child(process.execPath, [
-      join(EXAMPLES, 'move-channels.mjs'),
-      ...[...servers, ...ids, ...channels],
-    ]);
-    assert.equal((await child.exit).code, 0, child.output);
-    return child.output
-      .split(/(?<=\n)/)
-      .sort()
-      .join('');
-  }
 });
 
 describe('the examples, when the active of their group is killed', () => {

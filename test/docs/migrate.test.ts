@@ -6,42 +6,42 @@ import { fileURLToPath } from 'node:url';
 import { connect } from '../../src/index.js';
 import { mainScript } from '../harness/broker.js';
 import { Child } from '../harness/child.js';
+import { freePort } from '../harness/free-ports.js';
 import { Rig } from '../harness/rig.js';
 import { waitFor } from '../harness/wait.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const PAGE = readFileSync(join(ROOT, 'docs', 'migrate.md'), 'utf8');
-const COMMANDS = [...PAGE.matchAll(/^ *stanchion sub (.+) < \/dev\/null$/gm)].map(([, args = '']) =>
-  args.split(' '),
-);
-const OLD_URL = 'nats://127.0.0.1:14222';
-const NEW_URL = 'nats://127.0.0.1:4222';
+const PAGE = readFileSync(fileURLToPath(new URL('../../docs/migrate.md', import.meta.url)), 'utf8');
+const FOLLOW = /^ *\$ stanchion (import .* --follow)$/m.exec(PAGE)?.[1];
+const BACK = /^(stanchion sub orders .*) \| jq -r \.data \| stanchion pub orders/m.exec(PAGE)?.[1];
 const COUNT = 300;
-const FIRST = 5;
 /** Of a durable that has been sent 210. */
 const PENDING = [7, 100, 203, 204, 205, 206, 207, 208, 209, 210];
 
-describe('a move as docs/migrate.md says', () => {
+describe('a move by the protocol, as docs/migrate.md says', () => {
   const from = new Rig({ store: 'memory', broker: false });
-  const to = new Rig({ store: 'memory', broker: false });
+  const to = new Rig({ store: 'file', broker: false });
+  let monitor = '';
 
   before(async () => {
-    const flags = ['--max-msgs', String(COUNT - FIRST + 1)];
+    const port = await freePort();
+    monitor = `http://127.0.0.1:${port}`;
+    const flags = ['--max-msgs', String(COUNT - 4), '--http-port', String(port), '--http-addr', '127.0.0.1'];
     await from.startBroker({ clusterId: 'test-cluster', flags });
-    await to.startBroker({ clusterId: 'test-cluster' });
   });
 
   const billing = (rig: Rig) =>
     connect({ servers: rig.nats.url, clusterId: 'test-cluster', clientId: 'billing' });
 
+  async function publish(rig: Rig, channel: string, first: number, last: number): Promise<void> {
+    const connection = await connect({ servers: rig.nats.url, clusterId: 'test-cluster', clientId: 'shop' });
+    for (let number = first; number <= last; number++) await connection.publish(channel, `order ${number}`);
+    await connection.close();
+  }
+
   /** Reads by the durable until 210 is sent, and leaves what is to be pending. */
   async function leavePending(): Promise<void> {
     const connection = await billing(from);
-    await Promise.all(
-      Array.from({ length: COUNT }, (_, i) => connection.publish('orders', `order ${i + 1}`)),
-    );
-    const last = Math.max(...PENDING);
-    let sent = FIRST - 1;
+    let sent = 0;
     await connection.subscribe('orders', {
       durable: 'ledger',
       startAt: 'all',
@@ -52,50 +52,59 @@ describe('a move as docs/migrate.md says', () => {
         sent = message.sequence;
       },
     });
-    await waitFor(() => sent === last, 'it has been sent the last of them');
+    await waitFor(() => sent === Math.max(...PENDING), 'it has been sent the last of them');
     await connection.close();
   }
 
-  async function run(args: readonly string[]): Promise<string> {
-    const servers = new Map([
-      [OLD_URL, from.nats.url],
-      [NEW_URL, to.nats.url],
+  it('loses nothing that was published or that a durable had not acknowledged, and the way back has what came since', async () => {
+    assert.ok(FOLLOW !== undefined && BACK !== undefined, 'the page has the commands');
+    await publish(from, 'orders', 1, COUNT);
+    const dir = join(to.folder(), 'store');
+    const places = new Map([
+      ['nats://127.0.0.1:4222', from.nats.url],
+      ['http://127.0.0.1:8222', monitor],
+      ['store', dir],
     ]);
-    const child = new Child(
-      process.execPath,
-      args.map((arg) => servers.get(arg) ?? arg),
+    const args = FOLLOW.split(' ').map((arg) => places.get(arg) ?? arg);
+    const following = new Child(process.execPath, [...(await mainScript()), ...args]);
+    await waitFor(
+      () => following.output.includes('following: stop the publishers'),
+      () => following.output,
     );
-    assert.deepEqual(await child.exit, { code: 0, signal: null }, child.output);
-    return child.output;
-  }
-
-  it('loses nothing that a durable had not acknowledged, wherever it stands', async () => {
-    const [ask, make] = COMMANDS;
-    assert.ok(ask?.includes(OLD_URL) && make?.includes(NEW_URL), 'the page has a command for either server');
-    const main = await mainScript();
     await leavePending();
-    assert.match(await run([...main, 'sub', ...ask]), /^\[#7 .*\] order 7\n$/);
-
-    const move = join(ROOT, 'examples', 'move-channels.mjs');
-    const copied = await run([move, '--from', OLD_URL, '--to', NEW_URL, '--idle', '0.5', 'orders']);
-    assert.equal(copied, `orders: ${COUNT - FIRST + 1} messages copied, sequences ${FIRST} to ${COUNT}\n`);
-
-    const place = make.indexOf('--start-sequence') + 1;
-    assert.equal(make[place], '7');
-    const shifted = make.with(place, String(7 - FIRST + 1));
-    assert.match(await run([...main, 'sub', ...shifted]), /^\[#3 .*\] order 7\n$/);
-
-    const connection = await billing(to);
-    const read: string[] = [];
-    // Its code says something else, as it may for a durable that is there.
-    for await (const message of await connection.subscribe('orders', { durable: 'ledger', startAt: 'new' })) {
-      read.push(message.string());
-      if (read.at(-1) === `order ${COUNT}`) break;
-    }
-    assert.deepEqual(
-      read,
-      Array.from({ length: COUNT - 6 }, (_, i) => `order ${i + 7}`),
+    await publish(from, 'payments', 1, 20);
+    assert.deepEqual(await following.end('SIGINT'), { code: 0, signal: null }, following.output);
+    assert.match(following.output, /^orders +5 +300 +296$/m);
+    assert.match(following.output, /^payments +1 +20 +20$/m);
+    assert.match(
+      following.output,
+      /durable ledger of client billing on orders: goes on behind 210, and gets its 10 pending messages again/,
     );
+
+    const broker = await to.startBroker({ clusterId: 'test-cluster', dir });
+    const connection = await billing(to);
+    const read: number[] = [];
+    // Its code says something else, as it may for a durable that is there.
+    const messages = await connection.subscribe('orders', { durable: 'ledger', startAt: 'new' });
+    for await (const message of messages) {
+      assert.equal(message.string(), `order ${message.sequence}`);
+      read.push(message.sequence);
+      if (message.sequence === COUNT) break;
+    }
+    assert.deepEqual(read, [...PENDING, ...Array.from({ length: COUNT - 210 }, (_, i) => i + 211)]);
     await connection.close();
+
+    await publish(to, 'orders', COUNT + 1, COUNT + 2);
+    const since = BACK.split(' ')
+      .slice(1)
+      .map((arg) => (arg === 'nats://127.0.0.1:4222' ? broker.settings.natsUrl : arg))
+      .map((arg) => (arg === '20101' ? String(COUNT + 1) : arg));
+    const reading = new Child(process.execPath, [...(await mainScript()), ...since]);
+    await reading.exit;
+    const texts = reading.output
+      .trim()
+      .split('\n')
+      .map((line): string => JSON.parse(line).data);
+    assert.deepEqual(texts, [`order ${COUNT + 1}`, `order ${COUNT + 2}`]);
   });
 });
