@@ -18,7 +18,7 @@ export async function runningSource(
   host: SourceHost,
 ): Promise<Pick<FoundSource, 'make' | 'clusterId'>> {
   const monitorUrl = flags.text('monitor');
-  if (monitorUrl !== undefined && !/^https?:\/\//.test(monitorUrl))
+  if (monitorUrl !== undefined && !(/^https?:\/\//.test(monitorUrl) && URL.canParse(monitorUrl)))
     throw new ConfigError(`--monitor must be a URL as http://OLD:8222, and is "${shownUrls(monitorUrl)}"`);
   const clientId = flags.text('client-id') ?? `stanchion-import-${randomBytes(6).toString('hex')}`;
   if (!isClientIdValid(clientId))

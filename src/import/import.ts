@@ -3,6 +3,7 @@ import type { StoreFs } from '../files/fs.js';
 import type { RepairLease } from '../store/tools/repair-store.js';
 import { checkBuildable } from '../store/tools/store-builder.js';
 import type { RandomBytes } from '../store/types/store-id.js';
+import { unlessAborted } from '../util/unless-aborted.js';
 import { type Gap, type ImportReport, importInto } from './target/import-into.js';
 import { isGroup } from './target/positions.js';
 import { type ImportDifference, verifyImport } from './target/verify-import.js';
@@ -57,7 +58,7 @@ export async function runImport(options: ImportRunOptions): Promise<ImportSummar
   const { fs, dir, source, signal, onProgress } = options;
   // Opening a source may take long.
   await checkBuildable(fs, dir, options.clusterId ?? '');
-  const state = await source.open();
+  const state = await unlessAborted(source.open(), signal);
   const clusterId = clusterIdOf(options, state);
   const due = dueOf(state);
   const report = await importInto({
@@ -71,7 +72,7 @@ export async function runImport(options: ImportRunOptions): Promise<ImportSummar
 export async function dryRun(options: Omit<ImportRunOptions, 'takeLease'>): Promise<ImportSummary> {
   const { fs, dir, source, signal, onProgress } = options;
   await checkBuildable(fs, dir, options.clusterId ?? '');
-  const state = await source.open();
+  const state = await unlessAborted(source.open(), signal);
   const clusterId = clusterIdOf(options, state);
   const sink = new CountingSink(signal, dueOf(state), onProgress);
   for (const channel of state.channels) {
@@ -88,8 +89,8 @@ export interface VerifyRunOptions extends Omit<ImportRunOptions, 'takeLease' | '
 
 /** Compares a store with what it was imported from. @throws SourceError, StoreError, the signal's reason */
 export async function runVerify(options: VerifyRunOptions) {
-  const { source, onProgress } = options;
-  const state = await source.open();
+  const { source, signal, onProgress } = options;
+  const state = await unlessAborted(source.open(), signal);
   const due = dueOf(state);
   return await verifyImport({
     ...{ ...options, state },

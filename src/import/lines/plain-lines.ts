@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -207,11 +208,15 @@ class Spool {
   readonly path: string;
   readonly #out: WriteStream;
   #bytes = 0;
+  #error: Error | undefined;
 
   private constructor(folder: string) {
     this.folder = folder;
     this.path = join(folder, 'lines');
     this.#out = createWriteStream(this.path, { mode: 0o600 });
+    this.#out.on('error', (error) => {
+      this.#error = error;
+    });
   }
 
   static async create(): Promise<Spool> {
@@ -222,20 +227,20 @@ class Spool {
     const bytes = Buffer.from(`${JSON.stringify(object)}\n`);
     const start = this.#bytes;
     this.#bytes += bytes.length;
-    const isTaken = this.#out.write(bytes);
-    if (!isTaken) {
-      await new Promise<void>((resolve, reject) => {
-        this.#out.once('drain', resolve).once('error', reject);
-      });
+    if (!this.#out.write(bytes)) {
+      // Once it has failed, no other event comes.
+      if (this.#error !== undefined) throw this.#error;
+      await once(this.#out, 'drain');
     }
     return { start, end: this.#bytes };
   }
 
-  end(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#out.once('error', reject);
+  async end(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#out.once('error', () => resolve());
       this.#out.end(resolve);
     });
+    if (this.#error !== undefined) throw this.#error;
   }
 
   async remove(): Promise<void> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
 import type { MessageSink } from '../types/source.js';
 import { DeliveredBlock } from './delivered-block.js';
@@ -26,20 +27,22 @@ export class MessageSpool {
     record.writeDoubleLE(sequence, 4);
     record.writeBigInt64LE(timestampNs, 12);
     record.set(encoded, HEAD_BYTES);
-    if (this.#out.write(record)) return undefined;
-    return new Promise((resolve, reject) => {
-      if (this.#error !== undefined) reject(this.#error);
-      this.#out.once('drain', resolve).once('error', reject);
-    });
+    return this.#out.write(record) ? undefined : this.#drained();
   }
 
   /** No message follows. */
   async end(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#out.once('error', reject);
+    await new Promise<void>((resolve) => {
+      this.#out.once('error', () => resolve());
       this.#out.end(resolve);
     });
     if (this.#error !== undefined) throw this.#error;
+  }
+
+  async #drained(): Promise<void> {
+    // Once it has failed, no other event comes.
+    if (this.#error !== undefined) throw this.#error;
+    await once(this.#out, 'drain');
   }
 
   async read(sink: MessageSink): Promise<void> {

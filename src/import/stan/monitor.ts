@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { addSecret } from '../../util/secrets.js';
 import { SourceError } from '../types/source-error.js';
 
 const sequence = z.int().min(0);
@@ -38,12 +39,22 @@ const PAGE = 256;
 
 /** The monitoring pages of a STAN server: `/streaming/serverz` and `/streaming/channelsz`. */
 export class Monitor {
+  /** Without user and password. */
   readonly #base: string;
+  readonly #headers: Record<string, string> = {};
   readonly #signal: AbortSignal;
 
-  /** @param url of its HTTP port, as http://host:8222 */
+  /** @param url of its HTTP port, as http://host:8222; with user and password, if it asks for them */
   constructor(url: string, signal: AbortSignal) {
-    this.#base = url.replace(/\/+$/, '').replace(/\/streaming$/, '');
+    const parsed = new URL(url);
+    const { username, password } = parsed;
+    if (username !== '') {
+      addSecret(decodeURIComponent(password));
+      const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+      this.#headers.authorization = `Basic ${Buffer.from(credentials).toString('base64')}`;
+    }
+    parsed.username = parsed.password = '';
+    this.#base = parsed.href.replace(/\/+$/, '').replace(/\/streaming$/, '');
     this.#signal = signal;
   }
 
@@ -75,7 +86,7 @@ export class Monitor {
     const url = `${this.#base}${path}`;
     try {
       const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(TIMEOUT_MS)]);
-      const response = await fetch(url, { signal });
+      const response = await fetch(url, { signal, headers: this.#headers });
       if (response.status === 404 && mayBeMissing) return undefined;
       if (!response.ok) throw new Error(`it answers with status ${response.status}`);
       return schema.parse(await response.json());

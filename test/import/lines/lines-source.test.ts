@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, it } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import zlib, { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { messageLine } from '../../../src/import/lines/line-format.js';
+import { SourceError } from '../../../src/import/types/source-error.js';
 import { encodeTimestamp } from '../../../src/protocol/msgproto.js';
 import { NOW_NS, readLines } from './support.js';
 
@@ -97,6 +98,46 @@ describe('a store as JSON Lines', () => {
       );
       assert.deepEqual(problems, []);
     }
+  });
+
+  it('is read compressed by zstd where Node has that, and refused with what to do where not', async (t) => {
+    const { zstdCompressSync } = zlib as { zstdCompressSync?: (data: string) => Buffer };
+    const empty = Buffer.from('28b52ffd0001000099e9d851', 'hex');
+    const reading = readLines(t, zstdCompressSync?.(text(EXPORT)) ?? empty, { name: 'store.jsonl.zst' });
+    if (zstdCompressSync === undefined)
+      await assert.rejects(reading, /zstd needs Node 22\.15 .* `zstdcat FILE \|/);
+    else assert.equal((await reading).messages.b?.length, 1);
+  });
+
+  it('is read or refused, whatever becomes of its bytes', async (t) => {
+    const whole = Buffer.from(text(EXPORT));
+    const edit = fc.record({
+      at: fc.nat(whole.length - 1),
+      drop: fc.nat(3),
+      put: fc.uint8Array({ maxLength: 4 }),
+    });
+    const property = fc.asyncProperty(
+      fc.array(edit, { minLength: 1, maxLength: 4 }),
+      fc.boolean(),
+      async (edits, isLenient) => {
+        let content: Buffer = whole;
+        for (const { at, drop, put } of edits)
+          content = Buffer.concat([content.subarray(0, at), put, content.subarray(at + drop)]);
+        try {
+          const { messages } = await readLines(t, content, { isLenient });
+          for (const of of Object.values(messages)) {
+            const sequences = of.map((each) => each.sequence);
+            assert.deepEqual(
+              sequences,
+              [...new Set(sequences)].sort((a, b) => a - b),
+            );
+          }
+        } catch (error) {
+          assert.ok(error instanceof SourceError, (error as Error).stack);
+        }
+      },
+    );
+    await fc.assert(property, { numRuns: 300 });
   });
 
   it('is refused when it was cut, wherever that was', async (t) => {

@@ -247,6 +247,11 @@ describe('a running server that is imported by the protocol', () => {
       readAll(new StanSource(optionsFor({ ...old, monitorUrl: `${old.monitorUrl}/metrics` }))),
       /monitoring page .* cannot be read/,
     );
+    const withPassword = old.monitorUrl.replace('//', '//me:secret@');
+    await assert.rejects(
+      readAll(new StanSource(optionsFor({ ...old, monitorUrl: `${withPassword}/metrics` }))),
+      (error: Error) => !error.message.includes('secret'),
+    );
   });
 });
 
