@@ -65,6 +65,10 @@ async function checkIndex(
   const result = await index.each(() => {
     rows++;
     if (index.offset < last.end) problem ??= `row ${rows} does not lie behind the one before it`;
+    if (rows === 1 && index.offset > last.end) problem ??= `messages before ${index.sequence} are not in it`;
+    // Bytes between two rows are left from a crash, if no sequence is missing there.
+    if (rows > 1 && index.offset > last.end && index.sequence > last.sequence + 1)
+      problem ??= `messages ${last.sequence + 1} to ${index.sequence - 1} are not in it`;
     if (index.end > reader.size) problem ??= `message ${index.sequence} is behind the end of the data file`;
     ({
       sequence: last.sequence,

@@ -82,6 +82,14 @@ describe('the files of a channel', () => {
 
   for (const [what, damage] of [
     ['with a bad row', (bytes: Buffer) => bytes.fill(7, 100, 102)],
+    [
+      'without some rows in its middle',
+      (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 4 + 3 * 32), bytes.subarray(4 + 5 * 32)]),
+    ],
+    [
+      'without its first rows',
+      (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 4), bytes.subarray(4 + 2 * 32)]),
+    ],
     ['with half a row at its end', (bytes: Buffer) => bytes.subarray(0, bytes.length - 5)],
   ] as const) {
     it(`are read by the data file where there is an index ${what}, which is noted`, async () => {

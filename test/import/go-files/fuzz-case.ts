@@ -159,7 +159,7 @@ async function judgeImport(
   }
   const isNoted = source.problems.length > 0;
   const isOfMessages = /msgs\.\d+\.(dat|idx)$/.test(file);
-  if (isNoted || (damage.canBeUnseen && !isOfMessages)) return 'unseen';
+  if (missing === 0 && (isNoted || (damage.canBeUnseen && !isOfMessages))) return 'unseen';
   throw new Error(
     `${missing} messages are missing, or the state differs, without a word: ${stateText(opened)}`,
   );
