@@ -38,10 +38,12 @@ export interface ChannelSegments {
 
 const SEGMENT_BYTES = 128 * 1024 * 1024;
 const RECORDS_BYTES = 1024 * 1024;
+/** Messages of an extent: the rows of one are in memory until it ends, 1 MiB of them. */
+const MAX_ROWS = 65_536;
 
 /**
  * Writes segments of messages that come channel by channel, one segment behind the other, as merges write them: with their records. Messages are added without waiting; when
- * `isFull`, `drain` before the next one. Memory is bounded: 1 MiB of records, what the writer of a segment has, and the rows of an extent.
+ * `isFull`, `drain` before the next one. Memory is bounded: 1 MiB of records, as much of rows, and what the writer of a segment has.
  */
 export class NewSegments {
   /** Those that are whole and durable. */
@@ -63,6 +65,8 @@ export class NewSegments {
   #channel = noMessages();
   /** The sequence that would go on the extent; 0 if none is begun. */
   #next = 0;
+  /** Messages of the extent that is begun. */
+  #rows = 0;
   /** The sequence of the last message in the extents of the channel. */
   #extentsEnd = 0;
   #rowMs = 0;
@@ -93,12 +97,14 @@ export class NewSegments {
     const channel = this.#channel;
     assert(sequence > channel.last, 'the messages of a channel come in the order of their sequences');
     const writer = must(this.#writer, 'a channel begins before its messages');
-    if (sequence !== this.#next) {
+    if (sequence !== this.#next || this.#rows === MAX_ROWS) {
       this.#endExtent();
+      this.#rows = 0;
       writer.startExtent(this.#channelId, sequence);
       if (channel.first === 0) channel.first = sequence;
     }
     this.#next = sequence + 1;
+    this.#rows++;
     const bytes = MESSAGE_HEADER_BYTES + end - start;
     let target = this.#records;
     let at = this.#used;
