@@ -122,7 +122,7 @@ const LIMITED: readonly LoadLine[] = SIZES.slice(1).map((line) => ({
   sides: ['go', 'stanchion', 'overwriting'],
   isQuick: false,
   channelBytes: LIMIT_BYTES,
-  targets: [rate('warm', 'go', TIMES_GO[line.id] ?? 1), cpu('go', 0.7), written(1.15)],
+  targets: line.targets.filter(({ figure, beside }) => beside !== 'floor' && figure !== 'cold'),
 }));
 
 const SHAPES: readonly LoadLine[] = [
