@@ -188,6 +188,8 @@ export class Performance {
       warn: () => {},
       measures: new Measures(),
       journalBytes: JOURNAL_BYTES,
+      // One for each file: checkpoints are rehearsed too.
+      checkpointBytes: JOURNAL_BYTES / 2,
       blockBytes: BLOCK_BYTES,
       cacheBytes: BLOCK_BYTES,
       loadedBytes: BLOCK_BYTES,
