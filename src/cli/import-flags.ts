@@ -26,7 +26,7 @@ export const IMPORT_FLAGS = {
 export const GO_FILE_FLAGS = {
   'max-msgs': limitFlag('max-msgs', 'messages per channel'),
   'max-bytes': limitFlag('max-bytes', 'bytes per channel'),
-  'max-age': limitFlag('max-age', 'age of messages'),
+  'max-age': limitFlag('max-age', 'the age of messages'),
   'stan-config': flag("The old server's configuration file, for its limits, also those of single channels", [
     'sc',
   ]),
@@ -46,7 +46,9 @@ export const RUNNING_FLAGS = {
   ),
   channels: flag('Channels, separated by commas; with --monitor also patterns, as orders.> [default: all]'),
   follow: flagSwitch('Go on with new messages until Ctrl-C, and write the store then'),
-  'max-in-flight': flag('How many messages of a channel may be on their way [default: 1024]'),
+  'max-in-flight': flag(
+    'How many messages of a channel may be on their way; with --monitor fewer if they are large [default: 1024]',
+  ),
   'client-id': flag('Client id at the old server [default: a random one]', ['id', 'clientid']),
   ...DISCOVER_FLAGS,
   ...natsFlags,
@@ -62,5 +64,5 @@ export const ALL_IMPORT_FLAGS = [
 
 function limitFlag(name: 'max-msgs' | 'max-bytes' | 'max-age', what: string): Options {
   const { default: value = '0', aliases = [] } = optionOf(name);
-  return flag(`The old server's limit of ${what}, which hides older ones [default: ${value}]`, [...aliases]);
+  return flag(`The old server's limit on ${what}, which hides older ones [default: ${value}]`, [...aliases]);
 }

@@ -126,7 +126,7 @@ class Follower {
 
   constructor(
     server: OldServer,
-    { name, firstSequence, lastSequence }: StanChannel,
+    { name, firstSequence, lastSequence, ...channel }: StanChannel,
     spool: MessageSpool,
     maxInFlight: number,
     signal: AbortSignal,
@@ -136,7 +136,8 @@ class Follower {
     this.#seen = lastSequence;
     this.#spool = spool;
     this.#copy = new ChannelCopy({
-      ...{ connection: server.connection, channel: name, maxInFlight },
+      ...{ connection: server.connection, channel: name },
+      maxInFlight: Math.min(maxInFlight, channel.maxInFlight),
       stop: AbortSignal.any([signal, this.#stop.signal]),
       onMessage: (encoded, sequence, timestampNs) => spool.add(encoded, sequence, timestampNs),
       onCaughtUp: () => {
@@ -174,7 +175,7 @@ class Follower {
     const { first, last, messages } = this.#copy;
     const lastSequence = Math.max(last, this.#seen);
     const firstSequence = messages === 0 ? lastSequence + 1 : Math.max(first, this.#first);
-    return { name: this.name, firstSequence, lastSequence, messages, subscriptions: [] };
+    return { name: this.name, firstSequence, lastSequence, messages, subscriptions: [], maxInFlight: 1 };
   }
 
   read(sink: MessageSink): Promise<void> {

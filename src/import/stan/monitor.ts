@@ -19,6 +19,7 @@ const subscription = z.object({
 const channel = z.object({
   name: z.string(),
   msgs: z.int().min(0),
+  bytes: z.int().min(0).default(0),
   first_seq: sequence,
   last_seq: sequence,
   subscriptions: z.array(subscription).default([]),

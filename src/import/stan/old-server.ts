@@ -29,6 +29,8 @@ export interface StanChannel extends SourceChannel {
   lastSequence: number;
   messages: number;
   subscriptions: SourceSubscription[];
+  /** How many of its messages may be on their way, by their size. */
+  maxInFlight: number;
 }
 
 /** A running STAN server, as an import sees it: a connection, and its monitoring. */
@@ -105,9 +107,10 @@ export class OldServer {
     const wanted =
       this.#options.channels.length === 0 ? all : all.filter((channel) => patterns.matches(channel.name));
     for (const channel of wanted) this.#positions.seen(channel);
-    return wanted.map(({ name, msgs, first_seq, last_seq }) => ({
+    return wanted.map(({ name, msgs, bytes, first_seq, last_seq }) => ({
       ...channelOf(name, msgs === 0 ? last_seq + 1 : first_seq, last_seq),
       messages: msgs,
+      maxInFlight: inFlightOf(msgs, bytes),
     }));
   }
 
@@ -150,8 +153,22 @@ export class OldServer {
   }
 }
 
+/** What is on its way lies in the memory of the NATS server, which drops a client that is too far behind, or of the import. */
+const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+
+/** Where the size of messages is not known. */
+const MAX_UNKNOWN_IN_FLIGHT = 1_024;
+
+function inFlightOf(messages: number, bytes: number): number {
+  if (messages === 0 || bytes === 0) return MAX_UNKNOWN_IN_FLIGHT;
+  return Math.max(1, Math.floor((IN_FLIGHT_BYTES * messages) / bytes));
+}
+
 function channelOf(name: string, firstSequence: number, lastSequence: number): StanChannel {
-  return { name, firstSequence, lastSequence, messages: lastSequence - firstSequence + 1, subscriptions: [] };
+  return {
+    ...{ name, firstSequence, lastSequence, messages: lastSequence - firstSequence + 1 },
+    ...{ subscriptions: [], maxInFlight: MAX_UNKNOWN_IN_FLIGHT },
+  };
 }
 
 /** How long the newest message may take; a channel without messages has none. */

@@ -38,7 +38,8 @@ export class StanSource implements ImportSource {
     const block = new DeliveredBlock(sink);
     if (channel.messages > 0) {
       const copy = new ChannelCopy({
-        ...{ connection: this.#server.connection, channel: channel.name, maxInFlight, stop: signal },
+        ...{ connection: this.#server.connection, channel: channel.name, stop: signal },
+        maxInFlight: Math.min(maxInFlight, channel.maxInFlight),
         onMessage: (encoded, sequence, timestampNs) => block.add(encoded, sequence, timestampNs),
       });
       await copy.run(() => channel.lastSequence);

@@ -180,7 +180,9 @@ function promises(server: () => Old): void {
     await publish('cut', 1, 2000);
     const proxy = await FaultProxy.start(Number(new URL(server().url).port));
     try {
-      const source = new StanSource(optionsFor({ ...server(), url: proxy.url }, { channels: ['cut'] }));
+      const source: ImportSource = new StanSource(
+        optionsFor({ ...server(), url: proxy.url }, { channels: ['cut'] }),
+      );
       const { channels } = await source.open();
       const [channel] = channels;
       assert.ok(channel !== undefined);
