@@ -20,11 +20,11 @@ export class MySql implements Database {
    * @param name for messages
    */
   static async connect(url: string, name: string): Promise<MySql> {
-    // Loaded here, since no other command needs it.
-    const { createConnection } = await import('mysql2/promise');
+    // Loaded here, since no other command needs it. In the bundle it has its default export alone.
+    const { default: mysql } = await import('mysql2/promise');
     let connection: Connection | undefined;
     try {
-      connection = await createConnection({
+      connection = await mysql.createConnection({
         uri: url,
         connectTimeout: CONNECT_TIMEOUT_MS,
         // A timestamp in nanoseconds does not fit a double.
