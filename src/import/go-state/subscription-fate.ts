@@ -24,6 +24,7 @@ export function recoveredSubscriptions(
   const recovered: SourceSubscription[] = [];
   const durables = new Map<string, SourceSubscription>();
   const groups = new Map<string, SourceSubscription>();
+  const left: SourceSubscription[] = [];
   for (const { state, pending } of stored) {
     const { id: _, isClosed, ...kept } = state;
     const isDurable = state.isDurable || state.durableName !== '';
@@ -52,15 +53,49 @@ export function recoveredSubscriptions(
       }
     } else if (subscription.isOnline) {
       recovered.push(subscription);
-    } else if (isDurable) {
-      problems.note(
-        place,
-        `a member of durable queue group ${state.queueGroup} is left from client ${state.clientId}, which is not connected: the old server drops it, too`,
-      );
+    } else if (state.queueGroup !== '') {
+      left.push(subscription);
     }
   }
   liftGroups(recovered);
+  recovered.push(...stateOfLeft(left, recovered, place, problems));
   return recovered;
+}
+
+/**
+ * What members of queue groups have left behind whose clients are gone: a server that was killed had written the end of the client, and not that of
+ * the member. The Go server drops them with what they had not acknowledged, so others never get it; here it is the group's.
+ */
+function stateOfLeft(
+  left: readonly SourceSubscription[],
+  recovered: readonly SourceSubscription[],
+  place: FilePlace,
+  problems: ProblemList,
+): SourceSubscription[] {
+  const positions = new Map<string, number>();
+  for (const subscription of recovered) {
+    const key = groupKey(subscription.queueGroup, subscription.isDurable);
+    positions.set(key, Math.max(positions.get(key) ?? 0, subscription.lastSent));
+  }
+  const states: SourceSubscription[] = [];
+  for (const member of left) {
+    const { queueGroup, isDurable, clientId } = member;
+    const position = positions.get(groupKey(queueGroup, isDurable));
+    // A group that is not durable has ended with its last member.
+    if (position === undefined && !isDurable) continue;
+    // What is behind the position of the others comes as new.
+    const pending = member.pending.filter((sequence) => sequence <= (position ?? sequence));
+    if (position !== undefined && pending.length === 0) continue;
+    problems.note(
+      place,
+      `a member of queue group ${queueGroup} is left from client ${clientId}, which is not connected: what it has not acknowledged comes along for the group, though the old server would drop it`,
+    );
+    states.push({
+      ...{ clientId: '', inbox: '', ackInbox: '', queueGroup, durableName: '', isDurable, isOnline: false },
+      ...{ maxInFlight: 0, ackWaitSeconds: 0, lastSent: position ?? member.lastSent, pending },
+    });
+  }
+  return states;
 }
 
 /**
@@ -104,6 +139,10 @@ function liftGroups(subscriptions: readonly SourceSubscription[]): void {
     for (const { queueGroup, lastSent } of subscriptions)
       if (queueGroup === group.queueGroup) group.lastSent = Math.max(group.lastSent, lastSent);
   }
+}
+
+function groupKey(name: string, isDurable: boolean): string {
+  return `${isDurable ? 'durable' : 'plain'} ${name}`;
 }
 
 function ascending(sequences: Iterable<number>): number[] {

@@ -9,11 +9,12 @@ export function isGroup({ queueGroup, clientId }: SourceSubscription): boolean {
 
 /**
  * The subscriptions of a channel, each queue group before its members. A source may give a group more than once, or its members only: the highest position of all of
- * them is the group's. What a member waits for is not the group's to give to another one.
+ * them is the group's. What a member waits for is not the group's to give to another one. A group that is not durable ends with its last member.
  */
 export function storedSubscriptions({ subscriptions }: SourceChannel): SourceSubscription[] {
   const groups = new Map<string, SourceSubscription>();
   const others: SourceSubscription[] = [];
+  const withMembers = new Set<SourceSubscription>();
   for (const subscription of subscriptions) {
     const { queueGroup, isDurable, lastSent } = subscription;
     if (!isGroup(subscription)) others.push(subscription);
@@ -25,9 +26,11 @@ export function storedSubscriptions({ subscriptions }: SourceChannel): SourceSub
       groups.set(key, group);
     }
     group.lastSent = Math.max(group.lastSent, lastSent);
-    if (isGroup(subscription)) group.pending.push(...subscription.pending);
+    if (!isGroup(subscription)) withMembers.add(group);
+    else for (const sequence of subscription.pending) group.pending.push(sequence);
   }
-  for (const group of groups.values()) {
+  for (const [key, group] of groups) {
+    if (!group.isDurable && !withMembers.has(group)) groups.delete(key);
     if (group.pending.length === 0) continue;
     const held = new Set<number>();
     for (const { queueGroup, isDurable, pending } of others)
