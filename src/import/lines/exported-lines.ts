@@ -18,7 +18,7 @@ import {
 } from './line-format.js';
 import type { LineProblems } from './line-problems.js';
 import type { LineReader, ParsedLine } from './line-reader.js';
-import { type MessageFields, messageFields } from './parse-message.js';
+import { checkChannelName, type MessageFields, messageFields } from './parse-message.js';
 
 /** What `stanchion export` has written. It is read in one pass. */
 export class ExportedLines {
@@ -150,6 +150,7 @@ class Entries {
 
   #addChannel(channel: ChannelEntry): void {
     const { name, firstSequence: first, lastSequence: last, messages } = channel;
+    checkChannelName(name);
     if (this.channels.has(name)) throw new Error(`channel "${name}" is there twice`);
     if (first > last + 1 || messages > last - first + 1)
       throw new Error(`channel "${name}" has ${messages} messages, and bounds from ${first} to ${last}`);

@@ -1,4 +1,6 @@
 import { isUtf8 } from 'node:buffer';
+import { MAX_NAME_BYTES } from '../../broker/handlers/names.js';
+import { isChannelNameStringValid } from '../../protocol/stan-subjects.js';
 import { parseTimeNs } from '../../util/time-text.js';
 
 /** A message as its line has it. */
@@ -34,6 +36,7 @@ export function parseLine(line: Buffer): Json {
 export function messageFields(line: Json): MessageFields {
   const { subject, sequence, timestamp } = line;
   if (typeof subject !== 'string' || subject === '') throw new Error('it has no "subject"');
+  checkChannelName(subject);
   if (sequence !== undefined && !(Number.isSafeInteger(sequence) && (sequence as number) >= 1))
     throw new Error(`its "sequence" must be a whole number from 1, and is ${shown(sequence)}`);
   return {
@@ -44,6 +47,14 @@ export function messageFields(line: Json): MessageFields {
     data: dataOf(line),
     redelivered: line.redelivered === true,
   };
+}
+
+/** No client could publish or subscribe to another one. @throws Error */
+export function checkChannelName(name: string): void {
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES)
+    throw new Error(`a channel has a name of at most ${MAX_NAME_BYTES} bytes`);
+  if (!isChannelNameStringValid(name) || LONE_SURROGATE.test(name))
+    throw new Error(`${shown(name)} is no channel: no "*", ">" or "/", and no empty part between dots`);
 }
 
 function dataOf(line: Json): Buffer {

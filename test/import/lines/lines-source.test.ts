@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { messageLine } from '../../../src/import/lines/line-format.js';
 import { SourceError } from '../../../src/import/types/source-error.js';
 import { encodeTimestamp } from '../../../src/protocol/msgproto.js';
+import { isChannelNameStringValid } from '../../../src/protocol/stan-subjects.js';
 import { NOW_NS, readLines } from './support.js';
 
 const HEADER = {
@@ -52,7 +53,7 @@ describe('a store as JSON Lines', () => {
       step: fc.integer({ min: 1, max: 2 ** 40 }),
     });
     const property = fc.asyncProperty(
-      fc.string({ minLength: 1 }),
+      fc.string({ minLength: 1 }).filter((name) => isChannelNameStringValid(Buffer.from(name).toString())),
       fc.array(message, { minLength: 1, maxLength: 20 }),
       async (name, list) => {
         const channel = Buffer.from(name).toString();
@@ -269,6 +270,21 @@ describe('messages alone, as `stanchion sub -o json` prints them', () => {
     }
     const after = readdirSync(tmpdir()).filter((name) => name.startsWith('stanchion-import-'));
     assert.deepEqual(after, before, 'no temporary file is left');
+  });
+
+  it('are refused where no client could publish to their channel', async (t) => {
+    for (const subject of ['a*', 'a..b', '>', 'a/b', '.', 'x'.repeat(1025), '\ud800']) {
+      const lines = text([
+        { subject, data: 'lost' },
+        { subject: 'a b', data: 'kept' },
+      ]);
+      await assert.rejects(readLines(t, lines), /line 1: .*(is no channel|at most 1024 bytes)/, subject);
+      const { state } = await readLines(t, lines, { isLenient: true });
+      assert.deepEqual(
+        state.channels.map(({ name }) => name),
+        ['a b'],
+      );
+    }
   });
 
   it('are refused where one comes behind a later one, unless that is a redelivery', async (t) => {
