@@ -133,6 +133,7 @@ export function verifyText({
   subscriptions,
   differences,
   differenceCount,
+  leftOut,
 }: Verified): string {
   const counts = [
     countText(messages, 'message'),
@@ -145,6 +146,7 @@ export function verifyText({
   );
   if (differenceCount > differences.length)
     lines.push(`and ${countText(differenceCount - differences.length, 'more difference')}`);
+  for (const text of leftOut) lines.push(`Note: ${text}`);
   lines.push(
     differenceCount === 0
       ? `${dir} has all that ${from} has, and nothing else: ${counts}`

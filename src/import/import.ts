@@ -4,14 +4,17 @@ import type { RepairLease } from '../store/tools/repair-store.js';
 import { checkBuildable } from '../store/tools/store-builder.js';
 import type { RandomBytes } from '../store/types/store-id.js';
 import { unlessAborted } from '../util/unless-aborted.js';
-import { type Gap, type ImportReport, importInto } from './target/import-into.js';
-import { isGroup } from './target/positions.js';
+import { type Gap, GapList } from './target/gap-list.js';
+import { type ImportReport, importInto } from './target/import-into.js';
+import { highestSent, isGroup, storedSubscriptions } from './target/positions.js';
+import { SoundState } from './target/sound-state.js';
 import { type ImportDifference, verifyImport } from './target/verify-import.js';
 import type {
   HiddenMessages,
   ImportSource,
   MessageSink,
   SourceChannel,
+  SourceClient,
   SourceProblem,
   SourceState,
 } from './types/source.js';
@@ -75,12 +78,25 @@ export async function dryRun(options: Omit<ImportRunOptions, 'takeLease'>): Prom
   const state = await unlessAborted(source.open(), signal);
   const clusterId = clusterIdOf(options, state);
   const sink = new CountingSink(signal, dueOf(state), onProgress);
+  const sound = new SoundState(state);
+  const gaps = new GapList();
+  const channels: SourceChannel[] = [];
+  const raised: ImportReport['raised'] = [];
   for (const channel of state.channels) {
+    const { name, lastSequence } = channel;
+    sink.begin((first, last) => gaps.add(name, first, last));
     await source.read(channel, sink);
+    const served = sound.channel(channel);
+    channels.push(served);
+    const sent = highestSent(served);
+    sink.end(Math.max(lastSequence, sent));
+    if (sent > lastSequence) raised.push({ channel: name, from: lastSequence, to: sent });
   }
   const { messages, bytes } = sink;
-  const empty = { messages, bytes, missing: 0, gapCount: 0, gaps: [], raised: [], leftOut: [] };
-  return summaryOf(options, state, clusterId, { ...empty, ...positionsOf(state), storeId: undefined });
+  return summaryOf(options, state, clusterId, {
+    ...{ messages, bytes, ...gaps.report, raised, leftOut: sound.leftOut },
+    ...{ ...positionsOf(sound.clients, channels), storeId: undefined },
+  });
 }
 
 export interface VerifyRunOptions extends Omit<ImportRunOptions, 'takeLease' | 'clusterId' | 'random'> {
@@ -116,11 +132,11 @@ function dueOf({ channels }: SourceState): number {
   return channels.reduce((sum, { messages }) => sum + messages, 0);
 }
 
-function positionsOf({
-  clients,
-  channels,
-}: SourceState): Pick<ImportReport, 'channels' | 'clients' | 'subscriptions' | 'pending'> {
-  const all = channels.flatMap(({ subscriptions }) => subscriptions);
+function positionsOf(
+  clients: readonly SourceClient[],
+  channels: readonly SourceChannel[],
+): Pick<ImportReport, 'channels' | 'clients' | 'subscriptions' | 'pending'> {
+  const all = channels.flatMap(storedSubscriptions);
   return {
     ...{ channels: channels.length, clients: clients.length },
     subscriptions: all.filter((each) => !isGroup(each)).length,
@@ -168,6 +184,9 @@ class CountingSink implements MessageSink {
   messages = 0;
   bytes = 0;
   #since = 0;
+  /** The last sequence of the channel; 0 if it has no message yet. */
+  #last = 0;
+  #onGap: (first: number, last: number) => void = () => {};
   readonly #signal: AbortSignal;
   readonly #due: number;
   readonly #onProgress: (done: number, due: number) => void;
@@ -182,7 +201,20 @@ class CountingSink implements MessageSink {
     return this.#since >= MAX_UNDRAINED;
   }
 
-  message(_buffer: Buffer, start: number, end: number): void {
+  /** Messages of a channel follow. */
+  begin(onGap: (first: number, last: number) => void): void {
+    this.#last = 0;
+    this.#onGap = onGap;
+  }
+
+  /** All messages of the channel have come. @param last the highest sequence that it ever had */
+  end(last: number): void {
+    if (this.#last > 0 && this.#last < last) this.#onGap(this.#last + 1, last);
+  }
+
+  message(_buffer: Buffer, start: number, end: number, sequence: number): void {
+    if (this.#last > 0 && sequence > this.#last + 1) this.#onGap(this.#last + 1, sequence - 1);
+    this.#last = sequence;
     this.messages++;
     this.bytes += end - start;
     this.#since += end - start;

@@ -126,6 +126,61 @@ describe('stanchion import', () => {
     assert.doesNotMatch(output, new RegExp(kind.key ?? ''));
   });
 
+  it('says why a database cannot be reached, and not the password', async () => {
+    // As it is bundled: each driver is a chunk of its own.
+    for (const scheme of ['postgres', 'mysql']) {
+      const from = `${scheme}://me:pa55@127.0.0.1:1/stan`;
+      const { code, output } = await stanchion('import', '--from', from, '--dir', path('store'));
+      assert.equal(code, 1, output);
+      assert.match(output, /ECONNREFUSED/);
+      assert.doesNotMatch(output, /pa55/);
+    }
+  });
+
+  it('says in a dry run what would be left out, and which sequences have no message, as the import says it', async () => {
+    const file = path('backup.jsonl');
+    const lines = [
+      {
+        stanchion: 'export',
+        format: 1,
+        clusterId: 'c',
+        clients: 0,
+        channels: 1,
+        subscriptions: 1,
+        messages: 2,
+      },
+      { channel: { name: 'a', firstSequence: 3, lastSequence: 9, messages: 2 } },
+      {
+        subscription: {
+          ...{ channel: 'a', clientId: 'gone', inbox: 'x', ackInbox: 'y', queueGroup: '', durableName: '' },
+          ...{
+            isDurable: false,
+            isOnline: true,
+            maxInFlight: 1,
+            ackWaitSeconds: 1,
+            lastSent: 3,
+            pending: [3],
+          },
+        },
+      },
+      { subject: 'a', sequence: 3, timestamp: '1', data: 'three' },
+      { subject: 'a', sequence: 7, timestamp: '2', data: 'seven' },
+      { end: { clients: 0, channels: 1, subscriptions: 1, messages: 2 } },
+    ];
+    writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const given = ['import', '--from', file, '--dir', path('store'), '--json'];
+    const [dry, wet] = [
+      JSON.parse((await stanchion(...given, '--dry-run')).output),
+      JSON.parse((await stanchion(...given)).output),
+    ];
+    for (const each of [dry, wet]) {
+      assert.deepEqual([each.missing, each.gapCount, each.leftOut.length], [5, 2, 1]);
+      assert.deepEqual([each.messages, each.subscriptions, each.pending], [2, 0, 0]);
+    }
+    assert.deepEqual(dry.gaps, wet.gaps);
+    assert.deepEqual(dry.leftOut, wet.leftOut);
+  });
+
   it('names damage by file and byte; with --lenient it keeps what can be read, and says what is lost', async () => {
     const { from, limits } = goStore(kindOf('killed'));
     const channel = readdirSync(from).find((name) => existsSync(join(from, name, 'msgs.1.dat'))) ?? '';

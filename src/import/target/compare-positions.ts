@@ -2,14 +2,14 @@ import type { StoreReader } from '../../store/tools/store-reader.js';
 import type { ClientRecord } from '../../store/types/store.js';
 import { must } from '../../util/assert.js';
 import { toRanges } from '../../util/ranges.js';
-import type { SourceClient, SourceState, SourceSubscription } from '../types/source.js';
+import type { SourceChannel, SourceClient, SourceSubscription } from '../types/source.js';
 import { isGroup, storedSubscriptions } from './positions.js';
 import type { Differs } from './verify-import.js';
 
 /** Compares clients and subscriptions of a source with those of a store. @returns how many the source has; queue groups by themselves do not count */
 export function comparePositions(
   { clients, subscriptions, channels }: StoreReader,
-  state: SourceState,
+  state: { clients: readonly SourceClient[]; channels: readonly SourceChannel[] },
   differs: Differs,
 ): { clients: number; subscriptions: number } {
   compareClients(clients, state.clients, differs);

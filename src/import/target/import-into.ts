@@ -3,6 +3,7 @@ import type { RepairLease } from '../../store/tools/repair-store.js';
 import { checkBuildable, StoreBuilder } from '../../store/tools/store-builder.js';
 import type { RandomBytes } from '../../store/types/store-id.js';
 import type { ImportSource, MessageSink, SourceChannel, SourceState } from '../types/source.js';
+import { type Gap, GapList } from './gap-list.js';
 import { highestSent, isGroup, storedSubscriptions } from './positions.js';
 import { SoundState } from './sound-state.js';
 
@@ -37,13 +38,6 @@ export interface ImportProgress {
   bytes: number;
 }
 
-/** Sequences that have no message. */
-export interface Gap {
-  channel: string;
-  first: number;
-  last: number;
-}
-
 /** What has come along. */
 export interface ImportReport {
   storeId: string;
@@ -65,8 +59,6 @@ export interface ImportReport {
   /** Clients and subscriptions that cannot be served: sentences for people, without full stop. */
   leftOut: string[];
 }
-
-const MAX_GAPS = 100;
 
 /**
  * Writes a new store with all that a source has: term 1 of it, which has ended. A broker that opens it finds it as after an orderly end. The store has no name for brokers before all of it is durable. An import
@@ -110,6 +102,7 @@ async function fill(builder: StoreBuilder, sound: SoundState, options: ImportOpt
     ...{ pending: 0, missing: 0, gapCount: 0, gaps: [], raised: [], leftOut: [] },
   };
   report.leftOut = sound.leftOut;
+  const gaps = new GapList();
   for (const client of sound.clients) {
     builder.client(client);
     report.clients++;
@@ -118,16 +111,17 @@ async function fill(builder: StoreBuilder, sound: SoundState, options: ImportOpt
     signal?.throwIfAborted();
     await builder.startChannel();
     await source.read(channel, new Sink(builder, options, report, channel));
-    await endChannel(builder, sound.channel(channel), report);
+    await endChannel(builder, sound.channel(channel), report, gaps);
   }
   signal?.throwIfAborted();
-  return report;
+  return Object.assign(report, gaps.report);
 }
 
 async function endChannel(
   builder: StoreBuilder,
   channel: SourceChannel,
   report: ImportReport,
+  gaps: GapList,
 ): Promise<void> {
   const { name, lastSequence } = channel;
   const sent = highestSent(channel);
@@ -138,9 +132,7 @@ async function endChannel(
   report.bytes += built.bytes;
   for (let i = 0; i < built.gaps.length; i += 2) {
     const [first, last] = built.gaps.slice(i, i + 2) as [number, number];
-    report.missing += last - first + 1;
-    report.gapCount++;
-    if (report.gaps.length < MAX_GAPS) report.gaps.push({ channel: name, first, last });
+    gaps.add(name, first, last);
   }
   for (const { pending, ...record } of storedSubscriptions(channel)) {
     builder.subscription({ ...record, channelId: built.id }, pending);

@@ -2,6 +2,7 @@ import { isInboxValid, MAX_CONN_ID_BYTES } from '../../broker/handlers/names.js'
 import { areSubjects } from '../../store/format/former-subjects.js';
 import type { FormerSubjects } from '../../store/types/store.js';
 import type { SourceChannel, SourceClient, SourceState, SourceSubscription } from '../types/source.js';
+import { isGroup } from './positions.js';
 
 /**
  * What a broker can serve. Inboxes are written into lines of the NATS protocol as they are, so one that is no subject must not get that far; the old server need not have
@@ -17,7 +18,9 @@ export class SoundState {
   constructor({ clients, subjects }: Pick<SourceState, 'clients' | 'subjects'>) {
     const areHeard = subjects === undefined || areSubjects(subjects);
     for (const client of clients) {
-      let fault = this.#clients.has(client.clientId) ? 'another client has the same id' : faultOf(client);
+      let fault = this.#clients.has(client.clientId)
+        ? 'another client has the same id'
+        : faultOfClient(client);
       if (!areHeard) fault = 'it sends to subjects that no broker listens on';
       if (fault === undefined) this.#clients.set(client.clientId, client);
       else this.leftOut.push(`client ${client.clientId}: ${fault}. It has to connect again`);
@@ -35,7 +38,7 @@ export class SoundState {
   channel(channel: SourceChannel): SourceChannel {
     const subscriptions: SourceSubscription[] = [];
     for (const subscription of channel.subscriptions) {
-      const fault = subscription.isOnline ? faultOfSubscriber(subscription, this.#clients) : undefined;
+      const fault = faultOf(subscription, this.#clients);
       const kept = fault === undefined ? subscription : offline(subscription);
       if (fault !== undefined)
         this.leftOut.push(`${nameOf(channel, subscription)}: ${fault}. ${fateOf(subscription)}`);
@@ -45,16 +48,19 @@ export class SoundState {
   }
 }
 
-function faultOf({ clientId, heartbeatInbox, connId }: SourceClient): string | undefined {
+function faultOfClient({ clientId, heartbeatInbox, connId }: SourceClient): string | undefined {
   if (clientId === '') return 'it has no id';
   if (!isInboxValid(heartbeatInbox)) return 'its heartbeat inbox is no subject to publish to';
   return connId.length > MAX_CONN_ID_BYTES ? `its connection id has ${connId.length} bytes` : undefined;
 }
 
-function faultOfSubscriber(
-  { clientId, inbox, ackInbox }: SourceSubscription,
+function faultOf(
+  subscription: SourceSubscription,
   clients: ReadonlyMap<string, SourceClient>,
 ): string | undefined {
+  const { clientId, inbox, ackInbox, durableName, isOnline } = subscription;
+  if (isGroup(subscription)) return undefined;
+  if (!isOnline) return durableName === '' ? 'its client is not connected' : undefined;
   if (!clients.has(clientId)) return 'its client does not come along';
   if (!isInboxValid(inbox)) return 'its inbox is no subject to publish to';
   return isInboxValid(ackInbox) ? undefined : 'its ack inbox is no subject';
@@ -62,18 +68,15 @@ function faultOfSubscriber(
 
 /** What is left of a subscription without its subscriber; undefined if nothing is. */
 function offline(subscription: SourceSubscription): SourceSubscription | undefined {
-  if (!subscription.isDurable) return undefined;
   const without = { ...subscription, isOnline: false, inbox: '', ackInbox: '' };
-  if (subscription.queueGroup === '') return without;
+  if (subscription.queueGroup === '') return subscription.durableName === '' ? undefined : without;
   // Other members of its group get what it had.
   return { ...without, clientId: '', maxInFlight: 0, ackWaitSeconds: 0 };
 }
 
-function fateOf({ isDurable, queueGroup }: SourceSubscription): string {
-  if (!isDurable) return 'It ends; its client has to subscribe again';
-  return queueGroup === ''
-    ? 'It comes along offline'
-    : 'What it has not acknowledged is for the other members';
+function fateOf({ durableName, queueGroup }: SourceSubscription): string {
+  if (queueGroup !== '') return 'What it has not acknowledged is for the other members';
+  return durableName === '' ? 'It ends; its client has to subscribe again' : 'It comes along offline';
 }
 
 function nameOf({ name }: SourceChannel, { clientId }: SourceSubscription): string {

@@ -5,6 +5,7 @@ import type { MessageRef } from '../../store/types/store.js';
 import type { ImportSource, SourceChannel, SourceState } from '../types/source.js';
 import { comparePositions } from './compare-positions.js';
 import { highestSent } from './positions.js';
+import { SoundState } from './sound-state.js';
 import { SourceFeed } from './source-feed.js';
 
 export interface VerifyImportOptions extends InspectOptions {
@@ -38,6 +39,8 @@ export interface VerifyImportReport {
   clients: number;
   subscriptions: number;
   differences: number;
+  /** Clients and subscriptions of the source that cannot be served, which an import leaves out: sentences for people, without full stop. They are no differences. */
+  leftOut: string[];
 }
 
 const PROGRESS_MESSAGES = 8192;
@@ -53,23 +56,38 @@ export async function verifyImport(options: VerifyImportOptions): Promise<Verify
   try {
     const verifier = new Verifier(reader, options);
     const stored = new Map(reader.channels.map((channel) => [channel.name, channel]));
+    const sound = new SoundState(state);
+    const channels: SourceChannel[] = [];
     for (const channel of state.channels) {
-      await verifier.channel(channel, stored.get(channel.name));
+      const found = stored.get(channel.name);
       stored.delete(channel.name);
+      if (found === undefined) {
+        verifier.differs('channel', channel.name, undefined, 'it is in the source, and not in the store');
+        continue;
+      }
+      await verifier.messages(channel, found);
+      const served = sound.channel(channel);
+      channels.push(served);
+      verifier.bounds(served, found);
     }
     for (const { name } of stored.values())
       verifier.differs('channel', name, undefined, 'it is in the store, and not in the source');
-    const { clients, subscriptions } = comparePositions(reader, state, verifier.differs);
+    const { clients, subscriptions } = comparePositions(
+      reader,
+      { clients: sound.clients, channels },
+      verifier.differs,
+    );
     const { storeId, clusterId } = reader.identity;
-    const { messages, differences } = verifier;
+    const { differences } = verifier;
     return {
       storeId,
       clusterId,
       channels: state.channels.length,
-      messages,
+      messages: verifier.count,
       clients,
       subscriptions,
       differences,
+      leftOut: sound.leftOut,
     };
   } finally {
     reader.close();
@@ -85,7 +103,8 @@ export type Differs = (
 ) => void;
 
 class Verifier {
-  messages = 0;
+  /** Messages of the source. */
+  count = 0;
   differences = 0;
   #channels = 0;
   readonly #reader: StoreReader;
@@ -101,21 +120,21 @@ class Verifier {
     this.#options.onDifference({ kind, channel, sequence, text });
   };
 
-  async channel(channel: SourceChannel, stored: ReadChannel | undefined): Promise<void> {
-    const { name } = channel;
-    if (stored === undefined) {
-      this.differs('channel', name, undefined, 'it is in the source, and not in the store');
-      return;
-    }
+  /** A channel of which its source has said all. */
+  bounds(channel: SourceChannel, stored: ReadChannel): void {
     // No message gets a sequence that a subscription has had.
     const last = Math.max(channel.lastSequence, highestSent(channel));
     if (stored.lastSequence !== last)
       this.differs(
         'channel',
-        name,
+        channel.name,
         undefined,
         `its last sequence is ${stored.lastSequence} in the store, ${last} in the source`,
       );
+  }
+
+  async messages(channel: SourceChannel, stored: ReadChannel): Promise<void> {
+    const { name } = channel;
     const feed = SourceFeed.of(this.#options.source, channel);
     const messages = new ChannelComparison(name, feed, this.differs);
     let seen = 0;
@@ -129,7 +148,7 @@ class Verifier {
       feed.stop(error as Error);
       throw error;
     }
-    this.messages += messages.count;
+    this.count += messages.count;
     this.#channels++;
     this.#progress(name, 0);
   }
@@ -137,7 +156,7 @@ class Verifier {
   #progress(channel: string, messages: number): void {
     const { signal, onProgress } = this.#options;
     signal?.throwIfAborted();
-    onProgress?.({ channel, channels: this.#channels, messages: this.messages + messages });
+    onProgress?.({ channel, channels: this.#channels, messages: this.count + messages });
   }
 }
 

@@ -59,7 +59,26 @@ describe('the comparison of a store with what it was imported from', () => {
     const [{ storeId: _, ...report }, differences] = await compare(fs, sourceOf(given));
     assert.deepEqual(differences, []);
     const counts = { channels: 1, messages: all.length, clients: 2, subscriptions: 2, differences: 0 };
-    assert.deepEqual(report, { clusterId: 'test-cluster', ...counts });
+    assert.deepEqual(report, { clusterId: 'test-cluster', ...counts, leftOut: [] });
+  });
+
+  it('finds nothing where an import has left out what cannot be served, and names that', async () => {
+    const fs = new SimFs();
+    const given = {
+      last: 9000,
+      subscriptions: [
+        DURABLE,
+        { ...MEMBER, pending: [4] },
+        subscription({ clientId: 'me', queueGroup: 'q', pending: [6], lastSent: 9010 }),
+        subscription({ clientId: 'you', inbox: '_INBOX.two', maxInFlight: 0, ackWaitSeconds: 0 }),
+      ],
+      clients: [{ ...client('me'), heartbeatInbox: 'no subject' }, client('you')],
+    };
+    const { leftOut } = await importFrom(fs, sourceOf(given));
+    const [report, differences] = await compare(fs, sourceOf(given));
+    assert.deepEqual(differences, []);
+    assert.deepEqual(report.leftOut, leftOut);
+    assert.equal(leftOut.length, 3);
   });
 
   it('names each message that differs, and what differs', async () => {
@@ -85,11 +104,11 @@ describe('the comparison of a store with what it was imported from', () => {
       sourceOf({ all: [...messages(1, 4999), ...messages(5001, 9002)], last: 9002 }),
     );
     assert.deepEqual(differences, [
-      'channel a: its last sequence is 9000 in the store, 9002 in the source',
       'message a: messages 1 to 2 are in the source, and not in the store',
       'message a: messages 101 to 200 are in the source, and not in the store',
       'message a: message 5000 is in the store, and not in the source',
       'message a: messages 9001 to 9002 are in the source, and not in the store',
+      'channel a: its last sequence is 9000 in the store, 9002 in the source',
     ]);
   });
 
@@ -104,7 +123,7 @@ describe('the comparison of a store with what it was imported from', () => {
       sourceOf({
         subscriptions: [
           { ...DURABLE, lastSent: 21, pending: [5, 10, 11] },
-          subscription({ clientId: 'new' }),
+          subscription({ clientId: 'they' }),
         ],
         clients: [{ ...client('me'), connId: Buffer.from('x') }, client('they')],
       }),
@@ -115,7 +134,7 @@ describe('the comparison of a store with what it was imported from', () => {
       'client : client you: it is in the store, and not in the source',
       'subscription a: durable d of client me: lastSent (21 in the source, 20 in the store), messages 10 to 11 not acknowledged in the source, and done in the store, ' +
         'messages 4, 9 not acknowledged in the store, and done in the source',
-      'subscription a: subscription of client new (inbox _INBOX.inbox): it is not in the store',
+      'subscription a: subscription of client they (inbox _INBOX.inbox): it is not in the store',
       'subscription a: queue group q: it is in the store, and not in the source',
       'subscription a: member of queue group q of client you (inbox _INBOX.you): it is in the store, and not in the source',
     ]);
@@ -140,8 +159,8 @@ describe('the comparison of a store with what it was imported from', () => {
     await term.end();
     const [, differences] = await compare(fs, sourceOf({ all: [...messages(1, 5)], last: 5 }));
     assert.deepEqual(differences, [
-      'channel a: its last sequence is 6 in the store, 5 in the source',
       'message a: message 6 is in the store, and not in the source',
+      'channel a: its last sequence is 6 in the store, 5 in the source',
     ]);
   });
 
