@@ -106,9 +106,15 @@ class PieceWriter {
     const piece = Buffer.from(this.#piece);
     this.#piece = '';
     this.bytes += piece.length;
-    // The callback comes when the piece is written, or the stream has failed.
+    const out = this.#out;
+    // A transform that fails while it waits for its reader never calls back.
     const writing = new Promise<void>((resolve, reject) => {
-      this.#out.write(piece, (error) => (error == null ? resolve() : reject(error)));
+      out.once('error', reject);
+      out.write(piece, (error) => {
+        out.off('error', reject);
+        if (error == null) resolve();
+        else reject(error);
+      });
     });
     // A reader that reads no more does not keep it from ending.
     await unlessAborted(writing, this.#signal);
