@@ -4,6 +4,7 @@ import { type Message, ReceivedMessage } from '../../client/message.js';
 import type { StanConnection } from '../../client/stan-connection.js';
 import type { StartAt } from '../../client/start-at.js';
 import { assert } from '../../util/assert.js';
+import { SourceError } from '../types/source-error.js';
 
 export interface CopyOptions {
   connection: StanConnection;
@@ -14,6 +15,8 @@ export interface CopyOptions {
   stop: AbortSignal;
   /** Gets each message once, in order. A promise is waited for. */
   onMessage(encoded: Uint8Array, sequence: number, timestampNs: bigint): Promise<void> | undefined;
+  /** Whether the server has a message behind this one. It is asked before a copy ends short of its end. */
+  hasMore(after: number): Promise<boolean>;
   /** Called when all messages up to the newest have been read, and there will be more. */
   onCaughtUp?: () => void;
 }
@@ -21,6 +24,8 @@ export interface CopyOptions {
 /** After twice as long without a message it is looked whether there are any more. */
 const IDLE_MS = 1_500;
 const RETRY_MS = 1_000;
+/** How often in a row the server may have messages and give none. */
+const MAX_FRUITLESS = 10;
 /** What passes when the server, or the connection, is back. */
 const PASSING: ReadonlySet<StanErrorCode> = new Set([
   'REQUEST_TIMEOUT',
@@ -50,16 +55,29 @@ export class ChannelCopy {
    * @param end asked again and again; Infinity for now to go on with what comes
    */
   async run(end: () => number): Promise<void> {
-    const { stop } = this.#options;
+    const { stop, hasMore, channel } = this.#options;
+    let fruitless = 0;
     // What the last subscription was begun for, and did not give: the server does not have it.
     let sought = 0;
     while (this.last < end() && !stop.aborted) {
       try {
+        const before = this.last;
         const outcome = await this.#subscribe(end, sought);
-        if (outcome === 'end') return;
-        sought = outcome;
+        if (outcome !== 'end') {
+          sought = outcome;
+          continue;
+        }
+        // A server that hangs gives nothing either, and that is no end.
+        if (this.last >= end() || stop.aborted || !(await hasMore(this.last))) return;
+        fruitless = this.last > before ? 0 : fruitless + 1;
+        if (fruitless >= MAX_FRUITLESS)
+          throw new SourceError(
+            'damaged',
+            `channel ${channel}: the server has messages behind ${this.last}, and does not deliver them`,
+          );
+        sought = 0;
       } catch (error) {
-        if (!(error instanceof StanError) || !PASSING.has(error.code)) throw error;
+        if (!isPassing(error)) throw error;
         // The server does not answer. It goes on where it was when there is an answer again.
         await pause(RETRY_MS, undefined, { signal: stop }).catch(() => {});
       }
@@ -159,6 +177,12 @@ export class ChannelCopy {
       await subscription.close().catch(() => subscription.unsubscribe().catch(() => {}));
     }
   }
+}
+
+/** Whether an error goes when the server, or the connection, is back. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof SourceError) return error.code === 'connection';
+  return error instanceof StanError && PASSING.has(error.code);
 }
 
 function encodedOf(message: Message): Uint8Array {

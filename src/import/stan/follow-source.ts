@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { must } from '../../util/assert.js';
 import type { ImportSource, MessageSink, SourceProblem, SourceState } from '../types/source.js';
-import { ChannelCopy } from './channel-copy.js';
+import { ChannelCopy, isPassing } from './channel-copy.js';
 import { MessageSpool } from './message-spool.js';
 import { OldServer, type StanChannel } from './old-server.js';
 import type { StanSourceOptions } from './stan-source.js';
@@ -20,6 +20,8 @@ export interface FollowOptions extends StanSourceOptions {
 const LOOK_MS = 1_000;
 /** Channels that catch up at once; each that has goes on with what is new. */
 const MAX_CATCHING_UP = 4;
+/** How long the server may be silent when the following ends. */
+const LAST_RETRIES_MS = 30_000;
 
 /** A running STAN server that is followed: everything that it has, and what is published until the following ends. */
 export class FollowSource implements ImportSource {
@@ -48,22 +50,28 @@ export class FollowSource implements ImportSource {
     onNote(
       'following: stop the publishers, then the subscribers, and then end this with Ctrl-C. It writes the store then',
     );
+    await this.#look();
     while (!until.aborted) {
-      await this.#look();
       this.#throwIfFailed();
       await pause(LOOK_MS, undefined, { signal: until }).catch(() => {});
       signal.throwIfAborted();
+      if (!until.aborted) await this.#retried(() => this.#look());
     }
-    await this.#look();
+    // The last look begins with every channel that there is.
+    await this.#retried(() => this.#look());
     const ended: Promise<void>[] = [];
-    for (const follower of this.#followers.values())
-      ended.push(follower.finish(await this.#server.newest(follower.name)));
+    for (const follower of this.#followers.values()) {
+      const ending = follower.finish(await this.#retried(() => this.#server.newest(follower.name)));
+      // It may fail while others are asked for.
+      ending.catch(() => {});
+      ended.push(ending);
+    }
     await Promise.all(ended);
     signal.throwIfAborted();
     const channels: StanChannel[] = [];
     for (const follower of [...this.#followers.values()].sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const channel = follower.channel();
-      await this.#server.addPositions(channel);
+      await this.#retried(() => this.#server.addPositions(channel));
       channels.push(channel);
     }
     await this.#server.close();
@@ -78,6 +86,26 @@ export class FollowSource implements ImportSource {
     for (const follower of this.#followers.values()) follower.stop();
     await this.#server.close();
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Asks again while the server does not answer: as long as it takes while it is followed, and for a while at the end. */
+  async #retried<T>(ask: () => Promise<T>): Promise<T> {
+    const { until, signal, onNote } = this.#options;
+    for (let endMs = 0, isFirst = true; ; isFirst = false) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        if (until.aborted) {
+          const nowMs = performance.now();
+          endMs ||= nowMs + LAST_RETRIES_MS;
+          if (nowMs > endMs) throw error;
+        }
+        if (isFirst) onNote(`${(error as Error).message}. It is asked again until it answers`);
+        await pause(LOOK_MS, undefined, { signal });
+        this.#throwIfFailed();
+      }
+    }
   }
 
   /** Begins with channels that are new, as far as others have caught up, and shows the progress. */
@@ -139,6 +167,7 @@ class Follower {
       ...{ connection: server.connection, channel: name },
       maxInFlight: Math.min(maxInFlight, channel.maxInFlight),
       stop: AbortSignal.any([signal, this.#stop.signal]),
+      hasMore: (after) => server.hasMore(name, after),
       onMessage: (encoded, sequence, timestampNs) => spool.add(encoded, sequence, timestampNs),
       onCaughtUp: () => {
         this.#hasCaughtUp = true;

@@ -120,6 +120,13 @@ export class OldServer {
     return await newestOf(this.connection, channel, this.#options.signal);
   }
 
+  /** Whether a channel has a message behind this one, as far as the server says. */
+  async hasMore(channel: string, after: number): Promise<boolean> {
+    if (this.#monitor === undefined) return (await this.newest(channel)) > after;
+    const now = await this.#monitor.channel(channel);
+    return now !== undefined && now.msgs > 0 && now.last_seq > after;
+  }
+
   /** Adds the positions of a channel's durables, which have come so far while its messages were read. */
   async addPositions(channel: StanChannel): Promise<void> {
     const now = await this.#monitor?.channel(channel.name);

@@ -40,6 +40,7 @@ export class StanSource implements ImportSource {
       const copy = new ChannelCopy({
         ...{ connection: this.#server.connection, channel: channel.name, stop: signal },
         maxInFlight: Math.min(maxInFlight, channel.maxInFlight),
+        hasMore: (after) => this.#server.hasMore(channel.name, after),
         onMessage: (encoded, sequence, timestampNs) => block.add(encoded, sequence, timestampNs),
       });
       await copy.run(() => channel.lastSequence);

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -174,6 +177,47 @@ function promises(server: () => Old): void {
     );
     assert.deepEqual(readdirSync(parent), [], 'what was gathered is gone');
     rmSync(parent, { recursive: true });
+  });
+
+  it('goes on following when the monitoring has not answered for a while, as during a restart', async () => {
+    await publish('restarted', 1, 5);
+    let isDown = false;
+    const proxy = createServer((request, response) => {
+      if (isDown) request.destroy();
+      else
+        fetch(`${server().monitorUrl}${request.url}`)
+          .then(async (answer) => response.writeHead(answer.status).end(await answer.text()))
+          .catch(() => request.destroy());
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const monitorUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const until = new AbortController();
+    const parent = mkdtempSync(join(tmpdir(), 'stanchion-follow-'));
+    const notes: string[] = [];
+    let done = 0;
+    const source = new FollowSource({
+      ...optionsFor({ ...server(), monitorUrl }, { channels: ['restarted', 'later.>'] }),
+      ...{ dir: join(parent, 'store'), until: until.signal },
+      onNote: (text) => notes.push(text),
+      onProgress: (read) => {
+        done = read;
+      },
+    });
+    try {
+      const reading = readAll(source);
+      await waitFor(() => done >= 5, 'it has what was there');
+      isDown = true;
+      await waitFor(() => notes.some((note) => note.includes('It is asked again')), 'it has been refused');
+      isDown = false;
+      await publish('later.channel', 1, 5);
+      await waitFor(() => done >= 10, 'it has found the new channel');
+      until.abort();
+      const { messages } = await reading;
+      assert.equal(messages.get('later.channel')?.length, 5);
+    } finally {
+      proxy.close();
+      rmSync(parent, { recursive: true });
+    }
   });
 
   it('goes on when its connection is cut, without a gap, though messages are lost on their way', async () => {
