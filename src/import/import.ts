@@ -152,12 +152,14 @@ function summaryOf(
 ): ImportSummary {
   const hidden: HiddenMessages = { byMaxMessages: 0, byMaxBytes: 0, byMaxAge: 0 };
   let [durables, connected] = [0, 0];
+  const sound = new SoundState(state);
   for (const channel of state.channels) {
     hidden.byMaxMessages += channel.hidden?.byMaxMessages ?? 0;
     hidden.byMaxBytes += channel.hidden?.byMaxBytes ?? 0;
     hidden.byMaxAge += channel.hidden?.byMaxAge ?? 0;
-    durables += durablesOf(channel);
-    connected += channel.subscriptions.filter(({ isOnline }) => isOnline).length;
+    const served = sound.channel(channel);
+    durables += durablesOf(served);
+    connected += served.subscriptions.filter(({ isOnline }) => isOnline).length;
   }
   const bounds = state.channels.map(({ name, firstSequence, lastSequence, messages }) => ({
     ...{ channel: name, first: firstSequence, last: lastSequence, messages },

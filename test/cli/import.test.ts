@@ -175,7 +175,7 @@ describe('stanchion import', () => {
     ];
     for (const each of [dry, wet]) {
       assert.deepEqual([each.missing, each.gapCount, each.leftOut.length], [5, 2, 1]);
-      assert.deepEqual([each.messages, each.subscriptions, each.pending], [2, 0, 0]);
+      assert.deepEqual([each.messages, each.subscriptions, each.connected, each.pending], [2, 0, 0, 0]);
     }
     assert.deepEqual(dry.gaps, wet.gaps);
     assert.deepEqual(dry.leftOut, wet.leftOut);
