@@ -150,14 +150,16 @@ export class GuidGeneration {
     this.#slots?.fill(0);
   }
 
-  /** The newest entries, oldest first: those from `sinceMs` on, and not many more than `atMost`. */
+  /** The newest entries, oldest first: `atMost` of them, or all from `sinceMs` on if these are fewer, and what else is in the oldest one's stretch. */
   runs(atMost: number, sinceMs: number): GuidRun[] {
     const runs: GuidRun[] = [];
     const marks = this.#marks;
     let end = this.#used;
+    let endCount = this.count;
     for (let i = marks.length - 1; i >= 0; i--) {
       const mark = marks[i];
-      if (mark.ms < sinceMs || this.count - mark.count > atMost) {
+      // A stretch that began before may still have some of them.
+      if (mark.ms + MARK_MS <= sinceMs || this.count - endCount >= atMost) {
         // The stretches before it come into no checkpoint any more either.
         for (let j = i; j >= 0 && marks[j].packed !== undefined; j--) marks[j].packed = undefined;
         break;
@@ -166,7 +168,7 @@ export class GuidGeneration {
       // More entries come into the last one.
       if (i < marks.length - 1) mark.packed = run;
       runs.push(run);
-      end = mark.offset;
+      ({ offset: end, count: endCount } = mark);
     }
     return runs.reverse();
   }

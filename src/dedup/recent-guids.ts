@@ -8,7 +8,7 @@ import { type GuidRun, unpackGuids } from './packed-guids.js';
 export const GUID_MEMORY_MS = 120_000;
 /** Limit of remembered guids. */
 export const MAX_GUIDS = 262_144;
-/** Limit of guids in a checkpoint, give or take a few. Later guids are in the journal behind it. */
+/** Guids in a checkpoint, and a few more. Later guids are in the journal behind it. */
 export const MAX_CHECKPOINT_GUIDS = 65_536;
 /** A longer guid is not kept, here as in the message's record. */
 const MAX_GUID_BYTES = 255;

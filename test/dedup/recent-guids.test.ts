@@ -161,18 +161,39 @@ describe('recent guids', () => {
     const runs = guids.runs();
     const after = new RecentGuids(2);
     for (const run of runs) after.restoreRun(run);
-    assert.ok(after.size <= MAX_CHECKPOINT_GUIDS);
-    assert.ok(after.size > MAX_CHECKPOINT_GUIDS - 2048);
+    assert.ok(after.size >= MAX_CHECKPOINT_GUIDS);
+    assert.ok(after.size < MAX_CHECKPOINT_GUIDS + 1024);
     for (let i = total - after.size; i < total; i++) {
       assert.ok(has(after, i % 5, `guid-${i}`, 1 + (i % 7)), `${i}`);
       assert.ok(!has(after, i % 5, `guid-${i}`, 8), `${i}`);
     }
   });
 
+  it('survive a checkpoint as long as they are promised to: none of the newest and none of two minutes is missing', () => {
+    const known = (total: number, msOf: (i: number) => number): number => {
+      const guids = new RecentGuids(1);
+      for (let i = 0; i < total; i++) store(guids, 1, `guid-${i}`, 1, msOf(i));
+      const after = new RecentGuids(2);
+      for (const run of guids.runs()) after.restoreRun(run);
+      let oldest = total;
+      while (oldest > 0 && has(after, 1, `guid-${oldest - 1}`)) oldest--;
+      return total - oldest;
+    };
+    for (const more of [1, 300, 1023, 1024, 70_000]) {
+      const newest = known(MAX_CHECKPOINT_GUIDS + more, () => START_MS);
+      assert.ok(newest >= MAX_CHECKPOINT_GUIDS, `${newest} of ${MAX_CHECKPOINT_GUIDS + more}`);
+    }
+    for (const stepMs of [7, 90, 999]) {
+      const steps = Math.floor(GUID_MEMORY_MS / stepMs);
+      const newest = known(3 * steps, (i) => START_MS + i * stepMs);
+      assert.ok(newest > steps, `${newest} of ${steps}, one each ${stepMs} ms`);
+    }
+  });
+
   it('too old ones are in no checkpoint', () => {
     const guids = new RecentGuids(1);
     store(guids, 1, 'old', 1, START_MS);
-    store(guids, 1, 'young', 1, START_MS + GUID_MEMORY_MS + 1);
+    store(guids, 1, 'young', 1, START_MS + GUID_MEMORY_MS + 1000);
     const after = new RecentGuids(1);
     for (const run of guids.runs()) after.restoreRun(run);
     assert.deepEqual([has(after, 1, 'old'), has(after, 1, 'young')], [false, true]);
