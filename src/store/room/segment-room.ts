@@ -1,4 +1,5 @@
-import { DIRECTORY_ENTRY_BYTES, ROW_BYTES } from '../format/segment-format.js';
+import { FILE_HEADER_BYTES } from '../format/file-header.js';
+import { DIRECTORY_ENTRY_BYTES, FOOTER_BYTES, ROW_BYTES } from '../format/segment-format.js';
 
 // How much of the journal the room holds that is set aside for a segment.
 
@@ -29,5 +30,5 @@ export function rowsBytesFor(bytes: number): number {
 
 /** The same for so many messages, of whatever size, in as many channels. */
 export function rowsBytesOf(messages: number): number {
-  return messages * (ROW_BYTES + DIRECTORY_ENTRY_BYTES);
+  return FILE_HEADER_BYTES + messages * (ROW_BYTES + DIRECTORY_ENTRY_BYTES) + FOOTER_BYTES;
 }
