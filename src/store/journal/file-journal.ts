@@ -349,9 +349,10 @@ export class FileJournal implements Journal {
     const { sealed, records } = this.#tail.roll(next);
     sealed.file.close().catch((error: unknown) => this.fail(error as Error));
     this.#retired.sealed(sealed);
+    const isUrgent = next.isReserve || this.#supply.isRoomScarce;
     this.#supply.prepare();
     this.room.changed();
-    this.#listener.onRolled({ bytes: sealed.offset, records }, next.isReserve);
+    this.#listener.onRolled({ bytes: sealed.offset, records }, isUrgent);
     this.#listener.onRoom();
     return true;
   }

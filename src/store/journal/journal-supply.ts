@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import { removeIfThere, renameOwn } from '../../files/file-io.js';
 import type { FileId } from '../../files/file-names.js';
-import { isMissing } from '../../files/store-error.js';
+import { isMissing, isNoSpace } from '../../files/store-error.js';
 import { bugOf } from '../../util/bug.js';
 import { canTryAgain, noRoom, SPACE_RETRY_MS } from '../room/no-room.js';
 import type { Reserve } from '../room/reserve.js';
@@ -27,6 +27,10 @@ export interface JournalSupplyOptions extends JournalFileOptions {
 
 /** In a store at its limits, a checkpoint gives up as many files as were filled since the one before: four, at most, most often. */
 const MAX_SPARE_FILES = 5;
+/** Where room is scarce, a checkpoint comes with each file. */
+const MAX_SPARE_WHERE_SCARCE = 2;
+/** Room is scarce if there is none for so many more files: as many as are filled before a checkpoint comes. */
+const AMPLE_FILES = 4;
 
 /** What the supply reports to the journal. */
 export interface JournalSupplyOwner {
@@ -49,6 +53,9 @@ export class JournalSupply {
   #retryTimer: Timer | undefined;
   #isHeldBack = false;
   #isStopped = false;
+  #isRoomScarce = false;
+  /** There was no room for a file, in this term. What is free says nothing of a quota. */
+  #hasLackedRoom = false;
   readonly #spares: SpareFile[] = [];
 
   /** @param first the first file to make */
@@ -61,6 +68,14 @@ export class JournalSupply {
   /** The next file as it stands ready; undefined if there is none yet. It stays the supply's until it is taken. */
   get ready(): JournalFile | undefined {
     return this.#ready;
+  }
+
+  /**
+   * The disk has no room for all the files that are filled before a checkpoint is worth its work: messages would be refused that a checkpoint
+   * makes room for. Found out when a file is made.
+   */
+  get isRoomScarce(): boolean {
+    return this.#isRoomScarce || this.#hasLackedRoom;
   }
 
   /** A record waits for a file of so many bytes: the next one is made that large, and made anew if it is not. */
@@ -94,6 +109,7 @@ export class JournalSupply {
   async #make(): Promise<JournalFile> {
     const options = this.#options;
     const wanted = Math.max(options.journalBytes, this.#least);
+    this.#isRoomScarce = await this.#hasScarceRoom();
     const mayGrow = this.#mayGrowTo(wanted);
     for (;;) {
       const at = this.#spares.findIndex(({ bytes }) => mayGrow || bytes >= this.#least);
@@ -105,6 +121,15 @@ export class JournalSupply {
     return mayGrow
       ? await createGrowingFile(options, this.#id, wanted)
       : await createJournalFile(options, this.#id, options.journalBytes, this.#least);
+  }
+
+  async #hasScarceRoom(): Promise<boolean> {
+    const { fs, directory, journalBytes } = this.#options;
+    // A hint that is not to be had stops nothing.
+    const freeBytes = await fs.freeBytes?.(directory).catch(() => undefined);
+    if (freeBytes === undefined) return false;
+    const spareBytes = this.#spares.reduce((sum, { bytes }) => sum + bytes, 0);
+    return freeBytes + spareBytes < AMPLE_FILES * journalBytes;
   }
 
   /** Whether room is set aside for a file that is not filled, beside the present one, and for a segment of both. */
@@ -122,7 +147,8 @@ export class JournalSupply {
   async keep(path: string): Promise<boolean> {
     const { fs, journalBytes } = this.#options;
     const isWanted = !this.#isStopped && !this.#isHeldBack && this.problem === undefined;
-    if (!isWanted || this.#spares.length >= MAX_SPARE_FILES) return false;
+    const most = this.isRoomScarce ? MAX_SPARE_WHERE_SCARCE : MAX_SPARE_FILES;
+    if (!isWanted || this.#spares.length >= most) return false;
     const bytes = (await fs.status(path))?.bytes ?? 0;
     // A small one means another file soon. One that went on beyond its size is used up to that: what it has more is for the next such case.
     if (bytes > 2 * journalBytes || bytes * 2 < journalBytes) return false;
@@ -231,6 +257,7 @@ export class JournalSupply {
       return;
     }
     this.problem = noRoom(error);
+    if (isNoSpace(error)) this.#hasLackedRoom = true;
     this.#least = MIN_JOURNAL_BYTES;
     this.#retryTimer = this.#options.clock.setTimer(SPACE_RETRY_MS, () => this.prepare());
     this.#owner.onSupplyChanged();

@@ -127,7 +127,7 @@ export interface JournalListener {
   onRoom(): void;
   /**
    * Another file was begun, and the one before stays until a checkpoint stands for it.
-   * @param isUrgent the new one was set aside for an emergency: a checkpoint gives room back
+   * @param isUrgent room is scarce, or the new one was set aside for an emergency: a checkpoint gives room back
    */
   onRolled(sealed: SealedFile, isUrgent: boolean): void;
   /** Nothing more can be admitted before a checkpoint stands for what there is. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Measures } from '../../../src/measures/measures.js';
 import type { ClientRecord } from '../../../src/store/types/store.js';
 import { within } from '../../harness/wait.js';
 import { checkpointed, type OpenedStore, SMALL, Terms, until } from '../file-support.js';
@@ -20,6 +21,7 @@ const MESSAGE = 'x'.repeat(30_000);
 /** A disk on which some files cannot be made, for a while. */
 class FullDisk extends SimFs {
   isFull = false;
+  freeBytes?: () => Promise<number>;
 
   /** @param inFolder of the store, if only files there cannot be made */
   constructor(inFolder = '', code = 'ENOSPC') {
@@ -134,6 +136,43 @@ describe('a file store on a full disk', () => {
     await soon();
     assert.deepEqual(disk.names('checkpoints'), checkpoint);
   });
+
+  for (const [what, freeBytes, code] of [
+    ['the disk has little room left', 3_000_000, undefined],
+    ['a quota has left none once, of which the disk says nothing', 3_000_000_000, 'EDQUOT'],
+  ] as const) {
+    it(`makes a checkpoint of each journal file where ${what}, so that limits give room back before it is missed`, async (t) => {
+      const disk = new FullDisk('journal/', code);
+      disk.freeBytes = async () => freeBytes;
+      const measures = new Measures();
+      const { store, host } = await new Terms(t, disk).open({ ...SMALL, measures });
+      const log = store.createLog('foo', { ...NO_LIMITS, maxMessages: 10 });
+      const fill = async (): Promise<void> => {
+        for (let i = 0; i < 35; i++) {
+          await until(() => store.admit(MESSAGE.length) === 'yes', 'room');
+          log.append(pubMsg('foo', MESSAGE), 1);
+          await host.commit();
+        }
+        await until(() => store.upkeep.isIdle, 'all is done');
+      };
+      if (code !== undefined) {
+        disk.isFull = true;
+        await until(async () => {
+          if (store.admit(MESSAGE.length) === 'yes') log.append(pubMsg('foo', MESSAGE), 1);
+          await host.commit();
+          return store.fullReason !== undefined;
+        }, 'the quota is used up');
+        disk.isFull = false;
+      }
+      await fill();
+      const before = measures.checkpoint.count;
+      for (let i = 0; i < 6; i++) await fill();
+      const made = measures.checkpoint.count - before;
+      assert.ok(made >= 5, `${made} checkpoints of six files`);
+      const spares = disk.names('journal').filter((name) => name.endsWith('.tmp')).length;
+      assert.ok(spares <= 2, `${spares} files wait to be used again`);
+    });
+  }
 
   for (const [code, reason] of [
     ['ENOSPC', 'no space left on the device'],
