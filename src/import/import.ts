@@ -85,7 +85,7 @@ export async function dryRun(options: Omit<ImportRunOptions, 'takeLease'>): Prom
   for (const channel of state.channels) {
     const { name, lastSequence } = channel;
     sink.begin((first, last) => gaps.add(name, first, last));
-    await source.read(channel, sink);
+    await unlessAborted(source.read(channel, sink), signal);
     const served = sound.channel(channel);
     channels.push(served);
     const sent = highestSent(served);
@@ -108,10 +108,11 @@ export async function runVerify(options: VerifyRunOptions) {
   const { source, signal, onProgress } = options;
   const state = await unlessAborted(source.open(), signal);
   const due = dueOf(state);
-  return await verifyImport({
+  const verifying = verifyImport({
     ...{ ...options, state },
     onProgress: ({ messages }) => onProgress(messages, due),
   });
+  return await unlessAborted(verifying, signal);
 }
 
 function clusterIdOf(

@@ -18,22 +18,29 @@ export interface LineInput {
   readonly isPlainFile: boolean;
 }
 
-/** Opens a file, or standard input, and finds out how it is compressed. @throws SourceError if there is no such file */
-export async function openLineInput(path: string): Promise<LineInput> {
-  if (path === STANDARD_INPUT) return await decompressed(process.stdin, false);
+/** What is given to an import: the bytes as they are. */
+export interface RawInput {
+  readonly stream: Readable;
+  readonly isFile: boolean;
+}
+
+/** Opens a file, or standard input. The caller destroys the stream. @throws SourceError if there is no such file */
+export async function openRawInput(path: string): Promise<RawInput> {
+  if (path === STANDARD_INPUT) return { stream: process.stdin, isFile: false };
   try {
     const status = await stat(path);
     if (status.isDirectory())
       throw new SourceError('not-found', `${path} is a folder, not a file of JSON Lines`);
     await (await open(path)).close();
-    return await decompressed(createReadStream(path), status.isFile());
+    return { stream: createReadStream(path), isFile: status.isFile() };
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
     throw new SourceError('not-found', `There is no file ${path}`);
   }
 }
 
-async function decompressed(input: Readable, isFile: boolean): Promise<LineInput> {
+/** The lines of an input, once its first bytes have come: they say how it is compressed. */
+export async function decompressed({ stream: input, isFile }: RawInput): Promise<LineInput> {
   const { begin, whole } = await beginOf(input, ZSTD_MAGIC.length);
   if (begin.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC)) return through(whole, createGunzip());
   if (begin.subarray(0, ZSTD_MAGIC.length).equals(ZSTD_MAGIC)) {

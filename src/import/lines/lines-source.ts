@@ -8,7 +8,7 @@ import type {
 } from '../types/source.js';
 import { SourceError } from '../types/source-error.js';
 import { ExportedLines } from './exported-lines.js';
-import { openLineInput, STANDARD_INPUT } from './line-input.js';
+import { decompressed, openRawInput, type RawInput, STANDARD_INPUT } from './line-input.js';
 import { LineProblems } from './line-problems.js';
 import { LineReader } from './line-reader.js';
 import { PlainLines } from './plain-lines.js';
@@ -26,6 +26,7 @@ export class LinesSource implements ImportSource {
   readonly name: string;
   readonly #options: LinesSourceOptions;
   readonly #problems: LineProblems;
+  #input: RawInput | undefined;
   #reader: LineReader | undefined;
   #content: ExportedLines | PlainLines | undefined;
 
@@ -41,7 +42,8 @@ export class LinesSource implements ImportSource {
 
   async open(): Promise<SourceState> {
     const { path, nowNs } = this.#options;
-    const { stream, isPlainFile } = await openLineInput(path);
+    this.#input = await openRawInput(path);
+    const { stream, isPlainFile } = await decompressed(this.#input);
     const reader = new LineReader(this.name, stream, this.#problems);
     this.#reader = reader;
     const first = await reader.next();
@@ -66,6 +68,8 @@ export class LinesSource implements ImportSource {
   }
 
   async close(): Promise<void> {
+    // The streams behind it may wait for it, and would not hear that nothing more is wanted: an open standard input kept the process alive.
+    this.#input?.stream.destroy();
     this.#reader?.close();
     await this.#content?.close();
   }

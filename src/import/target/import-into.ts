@@ -2,6 +2,7 @@ import type { StoreFs } from '../../files/fs.js';
 import type { RepairLease } from '../../store/tools/repair-store.js';
 import { checkBuildable, StoreBuilder } from '../../store/tools/store-builder.js';
 import type { RandomBytes } from '../../store/types/store-id.js';
+import { unlessAborted } from '../../util/unless-aborted.js';
 import type { ImportSource, MessageSink, SourceChannel, SourceState } from '../types/source.js';
 import { type Gap, GapList } from './gap-list.js';
 import { highestSent, isGroup, storedSubscriptions } from './positions.js';
@@ -110,11 +111,28 @@ async function fill(builder: StoreBuilder, sound: SoundState, options: ImportOpt
   for (const channel of state.channels) {
     signal?.throwIfAborted();
     await builder.startChannel();
-    await source.read(channel, new Sink(builder, options, report, channel));
+    await readUnlessAborted(source, channel, new Sink(builder, options, report, channel), signal);
     await endChannel(builder, sound.channel(channel), report, gaps);
   }
   signal?.throwIfAborted();
   return Object.assign(report, gaps.report);
+}
+
+/** Waits for a channel, unless the import is given up: a source may wait for something that never comes, such as more of standard input. */
+async function readUnlessAborted(
+  source: ImportSource,
+  channel: SourceChannel,
+  sink: Sink,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const reading = source.read(channel, sink);
+  if (signal === undefined) return await reading;
+  try {
+    await unlessAborted(reading, signal);
+  } finally {
+    // What is being written ends before it is removed, and nothing more is written.
+    await sink.drained.catch(() => {});
+  }
 }
 
 async function endChannel(
@@ -143,6 +161,8 @@ async function endChannel(
 
 /** Hands the messages of one channel to the builder. */
 class Sink implements MessageSink {
+  /** The last drain. */
+  drained: Promise<void> = Promise.resolve();
   readonly #builder: StoreBuilder;
   readonly #options: ImportOptions;
   readonly #before: Readonly<Pick<ImportReport, 'channels' | 'messages' | 'bytes'>>;
@@ -167,8 +187,14 @@ class Sink implements MessageSink {
     this.#bytes += end - start;
   }
 
-  async drain(): Promise<void> {
+  drain(): Promise<void> {
+    this.drained = this.#drain();
+    return this.drained;
+  }
+
+  async #drain(): Promise<void> {
     const { signal, onProgress } = this.#options;
+    signal?.throwIfAborted();
     await this.#builder.segments.drain();
     signal?.throwIfAborted();
     onProgress?.({
