@@ -58,8 +58,7 @@ export function recoveredSubscriptions(
     }
   }
   liftGroups(recovered);
-  recovered.push(...stateOfLeft(left, recovered, place, problems));
-  return recovered;
+  return recovered.concat(stateOfLeft(left, recovered, place, problems));
 }
 
 /**

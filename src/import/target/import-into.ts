@@ -4,6 +4,7 @@ import { checkBuildable, StoreBuilder } from '../../store/tools/store-builder.js
 import type { RandomBytes } from '../../store/types/store-id.js';
 import { unlessAborted } from '../../util/unless-aborted.js';
 import type { ImportSource, MessageSink, SourceChannel, SourceState } from '../types/source.js';
+import { SourceError } from '../types/source-error.js';
 import { type Gap, GapList } from './gap-list.js';
 import { highestSent, isGroup, storedSubscriptions } from './positions.js';
 import { SoundState } from './sound-state.js';
@@ -61,6 +62,9 @@ export interface ImportReport {
   leftOut: string[];
 }
 
+/** Each gap takes memory, here and of the broker: some hundred bytes. A server leaves few of them. */
+const MAX_GAPS = 100_000;
+
 /**
  * Writes a new store with all that a source has: term 1 of it, which has ended. A broker that opens it finds it as after an orderly end. The store has no name for brokers before all of it is durable. An import
  * that was interrupted leaves a folder that brokers refuse; another import into it removes what is there, and begins anew.
@@ -111,7 +115,8 @@ async function fill(builder: StoreBuilder, sound: SoundState, options: ImportOpt
   for (const channel of state.channels) {
     signal?.throwIfAborted();
     await builder.startChannel();
-    await readUnlessAborted(source, channel, new Sink(builder, options, report, channel), signal);
+    const sink = new Sink(builder, options, report, channel, gaps.report.gapCount);
+    await readUnlessAborted(source, channel, sink, signal);
     await endChannel(builder, sound.channel(channel), report, gaps);
   }
   signal?.throwIfAborted();
@@ -169,8 +174,19 @@ class Sink implements MessageSink {
   readonly #channel: string;
   #messages = 0;
   #bytes = 0;
+  /** Those of the channels before count, too. */
+  #gaps: number;
+  /** The sequence of the next message, if it leaves no gap; 0 before the first one. */
+  #next = 0;
 
-  constructor(builder: StoreBuilder, options: ImportOptions, report: ImportReport, { name }: SourceChannel) {
+  constructor(
+    builder: StoreBuilder,
+    options: ImportOptions,
+    report: ImportReport,
+    { name }: SourceChannel,
+    gaps: number,
+  ) {
+    this.#gaps = gaps;
     this.#builder = builder;
     this.#options = options;
     this.#before = { ...report };
@@ -183,6 +199,8 @@ class Sink implements MessageSink {
 
   message(buffer: Buffer, start: number, end: number, sequence: number, timestampMs: number): void {
     this.#builder.segments.message(buffer, start, end, sequence, timestampMs);
+    if (sequence !== this.#next && this.#next > 0) this.#gaps++;
+    this.#next = sequence + 1;
     this.#messages++;
     this.#bytes += end - start;
   }
@@ -193,10 +211,15 @@ class Sink implements MessageSink {
   }
 
   async #drain(): Promise<void> {
-    const { signal, onProgress } = this.#options;
+    const { source, signal, onProgress } = this.#options;
     signal?.throwIfAborted();
     await this.#builder.segments.drain();
     signal?.throwIfAborted();
+    if (this.#gaps > MAX_GAPS)
+      throw new SourceError(
+        'unsupported',
+        `${source.name} has more than ${MAX_GAPS} gaps between sequences, up to channel ${this.#channel}. If the sequences of JSON Lines do not matter, leave them out, and each message gets the next one: jq -c 'del(.sequence)'`,
+      );
     onProgress?.({
       channel: this.#channel,
       channels: this.#before.channels,

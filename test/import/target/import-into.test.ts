@@ -221,6 +221,17 @@ describe('an import', () => {
     await term.end();
   });
 
+  it('refuses more gaps than memory and a broker have room for', async () => {
+    const odd = [...messages(1, 210_000)].filter(({ sequence }) => sequence % 2 === 1);
+    const channel = { name: 'a', firstSequence: 1, lastSequence: 210_000, messages: odd };
+    const fs = new SimFs();
+    await assert.rejects(importFrom(fs, new MadeUpSource([channel])), {
+      code: 'unsupported',
+      message: /made up has more than 100000 gaps between sequences, up to channel a/,
+    });
+    assert.ok(!fs.paths().some((path) => path.includes('stanchion.json')));
+  });
+
   it('leaves out what would not pass as a line to NATS, and loses no position by it', async () => {
     const fs = new SimFs();
     const bad = '_INBOX.x 1\r\nPUB y 0';
