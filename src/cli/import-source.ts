@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { resolve, sep } from 'node:path';
 import { ConfigError } from '../config/config-error.js';
 import { type FileLimits, limitsOfConfigFile } from '../config/go-file/limits.js';
 import { boolean } from '../config/kinds.js';
@@ -61,6 +62,10 @@ export async function findSource(
       return { kind, make, limits: undefined, clusterId };
     }
     case 'go-files': {
+      if (resolve(host.dir).startsWith(`${resolve(from)}${sep}`))
+        throw new ConfigError(
+          `--dir ${host.dir} lies in the folder that is imported, which stays as it is: each folder in it is a channel to a Go server. Name a folder elsewhere`,
+        );
       const limits = limitsOf(flags);
       const options = {
         ...{ dir: from, limits: (channel: string) => limits.for(channel), key: keyOf(flags), isLenient },

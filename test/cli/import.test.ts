@@ -105,6 +105,8 @@ describe('stanchion import', () => {
     assert.equal((await stanchion('store', 'verify', '--dir', dir)).code, 0);
     const again = await stanchion('import', ...given);
     assert.deepEqual([again.code, /holds a store already/.test(again.output)], [1, true]);
+    const inside = await stanchion('import', '--from', from, '--dir', join(from, 'store'));
+    assert.deepEqual([inside.code, /lies in the folder that is imported/.test(inside.output)], [2, true]);
   });
 
   it('ends before anything is written if the key of an encrypted store is missing or wrong, and takes it from a file or the environment', async () => {
