@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { NO_CONFIG_FILE, namesConfigFile, type ReadConfigFile } from '../config/resolve.js';
 
 /**
@@ -13,7 +13,25 @@ export async function configFileReader(argv: readonly string[]): Promise<ReadCon
 }
 
 /** Files and variables of this process. */
-export const CONFIG_SOURCES = {
-  env: process.env,
-  readFile: (path: string): string => readFileSync(path, 'utf8'),
-};
+export const CONFIG_SOURCES = { env: process.env, readFile: readConfigText };
+
+/** No config file has as many bytes, and a device may have no end. */
+const MAX_BYTES = 64 * 1024 * 1024;
+const PIECE_BYTES = 64 * 1024;
+
+function readConfigText(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const pieces: Buffer[] = [];
+    for (let bytes = 0; ; ) {
+      const piece = Buffer.allocUnsafe(PIECE_BYTES);
+      const read = readSync(file, piece);
+      if (read === 0) return Buffer.concat(pieces).toString();
+      bytes += read;
+      if (bytes > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES / 1024 ** 2} MiB`);
+      pieces.push(piece.subarray(0, read));
+    }
+  } finally {
+    closeSync(file);
+  }
+}

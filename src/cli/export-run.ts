@@ -1,11 +1,11 @@
-import { createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
-import { PassThrough, type Transform, type Writable } from 'node:stream';
+import { PassThrough, type Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { systemClock } from '../clock/clock.js';
 import { ConfigError } from '../config/config-error.js';
 import { nodeFs } from '../files/fs.js';
+import { errorCode } from '../files/fs-error.js';
 import { type ExportResult, exportStore } from '../import/lines/export-store.js';
 import { ZSTD_NEEDS, zstdCompress } from '../import/lines/zstd.js';
 import { StoreReader } from '../store/tools/store-reader.js';
@@ -15,8 +15,8 @@ export interface LineOutput {
   readonly stream: Writable;
   /** Ends the stream. The file has its name from then on. */
   finish(): Promise<void>;
-  /** Removes what was written. */
-  abandon(): Promise<void>;
+  /** Removes what was written. @returns why it could not be written, if that is the reason */
+  abandon(): Promise<Error | undefined>;
 }
 
 /** @throws ConfigError if this Node does not have the compression that the name of the file asks for */
@@ -39,7 +39,11 @@ export async function openLineOutput(path: string): Promise<LineOutput> {
   );
   const partial = isFile ? `${path}.partial` : path;
   const file = await open(partial, 'w', 0o600);
-  const stream = createWriteStream('', { fd: file.fd, autoClose: false });
+  // A stream of the file system would close the file when it fails, and the file is closed here.
+  const stream = new Writable({
+    write: (piece: Buffer, _encoding, callback) =>
+      void file.writeFile(piece).then(() => callback(), callback),
+  });
   const output = written(stream, compressionOf(path), async () => {
     if (isFile) await file.sync();
     await file.close();
@@ -48,9 +52,10 @@ export async function openLineOutput(path: string): Promise<LineOutput> {
   return {
     ...output,
     abandon: async () => {
-      await output.abandon();
+      const reason = await output.abandon();
       await file.close();
       if (isFile) await rm(partial, { force: true });
+      return reason;
     },
   };
 }
@@ -74,7 +79,10 @@ function written(
     },
     abandon: async () => {
       stream.destroy();
-      await writing.catch(() => {});
+      return await writing.then(
+        () => undefined,
+        (error: Error) => (errorCode(error) === 'ERR_STREAM_PREMATURE_CLOSE' ? undefined : error),
+      );
     },
   };
 }
@@ -99,8 +107,8 @@ export async function runExport(
       await output.finish();
       return { result, warnings: reader.warnings };
     } catch (error) {
-      await output.abandon();
-      throw error;
+      // A write behind the one that failed only says that the stream is gone.
+      throw (await output.abandon()) ?? error;
     }
   } finally {
     reader.close();

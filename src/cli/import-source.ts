@@ -15,6 +15,7 @@ import { SqlSource } from '../import/sql/sql-source.js';
 import type { ImportSource } from '../import/types/source.js';
 import { SourceError } from '../import/types/source-error.js';
 import { shownUrls } from '../util/server-url.js';
+import { CONFIG_SOURCES } from './config-file-reader.js';
 import type { Flags } from './flags.js';
 import { GO_FILE_FLAGS, type ImportFlag, RUNNING_FLAGS } from './import-flags.js';
 
@@ -153,9 +154,8 @@ function limitsOf(flags: Flags<ImportFlag>): FileLimits {
     ...(where.has('max-age') && { maxAgeMs: values['max-age'] }),
   };
   const path = flags.text('stan-config');
-  const readFile = (file: string): string => readFileSync(file, 'utf8');
   try {
-    return limitsOfConfigFile(path, { env: process.env, readFile }, given);
+    return limitsOfConfigFile(path, CONFIG_SOURCES, given);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(`--stan-config: cannot read ${path}: ${(error as Error).message}`);

@@ -126,5 +126,10 @@ describe('stanchion export', () => {
     const left = await run('-');
     left.stdout?.once('readable', () => left.stdout?.destroy());
     assert.deepEqual((await once(left, 'exit'))[0], 1);
+
+    if (!existsSync('/dev/full')) return;
+    const onFullDisk = await stanchion('export', '--dir', broker.settings.dir ?? '', '--to', '/dev/full');
+    assert.equal(onFullDisk.code, 1);
+    assert.match(onFullDisk.output, /^stanchion: ENOSPC: no space left on device, write$/m);
   });
 });

@@ -193,7 +193,7 @@ class Reader {
     if (option === 'store' && text.toLowerCase() === 'sql')
       throw wrong(entry, path, `"${text}" is not supported: ${SQL}`);
     if (key.type === 'duration' && typeof value === 'bigint' && value !== 0n)
-      throw wrong(entry, path, `must be ${kind.expected}. Without quotes ${raw} is a number: write "${raw}"`);
+      throw wrong(entry, path, `must be ${kind.expected}. ${numberAdvice(raw, kind)}`);
     const isRight = hasType(value, kind) && kind.parse(text) !== undefined;
     // The nats-server takes names that a member of a group cannot have.
     if (!isRight && option === 'node-name') return;
@@ -274,7 +274,15 @@ function shown(value: NatsValue, kind?: Kind<unknown>): string {
   if (isMap(value)) return 'a map';
   if (Array.isArray(value)) return 'an array';
   if (value instanceof Date) return 'a date';
-  return typeof value === 'boolean' ? 'true or false' : 'a number';
+  if (typeof value === 'boolean') return 'true or false';
+  return kind?.fileTypes.includes('number') ? String(value) : 'a number';
+}
+
+/** What to write for a duration that is a number without quotes: `5m` is one, and `30` has no unit. */
+function numberAdvice(raw: string, kind: Kind<unknown>): string {
+  return kind.parse(raw) === undefined
+    ? `${raw} is a number without a unit`
+    : `Without quotes ${raw} is a number: write "${raw}"`;
 }
 
 const MAX_SHOWN = 80;

@@ -106,6 +106,14 @@ describe('a file of a Go server', () => {
     );
   });
 
+  it('shows a number that is wrong, and how to write a duration', () => {
+    assert.match(
+      refusal('streaming { limits { max_msgs: -1 } }'),
+      /must be a whole number, 0 or more, not -1$/,
+    );
+    assert.match(refusal('streaming { limits { max_age: 30 } }'), /or 0\. 30 is a number without a unit$/);
+  });
+
   it('does not show a secret, not even one that is wrong', () => {
     assert.doesNotMatch(refusal('streaming { password: 8473829, token: [8473829] }'), /8473829/);
   });
