@@ -43,7 +43,7 @@ export interface ImportSummary extends Omit<ImportReport, 'storeId' | 'gaps'> {
   clusterId: string;
   /** Undefined if nothing was written. */
   storeId: string | undefined;
-  /** Of the subscriptions, those of connected clients. */
+  /** How many of the subscriptions are those of connected clients. */
   connected: number;
   /** Durables, connected or not; each durable queue group is one. */
   durables: number;

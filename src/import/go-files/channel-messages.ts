@@ -60,7 +60,7 @@ export async function findMessages(
   return new LimitedMessages(slices, limits, nowMs, settings).find();
 }
 
-/** The old server has lost them as well, or somebody has removed a file by hand. */
+/** The old server has lost them as well, or a file was removed by hand. */
 function noteGaps(slices: readonly Slice[], { problems }: ReadSettings): void {
   for (let i = 1; i < slices.length; i++) {
     const from = slices[i - 1].lastSequence + 1;

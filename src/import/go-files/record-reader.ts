@@ -208,7 +208,7 @@ export class RecordReader {
     return true;
   }
 
-  /** Bytes of the file now: more than `size` if somebody writes to it. */
+  /** Bytes of the file now: more than `size` if another process writes to it. */
   async sizeNow(): Promise<number> {
     return (await this.#file.stat()).size;
   }

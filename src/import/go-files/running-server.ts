@@ -47,7 +47,7 @@ function isStoreFile(file: string, prefix: string): boolean {
   return file.startsWith(prefix) && /(^|[/\\])(server|clients|subs|msgs\.\d+)\.(dat|idx)$/.test(file);
 }
 
-/** A backup that runs, or somebody who looks into a file, is no server. */
+/** A backup that runs, or an editor that shows a file, is no server. */
 async function isWriter(pid: string, fd: string): Promise<boolean> {
   const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
   const flags = /^flags:\s*([0-7]+)/m.exec(info)?.[1];

@@ -14,7 +14,7 @@ const UPDATE = 2;
 const DELETE = 3;
 const ACK = 4;
 const DELIVERED = 5;
-/** Of one channel. They are held in memory; a subscription has as many as its MaxInflight, or a few more. */
+/** Limit for one channel. They are held in memory; a subscription has as many as its MaxInflight, or a few more. */
 const MAX_PENDING = 2_000_000;
 
 /** Reads `subs.dat`: the subscriptions of a channel, by their ids. */

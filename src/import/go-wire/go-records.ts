@@ -5,7 +5,7 @@ import { FieldReader } from './field-reader.js';
  * only `GoWireError`, for bytes that are not the record. Their results share no memory with the bytes.
  */
 
-/** ServerInfo: the subjects that clients were told when they connected. */
+/** ServerInfo: the subjects that clients learned when they connected. */
 export interface GoServerInfo {
   clusterId: string;
   discovery: string;

@@ -14,7 +14,7 @@ import { LineReader } from './line-reader.js';
 import { PlainLines } from './plain-lines.js';
 
 export interface LinesSourceOptions {
-  /** Of the file; `-` is standard input. */
+  /** The file's; `-` is standard input. */
   path: string;
   isLenient: boolean;
   /** The time of messages whose line does not say it, nanoseconds since 1970. */

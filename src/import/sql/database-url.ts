@@ -36,7 +36,7 @@ export async function openDatabase(url: string): Promise<Database> {
   }
 }
 
-/** No log and no error shows them, whoever wrote its text. */
+/** No log and no error shows them, also where the database's driver wrote the text. */
 function hideSecrets({ password, searchParams }: URL): void {
   for (const secret of [password, searchParams.get('password') ?? undefined]) {
     addSecret(secret);

@@ -39,7 +39,7 @@ const ACK_WAIT_MS = 30_000;
  * taken. One that is missing may have been lost on its way: then another subscription begins at it, and shows whether the server has it.
  */
 export class ChannelCopy {
-  /** Of the newest message that was taken; 0 if none was. */
+  /** Sequence of the newest message that was taken; 0 if none was. */
   last = 0;
   first = 0;
   messages = 0;

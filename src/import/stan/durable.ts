@@ -61,7 +61,7 @@ export function nameOf({ channel, clientId, name, queueGroup }: Durable): string
 export interface Position {
   /** Everything up to it has been delivered. */
   lastSent: number;
-  /** Of those, what is not acknowledged, ascending. */
+  /** Those of them that are not acknowledged, ascending. */
   pending: number[];
 }
 

@@ -41,7 +41,7 @@ export class FollowSource implements ImportSource {
     return this.#server.problems;
   }
 
-  /** Follows until it is told to end. */
+  /** Follows until `until` aborts. */
   async open(): Promise<SourceState> {
     const { dir, until, signal, onNote } = this.#options;
     await this.#server.open();

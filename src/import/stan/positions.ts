@@ -17,7 +17,7 @@ export interface PositionNote {
 }
 
 /**
- * Finds where durables are. The monitoring tells how many of the delivered messages are not acknowledged, and not which. Whenever it shows
+ * Finds where durables are. The monitoring shows how many of the delivered messages are not acknowledged, and not which. Whenever it shows
  * none, everything up to there is acknowledged for good. A durable that has some and is offline is asked for them: the server delivers
  * all of them again to whom comes as its client, and nothing is acknowledged. Otherwise it begins where it surely has everything before.
  */

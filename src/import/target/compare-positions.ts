@@ -70,7 +70,7 @@ function compareClients(
     differs('client', undefined, undefined, `client ${clientId}: it is in the store, and not in the source`);
 }
 
-/** What tells a subscription of a channel from the others. */
+/** The key that each subscription of a channel has for itself. */
 function keyOf({
   clientId,
   queueGroup,
@@ -78,7 +78,7 @@ function keyOf({
   durableName,
   inbox,
 }: Omit<SourceSubscription, 'pending'>): string {
-  // Of a durable there is one, whatever its inbox is.
+  // There is one durable of a name, whatever its inbox is.
   return JSON.stringify([clientId, queueGroup, isDurable, durableName, durableName === '' ? inbox : '']);
 }
 

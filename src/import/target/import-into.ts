@@ -15,7 +15,7 @@ export interface ImportOptions {
   random: RandomBytes;
   /** The folder of the new store: missing, empty, or with what an import that was interrupted has left. */
   dir: string;
-  /** Of the new store. */
+  /** The new store's. */
   clusterId: string;
   source: ImportSource;
   /** What the source's `open` has given. */
@@ -45,7 +45,7 @@ export interface ImportReport {
   storeId: string;
   channels: number;
   messages: number;
-  /** Of their MsgProtos. */
+  /** Bytes of their MsgProtos. */
   bytes: number;
   clients: number;
   /** Without records of queue groups. */

@@ -23,7 +23,7 @@ export interface ImportDifference {
   kind: 'channel' | 'message' | 'client' | 'subscription';
   /** Undefined if it is none of a channel. */
   channel: string | undefined;
-  /** Of the first message; undefined if it is none of messages. */
+  /** The first message's; undefined if it is none of messages. */
   sequence: number | undefined;
   /** A sentence for people, without full stop. */
   text: string;
@@ -34,7 +34,7 @@ export interface VerifyImportReport {
   storeId: string;
   clusterId: string;
   channels: number;
-  /** Of the source. */
+  /** Messages of the source. */
   messages: number;
   clients: number;
   subscriptions: number;

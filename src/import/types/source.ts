@@ -40,7 +40,7 @@ export interface SourceState {
   channels: SourceChannel[];
 }
 
-/** The subjects that the old server told its clients when they connected. Very old stores have an id of their own in them. */
+/** The subjects that clients of the old server learned when they connected. Very old stores have an id of their own in them. */
 export interface SourceSubjects {
   publish: string;
   subscribe: string;
