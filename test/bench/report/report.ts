@@ -15,7 +15,7 @@ import { figuresOf, type LineFigures, type Run } from './run-figures.js';
 import { formatTable, TABLES } from './tables.js';
 
 /** More than that at the start, and the figures are not the programs' alone. */
-const QUIET_LOAD = 0.5;
+const QUIET_LOAD = 1;
 
 const FIGURES: Record<FigureName, { what: string; format: (value: number) => string }> = {
   cold: { what: 'messages a second, cold', format: rate },
